@@ -1,0 +1,79 @@
+/* Reverse-mode differentiation. */
+#ifndef TINYGRAD_AUTOGRAD_H
+#define TINYGRAD_AUTOGRAD_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes t a leaf that collects a gradient, or no longer. The memory of the gradient is set aside
+ * here, in t's own scope; t->grad stays NULL (none) until a backward reaches t. Floating leaves
+ * only. Returns t. */
+TG_API tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad);
+
+/* The same memory, without the graph. In-place writes through either are seen by both. */
+TG_API tg_tensor *tg_detach(tg_tensor *t);
+
+/* Keeps the gradient of a tensor that is not a leaf when backward passes: t->grad. Returns t. */
+TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
+
+/* t->grad becomes NULL (none). */
+TG_API bool tg_clear_grad(tg_tensor *t);
+
+/* Nothing is recorded between begin and end. They nest, work while an error is pending, and are
+ * independent of scopes. */
+TG_API void tg_no_grad_begin(tg_context *tg);
+TG_API void tg_no_grad_end(tg_context *tg);
+TG_API bool tg_is_grad_enabled(const tg_context *tg);
+
+/* Adds d loss / d leaf to the grad of each leaf that loss depends on. loss has one element. Called
+ * twice, it adds twice: the graph stays until its scope ends. On failure no grad changes. */
+TG_API bool tg_backward(tg_tensor *loss);
+/* The same for an output of any shape, weighted by gradient (the output's shape and dtype). */
+TG_API bool tg_backward_with(tg_tensor *output, tg_tensor *gradient);
+
+typedef struct tg_grad_options {
+    tg_list grad_outputs; /* one an output, its shape and dtype; n 0: ones, for outputs of one
+                             element */
+    bool create_graph;    /* the gradients can be differentiated in turn */
+    bool
+        allow_unused; /* NULL for an input that the outputs do not depend on, instead of an error */
+} tg_grad_options;
+
+/* No grad_outputs, no graph, unused inputs refused. */
+TG_API tg_grad_options tg_grad_defaults(void);
+
+/* The gradients of the sum of outputs with respect to each input (leaf or not), written to grads[0
+ * .. inputs.n); no t->grad changes. They live in the current scope. options NULL:
+ * tg_grad_defaults(). On failure, grads are NULL. */
+TG_API bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads,
+                    const tg_grad_options *options);
+
+/* A function of tensors, for tg_gradcheck: uses the library's operations only, returns one tensor.
+ */
+typedef tg_tensor *(*tg_function)(tg_list inputs, void *user);
+
+typedef struct tg_gradcheck_options {
+    double eps;  /* step of the central difference, 1e-6 */
+    double atol; /* |analytic - numerical| <= atol + rtol * |numerical|: 1e-5, */
+    double rtol; /* and 1e-3 */
+} tg_gradcheck_options;
+
+TG_API tg_gradcheck_options tg_gradcheck_defaults(void);
+
+/* Compares backward's gradient of fn with central differences, for every element of every
+ * input that requires grad. These are float64 leaves. The first element that differs is reported:
+ * TG_ERR_AUTOGRAD with both values. options NULL: tg_gradcheck_defaults(). user is passed to fn. */
+TG_API bool tg_gradcheck(tg_function fn, tg_list inputs, void *user,
+                         const tg_gradcheck_options *options);
+/* The same for the gradients of the gradient of fn. */
+TG_API bool tg_gradgradcheck(tg_function fn, tg_list inputs, void *user,
+                             const tg_gradcheck_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

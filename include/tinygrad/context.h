@@ -1,0 +1,94 @@
+/* The handle, scopes, errors and memory. */
+#ifndef TINYGRAD_CONTEXT_H
+#define TINYGRAD_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define TG_API __attribute__((visibility("default")))
+#else
+#define TG_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Memory, tape, random stream, first error and settings of one line of computation. */
+typedef struct tg_context tg_context;
+
+typedef enum tg_status {
+    TG_OK = 0,
+    TG_ERR_MEMORY,   /* the allocator failed or the cap was reached */
+    TG_ERR_SHAPE,    /* sizes do not fit each other, or overflow, or have too many dimensions */
+    TG_ERR_DTYPE,    /* an element type that the operation does not take, or two that differ */
+    TG_ERR_INDEX,    /* a dimension or an index out of range */
+    TG_ERR_ARGUMENT, /* another argument that makes no sense */
+    TG_ERR_AUTOGRAD, /* a gradient that cannot be had, or a write that would spoil one */
+    TG_ERR_CONTEXT,  /* tensors of two contexts, an unbalanced scope, a released tensor */
+    TG_ERR_IO        /* a file could not be written */
+} tg_status;
+
+typedef struct tg_options {
+    /* Where memory comes from; malloc and free unless told. allocate returns NULL on failure,
+     * else memory aligned for any object; deallocate gets the size that was asked for. Both are
+     * called from the thread that uses the context. */
+    void *(*allocate)(void *user, size_t bytes);
+    void (*deallocate)(void *user, void *memory, size_t bytes);
+    void *user;
+    /* Cap on the bytes held from the allocator at once; 0 for none. */
+    size_t max_bytes;
+} tg_options;
+
+/* malloc, free, no cap. */
+TG_API tg_options tg_defaults(void);
+
+/* A context with its outermost scope open, seeded with 0. options NULL: tg_defaults(). NULL when
+ * memory fails, or when allocate or deallocate is NULL. */
+TG_API tg_context *tg_open(const tg_options *options);
+
+/* Ends every scope and frees all the context holds. NULL is ignored. */
+TG_API void tg_close(tg_context *tg);
+
+/* Between begin and the matching end lies a scope: what is made in it, the graph included, dies at
+ * its end, as a C block's variables do. Scopes nest to any depth. Begin cannot fail. End without
+ * begin is TG_ERR_CONTEXT; both work while an error is pending. tg_keep (tensor.h) hands a
+ * tensor out of a scope. The memory goes back to the context and serves the next scope, so a
+ * training loop asks the allocator for nothing after its first step. */
+TG_API void tg_scope_begin(tg_context *tg);
+TG_API void tg_scope_end(tg_context *tg);
+
+/* True until a call has failed. False for NULL. */
+TG_API bool tg_ok(const tg_context *tg);
+
+/* The first failure since tg_open or tg_clear_error: its code, and its message without a newline
+ * ("" when there is none). The text lives in the context, until tg_clear_error or tg_close. A NULL
+ * context gives TG_ERR_CONTEXT and a message of its own. */
+TG_API tg_status tg_error_code(const tg_context *tg);
+TG_API const char *tg_error(const tg_context *tg);
+
+/* Forgets the error. While one is pending, steps, in-place writes, random draws, backward and saves
+ * do nothing and return failure; everything else works on the tensors it is given. */
+TG_API void tg_clear_error(tg_context *tg);
+
+/* Bytes, and calls made of the allocator's two functions since tg_open. */
+typedef struct tg_stats {
+    size_t live_bytes;        /* lent to open scopes */
+    size_t peak_bytes;        /* the most that live_bytes has been */
+    size_t held_bytes;        /* held from the allocator: live, and kept for the next scope */
+    uint64_t allocator_calls; /* allocate and deallocate, failed ones included */
+} tg_stats;
+
+/* All zero for NULL. */
+TG_API tg_stats tg_get_stats(const tg_context *tg);
+
+/* The instruction set the kernels of this context use: "avx512", "avx2", "portable". */
+TG_API const char *tg_simd_level(const tg_context *tg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

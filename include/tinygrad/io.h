@@ -1,0 +1,28 @@
+/* Printing, as PyTorch prints: 4 decimals, aligned columns, scientific form where the range asks
+ * for it, a summary with
+ * "..." above 1000 elements, dtype where it is not the default, grad_fn or requires_grad. */
+#ifndef TINYGRAD_IO_H
+#define TINYGRAD_IO_H
+
+#include <stdio.h>
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Writes t, and a newline, to file. NULL t writes nothing and is a failure, as is a failed write
+ * (TG_ERR_IO). Works while an error is pending. */
+TG_API bool tg_print(FILE *file, const tg_tensor *t);
+
+/* Writes t, without a newline, to at most size bytes of buffer, the closing 0 included; returns the
+ * length of the whole text, as snprintf does, so that buffer NULL and size 0 measures. 0 on
+ * failure. */
+TG_API size_t tg_snprint(char *buffer, size_t size, const tg_tensor *t);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

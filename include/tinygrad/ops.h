@@ -1,0 +1,122 @@
+/* Operations: arithmetic, comparison, reductions, products, joining and sorting. Each takes any
+ * strides, returns a new tensor in the current scope and, where dtypes are floating, has a gradient
+ * that has a gradient. Two tensors broadcast as in NumPy and must have one dtype: nothing is
+ * promoted silently (tg_cast). A scalar must be a value of the tensor's dtype. */
+#ifndef TINYGRAD_OPS_H
+#define TINYGRAD_OPS_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Arithmetic. add, sub, mul also on int64, which wraps; div on floating dtypes. */
+TG_API tg_tensor *tg_add(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_div(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_add_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_sub_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_mul_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_div_scalar(tg_tensor *a, double s);
+/* a to the power of b or s, floating. */
+TG_API tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_pow_scalar(tg_tensor *a, double s);
+
+/* The greater or the lesser; NaN where either is NaN. At equality half the gradient goes to each.
+ */
+TG_API tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_minimum(tg_tensor *a, tg_tensor *b);
+
+/* ---- Elementwise functions. neg, square, abs, relu also on int64. The float32 functions are the
+ * library's own and give the same bits on every machine with fused multiply-add. */
+TG_API tg_tensor *tg_neg(tg_tensor *a);
+TG_API tg_tensor *tg_abs(tg_tensor *a);
+TG_API tg_tensor *tg_sign(tg_tensor *a);
+TG_API tg_tensor *tg_square(tg_tensor *a);
+TG_API tg_tensor *tg_sqrt(tg_tensor *a);
+TG_API tg_tensor *tg_exp(tg_tensor *a);
+TG_API tg_tensor *tg_log(tg_tensor *a);
+TG_API tg_tensor *tg_relu(tg_tensor *a);
+TG_API tg_tensor *tg_sigmoid(tg_tensor *a);
+TG_API tg_tensor *tg_tanh(tg_tensor *a);
+
+/* ---- Comparison: bool tensors, without a gradient. */
+TG_API tg_tensor *tg_eq(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_ne(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_lt(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_le(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_gt(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_ge(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_eq_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_ne_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_lt_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_le_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_gt_scalar(tg_tensor *a, double s);
+TG_API tg_tensor *tg_ge_scalar(tg_tensor *a, double s);
+
+/* a where condition (bool) is true, else b; all three broadcast. */
+TG_API tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b);
+
+/* ---- Reductions: over all elements, or over the dimensions named, which go or stay with size 1
+ * (keepdim). An empty list of dims means all. Sums of int64 and bool are int64. float32 sums are
+ * pairwise: the error grows with log n, and the order never depends on the machine. */
+#define TG_KEEPDIM true
+TG_API tg_tensor *tg_sum(tg_tensor *a);
+TG_API tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim);
+/* Floating; NaN for nothing. */
+TG_API tg_tensor *tg_mean(tg_tensor *a);
+TG_API tg_tensor *tg_mean_dims(tg_tensor *a, tg_shape dims, bool keepdim);
+
+/* The greatest and the least; NaN if there is one. Of nothing: TG_ERR_SHAPE. Over all, the gradient
+ * is shared evenly by equal elements; over a dim it goes to the element that argmax and argmin
+ * name. */
+TG_API tg_tensor *tg_max(tg_tensor *a);
+TG_API tg_tensor *tg_min(tg_tensor *a);
+TG_API tg_tensor *tg_max_dim(tg_tensor *a, int dim, bool keepdim);
+TG_API tg_tensor *tg_min_dim(tg_tensor *a, int dim, bool keepdim);
+/* int64 index of the first greatest or least (first NaN if there is one); over all: in row-major
+ * order. */
+TG_API tg_tensor *tg_argmax(tg_tensor *a);
+TG_API tg_tensor *tg_argmin(tg_tensor *a);
+TG_API tg_tensor *tg_argmax_dim(tg_tensor *a, int dim, bool keepdim);
+TG_API tg_tensor *tg_argmin_dim(tg_tensor *a, int dim, bool keepdim);
+
+/* ---- Products, of float32, float64 or int64. */
+
+/* PyTorch's matmul: (n)@(n) a scalar; (m, k)@(k) and (k)@(k, n) a vector; (m, k)@(k, n) a matrix;
+ * with more dimensions, batches of matrices that broadcast. */
+TG_API tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b);
+/* (n), (n) -> (). */
+TG_API tg_tensor *tg_dot(tg_tensor *a, tg_tensor *b);
+/* (n), (m) -> (n, m). */
+TG_API tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b);
+
+/* ---- Joining. At least one tensor, one dtype; a list that is empty fails without a message,
+ * having no context. */
+TG_API tg_tensor *tg_cat(tg_list tensors, int dim);
+TG_API tg_tensor *tg_stack(tg_list tensors, int dim);
+/* Row by row, or side by side; 1-d tensors become the rows of a matrix, or one longer vector. */
+TG_API tg_tensor *tg_vstack(tg_list tensors);
+TG_API tg_tensor *tg_hstack(tg_list tensors);
+
+/* ---- Order and index. */
+
+/* Ascending, NaN last. Equal elements stand in the order of PyTorch 1.13's default sort (which is
+ * not stable above 16 elements): argsort gives its indices, sort the values, whose gradient goes
+ * back along them. */
+TG_API tg_tensor *tg_sort(tg_tensor *a, int dim);
+TG_API tg_tensor *tg_argsort(tg_tensor *a, int dim);
+
+/* out[i][j] = a[index[i][j]][j] for dim 0, and so on; index is int64, of a's ndim, and nowhere
+ * larger than a except along dim. The result has index's shape. Out of range is TG_ERR_INDEX. */
+TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
+/* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on; in row-major order. */
+TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

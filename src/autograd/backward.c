@@ -1,0 +1,259 @@
+/* One walk along the tape, from the outputs to the oldest record they reach. */
+#include "../internal.h"
+
+typedef struct sweep {
+    tg_context *tg;
+    bool create_graph;
+    int64_t waiting;      /* pending gradients of tensors whose record is still to come */
+    tensor_priv *touched; /* all tensors that the sweep has written to */
+} sweep;
+
+static void touch(sweep *s, tensor_priv *p)
+{
+    if (p->touched) return;
+    p->touched = true;
+    p->next_touched = s->touched;
+    s->touched = p;
+}
+
+/* Adds g, which the sweep owns from here on, to what t has collected. */
+static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
+{
+    tensor_priv *p = priv(t);
+    touch(s, p);
+    if (!p->pending) {
+        p->pending = g;
+        if (p->record) s->waiting++;
+        return true;
+    }
+    tg_tensor *sum = tg_add(p->pending, g);
+    if (!s->create_graph) {
+        tg_release(p->pending);
+        tg_release(g);
+    }
+    p->pending = sum;
+    return sum != NULL;
+}
+
+static bool unchanged(const record *r, const tg_tensor *t, uint32_t version, const char *what,
+                      int number)
+{
+    const storage *s = priv(t)->storage;
+    if (s->version == version) return true;
+    char which[16] = "";
+    if (number > 0) snprintf(which, sizeof which, " %d", number);
+    return tg__fail(
+        t->context, TG_ERR_AUTOGRAD,
+        "backward: the gradient of %s needs its %s%s, a tensor %s, but %s changed it in place",
+        r->op->name, what, which, SHOW(t), s->writer);
+}
+
+static bool check_versions(const record *r, int i)
+{
+    unsigned reads = r->op->reads[i < 2 ? i : 2];
+    for (int j = 0; j < r->n; j++)
+        if (reads & tg__reads_input(j) &&
+            !unchanged(r, r->in[j].t, r->in[j].version, "input", j + 1))
+            return false;
+    return !(reads & READS_OUT) || unchanged(r, r->out, r->out_version, "result", 0);
+}
+
+static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *t = r->in[i].t;
+    if (!r->op->grad)
+        return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
+    if (!check_versions(r, i)) return false;
+    tg_tensor *own = r->op->grad(r, i, g);
+    if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
+    if (own == g && !s->create_graph)
+        own = tg_detach(g); /* each pending gradient is released by itself */
+    return own && collect(s, t, own);
+}
+
+static bool run_record(sweep *s, const record *r)
+{
+    tensor_priv *p = priv(r->out);
+    tg_tensor *g = p->pending;
+    if (!g) return true;
+    p->pending = NULL;
+    s->waiting--;
+    bool keep = p->wanted && !p->captured;
+    if (keep) p->captured = g;
+    for (int i = 0; i < r->n; i++)
+        if (r->in[i].needs_grad && !send_back(s, r, i, g)) return false;
+    if (!keep && !s->create_graph) tg_release(g);
+    return true;
+}
+
+/* Gradients of outputs, weighted, into pending (leaves) and captured (others that are wanted). */
+static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
+{
+    record *from = outputs.n == 1 ? priv(outputs.items[0])->record : s->tg->tape;
+    for (int i = 0; i < outputs.n; i++) {
+        tg_tensor *out = outputs.items[i];
+        tg_tensor *g = weights.n ? tg_detach(weights.items[i]) : tg_ones_like(out);
+        if (weights.n && s->create_graph) g = weights.items[i];
+        if (!g || !collect(s, out, g)) return false;
+    }
+    for (record *r = from; r && s->waiting > 0; r = r->prev)
+        if (!run_record(s, r)) return false;
+    return true;
+}
+
+static bool check_output(tg_tensor *out, const char *op)
+{
+    if (!tg__ready(out->context) || !tg__check_inputs(op, 1, &out)) return false;
+    return out->requires_grad ||
+           tg__fail(out->context, TG_ERR_AUTOGRAD,
+                    "%s: the tensor %s does not require grad: it depends on no leaf that does", op,
+                    SHOW(out));
+}
+
+static bool check_weight(tg_tensor *out, tg_tensor *weight, const char *op)
+{
+    if (!tg__check_inputs(op, 2, (tg_tensor *[]){out, weight})) return false;
+    bool fits = weight->ndim == out->ndim && weight->dtype == out->dtype;
+    for (int d = 0; d < out->ndim && fits; d++) fits = weight->shape[d] == out->shape[d];
+    return fits ||
+           tg__fail(out->context, TG_ERR_SHAPE, "%s: the gradient is %s %s, the output %s %s", op,
+                    tg_dtype_name(weight->dtype), SHOW(weight), tg_dtype_name(out->dtype),
+                    SHOW(out));
+}
+
+static bool check_single(tg_tensor *out, const char *op, const char *cure)
+{
+    return out->numel == 1 ||
+           tg__fail(out->context, TG_ERR_SHAPE, "%s: the output %s has %lld elements, not one; %s",
+                    op, SHOW(out), (long long)out->numel, cure);
+}
+
+/* Writes what the sweep found into grad. Nothing in here can fail. */
+static void commit(const sweep *s)
+{
+    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        tg_tensor *g = p->record ? p->captured : p->pending, *slot = p->grad_slot;
+        if (!g || !slot || !p->pub.requires_grad) continue;
+        if (p->pub.grad) {
+            loop add = {.binary = s->tg->k->binary[BINARY_add][slot->dtype]};
+            tg__elementwise(add, slot, 2, (tg_tensor *[]){slot, g});
+        } else {
+            tg__copy(slot, g);
+            p->pub.grad = slot;
+        }
+        tg__written(slot, "backward");
+    }
+}
+
+static void forget(const sweep *s)
+{
+    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        p->pending = p->captured = NULL;
+        p->touched = false;
+        p->wanted = p->retains;
+    }
+}
+
+static bool backward(tg_tensor *out, tg_list weights)
+{
+    tg_context *tg = out->context;
+    sweep s = {.tg = tg};
+    tg_scope_begin(tg);
+    tg_no_grad_begin(tg);
+    tg->in_backward = true;
+    bool done = sweep_back(&s, (tg_list){1, &out}, weights);
+    if (done) commit(&s);
+    forget(&s);
+    tg->in_backward = false;
+    tg_no_grad_end(tg);
+    tg_scope_end(tg);
+    return done;
+}
+
+bool tg_backward(tg_tensor *loss)
+{
+    return loss && check_output(loss, "backward") &&
+           check_single(loss, "backward", "use tg_backward_with, or a sum or mean") &&
+           backward(loss, (tg_list){0, NULL});
+}
+
+bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
+{
+    return output && check_output(output, "backward") &&
+           check_weight(output, gradient, "backward") && backward(output, (tg_list){1, &gradient});
+}
+
+tg_grad_options tg_grad_defaults(void)
+{
+    return (tg_grad_options){.grad_outputs = {0, NULL}};
+}
+
+static bool check_grad(tg_list outputs, tg_list inputs, const tg_grad_options *o)
+{
+    tg_context *tg = outputs.items[0]->context;
+    if (!tg__ready(tg) || !tg__check_inputs("grad", inputs.n, inputs.items)) return false;
+    if (o->grad_outputs.n && o->grad_outputs.n != outputs.n)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "grad: %d grad_outputs for %d outputs",
+                        o->grad_outputs.n, outputs.n);
+    for (int i = 0; i < outputs.n; i++) {
+        tg_tensor *out = outputs.items[i];
+        if (!check_output(out, "grad")) return false;
+        if (o->grad_outputs.n ? !check_weight(out, o->grad_outputs.items[i], "grad")
+                              : !check_single(out, "grad", "give grad_outputs"))
+            return false;
+    }
+    for (int i = 0; i < inputs.n; i++) {
+        if (inputs.items[i]->context != tg)
+            return tg__fail(tg, TG_ERR_CONTEXT, "grad: tensors of two contexts");
+        if (!inputs.items[i]->requires_grad)
+            return tg__fail(tg, TG_ERR_AUTOGRAD, "grad: input %d, %s, does not require grad", i + 1,
+                            SHOW(inputs.items[i]));
+    }
+    return true;
+}
+
+/* The gradient found for input i, into the scope of the caller. */
+static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_tensor **grad)
+{
+    tensor_priv *p = priv(t);
+    tg_tensor *g = p->record ? p->captured : p->pending;
+    if (!g)
+        return allow_unused ||
+               tg__fail(s->tg, TG_ERR_AUTOGRAD,
+                        "grad: the outputs do not depend on input %d, %s; allow_unused gives NULL",
+                        i + 1, SHOW(t));
+    *grad = s->create_graph ? g : tg_keep(g);
+    return *grad != NULL;
+}
+
+bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_options *options)
+{
+    tg_grad_options o = options ? *options : tg_grad_defaults();
+    for (int i = 0; grads && i < inputs.n; i++) grads[i] = NULL;
+    if (!grads || outputs.n < 1 || inputs.n < 1 ||
+        !tg__check_inputs("grad", outputs.n, outputs.items) || !check_grad(outputs, inputs, &o))
+        return false;
+    tg_context *tg = outputs.items[0]->context;
+    sweep s = {.tg = tg, .create_graph = o.create_graph};
+    if (!o.create_graph) {
+        tg_scope_begin(tg);
+        tg_no_grad_begin(tg);
+    }
+    bool outer = tg->in_backward;
+    tg->in_backward = true;
+    for (int i = 0; i < inputs.n; i++) {
+        touch(&s, priv(inputs.items[i]));
+        priv(inputs.items[i])->wanted = true;
+    }
+    bool done = sweep_back(&s, outputs, o.grad_outputs);
+    for (int i = 0; i < inputs.n && done; i++)
+        done = hand_out(&s, inputs.items[i], i, o.allow_unused, &grads[i]);
+    for (int i = 0; i < inputs.n && !done; i++) grads[i] = NULL;
+    forget(&s);
+    tg->in_backward = outer;
+    if (!o.create_graph) {
+        tg_no_grad_end(tg);
+        tg_scope_end(tg);
+    }
+    return done;
+}

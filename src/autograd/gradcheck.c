@@ -1,0 +1,205 @@
+/* Gradients against central differences. */
+#include "../internal.h"
+
+#include <math.h>
+
+tg_gradcheck_options tg_gradcheck_defaults(void)
+{
+    return (tg_gradcheck_options){.eps = 1e-6, .atol = 1e-5, .rtol = 1e-3};
+}
+
+typedef struct gradcheck {
+    tg_context *tg;
+    tg_function fn;
+    tg_list inputs;
+    void *user;
+    tg_gradcheck_options o;
+} gradcheck;
+
+static bool check_gradcheck_inputs(const gradcheck *c, const char *name)
+{
+    bool any = false;
+    for (int i = 0; i < c->inputs.n; i++) {
+        tg_tensor *t = c->inputs.items[i];
+        if (!t->requires_grad) continue;
+        any = true;
+        if (t->dtype != TG_F64 || priv(t)->record)
+            return tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: input %d, %s %s, is not a float64 leaf",
+                            name, i + 1, tg_dtype_name(t->dtype), SHOW(t));
+        if (!tg__writable(t, name)) return false;
+    }
+    return any || tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: no input requires grad", name);
+}
+
+/* Element number i, row-major. */
+static double *element_at(const tg_tensor *t, int64_t i)
+{
+    int64_t at = 0;
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        at += i % t->shape[d] * t->strides[d];
+        i /= t->shape[d];
+    }
+    return (double *)t->data + at;
+}
+
+/* The output, contiguous and without a graph. NULL if fn failed. */
+static const double *value_of(const gradcheck *c, int64_t numel)
+{
+    tg_no_grad_begin(c->tg);
+    tg_tensor *y = c->fn(c->inputs, c->user);
+    y = y ? tg__dense(y) : NULL;
+    tg_no_grad_end(c->tg);
+    if (y && (y->numel != numel || y->dtype != TG_F64))
+        return tg__fail(c->tg, TG_ERR_ARGUMENT,
+                        "gradcheck: the function's output changes its shape or dtype");
+    return y ? y->data : NULL;
+}
+
+/* Row j of slopes: d output element k / d input element j, by central differences. */
+static bool numerical(const gradcheck *c, const tg_tensor *t, int64_t outputs, double *slopes)
+{
+    for (int64_t j = 0; j < t->numel; j++) {
+        double *x = element_at(t, j), saved = *x;
+        tg_scope_begin(c->tg);
+        *x = saved + c->o.eps;
+        const double *above = value_of(c, outputs);
+        *x = saved - c->o.eps;
+        const double *below = above ? value_of(c, outputs) : NULL;
+        *x = saved;
+        for (int64_t k = 0; below && k < outputs; k++)
+            slopes[j * outputs + k] = (above[k] - below[k]) / (2 * c->o.eps);
+        tg_scope_end(c->tg);
+        if (!below) return false;
+    }
+    return true;
+}
+
+/* Compares the gradient of output element k with row k of the slopes of input i. */
+static bool compare(const gradcheck *c, const tg_tensor *gradient, int i, int64_t k,
+                    int64_t outputs, const double *slopes)
+{
+    for (int64_t j = 0; j < c->inputs.items[i]->numel; j++) {
+        double analytic = gradient ? *element_at(gradient, j) : 0, slope = slopes[j * outputs + k];
+        if (analytic == slope || fabs(analytic - slope) <= c->o.atol + c->o.rtol * fabs(slope))
+            continue;
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
+                        "gradcheck: d output[%lld] / d input %d[%lld] is %.10g by backward, %.10g "
+                        "by differences "
+                        "(elements counted row-major)",
+                        (long long)k, i + 1, (long long)j, analytic, slope);
+    }
+    return true;
+}
+
+static bool check_input(const gradcheck *c, tg_tensor *y, int i)
+{
+    tg_tensor *t = c->inputs.items[i];
+    tg_tensor *table = tg__new(c->tg, TG_F64, 2, (int64_t[]){t->numel, y->numel});
+    if (!table || !numerical(c, t, y->numel, table->data)) return false;
+    bool same = true;
+    for (int64_t k = 0; k < y->numel && same; k++) {
+        tg_scope_begin(c->tg);
+        tg_tensor *weight = tg_zeros_like(y), *gradient = NULL;
+        tg_grad_options o = {.grad_outputs = {1, &weight}, .allow_unused = true};
+        if (weight) ((double *)weight->data)[k] = 1;
+        same = weight && tg_grad((tg_list){1, &y}, (tg_list){1, &t}, &gradient, &o) &&
+               compare(c, gradient, i, k, y->numel, table->data);
+        tg_scope_end(c->tg);
+    }
+    return same;
+}
+
+static bool run_gradcheck(const gradcheck *c)
+{
+    tg_tensor *y = c->fn(c->inputs, c->user);
+    if (!y) return false;
+    if (!y->requires_grad || y->dtype != TG_F64)
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD, "gradcheck: the output is %s and %s grad",
+                        tg_dtype_name(y->dtype),
+                        y->requires_grad ? "requires" : "does not require");
+    for (int i = 0; i < c->inputs.n; i++)
+        if (c->inputs.items[i]->requires_grad && !check_input(c, y, i)) return false;
+    return true;
+}
+
+static bool begin_gradcheck(gradcheck *c, const char *name, tg_function fn, tg_list inputs,
+                            void *user, const tg_gradcheck_options *options)
+{
+    if (inputs.n < 1 || !tg__check_inputs(name, inputs.n, inputs.items)) return false;
+    tg_context *tg = inputs.items[0]->context;
+    *c = (gradcheck){tg, fn, inputs, user, options ? *options : tg_gradcheck_defaults()};
+    if (!fn) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
+    if (!(c->o.eps > 0) || !(c->o.atol >= 0) || !(c->o.rtol >= 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: eps must be positive, atol and rtol not negative",
+                        name);
+    return tg__ready(tg) && check_gradcheck_inputs(c, name);
+}
+
+bool tg_gradcheck(tg_function fn, tg_list inputs, void *user, const tg_gradcheck_options *options)
+{
+    gradcheck c;
+    if (!begin_gradcheck(&c, "gradcheck", fn, inputs, user, options)) return false;
+    tg_scope_begin(c.tg);
+    bool same = run_gradcheck(&c);
+    tg_scope_end(c.tg);
+    return same;
+}
+
+/* The gradients of fn, end to end, as a function of its inputs and of the output's weight, which is
+ * the last input. */
+static tg_tensor *first_gradients(tg_list inputs, void *user)
+{
+    const gradcheck *c = user;
+    int n = inputs.n - 1, used = 0;
+    tg_context *tg = c->tg;
+    tg_tensor **of = tg__alloc(tg, (size_t)n * sizeof *of),
+              **grads = tg__alloc(tg, (size_t)n * sizeof *grads);
+    if (!of || !grads) return NULL;
+    for (int i = 0; i < n; i++)
+        if (inputs.items[i]->requires_grad) of[used++] = inputs.items[i];
+    /* Values without a graph are what the differences ask for; the gradient needs one all the same.
+     */
+    int64_t no_grad = tg->no_grad;
+    tg->no_grad = 0;
+    tg_tensor *y = c->fn((tg_list){n, inputs.items}, c->user);
+    tg_grad_options o = {
+        .grad_outputs = {1, &inputs.items[n]}, .create_graph = true, .allow_unused = true};
+    bool done = y && tg_grad((tg_list){1, &y}, (tg_list){used, of}, grads, &o);
+    tg->no_grad = no_grad;
+    for (int i = 0; i < used && done; i++) {
+        if (!grads[i]) grads[i] = tg_zeros_like(of[i]);
+        grads[i] = tg_reshape(grads[i], TG_SHAPE(-1));
+        done = grads[i] != NULL;
+    }
+    return done ? tg_cat((tg_list){used, grads}, 0) : NULL;
+}
+
+/* A weight for the output of fn, of no special value. */
+static tg_tensor *make_weight(const gradcheck *c)
+{
+    tg_no_grad_begin(c->tg);
+    tg_tensor *y = c->fn(c->inputs, c->user), *weight = y ? tg_empty_like(y) : NULL;
+    tg_no_grad_end(c->tg);
+    if (!weight || weight->dtype != TG_F64) return NULL;
+    for (int64_t i = 0; i < weight->numel; i++)
+        ((double *)weight->data)[i] = 1 + 0.5 * sin(3.0 * (double)i + 1);
+    return tg_requires_grad_(weight, true);
+}
+
+bool tg_gradgradcheck(tg_function fn, tg_list inputs, void *user,
+                      const tg_gradcheck_options *options)
+{
+    gradcheck c;
+    if (!begin_gradcheck(&c, "gradgradcheck", fn, inputs, user, options)) return false;
+    tg_scope_begin(c.tg);
+    tg_tensor **all = tg__alloc(c.tg, ((size_t)inputs.n + 1) * sizeof *all),
+              *weight = make_weight(&c);
+    bool same = all && weight;
+    if (same) {
+        for (int i = 0; i < inputs.n; i++) all[i] = inputs.items[i];
+        all[inputs.n] = weight;
+        same = tg_gradcheck(first_gradients, (tg_list){inputs.n + 1, all}, &c, &c.o);
+    }
+    tg_scope_end(c.tg);
+    return same;
+}

@@ -1,0 +1,53 @@
+# Sourced by the scripts that build; "root" is the top of the source tree.
+
+# need PACKAGE COMMAND: PACKAGE has to be installed if COMMAND fails.
+missing=
+need()
+{
+    sh -c "$2" >/dev/null 2>&1 || missing="$missing $1"
+}
+
+# has_header NAME: the command that tells whether C programs can include <NAME>.
+has_header()
+{
+    echo "echo '#include <$1>' | cc -E -"
+}
+
+# Installs the packages that are missing, with Debian's apt-get.
+install_missing()
+{
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "These packages are missing, and only root can install them:$missing" >&2
+        echo "On Debian: sudo apt-get install$missing" >&2
+        exit 1
+    fi
+    echo "Installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+need_compiler()
+{
+    need gcc 'command -v cc'
+    need libc6-dev "$(has_header math.h)"
+    need cmake 'command -v cmake'
+    need make 'command -v make'
+}
+
+# build DIRECTORY [OPTION...]: configures and builds, silent unless that fails.
+build()
+{
+    directory=$1
+    shift
+    mkdir -p "$directory"
+    {
+        cmake -S "$root" -B "$directory" "$@" &&
+            cmake --build "$directory" --parallel "$(nproc)"
+    } >"$directory/build.log" 2>&1 || {
+        cat "$directory/build.log" >&2
+        echo "The build in $directory failed." >&2
+        exit 1
+    }
+}

@@ -1,0 +1,127 @@
+#include "../internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *default_allocate(void *user, size_t bytes)
+{
+    (void)user;
+    return malloc(bytes);
+}
+
+static void default_deallocate(void *user, void *memory, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    free(memory);
+}
+
+tg_options tg_defaults(void)
+{
+    return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
+}
+
+tg_context *tg_open(const tg_options *options)
+{
+    tg_options o = options ? *options : tg_defaults();
+    if (!o.allocate || !o.deallocate) return NULL;
+    if (o.max_bytes && o.max_bytes < sizeof(tg_context)) return NULL;
+    tg_context *tg = o.allocate(o.user, sizeof *tg);
+    if (!tg) return NULL;
+    memset(tg, 0, sizeof *tg);
+    tg->options = o;
+    tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
+    tg->stats.allocator_calls = 1;
+    tg->k = tg__kernels(NULL);
+    tg->default_dtype = TG_F32;
+    tg__seed(&tg->random, 0);
+    return tg;
+}
+
+void tg_close(tg_context *tg)
+{
+    if (!tg) return;
+    tg__end_all_scopes(tg);
+    tg__trim(tg);
+    tg->options.deallocate(tg->options.user, tg, sizeof *tg);
+}
+
+bool tg_ok(const tg_context *tg)
+{
+    return tg && tg->status == TG_OK;
+}
+
+tg_status tg_error_code(const tg_context *tg)
+{
+    return tg ? tg->status : TG_ERR_CONTEXT;
+}
+
+const char *tg_error(const tg_context *tg)
+{
+    return tg ? tg->message : "no context: tg_open failed or NULL was given";
+}
+
+void tg_clear_error(tg_context *tg)
+{
+    if (!tg) return;
+    tg->status = TG_OK;
+    tg->message[0] = 0;
+}
+
+tg_stats tg_get_stats(const tg_context *tg)
+{
+    return tg ? tg->stats : (tg_stats){0};
+}
+
+const char *tg_simd_level(const tg_context *tg)
+{
+    return tg ? tg->k->level : NULL;
+}
+
+void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
+{
+    if (tg->status != TG_OK) return NULL;
+    tg->status = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(tg->message, sizeof tg->message, format, args);
+    va_end(args);
+    return NULL;
+}
+
+bool tg__ready(const tg_context *tg)
+{
+    return tg->status == TG_OK;
+}
+
+char *tg__show(char *text, int ndim, const int64_t *shape)
+{
+    char *p = text;
+    *p++ = '[';
+    for (int i = 0; i < ndim && i < TG_MAX_DIMS; i++)
+        p += sprintf(p, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    *p++ = ']';
+    *p = 0;
+    return text;
+}
+
+void tg_no_grad_begin(tg_context *tg)
+{
+    if (tg) tg->no_grad++;
+}
+
+void tg_no_grad_end(tg_context *tg)
+{
+    if (!tg) return;
+    if (tg->no_grad == 0)
+        tg__fail(tg, TG_ERR_CONTEXT, "no_grad_end: no no_grad was begun");
+    else
+        tg->no_grad--;
+}
+
+bool tg_is_grad_enabled(const tg_context *tg)
+{
+    return tg && tg->no_grad == 0;
+}

@@ -1,0 +1,259 @@
+/* Scopes and the pool of blocks behind them. A scope carves small things from pages and takes large
+ * ones as blocks of their own; at its end all of them return to the context's free lists. */
+#include "../internal.h"
+
+#include <string.h>
+
+enum {
+    ALIGN = 64, /* a cache line, and the widest vector */
+    HEADER = 64,
+    PAGE = (1 << 16) - HEADER - ALIGN,
+#ifdef TG_ASAN
+    SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
+                  pointer */
+#else
+    SMALL = 4096,
+#endif
+    PROBES = 16
+};
+
+_Static_assert(sizeof(block) <= HEADER, "the header holds a block");
+
+static void *block_payload(block *b)
+{
+    return (char *)b + HEADER;
+}
+
+block *tg__block_of(void *memory, size_t bytes)
+{
+    return bytes > SMALL ? (block *)(void *)((char *)memory - HEADER) : NULL;
+}
+
+/* Four lists a doubling of size. */
+static unsigned free_list_of(size_t bytes)
+{
+    unsigned log = 0;
+    for (size_t b = bytes; b > 1; b >>= 1) log++;
+    unsigned quarter = log >= 2 ? (unsigned)(bytes >> (log - 2)) & 3 : 0;
+    return log * 4 + quarter;
+}
+
+static void give_back(tg_context *tg, block *b)
+{
+    tg->stats.held_bytes -= b->raw_bytes;
+    tg->stats.allocator_calls++;
+    tg->options.deallocate(tg->options.user, b->raw, b->raw_bytes);
+}
+
+/* Returns whether there was anything to give back. */
+bool tg__trim(tg_context *tg)
+{
+    bool any = false;
+    for (int i = 0; i < TG_FREE_LISTS; i++) {
+        while (tg->free_blocks[i]) {
+            block *b = tg->free_blocks[i];
+            tg->free_blocks[i] = b->next;
+            give_back(tg, b);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void *ask(tg_context *tg, size_t bytes)
+{
+    size_t cap = tg->options.max_bytes;
+    if (cap && (bytes > cap || tg->stats.held_bytes > cap - bytes)) return NULL;
+    tg->stats.allocator_calls++;
+    return tg->options.allocate(tg->options.user, bytes);
+}
+
+static block *fresh_block(tg_context *tg, size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX - HEADER - ALIGN)
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
+    size_t raw_bytes = bytes + HEADER + ALIGN;
+    char *raw = ask(tg, raw_bytes);
+    if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
+    if (!raw)
+        return tg__fail(tg, TG_ERR_MEMORY,
+                        "out of memory: %zu bytes asked for, %zu held, cap %zu (0 is none)",
+                        raw_bytes, tg->stats.held_bytes, tg->options.max_bytes);
+    block *b = (block *)(void *)(raw + (ALIGN - (uintptr_t)raw % ALIGN));
+    b->raw = raw;
+    b->raw_bytes = raw_bytes;
+    b->bytes = bytes;
+    tg->stats.held_bytes += raw_bytes;
+    return b;
+}
+
+static block *cached_block(tg_context *tg, size_t bytes)
+{
+    unsigned list = free_list_of(bytes);
+    for (unsigned i = list; i < list + 2 && i < TG_FREE_LISTS; i++) {
+        int probes = PROBES;
+        for (block **at = &tg->free_blocks[i]; *at && probes > 0; at = &(*at)->next, probes--) {
+            block *b = *at;
+            if (b->bytes < bytes) continue;
+            *at = b->next;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static block *take_block(tg_context *tg, size_t bytes)
+{
+    block *b = cached_block(tg, bytes);
+    if (!b) b = fresh_block(tg, bytes);
+    if (!b) return NULL;
+    tg->stats.live_bytes += b->raw_bytes;
+    if (tg->stats.live_bytes > tg->stats.peak_bytes) tg->stats.peak_bytes = tg->stats.live_bytes;
+    return b;
+}
+
+static void drop_block(tg_context *tg, block *b)
+{
+    tg->stats.live_bytes -= b->raw_bytes;
+#ifdef TG_DEBUG
+    memset(block_payload(b), 0xdd, b->bytes);
+#endif
+#ifdef TG_ASAN
+    give_back(tg, b);
+#else
+    unsigned list = free_list_of(b->bytes);
+    b->next = tg->free_blocks[list];
+    tg->free_blocks[list] = b;
+#endif
+}
+
+static void link_block(scope *s, block *b)
+{
+    b->owner = s;
+    b->prev = NULL;
+    b->next = s->blocks;
+    if (s->blocks) s->blocks->prev = b;
+    s->blocks = b;
+}
+
+void tg__block_free(tg_context *tg, block *b)
+{
+    if (b->prev)
+        b->prev->next = b->next;
+    else
+        b->owner->blocks = b->next;
+    if (b->next) b->next->prev = b->prev;
+    drop_block(tg, b);
+}
+
+static void open_page(scope *s, block *page, size_t used)
+{
+    link_block(s, page);
+    s->top = (char *)block_payload(page) + used;
+    s->end = (char *)block_payload(page) + page->bytes;
+}
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+/* The scope of that depth, made when nothing has been allocated in it yet. */
+static scope *scope_at(tg_context *tg, int64_t depth)
+{
+    scope **link = &tg->scope, *inner = NULL;
+    for (; *link && (*link)->depth > depth; link = &inner->outer) inner = *link;
+    scope *s = *link;
+    if (s && s->depth == depth) return s;
+    block *page = take_block(tg, SMALL ? PAGE : round_up(sizeof *s));
+    if (!page) return NULL;
+    s = block_payload(page);
+    *s = (scope){.outer = *link, .depth = depth, .tape = inner ? inner->tape : tg->tape};
+    open_page(s, page, round_up(sizeof *s));
+    *link = s;
+    return s;
+}
+
+void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg->scope;
+    if (!s || s->depth != depth) s = scope_at(tg, depth);
+    if (!s) return NULL;
+    if (bytes > SMALL) {
+        block *b = take_block(tg, bytes);
+        if (!b) return NULL;
+        link_block(s, b);
+        return block_payload(b);
+    }
+    size_t size = round_up(bytes);
+    if ((size_t)(s->end - s->top) < size) {
+        block *page = take_block(tg, PAGE);
+        if (!page) return NULL;
+        open_page(s, page, 0);
+    }
+    void *memory = s->top;
+    s->top += size;
+    return memory;
+}
+
+void *tg__alloc(tg_context *tg, size_t bytes)
+{
+    return tg__alloc_at(tg, tg->depth, bytes);
+}
+
+void tg__ref(storage *s)
+{
+    s->refs++;
+}
+
+void tg__unref(tg_context *tg, storage *s)
+{
+    if (--s->refs > 0 || !s->block) return;
+    tg__block_free(tg, s->block);
+    s->block = NULL;
+    s->data = NULL;
+}
+
+bool tg__hold(tg_context *tg, storage *on)
+{
+    if (on->depth < tg->depth) {
+        hold *h = tg__alloc(tg, sizeof *h);
+        if (!h) return false;
+        *h = (hold){.next = tg->scope->holds, .on = on};
+        tg->scope->holds = h;
+    }
+    tg__ref(on);
+    return true;
+}
+
+static void end_scope(tg_context *tg, scope *s)
+{
+    for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
+    tg->tape = s->tape;
+    tg->scope = s->outer;
+    for (block *b = s->blocks, *next; b; b = next) {
+        next = b->next;
+        drop_block(tg, b);
+    }
+}
+
+void tg__end_all_scopes(tg_context *tg)
+{
+    while (tg->scope) end_scope(tg, tg->scope);
+}
+
+void tg_scope_begin(tg_context *tg)
+{
+    if (tg) tg->depth++;
+}
+
+void tg_scope_end(tg_context *tg)
+{
+    if (!tg) return;
+    if (tg->depth == 0) {
+        tg__fail(tg, TG_ERR_CONTEXT, "scope_end: no scope was begun");
+        return;
+    }
+    if (tg->scope && tg->scope->depth == tg->depth) end_scope(tg, tg->scope);
+    tg->depth--;
+}

@@ -1,0 +1,322 @@
+/* What the source files share: the private half of a tensor, the context, records and ops. */
+#ifndef TG_INTERNAL_H
+#define TG_INTERNAL_H
+
+#include <tinygrad.h>
+
+#include "kernels/kernels.h"
+
+/* No a * b + c becomes an fma unless it says so, whatever the compiler's flags. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TG_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TG_ASAN 1
+#endif
+#endif
+
+/* ---- Memory. */
+
+/* One piece of memory from the allocator: a page that a scope carves small things from, or the
+ * elements of one large tensor. */
+typedef struct block {
+    struct block *next, *prev; /* in the scope that has it, or in a free list */
+    struct scope *owner;
+    size_t bytes; /* of the payload, which follows the header */
+    void *raw;    /* as the allocator gave it */
+    size_t raw_bytes;
+} block;
+
+typedef struct record record;
+typedef struct storage storage;
+
+/* A claim on the storage of an outer scope's tensor, given back when this scope ends. */
+typedef struct hold {
+    struct hold *next;
+    storage *on;
+} hold;
+
+/* Made lazily, in its own first page, by the first thing allocated at its depth: that is why a
+ * scope's begin cannot fail. */
+typedef struct scope {
+    struct scope *outer;
+    int64_t depth;
+    block *blocks;   /* all that the scope has, pages included */
+    char *top, *end; /* free part of the current page */
+    record *tape;    /* newest record when the scope was made */
+    hold *holds;
+} scope;
+
+/* Memory of the current scope, 64-byte aligned; NULL with the error recorded. */
+void *tg__alloc(tg_context *tg, size_t bytes);
+/* The same in the scope of that depth, which is open. */
+void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
+/* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
+block *tg__block_of(void *memory, size_t bytes);
+void tg__block_free(tg_context *tg, block *b);
+/* Gives cached blocks back to the allocator; whether there were any. */
+bool tg__trim(tg_context *tg);
+void tg__end_all_scopes(tg_context *tg);
+/* Claims of tensors and records on memory: the last to go returns it. */
+void tg__ref(storage *s);
+void tg__unref(tg_context *tg, storage *s);
+/* A claim by something in the current scope, given back when that ends. */
+bool tg__hold(tg_context *tg, storage *on);
+
+/* ---- Tensor. */
+
+struct storage {
+    void *data;
+    size_t bytes;
+    block *block;       /* of the data when it has one of its own */
+    int64_t depth;      /* of the scope that has it */
+    int64_t refs;       /* tensors and records that need the data */
+    uint32_t version;   /* writes since it was made */
+    uint32_t rewrites;  /* those that changed a history, see tensor_priv.rewrites */
+    const char *writer; /* the operation that wrote last */
+    bool read_only;
+};
+
+/* What stands behind a public tg_tensor. */
+typedef struct tensor_priv {
+    tg_tensor pub;
+    storage *storage; /* own, or that of the tensor this is a view of */
+    storage own;
+    record *record;                   /* what made it, if a gradient goes back through it */
+    tg_tensor *grad_slot;             /* memory of pub.grad, from the start */
+    tg_tensor *pending;               /* gradient collected so far by the backward under way */
+    tg_tensor *captured;              /* gradient of a tensor with a record, where it is wanted */
+    struct tensor_priv *next_touched; /* by the backward under way */
+    int64_t depth;                    /* of the scope it belongs to */
+    uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
+                          stale */
+    bool is_view;
+    bool released;
+    bool touched; /* is in that list */
+    bool wanted;  /* captured is to be filled */
+    bool retains; /* tg_retain_grad */
+} tensor_priv;
+
+static inline tensor_priv *priv(const tg_tensor *t)
+{
+    return (tensor_priv *)(uintptr_t)t;
+}
+
+/* A contiguous tensor, to be written by the caller; in the current scope or the one at depth. shape
+ * has been checked. */
+tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape);
+tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
+                      const int64_t *shape);
+/* A tensor over memory that it does not own; strides NULL: row-major. */
+tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
+                            const int64_t *strides, void *data);
+/* A tensor that shares base's storage, its data offset elements on. Without history. */
+tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const int64_t *strides,
+                        int64_t offset);
+/* Checks of what the caller gave; they record the error. */
+bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape);
+bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value);
+bool tg__fits(tg_dtype dtype, double value);
+bool tg__is_dtype(tg_dtype dtype);
+/* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
+ * error. */
+int tg__dim(const tg_tensor *t, const char *op, int dim, int ndim);
+int64_t tg__numel(int ndim, const int64_t *shape);
+void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
+size_t tg__dtype_size(tg_dtype dtype);
+static inline bool tg__is_float(tg_dtype dtype)
+{
+    return dtype == TG_F32 || dtype == TG_F64;
+}
+
+/* A write that autograd does not record: whether op may write to t (no error pending, t alive, not
+ * borrowed, no elements that overlap), else the error; and the note that it did. */
+bool tg__writable(tg_tensor *t, const char *op);
+void tg__written(tg_tensor *t, const char *op);
+
+/* ---- Loops over tensors, in src/ops/iterate.c. */
+
+/* A kernel for one, two or three inputs. */
+typedef union loop {
+    unary_kernel *unary;
+    binary_kernel *binary;
+    where_kernel *where;
+} loop;
+
+/* out = f(in...), inputs broadcast to out, any strides. */
+void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
+/* out = a broadcast to out; same dtype, no overlap. */
+void tg__copy(tg_tensor *out, const tg_tensor *a);
+void tg__fill(tg_tensor *t, double value);
+/* t, or a contiguous copy without history. */
+tg_tensor *tg__dense(tg_tensor *t);
+
+typedef union scalar {
+    float f32;
+    double f64;
+    int64_t i64;
+    bool b;
+} scalar;
+
+/* A 0-d tensor of like's dtype, with its one value in s. */
+tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
+
+/* ---- Errors. */
+
+#if defined(__GNUC__)
+#define TG_PRINTF(text, first) __attribute__((format(printf, text, first), cold))
+#else
+#define TG_PRINTF(text, first)
+#endif
+
+/* Records the error if it is the first. Returns NULL, which is also false. */
+void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
+/* No error is pending. */
+bool tg__ready(const tg_context *tg);
+
+/* "[100, 2]", in storage of the caller's expression. */
+#define TG_TEXT ((char[TG_MAX_DIMS * 22 + 3]){0})
+char *tg__show(char *text, int ndim, const int64_t *shape);
+#define SHOW(t) tg__show(TG_TEXT, (t)->ndim, (t)->shape)
+
+/* ---- Operations and records. */
+
+typedef union attr {
+    int64_t i;
+    double f;
+} attr;
+enum { TG_ATTRS = 1 + TG_MAX_DIMS }; /* a list with its length fits */
+
+/* What a shape rule says of the result. strides and offset: views only. */
+typedef struct spec {
+    tg_dtype dtype;
+    int ndim;
+    int64_t shape[TG_MAX_DIMS];
+    int64_t strides[TG_MAX_DIMS];
+    int64_t offset;
+} spec;
+
+typedef struct op_row op_row;
+
+/* One operation being run: what its shape rule and its forward see. */
+typedef struct call {
+    const op_row *op;
+    tg_context *tg;
+    int n;
+    tg_tensor *const *in;
+    const attr *a;
+    tg_tensor *out;
+} call;
+
+typedef struct operand {
+    tg_tensor *t;
+    uint32_t version; /* when it was read */
+    bool needs_grad;
+} operand;
+
+/* One operation that was run, and that a gradient needs. */
+struct record {
+    const op_row *op;
+    record *prev; /* the next older one on the tape */
+    tg_tensor *out;
+    uint32_t out_version;
+    int n;
+    attr a[TG_ATTRS];
+    operand in[];
+};
+
+enum {
+    OP_VIEW = 1,     /* the result shares its input's storage; no forward */
+    OP_BROADCAST = 2 /* a gradient may come wider than its input; the engine sums it down */
+};
+/* What the gradient for one input reads, so that changes in place are noticed. */
+enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_OUT = 8 };
+
+static inline unsigned tg__reads_input(int i)
+{
+    return (unsigned)READS_0 << (i < 2 ? i : 2);
+}
+
+struct op_row {
+    const char *name;
+    const char *grad_name; /* as PyTorch prints it */
+    /* Checks inputs and attributes, fills the spec; or records the error and returns false. */
+    bool (*shape)(const call *c, spec *s);
+    /* Computes c->out, a contiguous tensor of that spec (or input 0, in place). */
+    bool (*run)(const call *c);
+    /* Gradient of input i, given that of the output, written with the library's operations. NULL:
+     * has none. */
+    tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
+    uint8_t reads[3]; /* by input; inputs from the third on share the last */
+    uint8_t flags;
+    uint8_t kernel; /* row of a table of kernels, for the ops that have one */
+};
+
+/* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
+ * NULL. */
+tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
+/* The same for one that writes its result over t, from source broadcast to t. */
+tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source);
+/* Shape rules: of the last two inputs, which broadcast and have one dtype; of the first input. */
+bool tg__broadcast_shape(const call *c, spec *s);
+bool tg__same_shape(const call *c, spec *s);
+/* The common shape of two, or false. */
+bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out);
+/* For shape rules: the error unless t's dtype is supported. */
+bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported);
+/* The inputs of an operation: there, not released, of one context; else the error. */
+bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
+/* g summed down to like's shape, differentiably. */
+tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
+
+/* Gradients in one pass, in src/ops/binary.def. */
+tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
+tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
+tg_tensor *tg__tanh_backward(tg_tensor *g, tg_tensor *y);
+
+/* ---- Context. */
+
+enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 256 };
+
+typedef struct generator {
+    uint32_t mt[624];
+    int next;        /* word to hand out; 624: twist first */
+    bool has_normal; /* the second of a pair of normals waits */
+    double normal;
+} generator;
+
+struct tg_context {
+    tg_options options;
+    tg_stats stats;
+    scope *scope;  /* innermost one that has memory */
+    int64_t depth; /* scopes open; 0 is the outermost */
+    block *free_blocks[TG_FREE_LISTS];
+    record *tape;     /* newest record */
+    int64_t no_grad;  /* depth of tg_no_grad */
+    bool in_backward; /* gradients may read what the caller has released */
+    const kernels *k;
+    tg_dtype default_dtype;
+    tg_status status;
+    char message[TG_MESSAGE];
+    generator random;
+};
+
+/* ---- Random numbers: MT19937 and what is drawn from it. */
+
+void tg__seed(generator *g, uint64_t seed);
+uint32_t tg__u32(generator *g);
+/* Two words, the first one high. */
+uint64_t tg__u64(generator *g);
+/* n uniform samples on [0, 1), of 24 bits and one word each, or of 53 bits and two. */
+void tg__units_f32(generator *g, int64_t n, float *out);
+void tg__units_f64(generator *g, int64_t n, double *out);
+/* n normal samples side by side, float32 or float64. */
+void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std);
+
+#endif

@@ -1,0 +1,18 @@
+/* The kernels in plain C, for any machine. */
+#include "level.h"
+
+#define LEVEL(name) name##_portable
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("O3", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#include "all.inc"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif

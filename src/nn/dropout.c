@@ -1,0 +1,30 @@
+#include "../internal.h"
+
+/* 1 / (1 - p) or 0 for each element of x, in x's dtype. */
+static tg_tensor *dropout_mask(const tg_tensor *x, double p)
+{
+    tg_tensor *mask = tg__new(x->context, x->dtype, x->ndim, x->shape);
+    if (!mask) return NULL;
+    double scale = x->dtype == TG_F32 ? (double)(1.0f / (float)(1.0 - p)) : 1.0 / (1.0 - p);
+    tg_bernoulli_(mask, 1.0 - p);
+    x->context->k->affine[x->dtype](mask->numel, mask->data, 0, scale);
+    return mask;
+}
+
+tg_tensor *tg_dropout(tg_tensor *x, double p, bool training)
+{
+    if (!tg__check_inputs("dropout", 1, &x)) return NULL;
+    tg_context *tg = x->context;
+    if (!(p >= 0 && p <= 1))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "dropout: p %g must lie in [0, 1]", p);
+    if (p == 0 || !training || x->numel == 0) return x;
+    if (!tg__is_float(x->dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "dropout: not for %s", tg_dtype_name(x->dtype));
+    if (p == 1) return tg_mul_scalar(x, 0);
+    if (!tg__ready(tg)) return NULL;
+    generator before = tg->random;
+    tg_tensor *mask = dropout_mask(x, p);
+    tg_tensor *out = mask ? tg_mul(x, mask) : NULL;
+    if (!out) tg->random = before;
+    return out;
+}

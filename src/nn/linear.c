@@ -1,0 +1,79 @@
+#include "module.h"
+
+#include <math.h>
+
+/* One operation on matrices: x (n, in) or (in), weight (out, in), perhaps bias (out). */
+static bool linear_shape(const call *c, spec *s)
+{
+    const tg_tensor *x = c->in[0], *w = c->in[1];
+    if (x->dtype != w->dtype)
+        return tg__fail(c->tg, TG_ERR_DTYPE, "linear: the input is %s, the weight %s; use cast",
+                        tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));
+    if (x->ndim == 0 || x->shape[x->ndim - 1] != w->shape[1])
+        return tg__fail(
+            c->tg, TG_ERR_SHAPE,
+            "linear: input %s, weight %s: the last size of the input must be in_features, %lld",
+            SHOW(x), SHOW(w), (long long)w->shape[1]);
+    tg__same_shape(c, s);
+    s->shape[x->ndim - 1] = w->shape[0];
+    return tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
+}
+
+static bool linear_run(const call *c)
+{
+    const tg_tensor *x = c->in[0], *w = c->in[1];
+    int64_t rows = x->ndim == 2 ? x->shape[0] : 1, x0 = x->ndim == 2 ? x->strides[0] : 0;
+    c->tg->k->matmul[x->dtype](rows, w->shape[0], w->shape[1], c->out->data, w->shape[0], x->data,
+                               x0, x->strides[x->ndim - 1], w->data, w->strides[1], w->strides[0]);
+    if (c->n == 3) {
+        loop add = {.binary = c->tg->k->binary[BINARY_add][x->dtype]};
+        tg__elementwise(add, c->out, 2, (tg_tensor *[]){c->out, c->in[2]});
+    }
+    return true;
+}
+
+static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[0].t, *w = r->in[1].t;
+    if (i == 0) return tg_matmul(g, w);
+    if (i == 1) return x->ndim == 2 ? tg_matmul(tg_t(g), x) : tg_outer(g, x);
+    return g; /* summed over the rows, as any broadcast */
+}
+
+static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, linear_run,
+                                 linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
+static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_shape, linear_run,
+                                      linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
+
+static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
+{
+    if (x->ndim > 2) {
+        tg_tensor *y = linear_forward(m, tg_flatten(x, 0, -2));
+        if (!y) return NULL;
+        spec s = {.ndim = x->ndim};
+        for (int d = 0; d < x->ndim; d++) s.shape[d] = d == x->ndim - 1 ? y->shape[1] : x->shape[d];
+        return tg_reshape(y, (tg_shape){s.ndim, s.shape});
+    }
+    const op_row *o = m->n == 2 ? &linear_bias_op : &linear_op;
+    return tg__apply(o, m->n + 1, (tg_tensor *[]){x, m->params[0], m->params[1]}, NULL);
+}
+
+static const module_kind linear_kind = {"Linear", linear_forward, NULL};
+
+tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, tg_bias bias)
+{
+    if (!tg || !tg__ready(tg)) return NULL;
+    if (in_features < 1 || out_features < 1)
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "linear: %lld in_features, %lld out_features; at least 1 each",
+                        (long long)in_features, (long long)out_features);
+    tg_module *m = tg__new_module(tg, &linear_kind);
+    if (!m || !tg__add_param(m, "weight", TG_SHAPE(out_features, in_features))) return NULL;
+    if (bias == TG_BIAS && !tg__add_param(m, "bias", TG_SHAPE(out_features))) return NULL;
+    /* PyTorch's kaiming_uniform_(a = sqrt(5)), in its order of rounding. */
+    double root5 = sqrt(5.0), gain = sqrt(2.0 / (1 + root5 * root5)), fan_in = (double)in_features;
+    double bound = sqrt(3.0) * (gain / sqrt(fan_in));
+    if (!tg_uniform_(m->params[0], -bound, bound)) return NULL;
+    if (m->n == 2 && !tg_uniform_(m->params[1], -1 / sqrt(fan_in), 1 / sqrt(fan_in))) return NULL;
+    return m;
+}

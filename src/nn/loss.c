@@ -1,0 +1,161 @@
+#include "module.h"
+
+#include <string.h>
+
+/* Room for the call that cures a difference in shape. */
+enum { CURE = 256 };
+
+/* The reshape that makes target fit input, or the flatten that makes input fit target. */
+static void describe_cure(char *text, const tg_tensor *input, const tg_tensor *target)
+{
+    if (input->numel != target->numel) {
+        snprintf(text, CURE, "they have %lld and %lld elements", (long long)input->numel,
+                 (long long)target->numel);
+    } else if (target->ndim == 1) {
+        snprintf(text, CURE, "use tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(%s))",
+                 strtok(tg__show(TG_TEXT, input->ndim, input->shape) + 1, "]"));
+    } else {
+        snprintf(text, CURE, "use tg_reshape(target, TG_SHAPE(%s))",
+                 strtok(tg__show(TG_TEXT, input->ndim, input->shape) + 1, "]"));
+    }
+}
+
+static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction,
+                        spec *s)
+{
+    tg_context *tg = input->context;
+    if ((reduction & ~TG_BROADCAST) < TG_MEAN || (reduction & ~TG_BROADCAST) > TG_NONE)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d", name, reduction);
+    if (input->dtype != target->dtype || !tg__is_float(input->dtype))
+        return tg__fail(tg, TG_ERR_DTYPE,
+                        "%s: input is %s, target %s; both must be one floating dtype", name,
+                        tg_dtype_name(input->dtype), tg_dtype_name(target->dtype));
+    if (input->ndim == target->ndim &&
+        !memcmp(input->shape, target->shape, (size_t)input->ndim * sizeof *input->shape))
+        return true;
+    bool broadcasts =
+        tg__broadcast(input->ndim, input->shape, target->ndim, target->shape, &s->ndim, s->shape);
+    if (broadcasts && reduction & TG_BROADCAST) return true;
+    char cure[CURE];
+    describe_cure(cure, input, target);
+    return tg__fail(tg, TG_ERR_SHAPE,
+                    "%s: input %s and target %s differ in shape and would %s%s: %s", name,
+                    SHOW(input), SHOW(target), broadcasts ? "broadcast to " : "not even broadcast",
+                    broadcasts ? tg__show(TG_TEXT, s->ndim, s->shape) : "", cure);
+}
+
+bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction)
+{
+    spec s = {.ndim = -1};
+    if (!tg__check_inputs(name, 2, (tg_tensor *[]){*input, *target}) ||
+        !check_sides(name, *input, *target, reduction, &s))
+        return false;
+    if (s.ndim < 0) return true;
+    *input = tg_expand(*input, (tg_shape){s.ndim, s.shape});
+    *target = tg_expand(*target, (tg_shape){s.ndim, s.shape});
+    return *input && *target;
+}
+
+/* ---- Mean squared error. a[0]: the reduction. */
+
+static bool mse_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    if (c->a[0].i != TG_NONE) s->ndim = 0;
+    return true;
+}
+
+static void elementwise_by(const call *c, int row, tg_tensor *a, tg_tensor *b)
+{
+    loop f = {.binary = c->tg->k->binary[row][c->out->dtype]};
+    tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
+}
+
+static bool mse_run(const call *c)
+{
+    if (c->a[0].i == TG_NONE) {
+        elementwise_by(c, BINARY_sub, c->in[0], c->in[1]);
+        elementwise_by(c, BINARY_mul, c->out, c->out);
+        return true;
+    }
+    tg_tensor *a = tg__dense(c->in[0]), *b = a ? tg__dense(c->in[1]) : NULL;
+    if (!b) return false;
+    c->tg->k->squared_distance[a->dtype](a->numel, c->out->data, a->data, b->data);
+    if (c->a[0].i == TG_MEAN) {
+        scalar value;
+        tg_tensor n = tg__as_tensor(c->out, &value, (double)a->numel);
+        elementwise_by(c, BINARY_div, c->out, &n);
+    }
+    return true;
+}
+
+static double mse_slope(const attr *a, const tg_tensor *x)
+{
+    return a[0].i == TG_MEAN ? 2 / (double)x->numel : 2;
+}
+
+/* Inputs: gradient of the loss, the side asked for, the other. */
+static bool mse_backward_shape(const call *c, spec *s)
+{
+    call side = *c;
+    side.in = c->in + 1;
+    return tg__same_shape(&side, s);
+}
+
+static bool mse_backward_run(const call *c)
+{
+    scalar value;
+    tg_tensor slope = tg__as_tensor(c->out, &value, mse_slope(c->a, c->out));
+    elementwise_by(c, BINARY_sub, c->in[1], c->in[2]);
+    elementwise_by(c, BINARY_mul, c->out, &slope);
+    elementwise_by(c, BINARY_mul, c->out, c->in[0]);
+    return true;
+}
+
+static tg_tensor *mse_backward_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[1].t, *y = r->in[2].t;
+    g = tg_mul_scalar(g, mse_slope(r->a, x));
+    if (i == 0) return tg_mul(g, tg_sub(x, y));
+    g = tg_mul(g, r->in[0].t);
+    return i == 1 ? g : tg_neg(g);
+}
+
+static const op_row mse_backward_op = {"mse_loss_backward", "MseLossBackwardBackward0",
+                                       mse_backward_shape,  mse_backward_run,
+                                       mse_backward_grad,   {READS_1 | READS_2, READS_0, READS_0},
+                                       OP_BROADCAST,        0};
+
+static tg_tensor *mse_grad(const record *r, int i, tg_tensor *g)
+{
+    return tg__apply(&mse_backward_op, 3, (tg_tensor *[]){g, r->in[i].t, r->in[1 - i].t}, r->a);
+}
+
+static const op_row mse_op = {"mse_loss", "MseLossBackward0",
+                              mse_shape,  mse_run,
+                              mse_grad,   {READS_0 | READS_1, READS_0 | READS_1},
+                              0,          0};
+
+tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
+{
+    if (!tg__loss_sides("mse_loss", &input, &target, reduction)) return NULL;
+    return tg__apply(&mse_op, 2, (tg_tensor *[]){input, target},
+                     (attr[TG_ATTRS]){{.i = reduction & ~TG_BROADCAST}});
+}
+
+static tg_tensor *mseloss_loss(tg_module *m, tg_tensor *input, tg_tensor *target)
+{
+    return tg_mse_loss(input, target, m->reduction);
+}
+
+static const module_kind mseloss_kind = {"MSELoss", NULL, mseloss_loss};
+
+tg_module *tg_mseloss(tg_context *tg, int reduction)
+{
+    if (!tg) return NULL;
+    if (reduction < 0 || (reduction & ~TG_BROADCAST) > TG_NONE)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "mseloss: there is no reduction %d", reduction);
+    tg_module *m = tg__new_module(tg, &mseloss_kind);
+    if (m) m->reduction = reduction;
+    return m;
+}

@@ -1,0 +1,218 @@
+/* Running an operation: checks, result, forward, record. */
+#include "../internal.h"
+
+#include <string.h>
+
+bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
+{
+    tg_context *tg = NULL;
+    for (int i = 0; i < n && !tg; i++)
+        if (in[i]) tg = in[i]->context;
+    if (!tg) return false;
+    for (int i = 0; i < n; i++) {
+        if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
+        if (in[i]->context != tg) {
+            tg__fail(in[i]->context, TG_ERR_CONTEXT, "%s: tensors of two contexts", op);
+            return tg__fail(tg, TG_ERR_CONTEXT,
+                            "%s: tensors of two contexts; tg_borrow makes an alias", op);
+        }
+        if (priv(in[i])->released && !tg->in_backward)
+            return tg__fail(tg, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(in[i]));
+    }
+    return true;
+}
+
+bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out)
+{
+    *n = na > nb ? na : nb;
+    for (int i = 1; i <= *n; i++) {
+        int64_t x = i <= na ? a[na - i] : 1, y = i <= nb ? b[nb - i] : 1;
+        if (x != y && x != 1 && y != 1) return false;
+        out[*n - i] = x == 1 ? y : x;
+    }
+    return true;
+}
+
+bool tg__broadcast_shape(const call *c, spec *s)
+{
+    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
+    s->dtype = a->dtype;
+    if (a->dtype != b->dtype)
+        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use cast",
+                        c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
+                        SHOW(b));
+    if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
+        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
+                        SHOW(a), SHOW(b));
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+bool tg__same_shape(const call *c, spec *s)
+{
+    s->dtype = c->in[0]->dtype;
+    s->ndim = c->in[0]->ndim;
+    memcpy(s->shape, c->in[0]->shape, sizeof s->shape);
+    return true;
+}
+
+bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
+{
+    return supported ||
+           tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
+}
+
+/* A view made before a recorded write to its storage has a history that its values no longer
+ * follow. */
+static bool check_history(const call *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        const tensor_priv *p = priv(c->in[i]);
+        if (p->record && p->rewrites != p->storage->rewrites)
+            return tg__fail(
+                c->tg, TG_ERR_AUTOGRAD,
+                "%s: the tensor %s is a view made by %s, but its base was changed by %s since: "
+                "make the view again",
+                c->op->name, SHOW(c->in[i]), p->record->op->name, p->storage->writer);
+    }
+    return true;
+}
+
+static bool needs_record(const call *c)
+{
+    if (c->tg->no_grad) return false;
+    for (int i = 0; i < c->n; i++)
+        if (c->in[i]->requires_grad) return true;
+    return false;
+}
+
+/* Keeps what the gradients will read from going back to the pool by an early release. */
+static bool hold_values(const call *c, unsigned reads)
+{
+    for (int i = 0; i < c->n; i++)
+        if (reads & tg__reads_input(i) && !tg__hold(c->tg, priv(c->in[i])->storage)) return false;
+    return !(reads & READS_OUT) || tg__hold(c->tg, priv(c->out)->storage);
+}
+
+/* The record, not yet on the tape. versions: of the inputs before the forward ran. */
+static record *make_record(const call *c)
+{
+    record *r = tg__alloc(c->tg, sizeof *r + (size_t)c->n * sizeof r->in[0]);
+    if (!r) return NULL;
+    r->op = c->op;
+    r->n = c->n;
+    if (c->a) memcpy(r->a, c->a, sizeof r->a);
+    unsigned reads = 0;
+    for (int i = 0; i < c->n; i++) {
+        tg_tensor *t = c->in[i];
+        r->in[i] =
+            (operand){.t = t, .version = priv(t)->storage->version, .needs_grad = t->requires_grad};
+        if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
+    }
+    return hold_values(c, reads) ? r : NULL;
+}
+
+static void put_on_tape(record *r, tg_tensor *out)
+{
+    tg_context *tg = out->context;
+    r->out = out;
+    r->out_version = priv(out)->storage->version;
+    r->prev = tg->tape;
+    tg->tape = r;
+    out->requires_grad = true;
+    priv(out)->record = r;
+    priv(out)->rewrites = priv(out)->storage->rewrites;
+}
+
+static tg_tensor *make_result(const call *c, const spec *s)
+{
+    if (c->op->flags & OP_VIEW)
+        return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
+    return tg__new(c->tg, s->dtype, s->ndim, s->shape);
+}
+
+tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
+{
+    if (!tg__check_inputs(o->name, n, in)) return NULL;
+    call c = {.op = o, .tg = in[0]->context, .n = n, .in = in, .a = a};
+    spec s;
+    if (!o->shape(&c, &s)) return NULL;
+    bool recorded = needs_record(&c) && tg__is_float(s.dtype);
+    if (recorded && !check_history(&c)) return NULL;
+    c.out = make_result(&c, &s);
+    if (!c.out || (o->run && !o->run(&c))) return NULL;
+    if (recorded) {
+        record *r = make_record(&c);
+        if (!r) return NULL;
+        put_on_tape(r, c.out);
+    }
+    return c.out;
+}
+
+/* The rules that autograd sets for a write that it records. */
+static bool check_recorded_write(const call *c)
+{
+    tg_tensor *t = c->in[0];
+    const char *name = c->op->name;
+    if (t->requires_grad && !priv(t)->record)
+        return tg__fail(
+            c->tg, TG_ERR_AUTOGRAD,
+            "%s: the tensor %s is a leaf that requires grad; write to it inside no_grad", name,
+            SHOW(t));
+    if (priv(t)->is_view)
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
+                        "%s: the tensor %s is a view, and a gradient goes through the write; write "
+                        "to its base or to "
+                        "a clone",
+                        name, SHOW(t));
+    if (priv(t)->depth < c->tg->depth)
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
+                        "%s: the tensor %s is of an outer scope and would outlive the graph of "
+                        "this one; detach "
+                        "what is written, or use no_grad",
+                        name, SHOW(t));
+    return check_history(c);
+}
+
+/* An input that shares memory with the result, other than in the very same places, is copied first.
+ */
+static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source)
+{
+    if (priv(t)->storage != priv(source)->storage) return source;
+    bool same = t->data == source->data && t->ndim == source->ndim &&
+                !memcmp(t->shape, source->shape, (size_t)t->ndim * sizeof *t->shape) &&
+                !memcmp(t->strides, source->strides, (size_t)t->ndim * sizeof *t->strides);
+    return same ? source : tg_clone(source);
+}
+
+tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
+{
+    tg_tensor *in[] = {t, source};
+    if (!tg__check_inputs(o->name, 2, in) || !tg__writable(t, o->name)) return NULL;
+    call c = {.op = o, .tg = t->context, .n = 2, .in = in, .out = t};
+    spec s;
+    if (!o->shape(&c, &s)) return NULL;
+    bool recorded = needs_record(&c);
+    if (recorded && !check_recorded_write(&c)) return NULL;
+    in[1] = apart_from(t, source);
+    if (!in[1]) return NULL;
+    record *r = recorded ? make_record(&c) : NULL;
+    if (recorded && !r) return NULL;
+    if (!o->run(&c)) return NULL;
+    tg__written(t, o->name);
+    if (recorded) {
+        priv(t)->storage->rewrites++;
+        put_on_tape(r, t);
+    }
+    return t;
+}
+
+tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
+{
+    if (!g) return NULL;
+    int64_t dims[TG_MAX_DIMS];
+    int n = 0, extra = g->ndim - like->ndim;
+    for (int i = 0; i < g->ndim; i++)
+        if (i < extra || (like->shape[i - extra] == 1 && g->shape[i] != 1)) dims[n++] = i;
+    if (n > 0) g = tg_sum_dims(g, (tg_shape){n, dims}, TG_KEEPDIM);
+    return extra > 0 ? tg_reshape(g, (tg_shape){like->ndim, like->shape}) : g;
+}

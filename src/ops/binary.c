@@ -1,0 +1,175 @@
+/* Functions of two tensors, or of a tensor and a number: the rows are in binary.def and below. */
+#include "../internal.h"
+
+#include <string.h>
+
+static bool binary_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], c->tg->k->binary[c->op->kernel][c->in[0]->dtype]) &&
+           tg__broadcast_shape(c, s);
+}
+
+static bool binary_run(const call *c)
+{
+    loop f = {.binary = c->tg->k->binary[c->op->kernel][c->out->dtype]};
+    tg__elementwise(f, c->out, 2, c->in);
+    return true;
+}
+
+static tg_tensor *zero_like(const tg_tensor *t)
+{
+    return tg_scalar(t->context, t->dtype, 0);
+}
+
+/* g for the one that was chosen, half of it at equality. */
+static tg_tensor *share(tg_tensor *g, tg_tensor *x, tg_tensor *other_chosen, tg_tensor *other)
+{
+    g = tg_where(tg_eq(x, other), tg_mul_scalar(g, 0.5), g);
+    return tg_where(other_chosen, zero_like(x), g);
+}
+
+/* 0 at exponent 0, whatever the base. */
+static tg_tensor *pow_grad_base(tg_tensor *g, tg_tensor *a, tg_tensor *b)
+{
+    tg_tensor *slope = tg_mul(b, tg_pow(a, tg_sub_scalar(b, 1)));
+    return tg_where(tg_eq_scalar(b, 0), zero_like(b), tg_mul(g, slope));
+}
+
+/* 0 at base 0, where the logarithm is not finite, if the exponent is not negative. */
+static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
+{
+    tg_tensor *slope = tg_mul(g, tg_mul(tg_pow(a, b), tg_log(a)));
+    tg_tensor *at_zero = tg_where(tg_ge_scalar(b, 0), zero_like(b), slope);
+    return tg_where(tg_eq_scalar(a, 0), at_zero, slope);
+}
+
+/* The gradients that one pass makes have no public function. */
+#define tg_relu_backward    tg__relu_backward
+#define tg_sigmoid_backward tg__sigmoid_backward
+#define tg_tanh_backward    tg__tanh_backward
+
+#define BINARY(name, grad_fn, types, reads_a, reads_b, value, gradient_a, gradient_b)              \
+    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
+    {                                                                                              \
+        tg_tensor *a = r->in[0].t, *b = r->in[1].t;                                                \
+        (void)a, (void)b;                                                                          \
+        return i == 0 ? gradient_a : gradient_b;                                                   \
+    }                                                                                              \
+    static const op_row name##_op = {#name,        grad_fn,      binary_shape,                     \
+                                     binary_run,   name##_grad,  {reads_a, reads_b},               \
+                                     OP_BROADCAST, BINARY_##name};                                 \
+    tg_tensor *tg_##name(tg_tensor *a, tg_tensor *b)                                               \
+    {                                                                                              \
+        return tg__apply(&name##_op, 2, (tg_tensor *[]){a, b}, NULL);                              \
+    }
+#include "binary.def"
+#undef BINARY
+
+/* A tensor and a number: the kernel of two tensors with one value for the second. */
+
+static bool scalar_shape(const call *c, spec *s)
+{
+    const tg_tensor *x = c->in[0];
+    return tg__check_dtype(c, x, c->tg->k->binary[c->op->kernel][x->dtype]) &&
+           tg__check_value(c->tg, c->op->name, x->dtype, c->a[0].f) && tg__same_shape(c, s);
+}
+
+static bool scalar_run(const call *c)
+{
+    scalar value;
+    tg_tensor s = tg__as_tensor(c->out, &value, c->a[0].f);
+    loop f = {.binary = c->tg->k->binary[c->op->kernel][c->out->dtype]};
+    tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
+    return true;
+}
+
+/* SCALAR(name, kernel, grad_fn, what the gradient reads, gradient from g, x and s) */
+#define SCALAR(name, kernel_, grad_fn, reads_, gradient)                                           \
+    static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
+    {                                                                                              \
+        tg_tensor *x = r->in[0].t;                                                                 \
+        double s = r->a[0].f;                                                                      \
+        (void)i, (void)x, (void)s;                                                                 \
+        return gradient;                                                                           \
+    }                                                                                              \
+    static const op_row name##_scalar_op = {                                                       \
+        #name "_scalar", grad_fn, scalar_shape,    scalar_run, name##_scalar_grad,                 \
+        {reads_},        0,       BINARY_##kernel_};                                               \
+    tg_tensor *tg_##name##_scalar(tg_tensor *a, double s)                                          \
+    {                                                                                              \
+        return tg__apply(&name##_scalar_op, 1, &a, (attr[TG_ATTRS]){{.f = s}});                    \
+    }
+
+SCALAR(add, add, "AddBackward0", READS_NOTHING, g)
+SCALAR(sub, sub, "SubBackward0", READS_NOTHING, g)
+SCALAR(mul, mul, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
+SCALAR(div, div, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
+SCALAR(pow, pow, "PowBackward0", READS_0,
+       s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
+#undef SCALAR
+
+/* In place: the first operand is the result. */
+
+static bool write_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    if (!tg__broadcast_shape(c, s)) return false;
+    if (s->ndim == t->ndim && !memcmp(s->shape, t->shape, (size_t)t->ndim * sizeof *t->shape))
+        return true;
+    return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s does not broadcast to %s", c->op->name,
+                    SHOW(c->in[1]), SHOW(t));
+}
+
+static bool binary_write_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], c->tg->k->binary[c->op->kernel][c->in[0]->dtype]) &&
+           write_shape(c, s);
+}
+
+#define IN_PLACE(name, grad_fn, reads_a, reads_b)                                                  \
+    static const op_row name##_in_place_op = {#name "_",    grad_fn,      binary_write_shape,      \
+                                              binary_run,   name##_grad,  {reads_a, reads_b},      \
+                                              OP_BROADCAST, BINARY_##name};                        \
+    tg_tensor *tg_##name##_(tg_tensor *t, tg_tensor *other)                                        \
+    {                                                                                              \
+        return tg__apply_in_place(&name##_in_place_op, t, other);                                  \
+    }
+
+IN_PLACE(add, "AddBackward0", READS_NOTHING, READS_NOTHING)
+IN_PLACE(sub, "SubBackward0", READS_NOTHING, READS_NOTHING)
+IN_PLACE(mul, "MulBackward0", READS_1, READS_0)
+#undef IN_PLACE
+
+static bool copy_in_run(const call *c)
+{
+    tg__copy(c->out, c->in[1]);
+    return true;
+}
+
+/* What was there before is gone, so nothing flows back to it. */
+static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)r;
+    return i == 0 ? tg_zeros_like(g) : g;
+}
+
+static const op_row copy_in_op = {
+    "copy_", "CopyBackwards", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
+static const op_row fill_in_op = {
+    "fill_", "FillBackward0", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
+
+tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
+{
+    return tg__apply_in_place(&copy_in_op, t, source);
+}
+
+tg_tensor *tg_fill_(tg_tensor *t, double value)
+{
+    if (!t || !tg__check_value(t->context, "fill_", t->dtype, value)) return NULL;
+    return tg__apply_in_place(&fill_in_op, t, tg_scalar(t->context, t->dtype, value));
+}
+
+tg_tensor *tg_zero_(tg_tensor *t)
+{
+    return tg_fill_(t, 0);
+}

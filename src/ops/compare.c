@@ -1,0 +1,84 @@
+/* Comparisons, by the rows of compare.def, and where. None of the comparisons has a gradient. */
+#include "../internal.h"
+
+static bool compare_shape(const call *c, spec *s)
+{
+    if (c->n == 2 ? !tg__broadcast_shape(c, s) : !tg__same_shape(c, s)) return false;
+    s->dtype = TG_BOOL;
+    return true;
+}
+
+static bool compare_run(const call *c)
+{
+    loop f = {.binary = c->tg->k->compare[c->op->kernel][c->in[0]->dtype]};
+    tg__elementwise(f, c->out, 2, c->in);
+    return true;
+}
+
+static bool compare_scalar_run(const call *c)
+{
+    scalar value;
+    tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
+    loop f = {.binary = c->tg->k->compare[c->op->kernel][c->in[0]->dtype]};
+    tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
+    return true;
+}
+
+static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
+{
+    if (!a || !tg__check_value(a->context, o->name, a->dtype, s)) return NULL;
+    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}});
+}
+
+#define COMPARE(fn, value)                                                                         \
+    static const op_row fn##_op = {                                                                \
+        .name = #fn, .shape = compare_shape, .run = compare_run, .kernel = COMPARE_##fn};          \
+    static const op_row fn##_scalar_op = {.name = #fn "_scalar",                                   \
+                                          .shape = compare_shape,                                  \
+                                          .run = compare_scalar_run,                               \
+                                          .kernel = COMPARE_##fn};                                 \
+    tg_tensor *tg_##fn(tg_tensor *a, tg_tensor *b)                                                 \
+    {                                                                                              \
+        return tg__apply(&fn##_op, 2, (tg_tensor *[]){a, b}, NULL);                                \
+    }                                                                                              \
+    tg_tensor *tg_##fn##_scalar(tg_tensor *a, double s)                                            \
+    {                                                                                              \
+        return compare_scalar(&fn##_scalar_op, a, s);                                              \
+    }
+#include "compare.def"
+#undef COMPARE
+
+static bool where_shape(const call *c, spec *s)
+{
+    const tg_tensor *condition = c->in[0];
+    if (condition->dtype != TG_BOOL)
+        return tg__fail(c->tg, TG_ERR_DTYPE, "where: the condition is %s, not bool",
+                        tg_dtype_name(condition->dtype));
+    if (!tg__broadcast_shape(c, s)) return false;
+    if (!tg__broadcast(condition->ndim, condition->shape, s->ndim, s->shape, &s->ndim, s->shape))
+        return tg__fail(c->tg, TG_ERR_SHAPE,
+                        "where: condition %s does not broadcast with %s and %s", SHOW(condition),
+                        SHOW(c->in[1]), SHOW(c->in[2]));
+    return tg__check_shape(c->tg, "where", (tg_shape){s->ndim, s->shape});
+}
+
+static bool where_run(const call *c)
+{
+    loop f = {.where = c->tg->k->where[c->out->dtype]};
+    tg__elementwise(f, c->out, 3, c->in);
+    return true;
+}
+
+static tg_tensor *where_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *condition = r->in[0].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    return i == 1 ? tg_where(condition, g, zero) : tg_where(condition, zero, g);
+}
+
+static const op_row where_op = {"where",    "WhereBackward0",      where_shape,  where_run,
+                                where_grad, {0, READS_0, READS_0}, OP_BROADCAST, 0};
+
+tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b)
+{
+    return tg__apply(&where_op, 3, (tg_tensor *[]){condition, a, b}, NULL);
+}

@@ -1,0 +1,220 @@
+/* Walks tensors of any strides in pieces that the kernels take: contiguous memory or single values.
+ */
+#include "../internal.h"
+
+#include <string.h>
+
+enum { OPERANDS = 4, CHUNK = 512, WIDE = 64 };
+
+/* The iteration space of up to four operands (the result first), neighbouring dimensions merged
+ * where every operand allows it. */
+typedef struct walk {
+    int operands, ndim;
+    int64_t n[TG_MAX_DIMS];
+    int64_t stride[OPERANDS][TG_MAX_DIMS];
+    char *data[OPERANDS];
+    int64_t size[OPERANDS]; /* of an element */
+} walk;
+
+static bool mergeable(const walk *w, int d, const int64_t *stride, int64_t n)
+{
+    for (int o = 0; o < w->operands; o++)
+        if (w->stride[o][d] != stride[o] * n) return false;
+    return true;
+}
+
+/* Operand o's stride along dimension d of the result: 0 where it is broadcast. */
+static int64_t stride_along(const tg_tensor *t, int ndim, int d)
+{
+    int own = d - (ndim - t->ndim);
+    return own < 0 || t->shape[own] == 1 ? 0 : t->strides[own];
+}
+
+static void walk_begin(walk *w, int operands, const tg_tensor *const *t)
+{
+    const tg_tensor *out = t[0];
+    w->operands = operands;
+    w->ndim = 0;
+    for (int o = 0; o < operands; o++) {
+        w->data[o] = t[o]->data;
+        w->size[o] = (int64_t)tg__dtype_size(t[o]->dtype);
+    }
+    for (int d = 0; d < out->ndim; d++) {
+        if (out->shape[d] == 1) continue;
+        int64_t stride[OPERANDS];
+        for (int o = 0; o < operands; o++) stride[o] = stride_along(t[o], out->ndim, d);
+        bool merge = w->ndim > 0 && mergeable(w, w->ndim - 1, stride, out->shape[d]);
+        int at = merge ? w->ndim - 1 : w->ndim++;
+        w->n[at] = merge ? w->n[at] * out->shape[d] : out->shape[d];
+        for (int o = 0; o < operands; o++) w->stride[o][at] = stride[o];
+    }
+    for (; w->ndim < 2; w->ndim++) { /* always a row and a column */
+        for (int d = w->ndim; d > 0; d--) {
+            w->n[d] = w->n[d - 1];
+            for (int o = 0; o < operands; o++) w->stride[o][d] = w->stride[o][d - 1];
+        }
+        w->n[0] = 1;
+        for (int o = 0; o < operands; o++) w->stride[o][0] = 0;
+    }
+}
+
+/* Moves to the next row-and-column plane; false after the last. */
+static bool walk_next(walk *w, int64_t *at)
+{
+    for (int d = w->ndim - 3; d >= 0; d--) {
+        at[d]++;
+        for (int o = 0; o < w->operands; o++) w->data[o] += w->stride[o][d] * w->size[o];
+        if (at[d] < w->n[d]) return true;
+        for (int o = 0; o < w->operands; o++) w->data[o] -= at[d] * w->stride[o][d] * w->size[o];
+        at[d] = 0;
+    }
+    return false;
+}
+
+static void run_loop(loop f, int inputs, int64_t n, void *out, const void *const *in,
+                     const int *step)
+{
+    if (inputs == 1)
+        f.unary(n, out, in[0]);
+    else if (inputs == 2)
+        f.binary(n, out, in[0], step[0], in[1], step[1]);
+    else
+        f.where(n, out, in[0], step[0], in[1], step[1], in[2], step[2]);
+}
+
+/* Whether rows of a plane can be given to the kernel as they are: contiguous or one value. */
+static bool rows_fit(const walk *w)
+{
+    int64_t columns = w->n[w->ndim - 1];
+    for (int o = 0; o < w->operands; o++) {
+        int64_t s = w->stride[o][w->ndim - 1];
+        bool one_value = s == 0 && o > 0 && w->operands > 2;
+        if (columns > 1 && s != 1 && !one_value) return false;
+    }
+    return columns >= WIDE || w->n[w->ndim - 2] == 1;
+}
+
+static void plane_by_rows(const walk *w, loop f)
+{
+    int r = w->ndim - 2, c = w->ndim - 1;
+    for (int64_t i = 0; i < w->n[r]; i++) {
+        const void *in[OPERANDS - 1] = {NULL};
+        int step[OPERANDS - 1] = {0};
+        for (int o = 1; o < w->operands; o++) {
+            in[o - 1] = w->data[o] + i * w->stride[o][r] * w->size[o];
+            step[o - 1] = w->stride[o][c] != 0;
+        }
+        run_loop(f, w->operands - 1, w->n[c], w->data[0] + i * w->stride[0][r] * w->size[0], in,
+                 step);
+    }
+}
+
+/* The type whose kernels move elements of that size. */
+static int mover(int64_t size)
+{
+    return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
+}
+
+/* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
+static void plane_by_copies(const walk *w, loop f, const kernels *k)
+{
+    double buffer[OPERANDS][CHUNK];
+    int r = w->ndim - 2, c = w->ndim - 1;
+    int64_t rows = w->n[c] < CHUNK ? CHUNK / w->n[c] : 1;
+    int64_t columns = w->n[c] < CHUNK ? w->n[c] : CHUNK;
+    for (int64_t i = 0; i < w->n[r]; i += rows) {
+        int64_t h = w->n[r] - i < rows ? w->n[r] - i : rows;
+        for (int64_t j = 0; j < w->n[c]; j += columns) {
+            int64_t v = w->n[c] - j < columns ? w->n[c] - j : columns;
+            const void *in[OPERANDS - 1] = {NULL};
+            int step[OPERANDS - 1] = {0};
+            for (int o = 1; o < w->operands; o++) {
+                int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
+                const char *from = w->data[o] + (i * s0 + j * s1) * w->size[o];
+                bool dense = s1 == 1 && (s0 == v || h == 1);
+                step[o - 1] = w->operands == 2 || s0 != 0 || s1 != 0;
+                in[o - 1] = dense || !step[o - 1] ? (const void *)from : buffer[o];
+                if (in[o - 1] == buffer[o])
+                    k->copy[mover(w->size[o])](h, v, buffer[o], v, 1, from, s0, s1);
+            }
+            int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
+            char *to = w->data[0] + (i * s0 + j * s1) * w->size[0];
+            bool dense = s1 == 1 && (s0 == v || h == 1);
+            run_loop(f, w->operands - 1, h * v, dense ? (void *)to : buffer[0], in, step);
+            if (!dense) k->copy[mover(w->size[0])](h, v, to, s0, s1, buffer[0], v, 1);
+        }
+    }
+}
+
+/* All contiguous and of one shape, or single values: the common case, without a walk. */
+static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    const void *data[OPERANDS - 1];
+    int step[OPERANDS - 1] = {0};
+    if (!tg_is_contiguous(out)) return false;
+    for (int i = 0; i < inputs; i++) {
+        bool single = in[i]->numel == 1 && inputs > 1;
+        if (!single && (in[i]->numel != out->numel || !tg_is_contiguous(in[i]))) return false;
+        data[i] = in[i]->data;
+        step[i] = !single;
+    }
+    run_loop(f, inputs, out->numel, out->data, data, step);
+    return true;
+}
+
+void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    if (out->numel == 0 || run_dense(f, out, inputs, in)) return;
+    const tg_tensor *t[OPERANDS] = {out};
+    for (int i = 0; i < inputs; i++) t[i + 1] = in[i];
+    walk w;
+    walk_begin(&w, inputs + 1, t);
+    int64_t at[TG_MAX_DIMS] = {0};
+    do {
+        if (rows_fit(&w))
+            plane_by_rows(&w, f);
+        else
+            plane_by_copies(&w, f, out->context->k);
+    } while (walk_next(&w, at));
+}
+
+void tg__copy(tg_tensor *out, const tg_tensor *a)
+{
+    if (out->numel == 0) return;
+    const tg_tensor *t[] = {out, a};
+    walk w;
+    walk_begin(&w, 2, t);
+    int64_t at[TG_MAX_DIMS] = {0};
+    int r = w.ndim - 2, c = w.ndim - 1;
+    do {
+        out->context->k->copy[mover(w.size[0])](w.n[r], w.n[c], w.data[0], w.stride[0][r],
+                                                w.stride[0][c], w.data[1], w.stride[1][r],
+                                                w.stride[1][c]);
+    } while (walk_next(&w, at));
+}
+
+void tg__fill(tg_tensor *t, double value)
+{
+    scalar s;
+    tg_tensor one = tg__as_tensor(t, &s, value);
+    tg__copy(t, &one);
+}
+
+tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value)
+{
+    switch (like->dtype) {
+    case TG_F32: s->f32 = (float)value; break;
+    case TG_F64: s->f64 = value; break;
+    case TG_I64: s->i64 = (int64_t)value; break;
+    case TG_BOOL: s->b = value != 0; break;
+    }
+    return (tg_tensor){.context = like->context, .data = s, .dtype = like->dtype, .numel = 1};
+}
+
+tg_tensor *tg__dense(tg_tensor *t)
+{
+    if (tg_is_contiguous(t)) return t;
+    tg_tensor *copy = tg__new(t->context, t->dtype, t->ndim, t->shape);
+    if (copy) tg__copy(copy, t);
+    return copy;
+}

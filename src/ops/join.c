@@ -1,0 +1,178 @@
+/* Tensors put together along a dimension. */
+#include "../internal.h"
+
+#include <string.h>
+
+/* PyTorch lets 1-d tensors of size 0 stand in any list. */
+static bool skipped(const tg_tensor *t)
+{
+    return t->ndim == 1 && t->shape[0] == 0;
+}
+
+static const tg_tensor *pattern(const call *c)
+{
+    for (int i = 0; i < c->n; i++)
+        if (!skipped(c->in[i])) return c->in[i];
+    return c->in[0];
+}
+
+static bool cat_shape(const call *c, spec *s)
+{
+    const tg_tensor *p = pattern(c);
+    int dim = (int)c->a[0].i;
+    s->dtype = p->dtype;
+    s->ndim = p->ndim;
+    memcpy(s->shape, p->shape, sizeof s->shape);
+    s->shape[dim] = 0;
+    for (int i = 0; i < c->n; i++) {
+        const tg_tensor *t = c->in[i];
+        if (t->dtype != p->dtype)
+            return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use cast",
+                            c->op->name, tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
+        if (skipped(t)) continue;
+        bool fits = t->ndim == p->ndim && t->shape[dim] <= PTRDIFF_MAX - s->shape[dim];
+        for (int d = 0; d < p->ndim && fits; d++) fits = d == dim || t->shape[d] == p->shape[d];
+        if (!fits)
+            return tg__fail(c->tg, TG_ERR_SHAPE,
+                            "%s: tensor %d is %s, which does not fit %s: all sizes but that of "
+                            "dimension %d must be equal",
+                            c->op->name, i + 1, SHOW(t), SHOW(p), dim);
+        s->shape[dim] += t->shape[dim];
+    }
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+/* The part of the joined tensor that came from one input. */
+static tg_tensor part_of(const tg_tensor *whole, int dim, int64_t start, int64_t size)
+{
+    tg_tensor part = *whole;
+    part.shape[dim] = size;
+    part.numel = tg__numel(part.ndim, part.shape);
+    if (part.numel > 0)
+        part.data =
+            (char *)part.data + start * part.strides[dim] * (int64_t)tg__dtype_size(part.dtype);
+    return part;
+}
+
+static bool cat_run(const call *c)
+{
+    int dim = (int)c->a[0].i;
+    int64_t start = 0;
+    for (int i = 0; i < c->n; i++) {
+        const tg_tensor *t = c->in[i];
+        if (skipped(t)) continue;
+        tg_tensor part = part_of(c->out, dim, start, t->shape[dim]);
+        tg__copy(&part, t);
+        start += t->shape[dim];
+    }
+    return true;
+}
+
+static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
+{
+    int dim = (int)r->a[0].i;
+    const tg_tensor *t = r->in[i].t;
+    if (skipped(t)) return tg_zeros_like(t);
+    int64_t start = 0;
+    for (int j = 0; j < i; j++)
+        if (!skipped(r->in[j].t)) start += r->in[j].t->shape[dim];
+    return tg_narrow(g, dim, start, t->shape[dim]);
+}
+
+static const op_row cat_op = {"cat", "CatBackward0", cat_shape, cat_run, cat_grad, {0}, 0, 0};
+
+static bool check_joined(const char *name, tg_list tensors)
+{
+    return tensors.n > 0 && tensors.items && tg__check_inputs(name, tensors.n, tensors.items);
+}
+
+tg_tensor *tg_cat(tg_list tensors, int dim)
+{
+    if (!check_joined("cat", tensors)) return NULL;
+    call c = {.n = tensors.n, .in = tensors.items};
+    const tg_tensor *p = pattern(&c);
+    if (p->ndim == 0)
+        return tg__fail(p->context, TG_ERR_SHAPE, "cat: 0-d tensors cannot be joined; use stack");
+    int d = tg__dim(p, "cat", dim, p->ndim);
+    return d < 0 ? NULL : tg__apply(&cat_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
+}
+
+static bool stack_shape(const call *c, spec *s)
+{
+    const tg_tensor *p = c->in[0];
+    int dim = (int)c->a[0].i;
+    for (int i = 1; i < c->n; i++) {
+        const tg_tensor *t = c->in[i];
+        if (t->dtype != p->dtype)
+            return tg__fail(c->tg, TG_ERR_DTYPE, "stack: %s and %s: dtypes differ; use cast",
+                            tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
+        if (t->ndim != p->ndim || memcmp(t->shape, p->shape, (size_t)p->ndim * sizeof *p->shape))
+            return tg__fail(c->tg, TG_ERR_SHAPE, "stack: tensor %d is %s, not %s as the first",
+                            i + 1, SHOW(t), SHOW(p));
+    }
+    if (p->ndim == TG_MAX_DIMS)
+        return tg__fail(c->tg, TG_ERR_SHAPE, "stack: %s has %d dimensions, the most allowed",
+                        SHOW(p), TG_MAX_DIMS);
+    s->dtype = p->dtype;
+    s->ndim = p->ndim + 1;
+    for (int d = 0, from = 0; d < s->ndim; d++) s->shape[d] = d == dim ? c->n : p->shape[from++];
+    return tg__check_shape(c->tg, "stack", (tg_shape){s->ndim, s->shape});
+}
+
+static bool stack_run(const call *c)
+{
+    int dim = (int)c->a[0].i;
+    for (int i = 0; i < c->n; i++) {
+        tg_tensor part = part_of(c->out, dim, i, 1), source = *c->in[i];
+        for (int d = source.ndim++; d > dim; d--) {
+            source.shape[d] = source.shape[d - 1];
+            source.strides[d] = source.strides[d - 1];
+        }
+        source.shape[dim] = 1;
+        tg__copy(&part, &source);
+    }
+    return true;
+}
+
+static tg_tensor *stack_grad(const record *r, int i, tg_tensor *g)
+{
+    return tg_select(g, (int)r->a[0].i, i);
+}
+
+static const op_row stack_op = {
+    "stack", "StackBackward0", stack_shape, stack_run, stack_grad, {0}, 0, 0};
+
+tg_tensor *tg_stack(tg_list tensors, int dim)
+{
+    if (!check_joined("stack", tensors)) return NULL;
+    const tg_tensor *p = tensors.items[0];
+    int d = tg__dim(p, "stack", dim, p->ndim + 1);
+    return d < 0 ? NULL
+                 : tg__apply(&stack_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
+}
+
+/* cat of the tensors with at least ndim dimensions each; the list is made in the scope. */
+static tg_tensor *cat_at_least(const char *name, tg_list tensors, int ndim, int dim)
+{
+    if (!check_joined(name, tensors)) return NULL;
+    tg_context *tg = tensors.items[0]->context;
+    tg_tensor **items = tg__alloc(tg, (size_t)tensors.n * sizeof *items);
+    if (!items) return NULL;
+    for (int i = 0; i < tensors.n; i++) {
+        items[i] = tensors.items[i];
+        while (items[i] && items[i]->ndim < ndim) items[i] = tg_unsqueeze(items[i], 0);
+        if (!items[i]) return NULL;
+    }
+    return tg_cat((tg_list){tensors.n, items}, dim);
+}
+
+tg_tensor *tg_vstack(tg_list tensors)
+{
+    return cat_at_least("vstack", tensors, 2, 0);
+}
+
+tg_tensor *tg_hstack(tg_list tensors)
+{
+    if (!check_joined("hstack", tensors)) return NULL;
+    return cat_at_least("hstack", tensors, 1, tensors.items[0]->ndim < 2 ? 0 : 1);
+}

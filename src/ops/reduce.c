@@ -1,0 +1,315 @@
+/* Reductions over dimensions: sum, mean, extremes and where they stand. */
+#include "../internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* a: a bit for each dimension reduced; keepdim. */
+static tg_tensor *apply_reduction(const op_row *o, tg_tensor *t, uint64_t dims, bool keepdim)
+{
+    return tg__apply(o, 1, &t, (attr[TG_ATTRS]){{.i = (int64_t)dims}, {.i = keepdim}});
+}
+
+static uint64_t all_dims(const tg_tensor *t)
+{
+    return (1u << t->ndim) - 1;
+}
+
+/* The dims given by a caller as bits: all when there are none. */
+static bool dim_bits(const tg_tensor *t, const char *name, tg_shape dims, uint64_t *bits)
+{
+    *bits = dims.ndim == 0 ? all_dims(t) : 0;
+    if (dims.ndim < 0 || (dims.ndim > 0 && !dims.dims))
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of dims is NULL", name);
+    for (int i = 0; i < dims.ndim; i++) {
+        bool small = dims.dims[i] >= -TG_MAX_DIMS && dims.dims[i] < TG_MAX_DIMS;
+        int d = tg__dim(t, name, small ? (int)dims.dims[i] : TG_MAX_DIMS, t->ndim);
+        if (d < 0) return false;
+        if (*bits & (1u << d))
+            return tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d appears twice", name, d);
+        *bits |= 1u << d;
+    }
+    if (t->ndim == 0) *bits = 0;
+    return true;
+}
+
+static bool reduced(const call *c, int d)
+{
+    return ((uint64_t)c->a[0].i >> d) & 1;
+}
+
+static void reduced_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    s->ndim = 0;
+    for (int d = 0; d < t->ndim; d++) {
+        if (!reduced(c, d))
+            s->shape[s->ndim++] = t->shape[d];
+        else if (c->a[1].i)
+            s->shape[s->ndim++] = 1;
+    }
+}
+
+/* ---- The walk: kept dimensions outside, reduced ones inside. */
+
+/* The input with its reduced dimensions last, and how many those are. */
+typedef struct folded {
+    tg_tensor t;
+    int kept, reduced;
+    int64_t outputs, terms;
+} folded;
+
+static void fold(const call *c, folded *f)
+{
+    const tg_tensor *t = c->in[0];
+    f->t = *t;
+    f->kept = f->reduced = 0;
+    f->outputs = f->terms = 1;
+    for (int pass = 0, at = 0; pass < 2; pass++)
+        for (int d = 0; d < t->ndim; d++) {
+            if (reduced(c, d) != (pass == 1)) continue;
+            f->t.shape[at] = t->shape[d];
+            f->t.strides[at++] = t->strides[d];
+            *(pass ? &f->reduced : &f->kept) += 1;
+            *(pass ? &f->terms : &f->outputs) *= t->shape[d];
+        }
+}
+
+/* Whether dimensions [first, last) lie as one array, and its stride. */
+static bool one_stride(const tg_tensor *t, int first, int last, int64_t *stride)
+{
+    int64_t step = 0, n = 1;
+    for (int d = last - 1; d >= first; d--) {
+        if (t->shape[d] == 1) continue;
+        if (n == 1)
+            step = t->strides[d];
+        else if (t->strides[d] != step * n)
+            return false;
+        n *= t->shape[d];
+    }
+    *stride = n == 1 ? 1 : step;
+    return true;
+}
+
+/* Makes the terms of each output contiguous, by a copy if they are not. */
+static bool make_rows(const call *c, folded *f, int64_t *row_stride)
+{
+    int64_t step;
+    if (one_stride(&f->t, f->kept, f->t.ndim, &step) && (step == 1 || f->terms == 1) &&
+        one_stride(&f->t, 0, f->kept, row_stride))
+        return true;
+    tg_tensor *copy = tg__new(c->tg, f->t.dtype, f->t.ndim, f->t.shape);
+    if (!copy) return false;
+    tg__copy(copy, &f->t);
+    f->t.data = copy->data;
+    *row_stride = f->terms;
+    return true;
+}
+
+/* Sums without a copy when columns are summed: outputs side by side, terms at one stride. */
+static bool sum_as_columns(const call *c, const folded *f, void *out)
+{
+    int64_t out_step, term_step;
+    if (f->outputs < 2 || f->terms < 2 || !one_stride(&f->t, 0, f->kept, &out_step) ||
+        out_step != 1 || !one_stride(&f->t, f->kept, f->t.ndim, &term_step) ||
+        term_step < f->outputs)
+        return false;
+    c->tg->k->sum_columns[f->t.dtype](f->terms, f->outputs, out, f->t.data, term_step);
+    return true;
+}
+
+static bool sum_into(const call *c, tg_tensor *out)
+{
+    folded f;
+    int64_t row_stride;
+    fold(c, &f);
+    if (f.terms == 0) tg__fill(out, 0);
+    if (out->numel == 0 || f.terms == 0 || sum_as_columns(c, &f, out->data)) return true;
+    if (!make_rows(c, &f, &row_stride)) return false;
+    size_t in_size = tg__dtype_size(f.t.dtype), out_size = tg__dtype_size(out->dtype);
+    for (int64_t i = 0; i < f.outputs; i++)
+        c->tg->k->sum[f.t.dtype](f.terms, (char *)out->data + (size_t)i * out_size,
+                                 (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
+    return true;
+}
+
+/* ---- sum and mean. */
+
+static bool sum_shape(const call *c, spec *s)
+{
+    tg_dtype dtype = c->in[0]->dtype;
+    s->dtype = tg__is_float(dtype) ? dtype : TG_I64;
+    reduced_shape(c, s);
+    return true;
+}
+
+static bool sum_run(const call *c)
+{
+    return sum_into(c, c->out);
+}
+
+/* g with a size of 1 where a dimension was reduced, and spread over it. */
+static tg_tensor *spread(const record *r, tg_tensor *g)
+{
+    const tg_tensor *x = r->in[0].t;
+    int64_t shape[TG_MAX_DIMS];
+    for (int d = 0; d < x->ndim; d++) shape[d] = ((uint64_t)r->a[0].i >> d) & 1 ? 1 : x->shape[d];
+    return tg_expand(tg_reshape(g, (tg_shape){x->ndim, shape}), (tg_shape){x->ndim, x->shape});
+}
+
+static tg_tensor *sum_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return spread(r, g);
+}
+
+static const op_row sum_op = {"sum", "SumBackward0", sum_shape, sum_run, sum_grad, {0}, 0, 0};
+static const op_row sum_dims_op = {"sum", "SumBackward1", sum_shape, sum_run, sum_grad, {0}, 0, 0};
+
+tg_tensor *tg_sum(tg_tensor *a)
+{
+    return a ? apply_reduction(&sum_op, a, all_dims(a), false) : NULL;
+}
+
+tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    uint64_t bits;
+    if (!a || !dim_bits(a, "sum", dims, &bits)) return NULL;
+    return apply_reduction(&sum_dims_op, a, bits, keepdim);
+}
+
+static bool mean_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && sum_shape(c, s);
+}
+
+static bool mean_run(const call *c)
+{
+    if (!sum_into(c, c->out)) return false;
+    folded f;
+    fold(c, &f);
+    scalar value;
+    tg_tensor n = tg__as_tensor(c->out, &value, (double)f.terms);
+    loop divide = {.binary = c->tg->k->binary[BINARY_div][c->out->dtype]};
+    tg__elementwise(divide, c->out, 2, (tg_tensor *[]){c->out, &n});
+    return true;
+}
+
+static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
+{
+    const tg_tensor *x = r->in[i].t;
+    int64_t terms = 1;
+    for (int d = 0; d < x->ndim; d++)
+        if (((uint64_t)r->a[0].i >> d) & 1) terms *= x->shape[d];
+    return spread(r, tg_div_scalar(g, (double)terms));
+}
+
+static const op_row mean_op = {"mean", "MeanBackward0", mean_shape, mean_run, mean_grad, {0}, 0, 0};
+static const op_row mean_dims_op = {
+    "mean", "MeanBackward1", mean_shape, mean_run, mean_grad, {0}, 0, 0};
+
+tg_tensor *tg_mean(tg_tensor *a)
+{
+    return a ? apply_reduction(&mean_op, a, all_dims(a), false) : NULL;
+}
+
+tg_tensor *tg_mean_dims(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    uint64_t bits;
+    if (!a || !dim_bits(a, "mean", dims, &bits)) return NULL;
+    return apply_reduction(&mean_dims_op, a, bits, keepdim);
+}
+
+/* ---- Extremes. */
+
+static bool extreme_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    for (int d = 0; d < t->ndim; d++)
+        if (reduced(c, d) && t->shape[d] == 0)
+            return tg__fail(c->tg, TG_ERR_SHAPE, "%s: of nothing: dimension %d of %s has size 0",
+                            c->op->name, d, SHOW(t));
+    s->dtype = t->dtype;
+    reduced_shape(c, s);
+    return true;
+}
+
+/* Value and index of the extreme for each output; either may be NULL. */
+static bool extremes(const call *c, index_kernel *const *find, char *values, int64_t *indices)
+{
+    folded f;
+    int64_t row_stride;
+    fold(c, &f);
+    if (f.outputs == 0) return true;
+    if (!make_rows(c, &f, &row_stride)) return false;
+    size_t size = tg__dtype_size(f.t.dtype);
+    for (int64_t i = 0; i < f.outputs; i++) {
+        const char *row = (const char *)f.t.data + (size_t)(i * row_stride) * size;
+        int64_t at = find[f.t.dtype](f.terms, row);
+        if (values) memcpy(values + (size_t)i * size, row + (size_t)at * size, size);
+        if (indices) indices[i] = at;
+    }
+    return true;
+}
+
+static bool arg_shape(const call *c, spec *s)
+{
+    if (!extreme_shape(c, s)) return false;
+    s->dtype = TG_I64;
+    return true;
+}
+
+/* Over all: shared by the elements that are equal to the extreme. */
+static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t;
+    tg_tensor *chosen = isnan(tg_item(r->out)) ? tg_ne(x, x) : tg_eq(x, r->out);
+    double n = tg_item(tg_sum(chosen));
+    return tg_mul(tg_cast(chosen, g->dtype), tg_div_scalar(g, n));
+}
+
+/* EXTREME(name, Name in grad_fn): name over all and over a dim, and argname over both. */
+#define EXTREME(fn, Name)                                                                          \
+    static bool fn##_run(const call *c)                                                            \
+    {                                                                                              \
+        return extremes(c, c->tg->k->arg##fn, c->out->data, NULL);                                 \
+    }                                                                                              \
+    static bool arg##fn##_run(const call *c)                                                       \
+    {                                                                                              \
+        return extremes(c, c->tg->k->arg##fn, NULL, c->out->data);                                 \
+    }                                                                                              \
+    static const op_row fn##_op = {#fn,                                                            \
+                                   Name "Backward1",                                               \
+                                   extreme_shape,                                                  \
+                                   fn##_run,                                                       \
+                                   extreme_grad,                                                   \
+                                   {READS_0 | READS_OUT},                                          \
+                                   0,                                                              \
+                                   0};                                                             \
+    static const op_row arg##fn##_op = {                                                           \
+        .name = "arg" #fn, .shape = arg_shape, .run = arg##fn##_run};                              \
+    tg_tensor *tg_##fn(tg_tensor *a)                                                               \
+    {                                                                                              \
+        return a ? apply_reduction(&fn##_op, a, all_dims(a), false) : NULL;                        \
+    }                                                                                              \
+    tg_tensor *tg_arg##fn(tg_tensor *a)                                                            \
+    {                                                                                              \
+        return a ? apply_reduction(&arg##fn##_op, a, all_dims(a), false) : NULL;                   \
+    }                                                                                              \
+    tg_tensor *tg_arg##fn##_dim(tg_tensor *a, int dim, bool keepdim)                               \
+    {                                                                                              \
+        uint64_t bits;                                                                             \
+        if (!a || !dim_bits(a, "arg" #fn, TG_DIMS(dim), &bits)) return NULL;                       \
+        return apply_reduction(&arg##fn##_op, a, bits, keepdim);                                   \
+    }                                                                                              \
+    tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
+    {                                                                                              \
+        tg_tensor *at = tg_arg##fn##_dim(a, dim, true);                                            \
+        if (!at || a->ndim == 0) return at ? tg_##fn(a) : NULL;                                    \
+        tg_tensor *values = tg_gather(a, dim, at);                                                 \
+        return keepdim ? values : tg_squeeze_dim(values, dim);                                     \
+    }
+
+EXTREME(max, "Max")
+EXTREME(min, "Min")
+#undef EXTREME

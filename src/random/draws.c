@@ -1,0 +1,240 @@
+#include "../internal.h"
+
+#include <float.h>
+#include <math.h>
+
+/* n elements side by side, drawn with the parameters a and b. */
+typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
+
+static void draw_uniform(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double low,
+                         double high)
+{
+    if (dtype == TG_F32) {
+        tg__units_f32(&tg->random, n, out);
+        tg->k->affine[TG_F32](n, out, low, (float)high - (float)low);
+    } else {
+        tg__units_f64(&tg->random, n, out);
+        tg->k->affine[TG_F64](n, out, low, high - low);
+    }
+}
+
+static void draw_bernoulli(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double p,
+                           double unused)
+{
+    (void)unused;
+    for (int64_t i = 0; i < n; i++) {
+        double u;
+        tg__units_f64(&tg->random, 1, &u);
+        bool one = u < p;
+        switch (dtype) {
+        case TG_F32: ((float *)out)[i] = one; break;
+        case TG_F64: ((double *)out)[i] = one; break;
+        case TG_I64: ((int64_t *)out)[i] = one; break;
+        case TG_BOOL: ((bool *)out)[i] = one; break;
+        }
+    }
+}
+
+static void draw_int64(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b)
+{
+    (void)dtype, (void)a, (void)b;
+    for (int64_t i = 0; i < n; i++)
+        ((int64_t *)out)[i] = (int64_t)(tg__u64(&tg->random) & INT64_MAX);
+}
+
+/* Sizes and strides of t, in bytes, from the widest stride to the narrowest. */
+static int memory_order(const tg_tensor *t, int64_t *shape, int64_t *strides)
+{
+    int64_t size = (int64_t)tg__dtype_size(t->dtype);
+    for (int d = 0; d < t->ndim; d++) {
+        int at = d;
+        for (; at > 0 && strides[at - 1] < t->strides[d] * size; at--) {
+            shape[at] = shape[at - 1];
+            strides[at] = strides[at - 1];
+        }
+        shape[at] = t->shape[d];
+        strides[at] = t->strides[d] * size;
+    }
+    return t->ndim;
+}
+
+/* PyTorch draws the elements of a tensor with gaps, or transposed, one by one and in the order in
+ * which they lie in memory. */
+static void draw_strided(tg_tensor *t, draw *f, double a, double b)
+{
+    int64_t shape[TG_MAX_DIMS], strides[TG_MAX_DIMS], index[TG_MAX_DIMS] = {0}, at = 0;
+    int ndim = memory_order(t, shape, strides);
+    for (int64_t left = t->numel; left > 0; left--) {
+        f(t->context, t->dtype, 1, (char *)t->data + at, a, b);
+        for (int d = ndim - 1; d >= 0; d--) {
+            at += strides[d];
+            if (++index[d] < shape[d]) break;
+            at -= strides[d] * shape[d];
+            index[d] = 0;
+        }
+    }
+}
+
+/* t has been checked. */
+static tg_tensor *draw_into(tg_tensor *t, const char *op, draw *f, double a, double b)
+{
+    if (tg_is_contiguous(t))
+        f(t->context, t->dtype, t->numel, t->data, a, b);
+    else
+        draw_strided(t, f, a, b);
+    tg__written(t, op);
+    return t;
+}
+
+static bool check_floating(tg_context *tg, const char *op, tg_dtype dtype)
+{
+    return tg__is_float(dtype) ||
+           tg__fail(tg, TG_ERR_DTYPE, "%s: not for %s", op, tg_dtype_name(dtype));
+}
+
+static bool check_probability(tg_context *tg, const char *op, double p)
+{
+    return (p >= 0 && p <= 1) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: p %g must lie in [0, 1]", op, p);
+}
+
+/* A tensor to be drawn. */
+static tg_tensor *undrawn(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape)
+{
+    if (!tg || !tg__ready(tg) || !tg__check_shape(tg, op, shape)) return NULL;
+    return tg__new(tg, dtype, shape.ndim, shape.dims);
+}
+
+bool tg_manual_seed(tg_context *tg, uint64_t seed)
+{
+    if (!tg) return false;
+    tg__seed(&tg->random, seed);
+    return true;
+}
+
+tg_tensor *tg_rand(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    if (!tg || !check_floating(tg, "rand", dtype)) return NULL;
+    tg_tensor *t = undrawn(tg, "rand", dtype, shape);
+    return t ? draw_into(t, "rand", draw_uniform, 0, 1) : NULL;
+}
+
+tg_tensor *tg_randn(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    if (!tg || !check_floating(tg, "randn", dtype)) return NULL;
+    tg_tensor *t = undrawn(tg, "randn", dtype, shape);
+    return t ? draw_into(t, "randn", tg__normals, 0, 1) : NULL;
+}
+
+/* One word an element, or two when the range needs them; modulo the range, slightly uneven as in
+ * PyTorch. */
+tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
+{
+    if (!tg) return NULL;
+    if (low >= high)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "randint: low %lld must be less than high %lld",
+                        (long long)low, (long long)high);
+    tg_tensor *t = undrawn(tg, "randint", TG_I64, shape);
+    if (!t) return NULL;
+    uint64_t range = (uint64_t)high - (uint64_t)low;
+    int64_t *out = t->data;
+    for (int64_t i = 0; i < t->numel; i++) {
+        uint64_t word = range > UINT32_MAX ? tg__u64(&tg->random) : tg__u32(&tg->random);
+        out[i] = (int64_t)(word % range + (uint64_t)low);
+    }
+    return t;
+}
+
+tg_tensor *tg_randperm(tg_context *tg, int64_t n)
+{
+    if (!tg) return NULL;
+    if (n < 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "randperm: n %lld must not be negative", (long long)n);
+    tg_tensor *t = undrawn(tg, "randperm", TG_I64, (tg_shape){1, &n});
+    if (!t) return NULL;
+    int64_t *out = t->data;
+    for (int64_t i = 0; i < n; i++) out[i] = i;
+    for (int64_t i = 0; i < n - 1; i++) {
+        int64_t other = i + tg__u32(&tg->random) % (n - i);
+        int64_t moved = out[i];
+        out[i] = out[other];
+        out[other] = moved;
+    }
+    return t;
+}
+
+tg_tensor *tg_bernoulli(tg_tensor *p)
+{
+    if (!tg__check_inputs("bernoulli", 1, &p) || !tg__ready(p->context)) return NULL;
+    tg_context *tg = p->context;
+    if (!check_floating(tg, "bernoulli", p->dtype)) return NULL;
+    tg_tensor *dense = tg__dense(p);
+    tg_tensor *t = dense ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
+    if (!t) return NULL;
+    bool single = p->dtype == TG_F32;
+    const float *p32 = dense->data;
+    const double *p64 = dense->data;
+    for (int64_t i = 0; i < t->numel; i++)
+        if (!check_probability(tg, "bernoulli", single ? (double)p32[i] : p64[i])) return NULL;
+    float *out32 = t->data;
+    double *out64 = t->data;
+    if (single)
+        tg__units_f32(&tg->random, t->numel, out32);
+    else
+        tg__units_f64(&tg->random, t->numel, out64);
+    for (int64_t i = 0; i < t->numel; i++) {
+        if (single)
+            out32[i] = out32[i] < p32[i];
+        else
+            out64[i] = out64[i] < p64[i];
+    }
+    return t;
+}
+
+static bool check_range(const tg_tensor *t, double low, double high)
+{
+    double most = t->dtype == TG_F32 ? (double)FLT_MAX : DBL_MAX;
+    if (!(fabs(low) <= most && fabs(high) <= most))
+        return tg__fail(t->context, TG_ERR_ARGUMENT,
+                        "uniform_: low %g and high %g must be finite in %s", low, high,
+                        tg_dtype_name(t->dtype));
+    if (low > high)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "uniform_: low %g must not be above high %g",
+                        low, high);
+    return high - low <= most ||
+           tg__fail(t->context, TG_ERR_ARGUMENT,
+                    "uniform_: the distance from low %g to high %g is infinite in %s", low, high,
+                    tg_dtype_name(t->dtype));
+}
+
+tg_tensor *tg_uniform_(tg_tensor *t, double low, double high)
+{
+    if (!t || !tg__writable(t, "uniform_") || !check_floating(t->context, "uniform_", t->dtype) ||
+        !check_range(t, low, high))
+        return NULL;
+    return draw_into(t, "uniform_", draw_uniform, low, high);
+}
+
+tg_tensor *tg_normal_(tg_tensor *t, double mean, double std)
+{
+    if (!t || !tg__writable(t, "normal_") || !check_floating(t->context, "normal_", t->dtype))
+        return NULL;
+    if (!(std >= 0))
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "normal_: std %g must not be negative", std);
+    return draw_into(t, "normal_", tg__normals, mean, std);
+}
+
+tg_tensor *tg_bernoulli_(tg_tensor *t, double p)
+{
+    if (!t || !tg__writable(t, "bernoulli_") || !check_probability(t->context, "bernoulli_", p))
+        return NULL;
+    return draw_into(t, "bernoulli_", draw_bernoulli, p, 0);
+}
+
+tg_tensor *tg_random_(tg_tensor *t)
+{
+    if (!t || !tg__writable(t, "random_")) return NULL;
+    if (t->dtype != TG_I64)
+        return tg__fail(t->context, TG_ERR_DTYPE, "random_: not for %s", tg_dtype_name(t->dtype));
+    return draw_into(t, "random_", draw_int64, 0, 0);
+}

@@ -1,0 +1,72 @@
+/* The generator: MT19937, seeded as its authors' init_genrand does. */
+#include "../internal.h"
+
+enum { MT_WORDS = 624, MT_SHIFT = 397 };
+
+void tg__seed(generator *g, uint64_t seed)
+{
+    g->mt[0] = (uint32_t)seed;
+    for (uint32_t i = 1; i < MT_WORDS; i++) {
+        uint32_t last = g->mt[i - 1];
+        g->mt[i] = 1812433253u * (last ^ (last >> 30)) + i;
+    }
+    g->next = MT_WORDS;
+    g->has_normal = false;
+    g->normal = 0;
+}
+
+static inline uint32_t mt_mix(uint32_t high, uint32_t low)
+{
+    uint32_t word = (high & 0x80000000u) | (low & 0x7fffffffu);
+    return (word >> 1) ^ ((0u - (low & 1u)) & 0x9908b0dfu);
+}
+
+static void mt_twist(generator *g)
+{
+    uint32_t *mt = g->mt, first = MT_WORDS - MT_SHIFT;
+    for (uint32_t i = 0; i < first; i++) mt[i] = mt[i + MT_SHIFT] ^ mt_mix(mt[i], mt[i + 1]);
+    for (uint32_t i = first; i < MT_WORDS - 1; i++)
+        mt[i] = mt[i - first] ^ mt_mix(mt[i], mt[i + 1]);
+    mt[MT_WORDS - 1] = mt[MT_SHIFT - 1] ^ mt_mix(mt[MT_WORDS - 1], mt[0]);
+    g->next = 0;
+}
+
+static inline uint32_t mt_temper(uint32_t word)
+{
+    word ^= word >> 11;
+    word ^= (word << 7) & 0x9d2c5680u;
+    word ^= (word << 15) & 0xefc60000u;
+    return word ^ (word >> 18);
+}
+
+uint32_t tg__u32(generator *g)
+{
+    if (g->next == MT_WORDS) mt_twist(g);
+    return mt_temper(g->mt[g->next++]);
+}
+
+uint64_t tg__u64(generator *g)
+{
+    uint64_t high = tg__u32(g);
+    return high << 32 | tg__u32(g);
+}
+
+void tg__units_f32(generator *g, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n;) {
+        if (g->next == MT_WORDS) mt_twist(g);
+        int ready = MT_WORDS - g->next;
+        int run = n - i < ready ? (int)(n - i) : ready;
+        const uint32_t *word = g->mt + g->next;
+        for (int j = 0; j < run; j++)
+            out[i + j] = (float)(int32_t)(mt_temper(word[j]) & 0xffffffu) * 0x1p-24f;
+        g->next += run;
+        i += run;
+    }
+}
+
+void tg__units_f64(generator *g, int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (double)(tg__u64(g) & ((UINT64_C(1) << 53) - 1)) * 0x1p-53;
+}

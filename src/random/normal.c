@@ -1,0 +1,77 @@
+/* Normal samples. PyTorch has two ways of making them, which draw differently: few are made one by
+ * one in float64, many in blocks of 16 of the tensor's own type. */
+#include "../internal.h"
+
+#include <math.h>
+
+static const double two_pi = 6.283185307179586;
+enum { NORMAL_BLOCK = 16 };
+
+/* Samples come in pairs: the second one waits in the generator. */
+static double normal_sample(generator *g)
+{
+    if (g->has_normal) {
+        g->has_normal = false;
+        return g->normal;
+    }
+    double u[2];
+    tg__units_f64(g, 2, u);
+    double radius = sqrt(-2.0 * log(1.0 - u[1]));
+    g->normal = radius * sin(two_pi * u[0]);
+    g->has_normal = true;
+    return radius * cos(two_pi * u[0]);
+}
+
+static void few_normals(generator *g, tg_dtype dtype, int64_t n, void *out, double mean, double std)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double value = fma(normal_sample(g), std, mean);
+        if (dtype == TG_F32)
+            ((float *)out)[i] = (float)value;
+        else
+            ((double *)out)[i] = value;
+    }
+}
+
+static void normal_blocks_f64(int64_t n, double *values, double mean, double std)
+{
+    for (int64_t i = 0; i < n; i += NORMAL_BLOCK) {
+        double *a = values + i, *b = a + NORMAL_BLOCK / 2;
+        for (int j = 0; j < NORMAL_BLOCK / 2; j++) {
+            double radius = sqrt(-2.0 * log(1.0 - a[j])), angle = two_pi * b[j];
+            a[j] = fma(radius * cos(angle), std, mean);
+            b[j] = fma(radius * sin(angle), std, mean);
+        }
+    }
+}
+
+/* The last 16 elements are drawn anew when they do not fill a block, as in PyTorch. */
+static void many_normals_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
+{
+    tg__units_f32(&tg->random, n, out);
+    tg->k->normal_blocks(n - n % NORMAL_BLOCK, out, mean, std);
+    if (n % NORMAL_BLOCK == 0) return;
+    float *tail = out + n - NORMAL_BLOCK;
+    tg__units_f32(&tg->random, NORMAL_BLOCK, tail);
+    tg->k->normal_blocks(NORMAL_BLOCK, tail, mean, std);
+}
+
+static void many_normals_f64(tg_context *tg, int64_t n, double *out, double mean, double std)
+{
+    tg__units_f64(&tg->random, n, out);
+    normal_blocks_f64(n - n % NORMAL_BLOCK, out, mean, std);
+    if (n % NORMAL_BLOCK == 0) return;
+    double *tail = out + n - NORMAL_BLOCK;
+    tg__units_f64(&tg->random, NORMAL_BLOCK, tail);
+    normal_blocks_f64(NORMAL_BLOCK, tail, mean, std);
+}
+
+void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std)
+{
+    if (n < NORMAL_BLOCK)
+        few_normals(&tg->random, dtype, n, out, mean, std);
+    else if (dtype == TG_F32)
+        many_normals_f32(tg, n, out, (float)mean, (float)std);
+    else
+        many_normals_f64(tg, n, out, mean, std);
+}

@@ -1,0 +1,133 @@
+/* Reading and writing elements from C. */
+#include "../internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static double read_at(const tg_tensor *t, int64_t at)
+{
+    switch (t->dtype) {
+    case TG_F32: return (double)((const float *)t->data)[at];
+    case TG_F64: return ((const double *)t->data)[at];
+    case TG_I64: return (double)((const int64_t *)t->data)[at];
+    case TG_BOOL: return ((const bool *)t->data)[at] ? 1 : 0;
+    }
+    return NAN;
+}
+
+static bool readable(const tg_tensor *t, const char *op)
+{
+    if (!t) return false;
+    return !priv(t)->released ||
+           tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
+}
+
+double tg_item(const tg_tensor *t)
+{
+    if (!readable(t, "item")) return NAN;
+    if (t->numel != 1) {
+        tg__fail(t->context, TG_ERR_SHAPE, "item: %s has %lld elements, not one", SHOW(t),
+                 (long long)t->numel);
+        return NAN;
+    }
+    return read_at(t, 0);
+}
+
+/* Offset of an element, or -1 with the error. */
+static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
+{
+    if (index.ndim != t->ndim || (index.ndim > 0 && !index.dims)) {
+        tg__fail(t->context, TG_ERR_INDEX, "%s: %d indices for %s", op, index.ndim, SHOW(t));
+        return -1;
+    }
+    int64_t at = 0;
+    for (int d = 0; d < t->ndim; d++) {
+        int64_t i = index.dims[d];
+        if (i < -t->shape[d] || i >= t->shape[d]) {
+            tg__fail(t->context, TG_ERR_INDEX,
+                     "%s: index %lld of dimension %d is out of range for %s", op, (long long)i, d,
+                     SHOW(t));
+            return -1;
+        }
+        at += (i < 0 ? i + t->shape[d] : i) * t->strides[d];
+    }
+    return at;
+}
+
+double tg_get(const tg_tensor *t, tg_shape index)
+{
+    if (!readable(t, "get")) return NAN;
+    int64_t at = element(t, "get", index);
+    return at < 0 ? NAN : read_at(t, at);
+}
+
+bool tg_set(tg_tensor *t, tg_shape index, double value)
+{
+    if (!t || !tg__writable(t, "set")) return false;
+    int64_t at = element(t, "set", index);
+    if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
+    tg_tensor one = *t;
+    one.ndim = 0;
+    one.numel = 1;
+    one.data = (char *)t->data + at * (int64_t)tg__dtype_size(t->dtype);
+    tg__fill(&one, value);
+    tg__written(t, "set");
+    return true;
+}
+
+static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)
+{
+    if (!readable(t, op)) return false;
+    return t->dtype == dtype || tg__fail(t->context, TG_ERR_DTYPE, "%s: the tensor %s is %s", op,
+                                         SHOW(t), tg_dtype_name(t->dtype));
+}
+
+/* The caller's row-major array as a tensor on the stack. */
+static tg_tensor array_like(const tg_tensor *t, void *values)
+{
+    tg_tensor array = *t;
+    array.data = values;
+    tg__strides(t->ndim, t->shape, array.strides);
+    return array;
+}
+
+static bool copy_from(tg_tensor *t, const char *op, tg_dtype dtype, const void *values)
+{
+    if (!check_dtype(t, op, dtype) || !tg__writable(t, op)) return false;
+    if (t->numel == 0) return true;
+    if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
+    tg_tensor array = array_like(t, (void *)(uintptr_t)values);
+    tg__copy(t, &array);
+    tg__written(t, op);
+    return true;
+}
+
+static bool copy_to(const tg_tensor *t, const char *op, tg_dtype dtype, void *values)
+{
+    if (!check_dtype(t, op, dtype)) return false;
+    if (t->numel == 0) return true;
+    if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
+    tg_tensor array = array_like(t, values);
+    tg__copy(&array, t);
+    return true;
+}
+
+#define TYPED_ACCESS(suffix, type, dtype)                                                          \
+    bool tg_copy_from_##suffix(tg_tensor *t, const type *values)                                   \
+    {                                                                                              \
+        return copy_from(t, "copy_from_" #suffix, dtype, values);                                  \
+    }                                                                                              \
+    bool tg_copy_to_##suffix(const tg_tensor *t, type *values)                                     \
+    {                                                                                              \
+        return copy_to(t, "copy_to_" #suffix, dtype, values);                                      \
+    }                                                                                              \
+    const type *tg_data_##suffix(const tg_tensor *t)                                               \
+    {                                                                                              \
+        return check_dtype(t, "data_" #suffix, dtype) ? t->data : NULL;                            \
+    }
+
+TYPED_ACCESS(f32, float, TG_F32)
+TYPED_ACCESS(f64, double, TG_F64)
+TYPED_ACCESS(i64, int64_t, TG_I64)
+TYPED_ACCESS(bool, bool, TG_BOOL)
+#undef TYPED_ACCESS

@@ -1,0 +1,57 @@
+/* Copies that autograd knows of. */
+#include "../internal.h"
+
+static tg_tensor *clone_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)r, (void)i;
+    return g;
+}
+
+static bool clone_run(const call *c)
+{
+    tg__copy(c->out, c->in[0]);
+    return true;
+}
+
+static const op_row clone_op = {
+    "clone", "CloneBackward0", tg__same_shape, clone_run, clone_grad, {0}, 0, 0};
+
+tg_tensor *tg_clone(tg_tensor *t)
+{
+    return tg__apply(&clone_op, 1, &t, NULL);
+}
+
+tg_tensor *tg_contiguous(tg_tensor *t)
+{
+    return !t || tg_is_contiguous(t) ? t : tg_clone(t);
+}
+
+static bool cast_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    s->dtype = (tg_dtype)c->a[0].i;
+    return true;
+}
+
+static bool cast_run(const call *c)
+{
+    loop f = {.unary = c->tg->k->cast[c->in[0]->dtype][c->out->dtype]};
+    tg__elementwise(f, c->out, 1, c->in);
+    return true;
+}
+
+static tg_tensor *cast_grad(const record *r, int i, tg_tensor *g)
+{
+    return tg_cast(g, r->in[i].t->dtype);
+}
+
+static const op_row cast_op = {"cast", "ToCopyBackward0", cast_shape, cast_run, cast_grad, {0}, 0,
+                               0};
+
+tg_tensor *tg_cast(tg_tensor *t, tg_dtype dtype)
+{
+    if (!t || t->dtype == dtype) return t;
+    if (!tg__is_dtype(dtype))
+        return tg__fail(t->context, TG_ERR_DTYPE, "cast: there is no dtype %d", (int)dtype);
+    return tg__apply(&cast_op, 1, &t, (attr[TG_ATTRS]){{.i = (int64_t)dtype}});
+}

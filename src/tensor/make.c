@@ -1,0 +1,214 @@
+#include "../internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A tensor of a shape that the caller of the library gave. */
+static tg_tensor *make(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape)
+{
+    if (!tg) return NULL;
+    if (!tg__is_dtype(dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: there is no dtype %d", op, (int)dtype);
+    if (!tg__check_shape(tg, op, shape)) return NULL;
+    return tg__new(tg, dtype, shape.ndim, shape.dims);
+}
+
+static tg_tensor *make_full(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
+                            double value)
+{
+    if (tg && tg__is_dtype(dtype) && !tg__check_value(tg, op, dtype, value)) return NULL;
+    tg_tensor *t = make(tg, op, dtype, shape);
+    if (t) tg__fill(t, value);
+    return t;
+}
+
+tg_tensor *tg_empty(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    return make(tg, "empty", dtype, shape);
+}
+
+tg_tensor *tg_zeros(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    return make_full(tg, "zeros", dtype, shape, 0);
+}
+
+tg_tensor *tg_ones(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    return make_full(tg, "ones", dtype, shape, 1);
+}
+
+tg_tensor *tg_full(tg_context *tg, tg_dtype dtype, tg_shape shape, double value)
+{
+    return make_full(tg, "full", dtype, shape, value);
+}
+
+tg_tensor *tg_scalar(tg_context *tg, tg_dtype dtype, double value)
+{
+    return make_full(tg, "scalar", dtype, (tg_shape){0, NULL}, value);
+}
+
+tg_tensor *tg_empty_like(const tg_tensor *t)
+{
+    return t ? make(t->context, "empty_like", t->dtype, (tg_shape){t->ndim, t->shape}) : NULL;
+}
+
+static tg_tensor *make_full_like(const tg_tensor *t, const char *op, double value)
+{
+    return t ? make_full(t->context, op, t->dtype, (tg_shape){t->ndim, t->shape}, value) : NULL;
+}
+
+tg_tensor *tg_zeros_like(const tg_tensor *t)
+{
+    return make_full_like(t, "zeros_like", 0);
+}
+
+tg_tensor *tg_ones_like(const tg_tensor *t)
+{
+    return make_full_like(t, "ones_like", 1);
+}
+
+tg_tensor *tg_full_like(const tg_tensor *t, double value)
+{
+    return make_full_like(t, "full_like", value);
+}
+
+static tg_tensor *make_from(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
+                            const void *values)
+{
+    tg_tensor *t = make(tg, op, dtype, shape);
+    if (!t || t->numel == 0) return t;
+    if (!values) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: values is NULL", op);
+    memcpy(t->data, values, (size_t)t->numel * tg__dtype_size(dtype));
+    return t;
+}
+
+tg_tensor *tg_from_f32(tg_context *tg, tg_shape shape, const float *values)
+{
+    return make_from(tg, "from_f32", TG_F32, shape, values);
+}
+
+tg_tensor *tg_from_f64(tg_context *tg, tg_shape shape, const double *values)
+{
+    return make_from(tg, "from_f64", TG_F64, shape, values);
+}
+
+tg_tensor *tg_from_i64(tg_context *tg, tg_shape shape, const int64_t *values)
+{
+    return make_from(tg, "from_i64", TG_I64, shape, values);
+}
+
+tg_tensor *tg_from_bool(tg_context *tg, tg_shape shape, const bool *values)
+{
+    return make_from(tg, "from_bool", TG_BOOL, shape, values);
+}
+
+static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_shape strides)
+{
+    if (strides.ndim != shape.ndim || (strides.ndim > 0 && !strides.dims))
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: %d strides for %d dimensions", op, strides.ndim,
+                        shape.ndim);
+    int64_t room = PTRDIFF_MAX / 8;
+    for (int i = 0; i < strides.ndim; i++) {
+        int64_t step = strides.dims[i], last = shape.dims[i] - 1;
+        if (step < 0)
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: stride %lld of dimension %d is negative", op,
+                            (long long)step, i);
+        if (last > 0 && step > room / last)
+            return tg__fail(tg, TG_ERR_SHAPE, "%s: strides %s reach beyond memory", op,
+                            tg__show(TG_TEXT, strides.ndim, strides.dims));
+        if (last > 0) room -= step * last;
+    }
+    return true;
+}
+
+static tg_tensor *wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
+                       tg_shape strides, void *data)
+{
+    if (!tg || !tg__check_shape(tg, op, shape)) return NULL;
+    bool dense = strides.ndim < 0;
+    if (!dense && !check_strides(tg, op, shape, strides)) return NULL;
+    if (!data && tg__numel(shape.ndim, shape.dims) > 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: data is NULL", op);
+    if ((uintptr_t)data % tg__dtype_size(dtype))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: data is not aligned for %s", op,
+                        tg_dtype_name(dtype));
+    return tg__new_external(tg, tg->depth, dtype, shape, dense ? NULL : strides.dims, data);
+}
+
+tg_tensor *tg_wrap_f32(tg_context *tg, tg_shape shape, tg_shape strides, float *data)
+{
+    return wrap(tg, "wrap_f32", TG_F32, shape, strides, data);
+}
+
+tg_tensor *tg_wrap_f64(tg_context *tg, tg_shape shape, tg_shape strides, double *data)
+{
+    return wrap(tg, "wrap_f64", TG_F64, shape, strides, data);
+}
+
+tg_tensor *tg_wrap_i64(tg_context *tg, tg_shape shape, tg_shape strides, int64_t *data)
+{
+    return wrap(tg, "wrap_i64", TG_I64, shape, strides, data);
+}
+
+tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *data)
+{
+    return wrap(tg, "wrap_bool", TG_BOOL, shape, strides, data);
+}
+
+/* Values computed in double and rounded once, as PyTorch does. */
+static void write_value(tg_tensor *t, int64_t i, double value)
+{
+    switch (t->dtype) {
+    case TG_F32: ((float *)t->data)[i] = (float)value; break;
+    case TG_F64: ((double *)t->data)[i] = value; break;
+    case TG_I64: ((int64_t *)t->data)[i] = (int64_t)value; break;
+    case TG_BOOL: ((bool *)t->data)[i] = value != 0; break;
+    }
+}
+
+tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step)
+{
+    if (!tg) return NULL;
+    double count = ceil((end - start) / step);
+    if (dtype == TG_BOOL || !isfinite(start) || !isfinite(end) || !(step != 0) || !(count >= 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "arange: no %s numbers go from %g to %g in steps of %g",
+                        tg_dtype_name(dtype), start, end, step);
+    if (tg__is_dtype(dtype) && (!tg__check_value(tg, "arange", dtype, start) ||
+                                !tg__check_value(tg, "arange", dtype, step)))
+        return NULL;
+    if (count >= 0x1p62) count = 0x1p62;
+    tg_tensor *t = make(tg, "arange", dtype, TG_SHAPE((int64_t)count));
+    for (int64_t i = 0; t && i < t->numel; i++) write_value(t, i, start + (double)i * step);
+    return t;
+}
+
+/* The second half counts back from end, so that both ends are exact: PyTorch's rule. */
+tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end, int64_t steps)
+{
+    if (!tg) return NULL;
+    if (tg__is_dtype(dtype) && !tg__is_float(dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "linspace: %s is not a floating dtype",
+                        tg_dtype_name(dtype));
+    tg_tensor *t = make(tg, "linspace", dtype, TG_SHAPE(steps));
+    if (!t) return NULL;
+    double step = steps > 1 ? (end - start) / (double)(steps - 1) : 0;
+    if (dtype == TG_F32) {
+        float first = (float)start, last = (float)end;
+        step = steps > 1 ? (double)((last - first) / (float)(steps - 1)) : 0;
+        start = (double)first;
+        end = (double)last;
+    }
+    for (int64_t i = 0; i < steps; i++) {
+        bool front = i < steps / 2 || steps == 1;
+        write_value(t, i, front ? start + step * (double)i : end - step * (double)(steps - 1 - i));
+    }
+    return t;
+}
+
+tg_tensor *tg_eye(tg_context *tg, tg_dtype dtype, int64_t n, int64_t m)
+{
+    tg_tensor *t = make_full(tg, "eye", dtype, TG_SHAPE(n, m), 0);
+    for (int64_t i = 0; t && i < n && i < m; i++) write_value(t, i * m + i, 1);
+    return t;
+}

@@ -1,0 +1,231 @@
+/* What every tensor is made by: memory, shape and strides. */
+#include "../internal.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *tg_dtype_name(tg_dtype dtype)
+{
+    static const char *const names[] = {"float32", "float64", "int64", "bool"};
+    return tg__is_dtype(dtype) ? names[dtype] : "?";
+}
+
+bool tg__is_dtype(tg_dtype dtype)
+{
+    return (unsigned)dtype <= TG_BOOL;
+}
+
+size_t tg__dtype_size(tg_dtype dtype)
+{
+    static const uint8_t sizes[] = {4, 8, 8, 1};
+    return sizes[dtype];
+}
+
+bool tg__fits(tg_dtype dtype, double value)
+{
+    return dtype != TG_I64 || (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
+}
+
+bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value)
+{
+    return tg__fits(dtype, value) || tg__fail(tg, TG_ERR_ARGUMENT, "%s: %g is not a value of %s",
+                                              op, value, tg_dtype_name(dtype));
+}
+
+bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
+{
+    if (shape.ndim < 0 || shape.ndim > TG_MAX_DIMS)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", op, shape.ndim,
+                        TG_MAX_DIMS);
+    if (shape.ndim > 0 && !shape.dims)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of sizes is NULL", op);
+    int64_t room = PTRDIFF_MAX / 8; /* zero sizes left out, so that strides fit too */
+    for (int i = 0; i < shape.ndim; i++) {
+        int64_t n = shape.dims[i];
+        if (n < 0)
+            return tg__fail(tg, TG_ERR_SHAPE, "%s: size %lld of dimension %d is negative", op,
+                            (long long)n, i);
+        if (n > room)
+            return tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
+                            tg__show(TG_TEXT, shape.ndim, shape.dims));
+        if (n > 1) room /= n;
+    }
+    return true;
+}
+
+int64_t tg__numel(int ndim, const int64_t *shape)
+{
+    int64_t n = 1;
+    for (int i = 0; i < ndim; i++) n *= shape[i];
+    return n;
+}
+
+void tg__strides(int ndim, const int64_t *shape, int64_t *strides)
+{
+    int64_t step = 1;
+    for (int i = ndim - 1; i >= 0; i--) {
+        strides[i] = step;
+        step *= shape[i] > 1 ? shape[i] : 1;
+    }
+}
+
+bool tg_is_contiguous(const tg_tensor *t)
+{
+    if (!t) return false;
+    int64_t step = 1;
+    for (int i = t->ndim - 1; i >= 0; i--) {
+        if (t->shape[i] == 0) return true;
+        if (t->shape[i] > 1 && t->strides[i] != step) return false;
+        step *= t->shape[i];
+    }
+    return true;
+}
+
+static tg_tensor *new_struct(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
+                             const int64_t *shape)
+{
+    tensor_priv *p = tg__alloc_at(tg, depth, sizeof *p);
+    if (!p) return NULL;
+    p->pub.context = tg;
+    p->pub.data = NULL;
+    p->pub.grad = NULL;
+    p->pub.dtype = dtype;
+    p->pub.ndim = ndim;
+    p->pub.requires_grad = false;
+    p->pub.numel = tg__numel(ndim, shape);
+    if (ndim > 0) memcpy(p->pub.shape, shape, (size_t)ndim * sizeof *shape);
+    memset(&p->storage, 0, sizeof *p - offsetof(tensor_priv, storage));
+    p->depth = depth;
+    return &p->pub;
+}
+
+tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
+                            const int64_t *strides, void *data)
+{
+    tg_tensor *t = new_struct(tg, depth, dtype, shape.ndim, shape.dims);
+    if (!t) return NULL;
+    if (strides && shape.ndim > 0)
+        memcpy(t->strides, strides, (size_t)shape.ndim * sizeof *strides);
+    else
+        tg__strides(t->ndim, t->shape, t->strides);
+    t->data = data;
+    priv(t)->own = (storage){.data = data, .depth = depth, .refs = 1};
+    priv(t)->storage = &priv(t)->own;
+    return t;
+}
+
+tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
+{
+    tg_tensor *t = tg__new_external(tg, depth, dtype, (tg_shape){ndim, shape}, NULL, NULL);
+    if (!t || t->numel == 0) return t;
+    size_t bytes = (size_t)t->numel * tg__dtype_size(dtype);
+    storage *s = &priv(t)->own;
+    s->data = t->data = tg__alloc_at(tg, depth, bytes);
+    if (!s->data) return NULL;
+    s->block = tg__block_of(s->data, bytes);
+    return t;
+}
+
+tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
+{
+    return tg__new_at(tg, tg->depth, dtype, ndim, shape);
+}
+
+tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const int64_t *strides,
+                        int64_t offset)
+{
+    tg_context *tg = base->context;
+    storage *s = priv(base)->storage;
+    tg_tensor *t = new_struct(tg, tg->depth, base->dtype, ndim, shape);
+    if (!t || !tg__hold(tg, s)) return NULL;
+    if (ndim > 0) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
+    t->data = base->data ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype) : NULL;
+    priv(t)->storage = s;
+    priv(t)->is_view = true;
+    priv(t)->rewrites = s->rewrites;
+    return t;
+}
+
+int tg__dim(const tg_tensor *t, const char *op, int dim, int ndim)
+{
+    int range = ndim > 0 ? ndim : 1;
+    if (dim >= -range && dim < range) return dim < 0 ? dim + range : dim;
+    tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d is out of range for %s: %d to %d", op, dim,
+             SHOW(t), -range, range - 1);
+    return -1;
+}
+
+/* Whether two elements may share a place, as after expand. Exact for what views can make; true at
+ * worst. */
+static bool overlaps(const tg_tensor *t)
+{
+    int order[TG_MAX_DIMS], n = 0;
+    if (t->numel < 2) return false;
+    for (int i = 0; i < t->ndim; i++) {
+        if (t->shape[i] == 1) continue;
+        int at = n++;
+        for (; at > 0 && t->strides[order[at - 1]] > t->strides[i]; at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
+    int64_t span = 0; /* largest offset reached by the dimensions so far */
+    for (int i = 0; i < n; i++) {
+        if (t->strides[order[i]] <= span) return true;
+        span += t->strides[order[i]] * (t->shape[order[i]] - 1);
+    }
+    return false;
+}
+
+bool tg__writable(tg_tensor *t, const char *op)
+{
+    if (!tg__ready(t->context)) return false;
+    if (priv(t)->released)
+        return tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
+    if (priv(t)->storage->read_only)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the tensor %s is borrowed and read-only",
+                        op, SHOW(t));
+    if (overlaps(t))
+        return tg__fail(
+            t->context, TG_ERR_ARGUMENT,
+            "%s: elements of the tensor %s share memory, so it cannot be written to; use "
+            "clone first",
+            op, SHOW(t));
+    return true;
+}
+
+void tg__written(tg_tensor *t, const char *op)
+{
+    storage *s = priv(t)->storage;
+    s->version++;
+    s->writer = op;
+}
+
+tg_tensor *tg_keep(tg_tensor *t)
+{
+    if (!tg__check_inputs("keep", 1, &t)) return NULL;
+    int64_t depth = t->context->depth;
+    tg_tensor *kept =
+        tg__new_at(t->context, depth > 0 ? depth - 1 : 0, t->dtype, t->ndim, t->shape);
+    if (kept) tg__copy(kept, t);
+    return kept;
+}
+
+void tg_release(tg_tensor *t)
+{
+    if (!t || priv(t)->released) return;
+    tensor_priv *p = priv(t);
+    p->released = true;
+    /* A claim on an outer scope's memory is given back by the end of its own scope. */
+    if (p->storage->depth == p->depth) tg__unref(t->context, p->storage);
+}
+
+tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
+{
+    if (!tg || !t) return NULL;
+    if (priv(t)->released)
+        return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released", SHOW(t));
+    tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
+                                        t->strides, t->data);
+    if (!alias) return NULL;
+    priv(alias)->own.read_only = true;
+    return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
+}

@@ -1,0 +1,498 @@
+/* Views: another shape for the same memory, and their gradients. */
+#include "../internal.h"
+
+#include <string.h>
+
+/* ---- Attributes that are a list: its length, then its members. */
+
+static void put_list(attr *a, tg_shape list)
+{
+    a[0].i = list.ndim;
+    for (int i = 0; i < list.ndim; i++) a[i + 1].i = list.dims[i];
+}
+
+static tg_tensor *apply_list(const op_row *o, tg_tensor *t, tg_shape list)
+{
+    attr a[TG_ATTRS] = {{0}};
+    put_list(a, list);
+    return tg__apply(o, 1, &t, a);
+}
+
+static bool check_list(const tg_tensor *t, const char *name, tg_shape list)
+{
+    if (list.ndim < 0 || list.ndim > TG_MAX_DIMS)
+        return tg__fail(t->context, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", name,
+                        list.ndim, TG_MAX_DIMS);
+    return list.ndim == 0 || list.dims ||
+           tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of sizes is NULL", name);
+}
+
+/* ---- view and reshape. */
+
+static tg_tensor *reshape_grad(const record *r, int i, tg_tensor *g)
+{
+    const tg_tensor *x = r->in[i].t;
+    return tg_reshape(g, (tg_shape){x->ndim, x->shape});
+}
+
+/* Strides that show t in the shape of s, of as many elements, without a copy, if there are any: t's
+ * dimensions are taken from the last in runs that are dense in themselves, and a run must hold
+ * whole dimensions of s. */
+static bool view_strides(const tg_tensor *t, spec *s)
+{
+    if (t->numel == 0) {
+        tg__strides(s->ndim, s->shape, s->strides);
+        return true;
+    }
+    int64_t left = 1, step = 1; /* of the current run */
+    for (int v = s->ndim - 1, d = t->ndim; v >= 0; v--) {
+        if (left == 1 && s->shape[v] != 1) {
+            while (t->shape[d - 1] == 1) d--;
+            left = t->shape[--d];
+            step = t->strides[d];
+            for (; d > 0 && (t->shape[d - 1] == 1 || t->strides[d - 1] == step * left); d--)
+                left *= t->shape[d - 1];
+        }
+        if (left % s->shape[v]) return false;
+        s->strides[v] = step;
+        step *= s->shape[v];
+        left /= s->shape[v];
+    }
+    return true;
+}
+
+static bool view_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    s->ndim = (int)c->a[0].i;
+    for (int i = 0; i < s->ndim; i++) s->shape[i] = c->a[i + 1].i;
+    s->dtype = t->dtype;
+    s->offset = 0;
+    return view_strides(t, s) ||
+           tg__fail(c->tg, TG_ERR_SHAPE,
+                    "%s: %s with strides %s cannot be seen as %s without a copy; use reshape",
+                    c->op->name, SHOW(t), tg__show(TG_TEXT, t->ndim, t->strides),
+                    tg__show(TG_TEXT, s->ndim, s->shape));
+}
+
+static const op_row view_op = {"view", "ViewBackward0", view_shape, NULL, reshape_grad,
+                               {0},    OP_VIEW,         0};
+static const op_row reshape_op = {
+    "reshape", "ReshapeAliasBackward0", view_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+static const op_row copied_view_op = {
+    "reshape", "UnsafeViewBackward0", view_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+
+/* Checks the sizes and replaces -1 by what is left. */
+static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_t *sizes)
+{
+    if (!check_list(t, name, shape)) return false;
+    int64_t rest = 1;
+    int open = -1;
+    bool fits = true;
+    for (int i = 0; i < shape.ndim; i++) {
+        sizes[i] = shape.dims[i];
+        if (sizes[i] == -1 && open < 0)
+            open = i;
+        else if (sizes[i] < 0 || (sizes[i] > 0 && rest > PTRDIFF_MAX / sizes[i]))
+            fits = false;
+        else
+            rest *= sizes[i];
+    }
+    if (fits && open >= 0) {
+        fits = rest > 0 && t->numel % rest == 0;
+        if (fits) sizes[open] = t->numel / rest;
+    } else if (rest != t->numel) {
+        fits = false;
+    }
+    return fits ||
+           tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
+                    SHOW(t), (long long)t->numel, tg__show(TG_TEXT, shape.ndim, shape.dims));
+}
+
+tg_tensor *tg_view(tg_tensor *t, tg_shape shape)
+{
+    int64_t sizes[TG_MAX_DIMS];
+    if (!t || !resolve(t, "view", shape, sizes)) return NULL;
+    return apply_list(&view_op, t, (tg_shape){shape.ndim, sizes});
+}
+
+tg_tensor *tg_reshape(tg_tensor *t, tg_shape shape)
+{
+    int64_t sizes[TG_MAX_DIMS];
+    if (!t || !resolve(t, "reshape", shape, sizes)) return NULL;
+    spec s = {.ndim = shape.ndim};
+    memcpy(s.shape, sizes, (size_t)shape.ndim * sizeof *sizes);
+    bool in_place = view_strides(t, &s);
+    if (!in_place) t = tg_clone(t);
+    return t ? apply_list(in_place ? &reshape_op : &copied_view_op, t,
+                          (tg_shape){shape.ndim, sizes})
+             : NULL;
+}
+
+tg_tensor *tg_flatten(tg_tensor *t, int start_dim, int end_dim)
+{
+    if (!t) return NULL;
+    int first = tg__dim(t, "flatten", start_dim, t->ndim),
+        last = tg__dim(t, "flatten", end_dim, t->ndim);
+    if (first < 0 || last < 0) return NULL;
+    if (t->ndim == 0) return tg_reshape(t, TG_SHAPE(1));
+    if (first > last)
+        return tg__fail(t->context, TG_ERR_INDEX, "flatten: dim %d comes after dim %d", start_dim,
+                        end_dim);
+    int64_t sizes[TG_MAX_DIMS];
+    int n = 0;
+    for (int d = 0; d < t->ndim; d++) {
+        if (d > first && d <= last)
+            sizes[n - 1] *= t->shape[d];
+        else
+            sizes[n++] = t->shape[d];
+    }
+    return tg_reshape(t, (tg_shape){n, sizes});
+}
+
+/* ---- Dimensions rearranged, dropped and added. */
+
+static void take_dim(spec *s, int at, const tg_tensor *t, int from)
+{
+    s->shape[at] = t->shape[from];
+    s->strides[at] = t->strides[from];
+}
+
+static void take_all(spec *s, const tg_tensor *t)
+{
+    s->dtype = t->dtype;
+    s->ndim = t->ndim;
+    s->offset = 0;
+    for (int d = 0; d < t->ndim; d++) take_dim(s, d, t, d);
+}
+
+static bool transpose_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    take_all(s, t);
+    if (t->ndim == 0) return true;
+    take_dim(s, (int)c->a[0].i, t, (int)c->a[1].i);
+    take_dim(s, (int)c->a[1].i, t, (int)c->a[0].i);
+    return true;
+}
+
+static tg_tensor *transpose_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg_transpose(g, (int)r->a[0].i, (int)r->a[1].i);
+}
+
+static const op_row transpose_op = {
+    "transpose", "TransposeBackward0", transpose_shape, NULL, transpose_grad, {0}, OP_VIEW, 0};
+static const op_row t_op = {"t", "TBackward0", transpose_shape, NULL, transpose_grad, {0}, OP_VIEW,
+                            0};
+
+tg_tensor *tg_transpose(tg_tensor *t, int dim0, int dim1)
+{
+    if (!t) return NULL;
+    int d0 = tg__dim(t, "transpose", dim0, t->ndim), d1 = tg__dim(t, "transpose", dim1, t->ndim);
+    if (d0 < 0 || d1 < 0) return NULL;
+    return tg__apply(&transpose_op, 1, &t, (attr[TG_ATTRS]){{.i = d0}, {.i = d1}});
+}
+
+tg_tensor *tg_t(tg_tensor *t)
+{
+    if (!t || t->ndim < 2) return t;
+    if (t->ndim > 2)
+        return tg__fail(t->context, TG_ERR_SHAPE, "t: %s has more than 2 dimensions; use transpose",
+                        SHOW(t));
+    return tg__apply(&t_op, 1, &t, (attr[TG_ATTRS]){{.i = 0}, {.i = 1}});
+}
+
+static bool permute_shape(const call *c, spec *s)
+{
+    take_all(s, c->in[0]);
+    for (int d = 0; d < s->ndim; d++) take_dim(s, d, c->in[0], (int)c->a[d + 1].i);
+    return true;
+}
+
+static tg_tensor *permute_grad(const record *r, int i, tg_tensor *g)
+{
+    int64_t back[TG_MAX_DIMS];
+    (void)i;
+    for (int d = 0; d < g->ndim; d++) back[r->a[d + 1].i] = d;
+    return tg_permute(g, (tg_shape){g->ndim, back});
+}
+
+static const op_row permute_op = {
+    "permute", "PermuteBackward0", permute_shape, NULL, permute_grad, {0}, OP_VIEW, 0};
+
+tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
+{
+    if (!t || !check_list(t, "permute", dims)) return NULL;
+    int64_t order[TG_MAX_DIMS];
+    unsigned seen = 0;
+    for (int i = 0; i < dims.ndim && dims.ndim == t->ndim; i++) {
+        bool small = dims.dims[i] >= -TG_MAX_DIMS && dims.dims[i] < TG_MAX_DIMS;
+        order[i] = tg__dim(t, "permute", small ? (int)dims.dims[i] : TG_MAX_DIMS, t->ndim);
+        if (order[i] < 0) return NULL;
+        seen |= 1u << order[i];
+    }
+    if (dims.ndim != t->ndim || seen != (1u << t->ndim) - 1)
+        return tg__fail(t->context, TG_ERR_INDEX,
+                        "permute: %s is not an order of the dimensions of %s",
+                        tg__show(TG_TEXT, dims.ndim, dims.dims), SHOW(t));
+    return apply_list(&permute_op, t, (tg_shape){dims.ndim, order});
+}
+
+/* a[0]: the dimension to drop if its size is 1, or -1 for all such. */
+static bool squeeze_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    take_all(s, t);
+    s->ndim = 0;
+    for (int d = 0; d < t->ndim; d++)
+        if (t->shape[d] != 1 || (c->a[0].i >= 0 && c->a[0].i != d)) take_dim(s, s->ndim++, t, d);
+    return true;
+}
+
+static const op_row squeeze_op = {
+    "squeeze", "SqueezeBackward0", squeeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+static const op_row squeeze_dim_op = {
+    "squeeze", "SqueezeBackward1", squeeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+
+tg_tensor *tg_squeeze(tg_tensor *t)
+{
+    return tg__apply(&squeeze_op, 1, &t, (attr[TG_ATTRS]){{.i = -1}});
+}
+
+tg_tensor *tg_squeeze_dim(tg_tensor *t, int dim)
+{
+    int d = t ? tg__dim(t, "squeeze", dim, t->ndim) : -1;
+    return d < 0 ? NULL : tg__apply(&squeeze_dim_op, 1, &t, (attr[TG_ATTRS]){{.i = d}});
+}
+
+static bool unsqueeze_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    int at = (int)c->a[0].i;
+    take_all(s, t);
+    for (int d = at; d < t->ndim; d++) take_dim(s, d + 1, t, d);
+    s->shape[at] = 1;
+    s->strides[at] = at < t->ndim ? t->shape[at] * t->strides[at] : 1;
+    s->ndim++;
+    return true;
+}
+
+static const op_row unsqueeze_op = {
+    "unsqueeze", "UnsqueezeBackward0", unsqueeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+
+tg_tensor *tg_unsqueeze(tg_tensor *t, int dim)
+{
+    int d = t ? tg__dim(t, "unsqueeze", dim, t->ndim + 1) : -1;
+    if (d < 0) return NULL;
+    if (t->ndim == TG_MAX_DIMS)
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "unsqueeze: %s has %d dimensions, the most allowed", SHOW(t), TG_MAX_DIMS);
+    return tg__apply(&unsqueeze_op, 1, &t, (attr[TG_ATTRS]){{.i = d}});
+}
+
+static bool expand_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    s->dtype = t->dtype;
+    s->ndim = (int)c->a[0].i;
+    s->offset = 0;
+    int extra = s->ndim - t->ndim;
+    bool fits = extra >= 0;
+    for (int d = 0; d < s->ndim && fits; d++) {
+        int64_t own = d < extra ? 1 : t->shape[d - extra], want = c->a[d + 1].i;
+        if (want == -1 && d >= extra) want = own;
+        fits = want >= 0 && (want == own || own == 1);
+        s->shape[d] = want;
+        s->strides[d] = d < extra || (own == 1 && want != 1) ? 0 : t->strides[d - extra];
+    }
+    if (fits) return tg__check_shape(c->tg, "expand", (tg_shape){s->ndim, s->shape});
+    int64_t sizes[TG_MAX_DIMS];
+    for (int d = 0; d < s->ndim; d++) sizes[d] = c->a[d + 1].i;
+    return tg__fail(c->tg, TG_ERR_SHAPE, "expand: %s does not broadcast to %s", SHOW(t),
+                    tg__show(TG_TEXT, s->ndim, sizes));
+}
+
+static tg_tensor *expand_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)r, (void)i;
+    return g;
+}
+
+static const op_row expand_op = {
+    "expand", "ExpandBackward0", expand_shape, NULL, expand_grad, {0}, OP_VIEW | OP_BROADCAST, 0};
+
+tg_tensor *tg_expand(tg_tensor *t, tg_shape shape)
+{
+    if (!t || !check_list(t, "expand", shape)) return NULL;
+    return apply_list(&expand_op, t, shape);
+}
+
+/* ---- Parts. The gradient of a part is a zero tensor with the gradient put into that part. */
+
+/* a: dim, start, size, step. */
+static bool slice_shape(const call *c, spec *s)
+{
+    int d = (int)c->a[0].i;
+    take_all(s, c->in[0]);
+    s->offset = c->a[1].i * s->strides[d];
+    s->shape[d] = c->a[2].i;
+    s->strides[d] *= c->a[3].i;
+    return true;
+}
+
+/* a: dim, index. */
+static bool select_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    int d = (int)c->a[0].i;
+    take_all(s, t);
+    s->offset = c->a[1].i * t->strides[d];
+    for (int k = d + 1; k < t->ndim; k++) take_dim(s, k - 1, t, k);
+    s->ndim--;
+    return true;
+}
+
+/* a: offset, dim1, dim2. */
+static bool diagonal_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    int64_t shift = c->a[0].i, d1 = c->a[1].i, d2 = c->a[2].i;
+    int64_t rows = t->shape[d1] + (shift < 0 ? shift : 0),
+            columns = t->shape[d2] - (shift > 0 ? shift : 0);
+    int64_t n = rows < columns ? rows : columns;
+    take_all(s, t);
+    s->ndim = 0;
+    for (int d = 0; d < t->ndim; d++)
+        if (d != d1 && d != d2) take_dim(s, s->ndim++, t, d);
+    s->shape[s->ndim] = n > 0 ? n : 0;
+    s->strides[s->ndim++] = t->strides[d1] + t->strides[d2];
+    if (n > 0) s->offset = shift > 0 ? shift * t->strides[d2] : -shift * t->strides[d1];
+    return true;
+}
+
+/* Inputs of the backward of a part: the gradient, and a tensor with the shape of the whole. */
+static bool whole_shape(const call *c, spec *s)
+{
+    call whole = *c;
+    whole.in = c->in + 1;
+    return tg__same_shape(&whole, s);
+}
+
+static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
+{
+    call part = *c;
+    spec s;
+    tg__fill(c->out, 0);
+    part.in = &c->out;
+    if (!part_shape(&part, &s)) return false;
+    tg_tensor view = *c->out;
+    view.ndim = s.ndim;
+    view.numel = c->in[0]->numel;
+    memcpy(view.shape, s.shape, sizeof s.shape);
+    memcpy(view.strides, s.strides, sizeof s.strides);
+    if (view.numel == 0) return true;
+    view.data = (char *)view.data + s.offset * (int64_t)tg__dtype_size(view.dtype);
+    tg__copy(&view, c->in[0]);
+    return true;
+}
+
+#define PART(name, Name)                                                                           \
+    static bool name##_backward_run(const call *c)                                                 \
+    {                                                                                              \
+        return put_part(c, name##_shape);                                                          \
+    }                                                                                              \
+    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g);                           \
+    static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g);                  \
+    static const op_row name##_op = {                                                              \
+        #name, Name "Backward0", name##_shape, NULL, name##_grad, {0}, OP_VIEW, 0};                \
+    static const op_row name##_backward_op = {#name "_backward",                                   \
+                                              Name "BackwardBackward0",                            \
+                                              whole_shape,                                         \
+                                              name##_backward_run,                                 \
+                                              name##_backward_grad,                                \
+                                              {0},                                                 \
+                                              0,                                                   \
+                                              0};                                                  \
+    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
+    {                                                                                              \
+        return tg__apply(&name##_backward_op, 2, (tg_tensor *[]){g, tg_detach(r->in[i].t)}, r->a); \
+    }                                                                                              \
+    static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g)                   \
+    {                                                                                              \
+        (void)i;                                                                                   \
+        return tg__apply(&name##_op, 1, &g, r->a);                                                 \
+    }
+
+PART(slice, "Slice")
+PART(select, "Select")
+PART(diagonal, "Diagonal")
+#undef PART
+
+/* dim of a tensor that has dimensions. */
+static int part_dim(const tg_tensor *t, const char *name, int dim)
+{
+    if (t->ndim > 0) return tg__dim(t, name, dim, t->ndim);
+    tg__fail(t->context, TG_ERR_INDEX, "%s: a 0-d tensor has no dimensions", name);
+    return -1;
+}
+
+tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index)
+{
+    int d = t ? part_dim(t, "select", dim) : -1;
+    if (d < 0) return NULL;
+    if (index < -t->shape[d] || index >= t->shape[d])
+        return tg__fail(t->context, TG_ERR_INDEX,
+                        "select: index %lld of dimension %d is out of range for %s",
+                        (long long)index, d, SHOW(t));
+    int64_t at = index < 0 ? index + t->shape[d] : index;
+    return tg__apply(&select_op, 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
+}
+
+static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
+{
+    return tg__apply(&slice_op, 1, &t,
+                     (attr[TG_ATTRS]){{.i = d}, {.i = start}, {.i = size}, {.i = step}});
+}
+
+tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
+{
+    int d = t ? part_dim(t, "narrow", dim) : -1;
+    if (d < 0) return NULL;
+    int64_t n = t->shape[d], first = start < 0 && start >= -n ? start + n : start;
+    if (first < 0 || first > n || length < 0 || length > n - first)
+        return tg__fail(
+            t->context, TG_ERR_INDEX,
+            "narrow: start %lld and length %lld are out of range for dimension %d of %s",
+            (long long)start, (long long)length, d, SHOW(t));
+    return cut(t, d, first, length, 1);
+}
+
+static int64_t clip_index(int64_t i, int64_t n)
+{
+    if (i < 0) i = i < -n ? 0 : i + n;
+    return i > n ? n : i;
+}
+
+tg_tensor *tg_slice(tg_tensor *t, int dim, int64_t start, int64_t end, int64_t step)
+{
+    int d = t ? part_dim(t, "slice", dim) : -1;
+    if (d < 0) return NULL;
+    if (step <= 0)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "slice: step %lld is not positive",
+                        (long long)step);
+    int64_t n = t->shape[d], first = clip_index(start, n), last = clip_index(end, n);
+    if (step > n)
+        step = n > 0 ? n : 1; /* one element at most either way; the stride stays in range */
+    return cut(t, d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
+}
+
+tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
+{
+    int d1 = t ? part_dim(t, "diagonal", dim1) : -1, d2 = t ? part_dim(t, "diagonal", dim2) : -1;
+    if (d1 < 0 || d2 < 0) return NULL;
+    if (d1 == d2)
+        return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
+    return tg__apply(&diagonal_op, 1, &t, (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+}

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Uses the library from outside in every way there is: installed (and moved since), as part of
+# another project, from its bare sources, as two files. Each way prints the same bits.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/src/cmake/setup.sh"
+
+need_compiler
+need g++ 'command -v c++'
+need clang 'command -v clang'
+need pkg-config 'command -v pkg-config'
+install_missing
+
+program=$root/tests/install/fit.c
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+strict='-Wall -Wextra -Wpedantic -Werror'
+
+# same TITLE COMMAND...: the command prints what the first one did.
+same()
+{
+    title=$1
+    shift
+    "$@" >printed
+    [ -f expected ] || cp printed expected
+    cmp expected printed
+    echo "ok: $title"
+}
+
+# empty TITLE FILE: the file, a list of offenders, is empty.
+empty()
+{
+    [ ! -s "$2" ] || { echo "$1:" >&2; cat "$2" >&2; exit 1; }
+    echo "ok: $1"
+}
+
+build build -DTINYGRAD_BUILD_TESTS=OFF -DTINYGRAD_BUILD_EXAMPLES=OFF
+cmake --install build --prefix "$work/installed" >/dev/null
+mv installed prefix
+prefix=$work/prefix
+
+cmake -S "$root/tests/install" -B found -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
+cmake --build found >/dev/null
+same 'find_package, tinygrad::tinygrad' found/fit
+same 'find_package, tinygrad::shared' found/fit_shared
+
+cmake -S "$root/tests/install" -B fetched -DSOURCE="$root" >/dev/null
+cmake --build fetched --parallel "$(nproc)" >/dev/null
+same 'FetchContent' fetched/fit
+
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig" LD_LIBRARY_PATH="$prefix/lib"
+flags=$(pkg-config --cflags --libs tinygrad)
+cc -std=c11 $strict "$program" $flags -o with_pkg_config
+same 'pkg-config' ./with_pkg_config
+cc -std=c11 $strict -static "$program" $(pkg-config --static --cflags --libs tinygrad) -o alone
+same 'pkg-config --static' ./alone
+for compiler in c++ clang++; do
+    $compiler -std=c++17 $strict -x c++ "$program" $flags -o in_cpp
+    same "C++17, $compiler" ./in_cpp
+done
+unset LD_LIBRARY_PATH
+
+for header in tinygrad.h $(cd "$prefix/include" && ls tinygrad/*.h); do
+    echo "#include <$header>" >alone.c
+    cc -std=c11 $strict -Wstrict-prototypes -fsyntax-only -I"$prefix/include" alone.c
+    c++ -std=c++17 $strict -fsyntax-only -I"$prefix/include" -x c++ alone.c
+done
+echo 'ok: each header alone, in C and C++'
+
+for flags in '-std=c11 -O2' '-std=gnu17 -O2 -march=native'; do
+    cc $flags $strict -I"$root/include" $(find "$root/src" -name '*.c') "$program" -lm -o plain
+    same "cc $flags, no build system" ./plain
+done
+
+cmake --build build --target amalgamation >/dev/null
+for compiler in gcc clang; do
+    $compiler -std=c11 -O2 -Wall -Wextra -Werror -I build "$program" build/tinygrad.c -lm -o two_files
+    same "tinygrad.c and tinygrad.h, $compiler" ./two_files
+done
+
+cc -E -P "$root/include/tinygrad.h" -I"$root/include" | tr '\n;' ' \n' |
+    sed -n 's/.*visibility("default"))) [^(]*\(tg_[a-z0-9_]*\)(.*/\1/p' | sort >declared
+nm -D --defined-only prefix/lib/libtinygrad.so | awk '{ print $3 }' | sort >exported
+diff declared exported >differ || true
+empty 'the shared library exports what the headers declare, nothing else' differ
+nm -g --defined-only prefix/lib/libtinygrad.a | awk 'NF == 3 && $3 !~ /^tg_/' >strange
+empty 'the static library defines only tg_ symbols' strange
+readelf -d prefix/lib/libtinygrad.so | grep NEEDED | grep -Ev '\[lib[cm]\.so\.' >needed || true
+empty 'the shared library needs libc and libm alone' needed

@@ -1,0 +1,649 @@
+/* The kernels of every level that this CPU runs: values against long double or libm, and the same
+ * bits on all levels. */
+#include "kernels/kernels.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const char *const levels[] = {"portable", "avx2", "avx512"};
+static const size_t element_size[K_TYPES] = {4, 8, 8, 1};
+
+/* Calls test for each level that there is. */
+static void each_level(void (*test)(const kernels *k))
+{
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        const kernels *k = tg__kernels(levels[i]);
+        if (k)
+            test(k);
+        else
+            print_message("%s: not on this machine\n", levels[i]);
+    }
+}
+
+static uint64_t random_state = 1;
+
+static uint64_t random_bits(void)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    uint64_t x = random_state;
+    x ^= x >> 29;
+    x *= 0xbf58476d1ce4e5b9u;
+    return x ^ x >> 32;
+}
+
+/* Uniform on [-1, 1). */
+static double random_value(void)
+{
+    return (double)(int64_t)random_bits() * 0x1p-63;
+}
+
+/* Elements of a type; every eighth of them special when asked for. */
+static void fill(int type, int64_t n, void *out, bool specials)
+{
+    static const double special[] = {0,       -0.0,    1,       -1,    INFINITY, -INFINITY, NAN,
+                                     FLT_MAX, FLT_MIN, 0x1p-149, 2,    -3,       0.5,       1e300,
+                                     100.5,   -104.25, DBL_MIN, 1e19, -9.3e18,  4e-320};
+    for (int64_t i = 0; i < n; i++) {
+        const bool take = specials && random_bits() % 8 == 0;
+        const double x = take ? special[random_bits() % COUNT(special)] : 4 * random_value();
+        const int64_t integer = take ? (random_bits() & 1 ? INT64_MIN : INT64_MAX)
+                                     : (int64_t)random_bits() >> random_bits() % 64;
+        if (type == K_F32) ((float *)out)[i] = (float)x;
+        if (type == K_F64) ((double *)out)[i] = x;
+        if (type == K_I64) ((int64_t *)out)[i] = integer;
+        if (type == K_BOOL) ((uint8_t *)out)[i] = random_bits() & 1;
+    }
+}
+
+static bool is_nan(int type, const void *p)
+{
+    if (type == K_F32) return isnan(*(const float *)p);
+    return type == K_F64 && isnan(*(const double *)p);
+}
+
+/* Equal bits, except that any NaN is any other. */
+static bool same(int type, int64_t n, const void *a, const void *b)
+{
+    const size_t size = element_size[type];
+    if (memcmp(a, b, (size_t)n * size) == 0) return true;
+    for (size_t i = 0; i < (size_t)n; i++) {
+        const char *x = (const char *)a + i * size, *y = (const char *)b + i * size;
+        if (memcmp(x, y, size) != 0 && !(is_nan(type, x) && is_nan(type, y))) return false;
+    }
+    return true;
+}
+
+/* ---- One set of bits: each kernel of each level against the portable one. */
+
+#define MOST 5000
+
+/* Inputs and outputs of one comparison; unaligned by an element on purpose. */
+typedef struct {
+    int64_t space[4][2 * MOST + 8];
+} arrays;
+
+static arrays *given, *expected, *found;
+
+static void *nth(arrays *s, int i, int type)
+{
+    return (char *)s->space[i] + element_size[type];
+}
+
+static void prepare(int type)
+{
+    for (int i = 0; i < 4; i++) fill(type, MOST, nth(given, i, type), i != 3);
+    memcpy(expected, given, sizeof *given);
+    memcpy(found, given, sizeof *given);
+}
+
+static void check_same(int type, int64_t n, const char *what, int row, const kernels *k)
+{
+    if (same(type, n, nth(expected, 2, type), nth(found, 2, type))) return;
+    fail_msg("%s %d of type %d differs at %s for n = %d", what, row, type, k->level, (int)n);
+}
+
+static void same_unary(const kernels *k, const kernels *portable, int type, int64_t n)
+{
+    for (int op = 0; op < UNARY_COUNT; op++) {
+        assert_true(!k->unary[op][type] == !portable->unary[op][type]);
+        if (!k->unary[op][type]) continue;
+        portable->unary[op][type](n, nth(expected, 2, type), nth(given, 0, type));
+        k->unary[op][type](n, nth(found, 2, type), nth(given, 0, type));
+        check_same(type, MOST, "unary", op, k);
+        memcpy(nth(found, 2, type), nth(given, 0, type), (size_t)n * element_size[type]);
+        k->unary[op][type](n, nth(found, 2, type), nth(found, 2, type));
+        check_same(type, MOST, "unary in place", op, k);
+    }
+}
+
+static void same_binary(const kernels *k, const kernels *portable, int type, int64_t n)
+{
+    for (int op = 0; op < BINARY_COUNT + COMPARE_COUNT; op++)
+        for (int strides = 0; strides < 4; strides++) {
+            const int sa = strides & 1, sb = strides >> 1, row = op - BINARY_COUNT;
+            binary_kernel *a = row < 0 ? k->binary[op][type] : k->compare[row][type];
+            binary_kernel *b = row < 0 ? portable->binary[op][type] : portable->compare[row][type];
+            const int out = row < 0 ? type : K_BOOL;
+            assert_true(!a == !b);
+            if (!a) continue;
+            b(n, nth(expected, 2, out), nth(given, 0, type), sa, nth(given, 1, type), sb);
+            a(n, nth(found, 2, out), nth(given, 0, type), sa, nth(given, 1, type), sb);
+            check_same(out, MOST, "binary", op, k);
+            if (row >= 0) continue;
+            memcpy(found->space[2], given->space[0], sizeof found->space[0]);
+            a(n, nth(found, 2, type), nth(found, 2, type), sa, nth(given, 1, type), sb);
+            check_same(type, n, "binary in place of a", op, k);
+            memcpy(found->space[2], given->space[1], sizeof found->space[1]);
+            a(n, nth(found, 2, type), nth(given, 0, type), sa, nth(found, 2, type), sb);
+            check_same(type, n, "binary in place of b", op, k);
+            memcpy(found->space[2], expected->space[2], sizeof found->space[2]);
+        }
+}
+
+static void same_moves(const kernels *k, const kernels *portable, int type, int64_t n)
+{
+    uint8_t condition[MOST];
+    fill(K_BOOL, MOST, condition, false);
+    for (int s = 0; s < 8; s++) {
+        const int sc = s & 1, sa = s >> 1 & 1, sb = s >> 2;
+        portable->where[type](n, nth(expected, 2, type), condition, sc, nth(given, 0, type), sa,
+                              nth(given, 1, type), sb);
+        k->where[type](n, nth(found, 2, type), condition, sc, nth(given, 0, type), sa,
+                       nth(given, 1, type), sb);
+        check_same(type, MOST, "where", s, k);
+    }
+    for (int to = 0; to < K_TYPES; to++) {
+        portable->cast[type][to](n, nth(expected, 2, to), nth(given, 0, type));
+        k->cast[type][to](n, nth(found, 2, to), nth(given, 0, type));
+        check_same(to, n, "cast", to, k);
+    }
+}
+
+static void same_reductions(const kernels *k, const kernels *portable, int type, int64_t n)
+{
+    const void *a = nth(given, n % 2 ? 0 : 3, type), *b = nth(given, n % 2 ? 1 : 3, type);
+    const int total = type == K_BOOL ? K_I64 : type;
+    portable->sum[type](n, nth(expected, 2, total), a);
+    k->sum[type](n, nth(found, 2, total), a);
+    check_same(total, 1, "sum", 0, k);
+    for (int64_t columns = 1; columns < 150; columns += columns < 20 ? 1 : 43) {
+        const int64_t rows = n / columns;
+        portable->sum_columns[type](rows, columns, nth(expected, 2, total), a, columns);
+        k->sum_columns[type](rows, columns, nth(found, 2, total), a, columns);
+        check_same(total, columns, "sum_columns", (int)columns, k);
+    }
+    if (n > 0) {
+        assert_int_equal(portable->argmax[type](n, a), k->argmax[type](n, a));
+        assert_int_equal(portable->argmin[type](n, a), k->argmin[type](n, a));
+    }
+    reduce_pair_kernel *pair[][2] = {{portable->dot[type], k->dot[type]},
+                                     {portable->squared_distance[type], k->squared_distance[type]}};
+    for (size_t i = 0; i < COUNT(pair); i++) {
+        assert_true(!pair[i][0] == !pair[i][1]);
+        if (!pair[i][0]) continue;
+        pair[i][0](n, nth(expected, 2, type), a, b);
+        pair[i][1](n, nth(found, 2, type), a, b);
+        check_same(type, 1, "pair", (int)i, k);
+    }
+}
+
+static void same_sgd(const kernels *k, const kernels *portable, int type, int64_t n)
+{
+    if (!k->sgd[type]) return;
+    for (int flags = 0; flags < 32; flags++) {
+        const sgd_constants c = {.lr = 0.1,
+                                 .momentum = 0.9,
+                                 .dampening = flags & 1 ? 0.25 : 0,
+                                 .weight_decay = flags & 2 ? 0.01 : 0,
+                                 .nesterov = flags & 4,
+                                 .maximize = flags & 8,
+                                 .first = n % 2};
+        prepare(type);
+        const bool buffer = flags & 16;
+        portable->sgd[type](n, nth(expected, 2, type), nth(given, 0, type),
+                            buffer ? nth(expected, 1, type) : NULL, &c);
+        k->sgd[type](n, nth(found, 2, type), nth(given, 0, type),
+                     buffer ? nth(found, 1, type) : NULL, &c);
+        check_same(type, MOST, "sgd", flags, k);
+        assert_true(same(type, MOST, nth(expected, 1, type), nth(found, 1, type)));
+    }
+}
+
+static void same_as_portable(const kernels *k)
+{
+    const kernels *portable = tg__kernels("portable");
+    for (int type = 0; type < K_TYPES; type++)
+        for (int64_t n = 0; n <= MOST; n += n < 70 ? 1 : n == 70 ? 441 : n == 513 ? 510
+                                           : n == 1025 ? MOST - 1025 : n < 1025 ? 1 : MOST) {
+            prepare(type);
+            same_unary(k, portable, type, n);
+            same_binary(k, portable, type, n);
+            same_moves(k, portable, type, n);
+            same_reductions(k, portable, type, n);
+            same_sgd(k, portable, type, n);
+        }
+}
+
+static void test_levels_agree(void **state)
+{
+    (void)state;
+    given = malloc(sizeof *given), expected = malloc(sizeof *given), found = malloc(sizeof *given);
+    assert_true(given && expected && found);
+    each_level(same_as_portable);
+    free(given), free(expected), free(found);
+}
+
+static void test_levels_exist(void **state)
+{
+    (void)state;
+    assert_non_null(tg__kernels(NULL));
+    assert_non_null(tg__kernels("portable"));
+    assert_null(tg__kernels("abacus"));
+    for (size_t i = 0; i < COUNT(levels); i++)
+        if (tg__kernels(levels[i])) assert_string_equal(tg__kernels(levels[i])->level, levels[i]);
+}
+
+/* ---- float32 functions. */
+
+static double sigmoid(double x)
+{
+    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+}
+
+/* Distance in units of the last place that float has near y. */
+static double ulps(float x, double y)
+{
+    const float rounded = (float)y;
+    int exponent;
+    if (isnan(y) || isinf(y) || y == 0)
+        return (isnan(x) && isnan(y)) || (x == rounded && !signbit(x) == !signbit(y)) ? 0 : INFINITY;
+    frexp(y, &exponent);
+    if (isinf(x)) return isinf(rounded) && !signbit(x) == !signbit(y) ? 0 : INFINITY;
+    return fabs((double)x - y) / ldexp(1, (exponent < -125 ? -125 : exponent) - FLT_MANT_DIG);
+}
+
+/* The bounds are those measured over all floats, rounded up. */
+static void float_functions(const kernels *k)
+{
+    static const struct {
+        const char *name;
+        int op;
+        double (*exact)(double);
+        double bound;
+    } functions[] = {{"exp", UNARY_exp, exp, 1.0},
+                     {"log", UNARY_log, log, 1.0},
+                     {"tanh", UNARY_tanh, tanh, 1.0},
+                     {"sigmoid", UNARY_sigmoid, sigmoid, 1.0}};
+    enum { AT_ONCE = 1024, STEP = 8192 + 1 };
+    for (size_t f = 0; f < COUNT(functions); f++) {
+        double worst = 0;
+        float x[AT_ONCE], y[AT_ONCE];
+        for (uint64_t bits = 0; bits <= UINT32_MAX;) {
+            for (int i = 0; i < AT_ONCE; i++, bits += STEP) {
+                const uint32_t low = bits <= UINT32_MAX ? (uint32_t)bits : 0x80000000;
+                memcpy(&x[i], &low, sizeof low);
+            }
+            k->unary[functions[f].op][K_F32](AT_ONCE, y, x);
+            for (int i = 0; i < AT_ONCE; i++)
+                worst = fmax(worst, ulps(y[i], functions[f].exact((double)x[i])));
+        }
+        if (worst > functions[f].bound)
+            fail_msg("%s at %s: %g ulp", functions[f].name, k->level, worst);
+    }
+}
+
+static void special_values(const kernels *k)
+{
+    const float x[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -1.0f, 0x1p-149f, 1.0f};
+    const struct {
+        int op;
+        float y[COUNT(x)];
+    } rows[] = {
+        {UNARY_exp, {1, 1, INFINITY, 0, NAN, 0x1.78b564p-2f, 1, 0x1.5bf0a8p1f}},
+        {UNARY_log, {-INFINITY, -INFINITY, INFINITY, NAN, NAN, NAN, -0x1.9d1dap6f, 0}},
+        {UNARY_relu, {0, -0.0f, INFINITY, 0, NAN, 0, 0x1p-149f, 1}},
+        {UNARY_sign, {0, 0, 1, -1, 0, -1, 1, 1}},
+        {UNARY_sqrt, {0, -0.0f, INFINITY, NAN, NAN, NAN, 0x1.6a09e6p-75f, 1}},
+        {UNARY_tanh, {0, -0.0f, 1, -1, NAN, -0x1.85efacp-1f, 0x1p-149f, 0x1.85efacp-1f}},
+        {UNARY_sigmoid, {0.5f, 0.5f, 1, 0, NAN, 0x1.136562p-2f, 0.5f, 0x1.764d5p-1f}},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        float y[COUNT(x)];
+        k->unary[rows[i].op][K_F32](COUNT(x), y, x);
+        if (!same(K_F32, COUNT(x), y, rows[i].y)) fail_msg("unary %d at %s", rows[i].op, k->level);
+    }
+}
+
+static void powers(const kernels *k)
+{
+    float x[100], y[100];
+    for (int i = 0; i < 100; i++) x[i] = 3 * (float)random_value();
+    const float exponents[] = {2, 0.5f, 1, 3, -1, -2, 2.5f, 0};
+    for (size_t e = 0; e < COUNT(exponents); e++) {
+        k->binary[BINARY_pow][K_F32](100, y, x, 1, &exponents[e], 0);
+        for (int i = 0; i < 100; i++) {
+            const float v = x[i];
+            const float want[] = {v * v,   sqrtf(v),      v, v * v * v,
+                                  1.0f / v, 1.0f / (v * v), (float)pow((double)v, 2.5), 1};
+            assert_true(same(K_F32, 1, &y[i], &want[e]));
+        }
+    }
+}
+
+static void test_float_functions(void **state)
+{
+    (void)state;
+    each_level(float_functions);
+    each_level(special_values);
+    each_level(powers);
+}
+
+/* ---- Integers and casts. */
+
+static void integers_wrap(const kernels *k)
+{
+    const int64_t x[] = {INT64_MIN, INT64_MAX, -1, 3}, ones[] = {1, 1, 1, 1};
+    const int64_t negative[] = {INT64_MIN, -INT64_MAX, 1, -3}, square[] = {0, 1, 1, 9};
+    const int64_t magnitude[] = {INT64_MIN, INT64_MAX, 1, 3}, more[] = {INT64_MIN + 1, INT64_MIN, 0, 4};
+    int64_t y[4];
+    k->unary[UNARY_neg][K_I64](4, y, x);
+    assert_memory_equal(y, negative, sizeof y);
+    k->unary[UNARY_abs][K_I64](4, y, x);
+    assert_memory_equal(y, magnitude, sizeof y);
+    k->unary[UNARY_square][K_I64](4, y, x);
+    assert_memory_equal(y, square, sizeof y);
+    k->binary[BINARY_add][K_I64](4, y, x, 1, ones, 0);
+    assert_memory_equal(y, more, sizeof y);
+    k->sum[K_I64](4, y, x);
+    assert_int_equal(y[0], 1);
+    k->dot[K_I64](4, y, x, x);
+    assert_int_equal(y[0], 11);
+    k->matmul[K_I64](1, 1, 4, y, 1, x, 4, 1, x, 1, 1);
+    assert_int_equal(y[0], 11);
+}
+
+static void casts(const kernels *k)
+{
+    const double x[] = {2.7, -2.7, NAN, INFINITY, 1e19, -0x1p63, 0x1p63, -0.0, 0x1p-1074};
+    const int64_t integer[] = {2, -2, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN, 0, 0};
+    const bool truth[] = {1, 1, 1, 1, 1, 1, 1, 0, 1};
+    int64_t y[COUNT(x)];
+    bool t[COUNT(x)];
+    k->cast[K_F64][K_I64](COUNT(x), y, x);
+    assert_memory_equal(y, integer, sizeof y);
+    k->cast[K_F64][K_BOOL](COUNT(x), t, x);
+    assert_memory_equal(t, truth, sizeof t);
+    const float large = 0x1.fffffep62f;
+    k->cast[K_F32][K_I64](1, y, &large);
+    assert_int_equal(y[0], 0x7fffff8000000000);
+}
+
+static void test_integers(void **state)
+{
+    (void)state;
+    each_level(integers_wrap);
+    each_level(casts);
+}
+
+/* ---- Sums. */
+
+static void ones_are_counted(const kernels *k)
+{
+    enum { N = 10000000 };
+    float *ones = malloc(N * sizeof *ones), total, columns[3];
+    assert_non_null(ones);
+    for (int i = 0; i < N; i++) ones[i] = 1;
+    k->sum[K_F32](N, &total, ones);
+    assert_true(total == N);
+    k->dot[K_F32](N, &total, ones, ones);
+    assert_true(total == N);
+    k->sum_columns[K_F32](N / 3, 3, columns, ones, 3);
+    assert_true(columns[0] == N / 3 && columns[2] == N / 3);
+    free(ones);
+}
+
+/* Every element passes at most 32 + 4 additions in its block and 6 from block to block here: the
+ * error is below 42 u times the sum of magnitudes, and a bound of pairwise summation in blocks. */
+static void sums_are_close(const kernels *k)
+{
+    enum { N = 20000 };
+    float *x = malloc(N * sizeof *x), *y = malloc(N * sizeof *y), got[3];
+    assert_true(x && y);
+    fill(K_F32, N, x, false);
+    fill(K_F32, N, y, false);
+    const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 100, 511, 512, 513, 1000, 5000, 10001, N};
+    for (size_t s = 0; s < COUNT(sizes); s++) {
+        long double exact[3] = {0}, scale[3] = {0};
+        for (int64_t i = 0; i < sizes[s]; i++) {
+            const long double d = (long double)x[i] - y[i];
+            const long double terms[3] = {x[i], (long double)x[i] * y[i], d * d};
+            for (int t = 0; t < 3; t++) {
+                exact[t] += terms[t];
+                scale[t] += fabsl(terms[t]);
+            }
+        }
+        k->sum[K_F32](sizes[s], &got[0], x);
+        k->dot[K_F32](sizes[s], &got[1], x, y);
+        k->squared_distance[K_F32](sizes[s], &got[2], x, y);
+        /* The differences of the last are rounded, and squared: two more. */
+        for (int t = 0; t < 3; t++)
+            assert_true(fabsl(got[t] - exact[t]) <= 44 * 0x1p-24L * scale[t]);
+    }
+    free(x);
+    free(y);
+}
+
+/* What an element of a column may pass: 32 additions in its block, then one a doubling. */
+static void columns_are_close(const kernels *k)
+{
+    enum { ROWS = 700, COLUMNS = 137, STRIDE = 140 };
+    float *x = malloc(ROWS * STRIDE * sizeof *x), got[COLUMNS];
+    assert_non_null(x);
+    fill(K_F32, ROWS * STRIDE, x, false);
+    for (int rows = 0; rows <= ROWS; rows += rows < 70 ? 1 : 315) {
+        k->sum_columns[K_F32](rows, COLUMNS, got, x, STRIDE);
+        for (int j = 0; j < COLUMNS; j++) {
+            long double exact = 0, scale = 0;
+            for (int i = 0; i < rows; i++) {
+                exact += x[i * STRIDE + j];
+                scale += fabsf(x[i * STRIDE + j]);
+            }
+            assert_true(fabsl(got[j] - exact) <= 38 * 0x1p-24L * scale);
+        }
+    }
+    free(x);
+}
+
+static void test_sums(void **state)
+{
+    (void)state;
+    each_level(ones_are_counted);
+    each_level(sums_are_close);
+    each_level(columns_are_close);
+}
+
+/* ---- The first extreme. */
+
+static void first_extremes(const kernels *k)
+{
+    float x[2000];
+    for (int i = 0; i < 2000; i++) x[i] = -0.0f;
+    assert_int_equal(k->argmax[K_F32](2000, x), 0);
+    x[700] = 0.0f; /* equal to -0 */
+    assert_int_equal(k->argmax[K_F32](2000, x), 0);
+    x[1999] = x[1500] = 2, x[3] = x[1998] = -INFINITY;
+    assert_int_equal(k->argmax[K_F32](2000, x), 1500);
+    assert_int_equal(k->argmin[K_F32](2000, x), 3);
+    x[1700] = x[1800] = NAN;
+    assert_int_equal(k->argmax[K_F32](2000, x), 1700);
+    assert_int_equal(k->argmin[K_F32](2000, x), 1700);
+    x[0] = NAN;
+    assert_int_equal(k->argmin[K_F32](2000, x), 0);
+
+    const int64_t y[] = {3, INT64_MIN, INT64_MAX, INT64_MAX, INT64_MIN};
+    assert_int_equal(k->argmax[K_I64](5, y), 2);
+    assert_int_equal(k->argmin[K_I64](5, y), 1);
+    const bool z[] = {false, true, true, false};
+    assert_int_equal(k->argmax[K_BOOL](4, z), 1);
+    assert_int_equal(k->argmin[K_BOOL](4, z), 0);
+}
+
+static void test_extremes(void **state)
+{
+    (void)state;
+    each_level(first_extremes);
+}
+
+/* ---- Products. */
+
+typedef struct {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed;
+    int64_t gap; /* elements between rows */
+} product;
+
+/* Each of k products and sums is rounded at most once: |error| <= k u / (1 - k u) * sum |a| |b|. */
+static void check_product(const kernels *k, const product *p, const float *a, const float *b)
+{
+    static float c[2][20000];
+    const int64_t a0 = p->a_transposed ? 1 : p->k + p->gap, a1 = p->a_transposed ? p->m + p->gap : 1;
+    const int64_t b0 = p->b_transposed ? 1 : p->n + p->gap, b1 = p->b_transposed ? p->k + p->gap : 1;
+    const int64_t c0 = p->n + p->gap;
+    const long double unit = (long double)p->k * 0x1p-24L * (1 + 0x1p-10L);
+    for (int64_t i = 0; i < p->m * c0; i++) c[0][i] = c[1][i] = 7;
+    k->matmul[K_F32](p->m, p->n, p->k, c[0], c0, a, a0, a1, b, b0, b1);
+    tg__kernels("portable")->matmul[K_F32](p->m, p->n, p->k, c[1], c0, a, a0, a1, b, b0, b1);
+    assert_memory_equal(c[0], c[1], sizeof c[0]);
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < c0; j++) {
+            long double exact = 0, scale = 0;
+            for (int64_t l = 0; l < p->k && j < p->n; l++) {
+                const long double term = (long double)a[i * a0 + l * a1] * b[l * b0 + j * b1];
+                exact += term;
+                scale += fabsl(term);
+            }
+            if (j >= p->n) exact = 7;
+            assert_true(fabsl(c[0][i * c0 + j] - exact) <= unit * scale);
+        }
+}
+
+static void products(const kernels *k)
+{
+    static const int64_t sizes[][3] = {{1, 1, 1},    {1, 1, 40},   {1, 1, 5},    {100, 1, 2},
+                                       {2, 1, 100},  {1, 100, 2},  {1, 70, 300}, {70, 1, 300},
+                                       {3, 5, 7},    {12, 32, 16}, {13, 33, 17}, {6, 16, 1},
+                                       {50, 60, 70}, {25, 67, 300}, {4, 4, 0},   {0, 3, 2},
+                                       {2, 0, 2},    {61, 129, 9}};
+    float *a = malloc(40000 * sizeof *a), *b = malloc(60000 * sizeof *b);
+    assert_true(a && b);
+    fill(K_F32, 40000, a, false);
+    fill(K_F32, 60000, b, false);
+    for (size_t s = 0; s < COUNT(sizes); s++)
+        for (int flags = 0; flags < 8; flags++) {
+            const product p = {sizes[s][0], sizes[s][1],  sizes[s][2],
+                               flags & 1,   (flags & 2) != 0, flags & 4 ? 3 : 0};
+            check_product(k, &p, a + 1, b + 1);
+        }
+    free(a);
+    free(b);
+}
+
+/* Integers are exact in double too: one answer for both types. */
+static void exact_products(const kernels *k)
+{
+    enum { M = 15, N = 37, K = 41 };
+    int64_t a[M * K], b[K * N], c[M * N];
+    double x[M * K], y[K * N], z[M * N];
+    for (int i = 0; i < M * K; i++) x[i] = (double)(a[i] = (int64_t)(random_bits() % 2001) - 1000);
+    for (int i = 0; i < K * N; i++) y[i] = (double)(b[i] = (int64_t)(random_bits() % 2001) - 1000);
+    for (int transposed = 0; transposed < 2; transposed++) {
+        const int64_t b0 = transposed ? 1 : N, b1 = transposed ? K : 1;
+        k->matmul[K_I64](M, N, K, c, N, a, K, 1, b, b0, b1);
+        k->matmul[K_F64](M, N, K, z, N, x, K, 1, y, b0, b1);
+        for (int i = 0; i < M * N; i++) {
+            int64_t want = 0;
+            for (int l = 0; l < K; l++) want += a[i / N * K + l] * b[l * b0 + i % N * b1];
+            assert_true(c[i] == want && z[i] == (double)want);
+        }
+    }
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    each_level(products);
+    each_level(exact_products);
+}
+
+/* ---- Copies. */
+
+static void copies(const kernels *k)
+{
+    enum { SPACE = 40 * 45 * 2 };
+    static const int64_t layouts[][2] = {{45, 1}, {1, 40}, {90, 2}, {0, 1}, {1, 0}, {0, 0}, {2, 80}};
+    static char in[SPACE * 8], out[SPACE * 8], want[SPACE * 8];
+    for (size_t i = 0; i < sizeof in; i++) in[i] = (char)random_bits();
+    for (int type = 0; type < K_TYPES; type++)
+        for (size_t ol = 0; ol < 3; ol++)
+            for (size_t al = 0; al < COUNT(layouts); al++)
+                for (int shape = 0; shape < 4; shape++) {
+                    const int64_t n0 = shape & 1 ? 40 : 1, n1 = shape & 2 ? 45 : 1;
+                    const int64_t o0 = layouts[ol][0], o1 = layouts[ol][1];
+                    const int64_t a0 = layouts[al][0], a1 = layouts[al][1];
+                    const size_t size = element_size[type];
+                    memset(out, 0, sizeof out);
+                    memset(want, 0, sizeof want);
+                    k->copy[type](n0, n1, out, o0, o1, in, a0, a1);
+                    for (int64_t i = 0; i < n0; i++)
+                        for (int64_t j = 0; j < n1; j++)
+                            memcpy(want + (size_t)(i * o0 + j * o1) * size,
+                                   in + (size_t)(i * a0 + j * a1) * size, size);
+                    assert_memory_equal(out, want, sizeof out);
+                }
+}
+
+static void test_copies(void **state)
+{
+    (void)state;
+    each_level(copies);
+}
+
+/* ---- The optimiser, one step by hand. */
+
+static void one_step(const kernels *k)
+{
+    const sgd_constants c = {
+        .lr = 0.1, .momentum = 0.9, .dampening = 0, .weight_decay = 0.01, .nesterov = true};
+    float p = 2, g = 0.5f, buf = 0.25f;
+    const float d = fmaf(0.01f, p, g), b = fmaf(1, d, 0.9f * buf);
+    const float q = fmaf(-0.1f, fmaf(0.9f, b, d), p);
+    k->sgd[K_F32](1, &p, &g, &buf, &c);
+    assert_true(p == q && buf == b);
+}
+
+static void test_sgd(void **state)
+{
+    (void)state;
+    each_level(one_step);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels_exist),    cmocka_unit_test(test_levels_agree),
+        cmocka_unit_test(test_float_functions), cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_sums),            cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_products),        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_sgd),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
