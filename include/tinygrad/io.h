@@ -1,6 +1,6 @@
 /* Printing, as PyTorch prints: 4 decimals, aligned columns, scientific form where the range asks
- * for it, a summary with
- * "..." above 1000 elements, dtype where it is not the default, grad_fn or requires_grad. */
+ * for it, a summary with "..." above 1000 elements, dtype where it is not the default
+ * (tg_set_default_dtype), grad_fn or requires_grad. The decimal point is "." in every locale. */
 #ifndef TINYGRAD_IO_H
 #define TINYGRAD_IO_H
 
@@ -12,13 +12,14 @@
 extern "C" {
 #endif
 
-/* Writes t, and a newline, to file. NULL t writes nothing and is a failure, as is a failed write
- * (TG_ERR_IO). Works while an error is pending. */
+/* Writes t, and a newline, to file. NULL t or file (TG_ERR_ARGUMENT) is a failure, as is a failed
+ * write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose. Works while
+ * an error is pending, and needs no memory. */
 TG_API bool tg_print(FILE *file, const tg_tensor *t);
 
 /* Writes t, without a newline, to at most size bytes of buffer, the closing 0 included; returns the
- * length of the whole text, as snprintf does, so that buffer NULL and size 0 measures. 0 on
- * failure. */
+ * length of the whole text, as snprintf does, so that buffer NULL and size 0 measures. 0, and "" in
+ * the buffer, on failure. Works while an error is pending, and needs no memory. */
 TG_API size_t tg_snprint(char *buffer, size_t size, const tg_tensor *t);
 
 #ifdef __cplusplus

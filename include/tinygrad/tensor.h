@@ -143,7 +143,8 @@ TG_API tg_tensor *tg_eye(tg_context *tg, tg_dtype dtype, int64_t n, int64_t m);
 TG_API tg_tensor *tg_keep(tg_tensor *t);
 
 /* Gives t up before its scope ends: the caller uses it no more. Its memory returns to the context
- * as soon as no view and no recorded operation needs it. NULL is ignored. */
+ * as soon as no view and no recorded operation needs it. NULL is ignored, and so is a leaf's grad,
+ * whose memory is the leaf's. */
 TG_API void tg_release(tg_tensor *t);
 
 /* A read-only alias, in context tg, of a tensor of any context; a leaf with a gradient of its own
