@@ -1,0 +1,281 @@
+#include "csv.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Long enough to recognise, short enough for one line of a terminal. */
+#define SHOWN 40
+
+/* Fills error and returns false. line 0: the file as a whole. */
+static bool fail(csv *file, size_t line, const char *format, ...)
+{
+    const size_t room = sizeof file->error;
+    size_t skip = strlen(file->path) > 255 ? strlen(file->path) - 255 : 0;
+    int n = snprintf(file->error, room, "%s:", file->path + skip);
+    if (line) n += snprintf(file->error + n, room - (size_t)n, "%zu:", line);
+    file->error[n++] = ' ';
+    va_list args;
+    va_start(args, format);
+    vsnprintf(file->error + n, room - (size_t)n, format, args);
+    va_end(args);
+    return false;
+}
+
+/* A cell as a message shows it: short, and without what would upset a terminal. */
+static const char *shown(const char *cell, char buffer[SHOWN + 4])
+{
+    size_t n = 0;
+    for (; n < SHOWN && cell[n]; n++)
+        buffer[n] = (unsigned char)cell[n] < ' ' || cell[n] == 127 ? '?' : cell[n];
+    strcpy(buffer + n, cell[n] ? "..." : "");
+    return buffer;
+}
+
+/* Twice the room for an array, or NULL. */
+static void *grow(void *array, size_t *capacity, size_t size)
+{
+    size_t more = *capacity ? 2 * *capacity : 16;
+    if (more > SIZE_MAX / 2 / size) return NULL;
+    array = realloc(array, more * size);
+    if (array) *capacity = more;
+    return array;
+}
+
+static bool append(csv *file, size_t n, int c)
+{
+    if (n == CSV_MAX_LINE)
+        return fail(file, file->line, "the line is longer than %d bytes", CSV_MAX_LINE);
+    if (n == file->text_capacity) {
+        char *text = grow(file->text, &file->text_capacity, 1);
+        if (!text) return fail(file, file->line, "out of memory");
+        file->text = text;
+    }
+    file->text[n] = (char)c;
+    return true;
+}
+
+/* Reads the next line, however it ends: \n, \r\n or \r. False at the end of the file, without an
+ * error, too. */
+static bool read_line(csv *file)
+{
+    file->line++;
+    size_t n = 0;
+    int c = getc(file->stream);
+    if (c == EOF && !ferror(file->stream)) return false;
+    for (; c != EOF && c != '\n' && c != '\r'; c = getc(file->stream)) {
+        if (c == 0) return fail(file, file->line, "a zero byte: this is not a text file");
+        if (!append(file, n++, c)) return false;
+    }
+    if (ferror(file->stream)) return fail(file, file->line, "%s", strerror(errno));
+    if (c == '\r' && (c = getc(file->stream)) != '\n') ungetc(c, file->stream);
+    return append(file, n, 0);
+}
+
+/* Cuts the cell that begins at line, in place; returns where the next one begins, NULL if this was
+ * the last. *cell is NULL when its quotes are wrong. */
+static char *cut(char *line, char **cell)
+{
+    line += strspn(line, " \t");
+    if (*line != '"') {
+        char *end = line + strcspn(line, ",");
+        char *next = *end ? end + 1 : NULL;
+        while (end > line && (end[-1] == ' ' || end[-1] == '\t')) end--;
+        *end = 0;
+        *cell = line;
+        return next;
+    }
+    char *out = *cell = line++;
+    for (; *line && (*line != '"' || line[1] == '"'); *out++ = *line++) line += *line == '"';
+    bool closed = *line++ == '"';
+    if (closed) line += strspn(line, " \t");
+    if (!closed || (*line && *line != ',')) {
+        *cell = NULL;
+        return NULL;
+    }
+    char *next = *line ? line + 1 : NULL;
+    *out = 0;
+    return next;
+}
+
+size_t csv_split(char *line, char **cells, size_t max)
+{
+    size_t n = 0;
+    while (line) {
+        char *cell;
+        line = cut(line, &cell);
+        if (!cell) return 0;
+        if (n < max) cells[n] = cell;
+        n++;
+    }
+    return n;
+}
+
+/* The next line that is not blank, cut into cells. False at the end of the file or on error. */
+static bool read_cells(csv *file)
+{
+    do {
+        if (!read_line(file)) return false;
+        if (file->line == 1 && !strncmp(file->text, "\xEF\xBB\xBF", 3))
+            memmove(file->text, file->text + 3, strlen(file->text) - 2);
+    } while (!file->text[strspn(file->text, " \t")]);
+
+    size_t commas = 0;
+    for (const char *s = file->text; *s; s++) commas += *s == ',';
+    while (file->cell_capacity <= commas) {
+        char **cells = grow(file->cells, &file->cell_capacity, sizeof *cells);
+        if (!cells) return fail(file, file->line, "out of memory");
+        file->cells = cells;
+    }
+    file->n_cells = csv_split(file->text, file->cells, file->cell_capacity);
+    if (!file->n_cells)
+        return fail(file, file->line, "a quote is not closed, or text follows the closing one");
+    return true;
+}
+
+typedef enum number { NUMBER, TEXT, NOT_FINITE } number;
+
+static number parse(const char *cell, double *value)
+{
+    char *end;
+    *value = strtod(cell, &end);
+    if (end == cell || *end) return TEXT;
+    if (!isfinite(*value)) return NOT_FINITE;
+    return cell[strspn(cell, "+-.0123456789eE")] ? TEXT : NUMBER; /* strtod takes 0x10 */
+}
+
+/* Of two elements of sorted. */
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(**(char **const *)a, **(char **const *)b);
+}
+
+/* Every column has a name of its own, and the names are not a row of data. */
+static bool check_names(csv *file)
+{
+    size_t numbers = 0;
+    double value;
+    char buffer[SHOWN + 4];
+    for (size_t i = 0; i < file->n_columns; i++) {
+        if (!*file->names[i]) return fail(file, file->line, "column %zu has no name", i + 1);
+        numbers += parse(file->names[i], &value) != TEXT;
+    }
+    if (numbers == file->n_columns)
+        return fail(file, file->line, "no header: the first line must name the columns");
+
+    for (size_t i = 0; i < file->n_columns; i++) file->sorted[i] = &file->names[i];
+    qsort(file->sorted, file->n_columns, sizeof *file->sorted, compare_names);
+    for (size_t i = 1; i < file->n_columns; i++)
+        if (!compare_names(&file->sorted[i - 1], &file->sorted[i]))
+            return fail(file, file->line, "two columns are named '%s'",
+                        shown(*file->sorted[i], buffer));
+    return true;
+}
+
+bool csv_open(csv *file, const char *path)
+{
+    *file = (csv){.path = path};
+    errno = 0;
+    file->stream = fopen(path, "rb");
+    if (!file->stream) return fail(file, 0, "%s", strerror(errno));
+    if (!read_cells(file))
+        return *file->error ? false : fail(file, 1, "the file is empty: no header");
+
+    /* The names stay while the rows are read into fresh memory. */
+    file->n_columns = file->n_cells;
+    file->names = malloc(file->n_columns * sizeof *file->names + CSV_MAX_LINE);
+    file->sorted = malloc(file->n_columns * sizeof *file->sorted);
+    if (!file->names || !file->sorted) return fail(file, file->line, "out of memory");
+    char *text = (char *)(file->names + file->n_columns);
+    for (size_t i = 0; i < file->n_columns; i++) {
+        file->names[i] = strcpy(text, file->cells[i]);
+        text += strlen(text) + 1;
+    }
+    return check_names(file);
+}
+
+size_t csv_find(csv *file, const char *name)
+{
+    char buffer[SHOWN + 4], all[300] = "";
+    size_t i = 0, n = 0;
+    char *key = (char *)(uintptr_t)name, **key_at = &key;
+    char ***found =
+        bsearch(&key_at, file->sorted, file->n_columns, sizeof *file->sorted, compare_names);
+    if (found) return (size_t)(*found - file->names);
+    for (; i < file->n_columns && n < sizeof all - SHOWN - 12; i++) {
+        n += (size_t)sprintf(all + n, i ? ", %s" : "%s", shown(file->names[i], buffer));
+    }
+    if (i < file->n_columns) strcpy(all + n, ", ...");
+    fail(file, 1, "no column '%s'; there is %s", shown(name, buffer), all);
+    return file->n_columns;
+}
+
+/* Appends the chosen cells of the row at hand. */
+static bool take_row(csv *file, const size_t *columns, size_t n, double *row)
+{
+    char name[SHOWN + 4], cell[SHOWN + 4];
+    if (file->n_cells != file->n_columns)
+        return fail(file, file->line, "%zu cells in a row, where the header has %zu", file->n_cells,
+                    file->n_columns);
+    for (size_t j = 0; j < n; j++) {
+        const char *text = file->cells[columns[j]];
+        number kind = parse(text, &row[j]);
+        if (kind == NUMBER) continue;
+        shown(file->names[columns[j]], name);
+        if (!*text) return fail(file, file->line, "column '%s' is empty", name);
+        return fail(file, file->line, "column '%s': '%s' is not a %s", name, shown(text, cell),
+                    kind == TEXT ? "number" : "finite number");
+    }
+    return true;
+}
+
+double *csv_read(csv *file, const size_t *columns, size_t n)
+{
+    double *values = NULL;
+    size_t capacity = 0; /* in rows */
+    for (file->n_rows = 0; read_cells(file); file->n_rows++) {
+        if (file->n_rows == capacity) {
+            double *more = grow(values, &capacity, n * sizeof *values);
+            if (!more) {
+                fail(file, file->line, "out of memory");
+                break;
+            }
+            values = more;
+        }
+        if (!take_row(file, columns, n, values + file->n_rows * n)) break;
+    }
+    if (!file->n_rows && !*file->error) fail(file, file->line, "no rows after the header");
+    if (!*file->error) return values;
+    free(values);
+    return NULL;
+}
+
+void csv_close(csv *file)
+{
+    if (file->stream) fclose(file->stream);
+    free(file->names);
+    free(file->sorted);
+    free(file->cells);
+    free(file->text);
+    file->stream = NULL;
+    file->names = file->cells = NULL;
+    file->sorted = NULL;
+    file->text = NULL;
+}
+
+void csv_write(FILE *out, const char *cell)
+{
+    if (!cell[strcspn(cell, ",\"\r\n")] && *cell != ' ') {
+        fputs(cell, out);
+        return;
+    }
+    putc('"', out);
+    for (; *cell; cell++) {
+        if (*cell == '"') putc('"', out);
+        putc(*cell, out);
+    }
+    putc('"', out);
+}

@@ -1,0 +1,228 @@
+#include "fit.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+/* Columns as x = center + scale z, where z has mean 0 and mean square 1. */
+typedef struct standard {
+    tg_tensor *z, *center, *scale; /* (n, k), (1, k), (1, k) */
+} standard;
+
+typedef struct training {
+    tg_context *tg;
+    tg_tensor *z, *t; /* features and target, standardised */
+    tg_module *net;
+    tg_optim *sgd;
+    int64_t rows, batch_size;
+    double loss;     /* the last one */
+    double gradient; /* its norm */
+    bool progress;
+    double start, shown; /* times */
+} training;
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static standard standardise(tg_tensor *x)
+{
+    standard s;
+    s.center = tg_mean_dims(x, TG_DIMS(0), TG_KEEPDIM);
+    tg_tensor *d = tg_sub(x, s.center);
+    s.scale = tg_sqrt(tg_mean_dims(tg_square(d), TG_DIMS(0), TG_KEEPDIM));
+    s.z = tg_div(d, s.scale);
+    return s;
+}
+
+/* The largest eigenvalue of a symmetric matrix without negative ones: the power method, 1024 steps
+ * of it in ten squarings. */
+static double largest_eigenvalue(tg_context *tg, tg_tensor *m)
+{
+    tg_tensor *power = m;
+    for (int i = 0; i < 10; i++) {
+        power = tg_div(power, tg_max(tg_abs(power)));
+        power = tg_matmul(power, power);
+    }
+    tg_tensor *v = tg_matmul(power, tg_randn(tg, TG_F64, TG_SHAPE(m ? m->shape[0] : 0)));
+    double value = tg_item(tg_div(tg_dot(v, tg_matmul(m, v)), tg_dot(v, v)));
+    return isfinite(value) ? value : 0; /* NaN for the zero matrix */
+}
+
+/* Half the largest step that is stable for the curvature of the loss, and the momentum that serves
+ * the flattest direction as well as can be. A batch of few rows is more curved than the whole. */
+static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit *f)
+{
+    double n = z ? (double)z->shape[0] : 0;
+    tg_tensor *correlation = tg_div_scalar(tg_matmul(tg_t(z), z), n);
+    double high = largest_eigenvalue(tg, correlation);
+    tg_tensor *eye = tg_eye(tg, TG_F64, z ? z->shape[1] : 0, z ? z->shape[1] : 0);
+    double low = high - largest_eigenvalue(tg, tg_sub(tg_mul_scalar(eye, high), correlation));
+    bool dependent = !(low > 1e-11 * high);
+    f->condition = dependent ? INFINITY : high / low;
+
+    double curvature = 2 * high;
+    f->momentum = o->momentum;
+    if (o->batch_size) {
+        double longest = tg_item(tg_max(tg_sum_dims(tg_square(z), TG_DIMS(1), false))) + 1;
+        curvature += (2 * longest - curvature) / (double)o->batch_size;
+        if (f->momentum < 0) f->momentum = 0;
+    }
+    if (f->momentum < 0) {
+        /* With lr = (1 + m) / curvature, every direction shrinks by sqrt(m) an epoch for this m.
+         * Linearly dependent features have a direction that needs no step at all. */
+        double root = dependent ? 0.995 : 1 - sqrt(2 / f->condition);
+        f->momentum = fmin(0.999, root > 0 ? root * root : 0);
+    }
+    f->stable_lr = 2 * (1 + f->momentum) / curvature;
+    f->lr = o->lr > 0 ? o->lr : f->stable_lr / 2;
+}
+
+/* Steps 1 to 3 for some rows. */
+static void go_backward(training *s, tg_tensor *z, tg_tensor *t)
+{
+    tg_tensor *loss = tg_mse_loss(tg_forward(s->net, z), t, TG_MEAN);
+    tg_zero_grad(s->sgd);
+    tg_backward(loss);
+    s->loss = tg_item(loss);
+}
+
+/* The gradient for all rows. */
+static void measure_gradient(training *s)
+{
+    go_backward(s, s->z, s->t);
+    double squares = 0;
+    tg_list all = tg_parameters(s->net);
+    for (int i = 0; i < all.n; i++) squares += tg_item(tg_sum(tg_square(all.items[i]->grad)));
+    s->gradient = sqrt(squares);
+}
+
+/* One epoch of small batches, in random order. */
+static void run_batches(training *s)
+{
+    tg_tensor *order = tg_randperm(s->tg, s->rows);
+    double total = 0;
+    for (int64_t at = 0; at < s->rows && tg_ok(s->tg); at += s->batch_size) {
+        tg_scope_begin(s->tg);
+        int64_t n = s->rows - at < s->batch_size ? s->rows - at : s->batch_size;
+        tg_tensor *rows = tg_unsqueeze(tg_narrow(order, 0, at, n), 1);
+        tg_tensor *z = tg_gather(s->z, 0, tg_expand(rows, TG_SHAPE(n, s->z->shape[1])));
+        go_backward(s, z, tg_gather(s->t, 0, rows));
+        total += s->loss * (double)n;
+        tg_step(s->sgd);
+        tg_scope_end(s->tg);
+    }
+    s->loss = total / (double)s->rows;
+}
+
+/* Ten times a second, and after the last epoch. */
+static void show_progress(training *s, int64_t epochs, bool last)
+{
+    if (!s->progress || (!last && seconds_now() < s->shown + 0.1)) return;
+    s->shown = seconds_now();
+    fprintf(stderr, "\repoch %" PRId64 "  loss %.6g  %.3g rows/s\033[K%s", epochs, s->loss,
+            (double)epochs * (double)s->rows / fmax(s->shown - s->start, 1e-9), last ? "\n" : "");
+    fflush(stderr);
+}
+
+/* All rows at once, until the gradient has stopped falling for long enough to call it rounding. */
+static void descend(training *s, int64_t epochs, fit *f)
+{
+    double patience = 10 + 5 / (1 - sqrt(f->momentum));
+    double best = INFINITY, best_at = 0;
+    for (f->epochs = 0; tg_ok(s->tg); f->epochs++) {
+        tg_scope_begin(s->tg);
+        measure_gradient(s);
+        if (s->gradient < best / 2) best = s->gradient, best_at = (double)f->epochs;
+        bool resting = s->gradient == 0 || (double)f->epochs - best_at > patience;
+        f->converged = resting && s->gradient <= f->tolerance;
+        f->diverged = !(s->loss < 1e6); /* it begins at 1 */
+        bool done = f->converged || f->diverged || f->epochs == epochs;
+        if (!done) tg_step(s->sgd);
+        tg_scope_end(s->tg);
+        show_progress(s, f->epochs, done);
+        if (done) break;
+    }
+}
+
+/* In small batches the gradient never rests; lr, unless given, falls to zero over the epochs. */
+static void wander(training *s, int64_t epochs, bool lr_falls, fit *f)
+{
+    for (f->epochs = 0; f->epochs < epochs && !f->diverged && tg_ok(s->tg); f->epochs++) {
+        if (lr_falls) tg_set_lr(s->sgd, f->lr * (1 - (double)f->epochs / (double)epochs));
+        tg_scope_begin(s->tg);
+        run_batches(s);
+        tg_scope_end(s->tg);
+        f->diverged = !(s->loss < 1e6);
+        show_progress(s, f->epochs + 1, f->diverged || f->epochs + 1 == epochs);
+    }
+    tg_scope_begin(s->tg);
+    measure_gradient(s);
+    f->converged = s->gradient <= f->tolerance;
+    tg_scope_end(s->tg);
+}
+
+/* Linear, from zero: among equally good coefficients it then finds the smallest. */
+static void make_net(training *s, tg_dtype dtype, const fit *f)
+{
+    tg_set_default_dtype(s->tg, dtype);
+    s->net = tg_linear(s->tg, s->z ? s->z->shape[1] : 0, 1, TG_BIAS);
+    tg_no_grad_begin(s->tg);
+    tg_zero_(tg_param(s->net, "weight"));
+    tg_zero_(tg_param(s->net, "bias"));
+    tg_no_grad_end(s->tg);
+    tg_sgd_options how = tg_sgd_defaults();
+    how.lr = f->lr;
+    how.momentum = f->momentum;
+    s->sgd = tg_sgd(s->net, &how);
+}
+
+static void train(training *s, const fit_options *o, fit *f)
+{
+    double epsilon = o->dtype == TG_F64 ? DBL_EPSILON : (double)FLT_EPSILON;
+    int64_t epochs = o->epochs ? o->epochs : o->batch_size ? 100 : 50000;
+    s->start = seconds_now();
+    make_net(s, o->dtype, f);
+    if (!tg_ok(s->tg)) return;
+    /* Each entry of the gradient is a mean of products of size 1, good to a few dozen roundings. */
+    f->tolerance = 64 * epsilon * sqrt((double)(s->z->shape[1] + 1));
+    if (o->batch_size)
+        wander(s, epochs, !(o->lr > 0), f);
+    else
+        descend(s, epochs, f);
+    f->gradient = s->gradient;
+    f->seconds = seconds_now() - s->start;
+}
+
+bool fit_line(tg_tensor *x, tg_tensor *y, const fit_options *options, fit *result)
+{
+    if (!x || !y) return false;
+    tg_context *tg = x->context;
+    *result = (fit){0};
+    standard features = standardise(x), target = standardise(y);
+    tg_scope_begin(tg);
+    choose_steps(tg, features.z, options, result);
+    tg_scope_end(tg);
+
+    training s = {.tg = tg,
+                  .rows = x->shape[0],
+                  .batch_size = options->batch_size,
+                  .progress = options->progress};
+    s.z = tg_cast(features.z, options->dtype);
+    s.t = tg_cast(target.z, options->dtype);
+    train(&s, options, result);
+
+    /* y = center + scale (w z + b), and z = (x - center) / scale, column by column. */
+    tg_tensor *w = tg_cast(tg_detach(tg_param(s.net, "weight")), TG_F64);
+    tg_tensor *slope = tg_mul(tg_div(w, features.scale), target.scale);
+    result->slope = tg_t(slope);
+    result->intercept = tg_item(target.center) +
+                        tg_item(target.scale) * tg_item(tg_param(s.net, "bias")) -
+                        tg_item(tg_matmul(features.center, result->slope));
+    return tg_ok(tg);
+}

@@ -1,0 +1,48 @@
+/* The loop of lecture_loop.c again, with what a library is for: Linear, MSELoss and SGD. */
+#include <stdio.h>
+
+#include <tinygrad.h>
+
+#include "common/lecture.h"
+
+static void print_epoch(int epoch, const tg_tensor *loss, const tg_tensor *weight)
+{
+    printf("epoch %2d loss %.6f weight ", epoch, tg_item(loss));
+    lecture_print_list(weight);
+    printf(" grad ");
+    lecture_print_list(weight ? weight->grad : NULL);
+    printf("\n");
+}
+
+int main(void)
+{
+    tg_context *tg = tg_open(NULL);
+    lecture d = lecture_data(tg);
+    tg_tensor *y = tg_reshape(d.y, TG_SHAPE(100, 1)); /* the shape that Linear gives */
+
+    tg_module *net = tg_linear(tg, 2, 1, TG_NO_BIAS);
+    tg_tensor *weight = tg_param(net, "weight");
+    tg_copy_from_f32(weight, (float[]){-5.0f, 10.0f});
+    tg_module *mse = tg_mseloss(tg, TG_MEAN);
+
+    /* The mean is the sum over 100: 100 times the step of 1/1000 makes the same path. */
+    tg_sgd_options how = tg_sgd_defaults();
+    how.lr = 0.1;
+    tg_optim *sgd = tg_sgd(net, &how);
+
+    lecture_section("the same with Linear + MSELoss + optim.SGD(lr=0.1), 30 epochs");
+    for (int epoch = 0; epoch < 30; epoch++) {
+        tg_scope_begin(tg);
+        tg_tensor *yhat = tg_forward(net, d.X);  /* 1 yhat */
+        tg_tensor *loss = tg_loss(mse, yhat, y); /* 2 loss */
+        tg_zero_grad(sgd);
+        tg_backward(loss); /* 3 backward */
+        print_epoch(epoch, loss, weight);
+        tg_step(sgd); /* 4 update */
+        tg_scope_end(tg);
+    }
+    printf("weight after 30 epochs ");
+    lecture_print_list(weight);
+    printf("\n");
+    return lecture_close(tg);
+}

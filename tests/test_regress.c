@@ -1,0 +1,477 @@
+/* regress: what it finds in real data, and what it says to bad data. */
+#define _XOPEN_SOURCE 700
+
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "program.h"
+
+#define SIZE 65536
+
+static char text[SIZE];
+
+static void expect_status(const char *command, int status)
+{
+    int got = program_run(text, SIZE, command);
+    if (got != status) fail_msg("%s: exit status %d, not %d:\n%s", command, got, status, text);
+}
+
+static void expect_text(const char *part)
+{
+    if (!strstr(text, part)) fail_msg("no \"%s\" in\n%s", part, text);
+}
+
+/* The number after a word at the start of a line, or after a comma and a blank. */
+static double number_after(const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *s = text; (s = strstr(s, word)); s += n)
+        if ((s == text || strchr("\n ", s[-1])) && s[n] == ' ') return strtod(s + n, NULL);
+    fail_msg("no %s in\n%s", word, text);
+    return NAN;
+}
+
+static void expect_number(const char *word, double value, double relative)
+{
+    double got = number_after(word);
+    if (!(fabs(got - value) <= relative * fabs(value)))
+        fail_msg("%s: %.15g, not %.15g:\n%s", word, got, value, text);
+}
+
+static void write_text(const char *path, const char *bytes)
+{
+    program_write(path, bytes, strlen(bytes));
+}
+
+/* ---- Real data. A relative difference of 5e-10 leaves 9 significant digits. */
+
+static void test_norris_to_nine_digits(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y --float64 2>&1", 0);
+    expect_number("intercept", -0.262323073774029, 5e-10);
+    expect_number("x", 1.00211681802045, 5e-10);
+    expect_number("R2", 0.999993745883712, 1e-9);
+    expect_number("RMSE", sqrt(26.6173985294224 / 36), 5e-9);
+    expect_text("converged after ");
+    expect_text("held out  none");
+}
+
+/* In float32 the slope is good to a few units of 6e-8, and the intercept, which is about 430 times
+ * smaller than what cancels in it, to some 1600 of those: 1e-4 of it in all. */
+static void test_norris_in_float32(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y 2>&1", 0);
+    expect_number("intercept", -0.262323073774029, 1e-3);
+    expect_number("x", 1.00211681802045, 1e-6);
+    expect_number("R2", 0.999993745883712, 1e-8);
+}
+
+static void test_diabetes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double value;
+    } exact[] = {
+        {"intercept", -334.5671385}, {"age", -0.03636122422}, {"sex", -22.85964809},
+        {"bmi", 5.602962092},        {"bp", 1.116807993},     {"s1", -1.089996334},
+        {"s2", 0.7464504555},        {"s3", 0.3720047151},    {"s4", 6.533831936},
+        {"s5", 68.48312496},         {"s6", 0.2801169893},
+    };
+    expect_status("regress $DATA/diabetes.csv --target progression --float64 2>&1", 0);
+    expect_number("R2", 0.517748422220, 1e-9);
+    expect_number("RMSE", 53.4761287640, 5e-9);
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        expect_number(exact[i].name, exact[i].value, 5e-9);
+
+    expect_status("regress $DATA/diabetes.csv --target progression 2>&1", 0);
+    expect_number("R2", 0.517748422220, 1e-6);
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        expect_number(exact[i].name, exact[i].value, 1e-3);
+}
+
+/* ---- Options. */
+
+static void test_features(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/diabetes.csv --target progression --features bmi,s5 --float64", 0);
+    expect_text("progression from 2 features, float64");
+    expect_number("R2", 0.459485279639, 1e-6);
+    assert_null(strstr(text, "\nage"));
+    write_text("named.csv", "\"a,b\",note,y\n1,x,3\n2,,5\n4,\"z, \"\"z\",9\n");
+    expect_status("regress named.csv --target=y '--features=\"a,b\"' --float64 2>&1", 0);
+    expect_number("a,b", 2, 1e-12);
+    expect_number("intercept", 1, 1e-12);
+}
+
+static void test_held_out_rows(void **state)
+{
+    (void)state;
+    static char first[SIZE];
+    const char *command =
+        "regress $DATA/diabetes.csv --target progression --test-fraction 0.25 --seed 3 | grep rows";
+    expect_status(command, 0);
+    expect_number("trained", 331, 0);
+    expect_number("held out", 111, 0);
+    strcpy(first, text);
+    expect_status(command, 0);
+    assert_string_equal(first, text);
+    expect_status(
+        "regress $DATA/diabetes.csv --target progression --test-fraction 0.25 --seed 4 | grep rows",
+        0);
+    assert_string_not_equal(first, text);
+    expect_status("regress $DATA/norris.csv --target y --test-fraction 0.001", 0);
+    expect_number("held out", 1, 0);
+}
+
+static void test_settings_are_respected(void **state)
+{
+    (void)state;
+    expect_status(
+        "regress $DATA/diabetes.csv --target progression --epochs 20 --lr 0.05 --momentum 0.5", 3);
+    expect_text("NOT converged after 20 epochs");
+    expect_text("(lr 0.05, momentum 0.5)");
+    expect_text("raise --epochs");
+    expect_status("regress $DATA/diabetes.csv --target progression --batch-size 32 --epochs 50", 3);
+    expect_text("after 50 epochs");
+    expect_text("small batches");
+    expect_number("R2", 0.5177, 0.01);
+    expect_status("regress $DATA/norris.csv --target y --batch-size 36", 0);
+    expect_status("regress --help", 0);
+    expect_text("usage: regress data.csv --target NAME");
+    expect_text("exit status: 0 done; 1 ");
+}
+
+static void test_divergence(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y --lr 3 --momentum 0.5 2>&1", 1);
+    expect_text("norris.csv: training diverged in epoch ");
+    expect_text(": lr 3 is too large; with momentum 0.5 it is stable below 1.5\n");
+    expect_status("regress $DATA/norris.csv --target y --lr 1e20 --batch-size 4 2>&1", 1);
+    expect_text("training diverged in epoch 1: lr 1e+20");
+}
+
+static void test_dependent_features(void **state)
+{
+    (void)state;
+    write_text("same.csv", "a,b,y\n1,2,1\n2,4,2\n3,6,3\n5,10,5\n");
+    expect_status("regress same.csv --target y --float64 2>&1", 0);
+    expect_text("depend on each other");
+    expect_number("R2", 1, 1e-9);
+    /* In standardised units the two share the work: slopes 1/2 and 1/4. */
+    expect_number("a", 0.5, 1e-9);
+    expect_number("b", 0.25, 1e-9);
+}
+
+static void test_predictions(void **state)
+{
+    (void)state;
+    write_text("line.csv", "a,b,y\n0,0,1\n1,0,3\n0,1,-2\n1,1,0\n2,5,-10\n");
+    write_text("new.csv", "b,a,name\n0,10,x\n10,0,y\n");
+    expect_status("regress line.csv --target y --float64 --predict new.csv 2>report", 0);
+    double first, second;
+    assert_int_equal(sscanf(text, "y\n%lf\n%lf\n", &first, &second), 2);
+    assert_true(fabs(first - 21) < 1e-9 && fabs(second + 29) < 1e-9);
+    program_read("report", text, SIZE);
+    expect_number("intercept", 1, 1e-9);
+
+    write_text("short.csv", "a,name\n0,1\n");
+    expect_status("regress line.csv --target y --predict short.csv 2>&1", 1);
+    assert_string_equal(text, "short.csv:1: no column 'b'; there is a, name\n");
+    write_text("bad.csv", "a,b\n0,1\n0,?\n");
+    expect_status("regress line.csv --target y --predict bad.csv 2>&1", 1);
+    assert_string_equal(text, "bad.csv:3: column 'b': '?' is not a number\n");
+}
+
+static void test_plots(void **state)
+{
+    (void)state;
+    static char svg[1 << 20];
+    expect_status("regress $DATA/norris.csv --target y --plot one.svg 2>&1", 0);
+    program_read("one.svg", svg, sizeof svg);
+    assert_non_null(strstr(svg, ">fitted line<"));
+    expect_status(
+        "regress $DATA/diabetes.csv --target progression --test-fraction 0.2 --plot many.svg 2>&1",
+        0);
+    program_read("many.svg", svg, sizeof svg);
+    assert_non_null(strstr(svg, ">predicted = target<"));
+    assert_non_null(strstr(svg, ">rows held out<"));
+    assert_non_null(strstr(svg, "</svg>"));
+    write_text("odd.csv", "a<&>b\xff\xed\xa0\x80\xc3\xa9,y\n1,2\n2,3\n4,4\n");
+    expect_status("regress odd.csv --target y --plot odd.svg 2>&1", 0);
+    program_read("odd.svg", svg, sizeof svg);
+    assert_non_null(strstr(svg, ">a&lt;&amp;&gt;b????\xc3\xa9<"));
+    expect_status("regress $DATA/norris.csv --target y --plot no/where.svg 2>&1 >/dev/null", 1);
+    assert_string_equal(text, "no/where.svg: No such file or directory\n");
+    expect_status("regress $DATA/norris.csv --target y --plot /dev/full 2>&1 >/dev/null", 1);
+    assert_string_equal(text, "/dev/full: No space left on device\n");
+    expect_status("regress $DATA/norris.csv --target y 2>&1 >/dev/full", 1);
+    assert_string_equal(text, "regress: standard output: No space left on device\n");
+}
+
+static void test_wrong_usage(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "regress: the file is missing: regress data.csv --target NAME (--help tells more)"},
+        {"x.csv",
+         "regress: --target is missing: regress data.csv --target NAME (--help tells more)"},
+        {"x.csv y.csv", "regress: one file at a time: 'y.csv' is too many"},
+        {"x.csv --tarket y", "regress: unknown option --tarket (--help lists them)"},
+        {"x.csv -t y", "regress: unknown option -t (--help lists them)"},
+        {"x.csv --target", "regress: --target needs a value"},
+        {"x.csv --target=", "regress: --target: '' will not do"},
+        {"x.csv --target y --target y", "regress: --target is given twice"},
+        {"x.csv --float64=1", "regress: --float64 takes no value"},
+        {"x.csv --lr fast", "regress: --lr: 'fast' will not do: it takes a number, at least 1e-30 "
+                            "and less than 1e+30"},
+        {"x.csv --lr=-1",
+         "regress: --lr: '-1' will not do: it takes a number, at least 1e-30 and less than 1e+30"},
+        {"x.csv --lr nan",
+         "regress: --lr: 'nan' will not do: it takes a number, at least 1e-30 and less than 1e+30"},
+        {"x.csv --momentum 1",
+         "regress: --momentum: '1' will not do: it takes a number, at least 0 and less than 1"},
+        {"x.csv --epochs 1.5", "regress: --epochs: '1.5' will not do: it takes a whole number, at "
+                               "least 1 and less than 1e+15"},
+        {"x.csv --batch-size 0", "regress: --batch-size: '0' will not do: it takes a whole number, "
+                                 "at least 1 and less than 1e+15"},
+        {"x.csv --seed -1", "regress: --seed: '-1' will not do: it takes a whole number, at least "
+                            "0 and less than 4.29497e+09"},
+        {"x.csv --test-fraction 1", "regress: --test-fraction: '1' will not do: it takes a number, "
+                                    "at least 0 and less than 1"},
+        {"$DATA/norris.csv --target y --features x,x",
+         "regress: --features: 'x' is named before, or is the target"},
+        {"$DATA/norris.csv --target y --features y",
+         "regress: --features: 'y' is named before, or is the target"},
+        {"$DATA/norris.csv --target y --features x,",
+         "regress: --features: 'x,' is no list of names"},
+        {"$DATA/norris.csv --target y --features '\"x'",
+         "regress: --features: '\"x' is no list of names"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[256], expected[256];
+        snprintf(command, sizeof command, "regress %s 2>&1", cases[i][0]);
+        snprintf(expected, sizeof expected, "%s\n", cases[i][1]);
+        expect_status(command, 2);
+        assert_string_equal(text, expected);
+    }
+}
+
+/* ---- Bad data: one line, with the file and the line of it, and exit status 1. */
+
+static void test_bad_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *message;
+    } cases[] = {
+        {"", "1: the file is empty: no header"},
+        {"\n\n", "1: the file is empty: no header"},
+        {"1,2\n3,4\n5,6\n", "1: no header: the first line must name the columns"},
+        {"x,y\n", "2: no rows after the header"},
+        {"x,y", "2: no rows after the header"},
+        {"x,y\n1,2\n", "2: 1 row to train on, where 1 feature and an intercept need at least 2"},
+        {"x,z,y\n1,2,3\n2,3,5\n",
+         "3: 2 rows to train on, where 2 features and an intercept need at least 3"},
+        {"x,z\n1,2\n2,3\n", "1: no column 'y'; there is x, z"},
+        {"y\n1\n2\n", "1: no column to predict 'y' from"},
+        {"x,y,x\n1,2,3\n", "1: two columns are named 'x'"},
+        {"x,,y\n1,2,3\n", "1: column 2 has no name"},
+        {"x,y\n1,2\n2,three\n", "3: column 'y': 'three' is not a number"},
+        {"x,y\n1,2\n0x10,3\n", "3: column 'x': '0x10' is not a number"},
+        {"x,y\n1,2\n2 3,3\n", "3: column 'x': '2 3' is not a number"},
+        {"x,y\n1,2\n\x1b[2J,3\n", "3: column 'x': '?[2J' is not a number"},
+        {"x,y\n1,2\n\n,3\n", "4: column 'x' is empty"},
+        {"x,y\n1,2\n3\n", "3: 1 cells in a row, where the header has 2"},
+        {"x,y\n1,2\n3,4,5\n", "3: 3 cells in a row, where the header has 2"},
+        {"x,y\n1,2\n3,nan\n", "3: column 'y': 'nan' is not a finite number"},
+        {"x,y\n1,2\n-inf,3\n", "3: column 'x': '-inf' is not a finite number"},
+        {"x,y\n1,2\n1e999,3\n", "3: column 'x': '1e999' is not a finite number"},
+        {"x,y\n1,2\n\"3,4\n", "3: a quote is not closed, or text follows the closing one"},
+        {"x,y\n1,2\n\"3\"4,4\n", "3: a quote is not closed, or text follows the closing one"},
+        {"x,y\n1,2\n1,3\n1,4\n", "1: column 'x' is constant"},
+        {"x,y\n1,2\n2,2\n3,2\n", "1: column 'y' is constant"},
+        {"x,y\n1e300,2\n2,3\n3,4\n",
+         "1: column 'x' has values too large or too close to compute with"},
+        {"x,y\n1e-300,2\n2e-300,3\n3e-300,4\n",
+         "1: column 'x' has values too large or too close to compute with"},
+        {"x,y\n1,2\n2,3\n\"a\tcell that goes on and on without an end, and on and on\",3\n",
+         "4: column 'x': 'a?cell that goes on and on without an en...' is not a number"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[256];
+        write_text("bad.csv", cases[i].bytes);
+        snprintf(expected, sizeof expected, "bad.csv:%s\n", cases[i].message);
+        expect_status("regress bad.csv --target y 2>&1", 1);
+        assert_string_equal(text, expected);
+    }
+}
+
+static void test_bad_paths(void **state)
+{
+    (void)state;
+    expect_status("regress missing.csv --target y 2>&1", 1);
+    assert_string_equal(text, "missing.csv: No such file or directory\n");
+    expect_status("mkdir folder; regress folder --target y 2>&1", 1);
+    assert_string_equal(text, "folder:1: Is a directory\n");
+    expect_status("regress /dev/zero --target y 2>&1", 1);
+    assert_string_equal(text, "/dev/zero:1: a zero byte: this is not a text file\n");
+    program_write("zero.csv", "x,y\n1,2\n1,\0002\n", 13);
+    expect_status("regress zero.csv --target y 2>&1", 1);
+    assert_string_equal(text, "zero.csv:3: a zero byte: this is not a text file\n");
+}
+
+/* A line of a gigabyte, as the header and as a row, is not read to its end. */
+static void test_endless_line(void **state)
+{
+    (void)state;
+    expect_status(
+        "yes 12345,12345 | tr -d '\\n' | head -c 1073741824 | regress /dev/stdin --target y 2>&1",
+        1);
+    assert_string_equal(text, "/dev/stdin:1: the line is longer than 1048576 bytes\n");
+    expect_status("(echo x,y; yes 12345,12345 | tr -d '\\n' | head -c 1073741824) |"
+                  " regress /dev/stdin --target y 2>&1",
+                  1);
+    assert_string_equal(text, "/dev/stdin:2: the line is longer than 1048576 bytes\n");
+}
+
+/* As many columns as fit in a line. */
+static void test_wide_file(void **state)
+{
+    (void)state;
+    expect_status("(seq -s , -f 'c%.0f' 140000; seq -s , 140000) > wide.csv; regress wide.csv "
+                  "--target c1 2>&1",
+                  1);
+    assert_string_equal(
+        text, "wide.csv:2: 1 row to train on, where 139999 features and an intercept need at least "
+              "140000\n");
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    print_message("a sanitizer needs more address space than the limit of this test\n");
+    skip();
+#endif
+    expect_status("(echo x,y; yes 1,2 | head -n 5000000) | (ulimit -v 65536; regress /dev/stdin "
+                  "--target y 2>&1)",
+                  1);
+    const char *message = ": out of memory\n";
+    assert_int_equal(strncmp(text, "/dev/stdin:", 11), 0);
+    assert_string_equal(text + strlen(text) - strlen(message), message);
+}
+
+/* ---- Good data in other clothes. */
+
+static void test_accepted_forms(void **state)
+{
+    (void)state;
+    static const char *const files[] = {
+        "x,y\n1,3\n2,5\n4,9\n",
+        "x,y\n1,3\n2,5\n4,9",
+        "x,y\r\n1,3\r\n2,5\r\n4,9\r\n",
+        "x,y\r1,3\r2,5\r4,9",
+        "\xEF\xBB\xBFx,y\n1,3\n2,5\n4,9\n",
+        "\xEF\xBB\xBF\"x\",\"y\"\n\"1\",\"3\"\n\"2\", \"5\" \n\"4\",\"9\"\n",
+        " x , y \n 1 ,\t3\n 2 , 5 \n 4 , 9 \n",
+        "x,y\n\n1,3\n  \n2,5\n4,9\n\n\n",
+        "x,y\n+1,3.\n2e0,.5E+1\n0004,9\n",
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_text("good.csv", files[i]);
+        expect_status("regress good.csv --target y --float64 2>&1", 0);
+        expect_number("x", 2, 1e-12);
+        expect_number("intercept", 1, 1e-12);
+    }
+}
+
+static void test_many_rows(void **state)
+{
+    (void)state;
+    expect_status(
+        "(echo x,y; seq 300000 | sed 's/.*/&,&/') > many.csv; regress many.csv --target y 2>&1", 0);
+    expect_number("trained", 300000, 0);
+    expect_number("x", 1, 1e-6);
+}
+
+/* ---- The progress line is for a terminal alone. */
+
+static void run_on_terminal(int terminal)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(terminal, STDERR_FILENO);
+        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+        execlp("regress", "regress", TEST_DATA "/../../examples/data/norris.csv", "--target", "y",
+               (char *)NULL);
+        _exit(127);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y 2>&1 >/dev/null", 0);
+    assert_string_equal(text, "");
+
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0);
+    run_on_terminal(terminal);
+    ssize_t n = read(master, text, SIZE - 1);
+    assert_true(n > 0);
+    text[n] = 0;
+    close(terminal);
+    close(master);
+    expect_text("\repoch ");
+    expect_text("  loss ");
+    expect_text(" rows/s");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_norris_to_nine_digits),
+        cmocka_unit_test(test_norris_in_float32),
+        cmocka_unit_test(test_diabetes),
+        cmocka_unit_test(test_features),
+        cmocka_unit_test(test_held_out_rows),
+        cmocka_unit_test(test_settings_are_respected),
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_dependent_features),
+        cmocka_unit_test(test_predictions),
+        cmocka_unit_test(test_plots),
+        cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_bad_paths),
+        cmocka_unit_test(test_endless_line),
+        cmocka_unit_test(test_wide_file),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_accepted_forms),
+        cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_progress),
+    };
+    return cmocka_run_group_tests(tests, program_setup, program_teardown);
+}
