@@ -6,7 +6,7 @@
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
 {
     tg_context *tg = NULL;
-    for (int i = 0; i < n && !tg; i++)
+    for (int i = 0; in && i < n && !tg; i++)
         if (in[i]) tg = in[i]->context;
     if (!tg) return false;
     for (int i = 0; i < n; i++) {
@@ -61,18 +61,17 @@ bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
            tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
 }
 
-/* A view made before a recorded write to its storage has a history that its values no longer
- * follow. */
-static bool check_history(const call *c)
+/* A view made before a recorded write to its storage has a history, perhaps none, that its values
+ * no longer follow. */
+bool tg__check_history(const char *op, int n, tg_tensor *const *in)
 {
-    for (int i = 0; i < c->n; i++) {
-        const tensor_priv *p = priv(c->in[i]);
-        if (p->record && p->rewrites != p->storage->rewrites)
-            return tg__fail(
-                c->tg, TG_ERR_AUTOGRAD,
-                "%s: the tensor %s is a view made by %s, but its base was changed by %s since: "
-                "make the view again",
-                c->op->name, SHOW(c->in[i]), p->record->op->name, p->storage->writer);
+    for (int i = 0; i < n; i++) {
+        const tensor_priv *p = priv(in[i]);
+        if (p->rewrites != p->storage->rewrites && !p->detached)
+            return tg__fail(in[i]->context, TG_ERR_AUTOGRAD,
+                            "%s: the tensor %s is a view whose base was changed by %s since: make "
+                            "the view again",
+                            op, SHOW(in[i]), p->storage->writer);
     }
     return true;
 }
@@ -136,8 +135,9 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     call c = {.op = o, .tg = in[0]->context, .n = n, .in = in, .a = a};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool recorded = needs_record(&c) && tg__is_float(s.dtype);
-    if (recorded && !check_history(&c)) return NULL;
+    bool differentiable = !c.tg->no_grad && tg__is_float(s.dtype);
+    bool recorded = differentiable && needs_record(&c);
+    if (differentiable && !tg__check_history(o->name, n, in)) return NULL;
     c.out = make_result(&c, &s);
     if (!c.out || (o->run && !o->run(&c))) return NULL;
     if (recorded) {
@@ -170,18 +170,45 @@ static bool check_recorded_write(const call *c)
                         "this one; detach "
                         "what is written, or use no_grad",
                         name, SHOW(t));
-    return check_history(c);
+    return true;
 }
 
-/* An input that shares memory with the result, other than in the very same places, is copied first.
- */
-static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source)
+static uintptr_t end_of(const tg_tensor *t)
 {
-    if (priv(t)->storage != priv(source)->storage) return source;
-    bool same = t->data == source->data && t->ndim == source->ndim &&
+    int64_t last = 0;
+    for (int d = 0; d < t->ndim; d++) last += (t->shape[d] - 1) * t->strides[d];
+    return (uintptr_t)t->data + (uintptr_t)(last + 1) * tg__dtype_size(t->dtype);
+}
+
+/* Whether the memory of one may be that of the other: two may be borrowed from, or wrap, the same.
+ */
+static bool meet(const tg_tensor *a, const tg_tensor *b)
+{
+    return a->numel > 0 && b->numel > 0 && (uintptr_t)a->data < end_of(b) &&
+           (uintptr_t)b->data < end_of(a);
+}
+
+/* An input that shares memory with the result is copied first: always when it is in other places
+ * or when a gradient will read it. */
+static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source, bool read_later)
+{
+    if (priv(t)->storage != priv(source)->storage && !meet(t, source)) return source;
+    bool same = !read_later && t->data == source->data && t->ndim == source->ndim &&
                 !memcmp(t->shape, source->shape, (size_t)t->ndim * sizeof *t->shape) &&
                 !memcmp(t->strides, source->strides, (size_t)t->ndim * sizeof *t->strides);
     return same ? source : tg_clone(source);
+}
+
+/* Puts copies in the place of inputs whose old values are needed beyond the write. */
+static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
+{
+    const uint8_t *reads = c->op->reads;
+    tg_tensor *t = in[0], *source = in[1];
+    bool reads_t = recorded && source->requires_grad && reads[1] & READS_0;
+    bool reads_source = recorded && t->requires_grad && reads[0] & READS_1;
+    if (reads_t) in[0] = tg_clone(t);
+    in[1] = apart_from(t, source, reads_source);
+    return in[0] && in[1];
 }
 
 tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
@@ -193,8 +220,8 @@ tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
     if (!o->shape(&c, &s)) return NULL;
     bool recorded = needs_record(&c);
     if (recorded && !check_recorded_write(&c)) return NULL;
-    in[1] = apart_from(t, source);
-    if (!in[1]) return NULL;
+    if (!c.tg->no_grad && !tg__check_history(o->name, 2, in)) return NULL;
+    if (!save_inputs(&c, recorded, in)) return NULL;
     record *r = recorded ? make_record(&c) : NULL;
     if (recorded && !r) return NULL;
     if (!o->run(&c)) return NULL;

@@ -1,6 +1,7 @@
 /* Functions of two tensors, or of a tensor and a number: the rows are in binary.def and below. */
 #include "../internal.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool binary_shape(const call *c, spec *s)
@@ -38,9 +39,9 @@ static tg_tensor *pow_grad_base(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 /* 0 at base 0, where the logarithm is not finite, if the exponent is not negative. */
 static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 {
-    tg_tensor *slope = tg_mul(g, tg_mul(tg_pow(a, b), tg_log(a)));
+    tg_tensor *slope = tg_mul(tg_pow(a, b), tg_log(a));
     tg_tensor *at_zero = tg_where(tg_ge_scalar(b, 0), zero_like(b), slope);
-    return tg_where(tg_eq_scalar(a, 0), at_zero, slope);
+    return tg_mul(g, tg_where(tg_eq_scalar(a, 0), at_zero, slope));
 }
 
 /* The gradients that one pass makes have no public function. */
@@ -83,8 +84,22 @@ static bool scalar_run(const call *c)
     return true;
 }
 
-/* SCALAR(name, kernel, grad_fn, what the gradient reads, gradient from g, x and s) */
-#define SCALAR(name, kernel_, grad_fn, reads_, gradient)                                           \
+/* PyTorch takes roots where the exponent is a number, which shows in roots of -inf and -0. */
+static bool pow_scalar_run(const call *c)
+{
+    if (fabs(c->a[0].f) != 0.5) return scalar_run(c);
+    loop root = {.unary = c->tg->k->unary[UNARY_sqrt][c->out->dtype]};
+    tg__elementwise(root, c->out, 1, c->in);
+    if (c->a[0].f > 0) return true;
+    scalar value;
+    tg_tensor one = tg__as_tensor(c->out, &value, 1);
+    loop divide = {.binary = c->tg->k->binary[BINARY_div][c->out->dtype]};
+    tg__elementwise(divide, c->out, 2, (tg_tensor *[]){&one, c->out});
+    return true;
+}
+
+/* SCALAR(name, kernel, run, grad_fn, what the gradient reads, gradient from g, x and s) */
+#define SCALAR(name, kernel_, run_, grad_fn, reads_, gradient)                                     \
     static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
     {                                                                                              \
         tg_tensor *x = r->in[0].t;                                                                 \
@@ -93,18 +108,18 @@ static bool scalar_run(const call *c)
         return gradient;                                                                           \
     }                                                                                              \
     static const op_row name##_scalar_op = {                                                       \
-        #name "_scalar", grad_fn, scalar_shape,    scalar_run, name##_scalar_grad,                 \
+        #name "_scalar", grad_fn, scalar_shape,    run_, name##_scalar_grad,                       \
         {reads_},        0,       BINARY_##kernel_};                                               \
     tg_tensor *tg_##name##_scalar(tg_tensor *a, double s)                                          \
     {                                                                                              \
         return tg__apply(&name##_scalar_op, 1, &a, (attr[TG_ATTRS]){{.f = s}});                    \
     }
 
-SCALAR(add, add, "AddBackward0", READS_NOTHING, g)
-SCALAR(sub, sub, "SubBackward0", READS_NOTHING, g)
-SCALAR(mul, mul, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
-SCALAR(div, div, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
-SCALAR(pow, pow, "PowBackward0", READS_0,
+SCALAR(add, add, scalar_run, "AddBackward0", READS_NOTHING, g)
+SCALAR(sub, sub, scalar_run, "SubBackward0", READS_NOTHING, g)
+SCALAR(mul, mul, scalar_run, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
+SCALAR(div, div, scalar_run, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
+SCALAR(pow, pow, pow_scalar_run, "PowBackward0", READS_0,
        s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
 #undef SCALAR
 
@@ -157,19 +172,26 @@ static const op_row copy_in_op = {
     "copy_", "CopyBackwards", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
 static const op_row fill_in_op = {
     "fill_", "FillBackward0", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
+static const op_row zero_in_op = {
+    "zero_", "ZeroBackward0", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
 
 tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
 {
     return tg__apply_in_place(&copy_in_op, t, source);
 }
 
+static tg_tensor *fill_in(const op_row *o, tg_tensor *t, double value)
+{
+    if (!t || !tg__check_value(t->context, o->name, t->dtype, value)) return NULL;
+    return tg__apply_in_place(o, t, tg_scalar(t->context, t->dtype, value));
+}
+
 tg_tensor *tg_fill_(tg_tensor *t, double value)
 {
-    if (!t || !tg__check_value(t->context, "fill_", t->dtype, value)) return NULL;
-    return tg__apply_in_place(&fill_in_op, t, tg_scalar(t->context, t->dtype, value));
+    return fill_in(&fill_in_op, t, value);
 }
 
 tg_tensor *tg_zero_(tg_tensor *t)
 {
-    return tg_fill_(t, 0);
+    return fill_in(&zero_in_op, t, 0);
 }

@@ -7,13 +7,15 @@
 enum { OPERANDS = 4, CHUNK = 512, WIDE = 64 };
 
 /* The iteration space of up to four operands (the result first), neighbouring dimensions merged
- * where every operand allows it. */
+ * where every operand allows it. The current plane is told by offsets: pointers that move in
+ * walk_next would be right too, but gcc 12 at -O2 takes them for constant. */
 typedef struct walk {
     int operands, ndim;
     int64_t n[TG_MAX_DIMS];
     int64_t stride[OPERANDS][TG_MAX_DIMS];
     char *data[OPERANDS];
-    int64_t size[OPERANDS]; /* of an element */
+    int64_t offset[OPERANDS]; /* in bytes, of the current plane */
+    int64_t size[OPERANDS];   /* of an element */
 } walk;
 
 static bool mergeable(const walk *w, int d, const int64_t *stride, int64_t n)
@@ -37,6 +39,7 @@ static void walk_begin(walk *w, int operands, const tg_tensor *const *t)
     w->ndim = 0;
     for (int o = 0; o < operands; o++) {
         w->data[o] = t[o]->data;
+        w->offset[o] = 0;
         w->size[o] = (int64_t)tg__dtype_size(t[o]->dtype);
     }
     for (int d = 0; d < out->ndim; d++) {
@@ -63,12 +66,19 @@ static bool walk_next(walk *w, int64_t *at)
 {
     for (int d = w->ndim - 3; d >= 0; d--) {
         at[d]++;
-        for (int o = 0; o < w->operands; o++) w->data[o] += w->stride[o][d] * w->size[o];
+        for (int o = 0; o < w->operands; o++) w->offset[o] += w->stride[o][d] * w->size[o];
         if (at[d] < w->n[d]) return true;
-        for (int o = 0; o < w->operands; o++) w->data[o] -= at[d] * w->stride[o][d] * w->size[o];
+        for (int o = 0; o < w->operands; o++) w->offset[o] -= at[d] * w->stride[o][d] * w->size[o];
         at[d] = 0;
     }
     return false;
+}
+
+/* Element (row, column) of operand o in the current plane. */
+static char *element(const walk *w, int o, int64_t row, int64_t column)
+{
+    int64_t at = row * w->stride[o][w->ndim - 2] + column * w->stride[o][w->ndim - 1];
+    return w->data[o] + w->offset[o] + at * w->size[o];
 }
 
 static void run_loop(loop f, int inputs, int64_t n, void *out, const void *const *in,
@@ -101,11 +111,10 @@ static void plane_by_rows(const walk *w, loop f)
         const void *in[OPERANDS - 1] = {NULL};
         int step[OPERANDS - 1] = {0};
         for (int o = 1; o < w->operands; o++) {
-            in[o - 1] = w->data[o] + i * w->stride[o][r] * w->size[o];
+            in[o - 1] = element(w, o, i, 0);
             step[o - 1] = w->stride[o][c] != 0;
         }
-        run_loop(f, w->operands - 1, w->n[c], w->data[0] + i * w->stride[0][r] * w->size[0], in,
-                 step);
+        run_loop(f, w->operands - 1, w->n[c], element(w, 0, i, 0), in, step);
     }
 }
 
@@ -130,7 +139,7 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
             int step[OPERANDS - 1] = {0};
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
-                const char *from = w->data[o] + (i * s0 + j * s1) * w->size[o];
+                const char *from = element(w, o, i, j);
                 bool dense = s1 == 1 && (s0 == v || h == 1);
                 step[o - 1] = w->operands == 2 || s0 != 0 || s1 != 0;
                 in[o - 1] = dense || !step[o - 1] ? (const void *)from : buffer[o];
@@ -138,7 +147,7 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
                     k->copy[mover(w->size[o])](h, v, buffer[o], v, 1, from, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
-            char *to = w->data[0] + (i * s0 + j * s1) * w->size[0];
+            char *to = element(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
             run_loop(f, w->operands - 1, h * v, dense ? (void *)to : buffer[0], in, step);
             if (!dense) k->copy[mover(w->size[0])](h, v, to, s0, s1, buffer[0], v, 1);
@@ -187,9 +196,9 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     int64_t at[TG_MAX_DIMS] = {0};
     int r = w.ndim - 2, c = w.ndim - 1;
     do {
-        out->context->k->copy[mover(w.size[0])](w.n[r], w.n[c], w.data[0], w.stride[0][r],
-                                                w.stride[0][c], w.data[1], w.stride[1][r],
-                                                w.stride[1][c]);
+        out->context->k->copy[mover(w.size[0])](
+            w.n[r], w.n[c], element(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
+            element(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
     } while (walk_next(&w, at));
 }
 

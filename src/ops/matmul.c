@@ -130,7 +130,9 @@ tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b)
     if (a->ndim == 0 || b->ndim == 0)
         return tg__fail(a->context, TG_ERR_SHAPE, "matmul: %s @ %s: both sides need a dimension",
                         SHOW(a), SHOW(b));
-    if (a->ndim > 2 && b->ndim <= 2 && a->numel > 0) { /* one product, and one gradient for b */
+    bool fits =
+        a->dtype == b->dtype && a->shape[a->ndim - 1] == b->shape[b->ndim >= 2 ? b->ndim - 2 : 0];
+    if (fits && a->ndim > 2 && b->ndim <= 2 && a->numel > 0) { /* one product, one gradient for b */
         tg_tensor *c = tg_matmul(tg_flatten(a, 0, -2), b);
         int64_t shape[TG_MAX_DIMS];
         if (!c) return NULL;

@@ -22,8 +22,7 @@ static bool dim_bits(const tg_tensor *t, const char *name, tg_shape dims, uint64
     if (dims.ndim < 0 || (dims.ndim > 0 && !dims.dims))
         return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of dims is NULL", name);
     for (int i = 0; i < dims.ndim; i++) {
-        bool small = dims.dims[i] >= -TG_MAX_DIMS && dims.dims[i] < TG_MAX_DIMS;
-        int d = tg__dim(t, name, small ? (int)dims.dims[i] : TG_MAX_DIMS, t->ndim);
+        int d = tg__dim(t, name, dims.dims[i], t->ndim);
         if (d < 0) return false;
         if (*bits & (1u << d))
             return tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d appears twice", name, d);
@@ -265,7 +264,7 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     tg_tensor *x = r->in[i].t;
     tg_tensor *chosen = isnan(tg_item(r->out)) ? tg_ne(x, x) : tg_eq(x, r->out);
     double n = tg_item(tg_sum(chosen));
-    return tg_mul(tg_cast(chosen, g->dtype), tg_div_scalar(g, n));
+    return tg_where(chosen, tg_div_scalar(g, n), tg_scalar(g->context, g->dtype, 0));
 }
 
 /* EXTREME(name, Name in grad_fn): name over all and over a dim, and argname over both. */
@@ -288,6 +287,7 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
                                    0};                                                             \
     static const op_row arg##fn##_op = {                                                           \
         .name = "arg" #fn, .shape = arg_shape, .run = arg##fn##_run};                              \
+    static const op_row at_##fn##_op = {.name = #fn, .shape = arg_shape, .run = arg##fn##_run};    \
     tg_tensor *tg_##fn(tg_tensor *a)                                                               \
     {                                                                                              \
         return a ? apply_reduction(&fn##_op, a, all_dims(a), false) : NULL;                        \
@@ -304,7 +304,9 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     }                                                                                              \
     tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
     {                                                                                              \
-        tg_tensor *at = tg_arg##fn##_dim(a, dim, true);                                            \
+        uint64_t bits;                                                                             \
+        if (!a || !dim_bits(a, #fn, TG_DIMS(dim), &bits)) return NULL;                             \
+        tg_tensor *at = apply_reduction(&at_##fn##_op, a, bits, true);                             \
         if (!at || a->ndim == 0) return at ? tg_##fn(a) : NULL;                                    \
         tg_tensor *values = tg_gather(a, dim, at);                                                 \
         return keepdim ? values : tg_squeeze_dim(values, dim);                                     \

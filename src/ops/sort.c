@@ -169,5 +169,6 @@ tg_tensor *tg_argsort(tg_tensor *a, int dim)
 
 tg_tensor *tg_sort(tg_tensor *a, int dim)
 {
+    if (!tg__check_inputs("sort", 1, &a) || tg__dim(a, "sort", dim, a->ndim) < 0) return NULL;
     return tg_gather(a, dim, tg_argsort(a, dim));
 }

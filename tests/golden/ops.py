@@ -1,0 +1,1022 @@
+#!/usr/bin/python3
+"""Golden data for every operation, from PyTorch 1.13 on the CPU: ops.py > ../data/ops_golden.txt
+
+One record a line:
+
+    op attributes
+        < dtype shape steps values    an input: a leaf and the views that lead to it; <* takes a gradient
+        < @i steps                    an input made from the leaf of input i
+        > dtype shape tolerance values [# offset,strides | # copy]    the result; > fails: there is none
+        * values                      the gradient given to backward
+        ' tolerance values            for each <*, the gradient at its leaf
+
+Lists are separated by commas, steps by slashes, and "-" is an empty one. Values are row-major: of float32
+and float64 the bits, 8 and 16 hexadecimal digits each without a gap; of bool a digit; of int64 a list of
+decimals. A step is a letter and its numbers, see VIEWS.
+
+Tolerances: "=" the same bits; "^k" at most k u |value| apart; "~k" at most k u S apart, where the S of
+each value follow; ~0 has none and means equal values. u is half of epsilon, k counts the roundings on both
+sides, S is the sum of the absolute values of the terms. For float32 the expected value of a result with
+k > 0 is PyTorch's in float64, rounded: one rounding, and the library's own are all the others. S is cut to
+its upper 16 (20) bits and rounded up to the next, which pays for products of roundings.
+"""
+
+import itertools
+import math
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+
+F32, F64, I64, BOOL = torch.float32, torch.float64, torch.int64, torch.bool
+NAMES = {F32: "f32", F64: "f64", I64: "i64", BOOL: "bool"}
+DTYPES = [F32, F64, I64, BOOL]
+END = 2**63 - 1
+INF, NAN = math.inf, math.nan
+
+VIEWS = {
+    "t": lambda x, a, b: x.transpose(a, b),
+    "p": lambda x, *order: x.permute(order),
+    "s": lambda x, d, start, end, step: cut(x, d, start, end, step),
+    "n": lambda x, d, start, length: x.narrow(d, start, length),
+    "e": lambda x, *shape: x.expand(shape),
+    "v": lambda x, *shape: x.view(shape),
+    "u": lambda x, d: x.unsqueeze(d),
+    "l": lambda x, d, i: x.select(d, i),
+    "d": lambda x, offset, a, b: x.diagonal(offset, a, b),
+}
+
+
+def cut(x, d, start, end, step):
+    """Python's slice along one dimension."""
+    return x[(slice(None),) * (d % x.ndim) + (slice(start, end, step),)]
+
+
+def look(x, steps):
+    for letter, *numbers in steps:
+        x = VIEWS[letter](x, *numbers)
+    return x
+
+
+class Input:
+    """A leaf, or the number of the input whose leaf it shares, with the steps of its view."""
+
+    def __init__(self, base, steps=(), grad=None):
+        self.base, self.steps = base, list(steps)
+        self.grad = isinstance(base, torch.Tensor) and base.is_floating_point() if grad is None else grad
+
+
+class Rule:
+    """How an operation rounds, for its tolerance.
+
+    kind: "elementwise" (inputs broadcast, each output from one element of each), "structural" (moves
+    values), "linear" (sums of products: terms are counted and measured by running it on ones and on absolute
+    values), "loss".
+    forward, terms: roundings in a result, and in each term of the gradients by input, as (float32, float64,
+    PyTorch's float64); None where the library and PyTorch compute the same formula, so that the bits agree.
+    scale(i, g, inputs, result): what an error in a term of gradient i is relative to, where not the term.
+    absolute: what an error in the result is relative to is the result for absolute values.
+    size(result, attributes): that, where it is neither.
+    """
+
+    def __init__(self, kind, forward=None, terms=None, scale=None, absolute=False, size=None):
+        self.kind, self.forward, self.terms = kind, forward, terms or {}
+        self.scale, self.absolute, self.size = scale, absolute, size
+
+
+# ---- Text.
+
+
+def bits(t):
+    """Values as digits."""
+    t = t.detach().contiguous().flatten()
+    if t.dtype == I64:
+        return listed(t.tolist())
+    if t.dtype == BOOL:
+        return "".join(str(int(v)) for v in t) or "-"
+    code = "<f" if t.dtype == F32 else "<d"
+    return "".join(struct.pack(code, v)[::-1].hex() for v in t.tolist()) or "-"
+
+
+def upper_bits(scales, dtype):
+    """The upper digits of scales, rounded up."""
+    short, digits = {F32: (16, 4), F64: (44, 5)}[dtype]
+    out = ""
+    for s in scales.detach().to(F64).flatten().tolist():
+        if s == 0:
+            out += "0" * digits
+            continue
+        low = struct.unpack("<I", struct.pack("<f", s))[0] if dtype == F32 else \
+            struct.unpack("<Q", struct.pack("<d", s))[0]
+        out += format((low >> short) + 1, "0%dx" % digits)
+    return out
+
+
+def listed(numbers):
+    return ",".join(n.hex() if isinstance(n, float) else str(int(n)) for n in numbers) or "-"
+
+
+def step_text(steps):
+    return "/".join(s[0] + listed(s[1:]) for s in steps) or "-"
+
+
+def measured(t, k, scales=None):
+    """Tolerance and values, and the scales where they differ from the values."""
+    if k is None or t.dtype in (I64, BOOL):
+        return "= " + bits(t)
+    if k == 0:
+        return "~0 " + bits(t)
+    if scales is None or t.numel() == 0:
+        return "^%d %s" % (k, bits(t))
+    return "~%d %s %s" % (k, bits(t), upper_bits(scales, t.dtype))
+
+
+# ---- Running a case.
+
+records, log = [], []
+
+
+def run(function, inputs, attrs, dtype, change=lambda x: x):
+    """Leaves, views and result with leaves of a dtype (None: as they are), changed."""
+    leaves, views = [], []
+    for i in inputs:
+        if isinstance(i.base, int):
+            leaves.append(leaves[i.base])
+        else:
+            b = i.base.to(dtype) if dtype and i.base.is_floating_point() else i.base
+            b = change(b) if b.is_floating_point() else b
+            leaves.append(b.detach().clone().requires_grad_(i.grad))
+        views.append(look(leaves[-1], i.steps))
+    if dtype == F64:  # a number given to a float32 operation is rounded to float32
+        attrs = [float(torch.tensor(a, dtype=F32)) if isinstance(a, float) and narrow(inputs) else a for a in attrs]
+    return leaves, views, function(views, *attrs)
+
+
+def narrow(inputs):
+    return any(isinstance(i.base, torch.Tensor) and i.base.dtype == F32 for i in inputs)
+
+
+def wanted(inputs, leaves):
+    return [x for i, x in zip(inputs, leaves) if i.grad and not isinstance(i.base, int)]
+
+
+def gradients(inputs, leaves, out, g):
+    if not out.requires_grad:
+        return [torch.zeros_like(x) for x in wanted(inputs, leaves)]
+    found = torch.autograd.grad(out, wanted(inputs, leaves), g, allow_unused=True, retain_graph=True)
+    return [torch.zeros_like(x) if f is None else f for f, x in zip(found, wanted(inputs, leaves))]
+
+
+def count_and_scale(rule, function, inputs, attrs, g):
+    """For each gradient: the number of terms in each element, the sum of their absolute values, and the
+    roundings within a term (None: the bits agree)."""
+    leaves, views, out = run(function, inputs, attrs, F64)
+    flat = torch.broadcast_tensors(*views) if rule.kind == "elementwise" else views
+    flat = [v.detach().clone().requires_grad_(x.requires_grad) for v, x in zip(flat, leaves)]
+    result = function(flat, *attrs)
+    asked = [(n, f) for n, f in enumerate(flat) if f.requires_grad]
+    parts = torch.autograd.grad(result, [f for _, f in asked], g.to(F64), allow_unused=True) if result.requires_grad else []
+    answer = {id(x): [torch.zeros_like(x), torch.zeros_like(x), None] for x in wanted(inputs, leaves)}
+    for (n, f), part in zip(asked, parts):
+        part = torch.zeros_like(f) if part is None else part
+        scale = rule.scale(n, g.to(F64), flat, result.detach()) if rule.scale else part.abs()
+        view = views[n].expand(f.shape) if rule.kind == "elementwise" else views[n]
+        slot = answer[id(leaves[n])]
+        slot[0] += torch.autograd.grad(view, leaves[n], torch.ones_like(view), retain_graph=True)[0]
+        slot[1] += torch.autograd.grad(view, leaves[n], scale.detach().expand(view.shape), retain_graph=True)[0]
+        term = rule.terms.get(n, rule.terms.get("all"))
+        slot[2] = term(flat, attrs) if callable(term) else term if slot[2] is None else slot[2]
+    return [answer[id(x)] for x in wanted(inputs, leaves)]
+
+
+def roundings(kind, dtype, n, term, exact):
+    """k for a sum of n terms; None: the bits agree. One rounding a term unless told."""
+    if term is None and n <= 1:
+        return None
+    if exact or (term is None and n == 2):
+        return 0
+    single, double, torchs = term or ((0, 0, 0) if kind == "linear" else (1, 1, 1))
+    return n - 1 + single + 1 if dtype == F32 else 2 * (n - 1) + double + torchs
+
+
+def linear_measure(function, inputs, attrs, g):
+    """Terms and sums of absolute values of the result and of each gradient of a sum of products."""
+    answer = []
+    for change in (torch.ones_like, torch.abs):
+        leaves, _, out = run(function, inputs, attrs, F64, change)
+        grads = gradients(inputs, leaves, out, change(g.to(F64)).expand(out.shape)) if g is not None else []
+        answer.append([out.detach()] + grads)
+    return list(zip(*answer))
+
+
+def most(t):
+    return int(t.max()) if t.numel() else 0
+
+
+def close(name, native, exact, k, scales):
+    """Whether PyTorch's own float32 result lies within what its roundings allow; a note if not."""
+    finite = torch.isfinite(exact) & torch.isfinite(native)
+    bound = 2 * (k + 1) * 2.0**-24 * scales.to(F64) + (k + 1) * 2.0**-149
+    bad = finite & ((native.to(F64) - exact.to(F64)).abs() > bound)
+    if bad.any():
+        log.append("%s: PyTorch's float32 %s, from float64 %s" % (name, native[bad][0].item(), exact[bad][0].item()))
+
+
+def result_text(op, rule, function, inputs, attrs, out, exact):
+    """The result of a case with its tolerance."""
+    k, scales = None, None
+    if out.is_floating_point() and rule.kind == "linear":
+        n, scales = linear_measure(function, inputs, attrs, None)[0]
+        k = roundings(rule.kind, out.dtype, most(n), rule.forward, exact)
+    elif out.is_floating_point() and rule.forward:
+        forward = rule.forward(out, attrs, inputs) if callable(rule.forward) else rule.forward
+        k = roundings(rule.kind, out.dtype, 1, forward, exact)
+        if rule.absolute:
+            scales = run(function, inputs, attrs, F64, torch.abs)[2]
+        elif rule.size:
+            scales = rule.size(out, attrs)
+    if k and out.dtype == F32:
+        wide = attrs if inputs else [DTYPES.index(F64)] + attrs[1:]
+        rounded = run(function, inputs, wide, F64)[2].detach().to(F32)
+        close(op, out.detach(), rounded, k, rounded.abs() if scales is None else scales)
+        out = rounded
+    return measured(out, k, scales)
+
+
+def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
+    dtype = out.dtype
+    native = gradients(inputs, leaves, out, g)
+    if rule.kind == "linear":
+        measures = [(n, s, rule.terms.get("all")) for n, s in linear_measure(function, inputs, attrs, g)[1:]]
+    else:
+        measures = count_and_scale(rule, function, inputs, attrs, g)
+    wide, _, result = run(function, inputs, attrs, F64)
+    rounded = gradients(inputs, wide, result, g.to(result.dtype))
+    texts = []
+    for have, true, (n, scales, term) in zip(native, rounded, measures):
+        k = roundings(rule.kind, have.dtype, most(n), term, exact)
+        if k and have.dtype == F32:
+            true = true.to(F32)
+            close(op + " gradient", have, true, k, scales)
+            have = true
+        simple = not rule.scale and rule.kind != "linear" and most(n) <= 1
+        texts.append("' " + measured(have, k, None if simple else scales))
+    return texts
+
+
+def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=False):
+    """Writes a record. exact: the values are such that every sum and product is exact."""
+    attrs = list(attrs)
+    text = [op, listed(attrs)]
+    for i in inputs:
+        text += ["<*" if i.grad and not isinstance(i.base, int) else "<"]
+        text += ["@%d" % i.base] if isinstance(i.base, int) else [NAMES[i.base.dtype], listed(i.base.shape)]
+        text += [step_text(i.steps)] + ([] if isinstance(i.base, int) else [bits(i.base)])
+    if fails:
+        try:
+            run(function, inputs, attrs, None)
+        except (RuntimeError, IndexError, ValueError):
+            records.append(" ".join(text + ["> fails"]))
+            return
+        raise SystemExit("%s does not fail in PyTorch" % op)
+    leaves, views, out = run(function, inputs, attrs, None)
+    text += [">", NAMES[out.dtype], listed(out.shape), result_text(op, rule, function, inputs, attrs, out, exact)]
+    if view and out.numel():
+        shares = out.storage().data_ptr() == leaves[0].storage().data_ptr()
+        text += ["#", listed([out.storage_offset()] + list(out.stride())) if shares else "copy"]
+    if out.requires_grad:
+        g = values(out.shape, out.dtype, "dyadic" if exact else "normal")
+        text += ["*", bits(g)] + gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact)
+    elif wanted(inputs, leaves):
+        raise SystemExit("%s has no gradient" % op)
+    records.append(" ".join(text))
+
+
+# ---- Values.
+
+EDGES = [NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 2.5, -0.3, 2.0, 1e-45, 1.2e-38, 3.4e38]
+MILD = EDGES[:10] + [0.5, -0.5]
+INTEGERS = [0, 1, -1, 7, -8, 2**63 - 1, -2**63, 2**32, 3]
+
+
+def values(shape, dtype, kind="normal"):
+    """Random values, the same on every run: the seed is the number of the record."""
+    r = torch.Generator()
+    r.manual_seed(values.calls)
+    values.calls += 1
+    shape = tuple(shape)
+    if dtype == BOOL:
+        return torch.randint(0, 2, shape, generator=r).bool()
+    if dtype == I64:
+        return torch.randint(-9, 10, shape, generator=r)
+    if kind == "normal":
+        return torch.randn(shape, dtype=F64, generator=r).to(dtype)
+    if kind == "positive":
+        return (torch.rand(shape, dtype=F64, generator=r) * 3 + 0.2).to(dtype)
+    if kind == "dyadic":
+        return (torch.randint(-24, 25, shape, generator=r) / 8).to(dtype)
+    if kind == "ties":
+        return torch.randint(-2, 3, shape, generator=r).to(dtype)
+    raise KeyError(kind)
+
+
+values.calls = 0
+
+
+def layout(shape, kind):
+    """Shape of a base and steps whose view has this shape."""
+    shape = list(shape)
+    n = len(shape)
+    if kind == "contiguous" or n == 0:
+        return shape, []
+    if kind == "transposed":
+        return [shape[-1]] + shape[1:-1] + shape[:1] * (n > 1), [("t", 0, -1)]
+    if kind == "permuted":  # the last dimension of the base comes first
+        return shape[1:] + shape[:1], [("p", n - 1) + tuple(range(n - 1))]
+    if kind == "sliced":
+        return shape[:-1] + [2 * shape[-1] + 1], [("s", -1, 1, END, 2)]
+    if kind == "offset":
+        return [shape[0] + 2] + shape[1:], [("n", 0, 1, shape[0])]
+    if kind == "expanded":
+        return [1] + shape[1:], [("e",) + tuple(shape)]
+    if kind == "selected":
+        return shape + [3], [("l", -1, 1)]
+    if kind == "diagonal":
+        return [shape[-1] + 1] + shape[:-1] + [shape[-1] + 1], [("d", 1, 0, -1)]
+    if kind == "mixed":  # several steps
+        return [2 * shape[-1]] + shape[:-1] + [2], \
+            [("s", 0, 0, END, 2), ("p",) + tuple(range(1, n)) + (0, n), ("l", n, 0)]
+    raise KeyError(kind)
+
+
+LAYOUTS = ["contiguous", "transposed", "permuted", "sliced", "offset", "expanded", "selected", "diagonal", "mixed"]
+
+
+def make(shape, dtype, kind="normal", how="contiguous", grad=None):
+    base, steps = layout(shape, how)
+    return Input(values(base, dtype, kind), steps, grad)
+
+
+def of(numbers, dtype, shape=None, grad=None):
+    t = torch.tensor(numbers, dtype=dtype)
+    return Input(t if shape is None else t.reshape(shape), (), grad)
+
+
+# ---- Functions of two tensors.
+
+EXACT = Rule("elementwise")
+
+
+def pow_terms(n):
+    """a^(b-1) feels the rounding of b - 1 by (b - 1) ln a. Then a power, two products; for b a logarithm."""
+
+    def count(flat, attrs):
+        if n == 1:
+            return (1 + 2 + 2, 2 + 2 + 2, 2 + 2 + 2)
+        a = flat[0].detach().abs()
+        b = flat[1].detach() if len(flat) > 1 else torch.tensor(float(attrs[0]), dtype=F64)
+        feels = ((b - 1) * a.log()).abs()
+        feels = feels[torch.isfinite(feels)]
+        extra = math.ceil(feels.max()) if feels.numel() else 0
+        return (extra + 1 + 2, extra + 2 + 2, extra + 2 + 2)
+
+    return count
+
+
+BINARY = {
+    "add": (lambda x: x[0] + x[1], EXACT),
+    "sub": (lambda x: x[0] - x[1], EXACT),
+    "mul": (lambda x: x[0] * x[1], EXACT),
+    "div": (lambda x: x[0] / x[1], Rule("elementwise", terms={1: (3, 3, 3)})),
+    "maximum": (lambda x: torch.maximum(*x), EXACT),
+    "minimum": (lambda x: torch.minimum(*x), EXACT),
+    "pow": (lambda x: torch.pow(*x), Rule("elementwise", (1, 2, 2), {0: pow_terms(0), 1: pow_terms(1)})),
+}
+
+PAIRS = [((), ()), ((2, 3), (2, 3)), ((3,), ()), ((), (3,)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (1, 3)),
+         ((2, 3, 1), (4,)), ((1,), (2, 2)), ((4, 1, 2), (3, 1)), ((2, 0), (1, 1)), ((0,), (1,)),
+         ((1, 1, 2), (2, 1, 1)), ((2, 1, 2, 1), (1, 3, 1, 2))]
+
+
+def grid(numbers, dtype):
+    """Every number against every number."""
+    n = len(numbers)
+    t = torch.tensor(numbers, dtype=dtype)
+    return t.reshape(n, 1).expand(n, n).clone().flatten(), t.expand(n, n).clone().flatten()
+
+
+def binary_cases():
+    for op, (f, rule) in BINARY.items():
+        base = "positive" if op == "pow" else "normal"
+        for dtype, pairs in ((F32, PAIRS), (F64, PAIRS[1:10:2])):
+            for a, b in pairs:
+                case(op, rule, f, [make(a, dtype, base), make(b, dtype)])
+        for how in LAYOUTS[1:]:
+            other = LAYOUTS[(LAYOUTS.index(how) + 4) % len(LAYOUTS)]
+            case(op, rule, f, [make((2, 3), F32, base, how), make((2, 3), F32, "normal", other)])
+        case(op, rule, f, [make((3, 3), F32, "positive"), Input(0, [("t", 0, 1)])])
+        if op in ("maximum", "minimum"):
+            case(op, rule, f, [make((3, 4), F32, "ties"), make((3, 4), F32, "ties")])
+            case(op, rule, f, [make((3, 4), F64, "ties"), make((4,), F64, "ties")])
+        for dtype in (F32, F64):
+            a, b = grid(EDGES if dtype == F32 else MILD[:8] + [0.5], dtype)
+            case(op, rule, f, [Input(a, grad=False), Input(b, grad=False)])
+        for n in (0, 1):
+            a, b = grid(MILD, F32)
+            case(op, rule, f, [Input(a, grad=n == 0), Input(b, grad=n == 1)])
+        if op not in ("div", "pow"):
+            for a, b in PAIRS[1:8:2]:
+                case(op, rule, f, [make(a, I64), make(b, I64)])
+            a, b = grid(INTEGERS, I64)
+            case(op, rule, f, [Input(a), Input(b)])
+    f, rule = BINARY["mul"]
+    for a, b in list(itertools.product(LAYOUTS, LAYOUTS))[::2]:
+        case("mul", rule, f, [make((2, 2), F32, "normal", a), make((2, 2), F32, "normal", b)])
+    for how in LAYOUTS:
+        case("sub", rule, BINARY["sub"][0], [make((2, 2, 2), F64, "normal", how), make((2,), F64)])
+        case("add", rule, BINARY["add"][0], [make((2, 1, 2), F32, "normal", how), make((2, 1), F32, "normal", how)])
+        case("add", rule, BINARY["add"][0], [make((2, 3, 2, 2), F32, "dyadic", how), make((3, 1, 1), F32, "dyadic")],
+             exact=True)
+    case("mul", rule, f, [make((4,), F32), Input(0)])
+    for op, (f, rule) in BINARY.items():
+        case(op, rule, f, [make((2, 3), F32), make((2,), F32)], fails=True)
+        case(op, rule, f, [make((0,), F32), make((2,), F32)], fails=True)
+
+
+# ---- A tensor and a number.
+
+SCALAR = {
+    "add_scalar": (lambda x, s: x[0] + s, EXACT),
+    "sub_scalar": (lambda x, s: x[0] - s, EXACT),
+    "mul_scalar": (lambda x, s: x[0] * s, EXACT),
+    "div_scalar": (lambda x, s: x[0] / s, EXACT),
+}
+
+
+def scalar_cases():
+    for op, (f, rule) in SCALAR.items():
+        for dtype in (F32, F64):
+            for s, how in zip((0.1, -2.5, 3.0, 1e-3), LAYOUTS[1::2]):
+                case(op, rule, f, [make((2, 3), dtype, "normal", how)], [s])
+        for s in (0.0, -0.0, INF, NAN, 2.0):
+            case(op, rule, f, [of(EDGES, F32)], [s])
+        case(op, rule, f, [make((), F32)], [0.3])
+        case(op, rule, f, [make((0, 2), F32)], [0.3])
+        if op != "div_scalar":
+            for s in (3, -1):
+                case(op, rule, f, [of(INTEGERS, I64)], [s])
+    f = lambda x, s: x[0] ** s
+    # A reciprocal of a square or of a root has two roundings, a cube has two.
+    hard = Rule("elementwise", lambda out, attrs, inputs: (2 if attrs[0] in (3.0, -2.0, -0.5) else 1, 2, 2), {0: pow_terms(0)})
+    for s in (0.0, 1.0, 2.0, 3.0, 0.5, -1.0, -2.0, 4.0, 2.5, -0.5, 0.1, -3.0, 7.0, 1.5):
+        for dtype in (F32, F64):
+            case("pow_scalar", hard, f, [make((2, 3), dtype, "positive", "transposed")], [s])
+        case("pow_scalar", hard, f, [make((2, 3), F32, "normal", "sliced")], [s])
+        case("pow_scalar", hard, f, [of(MILD, F32)], [s])
+        case("pow_scalar", hard, f, [of(EDGES, F64, grad=False)], [s])
+    case("pow_scalar", hard, f, [make((), F32, "positive")], [2.2])
+    case("pow_scalar", hard, f, [make((0,), F32, "positive")], [2.2])
+
+
+# ---- Functions of one tensor.
+
+SIGMOID_SCALE = lambda n, g, x, y: g.abs() * y
+TANH_SCALE = lambda n, g, x, y: g.abs().expand(y.shape)
+# Own errors, in u: of a float32 function 2 (one ulp), of libm and of PyTorch's vectors the same; a float64
+# sigmoid is 1 / (1 + exp(-x)). In the gradient of sigmoid, y (1 - y) g, an error e of y counts at most e y;
+# in that of tanh, (1 - y^2) g, at most 2 e y^2.
+UNARY = {
+    "neg": (torch.neg, EXACT),
+    "abs": (torch.abs, EXACT),
+    "sign": (torch.sign, EXACT),
+    "square": (torch.square, EXACT),
+    "relu": (torch.relu, EXACT),
+    "sqrt": (torch.sqrt, EXACT),
+    "exp": (torch.exp, Rule("elementwise", (2, 2, 2), {0: (3, 3, 3)})),
+    "log": (torch.log, Rule("elementwise", (2, 2, 2))),
+    "sigmoid": (torch.sigmoid, Rule("elementwise", (2, 4, 4), {0: (5, 7, 7)}, SIGMOID_SCALE)),
+    "tanh": (torch.tanh, Rule("elementwise", (2, 2, 2), {0: (7, 7, 7)}, TANH_SCALE)),
+}
+
+
+def unary_cases():
+    for op, (function, rule) in UNARY.items():
+        f = lambda x, function=function: function(x[0])
+        kind = "positive" if op in ("sqrt", "log") else "normal"
+        for dtype, hows in ((F32, LAYOUTS), (F64, LAYOUTS[::3])):
+            for how in hows:
+                case(op, rule, f, [make((2, 3), dtype, kind, how)])
+            for shape in ((), (1,), (0,), (2, 0, 3), (19,), (2, 1, 2, 2)):
+                case(op, rule, f, [make(shape, dtype, kind, "permuted")])
+        case(op, rule, f, [make((2, 3, 2), F32, "ties", "expanded")])
+        case(op, rule, f, [of(EDGES + [80.0, -80.0, 0.1, 1e-4, 5.0, -5.0], F32, grad=False)])
+        case(op, rule, f, [of(EDGES + [80.0, -80.0, 700.0, 1e-4, 5.0, -5.0], F64, grad=False)])
+        case(op, rule, f, [of(MILD, F32)])
+        case(op, rule, f, [of(MILD * 3, F32)])
+        case(op, rule, f, [of(MILD, F64)])
+        if op in ("neg", "abs", "sign", "square", "relu"):
+            case(op, rule, f, [of(INTEGERS, I64)])
+            case(op, rule, f, [make((2, 3), I64, how="transposed")])
+            case(op, rule, f, [make((2, 3), I64, how="sliced")])
+
+
+# ---- Comparison and choice.
+
+COMPARE = {"eq": torch.eq, "ne": torch.ne, "lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge}
+
+
+def compare_cases():
+    for op, function in COMPARE.items():
+        f = lambda x, function=function: function(*x)
+        for dtype in (F32, F64, I64, BOOL):
+            for a, b in PAIRS[1:10:3]:
+                case(op, EXACT, f, [make(a, dtype, "ties", grad=False), make(b, dtype, "ties", grad=False)])
+            case(op, EXACT, f, [make((3, 4), dtype, "ties", "transposed", False),
+                                make((3, 4), dtype, "ties", "sliced", False)])
+        for dtype in (F32, F64):
+            a, b = grid(EDGES if dtype == F32 else EDGES[:6], dtype)
+            case(op, EXACT, f, [Input(a, grad=False), Input(b, grad=False)])
+        a, b = grid(INTEGERS, I64)
+        case(op, EXACT, f, [Input(a), Input(b)])
+        f = lambda x, s, function=function: function(x[0], s)
+        for s in (0.0, 1.0, INF, NAN, 2.5):
+            case(op + "_scalar", EXACT, f, [of(EDGES, F32, grad=False)], [s])
+        case(op + "_scalar", EXACT, f, [make((3, 4), F64, "ties", "permuted", False)], [-1.0])
+        case(op + "_scalar", EXACT, f, [of(INTEGERS, I64)], [3])
+    f = lambda x: torch.where(*x)
+    shapes = [((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((2, 1), (3,), (2, 3)), ((), (2, 2), (2,)),
+              ((0,), (1,), ()), ((4, 1, 2), (3, 1), (1, 1, 2)), ((), (), ())]
+    for dtype in (F32, F64, I64):
+        for c, a, b in shapes:
+            case("where", EXACT, f, [make(c, BOOL), make(a, dtype), make(b, dtype)])
+        for c, a, b in zip(LAYOUTS, LAYOUTS[3:] + LAYOUTS, LAYOUTS[5:] + LAYOUTS):
+            case("where", EXACT, f, [make((2, 3), BOOL, how=c), make((2, 3), dtype, how=a), make((2, 3), dtype, how=b)])
+    case("where", EXACT, f, [make((2, 3), BOOL), make((2, 3), BOOL), make((3,), BOOL)])
+    case("where", EXACT, f, [make((len(MILD),), BOOL), of(MILD, F32), of(MILD[::-1], F32)])
+
+
+# ---- Reductions.
+
+SUM = Rule("linear")
+MEAN = Rule("structural", lambda out, attrs, inputs: (summed(out, inputs),) * 3, absolute=True)
+DIM_CASES = [((2, 3), (0,)), ((2, 3), (1,)), ((2, 3), (-1,)), ((2, 3), (0, 1)), ((2, 3, 4), (1,)), ((2, 3, 4), (0, 2)),
+             ((2, 3, 4), (-1, -3)), ((3, 1, 2), (1,)), ((2, 1, 2, 2), (1, 3)), ((5,), (0,)), ((), ()), ((2, 3), ()),
+             ((), (0,)), ((2, 0), (0,)), ((0, 3), (1,))]
+
+
+def summed(out, inputs):
+    """Terms in each element of a mean: so many roundings, the division included."""
+    return max(look(inputs[0].base, inputs[0].steps).numel() // max(out.numel(), 1), 1)
+
+
+def total(x, keep, *dims):
+    return x[0].sum(dims, keepdim=bool(keep)) if dims else x[0].sum() if not keep else \
+        x[0].sum(tuple(range(x[0].ndim)), keepdim=True)
+
+
+def mean_of(x, keep, *dims):
+    return x[0].mean(dims, keepdim=bool(keep)) if dims else x[0].mean() if not keep else \
+        x[0].mean(tuple(range(x[0].ndim)), keepdim=True)
+
+
+def reduction_cases():
+    for op, f in (("sum", total), ("mean", mean_of)):
+        rule = SUM if op == "sum" else MEAN
+        whole = lambda x, f=f: f(x, False)
+        for dtype in (F32, F64, I64, BOOL) if op == "sum" else (F32, F64):
+            for n, (shape, dims) in enumerate(DIM_CASES):
+                for keep in (False, True):
+                    how = LAYOUTS[(n + keep) % 6] if dtype != F64 else "contiguous"
+                    case(op + "_dims", rule, f, [make(shape, dtype, "normal", how)], [keep] + list(dims))
+            for shape in ((), (0,), (1,), (7,), (2, 3), (2, 2, 2, 2), (40,)):
+                case(op, rule, whole, [make(shape, dtype, "normal", "permuted")])
+            for how in LAYOUTS:
+                case(op, rule, whole, [make((2, 3), dtype, "dyadic", how)], exact=True)
+                if dtype == F32:
+                    case(op + "_dims", rule, f, [make((3, 2, 2), dtype, "dyadic", how)], [False, 0, 2], exact=op == "sum")
+        for shape, dims in (((0, 3), (0,)), ((2, 0, 2), (1,)), ((2, 0), (0, 1))):
+            case(op + "_dims", rule, f, [make(shape, F32)], [False] + list(dims))
+        for edge in ([INF, 1.0], [INF, -INF], [NAN, 1.0], [-0.0, -0.0], [-0.0]):
+            case(op, rule, whole, [of(edge, F32)])
+            case(op + "_dims", rule, f, [of(edge, F32, (1, len(edge)))], [False, 0])
+        case(op, rule, whole, [make((530,), F32, "ties", grad=False)])
+        case(op + "_dims", rule, f, [make((70, 3), F32, "ties", grad=False)], [False, 0])
+        case(op + "_dims", rule, f, [make((2, 3), F32)], [False, 2], fails=True)
+        case(op + "_dims", rule, f, [make((2, 3), F32)], [False, 0, 0], fails=True)
+    case("sum", SUM, lambda x: x[0].sum(), [of([2**63 - 1, 1, 5], I64)])
+
+
+EXTREMES = {
+    "max": torch.max, "min": torch.min, "argmax": torch.argmax, "argmin": torch.argmin,
+}
+
+
+def extreme_cases():
+    for op, function in EXTREMES.items():
+        whole = lambda x, function=function: function(x[0])
+        named = function if op.startswith("arg") else lambda x, d, k, function=function: function(x, d, k).values
+        along = lambda x, d, keep, named=named: named(x[0], d, bool(keep))
+        grad = None if not op.startswith("arg") else False
+        rule = Rule("structural")
+        for dtype in (F32, F64, I64, BOOL):
+            if dtype == BOOL and op.startswith("arg"):
+                continue  # PyTorch has none
+            for how in LAYOUTS if dtype in (F32, I64) else LAYOUTS[:2]:
+                case(op, rule, whole, [make((2, 3), dtype, "normal", how, grad)])
+                case(op + "_dim", rule, along, [make((2, 3, 2), dtype, "normal", how, grad)], [1, how < "d"])
+            for shape in ((), (1,), (17,)):
+                case(op, rule, whole, [make(shape, dtype, "normal", grad=grad)])
+            for d, keep in ((0, False), (1, True), (-1, False), (-3, True)):
+                case(op + "_dim", rule, along, [make((2, 3, 4), dtype, "normal", grad=grad)], [d, keep])
+            for d in (0, 1):
+                if dtype == BOOL:
+                    continue
+                case(op + "_dim", rule, along, [make((3, 4), dtype, "ties", grad=grad)], [d, False])
+                case(op + "_dim", rule, along, [make((70, 2), dtype, "ties", grad=False)], [d, False])
+            case(op, rule, whole, [make((4, 5), dtype, "ties", grad=grad)])
+            case(op, rule, whole, [make((4, 3), dtype, "ties", "transposed", grad=grad)])
+        for edge in ([1.0, NAN, 3.0, NAN], [INF, -INF, INF], [0.0, -0.0], [-0.0, 0.0], [NAN], [1.0, 1.0, 1.0], [-INF, -INF]):
+            for dtype in (F32, F64):
+                zeros = 0.0 in edge and not op.startswith("arg")  # which zero it is, is left open
+                case(op, Rule("structural", (0, 0, 0)) if zeros else rule, whole, [of(edge, dtype, grad=grad)], exact=zeros)
+                case(op + "_dim", rule, along, [of(edge, dtype, grad=grad)], [0, True])
+        case(op + "_dim", rule, along, [make((), F32, grad=grad)], [0, False])
+        case(op + "_dim", rule, along, [make((), F32, grad=grad)], [-1, True])
+        case(op + "_dim", rule, along, [make((0, 3), F32, grad=False)], [1, False])
+        case(op, rule, whole, [make((0,), F32)], fails=True)
+        case(op + "_dim", rule, along, [make((2, 0), F32)], [1, False], fails=True)
+        case(op + "_dim", rule, along, [make((2, 3), F32)], [2, False], fails=True)
+
+
+# ---- Products.
+
+PRODUCT = Rule("linear", (1, 1, 1), {"all": (1, 1, 1)})
+PRODUCTS = [((3,), (3,)), ((1,), (1,)), ((0,), (0,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)),
+            ((1, 1), (1, 1)), ((2, 0), (0, 3)), ((0, 2), (2, 3)), ((2, 3), (3, 0)), ((2, 2, 3), (3,)),
+            ((3,), (2, 3, 2)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 2)),
+            ((1, 2, 3), (2, 3, 2)), ((2, 1, 2, 2), (1, 3, 2, 2)), ((2, 2, 2, 2), (2, 2)), ((3, 2, 2), (2, 3, 2, 2)),
+            ((2, 1, 2, 3), (3,)), ((3,), (2, 1, 3, 2)), ((0, 2, 3), (3, 2)), ((2, 2, 0), (2, 0, 2)),
+            ((0, 2), (2,)), ((2, 0), (0,)), ((0,), (0, 2)), ((2, 3, 2, 2), (2,)), ((3, 17), (17, 2)), ((17,), (17,)),
+            ((1, 2, 2), (2, 2, 2, 1)), ((0, 1, 2), (2,))]
+
+
+def product_cases():
+    f = lambda x: torch.matmul(*x)
+    for n, (a, b) in enumerate(PRODUCTS):
+        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)])
+        case("matmul", PRODUCT, f, [make(a, F64), make(b, F64)])
+        case("matmul", PRODUCT, f, [make(a, F32, "dyadic", LAYOUTS[n % 9]), make(b, F32, "dyadic", LAYOUTS[n // 2 % 9])],
+             exact=True)
+        case("matmul", PRODUCT, f, [make(a, I64), make(b, I64, how="transposed")])
+    for a, b in list(itertools.product(LAYOUTS, LAYOUTS))[::2]:
+        case("matmul", PRODUCT, f, [make((2, 3), F32, "normal", a), make((3, 2), F32, "normal", b)])
+    for a, b in zip(LAYOUTS, LAYOUTS[4:] + LAYOUTS):
+        case("matmul", PRODUCT, f, [make((2, 2, 2), F32, "normal", a), make((2, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((2, 1, 2, 2), F32, "normal", a), make((2, 2, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((3,), F32, "normal", a), make((3, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((2, 3), F64, "normal", a), make((3,), F64, "normal", b)])
+    case("matmul", PRODUCT, f, [make((2, 3), F32), Input(0, [("t", 0, 1)])])
+    case("matmul", PRODUCT, f, [make((3, 3), F64), Input(0)])
+    case("matmul", PRODUCT, f, [of([INF, 0.0, 1.0, NAN], F32, (2, 2), False), of([0.0, 1.0], F32, grad=False)])
+    dot = lambda x: torch.dot(*x)
+    outer = lambda x: torch.outer(*x)
+    outer_rule = Rule("linear", None, {"all": (1, 1, 1)})
+    for dtype in (F32, F64, I64):
+        for n, how in enumerate(LAYOUTS[:6]):
+            case("dot", PRODUCT, dot, [make((5,), dtype, "normal", how), make((5,), dtype, "normal", LAYOUTS[n // 2])])
+            case("outer", outer_rule, outer, [make((3,), dtype, "normal", how), make((2,), dtype)])
+        case("dot", PRODUCT, dot, [make((0,), dtype), make((0,), dtype)])
+        case("dot", PRODUCT, dot, [make((19,), dtype), make((19,), dtype)])
+        case("outer", outer_rule, outer, [make((0,), dtype), make((2,), dtype)])
+        case("outer", outer_rule, outer, [make((1,), dtype), make((4,), dtype)])
+    for a, b in (((2, 3), (2, 3)), ((3,), (2,)), ((), (2,)), ((2, 2, 3), (3, 3, 2)), ((2, 3), ())):
+        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)], fails=True)
+    case("dot", PRODUCT, dot, [make((2, 2), F32), make((2,), F32)], fails=True)
+    case("dot", PRODUCT, dot, [make((3,), F32), make((2,), F32)], fails=True)
+    case("outer", PRODUCT, outer, [make((2, 2), F32), make((2,), F32)], fails=True)
+
+
+# ---- Joining.
+
+MOVES = Rule("structural")
+
+
+def join_cases():
+    cat = lambda x, d: torch.cat(x, d)
+    stack = lambda x, d: torch.stack(x, d)
+    vstack = lambda x: torch.vstack(x)
+    hstack = lambda x: torch.hstack(x)
+    cats = [([(2, 3), (1, 3)], 0), ([(2, 3), (2, 1), (2, 2)], 1), ([(2,), (0,), (3,)], 0), ([(2, 3), (2, 0)], -1),
+            ([(0,), (2, 3)], 0), ([(0,), (2, 3), (0,)], 1), ([(4,)], 0), ([(2, 1, 2), (2, 3, 2)], -2), ([(0,), (0,)], 0),
+            ([(2, 2, 1, 1), (2, 2, 1, 2)], 3), ([(0, 3), (0, 2)], 1)]
+    for dtype in DTYPES:
+        for shapes, d in cats:
+            case("cat", MOVES, cat, [make(s, dtype) for s in shapes], [d])
+        for shape, d in (((2, 3), 0), ((2, 3), 1), ((2, 3), -1), ((), 0), ((3,), 1), ((0,), 0), ((2, 0), 2), ((3,), -2)):
+            case("stack", MOVES, stack, [make(shape, dtype) for _ in range(3 if d else 2)], [d])
+        for shapes in ([(3,), (3,)], [(2, 3), (3,)], [(), ()], [(1, 2), (2, 2)], [(2,)], [(2, 1, 2), (1, 1, 2)], [(0,), (0,)]):
+            case("vstack", MOVES, vstack, [make(s, dtype) for s in shapes])
+        for shapes in ([(3,), (2,)], [(2, 3), (2, 1)], [(), (2,)], [(2,)], [(2, 1, 2), (2, 2, 2)], [(0,), (2,)]):
+            case("hstack", MOVES, hstack, [make(s, dtype) for s in shapes])
+    for how in LAYOUTS:
+        other = LAYOUTS[(LAYOUTS.index(how) + 4) % 9]
+        two = lambda: [make((2, 3), F32, "normal", how), make((2, 3), F32, "normal", other)]
+        case("cat", MOVES, cat, two(), [0])
+        case("cat", MOVES, cat, two(), [-1])
+        case("stack", MOVES, stack, two(), [1])
+        case("vstack", MOVES, vstack, two())
+        case("hstack", MOVES, hstack, two())
+    x = make((2, 2), F32)
+    case("cat", MOVES, cat, [x, Input(0), Input(0, [("t", 0, 1)])], [1])
+    case("stack", MOVES, stack, [x, Input(0)], [0])
+    for shapes, d in (([(2, 3), (2, 2)], 0), ([(2, 3), (3,)], 0), ([(2, 3), (2, 3)], 2), ([(), ()], 0)):
+        case("cat", MOVES, cat, [make(s, F32) for s in shapes], [d], fails=True)
+    case("stack", MOVES, stack, [make((2,), F32), make((3,), F32)], [0], fails=True)
+    case("vstack", MOVES, vstack, [make((2,), F32), make((3,), F32)], fails=True)
+    case("hstack", MOVES, hstack, [make((2, 2), F32), make((3, 2), F32)], fails=True)
+
+
+# ---- Order and index.
+
+
+def order_cases():
+    sort = lambda x, d: x[0].sort(d).values
+    argsort = lambda x, d: x[0].argsort(d)
+    for op, f, grad in (("sort", sort, None), ("argsort", argsort, False)):
+        for dtype in DTYPES:
+            for how in LAYOUTS if dtype == F32 else LAYOUTS[:2]:
+                case(op, MOVES, f, [make((3, 4), dtype, "ties", how, grad)], [1])
+                case(op, MOVES, f, [make((3, 4), dtype, "normal", how, grad)], [0])
+            for shape, d in (((), 0), ((), -1), ((1,), 0), ((0,), 0), ((2, 0), 1), ((0, 2), 1), ((2, 3, 2), 1), ((2, 3, 2), -3)):
+                case(op, MOVES, f, [make(shape, dtype, "normal", grad=grad)], [d])
+            for n in (16, 17, 33):
+                case(op, MOVES, f, [make((n,), dtype, "ties", grad=False)], [0])
+        for n in (18, 40, 64, 100):
+            case(op, MOVES, f, [make((n,), F32, "ties", grad=grad if n < 60 else False)], [0])
+            case(op, MOVES, f, [make((n,), F32, "normal", grad=False)], [0])
+            case(op, MOVES, f, [make((n // 2, 2), I64, "ties")], [0])
+        case(op, MOVES, f, [make((200,), BOOL)], [0])
+        for edge in (EDGES, EDGES[::-1], [NAN, 1.0, NAN, 0.0], [0.0, -0.0, 0.0, -0.0], [INF, NAN, -INF], (EDGES * 2)[3:]):
+            case(op, MOVES, f, [of(edge, F32, grad=grad)], [0])
+            case(op, MOVES, f, [of(edge, F64, grad=False)], [0])
+        case(op, MOVES, f, [of(INTEGERS * 3, I64)], [0])
+        case(op, MOVES, f, [make((3, 2), F32)], [2], fails=True)
+    index_cases()
+
+
+def index_cases():
+    gather = lambda x, d: x[0].gather(d, x[1])
+    scatter = lambda x, d: x[0].scatter_add(d, x[1], x[2])
+    gather_rule = Rule("linear")
+    for n, (shape, d, index) in enumerate([((3, 4), 0, (2, 4)), ((3, 4), 1, (3, 6)), ((3, 4), -1, (2, 2)), ((5,), 0, (7,)),
+                                           ((), 0, ()), ((5,), 0, (0,)), ((2, 3, 2), 1, (2, 4, 1)), ((1,), 0, (3,))]):
+        size = shape[d] if shape else 1
+        for dtype in (F32, F64, I64, BOOL):
+            for how in ("contiguous", LAYOUTS[1 + n])[:2 if dtype == F32 else 1]:
+                def chosen(how="contiguous"):
+                    base, steps = layout(index, how)
+                    return Input(values(base, I64) % size, steps)
+                case("gather", gather_rule, gather, [make(shape, dtype, "normal", how), chosen()], [d])
+                case("gather", gather_rule, gather, [make(shape, dtype), chosen(how)], [d])
+                if dtype == BOOL:
+                    continue
+                case("scatter_add", gather_rule, scatter, [make(shape, dtype, "normal", how), chosen(), make(index, dtype)], [d])
+                case("scatter_add", gather_rule, scatter, [make(shape, dtype), chosen(how), make(index, dtype, "normal", how)], [d])
+    case("scatter_add", gather_rule, scatter, [make((2, 2), F32), of([0, 1], I64, (1, 2)),
+                                              make((2, 3), F32, grad=False)], [0])
+    case("gather", gather_rule, gather, [make((3,), F32), of([3], I64)], [0], fails=True)
+    case("gather", gather_rule, gather, [make((3,), F32), of([-1], I64)], [0], fails=True)
+    case("gather", gather_rule, gather, [make((3, 2), F32), of([1], I64)], [0], fails=True)
+    case("scatter_add", gather_rule, scatter, [make((3,), F32), of([3], I64), make((1,), F32)], [0], fails=True)
+
+
+# ---- Views.
+
+VIEW_OPS = {
+    "view": lambda x, *s: x[0].view(s),
+    "reshape": lambda x, *s: x[0].reshape(s),
+    "flatten": lambda x, a, b: x[0].flatten(a, b),
+    "transpose": lambda x, a, b: x[0].transpose(a, b),
+    "t": lambda x: x[0].t(),
+    "permute": lambda x, *o: x[0].permute(o),
+    "squeeze": lambda x: x[0].squeeze(),
+    "squeeze_dim": lambda x, d: x[0].squeeze(d),
+    "unsqueeze": lambda x, d: x[0].unsqueeze(d),
+    "expand": lambda x, *s: x[0].expand(s),
+    "select": lambda x, d, i: x[0].select(d, i),
+    "narrow": lambda x, d, s, n: x[0].narrow(d, s, n),
+    "slice": lambda x, d, s, e, k: cut(x[0], d, s, e, k),
+    "diagonal": lambda x, o, a, b: x[0].diagonal(o, a, b),
+}
+VIEW_CASES = [
+    ("view", [((2, 3), (3, 2)), ((2, 3), (6,)), ((2, 3), (-1,)), ((2, 3, 2), (2, -1)), ((1,), ()), ((), (1, 1)),
+              ((0, 3), (3, 0)), ((2, 3), (1, 2, 1, 3, 1)), ((), ()), ((6,), (2, -1, 3))]),
+    ("flatten", [((2, 3), (0, -1)), ((2, 3, 2), (1, 2)), ((2, 3, 2), (0, 1)), ((), (0, -1)), ((4,), (0, 0)),
+                 ((2, 0, 2), (0, 2)), ((2, 1, 2, 2), (-3, -2))]),
+    ("transpose", [((2, 3), (0, 1)), ((2, 3, 4), (-1, 0)), ((2, 3), (1, 1)), ((), (0, -1)), ((3, 0), (0, 1)), ((2, 2, 1, 3), (1, 3))]),
+    ("t", [((2, 3), ()), ((3,), ()), ((), ()), ((0, 2), ())]),
+    ("permute", [((2, 3), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 1, 2, 3), (-1, 1, 0, 2)), ((3,), (0,)), ((), ()), ((2, 0, 3), (1, 2, 0))]),
+    ("squeeze", [((1, 2, 1, 3), ()), ((2, 3), ()), ((1, 1), ()), ((), ()), ((1, 0), ())]),
+    ("squeeze_dim", [((1, 2, 1), (0,)), ((1, 2, 1), (-1,)), ((1, 2, 1), (1,)), ((), (0,)), ((1,), (0,))]),
+    ("unsqueeze", [((2, 3), (0,)), ((2, 3), (2,)), ((2, 3), (-1,)), ((2, 3), (-3,)), ((), (0,)), ((), (-1,)), ((0,), (1,)), ((3,), (1,))]),
+    ("expand", [((3,), (2, 3)), ((1, 3), (2, 3)), ((2, 1), (4, -1, 3)), ((), (2, 2)), ((1,), (0,)), ((2, 1), (2, 1)),
+                ((1, 1), (-1, 4)), ((3,), (3,)), ((2, 1, 2), (1, 2, 3, 2)), ((), ()), ((0, 1), (0, 3))]),
+    ("select", [((2, 3), (0, 1)), ((2, 3), (1, -1)), ((2, 3), (-1, 0)), ((3,), (0, 2)), ((2, 3, 2), (1, -3)), ((2, 0), (0, 1))]),
+    ("narrow", [((4, 3), (0, 1, 2)), ((4, 3), (1, 2, 1)), ((4,), (0, 4, 0)), ((4,), (-1, 0, 4)), ((2, 3, 2), (1, 1, 2)),
+                ((4,), (0, -3, 2)), ((0,), (0, 0, 0))]),
+    ("slice", [((5,), (0, 1, END, 1)), ((5,), (0, 0, 5, 2)), ((5,), (0, 1, 5, 3)), ((5,), (0, -3, END, 1)), ((5,), (0, 0, -1, 2)),
+               ((5,), (0, -99, 99, 2)), ((5,), (0, 4, 2, 1)), ((5,), (0, 9, END, 1)), ((3, 4), (1, 1, 4, 2)), ((3, 4), (-2, 2, END, 5)),
+               ((3, 4), (0, 0, 3, 2)), ((0,), (0, 0, END, 1)), ((2, 3, 4), (1, 0, -1, 1)), ((5,), (0, -2, -1, 1)), ((5,), (0, 0, -9, 1)),
+               ((5,), (0, 0, END, 100))]),
+    ("diagonal", [((3, 3), (0, 0, 1)), ((3, 4), (1, 0, 1)), ((3, 4), (-2, 0, 1)), ((3, 4), (0, 1, 0)), ((2, 3, 2), (0, -1, 0)),
+                  ((3, 3), (3, 0, 1)), ((2, 2, 3, 2), (1, 1, 2)), ((3, 3), (5, 0, 1)), ((2, 0), (0, 0, 1)), ((3, 2), (-1, -2, -1))]),
+]
+
+
+def view_cases():
+    for op, cases in VIEW_CASES:
+        for n, (shape, attrs) in enumerate(cases):
+            f = VIEW_OPS[op]
+            rule = SUM if op == "expand" else MOVES  # its gradient is a sum
+            for dtype in (F32, F64) if n % 2 else (F32, I64) if n % 4 else (F32, BOOL):
+                case(op, rule, f, [make(shape, dtype)], attrs, view=True)
+            if op == "view":
+                case("reshape", MOVES, VIEW_OPS["reshape"], [make(shape, F32)], attrs, view=True)
+                continue
+            for how in (LAYOUTS[1 + n % 8], LAYOUTS[1 + (n + 3) % 8]):
+                case(op, rule, f, [make(shape, F32, "normal", how)], attrs, view=True)
+    reshapes = [((2, 3), (6,)), ((2, 3), (3, 2)), ((2, 2, 2), (4, 2)), ((2, 2, 2), (2, 4)), ((2, 3), (2, 1, 3)), ((2, 4), (2, 2, 2))]
+    for how in LAYOUTS[1:]:
+        for n, (shape, new) in enumerate(reshapes):
+            case("reshape", MOVES, VIEW_OPS["reshape"], [make(shape, F32, "normal", how)], new, view=True)
+            x = make(shape, F64 if n % 2 else F32, "normal", how)
+            try:
+                look(x.base, x.steps).view(new)
+                fails = False
+            except RuntimeError:
+                fails = True
+            case("view", MOVES, VIEW_OPS["view"], [x], new, view=True, fails=fails)
+    bad = [("view", (2, 3), (4,)), ("view", (2, 3), (-1, 4)), ("view", (0, 2), (-1, 0)), ("view", (6,), (-1, -1)), ("reshape", (2, 3), (5, -1)), ("flatten", (2, 3), (1, 0)),
+           ("transpose", (2, 3), (0, 2)), ("t", (2, 3, 4), ()), ("permute", (2, 3), (0, 0)), ("permute", (2, 3), (0,)),
+           ("squeeze_dim", (2,), (1,)), ("unsqueeze", (2,), (3,)), ("expand", (2, 3), (3,)), ("expand", (2,), (3,)),
+           ("expand", (2,), (-1, 2)), ("select", (2,), (0, 2)), ("select", (), (0, 0)), ("narrow", (3,), (0, 2, 2)),
+           ("narrow", (3,), (0, 4, 0)), ("diagonal", (3,), (0, 0, 1)), ("diagonal", (3, 3), (0, 1, 1))]
+    for op, shape, attrs in bad:
+        case(op, MOVES, VIEW_OPS[op], [make(shape, F32)], attrs, fails=True)
+
+
+# ---- Copies and making.
+
+
+def copy_cases():
+    clone = lambda x: x[0].clone()
+    contiguous = lambda x: x[0].contiguous()
+    for dtype in DTYPES:
+        for how in LAYOUTS if dtype == F32 else LAYOUTS[1::2]:
+            case("clone", MOVES, clone, [make((2, 3), dtype, "normal", how)])
+            case("contiguous", MOVES, contiguous, [make((2, 3), dtype, "normal", how)])
+            case("clone", MOVES, clone, [make((2, 2, 2, 2), dtype, "normal", how)])
+        for shape in ((), (0,), (1, 1), (3, 1, 2)):
+            case("clone", MOVES, clone, [make(shape, dtype)])
+            case("contiguous", MOVES, contiguous, [make(shape, dtype)])
+    for source, target in itertools.product(range(4), range(4)):
+        a, b = DTYPES[source], DTYPES[target]
+        f = lambda x, n: x[0].to(DTYPES[n])
+        keep = None if b in (F32, F64) else False
+        for shape, how in (((2, 3), "contiguous"), ((2, 3), "sliced"), ((2, 3), "permuted"), ((), "contiguous"), ((0,), "contiguous")):
+            case("cast", MOVES, f, [make(shape, a, "normal", how, keep)], [target])
+        if a in (F32, F64):
+            edge = EDGES + [1.5, -1.5, 2.0**31, -2.0**40, 1e19, -1e19, 0.99, -0.99, 2.0**63, -2.0**63, 16777217.0]
+            case("cast", MOVES, f, [of(edge, a, grad=False)], [target])
+        elif a == I64:
+            case("cast", MOVES, f, [of(INTEGERS + [16777217, 2**53 + 1], a)], [target])
+
+
+# PyTorch's vectors step from a start of their own, so its bits depend on their width. The library computes
+# start + i step, and rounds a float32 once; its linspace divides in the dtype, and counts from the nearer end.
+ARANGE = Rule("structural", (1, 2, 4), size=lambda out, attrs: abs(attrs[1]) + torch.arange(out.numel()) * abs(attrs[3]))
+LINSPACE = Rule("structural", (3, 4, 6), size=lambda out, attrs: torch.full(out.shape, abs(attrs[1]) + abs(attrs[2])))
+
+
+def making_cases():
+    for n, dtype in enumerate(DTYPES):
+        for shape in ((2, 3), (), (0, 2), (1,)):
+            for value in (0.0, 1.0, -3.0):
+                case("full", MOVES, lambda x, n, v, *s: torch.full(s, v, dtype=DTYPES[n]), [], [n, value] + list(shape))
+            case("zeros", MOVES, lambda x, n, *s: torch.zeros(s, dtype=DTYPES[n]), [], [n] + list(shape))
+            case("ones", MOVES, lambda x, n, *s: torch.ones(s, dtype=DTYPES[n]), [], [n] + list(shape))
+        for rows, columns in ((3, 3), (2, 4), (4, 2), (0, 3), (1, 1)):
+            case("eye", MOVES, lambda x, n, r, c: torch.eye(r, c, dtype=DTYPES[n]), [], [n, rows, columns])
+        for how in ("contiguous", "transposed"):
+            case("zeros_like", MOVES, lambda x: torch.zeros_like(x[0]), [make((2, 3), dtype, how=how, grad=False)])
+            case("ones_like", MOVES, lambda x: torch.ones_like(x[0]), [make((2, 3), dtype, how=how, grad=False)])
+            case("full_like", MOVES, lambda x, v: torch.full_like(x[0], v), [make((2, 3), dtype, how=how, grad=False)], [1.0])
+    for n in (0, 1):
+        for value in (0.1, INF, NAN, -0.0):
+            case("full", MOVES, lambda x, n, v, *s: torch.full(s, v, dtype=DTYPES[n]), [], [n, value, 3])
+        for start, end, step in ((0.0, 5.0, 1.0), (0.0, 2.0, 0.1), (1.0, -1.0, -0.25), (0.0, 0.0, 1.0), (0.5, 30.0, 0.7), (-3.0, 3.0, 0.5), (0.0, 1.0, 3.0)):
+            case("arange", ARANGE, lambda x, n, *a: torch.arange(*a, dtype=DTYPES[n]), [], [n, start, end, step])
+        for start, end, steps in ((0.0, 1.0, 5), (0.0, 1.0, 11), (-1.0, 2.0, 30), (3.0, 3.0, 4), (2.0, -2.0, 7), (0.1, 0.9, 1), (0.0, 1.0, 0), (0.1, 0.7, 2), (-5.0, 5.0, 100)):
+            case("linspace", LINSPACE, lambda x, n, a, b, k: torch.linspace(a, b, k, dtype=DTYPES[n]), [], [n, start, end, steps])
+    for start, end, step in ((0, 5, 1), (3, -3, -2), (1, 10, 4), (2, 2, 1)):
+        case("arange", MOVES, lambda x, n, *a: torch.arange(*(int(v) for v in a), dtype=I64), [], [2, float(start), float(end), float(step)])
+
+
+# ---- In place. On a view, the whole base is the result; with a gradient, on a clone.
+
+WRITES = {
+    "add_": lambda t, s: t.add_(s),
+    "sub_": lambda t, s: t.sub_(s),
+    "mul_": lambda t, s: t.mul_(s),
+    "copy_": lambda t, s: t.copy_(s),
+    "fill_": lambda t, s: t.fill_(s),
+    "zero_": lambda t: t.zero_(),
+}
+
+
+def in_place_cases():
+    for op, write in WRITES.items():
+        others = 1 if op not in ("fill_", "zero_") else 0
+
+        def on_base(x, *attrs, write=write, others=others):
+            with torch.no_grad():
+                write(x[0], *x[1:1 + others], *attrs)
+            return x[0]._base.detach() if x[0]._base is not None else x[0].detach()
+
+        on_clone = lambda x, *attrs, write=write, others=others: write(x[0].clone(), *x[1:1 + others], *attrs)
+        attrs = [2.0] if op == "fill_" else []
+        for dtype in DTYPES if others == 0 or op == "copy_" else (F32, F64, I64):
+            for how in LAYOUTS:
+                if how == "expanded":
+                    continue
+                for shape in ((2, 3), (3,)) if how != "mixed" else ((2, 3),):
+                    more = [make(shape, dtype, "normal", LAYOUTS[(LAYOUTS.index(how) + 2) % 9], False)] * others
+                    case(op, MOVES, on_base, [make((2, 3), dtype, "normal", how, False)] + more, attrs)
+        for shape, other in (((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), ()), ((2, 2), (2, 1)), ((), ()), ((0,), (1,))):
+            for dtype in (F32, F64):
+                more = [make(other, dtype)] * others
+                case("clone_" + op, EXACT if others else MOVES, on_clone, [make(shape, dtype, "normal", "sliced")] + more, attrs)
+        if others:
+            case(op, MOVES, on_base, [make((3, 3), F32, grad=False), Input(0)])
+            case(op, MOVES, on_base, [make((3,), F32, grad=False), make((2, 3), F32, grad=False)], fails=True)
+
+
+# ---- Linear and losses.
+
+
+def linear_cases():
+    f = lambda x: F.linear(*x)
+    for dtype in (F32, F64):
+        for shape in ((3,), (2, 3), (2, 2, 3), (2, 1, 2, 3), (0, 3), (1, 3)):
+            for bias in (False, True):
+                more = [make((2,), dtype)] if bias else []
+                case("linear", PRODUCT, f, [make(shape, dtype), make((2, 3), dtype)] + more)
+                more = [make((2,), dtype, "dyadic")] if bias else []
+                case("linear", PRODUCT, f, [make(shape, dtype, "dyadic"), make((2, 3), dtype, "dyadic")] + more, exact=True)
+        for how in LAYOUTS:
+            case("linear", PRODUCT, f, [make((2, 3), dtype, "normal", how), make((1, 3), dtype), make((1,), dtype)])
+    case("linear", PRODUCT, f, [make((2, 2), F32), make((2, 3), F32)], fails=True)
+
+
+def loss_roundings(out, attrs, inputs):
+    """A term is a difference and a square, 3 u; then the sum, and for a mean the division. None below 0."""
+    n = look(inputs[0].base, inputs[0].steps).numel()
+    n = max(n, torch.broadcast_shapes(*[look(i.base, i.steps).shape for i in inputs]).numel())
+    return (n + 3,) * 3
+
+
+def loss_cases():
+    names = ["mean", "sum", "none"]
+
+    def f(x, reduction):
+        a, b = torch.broadcast_tensors(*x)
+        return F.mse_loss(a, b, reduction=names[reduction & 3])
+
+    for reduction in (0, 1, 2):
+        rule = Rule("elementwise", None if reduction == 2 else loss_roundings)
+        for dtype in (F32, F64):
+            for shape in ((4,), (2, 3), (), (1, 1), (2, 2, 2)):
+                case("mse_loss", rule, f, [make(shape, dtype), make(shape, dtype)], [reduction])
+        for a, b in zip(LAYOUTS, LAYOUTS[5:] + LAYOUTS):
+            case("mse_loss", rule, f, [make((2, 3), F32, "normal", a), make((2, 3), F32, "normal", b)], [reduction])
+        for a, b in (((3,), (3, 1)), ((2, 1), (1, 2)), ((), (4,))):
+            case("mse_loss", rule, f, [make(a, F32), make(b, F32)], [reduction | 4])
+            case("mse_loss", rule, f, [make(a, F64), make(b, F64)], [reduction | 4])
+        case("mse_loss", rule, f, [make((0,), F32), make((0,), F32)], [reduction])
+
+
+def main():
+    for family in (binary_cases, scalar_cases, unary_cases, compare_cases, reduction_cases, extreme_cases,
+                   product_cases, join_cases, order_cases, view_cases, copy_cases, making_cases, in_place_cases,
+                   linear_cases, loss_cases):
+        family()
+    print("\n".join(records))
+    for line in log:
+        print(line, file=sys.stderr)
+    print(len(records), "records", file=sys.stderr)
+
+
+main()
