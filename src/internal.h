@@ -97,6 +97,8 @@ typedef struct tensor_priv {
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
     bool is_view;
+    bool detached; /* a view that shares values but no history, so that it is never stale */
+    bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
     bool released;
     bool touched; /* is in that list */
     bool wanted;  /* captured is to be filled */
@@ -126,7 +128,7 @@ bool tg__fits(tg_dtype dtype, double value);
 bool tg__is_dtype(tg_dtype dtype);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
  * error. */
-int tg__dim(const tg_tensor *t, const char *op, int dim, int ndim);
+int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
 int64_t tg__numel(int ndim, const int64_t *shape);
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
 size_t tg__dtype_size(tg_dtype dtype);
@@ -272,6 +274,8 @@ bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, i
 bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported);
 /* The inputs of an operation: there, not released, of one context; else the error. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
+/* No input is a view that a recorded write to its base has made stale; else the error. */
+bool tg__check_history(const char *op, int n, tg_tensor *const *in);
 /* g summed down to like's shape, differentiably. */
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 
@@ -282,7 +286,7 @@ tg_tensor *tg__tanh_backward(tg_tensor *g, tg_tensor *y);
 
 /* ---- Context. */
 
-enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 256 };
+enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 512 };
 
 typedef struct generator {
     uint32_t mt[624];

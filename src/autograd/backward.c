@@ -78,7 +78,7 @@ static bool run_record(sweep *s, const record *r)
     if (!g) return true;
     p->pending = NULL;
     s->waiting--;
-    bool keep = p->wanted && !p->captured;
+    bool keep = p->wanted && p->record == r; /* an older record made values that are gone */
     if (keep) p->captured = g;
     for (int i = 0; i < r->n; i++)
         if (r->in[i].needs_grad && !send_back(s, r, i, g)) return false;
@@ -92,8 +92,8 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
     record *from = outputs.n == 1 ? priv(outputs.items[0])->record : s->tg->tape;
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
-        tg_tensor *g = weights.n ? tg_detach(weights.items[i]) : tg_ones_like(out);
-        if (weights.n && s->create_graph) g = weights.items[i];
+        /* A copy: the weight may be a grad that is about to be added to. */
+        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : tg_ones_like(out);
         if (!g || !collect(s, out, g)) return false;
     }
     for (record *r = from; r && s->waiting > 0; r = r->prev)
@@ -103,7 +103,9 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
 
 static bool check_output(tg_tensor *out, const char *op)
 {
-    if (!tg__ready(out->context) || !tg__check_inputs(op, 1, &out)) return false;
+    if (!tg__ready(out->context) || !tg__check_inputs(op, 1, &out) ||
+        !tg__check_history(op, 1, &out))
+        return false;
     return out->requires_grad ||
            tg__fail(out->context, TG_ERR_AUTOGRAD,
                     "%s: the tensor %s does not require grad: it depends on no leaf that does", op,
@@ -179,8 +181,9 @@ bool tg_backward(tg_tensor *loss)
 
 bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
 {
-    return output && check_output(output, "backward") &&
-           check_weight(output, gradient, "backward") && backward(output, (tg_list){1, &gradient});
+    return tg__check_inputs("backward", 2, (tg_tensor *[]){output, gradient}) &&
+           check_output(output, "backward") && check_weight(output, gradient, "backward") &&
+           backward(output, (tg_list){1, &gradient});
 }
 
 tg_grad_options tg_grad_defaults(void)
@@ -188,10 +191,29 @@ tg_grad_options tg_grad_defaults(void)
     return (tg_grad_options){.grad_outputs = {0, NULL}};
 }
 
-static bool check_grad(tg_list outputs, tg_list inputs, const tg_grad_options *o)
+static tg_context *context_of(tg_list list)
 {
-    tg_context *tg = outputs.items[0]->context;
-    if (!tg__ready(tg) || !tg__check_inputs("grad", inputs.n, inputs.items)) return false;
+    for (int i = 0; list.items && i < list.n; i++)
+        if (list.items[i]) return list.items[i]->context;
+    return NULL;
+}
+
+static bool check_tensors(tg_context *tg, tg_list list, const char *role)
+{
+    if (list.n < 1 || !list.items)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "grad: there are no %ss", role);
+    for (int i = 0; i < list.n; i++)
+        if (!list.items[i])
+            return tg__fail(tg, TG_ERR_ARGUMENT, "grad: %s %d is NULL", role, i + 1);
+    return tg__check_inputs("grad", list.n, list.items);
+}
+
+static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg_grad_options *o)
+{
+    if (!tg__ready(tg) || !check_tensors(tg, outputs, "output") ||
+        !check_tensors(tg, inputs, "input") ||
+        (o->grad_outputs.n && !check_tensors(tg, o->grad_outputs, "grad_output")))
+        return false;
     if (o->grad_outputs.n && o->grad_outputs.n != outputs.n)
         return tg__fail(tg, TG_ERR_ARGUMENT, "grad: %d grad_outputs for %d outputs",
                         o->grad_outputs.n, outputs.n);
@@ -203,11 +225,13 @@ static bool check_grad(tg_list outputs, tg_list inputs, const tg_grad_options *o
             return false;
     }
     for (int i = 0; i < inputs.n; i++) {
-        if (inputs.items[i]->context != tg)
-            return tg__fail(tg, TG_ERR_CONTEXT, "grad: tensors of two contexts");
-        if (!inputs.items[i]->requires_grad)
+        tg_tensor *in = inputs.items[i];
+        if (!tg__check_inputs("grad", 2, (tg_tensor *[]){outputs.items[0], in}) ||
+            !tg__check_history("grad", 1, &in))
+            return false;
+        if (!in->requires_grad)
             return tg__fail(tg, TG_ERR_AUTOGRAD, "grad: input %d, %s, does not require grad", i + 1,
-                            SHOW(inputs.items[i]));
+                            SHOW(in));
     }
     return true;
 }
@@ -222,7 +246,7 @@ static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_
                tg__fail(s->tg, TG_ERR_AUTOGRAD,
                         "grad: the outputs do not depend on input %d, %s; allow_unused gives NULL",
                         i + 1, SHOW(t));
-    *grad = s->create_graph ? g : tg_keep(g);
+    *grad = s->create_graph ? tg_clone(g) : tg_keep(g); /* two inputs may share g */
     return *grad != NULL;
 }
 
@@ -230,16 +254,14 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
 {
     tg_grad_options o = options ? *options : tg_grad_defaults();
     for (int i = 0; grads && i < inputs.n; i++) grads[i] = NULL;
-    if (!grads || outputs.n < 1 || inputs.n < 1 ||
-        !tg__check_inputs("grad", outputs.n, outputs.items) || !check_grad(outputs, inputs, &o))
-        return false;
-    tg_context *tg = outputs.items[0]->context;
+    tg_context *tg = context_of(outputs);
+    if (!tg) tg = context_of(inputs);
+    if (!tg || !check_grad(tg, outputs, inputs, &o)) return false;
+    if (!grads) return tg__fail(tg, TG_ERR_ARGUMENT, "grad: grads is NULL");
     sweep s = {.tg = tg, .create_graph = o.create_graph};
-    if (!o.create_graph) {
-        tg_scope_begin(tg);
-        tg_no_grad_begin(tg);
-    }
-    bool outer = tg->in_backward;
+    int64_t no_grad = tg->no_grad;
+    tg->no_grad = !o.create_graph;
+    if (!o.create_graph) tg_scope_begin(tg);
     tg->in_backward = true;
     for (int i = 0; i < inputs.n; i++) {
         touch(&s, priv(inputs.items[i]));
@@ -250,10 +272,8 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
         done = hand_out(&s, inputs.items[i], i, o.allow_unused, &grads[i]);
     for (int i = 0; i < inputs.n && !done; i++) grads[i] = NULL;
     forget(&s);
-    tg->in_backward = outer;
-    if (!o.create_graph) {
-        tg_no_grad_end(tg);
-        tg_scope_end(tg);
-    }
+    tg->in_backward = false;
+    if (!o.create_graph) tg_scope_end(tg);
+    tg->no_grad = no_grad;
     return done;
 }

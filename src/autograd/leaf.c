@@ -5,7 +5,9 @@
 static bool make_slot(tg_tensor *t)
 {
     tensor_priv *p = priv(t);
-    if (!p->grad_slot) p->grad_slot = tg__new_at(t->context, p->depth, t->dtype, t->ndim, t->shape);
+    if (p->grad_slot) return true;
+    p->grad_slot = tg__new_at(t->context, p->depth, t->dtype, t->ndim, t->shape);
+    if (p->grad_slot) priv(p->grad_slot)->is_grad = true;
     return p->grad_slot != NULL;
 }
 
@@ -28,7 +30,9 @@ tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad)
 tg_tensor *tg_detach(tg_tensor *t)
 {
     if (!tg__check_inputs("detach", 1, &t)) return NULL;
-    return tg__new_view(t, t->ndim, t->shape, t->strides, 0);
+    tg_tensor *view = tg__new_view(t, t->ndim, t->shape, t->strides, 0);
+    if (view) priv(view)->detached = true;
+    return view;
 }
 
 tg_tensor *tg_retain_grad(tg_tensor *t)

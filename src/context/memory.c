@@ -7,14 +7,13 @@
 enum {
     ALIGN = 64, /* a cache line, and the widest vector */
     HEADER = 64,
-    PAGE = (1 << 16) - HEADER - ALIGN,
+    PAGE = 1 << 16,
 #ifdef TG_ASAN
     SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
                   pointer */
 #else
     SMALL = 4096,
 #endif
-    PROBES = 16
 };
 
 _Static_assert(sizeof(block) <= HEADER, "the header holds a block");
@@ -29,13 +28,31 @@ block *tg__block_of(void *memory, size_t bytes)
     return bytes > SMALL ? (block *)(void *)((char *)memory - HEADER) : NULL;
 }
 
-/* Four lists a doubling of size. */
-static unsigned free_list_of(size_t bytes)
+static unsigned log2_of(size_t bytes)
 {
     unsigned log = 0;
     for (size_t b = bytes; b > 1; b >>= 1) log++;
-    unsigned quarter = log >= 2 ? (unsigned)(bytes >> (log - 2)) & 3 : 0;
-    return log * 4 + quarter;
+    return log;
+}
+
+/* Blocks come in eight sizes a doubling, so that any block of a list serves any request for it: a
+ * step that asks for what the step before asked for finds it all. */
+static size_t block_size(size_t bytes)
+{
+#ifdef TG_ASAN
+    return bytes; /* no slack that would hide an overrun */
+#else
+    unsigned log = log2_of(bytes);
+    size_t step = log > 3 ? (size_t)1 << (log - 3) : 1;
+    return (bytes + step - 1) & ~(step - 1);
+#endif
+}
+
+static block **free_list(tg_context *tg, size_t size)
+{
+    unsigned log = log2_of(size);
+    size_t eighth = log > 3 ? size >> (log - 3) : size << (3 - log);
+    return &tg->free_blocks[log * 8 + (eighth & 7)];
 }
 
 static void give_back(tg_context *tg, block *b)
@@ -72,41 +89,28 @@ static block *fresh_block(tg_context *tg, size_t bytes)
 {
     if (bytes > PTRDIFF_MAX - HEADER - ALIGN)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
-    size_t raw_bytes = bytes + HEADER + ALIGN;
+    size_t size = block_size(bytes), raw_bytes = size + HEADER + ALIGN;
     char *raw = ask(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
     if (!raw)
         return tg__fail(tg, TG_ERR_MEMORY,
-                        "out of memory: %zu bytes asked for, %zu held, cap %zu (0 is none)",
-                        raw_bytes, tg->stats.held_bytes, tg->options.max_bytes);
+                        "out of memory: %zu bytes asked for, %zu held, cap %zu (0 is none)", bytes,
+                        tg->stats.held_bytes, tg->options.max_bytes);
     block *b = (block *)(void *)(raw + (ALIGN - (uintptr_t)raw % ALIGN));
     b->raw = raw;
     b->raw_bytes = raw_bytes;
-    b->bytes = bytes;
+    b->bytes = size;
     tg->stats.held_bytes += raw_bytes;
     return b;
 }
 
-static block *cached_block(tg_context *tg, size_t bytes)
-{
-    unsigned list = free_list_of(bytes);
-    for (unsigned i = list; i < list + 2 && i < TG_FREE_LISTS; i++) {
-        int probes = PROBES;
-        for (block **at = &tg->free_blocks[i]; *at && probes > 0; at = &(*at)->next, probes--) {
-            block *b = *at;
-            if (b->bytes < bytes) continue;
-            *at = b->next;
-            return b;
-        }
-    }
-    return NULL;
-}
-
 static block *take_block(tg_context *tg, size_t bytes)
 {
-    block *b = cached_block(tg, bytes);
-    if (!b) b = fresh_block(tg, bytes);
-    if (!b) return NULL;
+    block **list = free_list(tg, block_size(bytes)), *b = *list;
+    if (b)
+        *list = b->next;
+    else if (!(b = fresh_block(tg, bytes)))
+        return NULL;
     tg->stats.live_bytes += b->raw_bytes;
     if (tg->stats.live_bytes > tg->stats.peak_bytes) tg->stats.peak_bytes = tg->stats.live_bytes;
     return b;
@@ -121,9 +125,9 @@ static void drop_block(tg_context *tg, block *b)
 #ifdef TG_ASAN
     give_back(tg, b);
 #else
-    unsigned list = free_list_of(b->bytes);
-    b->next = tg->free_blocks[list];
-    tg->free_blocks[list] = b;
+    block **list = free_list(tg, b->bytes);
+    b->next = *list;
+    *list = b;
 #endif
 }
 

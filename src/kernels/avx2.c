@@ -2,11 +2,11 @@
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
-#define LEVEL(name)        name##_avx2
-#define VECTOR_BYTES       32
-#define VECTOR_FMA_F32     _mm256_fmadd_ps
-#define VECTOR_FMA_F64     _mm256_fmadd_pd
-#define TILE_ROWS          6
+#define LEVEL(name)    name##_avx2
+#define VECTOR_BYTES   32
+#define VECTOR_FMA_F32 _mm256_fmadd_ps
+#define VECTOR_FMA_F64 _mm256_fmadd_pd
+#define TILE_ROWS      6
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)

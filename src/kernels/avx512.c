@@ -2,14 +2,15 @@
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
-#define LEVEL(name)        name##_avx512
-#define VECTOR_BYTES       64
-#define VECTOR_FMA_F32     _mm512_fmadd_ps
-#define VECTOR_FMA_F64     _mm512_fmadd_pd
-#define TILE_ROWS          12
+#define LEVEL(name)    name##_avx512
+#define VECTOR_BYTES   64
+#define VECTOR_FMA_F32 _mm512_fmadd_ps
+#define VECTOR_FMA_F64 _mm512_fmadd_pd
+#define TILE_ROWS      12
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))),    \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC optimize("O3", "fp-contract=off", "no-math-errno", "no-trapping-math")

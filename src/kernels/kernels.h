@@ -37,21 +37,22 @@ enum { K_F32, K_F64, K_I64, K_BOOL, K_TYPES };
 typedef void unary_kernel(int64_t n, void *out, const void *a);
 /* sa, sb: 1, or 0 for a single value. out may be a or b. */
 typedef void binary_kernel(int64_t n, void *out, const void *a, int sa, const void *b, int sb);
-typedef void where_kernel(int64_t n, void *out, const void *condition, int sc, const void *a, int sa,
-                          const void *b, int sb);
+typedef void where_kernel(int64_t n, void *out, const void *condition, int sc, const void *a,
+                          int sa, const void *b, int sb);
 /* out[i * o0 + j * o1] = a[i * a0 + j * a1]; strides in elements. */
 typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t o1, const void *a,
                          int64_t a0, int64_t a1);
 /* *out from n contiguous values. */
 typedef void reduce_kernel(int64_t n, void *out, const void *a);
 /* out[j] from a[i * stride + j] over the rows i, for the columns j. */
-typedef void reduce_columns_kernel(int64_t rows, int64_t columns, void *out, const void *a, int64_t stride);
+typedef void reduce_columns_kernel(int64_t rows, int64_t columns, void *out, const void *a,
+                                   int64_t stride);
 /* *out from two contiguous arrays of n. */
 typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void *b);
 typedef int64_t index_kernel(int64_t n, const void *a);
 /* c[i * c0 + j] = sum over l of a[i * a0 + l * a1] * b[l * b0 + j * b1]. */
-typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0, const void *a, int64_t a0,
-                           int64_t a1, const void *b, int64_t b0, int64_t b1);
+typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0, const void *a,
+                           int64_t a0, int64_t a1, const void *b, int64_t b0, int64_t b1);
 
 typedef struct sgd_constants {
     double lr, momentum, dampening, weight_decay;

@@ -3,8 +3,8 @@
 #define TG_LEVEL_H
 
 #if defined(__clang__)
-/* Loops that call libm stay scalar, whatever is asked for. It goes by the first time that a table is
- * included, so it stands before kernels.h. */
+/* Loops that call libm stay scalar, whatever is asked for. It goes by the first time that a table
+ * is included, so it stands before kernels.h. */
 #pragma clang diagnostic ignored "-Wpass-failed"
 #endif
 

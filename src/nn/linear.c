@@ -47,7 +47,9 @@ static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_sh
 
 static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
 {
-    if (x->ndim > 2) {
+    const tg_tensor *w = m->params[0];
+    bool fits = x->ndim > 0 && x->dtype == w->dtype && x->shape[x->ndim - 1] == w->shape[1];
+    if (fits && x->ndim > 2) {
         tg_tensor *y = linear_forward(m, tg_flatten(x, 0, -2));
         if (!y) return NULL;
         spec s = {.ndim = x->ndim};
@@ -67,6 +69,7 @@ tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, 
         return tg__fail(tg, TG_ERR_SHAPE,
                         "linear: %lld in_features, %lld out_features; at least 1 each",
                         (long long)in_features, (long long)out_features);
+    if (!tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features))) return NULL;
     tg_module *m = tg__new_module(tg, &linear_kind);
     if (!m || !tg__add_param(m, "weight", TG_SHAPE(out_features, in_features))) return NULL;
     if (bias == TG_BIAS && !tg__add_param(m, "bias", TG_SHAPE(out_features))) return NULL;

@@ -8,16 +8,14 @@ enum { CURE = 256 };
 /* The reshape that makes target fit input, or the flatten that makes input fit target. */
 static void describe_cure(char *text, const tg_tensor *input, const tg_tensor *target)
 {
-    if (input->numel != target->numel) {
+    char *sizes = SHOW(input) + 1;
+    sizes[strlen(sizes) - 1] = 0;
+    if (input->numel != target->numel)
         snprintf(text, CURE, "they have %lld and %lld elements", (long long)input->numel,
                  (long long)target->numel);
-    } else if (target->ndim == 1) {
-        snprintf(text, CURE, "use tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(%s))",
-                 strtok(tg__show(TG_TEXT, input->ndim, input->shape) + 1, "]"));
-    } else {
-        snprintf(text, CURE, "use tg_reshape(target, TG_SHAPE(%s))",
-                 strtok(tg__show(TG_TEXT, input->ndim, input->shape) + 1, "]"));
-    }
+    else
+        snprintf(text, CURE, "use %stg_reshape(target, TG_SHAPE(%s))",
+                 target->ndim == 1 ? "tg_flatten(input, 0, -1), or " : "", sizes);
 }
 
 static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction,

@@ -1,4 +1,4 @@
-#include "../internal.h"
+#include "../nn/module.h"
 
 #include <math.h>
 
@@ -79,6 +79,9 @@ tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options)
 
 tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options)
 {
+    if (module && module->n == 0)
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "sgd: %s has no parameters",
+                        module->kind->name);
     return tg_sgd_list(tg_parameters(module), options);
 }
 

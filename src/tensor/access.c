@@ -18,7 +18,7 @@ static double read_at(const tg_tensor *t, int64_t at)
 static bool readable(const tg_tensor *t, const char *op)
 {
     if (!t) return false;
-    return !priv(t)->released ||
+    return !priv(t)->released || t->context->in_backward ||
            tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
 }
 
@@ -36,7 +36,11 @@ double tg_item(const tg_tensor *t)
 /* Offset of an element, or -1 with the error. */
 static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
 {
-    if (index.ndim != t->ndim || (index.ndim > 0 && !index.dims)) {
+    if (index.ndim > 0 && !index.dims) {
+        tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of indices is NULL", op);
+        return -1;
+    }
+    if (index.ndim != t->ndim) {
         tg__fail(t->context, TG_ERR_INDEX, "%s: %d indices for %s", op, index.ndim, SHOW(t));
         return -1;
     }

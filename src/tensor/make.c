@@ -104,16 +104,19 @@ tg_tensor *tg_from_bool(tg_context *tg, tg_shape shape, const bool *values)
 
 static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_shape strides)
 {
-    if (strides.ndim != shape.ndim || (strides.ndim > 0 && !strides.dims))
+    const int64_t most = PTRDIFF_MAX / 8;
+    int64_t room = most;
+    if (strides.ndim != shape.ndim)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d strides for %d dimensions", op, strides.ndim,
                         shape.ndim);
-    int64_t room = PTRDIFF_MAX / 8;
+    if (strides.ndim > 0 && !strides.dims)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of strides is NULL", op);
     for (int i = 0; i < strides.ndim; i++) {
         int64_t step = strides.dims[i], last = shape.dims[i] - 1;
         if (step < 0)
             return tg__fail(tg, TG_ERR_ARGUMENT, "%s: stride %lld of dimension %d is negative", op,
                             (long long)step, i);
-        if (last > 0 && step > room / last)
+        if (step > most || (last > 0 && step > room / last))
             return tg__fail(tg, TG_ERR_SHAPE, "%s: strides %s reach beyond memory", op,
                             tg__show(TG_TEXT, strides.ndim, strides.dims));
         if (last > 0) room -= step * last;
@@ -169,13 +172,14 @@ static void write_value(tg_tensor *t, int64_t i, double value)
 tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step)
 {
     if (!tg) return NULL;
-    double count = ceil((end - start) / step);
+    double count = ceil((end - start) / step), last = count > 0 ? start + (count - 1) * step : 0;
     if (dtype == TG_BOOL || !isfinite(start) || !isfinite(end) || !(step != 0) || !(count >= 0))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "arange: no %s numbers go from %g to %g in steps of %g",
                         tg_dtype_name(dtype), start, end, step);
     if (tg__is_dtype(dtype) && (!tg__check_value(tg, "arange", dtype, start) ||
-                                !tg__check_value(tg, "arange", dtype, step)))
+                                !tg__check_value(tg, "arange", dtype, step) ||
+                                !tg__check_value(tg, "arange", dtype, last)))
         return NULL;
     if (count >= 0x1p62) count = 0x1p62;
     tg_tensor *t = make(tg, "arange", dtype, TG_SHAPE((int64_t)count));

@@ -23,7 +23,8 @@ size_t tg__dtype_size(tg_dtype dtype)
 
 bool tg__fits(tg_dtype dtype, double value)
 {
-    return dtype != TG_I64 || (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
+    return dtype != TG_I64 ||
+           (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
 }
 
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value)
@@ -73,8 +74,8 @@ bool tg_is_contiguous(const tg_tensor *t)
 {
     if (!t) return false;
     int64_t step = 1;
+    if (t->numel == 0) return true;
     for (int i = t->ndim - 1; i >= 0; i--) {
-        if (t->shape[i] == 0) return true;
         if (t->shape[i] > 1 && t->strides[i] != step) return false;
         step *= t->shape[i];
     }
@@ -104,6 +105,7 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
 {
     tg_tensor *t = new_struct(tg, depth, dtype, shape.ndim, shape.dims);
     if (!t) return NULL;
+    if (t->numel == 0) data = NULL;
     if (strides && shape.ndim > 0)
         memcpy(t->strides, strides, (size_t)shape.ndim * sizeof *strides);
     else
@@ -139,19 +141,20 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     tg_tensor *t = new_struct(tg, tg->depth, base->dtype, ndim, shape);
     if (!t || !tg__hold(tg, s)) return NULL;
     if (ndim > 0) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
-    t->data = base->data ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype) : NULL;
+    if (t->numel > 0) t->data = (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype);
     priv(t)->storage = s;
     priv(t)->is_view = true;
+    priv(t)->detached = priv(base)->detached;
     priv(t)->rewrites = s->rewrites;
     return t;
 }
 
-int tg__dim(const tg_tensor *t, const char *op, int dim, int ndim)
+int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim)
 {
     int range = ndim > 0 ? ndim : 1;
-    if (dim >= -range && dim < range) return dim < 0 ? dim + range : dim;
-    tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d is out of range for %s: %d to %d", op, dim,
-             SHOW(t), -range, range - 1);
+    if (dim >= -range && dim < range) return (int)(dim < 0 ? dim + range : dim);
+    tg__fail(t->context, TG_ERR_INDEX, "%s: dim %lld is out of range for %s: %d to %d", op,
+             (long long)dim, SHOW(t), -range, range - 1);
     return -1;
 }
 
@@ -211,7 +214,7 @@ tg_tensor *tg_keep(tg_tensor *t)
 
 void tg_release(tg_tensor *t)
 {
-    if (!t || priv(t)->released) return;
+    if (!t || priv(t)->released || priv(t)->is_grad) return;
     tensor_priv *p = priv(t);
     p->released = true;
     /* A claim on an outer scope's memory is given back by the end of its own scope. */
@@ -220,7 +223,8 @@ void tg_release(tg_tensor *t)
 
 tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
 {
-    if (!tg || !t) return NULL;
+    if (!tg) return NULL;
+    if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
     if (priv(t)->released)
         return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released", SHOW(t));
     tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},

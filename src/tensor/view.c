@@ -104,8 +104,8 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
     } else if (rest != t->numel) {
         fits = false;
     }
-    return fits ||
-           tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
+    if (fits) return tg__check_shape(t->context, name, (tg_shape){shape.ndim, sizes});
+    return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
                     SHOW(t), (long long)t->numel, tg__show(TG_TEXT, shape.ndim, shape.dims));
 }
 
@@ -131,7 +131,7 @@ tg_tensor *tg_reshape(tg_tensor *t, tg_shape shape)
 
 tg_tensor *tg_flatten(tg_tensor *t, int start_dim, int end_dim)
 {
-    if (!t) return NULL;
+    if (!tg__check_inputs("flatten", 1, &t)) return NULL;
     int first = tg__dim(t, "flatten", start_dim, t->ndim),
         last = tg__dim(t, "flatten", end_dim, t->ndim);
     if (first < 0 || last < 0) return NULL;
@@ -228,8 +228,7 @@ tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
     int64_t order[TG_MAX_DIMS];
     unsigned seen = 0;
     for (int i = 0; i < dims.ndim && dims.ndim == t->ndim; i++) {
-        bool small = dims.dims[i] >= -TG_MAX_DIMS && dims.dims[i] < TG_MAX_DIMS;
-        order[i] = tg__dim(t, "permute", small ? (int)dims.dims[i] : TG_MAX_DIMS, t->ndim);
+        order[i] = tg__dim(t, "permute", dims.dims[i], t->ndim);
         if (order[i] < 0) return NULL;
         seen |= 1u << order[i];
     }
@@ -458,7 +457,7 @@ static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t 
 
 tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
 {
-    int d = t ? part_dim(t, "narrow", dim) : -1;
+    int d = tg__check_inputs("narrow", 1, &t) ? part_dim(t, "narrow", dim) : -1;
     if (d < 0) return NULL;
     int64_t n = t->shape[d], first = start < 0 && start >= -n ? start + n : start;
     if (first < 0 || first > n || length < 0 || length > n - first)

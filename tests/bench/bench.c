@@ -1,0 +1,282 @@
+#include "bench.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPEAT_SECONDS 4e-3
+#define MOST_REPEATS   15
+#define FEW_REPEATS    7 /* for work that takes longer than */
+#define LONG_SECONDS   20e-3
+
+static const char *directory;
+static FILE *rows;
+static bool failed;
+static FILE *torch_questions, *torch_answers;
+
+double bench_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- PyTorch. */
+
+/* Starts the script; it says "ready" when torch could be imported. */
+static void start_torch(void)
+{
+    int to[2], from[2];
+    if (pipe(to) || pipe(from)) return;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(to[0], 0);
+        dup2(from[1], 1);
+        for (int i = 0; i < 2; i++) close(to[i]), close(from[i]);
+        const char *python = getenv("BENCH_PYTHON");
+        if (!python) python = "python3";
+        execlp(python, python, BENCH_TORCH, (char *)NULL);
+        _exit(127);
+    }
+    close(to[0]);
+    close(from[1]);
+    torch_questions = fdopen(to[1], "w");
+    torch_answers = fdopen(from[0], "r");
+}
+
+static bool read_answer(char line[64])
+{
+    return torch_answers && fgets(line, 64, torch_answers);
+}
+
+double bench_ask_torch(const char *work, long times)
+{
+    static enum { UNKNOWN, ABSENT, PRESENT } torch;
+    char line[64];
+    if (torch == UNKNOWN) {
+        start_torch();
+        torch = read_answer(line) && strcmp(line, "ready\n") == 0 ? PRESENT : ABSENT;
+    }
+    if (torch == ABSENT) return NAN;
+    fprintf(torch_questions, "%s %ld\n", work, times);
+    fflush(torch_questions);
+    if (read_answer(line)) return strtod(line, NULL);
+    bench_check(false, "the PyTorch script stopped");
+    torch = ABSENT;
+    return NAN;
+}
+
+/* ---- Timing. */
+
+static double time_once(const contender *c)
+{
+    if (!c->run) return *c->torch ? bench_ask_torch(c->torch, c->times) : NAN;
+    c->run(c->data, 1); /* brings the caches back from the contender before */
+    double start = bench_seconds();
+    c->run(c->data, c->times);
+    return bench_seconds() - start;
+}
+
+/* Finds how many times make a repeat; returns its length, NaN when the contender is not there. */
+static double calibrate(contender *c)
+{
+    double seconds;
+    c->times = 1;
+    time_once(c);
+    while ((seconds = time_once(c)) < REPEAT_SECONDS) {
+        double factor = 1.2 * REPEAT_SECONDS / fmax(seconds, 1e-9);
+        c->times = (long)ceil((double)c->times * fmin(factor, 10));
+    }
+    return seconds;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void measure_repeats(contender *c, int n, int repeats, double (*seconds)[MOST_REPEATS])
+{
+    for (int r = 0; r < repeats; r++)
+        for (int i = 0; i < n; i++) seconds[i][r] = time_once(&c[i]) / (double)c[i].times;
+}
+
+void bench_measure(contender *c, int n)
+{
+    double seconds[8][MOST_REPEATS];
+    int repeats = MOST_REPEATS;
+    for (int i = 0; i < n; i++)
+        if (calibrate(&c[i]) > LONG_SECONDS) repeats = FEW_REPEATS;
+    measure_repeats(c, n, repeats, seconds);
+    for (int i = 0; i < n; i++) {
+        qsort(seconds[i], (size_t)repeats, sizeof(double), compare_doubles);
+        c[i].least = seconds[i][0];
+        c[i].median = seconds[i][repeats / 2];
+    }
+}
+
+/* ---- Rows. */
+
+/* With its unit; times in the unit that suits them. */
+static const char *show(char out[32], double value, const char *unit)
+{
+    static const char *const names[] = {"ns", "us", "ms", "s"};
+    int i = 0;
+    if (strcmp(unit, "ns") == 0) {
+        for (; i < 3 && value >= 999.5; i++) value /= 1000;
+        unit = names[i];
+    }
+    if (isnan(value)) return strcpy(out, "-");
+    snprintf(out, 32, value >= 1000 ? "%.0f %s" : "%.3g %s", value, unit);
+    return out;
+}
+
+static const char *show_target(char out[32], target t, const char *unit)
+{
+    char value[32];
+    if (t.limit == NO_LIMIT) return strcpy(out, "-");
+    if (t.limit == AT_MOST)
+        snprintf(out, 32, "<= %.24s", show(value, t.value, unit));
+    else
+        snprintf(out, 32, "%s %.3gx", t.limit == RATIO_AT_MOST ? "<=" : ">=", t.value);
+    return out;
+}
+
+static bool reached(target t, double ours, double ratio)
+{
+    return t.limit == AT_MOST         ? ours <= t.value
+           : t.limit == RATIO_AT_MOST ? ratio <= t.value
+                                      : ratio >= t.value;
+}
+
+static void put_number(const char *key, double value)
+{
+    if (isfinite(value))
+        fprintf(rows, ", \"%s\": %.6g", key, value);
+    else
+        fprintf(rows, ", \"%s\": null", key);
+}
+
+static void put_text(const char *key, const char *value)
+{
+    if (value)
+        fprintf(rows, ", \"%s\": \"%s\"", key, value);
+    else
+        fprintf(rows, ", \"%s\": null", key);
+}
+
+static void put_row(const row *r, double ratio, const char *target, const char *met)
+{
+    fprintf(rows, "{\"name\": \"%s\"", r->name);
+    put_text("size", r->size);
+    put_number("ours", r->ours);
+    put_text("unit", r->unit);
+    put_text("rival", r->rival);
+    put_number("theirs", r->theirs);
+    put_number("ratio", ratio);
+    put_text("target", target);
+    fprintf(rows, ", \"met\": %s", met);
+    put_number("ours_best", r->ours_best);
+    put_number("theirs_best", r->theirs_best);
+    fprintf(rows, "}\n");
+    fflush(rows);
+}
+
+void bench_report(const row *r)
+{
+    char ours[32], theirs[32], target[32], ratio_text[32] = "-";
+    bool installed = r->rival && !isnan(r->theirs);
+    bool judged =
+        r->target.limit == AT_MOST || (r->target.limit != NO_LIMIT && r->rival && installed);
+    double ratio = installed ? r->ours / r->theirs : NAN;
+    const char *met = !judged ? "null" : reached(r->target, r->ours, ratio) ? "true" : "false";
+    if (installed) snprintf(ratio_text, sizeof ratio_text, "%.3g", ratio);
+    show_target(target, r->target, r->unit);
+    printf("%-28s %-12s %12s  %-22s %13s %8s  %-10s %s\n", r->name, r->size,
+           show(ours, r->ours, r->unit), r->rival ? r->rival : "-",
+           r->rival && !installed ? "not installed"
+                                  : show(theirs, r->rival ? r->theirs : NAN, r->unit),
+           ratio_text, target,
+           !judged                    ? "-"
+           : strcmp(met, "true") == 0 ? "yes"
+                                      : "NO");
+    fflush(stdout);
+    if (rows) put_row(r, ratio, r->target.limit ? target : NULL, met);
+}
+
+static double value_of(double seconds, double flops)
+{
+    return flops > 0 ? flops / seconds * 1e-9 : seconds * 1e9;
+}
+
+void bench_compare(const char *name, const char *size, const contender *ours,
+                   const contender *theirs, double flops, target target)
+{
+    bench_report(&(row){.name = name,
+                        .size = size,
+                        .unit = flops > 0 ? "GFLOP/s" : "ns",
+                        .rival = theirs->name,
+                        .ours = value_of(ours->median, flops),
+                        .ours_best = value_of(ours->least, flops),
+                        .theirs = value_of(theirs->median, flops),
+                        .theirs_best = value_of(theirs->least, flops),
+                        .target = target});
+}
+
+void bench_compare_all(const char *name, const char *size, const contender *c, int n, double flops,
+                       const target *targets)
+{
+    for (int i = 0; i < n; i++) bench_compare(name, size, c, &c[i + 1], flops, targets[i]);
+}
+
+double bench_memory(const char *field)
+{
+    char line[256];
+    double kb = NAN;
+    size_t length = strlen(field);
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && isnan(kb) && fgets(line, sizeof line, f))
+        if (strncmp(line, field, length) == 0 && line[length] == ':')
+            kb = strtod(line + length + 1, NULL);
+    if (f) fclose(f);
+    return kb;
+}
+
+/* ---- The program. */
+
+const char *bench_directory(void)
+{
+    return directory;
+}
+
+void bench_check(bool ok, const char *what)
+{
+    if (ok) return;
+    failed = true;
+    fprintf(stderr, "bench: %s\n", what);
+}
+
+void bench_begin(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a script that stopped is seen by its answer */
+    if (argc < 2) return;
+    char path[4096];
+    directory = argv[1];
+    snprintf(path, sizeof path, "%s/bench.rows", directory);
+    rows = fopen(path, "a");
+    bench_check(rows != NULL, "bench.rows cannot be written");
+}
+
+int bench_end(void)
+{
+    if (rows && fclose(rows)) bench_check(false, "bench.rows could not be written");
+    if (torch_questions) fclose(torch_questions);
+    if (torch_answers) fclose(torch_answers);
+    return failed;
+}

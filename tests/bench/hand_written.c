@@ -1,0 +1,249 @@
+#include "hand_written.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+/* The kernels stay calls, as in a library, and are not compiled for one n. */
+#define KERNEL static __attribute__((noinline)) void
+
+/* ---- Kernels. */
+
+KERNEL predict(long n, const float *x0, const float *x1, const float *w, float *restrict out)
+{
+    float w0 = w[0], w1 = w[1];
+    for (long i = 0; i < n; i++) out[i] = w0 * x0[i] + w1 * x1[i];
+}
+
+KERNEL mean_squared_error(long n, const float *a, const float *b, float *restrict out)
+{
+    float sum = 0;
+    for (long i = 0; i < n; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    *out = sum / (float)n;
+}
+
+KERNEL scaled_difference(long n, float s, const float *a, const float *b, float *restrict out)
+{
+    for (long i = 0; i < n; i++) out[i] = s * (a[i] - b[i]);
+}
+
+KERNEL two_dots(long n, const float *x0, const float *x1, const float *d, float *restrict out)
+{
+    float g0 = 0, g1 = 0;
+    for (long i = 0; i < n; i++) {
+        g0 += x0[i] * d[i];
+        g1 += x1[i] * d[i];
+    }
+    out[0] = g0;
+    out[1] = g1;
+}
+
+KERNEL update(float *w, const float *g, float lr)
+{
+    for (int i = 0; i < 2; i++) w[i] -= lr * g[i];
+}
+
+KERNEL subtract(long n, const float *a, const float *b, float *restrict out)
+{
+    for (long i = 0; i < n; i++) out[i] = a[i] - b[i];
+}
+
+KERNEL square(long n, const float *a, float *restrict out)
+{
+    for (long i = 0; i < n; i++) out[i] = a[i] * a[i];
+}
+
+KERNEL mean(long n, const float *a, float *restrict out)
+{
+    float sum = 0;
+    for (long i = 0; i < n; i++) sum += a[i];
+    *out = sum / (float)n;
+}
+
+KERNEL fill(long n, float value, float *restrict out)
+{
+    for (long i = 0; i < n; i++) out[i] = value;
+}
+
+KERNEL square_backward(long n, const float *a, const float *g, float *restrict out)
+{
+    for (long i = 0; i < n; i++) out[i] = 2 * a[i] * g[i];
+}
+
+KERNEL copy(long n, const float *a, float *restrict out)
+{
+    memcpy(out, a, (size_t)n * sizeof *out);
+}
+
+/* ---- One pass. */
+
+KERNEL fused_pass(hand *h)
+{
+    const float *x0 = h->x0, *x1 = h->x1, *y = h->y;
+    float w0 = h->w[0], w1 = h->w[1], sum = 0, g0 = 0, g1 = 0;
+    for (long i = 0; i < h->n; i++) {
+        float d = w0 * x0[i] + w1 * x1[i] - y[i];
+        sum += d * d;
+        g0 += d * x0[i];
+        g1 += d * x1[i];
+    }
+    float scale = 2 * h->lr / (float)h->n;
+    h->loss = sum / (float)h->n;
+    h->w[0] = w0 - scale * g0;
+    h->w[1] = w1 - scale * g1;
+}
+
+void hand_fused(void *data, long times)
+{
+    while (times-- > 0) fused_pass(data);
+}
+
+/* ---- Five kernels. */
+
+typedef struct record {
+    struct record *previous;
+    enum { PREDICT, LOSS } op;
+    long n;
+    const float *in[3];
+    float *out;
+} record;
+
+size_t hand_arena_bytes(long n)
+{
+    return 2 * ((size_t)n * sizeof(float) + 64) + 1024;
+}
+
+static void *take(hand *h, size_t bytes)
+{
+    void *memory = h->arena + h->used;
+    h->used += (bytes + 63) / 64 * 64;
+    return memory;
+}
+
+static record *make_record(hand *h, record *previous, long results)
+{
+    record *r = take(h, sizeof *r);
+    r->previous = previous;
+    r->n = h->n;
+    r->out = take(h, (size_t)results * sizeof(float));
+    return r;
+}
+
+static record *forward(hand *h)
+{
+    record *p = make_record(h, NULL, h->n);
+    p->op = PREDICT;
+    p->in[0] = h->x0;
+    p->in[1] = h->x1;
+    p->in[2] = h->w;
+    predict(p->n, p->in[0], p->in[1], p->in[2], p->out);
+
+    record *l = make_record(h, p, 1);
+    l->op = LOSS;
+    l->in[0] = p->out;
+    l->in[1] = h->y;
+    mean_squared_error(l->n, l->in[0], l->in[1], l->out);
+    return l;
+}
+
+static const float *backward(hand *h, const record *r)
+{
+    float *g = NULL;
+    for (; r; r = r->previous) {
+        const float *upstream = g;
+        if (r->op == LOSS) {
+            g = take(h, (size_t)r->n * sizeof(float));
+            scaled_difference(r->n, 2 / (float)r->n, r->in[0], r->in[1], g);
+        } else {
+            g = take(h, 2 * sizeof(float));
+            two_dots(r->n, r->in[0], r->in[1], upstream, g);
+        }
+    }
+    return g;
+}
+
+void hand_five(void *data, long times)
+{
+    hand *h = data;
+    while (times-- > 0) {
+        h->used = 0;
+        const record *loss = forward(h);
+        update(h->w, backward(h, loss), h->lr);
+        h->loss = *loss->out;
+    }
+}
+
+/* ---- Nine kernels. */
+
+static float *results(long n)
+{
+    float *memory = malloc((size_t)n * sizeof *memory);
+    if (!memory) abort();
+    return memory;
+}
+
+void hand_nine(void *data, long times)
+{
+    hand *h = data;
+    long n = h->n;
+    while (times-- > 0) {
+        float *yhat = results(n);
+        predict(n, h->x0, h->x1, h->w, yhat);
+        float *difference = results(n);
+        subtract(n, yhat, h->y, difference);
+        float *squares = results(n);
+        square(n, difference, squares);
+        float *loss = results(1);
+        mean(n, squares, loss);
+
+        float *g_squares = results(n);
+        fill(n, 1 / (float)n, g_squares);
+        float *g_difference = results(n);
+        square_backward(n, difference, g_squares, g_difference);
+        float *g_yhat = results(n);
+        copy(n, g_difference, g_yhat);
+        float *g_w = results(2);
+        two_dots(n, h->x0, h->x1, g_yhat, g_w);
+        update(h->w, g_w, h->lr);
+        h->loss = *loss;
+
+        float *all[] = {yhat, difference, squares, loss, g_squares, g_difference, g_yhat, g_w};
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    }
+}
+
+/* ---- The peak. */
+
+#if defined(__AVX512F__)
+#define WIDTH 64
+#elif defined(__AVX__)
+#define WIDTH 32
+#else
+#define WIDTH 16
+#endif
+#define CHAINS 12 /* covers a latency of 4 to 6 cycles at two a cycle */
+
+typedef float lanes __attribute__((vector_size(WIDTH)));
+
+static void multiply_add(void *data, long times)
+{
+    lanes sum[CHAINS], a, b;
+    memcpy(&a, data, sizeof a);
+    memcpy(&b, data, sizeof b);
+    for (int k = 0; k < CHAINS; k++) sum[k] = a + (float)k;
+    while (times-- > 0) {
+        for (int k = 0; k < CHAINS; k++) sum[k] = sum[k] * a + b;
+    }
+    for (int k = 1; k < CHAINS; k++) sum[0] += sum[k];
+    memcpy((char *)data + sizeof a, &sum[0], sizeof a);
+}
+
+double hand_peak(void)
+{
+    float data[2 * WIDTH / sizeof(float)];
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++) data[i] = 0.5f;
+    contender c = {.name = "peak", .run = multiply_add, .data = data};
+    bench_measure(&c, 1);
+    return 2.0 * CHAINS * (WIDTH / sizeof(float)) / c.least * 1e-9;
+}

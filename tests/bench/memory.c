@@ -1,0 +1,89 @@
+/* The most memory that training takes: data, parameters, gradients and all between, against
+ * PyTorch. Each model is trained in a process of its own. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "model.h"
+
+enum { BATCH = 1024, INPUTS = 784, HIDDEN = 256, OUTPUTS = 10, LECTURE_ROWS = 1000000 };
+
+static model make_model(tg_context *tg, int hidden_layers, bool small)
+{
+    int64_t widths[MODEL_MAX_LAYERS + 1] = {INPUTS};
+    if (!hidden_layers) return model_lecture(tg, small ? 100 : LECTURE_ROWS);
+    for (int i = 1; i <= hidden_layers; i++) widths[i] = HIDDEN;
+    widths[hidden_layers + 1] = OUTPUTS;
+    return model_perceptron(tg, small ? 2 : BATCH, hidden_layers + 1, widths);
+}
+
+static double trained_peak(int hidden_layers, bool small)
+{
+    tg_context *tg = tg_open(NULL);
+    model m = make_model(tg, hidden_layers, small);
+    model_train(&m, 3);
+    double kb = tg_ok(tg) ? (double)tg_get_stats(tg).peak_bytes / 1024 : NAN;
+    tg_close(tg);
+    return kb;
+}
+
+/* KB: as the system sees them, and as the context counts them. */
+typedef struct peak {
+    double resident, lent;
+} peak;
+
+static peak measure_in_child(int hidden_layers)
+{
+    peak p = {NAN, NAN};
+    int ends[2];
+    if (pipe(ends)) return p;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        trained_peak(hidden_layers, true); /* the code itself comes into memory */
+        double before = bench_memory("VmRSS");
+        p.lent = trained_peak(hidden_layers, false);
+        p.resident = bench_memory("VmHWM") - before;
+        _exit(write(ends[1], &p, sizeof p) != sizeof p);
+    }
+    close(ends[1]);
+    if (read(ends[0], &p, sizeof p) != sizeof p) p = (peak){NAN, NAN};
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    bench_check(!isnan(p.lent), "training in a process of its own failed");
+    return p;
+}
+
+static void measure_model(int hidden_layers)
+{
+    char size[32] = "lecture 10^6", work[96] = "memory lecture 1000000";
+    if (hidden_layers) {
+        snprintf(size, sizeof size, "MLP %d hidden", hidden_layers);
+        int end = snprintf(work, sizeof work, "memory perceptron %d %d", BATCH, INPUTS);
+        for (int i = 0; i < hidden_layers; i++)
+            end += snprintf(work + end, sizeof work - (size_t)end, " %d", HIDDEN);
+        snprintf(work + end, sizeof work - (size_t)end, " %d", OUTPUTS);
+    }
+    peak ours = measure_in_child(hidden_layers);
+    row r = {.name = "peak memory, resident",
+             .size = size,
+             .unit = "KB",
+             .rival = "PyTorch",
+             .ours = ours.resident,
+             .theirs = bench_ask_torch(work, 1),
+             .target = {RATIO_AT_MOST, 1}};
+    bench_report(&r);
+    r.name = "peak memory, tg_get_stats";
+    r.ours = ours.lent;
+    bench_report(&r);
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin(argc, argv);
+    for (int hidden_layers = 0; hidden_layers <= 8; hidden_layers++) measure_model(hidden_layers);
+    return bench_end();
+}

@@ -1,0 +1,86 @@
+/* Each operation, on 10^2 to 10^7 numbers, against PyTorch. No gradients are recorded. */
+#include <stdio.h>
+
+#include "bench.h"
+#include "operands.h"
+
+/* An operation is a line here, and one in rival_torch.py. Results over rows have one number a row.
+ */
+#define OPERATIONS(OP)                                                                             \
+    OP(add, tg_add(o->a, o->b))                                                                    \
+    OP(mul, tg_mul(o->a, o->b))                                                                    \
+    OP(sqrt, tg_sqrt(o->positive))                                                                 \
+    OP(relu, tg_relu(o->a))                                                                        \
+    OP(exp, tg_exp(o->a))                                                                          \
+    OP(log, tg_log(o->positive))                                                                   \
+    OP(tanh, tg_tanh(o->a))                                                                        \
+    OP(sigmoid, tg_sigmoid(o->a))                                                                  \
+    OP(less_than, tg_lt(o->a, o->b))                                                               \
+    OP(where, tg_where(o->mask, o->a, o->b))                                                       \
+    OP(add_row, tg_add(o->a, o->row))                                                              \
+    OP(add_column, tg_add(o->a, o->column))                                                        \
+    OP(transposed_copy, tg_contiguous(tg_t(o->a)))                                                 \
+    OP(sum, tg_sum(o->a))                                                                          \
+    OP(sum_over_rows, tg_sum_dims(o->a, TG_DIMS(1), false))                                        \
+    OP(sum_over_columns, tg_sum_dims(o->a, TG_DIMS(0), false))                                     \
+    OP(mean, tg_mean(o->a))                                                                        \
+    OP(mean_over_rows, tg_mean_dims(o->a, TG_DIMS(1), false))                                      \
+    OP(mean_over_columns, tg_mean_dims(o->a, TG_DIMS(0), false))                                   \
+    OP(max, tg_max(o->a))                                                                          \
+    OP(max_over_rows, tg_max_dim(o->a, 1, false))                                                  \
+    OP(max_over_columns, tg_max_dim(o->a, 0, false))                                               \
+    OP(argmax, tg_argmax(o->a))                                                                    \
+    OP(argmax_over_rows, tg_argmax_dim(o->a, 1, false))                                            \
+    OP(argmax_over_columns, tg_argmax_dim(o->a, 0, false))
+
+#define DEFINE_RUN(name, expression)                                                               \
+    static tg_tensor *run_##name(const operands *o)                                                \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
+#define TABLE_ROW(name, expression) {#name, run_##name},
+
+OPERATIONS(DEFINE_RUN)
+
+static const operation operations[] = {OPERATIONS(TABLE_ROW)};
+
+enum { SIZES = 6 };
+
+static const struct {
+    int64_t rows, columns;
+} shapes[SIZES] = {{10, 10}, {10, 100}, {100, 100}, {100, 1000}, {1000, 1000}, {1000, 10000}};
+
+/* 1.5 times as fast as PyTorch up to 10^4 numbers, and the slow functions at any size. */
+static target target_of(const operation *op, int64_t n)
+{
+    bool slow = op->run == run_exp || op->run == run_tanh;
+    return (target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
+}
+
+static void measure_operation(const operation *op, const operands *o)
+{
+    int64_t n = o->a->numel;
+    job j = {op, *o};
+    contender c[] = {{.name = "libtinygrad", .run = job_run, .data = &j}, {.name = "PyTorch"}};
+    snprintf(c[1].torch, sizeof c[1].torch, "operation %s %lld %lld", op->name,
+             (long long)o->a->shape[0], (long long)o->a->shape[1]);
+    bench_measure(c, 2);
+    bench_check(tg_ok(o->a->context), tg_error(o->a->context));
+
+    char size[32];
+    snprintf(size, sizeof size, "%lld", (long long)n);
+    bench_compare(op->name, size, &c[0], &c[1], 0, target_of(op, n));
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin(argc, argv);
+    tg_context *tg = tg_open(NULL);
+    operands inputs[SIZES];
+    for (int k = 0; k < SIZES; k++)
+        inputs[k] = operands_make(tg, shapes[k].rows, shapes[k].columns);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        for (int k = 0; k < SIZES; k++) measure_operation(&operations[i], &inputs[k]);
+    tg_close(tg);
+    return bench_end();
+}

@@ -1,0 +1,159 @@
+"""PyTorch's side of the benchmarks, on one thread.
+
+Says "ready", then reads lines "WORK... TIMES" and answers each with the seconds that doing the
+work so many times took; "memory MODEL... TIMES" with the KB that training the model took.
+"""
+
+import functools
+import os
+import sys
+import time
+
+try:
+    import torch
+except ImportError:
+    sys.exit()
+
+torch.set_num_threads(1)
+
+# An operation is a line here, and one in ops.c or calls.c.
+OPERATIONS = {
+    "add": lambda o: o.a + o.b,
+    "mul": lambda o: o.a * o.b,
+    "sqrt": lambda o: torch.sqrt(o.positive),
+    "relu": lambda o: torch.relu(o.a),
+    "exp": lambda o: torch.exp(o.a),
+    "log": lambda o: torch.log(o.positive),
+    "tanh": lambda o: torch.tanh(o.a),
+    "sigmoid": lambda o: torch.sigmoid(o.a),
+    "less_than": lambda o: o.a < o.b,
+    "where": lambda o: torch.where(o.mask, o.a, o.b),
+    "add_row": lambda o: o.a + o.row,
+    "add_column": lambda o: o.a + o.column,
+    "transposed_copy": lambda o: o.a.t().contiguous(),
+    "sum": lambda o: o.a.sum(),
+    "sum_over_rows": lambda o: o.a.sum(1),
+    "sum_over_columns": lambda o: o.a.sum(0),
+    "mean": lambda o: o.a.mean(),
+    "mean_over_rows": lambda o: o.a.mean(1),
+    "mean_over_columns": lambda o: o.a.mean(0),
+    "max": lambda o: o.a.max(),
+    "max_over_rows": lambda o: o.a.amax(1),
+    "max_over_columns": lambda o: o.a.amax(0),
+    "argmax": lambda o: o.a.argmax(),
+    "argmax_over_rows": lambda o: o.a.argmax(1),
+    "argmax_over_columns": lambda o: o.a.argmax(0),
+    "matmul": lambda o: o.a @ o.b,
+    "view": lambda o: o.a.view(-1),
+}
+
+
+class Operands:
+    def __init__(self, rows, columns):
+        self.a = torch.randn(rows, columns)
+        self.b = torch.randn(rows, columns)
+        self.positive = torch.rand(rows, columns) + 0.5
+        self.mask = self.a > self.b
+        self.row = torch.randn(columns)
+        self.column = torch.randn(rows, 1)
+
+
+shared_operands = functools.lru_cache(None)(Operands)  # the large ones take a while to make
+
+
+def training(net, x, y, lr):
+    sgd = torch.optim.SGD(net.parameters(), lr=lr)
+    mse = torch.nn.MSELoss()
+
+    def step():
+        loss = mse(net(x), y)
+        sgd.zero_grad(set_to_none=True)
+        loss.backward()
+        sgd.step()
+
+    return step
+
+
+def lecture(n):
+    x = torch.stack([torch.ones(n), torch.randn(n)]).t()
+    y = x @ torch.tensor([[2.5], [4.0]]) + torch.randn(n, 1)
+    return training(torch.nn.Linear(2, 1, bias=False), x, y, 0.1)
+
+
+def perceptron(batch, *widths):
+    layers = []
+    for before, after in zip(widths, widths[1:]):
+        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+    x = torch.randn(batch, widths[0])
+    y = torch.eye(widths[-1])[torch.arange(batch) % widths[-1]]
+    return training(torch.nn.Sequential(*layers[:-1]), x, y, 0.01)
+
+
+def product(m, k, n):
+    a, b = torch.rand(m, k), torch.rand(k, n)
+    return lambda: torch.mm(a, b)
+
+
+def operation(name, rows, columns):
+    run = OPERATIONS[name]
+    o = shared_operands(rows, columns)
+    return lambda: run(o)
+
+
+def recorded(name, rows, columns):
+    run = OPERATIONS[name]
+    o = Operands(rows, columns)
+    o.a.requires_grad_()
+    return lambda: run(o)
+
+
+@functools.lru_cache(1)
+def prepare(kind, *arguments):
+    """The function that does the work once."""
+    make = {f.__name__: f for f in (lecture, perceptron, product, operation, recorded)}[kind]
+    return make(*(int(a) if a.isdigit() else a for a in arguments))
+
+
+def seconds(work, times):
+    run = prepare(*work)
+    run()
+    start = time.perf_counter()
+    for _ in range(times):
+        run()
+    return time.perf_counter() - start
+
+
+def status(field):
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
+
+
+def peak_kilobytes(kind, *arguments):
+    """The growth of resident memory at its highest, in a process of its own."""
+    ends = os.pipe()
+    child = os.fork()
+    if child == 0:
+        rows, *widths = arguments
+        prepare(kind, "2", *widths)()  # the code itself comes into memory
+        prepare.cache_clear()
+        before = status("VmRSS")
+        step = prepare(kind, rows, *widths)
+        for _ in range(3):
+            step()
+        os.write(ends[1], b"%d" % (status("VmHWM") - before))
+        os._exit(0)
+    os.waitpid(child, 0)
+    return int(os.read(ends[0], 32))
+
+
+def main():
+    print("ready", flush=True)
+    for line in sys.stdin:
+        *work, times = line.split()
+        if work[0] == "memory":
+            print(peak_kilobytes(*work[1:]), flush=True)
+        else:
+            print(seconds(work, int(times)), flush=True)
+
+
+main()

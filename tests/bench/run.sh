@@ -1,0 +1,31 @@
+#!/bin/sh
+# run.sh PROGRAMS OUT: runs the benchmarks in directory PROGRAMS; prints one table and writes
+# bench.json and bench.svg to directory OUT. The rival that is a Python script runs in $BENCH_PYTHON,
+# or else in the first of these that has PyTorch.
+set -e
+programs=$1
+out=$2
+
+for python in "${BENCH_PYTHON:-python3}" /usr/bin/python3; do
+    BENCH_PYTHON=$python
+    "$python" -c 'import torch' 2>/dev/null && break
+done
+export BENCH_PYTHON
+
+rm -f "$out/bench.rows"
+echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
+printf '%-28s %-12s %12s  %-22s %13s %8s  %-10s %s\n' \
+    name size ours rival theirs ratio target met
+for family in lecture calls mlp gemm ops steady memory program; do
+    "$programs/bench_$family" "$out"
+done
+
+{
+    echo '['
+    sed '$!s/$/,/' "$out/bench.rows"
+    echo ']'
+} >"$out/bench.json"
+met=$(grep -c '"met": true' "$out/bench.rows" || true)
+missed=$(grep -c '"met": false' "$out/bench.rows" || true)
+rm "$out/bench.rows"
+echo "$met of $((met + missed)) targets met. Times are medians; a ratio is ours to theirs."

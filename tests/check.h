@@ -1,0 +1,57 @@
+/* What the tests share: cmocka with all it needs, and checks in the library's own terms. */
+#ifndef TEST_CHECK_H
+#define TEST_CHECK_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tinygrad.h>
+
+/* The error that is pending is this one, to the letter; it is forgotten. */
+#define check_error(tg, code, text)                                                                \
+    do {                                                                                           \
+        assert_string_equal(tg_error(tg), text);                                                   \
+        assert_int_equal(tg_error_code(tg), code);                                                 \
+        tg_clear_error(tg);                                                                        \
+    } while (0)
+
+#define check_ok(tg) assert_string_equal(tg_error(tg), "")
+
+/* The elements of t, row-major, are these. */
+#define check_values(t, ...)                                                                       \
+    check_values_at(t, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__},  \
+                    __FILE__, __LINE__)
+
+static inline double element_of(const tg_tensor *t, int64_t number)
+{
+    int64_t index[TG_MAX_DIMS];
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        index[d] = number % t->shape[d];
+        number /= t->shape[d];
+    }
+    return tg_get(t, (tg_shape){t->ndim, index});
+}
+
+static inline void check_values_at(const tg_tensor *t, size_t n, const double *values,
+                                   const char *file, int line)
+{
+    _assert_true(t != NULL, "a tensor", file, line);
+    _assert_int_equal((uint64_t)t->numel, n, file, line);
+    for (int64_t i = 0; i < t->numel; i++) {
+        double value = element_of(t, i);
+        if (value == values[i] || (isnan(value) && isnan(values[i]))) continue;
+        print_error("element %lld is %.17g, not %.17g\n", (long long)i, value, values[i]);
+        _fail(file, line);
+    }
+}
+
+#endif

@@ -1,0 +1,58 @@
+#include "guarded.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* In front: the size, then guard bytes. Memory is aligned for any object and not one bit more. */
+enum { FRONT = 48, BACK = 32, GUARD = 0xfd, BEFORE_USE = 0xa5, AFTER_USE = 0xdd };
+
+static bool intact(const unsigned char *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (at[i] != GUARD) return false;
+    return true;
+}
+
+static void *guarded_allocate(void *user, size_t bytes)
+{
+    guarded *g = user;
+    g->calls++;
+    g->asked++;
+    bool fails = g->fail_at && (g->asked == g->fail_at || (g->fail_on && g->asked > g->fail_at));
+    unsigned char *raw = NULL;
+    if (!fails && bytes <= (g->limit ? g->limit : (size_t)1 << 30))
+        raw = malloc(FRONT + bytes + BACK);
+    if (!raw) {
+        g->failed++;
+        return NULL;
+    }
+    memcpy(raw, &bytes, sizeof bytes);
+    memset(raw + sizeof bytes, GUARD, FRONT - sizeof bytes);
+    memset(raw + FRONT, BEFORE_USE, bytes);
+    memset(raw + FRONT + bytes, GUARD, BACK);
+    g->blocks++;
+    g->held += bytes;
+    if (g->held > g->peak) g->peak = g->held;
+    return raw + FRONT;
+}
+
+static void guarded_deallocate(void *user, void *memory, size_t bytes)
+{
+    guarded *g = user;
+    unsigned char *raw = (unsigned char *)memory - FRONT;
+    size_t size;
+    g->calls++;
+    memcpy(&size, raw, sizeof size);
+    if (size != bytes || !intact(raw + sizeof size, FRONT - sizeof size) ||
+        !intact(raw + FRONT + size, BACK))
+        g->damaged = true;
+    memset(memory, AFTER_USE, bytes);
+    g->blocks--;
+    g->held -= bytes;
+    free(raw);
+}
+
+tg_options guarded_options(guarded *g)
+{
+    return (tg_options){.allocate = guarded_allocate, .deallocate = guarded_deallocate, .user = g};
+}

@@ -1,0 +1,52 @@
+/* What the tests of gradients share. */
+#ifndef TEST_LEAF_H
+#define TEST_LEAF_H
+
+#include "check.h"
+
+/* Group setup and teardown of a test: a context, without an error at its end. */
+static inline int open_context(void **state)
+{
+    *state = tg_open(NULL);
+    return *state ? 0 : -1;
+}
+
+static inline int close_context(void **state)
+{
+    bool ok = tg_ok(*state);
+    if (!ok) print_error("left behind: %s\n", tg_error(*state));
+    tg_close(*state);
+    return ok ? 0 : -1;
+}
+
+/* Leaves that require grad. */
+static inline tg_tensor *leaf_of(tg_context *tg, tg_shape shape, const double *values)
+{
+    return tg_requires_grad_(tg_from_f64(tg, shape, values), true);
+}
+#define leaf(tg, ...)                                                                              \
+    leaf_of(tg, TG_SHAPE(sizeof((double[]){__VA_ARGS__}) / sizeof(double)), (double[]){__VA_ARGS__})
+#define constant(tg, ...)                                                                          \
+    tg_from_f64(tg, TG_SHAPE(sizeof((double[]){__VA_ARGS__}) / sizeof(double)),                    \
+                (double[]){__VA_ARGS__})
+
+/* Relative, as a handful of roundings allow. */
+#define NEAR 1e-14
+#define check_near(t, ...)                                                                         \
+    check_near_at(t, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__},    \
+                  __FILE__, __LINE__)
+
+static inline void check_near_at(const tg_tensor *t, size_t n, const double *values,
+                                 const char *file, int line)
+{
+    _assert_true(t != NULL, "a tensor", file, line);
+    _assert_int_equal((uint64_t)t->numel, n, file, line);
+    for (int64_t i = 0; i < t->numel; i++) {
+        double value = element_of(t, i);
+        if (fabs(value - values[i]) <= NEAR * fabs(values[i])) continue;
+        print_error("element %lld is %.17g, not %.17g\n", (long long)i, value, values[i]);
+        _fail(file, line);
+    }
+}
+
+#endif

@@ -1,0 +1,335 @@
+/* The context: options, errors, statistics, the cap and the allocator. */
+#include "check.h"
+#include "guarded.h"
+
+/* Memory that a context takes before anything is made in it. */
+static size_t empty_context(void)
+{
+    tg_context *tg = tg_open(NULL);
+    size_t bytes = tg_get_stats(tg).held_bytes;
+    tg_close(tg);
+    return bytes;
+}
+
+static void *refuse(void *user, size_t bytes)
+{
+    (void)user, (void)bytes;
+    return NULL;
+}
+
+static void ignore(void *user, void *memory, size_t bytes)
+{
+    (void)user, (void)memory, (void)bytes;
+}
+
+static void test_open(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    assert_non_null(tg);
+    assert_true(tg_ok(tg));
+    assert_int_equal(tg_error_code(tg), TG_OK);
+    check_ok(tg);
+    assert_true(tg_is_grad_enabled(tg));
+    const char *level = tg_simd_level(tg);
+    assert_true(!strcmp(level, "portable") || !strcmp(level, "avx2") || !strcmp(level, "avx512"));
+    tg_close(tg);
+    tg_close(NULL);
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    tg_options o = tg_defaults();
+    assert_non_null(o.allocate);
+    assert_non_null(o.deallocate);
+    assert_int_equal(o.max_bytes, 0);
+    tg_close(tg_open(&o));
+    o = (tg_options){0};
+    assert_null(tg_open(&o));
+    o.allocate = refuse;
+    assert_null(tg_open(&o));
+    o.deallocate = ignore;
+    assert_null(tg_open(&o));
+    o.allocate = NULL;
+    assert_null(tg_open(&o));
+    o = tg_defaults();
+    o.max_bytes = empty_context() - 1;
+    assert_null(tg_open(&o));
+    o.max_bytes++;
+    tg_context *tg = tg_open(&o);
+    assert_non_null(tg);
+    assert_null(tg_scalar(tg, TG_F32, 1));
+    assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+    tg_close(tg);
+}
+
+static void test_null_context(void **state)
+{
+    (void)state;
+    tg_scope_begin(NULL);
+    tg_scope_end(NULL);
+    tg_clear_error(NULL);
+    assert_false(tg_ok(NULL));
+    assert_int_equal(tg_error_code(NULL), TG_ERR_CONTEXT);
+    assert_string_equal(tg_error(NULL), "no context: tg_open failed or NULL was given");
+    tg_stats stats = tg_get_stats(NULL);
+    assert_int_equal(stats.live_bytes + stats.peak_bytes + stats.held_bytes, 0);
+    assert_int_equal(stats.allocator_calls, 0);
+    assert_null(tg_simd_level(NULL));
+}
+
+static void test_first_error_stays(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    tg_tensor *a = tg_ones(tg, TG_F32, TG_SHAPE(2, 3)), *b = tg_ones(tg, TG_F32, TG_SHAPE(2));
+    const char *first = "add: shapes [2, 3] and [2] do not broadcast";
+    assert_null(tg_add(a, b));
+    assert_string_equal(tg_error(tg), first);
+    assert_null(tg_exp(tg_sub(a, tg_add(a, b))));
+    assert_null(tg_zeros(tg, TG_F32, TG_SHAPE(-1)));
+    tg_scope_end(tg);
+    assert_string_equal(tg_error(tg), first);
+    assert_int_equal(tg_error_code(tg), TG_ERR_SHAPE);
+    tg_clear_error(tg);
+    assert_true(tg_ok(tg));
+    check_ok(tg);
+    check_values(tg_sum(a), 6);
+    tg_close(tg);
+}
+
+/* What changes something does nothing; the rest works. */
+static void test_pending_error(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    tg_tensor *t = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(2), 3), true);
+    tg_tensor *plain = tg_full(tg, TG_F32, TG_SHAPE(2), 3);
+    tg_tensor *loss = tg_sum(tg_square(t));
+    tg_sgd_options how = tg_sgd_defaults();
+    tg_optim *sgd = tg_sgd_list(TG_LIST(t), &how);
+    assert_true(tg_backward(loss));
+    tg_manual_seed(tg, 7);
+    assert_null(tg_select(t, 0, 2));
+    const char *first = "select: index 2 of dimension 0 is out of range for [2]";
+
+    assert_false(tg_set(plain, TG_INDEX(0), 1));
+    assert_false(tg_copy_from_f32(plain, (float[]){1, 2}));
+    assert_null(tg_copy_(plain, plain));
+    assert_null(tg_fill_(plain, 1));
+    assert_null(tg_zero_(plain));
+    assert_null(tg_add_(plain, plain));
+    assert_null(tg_sub_(plain, plain));
+    assert_null(tg_mul_(plain, plain));
+    assert_null(tg_uniform_(plain, 0, 1));
+    assert_null(tg_normal_(plain, 0, 1));
+    assert_null(tg_bernoulli_(plain, 1));
+    assert_null(tg_random_(tg_zeros(tg, TG_I64, TG_SHAPE(2))));
+    assert_null(tg_rand(tg, TG_F32, TG_SHAPE(2)));
+    assert_null(tg_randn(tg, TG_F32, TG_SHAPE(2)));
+    assert_null(tg_randint(tg, 0, 5, TG_SHAPE(2)));
+    assert_null(tg_randperm(tg, 5));
+    assert_null(tg_bernoulli(plain));
+    assert_null(tg_dropout(plain, 0.5, true));
+    assert_null(tg_linear(tg, 1, 1, TG_BIAS));
+    assert_false(tg_backward(loss));
+    assert_false(tg_backward_with(loss, tg_ones_like(loss)));
+    tg_tensor *grad = t;
+    assert_false(tg_grad(TG_LIST(loss), TG_LIST(t), &grad, NULL));
+    assert_null(grad);
+    assert_false(tg_step(sgd));
+    assert_false(tg_zero_grad(sgd));
+    assert_false(tg_set_lr(sgd, 5));
+    assert_false(tg_clear_grad(t));
+
+    tg_scope_begin(tg);
+    assert_true(tg_item(tg_sum(plain)) == 6);
+    assert_true(tg_get(plain, TG_INDEX(1)) == 3);
+    float out[2];
+    assert_true(tg_copy_to_f32(plain, out));
+    assert_true(tg_data_f32(plain) == plain->data);
+    assert_non_null(tg_keep(plain));
+    tg_no_grad_begin(tg);
+    tg_no_grad_end(tg);
+    tg_release(tg_ones_like(plain));
+    tg_scope_end(tg);
+
+    check_error(tg, TG_ERR_INDEX, first);
+    check_values(plain, 3, 3);
+    check_values(t, 3, 3);
+    check_values(t->grad, 6, 6);
+    assert_true(tg_lr(sgd) == 0.01);
+    tg_tensor *drawn = tg_rand(tg, TG_F64, TG_SHAPE(4));
+    tg_manual_seed(tg, 7);
+    tg_tensor *again = tg_rand(tg, TG_F64, TG_SHAPE(4));
+    assert_memory_equal(drawn->data, again->data, 4 * sizeof(double));
+    tg_close(tg);
+}
+
+/* Messages are cut, not overrun: eight sizes of twenty digits each do not come near the end. */
+static void test_long_message(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    int64_t low = INT64_MIN;
+    tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(1));
+    assert_null(tg_view(t, TG_SHAPE(low, low, low, low, low, low, low, low)));
+    check_error(tg, TG_ERR_SHAPE,
+                "view: [1] has 1 elements and cannot become "
+                "[-9223372036854775808, -9223372036854775808, -9223372036854775808, "
+                "-9223372036854775808, -9223372036854775808, -9223372036854775808, "
+                "-9223372036854775808, -9223372036854775808]");
+    tg_close(tg);
+}
+
+static void check_books(const tg_context *tg, const guarded *g)
+{
+    tg_stats stats = tg_get_stats(tg);
+    assert_int_equal(stats.held_bytes, g->held);
+    assert_int_equal(stats.allocator_calls, g->calls);
+    assert_true(stats.live_bytes <= stats.held_bytes);
+    assert_true(stats.live_bytes <= stats.peak_bytes);
+    assert_true(stats.peak_bytes <= g->peak);
+}
+
+/* The statistics against the allocator's own books, through scopes, early release and failure. */
+static void test_statistics(void **state)
+{
+    (void)state;
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    check_books(tg, &g);
+    size_t empty = tg_get_stats(tg).live_bytes;
+    size_t before = tg_get_stats(tg).live_bytes;
+    for (int i = 0; i < 5; i++) {
+        tg_scope_begin(tg);
+        tg_tensor *large = tg_zeros(tg, TG_F64, TG_SHAPE(10000 + 1000 * i));
+        check_books(tg, &g);
+        size_t with = tg_get_stats(tg).live_bytes;
+        assert_true(with >= before + (size_t)large->numel * sizeof(double));
+        tg_release(large);
+        assert_true(tg_get_stats(tg).live_bytes + (size_t)large->numel * sizeof(double) <= with);
+        check_books(tg, &g);
+        tg_scope_end(tg);
+        check_books(tg, &g);
+        assert_int_equal(tg_get_stats(tg).live_bytes, empty);
+    }
+    g.limit = 1000;
+    assert_null(tg_zeros(tg, TG_F64, TG_SHAPE(1 << 20)));
+    check_books(tg, &g);
+    assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+    tg_close(tg);
+    assert_int_equal(g.blocks, 0);
+    assert_int_equal(g.held, 0);
+    assert_false(g.damaged);
+}
+
+static void test_peak(void **state)
+{
+    (void)state;
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    tg_scalar(tg, TG_F32, 0);
+    size_t base = tg_get_stats(tg).live_bytes;
+    for (int i = 1; i <= 3; i++) {
+        tg_scope_begin(tg);
+        for (int j = 0; j < i; j++) tg_zeros(tg, TG_F32, TG_SHAPE(1 << 16));
+        assert_true(tg_get_stats(tg).peak_bytes >= base + (size_t)i * 4 * (1 << 16));
+        assert_int_equal(tg_get_stats(tg).peak_bytes, tg_get_stats(tg).live_bytes);
+        tg_scope_end(tg);
+    }
+    assert_int_equal(tg_get_stats(tg).peak_bytes, g.peak); /* nothing else was ever held */
+    tg_close(tg);
+}
+
+/* The cap holds to the byte, whatever is asked; and what a scope gave back can be had again. */
+static void test_cap(void **state)
+{
+    (void)state;
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    o.max_bytes = 1 << 20;
+    tg_context *tg = tg_open(&o);
+    tg_scalar(tg, TG_F32, 0);
+    for (int64_t n = 1; n < (int64_t)1 << 40; n *= 3) {
+        tg_scope_begin(tg);
+        tg_tensor *t = tg_empty(tg, TG_BOOL, TG_SHAPE(n));
+        assert_true(g.peak <= o.max_bytes);
+        assert_true(t ? (size_t)n < o.max_bytes : (size_t)n > o.max_bytes / 2);
+        if (!t) assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+        tg_clear_error(tg);
+        tg_scope_end(tg);
+    }
+    int64_t room = (int64_t)(o.max_bytes - tg_get_stats(tg).live_bytes);
+    assert_null(tg_empty(tg, TG_BOOL, TG_SHAPE(room)));
+    tg_clear_error(tg);
+    /* Blocks come in sizes at most an eighth apart. */
+    assert_non_null(tg_empty(tg, TG_BOOL, TG_SHAPE(room - room / 8 - 256)));
+    assert_true(g.peak > o.max_bytes - o.max_bytes / 4);
+    tg_close(tg);
+}
+
+static void test_cap_message(void **state)
+{
+    (void)state;
+    tg_options o = tg_defaults();
+    o.max_bytes = 1 << 20;
+    tg_context *tg = tg_open(&o);
+    tg_scalar(tg, TG_F32, 0);
+    assert_null(tg_empty(tg, TG_F32, TG_SHAPE(1024, 1024)));
+    char expected[200];
+    snprintf(expected, sizeof expected,
+             "out of memory: %d bytes asked for, %zu held, cap 1048576 (0 is none)", 1 << 22,
+             tg_get_stats(tg).held_bytes);
+    check_error(tg, TG_ERR_MEMORY, expected);
+    tg_close(tg);
+}
+
+/* Contexts side by side know nothing of each other. */
+static void test_two_contexts(void **state)
+{
+    (void)state;
+    tg_context *one = tg_open(NULL), *two = tg_open(NULL);
+    assert_null(tg_zeros(one, TG_F32, TG_SHAPE(-1)));
+    assert_false(tg_ok(one));
+    assert_true(tg_ok(two));
+    tg_clear_error(one);
+    tg_scope_begin(one);
+    tg_no_grad_begin(one);
+    assert_true(tg_is_grad_enabled(two));
+    tg_no_grad_end(one);
+    tg_scope_end(two);
+    check_error(two, TG_ERR_CONTEXT, "scope_end: no scope was begun");
+    tg_scope_end(one);
+    check_ok(one);
+    tg_manual_seed(one, 1);
+    tg_manual_seed(two, 1);
+    tg_rand(one, TG_F32, TG_SHAPE(5));
+    tg_tensor *a = tg_rand(two, TG_F64, TG_SHAPE(3));
+    tg_manual_seed(one, 1);
+    tg_tensor *b = tg_rand(one, TG_F64, TG_SHAPE(3));
+    assert_memory_equal(a->data, b->data, 3 * sizeof(double));
+    tg_tensor *x = tg_ones(one, TG_F32, TG_SHAPE(2)), *y = tg_ones(two, TG_F32, TG_SHAPE(2));
+    assert_null(tg_add(x, y));
+    check_error(one, TG_ERR_CONTEXT, "add: tensors of two contexts; tg_borrow makes an alias");
+    check_error(two, TG_ERR_CONTEXT, "add: tensors of two contexts");
+    tg_close(one);
+    check_values(y, 1, 1);
+    tg_close(two);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open),          cmocka_unit_test(test_options),
+        cmocka_unit_test(test_null_context),  cmocka_unit_test(test_first_error_stays),
+        cmocka_unit_test(test_pending_error), cmocka_unit_test(test_long_message),
+        cmocka_unit_test(test_statistics),    cmocka_unit_test(test_peak),
+        cmocka_unit_test(test_cap),           cmocka_unit_test(test_cap_message),
+        cmocka_unit_test(test_two_contexts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

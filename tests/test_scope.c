@@ -1,0 +1,613 @@
+/* Scopes: how long tensors live, keep, release, borrow, and what memory does meanwhile. */
+#include "check.h"
+#include "guarded.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+
+#ifdef UNDER_ASAN
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+static int open_context(void **state)
+{
+    *state = tg_open(NULL);
+    return *state == NULL;
+}
+
+static int close_context(void **state)
+{
+    tg_close(*state);
+    return 0;
+}
+
+static void test_balance(void **state)
+{
+    tg_context *tg = *state;
+    tg_scope_end(tg);
+    check_error(tg, TG_ERR_CONTEXT, "scope_end: no scope was begun");
+    tg_scope_begin(tg);
+    tg_scope_end(tg);
+    check_ok(tg);
+    tg_scope_end(tg);
+    check_error(tg, TG_ERR_CONTEXT, "scope_end: no scope was begun");
+    tg_no_grad_end(tg);
+    check_error(tg, TG_ERR_CONTEXT, "no_grad_end: no no_grad was begun");
+}
+
+/* no_grad is independent of scopes. */
+static void test_no_grad_across_scopes(void **state)
+{
+    tg_context *tg = *state;
+    tg_scope_begin(tg);
+    tg_no_grad_begin(tg);
+    tg_scope_end(tg);
+    assert_false(tg_is_grad_enabled(tg));
+    tg_no_grad_end(tg);
+    assert_true(tg_is_grad_enabled(tg));
+}
+
+enum { DEPTH = 10000 };
+
+/* A tensor at each depth, made on the way down, or on the way up from one kept below. */
+static void test_nested(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *sum = tg_zeros(tg, TG_F32, TG_SHAPE(3));
+    for (int i = 0; i < DEPTH; i++) {
+        tg_scope_begin(tg);
+        sum = tg_add_scalar(sum, 1);
+    }
+    check_values(sum, DEPTH, DEPTH, DEPTH);
+    for (int i = 0; i < DEPTH; i++) {
+        tg_tensor *kept = tg_keep(tg_mul_scalar(sum, 1));
+        tg_scope_end(tg);
+        sum = tg_add_scalar(kept, 1);
+    }
+    check_values(sum, 2 * DEPTH, 2 * DEPTH, 2 * DEPTH);
+    check_ok(tg);
+}
+
+/* Scopes without memory cost nothing and one in the middle may get its memory last. */
+static void test_nested_lazily(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(2), 3), true);
+    for (int i = 0; i < DEPTH; i++) tg_scope_begin(tg);
+    tg_tensor *y = tg_sum(tg_square(x));
+    tg_tensor *kept = tg_keep(y);
+    tg_scope_end(tg);
+    assert_true(tg_item(kept) == 18);
+    tg_tensor *z = tg_sum(tg_mul_scalar(tg_square(x), 2));
+    tg_scope_begin(tg);
+    tg_exp(z);
+    tg_scope_end(tg);
+    assert_true(tg_backward(z));
+    check_values(x->grad, 12, 12);
+    for (int i = 1; i < DEPTH; i++) tg_scope_end(tg);
+    check_values(x->grad, 12, 12);
+    check_ok(tg);
+}
+
+static void test_many(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2)), true), *kept = NULL;
+    for (int i = 0; i < 100000; i++) {
+        tg_scope_begin(tg);
+        tg_tensor *y = tg_mul_scalar(x, i);
+        if (i % 10000 == 9999) kept = tg_keep(y);
+        tg_scope_end(tg);
+    }
+    check_values(kept, 99999, 99999);
+    check_ok(tg);
+}
+
+static void test_keep(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_arange(tg, TG_F32, 0, 6, 1), true);
+    tg_scope_begin(tg);
+    tg_scope_begin(tg);
+    tg_tensor *view = tg_t(tg_reshape(tg_mul_scalar(x, 2), TG_SHAPE(2, 3)));
+    tg_tensor *kept = tg_keep(view);
+    assert_ptr_not_equal(kept->data, view->data);
+    assert_false(kept->requires_grad);
+    assert_null(kept->grad);
+    tg_scope_end(tg);
+    check_values(kept, 0, 6, 2, 8, 4, 10);
+    kept = tg_keep(kept);
+    tg_scope_end(tg);
+    check_values(kept, 0, 6, 2, 8, 4, 10);
+    assert_true(tg_is_contiguous(kept));
+    tg_tensor *here = tg_keep(kept); /* in the outermost scope: there */
+    assert_ptr_not_equal(here, kept);
+    check_values(here, 0, 6, 2, 8, 4, 10);
+    assert_null(tg_keep(NULL));
+    check_ok(tg);
+    tg_scope_begin(tg);
+    tg_tensor *scalar = tg_keep(tg_scalar(tg, TG_I64, 7)),
+              *empty = tg_keep(tg_zeros(tg, TG_BOOL, TG_SHAPE(2, 0))),
+              *spread = tg_keep(tg_expand(tg_scalar(tg, TG_F64, 0.5), TG_SHAPE(3)));
+    tg_scope_end(tg);
+    assert_true(tg_item(scalar) == 7);
+    assert_int_equal(empty->numel, 0);
+    assert_int_equal(empty->shape[0], 2);
+    check_values(spread, 0.5, 0.5, 0.5);
+    assert_int_equal(spread->strides[0], 1);
+}
+
+/* The graph dies with its scope; the leaf's gradient does not. */
+static void test_graph_lives_in_scope(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(2), 3), true);
+    for (int i = 1; i <= 3; i++) {
+        tg_scope_begin(tg);
+        assert_true(tg_backward(tg_sum(tg_square(x))));
+        tg_scope_end(tg);
+        check_values(x->grad, 6 * i, 6 * i);
+    }
+    tg_scope_begin(tg);
+    tg_tensor *inner = tg_keep(tg_square(x));
+    tg_scope_end(tg);
+    assert_false(tg_backward(tg_sum(inner)));
+    check_error(tg, TG_ERR_AUTOGRAD,
+                "backward: the tensor [] does not require grad: it depends on no leaf that does");
+}
+
+/* A leaf of an outer scope that starts to require grad in an inner one keeps its gradient. */
+static void test_gradient_of_outer_leaf(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_full(tg, TG_F64, TG_SHAPE(1000), 2);
+    tg_scope_begin(tg);
+    tg_scope_begin(tg);
+    assert_non_null(tg_requires_grad_(x, true));
+    assert_true(tg_backward(tg_sum(tg_square(x))));
+    tg_scope_end(tg);
+    tg_scope_end(tg);
+    tg_zeros(tg, TG_F64, TG_SHAPE(1000));
+    assert_true(tg_get(x->grad, TG_INDEX(999)) == 4);
+}
+
+static size_t live(const tg_context *tg)
+{
+    return tg_get_stats(tg).live_bytes;
+}
+
+enum { LARGE = 100000 }; /* elements: far more than fit a page */
+static const size_t LARGE_BYTES = LARGE * sizeof(float);
+
+static void test_release(void **state)
+{
+    tg_context *tg = *state;
+    tg_release(NULL);
+    tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(LARGE));
+    size_t with = live(tg);
+    tg_release(t);
+    assert_true(live(tg) + LARGE_BYTES <= with);
+    size_t without = live(tg);
+    tg_release(t);
+    assert_int_equal(live(tg), without);
+    assert_null(tg_exp(t));
+    check_error(tg, TG_ERR_CONTEXT, "exp: the tensor [100000] was released");
+    tg_release(tg_scalar(tg, TG_F32, 1));
+    tg_release(tg_zeros(tg, TG_F32, TG_SHAPE(0, 3)));
+    check_ok(tg);
+}
+
+/* Views share the memory: the last one to go returns it, in whatever order they go. */
+static void test_release_views(void **state)
+{
+    tg_context *tg = *state;
+    for (int order = 0; order < 6; order++) {
+        tg_scope_begin(tg);
+        tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(LARGE)), *a = tg_narrow(t, 0, 1, 2),
+                  *b = tg_narrow(a, 0, 1, 1), *all[] = {t, a, b};
+        int first = order % 3, second = (first + 1 + order / 3) % 3, third = 3 - first - second;
+        tg_release(all[first]);
+        assert_true(tg_item(tg_sum(all[third])) > 0);
+        tg_release(all[second]);
+        tg_release(all[second]);
+        assert_true(tg_item(tg_sum(all[third])) > 0);
+        size_t with = live(tg);
+        tg_release(all[third]);
+        assert_true(live(tg) + LARGE_BYTES <= with);
+        tg_scope_end(tg);
+    }
+    check_ok(tg);
+}
+
+/* The view of an outer tensor in an inner scope: it holds the memory until its scope ends. */
+static void test_release_across_scopes(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(LARGE));
+    size_t with = live(tg);
+    tg_scope_begin(tg);
+    tg_tensor *view = tg_narrow(t, 0, 5, 3);
+    tg_release(view);
+    check_values(tg_narrow(t, 0, 0, 2), 1, 1);
+    tg_scope_end(tg);
+    assert_int_equal(live(tg), with);
+    tg_scope_begin(tg);
+    view = tg_narrow(t, 0, 5, 3);
+    tg_release(t);
+    check_values(view, 1, 1, 1);
+    tg_release(view);
+    assert_true(live(tg) > with);
+    tg_scope_end(tg);
+    assert_true(live(tg) + LARGE_BYTES <= with);
+    assert_null(tg_neg(t));
+    tg_clear_error(tg);
+    tg_scope_begin(tg);
+    tg_tensor *fresh = tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
+    tg_scope_end(tg);
+    (void)fresh;
+    check_ok(tg);
+}
+
+/* What a recorded operation still needs survives its release; what none needs is returned. */
+static void test_release_before_backward(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(LARGE), 3), true);
+    tg_scope_begin(tg);
+    tg_tensor *square = tg_square(x), *root = tg_sqrt(square), *shifted = tg_add_scalar(root, 1);
+    tg_tensor *product = tg_mul(shifted, root), *loss = tg_sum(product);
+    size_t with = live(tg);
+    tg_release(product); /* sum needs its shape only */
+    assert_true(live(tg) + LARGE_BYTES <= with);
+    with = live(tg);
+    tg_release(square); /* sqrt needs its result only, add_scalar nothing */
+    assert_true(live(tg) + LARGE_BYTES <= with);
+    with = live(tg);
+    tg_release(shifted);
+    tg_release(root);
+    assert_int_equal(live(tg), with);
+    tg_zeros(tg, TG_F32, TG_SHAPE(LARGE)); /* takes the memory that came back */
+    tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
+    assert_true(tg_backward(loss));
+    tg_scope_end(tg);
+    assert_true(element_of(x->grad, 0) == 7); /* of (x + 1) x */
+    assert_true(element_of(x->grad, LARGE - 1) == 7);
+    check_ok(tg);
+}
+
+/* A view in the graph, its base released. */
+static void test_release_base_before_backward(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_arange(tg, TG_F64, 0, 2000, 1), true);
+    tg_tensor *base = tg_mul_scalar(x, 2), *view = tg_slice(base, 0, 1, TG_END, 2);
+    tg_tensor *loss = tg_sum(tg_square(view));
+    tg_release(base);
+    tg_release(view);
+    tg_zeros(tg, TG_F64, TG_SHAPE(2000));
+    assert_true(tg_backward(loss));
+    assert_true(element_of(x->grad, 4) == 0);
+    assert_true(element_of(x->grad, 1999) == 8 * 1999);
+}
+
+/* A gradient's memory is the leaf's own: releasing t->grad takes nothing from it. */
+static void test_release_gradient(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(LARGE)), true);
+    assert_true(tg_backward(tg_sum(x)));
+    size_t with = live(tg);
+    tg_release(x->grad);
+    assert_int_equal(live(tg), with);
+    tg_tensor *other = tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
+    tg_clear_grad(x);
+    assert_true(tg_backward(tg_sum(tg_mul_scalar(x, 5))));
+    assert_true(element_of(other, 7) == 0);
+    assert_true(element_of(x->grad, 7) == 5);
+    check_ok(tg);
+}
+
+static void test_borrow(void **state)
+{
+    tg_context *tg = *state, *other = tg_open(NULL);
+    tg_tensor *x = tg_requires_grad_(tg_arange(tg, TG_F32, 0, 6, 1), true);
+    tg_tensor *matrix = tg_t(tg_reshape(x, TG_SHAPE(2, 3)));
+    tg_tensor *a = tg_borrow(other, x), *b = tg_borrow(other, matrix);
+    assert_ptr_equal(a->context, other);
+    assert_ptr_equal(a->data, x->data);
+    assert_true(a->requires_grad);
+    assert_null(a->grad);
+    assert_ptr_equal(b->data, x->data);
+    assert_true(b->requires_grad);
+    check_values(b, 0, 3, 1, 4, 2, 5);
+    assert_true(tg_backward(tg_sum(tg_mul_scalar(a, 2))));
+    assert_true(tg_backward(tg_sum(tg_square(b))));
+    check_values(a->grad, 2, 2, 2, 2, 2, 2);
+    check_values(b->grad, 0, 6, 2, 8, 4, 10);
+    assert_null(x->grad);
+    assert_false(tg_set(a, TG_INDEX(0), 1));
+    check_error(other, TG_ERR_ARGUMENT, "set: the tensor [6] is borrowed and read-only");
+    assert_null(tg_zero_(tg_detach(tg_narrow(a, 0, 1, 2))));
+    check_error(other, TG_ERR_ARGUMENT, "zero_: the tensor [2] is borrowed and read-only");
+    assert_true(tg_set(x, TG_INDEX(0), 9));
+    assert_true(tg_get(a, TG_INDEX(0)) == 9);
+    tg_tensor *plain = tg_borrow(tg, tg_ones(other, TG_I64, TG_SHAPE()));
+    assert_false(plain->requires_grad);
+    assert_true(tg_item(plain) == 1);
+    tg_tensor *again = tg_borrow(tg, a);
+    assert_ptr_equal(again->data, x->data);
+    tg_release(a);
+    check_values(tg_narrow(x, 0, 1, 2), 1, 2);
+    assert_null(tg_borrow(tg, a));
+    check_error(tg, TG_ERR_CONTEXT, "borrow: the tensor [6] was released");
+    tg_close(other);
+    check_values(x, 9, 1, 2, 3, 4, 5);
+    check_ok(tg);
+}
+
+/* The alias as the source of a write to the very memory it shows. */
+static void test_borrow_as_source(void **state)
+{
+    tg_context *tg = *state;
+    enum { N = 100 };
+    tg_tensor *t = tg_view(tg_arange(tg, TG_F32, 0, N * N, 1), TG_SHAPE(N, N));
+    assert_non_null(tg_add_(t, tg_t(tg_borrow(tg, t))));
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) assert_true(tg_get(t, TG_INDEX(i, j)) == (N + 1) * (i + j));
+}
+
+/* ---- Use after scope. */
+
+#ifdef UNDER_ASAN
+/* Whether f dies with a report of AddressSanitizer. */
+static bool dies(float (*f)(tg_context *tg), tg_context *tg)
+{
+    char text[4096] = "";
+    int ends[2], status = 0;
+    size_t n = 0;
+    assert_int_equal(pipe(ends), 0);
+    fflush(stdout);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        _exit(f(tg) > 0 ? 10 : 11);
+    }
+    close(ends[1]);
+    for (ssize_t got; (got = read(ends[0], text + n, sizeof text - 1 - n)) > 0; n += (size_t)got)
+        if (n + (size_t)got == sizeof text - 1) break;
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    bool exited = WIFEXITED(status) && (WEXITSTATUS(status) == 10 || WEXITSTATUS(status) == 11);
+    return !exited && strstr(text, "AddressSanitizer: heap-use-after-free");
+}
+
+static float data_after_scope(tg_context *tg)
+{
+    tg_scope_begin(tg);
+    const volatile float *data = tg_data_f32(tg_ones(tg, TG_F32, TG_SHAPE(4)));
+    tg_scope_end(tg);
+    return data[2];
+}
+
+static float struct_after_scope(tg_context *tg)
+{
+    tg_scope_begin(tg);
+    const volatile tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(4));
+    tg_scope_end(tg);
+    return (float)t->ndim;
+}
+
+static float previous_step(tg_context *tg)
+{
+    const volatile float *previous = NULL;
+    for (int step = 0; step < 2; step++) {
+        tg_scope_begin(tg);
+        tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(10000));
+        if (step == 0) previous = t->data;
+        if (step == 1 && previous[5000] > 0) return 1;
+        tg_scope_end(tg);
+    }
+    return 0;
+}
+
+static float after_release(tg_context *tg)
+{
+    tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(4));
+    const volatile float *data = t->data;
+    tg_release(t);
+    return data[0];
+}
+
+static float sum_after_scope(tg_context *tg)
+{
+    tg_scope_begin(tg);
+    tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(4));
+    tg_scope_end(tg);
+    return (float)tg_item(tg_sum(t));
+}
+
+static float kept(tg_context *tg)
+{
+    tg_scope_begin(tg);
+    tg_tensor *t = tg_keep(tg_ones(tg, TG_F32, TG_SHAPE(4)));
+    tg_scope_end(tg);
+    return tg_data_f32(t)[2];
+}
+#endif
+
+static void test_use_after_scope(void **state)
+{
+#ifdef UNDER_ASAN
+    tg_context *tg = *state;
+    assert_true(dies(data_after_scope, tg));
+    assert_true(dies(struct_after_scope, tg));
+    assert_true(dies(previous_step, tg));
+    assert_true(dies(after_release, tg));
+    assert_true(dies(sum_after_scope, tg));
+    assert_false(dies(kept, tg));
+#else
+    (void)state;
+    print_message("Not applicable: use after scope is caught under AddressSanitizer only.\n");
+    skip();
+#endif
+}
+
+/* ---- Steady state. */
+
+#ifndef UNDER_ASAN
+typedef struct trainer {
+    tg_tensor *x, *y;
+    tg_module *net, *loss;
+    tg_optim *sgd;
+} trainer;
+
+static trainer make_trainer(tg_context *tg, int64_t rows, int64_t columns)
+{
+    trainer t;
+    tg_sgd_options how = tg_sgd_defaults();
+    how.momentum = 0.9;
+    t.x = tg_randn(tg, TG_F32, TG_SHAPE(rows, columns));
+    t.y = tg_randn(tg, TG_F32, TG_SHAPE(rows, 1));
+    t.net = tg_linear(tg, columns, 1, TG_BIAS);
+    t.loss = tg_mseloss(tg, TG_MEAN);
+    t.sgd = tg_sgd(t.net, &how);
+    return t;
+}
+
+static void train_step(tg_context *tg, trainer *t, int64_t first, int64_t rows)
+{
+    tg_scope_begin(tg);
+    tg_tensor *x = tg_narrow(t->x, 0, first, rows), *y = tg_narrow(t->y, 0, first, rows);
+    tg_tensor *yhat = tg_forward(t->net, x), *loss = tg_loss(t->loss, yhat, y);
+    tg_zero_grad(t->sgd);
+    tg_backward(loss);
+    tg_step(t->sgd);
+    assert_true(isfinite(tg_item(loss)) != 0);
+    tg_scope_end(tg);
+}
+#endif
+
+/* After the first step, a training loop makes no allocator call, and holds and lends no byte more.
+ */
+static void test_steady_state(void **state)
+{
+    (void)state;
+#ifndef UNDER_ASAN
+    static const int64_t sizes[][2] = {{100, 2}, {4000, 3}, {5000, 50}};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        guarded g = {0};
+        tg_options o = guarded_options(&g);
+        tg_context *tg = tg_open(&o);
+        trainer t = make_trainer(tg, sizes[s][0], sizes[s][1]);
+        train_step(tg, &t, 0, sizes[s][0]);
+        long calls = g.calls;
+        size_t bytes = live(tg), held = tg_get_stats(tg).held_bytes;
+        for (int i = 0; i < 200; i++) {
+            train_step(tg, &t, 0, sizes[s][0]);
+            assert_int_equal(live(tg), bytes);
+        }
+        assert_int_equal(g.calls, calls);
+        assert_int_equal(tg_get_stats(tg).held_bytes, held);
+        check_ok(tg);
+        tg_close(tg);
+        assert_int_equal(g.blocks, 0);
+        assert_false(g.damaged);
+    }
+#else
+    print_message("Not applicable: under AddressSanitizer the end of a scope frees for real.\n");
+    skip();
+#endif
+}
+
+/* The same with batches, of which the last is smaller: no call after the first epoch. */
+static void test_steady_batches(void **state)
+{
+    (void)state;
+#ifndef UNDER_ASAN
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    trainer t = make_trainer(tg, 4100, 20);
+    long calls = 0;
+    for (int epoch = 0; epoch < 20; epoch++) {
+        for (int64_t at = 0; at < 4100; at += 1000)
+            train_step(tg, &t, at, at + 1000 <= 4100 ? 1000 : 4100 - at);
+        if (epoch == 0) calls = g.calls;
+    }
+    assert_int_equal(g.calls, calls);
+    check_ok(tg);
+    tg_close(tg);
+#else
+    print_message("Not applicable: under AddressSanitizer the end of a scope frees for real.\n");
+    skip();
+#endif
+}
+
+/* Deep graphs with tensors of many sizes, which all go back to one pool. */
+static void test_steady_many_sizes(void **state)
+{
+    (void)state;
+#ifndef UNDER_ASAN
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    tg_tensor *weights[40];
+    for (int i = 0; i < 40; i++) {
+        int64_t in = 30 + i * 37 % 90, out = 30 + (i + 1) * 37 % 90;
+        weights[i] =
+            tg_requires_grad_(tg_mul_scalar(tg_randn(tg, TG_F32, TG_SHAPE(in, out)), 0.1), true);
+    }
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(70, weights[0]->shape[0]));
+    long calls = 0;
+    for (int step = 0; step < 20; step++) {
+        tg_scope_begin(tg);
+        tg_tensor *h = x;
+        for (int i = 0; i < 40; i++) h = tg_tanh(tg_matmul(h, weights[i]));
+        assert_true(tg_backward(tg_mean(h)));
+        tg_scope_end(tg);
+        if (step == 0) calls = g.calls;
+    }
+    assert_int_equal(g.calls, calls);
+    tg_close(tg);
+#else
+    print_message("Not applicable: under AddressSanitizer the end of a scope frees for real.\n");
+    skip();
+#endif
+}
+
+#define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_CONTEXT(test_balance),
+        IN_CONTEXT(test_no_grad_across_scopes),
+        IN_CONTEXT(test_nested),
+        IN_CONTEXT(test_nested_lazily),
+        IN_CONTEXT(test_many),
+        IN_CONTEXT(test_keep),
+        IN_CONTEXT(test_graph_lives_in_scope),
+        IN_CONTEXT(test_gradient_of_outer_leaf),
+        IN_CONTEXT(test_release),
+        IN_CONTEXT(test_release_views),
+        IN_CONTEXT(test_release_across_scopes),
+        IN_CONTEXT(test_release_before_backward),
+        IN_CONTEXT(test_release_base_before_backward),
+        IN_CONTEXT(test_release_gradient),
+        IN_CONTEXT(test_borrow),
+        IN_CONTEXT(test_borrow_as_source),
+        IN_CONTEXT(test_use_after_scope),
+        cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_steady_batches),
+        cmocka_unit_test(test_steady_many_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
