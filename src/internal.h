@@ -59,6 +59,9 @@ void *tg__alloc(tg_context *tg, size_t bytes);
 void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
 /* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
 block *tg__block_of(void *memory, size_t bytes);
+/* Whether so much is part of a page, and the size it takes there. */
+bool tg__is_small(size_t bytes);
+size_t tg__round_up(size_t bytes);
 void tg__block_free(tg_context *tg, block *b);
 /* Gives cached blocks back to the allocator; whether there were any. */
 bool tg__trim(tg_context *tg);

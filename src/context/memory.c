@@ -23,16 +23,25 @@ static void *block_payload(block *b)
     return (char *)b + HEADER;
 }
 
+bool tg__is_small(size_t bytes)
+{
+    return bytes <= SMALL;
+}
+
 block *tg__block_of(void *memory, size_t bytes)
 {
-    return bytes > SMALL ? (block *)(void *)((char *)memory - HEADER) : NULL;
+    return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - HEADER) : NULL;
 }
 
 static unsigned log2_of(size_t bytes)
 {
+#if defined(__GNUC__)
+    return 63 - (unsigned)__builtin_clzll(bytes | 1);
+#else
     unsigned log = 0;
     for (size_t b = bytes; b > 1; b >>= 1) log++;
     return log;
+#endif
 }
 
 /* Blocks come in eight sizes a doubling, so that any block of a list serves any request for it: a
@@ -157,7 +166,7 @@ static void open_page(scope *s, block *page, size_t used)
     s->end = (char *)block_payload(page) + page->bytes;
 }
 
-static size_t round_up(size_t bytes)
+size_t tg__round_up(size_t bytes)
 {
     return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
@@ -169,11 +178,11 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     for (; *link && (*link)->depth > depth; link = &inner->outer) inner = *link;
     scope *s = *link;
     if (s && s->depth == depth) return s;
-    block *page = take_block(tg, SMALL ? PAGE : round_up(sizeof *s));
+    block *page = take_block(tg, SMALL ? PAGE : tg__round_up(sizeof *s));
     if (!page) return NULL;
     s = block_payload(page);
     *s = (scope){.outer = *link, .depth = depth, .tape = inner ? inner->tape : tg->tape};
-    open_page(s, page, round_up(sizeof *s));
+    open_page(s, page, tg__round_up(sizeof *s));
     *link = s;
     return s;
 }
@@ -189,7 +198,7 @@ void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
         link_block(s, b);
         return block_payload(b);
     }
-    size_t size = round_up(bytes);
+    size_t size = tg__round_up(bytes);
     if ((size_t)(s->end - s->top) < size) {
         block *page = take_block(tg, PAGE);
         if (!page) return NULL;

@@ -33,6 +33,14 @@ bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, i
     return true;
 }
 
+bool tg__same_shape(const call *c, spec *s)
+{
+    s->dtype = c->in[0]->dtype;
+    s->ndim = c->in[0]->ndim;
+    memcpy(s->shape, c->in[0]->shape, sizeof s->shape);
+    return true;
+}
+
 bool tg__broadcast_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
@@ -41,18 +49,14 @@ bool tg__broadcast_shape(const call *c, spec *s)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use cast",
                         c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
                         SHOW(b));
+    s->ndim = a->ndim;
+    memcpy(s->shape, a->shape, sizeof s->shape);
+    if (a->ndim == b->ndim && !memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape))
+        return true;
     if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                         SHOW(a), SHOW(b));
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
-}
-
-bool tg__same_shape(const call *c, spec *s)
-{
-    s->dtype = c->in[0]->dtype;
-    s->ndim = c->in[0]->ndim;
-    memcpy(s->shape, c->in[0]->shape, sizeof s->shape);
-    return true;
 }
 
 bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)

@@ -75,7 +75,7 @@ static bool walk_next(walk *w, int64_t *at)
 }
 
 /* Element (row, column) of operand o in the current plane. */
-static char *element(const walk *w, int o, int64_t row, int64_t column)
+static char *place_of(const walk *w, int o, int64_t row, int64_t column)
 {
     int64_t at = row * w->stride[o][w->ndim - 2] + column * w->stride[o][w->ndim - 1];
     return w->data[o] + w->offset[o] + at * w->size[o];
@@ -111,10 +111,10 @@ static void plane_by_rows(const walk *w, loop f)
         const void *in[OPERANDS - 1] = {NULL};
         int step[OPERANDS - 1] = {0};
         for (int o = 1; o < w->operands; o++) {
-            in[o - 1] = element(w, o, i, 0);
+            in[o - 1] = place_of(w, o, i, 0);
             step[o - 1] = w->stride[o][c] != 0;
         }
-        run_loop(f, w->operands - 1, w->n[c], element(w, 0, i, 0), in, step);
+        run_loop(f, w->operands - 1, w->n[c], place_of(w, 0, i, 0), in, step);
     }
 }
 
@@ -139,7 +139,7 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
             int step[OPERANDS - 1] = {0};
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
-                const char *from = element(w, o, i, j);
+                const char *from = place_of(w, o, i, j);
                 bool dense = s1 == 1 && (s0 == v || h == 1);
                 step[o - 1] = w->operands == 2 || s0 != 0 || s1 != 0;
                 in[o - 1] = dense || !step[o - 1] ? (const void *)from : buffer[o];
@@ -147,7 +147,7 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
                     k->copy[mover(w->size[o])](h, v, buffer[o], v, 1, from, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
-            char *to = element(w, 0, i, j);
+            char *to = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
             run_loop(f, w->operands - 1, h * v, dense ? (void *)to : buffer[0], in, step);
             if (!dense) k->copy[mover(w->size[0])](h, v, to, s0, s1, buffer[0], v, 1);
@@ -189,7 +189,12 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 
 void tg__copy(tg_tensor *out, const tg_tensor *a)
 {
+    int64_t size = (int64_t)tg__dtype_size(out->dtype);
     if (out->numel == 0) return;
+    if (out->numel == a->numel && tg_is_contiguous(out) && tg_is_contiguous(a)) {
+        memmove(out->data, a->data, (size_t)(out->numel * size));
+        return;
+    }
     const tg_tensor *t[] = {out, a};
     walk w;
     walk_begin(&w, 2, t);
@@ -197,8 +202,8 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     int r = w.ndim - 2, c = w.ndim - 1;
     do {
         out->context->k->copy[mover(w.size[0])](
-            w.n[r], w.n[c], element(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
-            element(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
+            w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
+            place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
     } while (walk_next(&w, at));
 }
 

@@ -73,6 +73,10 @@ static bool matmul_run(const call *c)
     char *out = c->out->data;
     int d = p.batch_dims - 1;
     if (c->out->numel == 0) return true;
+    if (p.k == 0) { /* sums of nothing, and no memory behind the inputs */
+        tg__fill(c->out, 0);
+        return true;
+    }
     do {
         c->tg->k->matmul[a->dtype](p.m, p.n, p.k, out, p.n, pa, p.a0, p.a1, pb, p.b0, p.b1);
         out += p.m * p.n * size;

@@ -40,16 +40,17 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
                         TG_MAX_DIMS);
     if (shape.ndim > 0 && !shape.dims)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of sizes is NULL", op);
-    int64_t room = PTRDIFF_MAX / 8; /* zero sizes left out, so that strides fit too */
+    int64_t numel = 1; /* zero sizes left out, so that strides fit too */
     for (int i = 0; i < shape.ndim; i++) {
         int64_t n = shape.dims[i];
         if (n < 0)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: size %lld of dimension %d is negative", op,
                             (long long)n, i);
-        if (n > room)
+        bool small = n <= INT32_MAX && numel <= INT32_MAX; /* spares a division */
+        if (!small && n > PTRDIFF_MAX / 8 / numel)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
                             tg__show(TG_TEXT, shape.ndim, shape.dims));
-        if (n > 1) room /= n;
+        if (n > 1) numel *= n;
     }
     return true;
 }
@@ -82,50 +83,58 @@ bool tg_is_contiguous(const tg_tensor *t)
     return true;
 }
 
-static tg_tensor *new_struct(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
-                             const int64_t *shape)
+/* The head of every tensor; data and storage are the caller's to set. */
+static void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
+                        const int64_t *shape)
 {
-    tensor_priv *p = tg__alloc_at(tg, depth, sizeof *p);
-    if (!p) return NULL;
     p->pub.context = tg;
     p->pub.data = NULL;
     p->pub.grad = NULL;
     p->pub.dtype = dtype;
     p->pub.ndim = ndim;
     p->pub.requires_grad = false;
-    p->pub.numel = tg__numel(ndim, shape);
-    if (ndim > 0) memcpy(p->pub.shape, shape, (size_t)ndim * sizeof *shape);
+    p->pub.numel = 1;
+    for (int d = 0; d < ndim; d++) p->pub.numel *= p->pub.shape[d] = shape[d];
     memset(&p->storage, 0, sizeof *p - offsetof(tensor_priv, storage));
     p->depth = depth;
+}
+
+static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
+{
+    p->pub.data = data;
+    p->own.data = data;
+    p->own.block = b;
+    p->own.depth = p->depth;
+    p->own.refs = 1;
+    p->storage = &p->own;
     return &p->pub;
 }
 
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
                             const int64_t *strides, void *data)
 {
-    tg_tensor *t = new_struct(tg, depth, dtype, shape.ndim, shape.dims);
-    if (!t) return NULL;
-    if (t->numel == 0) data = NULL;
-    if (strides && shape.ndim > 0)
-        memcpy(t->strides, strides, (size_t)shape.ndim * sizeof *strides);
+    tensor_priv *p = tg__alloc_at(tg, depth, sizeof *p);
+    if (!p) return NULL;
+    init_tensor(p, tg, depth, dtype, shape.ndim, shape.dims);
+    if (strides)
+        for (int d = 0; d < shape.ndim; d++) p->pub.strides[d] = strides[d];
     else
-        tg__strides(t->ndim, t->shape, t->strides);
-    t->data = data;
-    priv(t)->own = (storage){.data = data, .depth = depth, .refs = 1};
-    priv(t)->storage = &priv(t)->own;
-    return t;
+        tg__strides(shape.ndim, shape.dims, p->pub.strides);
+    return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
-    tg_tensor *t = tg__new_external(tg, depth, dtype, (tg_shape){ndim, shape}, NULL, NULL);
-    if (!t || t->numel == 0) return t;
-    size_t bytes = (size_t)t->numel * tg__dtype_size(dtype);
-    storage *s = &priv(t)->own;
-    s->data = t->data = tg__alloc_at(tg, depth, bytes);
-    if (!s->data) return NULL;
-    s->block = tg__block_of(s->data, bytes);
-    return t;
+    size_t head = tg__round_up(sizeof(tensor_priv));
+    size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
+    bool together = tg__is_small(head + bytes); /* one piece of memory for head and elements */
+    tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
+    void *data = NULL;
+    if (p && bytes > 0) data = together ? (char *)p + head : tg__alloc_at(tg, depth, bytes);
+    if (!p || (bytes > 0 && !data)) return NULL;
+    init_tensor(p, tg, depth, dtype, ndim, shape);
+    tg__strides(ndim, shape, p->pub.strides);
+    return own_storage(p, data, together ? NULL : tg__block_of(data, bytes));
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -138,14 +147,16 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
 {
     tg_context *tg = base->context;
     storage *s = priv(base)->storage;
-    tg_tensor *t = new_struct(tg, tg->depth, base->dtype, ndim, shape);
-    if (!t || !tg__hold(tg, s)) return NULL;
-    if (ndim > 0) memcpy(t->strides, strides, (size_t)ndim * sizeof *strides);
+    tensor_priv *p = tg__alloc(tg, sizeof *p);
+    if (!p || !tg__hold(tg, s)) return NULL;
+    tg_tensor *t = &p->pub;
+    init_tensor(p, tg, tg->depth, base->dtype, ndim, shape);
+    for (int d = 0; d < ndim; d++) t->strides[d] = strides[d];
     if (t->numel > 0) t->data = (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype);
-    priv(t)->storage = s;
-    priv(t)->is_view = true;
-    priv(t)->detached = priv(base)->detached;
-    priv(t)->rewrites = s->rewrites;
+    p->storage = s;
+    p->is_view = true;
+    p->detached = priv(base)->detached;
+    p->rewrites = s->rewrites;
     return t;
 }
 
