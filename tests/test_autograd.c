@@ -696,6 +696,20 @@ static void test_release_before_backward(void **state)
     check_release(*state, 3000); /* blocks of their own */
 }
 
+/* One gradient that two branches take: the first one done must not give its memory back. */
+static void test_shared_gradient(void **state)
+{
+    enum { N = 3000 };
+    tg_tensor *w = tg_requires_grad_(tg_full(*state, TG_F64, TG_SHAPE(N), 0), true);
+    tg_tensor *v = tg_requires_grad_(tg_full(*state, TG_F64, TG_SHAPE(N), 2), true);
+    tg_tensor *first = tg_exp(w), *second = tg_mul_scalar(tg_mul_scalar(v, 3), 5);
+    assert_true(tg_backward(tg_sum(tg_square(tg_add(first, second))))); /* (e^w + 15 v)^2 */
+    for (int64_t i = 0; i < N; i++) {
+        assert_true(tg_get(w->grad, TG_INDEX(i)) == 2 * 31);
+        assert_true(tg_get(v->grad, TG_INDEX(i)) == 2 * 31 * 15);
+    }
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
@@ -740,6 +754,7 @@ int main(void)
         test(failure_commits_nothing),
         test(memory_failure_commits_nothing),
         test(release_before_backward),
+        test(shared_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,12 +33,11 @@ enum {
 /* Element types index the tables in the order of tg_dtype. */
 enum { K_F32, K_F64, K_I64, K_BOOL, K_TYPES };
 
-/* Contiguous; out may be a. */
+/* Arrays of n side by side; out may be one of the inputs. */
 typedef void unary_kernel(int64_t n, void *out, const void *a);
-/* sa, sb: 1, or 0 for a single value. out may be a or b. */
-typedef void binary_kernel(int64_t n, void *out, const void *a, int sa, const void *b, int sb);
-typedef void where_kernel(int64_t n, void *out, const void *condition, int sc, const void *a,
-                          int sa, const void *b, int sb);
+typedef void binary_kernel(int64_t n, void *out, const void *a, const void *b);
+typedef void where_kernel(int64_t n, void *out, const void *condition, const void *a,
+                          const void *b);
 /* out[i * o0 + j * o1] = a[i * a0 + j * a1]; strides in elements. */
 typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t o1, const void *a,
                          int64_t a0, int64_t a1);

@@ -6,7 +6,10 @@
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("O3", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#pragma GCC optimize("O2", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#ifndef TG_X86_KERNELS /* there it is for old machines alone, and better small */
+#pragma GCC optimize("tree-vectorize")
+#endif
 #else
 #pragma STDC FP_CONTRACT OFF
 #endif

@@ -100,7 +100,7 @@ static bool scatter_add_run(const call *c)
         place p;
         if (!locate(c, c->out, index, source, i, &p)) return false;
         char *to = (char *)c->out->data + p.in_a * size;
-        add(1, to, to, 1, (const char *)source->data + p.other * size, 1);
+        add(1, to, to, (const char *)source->data + p.other * size);
     }
     return true;
 }

@@ -81,15 +81,58 @@ static char *place_of(const walk *w, int o, int64_t row, int64_t column)
     return w->data[o] + w->offset[o] + at * w->size[o];
 }
 
-static void run_loop(loop f, int inputs, int64_t n, void *out, const void *const *in,
-                     const int *step)
+/* The type whose kernels move elements of that size. */
+static int mover(int64_t size)
+{
+    return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
+}
+
+static void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
 {
     if (inputs == 1)
         f.unary(n, out, in[0]);
     else if (inputs == 2)
-        f.binary(n, out, in[0], step[0], in[1], step[1]);
+        f.binary(n, out, in[0], in[1]);
     else
-        f.where(n, out, in[0], step[0], in[1], step[1], in[2], step[2]);
+        f.where(n, out, in[0], in[1], in[2]);
+}
+
+/* Operands side by side: the result first, then the inputs, each an array or a single value. */
+typedef struct run {
+    int inputs;
+    void *out;
+    const void *in[OPERANDS - 1];
+    bool single[OPERANDS - 1];
+    int64_t size[OPERANDS];
+} run;
+
+/* Single values are spread over small arrays, which then serve piece by piece. */
+static void run_pieces(loop f, int64_t n, const run *r, const kernels *k)
+{
+    double spread[OPERANDS - 1][CHUNK];
+    const void *in[OPERANDS - 1] = {NULL};
+    int64_t most = n < CHUNK ? n : CHUNK;
+    for (int i = 0; i < r->inputs; i++) {
+        if (!r->single[i]) continue;
+        k->copy[mover(r->size[i + 1])](1, most, spread[i], most, 1, r->in[i], 0, 0);
+        in[i] = spread[i];
+    }
+    for (int64_t at = 0; at < n; at += most) {
+        for (int i = 0; i < r->inputs; i++)
+            if (!r->single[i]) in[i] = (const char *)r->in[i] + at * r->size[i + 1];
+        call_loop(f, r->inputs, n - at < most ? n - at : most, (char *)r->out + at * r->size[0],
+                  in);
+    }
+}
+
+static void run_loop(loop f, int64_t n, const run *r, const kernels *k)
+{
+    bool pieces = false;
+    for (int i = 0; i < r->inputs; i++) pieces |= r->single[i];
+    if (pieces)
+        run_pieces(f, n, r, k);
+    else
+        call_loop(f, r->inputs, n, r->out, r->in);
 }
 
 /* Whether rows of a plane can be given to the kernel as they are: contiguous or one value. */
@@ -98,30 +141,31 @@ static bool rows_fit(const walk *w)
     int64_t columns = w->n[w->ndim - 1];
     for (int o = 0; o < w->operands; o++) {
         int64_t s = w->stride[o][w->ndim - 1];
-        bool one_value = s == 0 && o > 0 && w->operands > 2;
+        bool one_value = s == 0 && o > 0;
         if (columns > 1 && s != 1 && !one_value) return false;
     }
     return columns >= WIDE || w->n[w->ndim - 2] == 1;
 }
 
-static void plane_by_rows(const walk *w, loop f)
+static run run_of(const walk *w)
 {
-    int r = w->ndim - 2, c = w->ndim - 1;
-    for (int64_t i = 0; i < w->n[r]; i++) {
-        const void *in[OPERANDS - 1] = {NULL};
-        int step[OPERANDS - 1] = {0};
-        for (int o = 1; o < w->operands; o++) {
-            in[o - 1] = place_of(w, o, i, 0);
-            step[o - 1] = w->stride[o][c] != 0;
-        }
-        run_loop(f, w->operands - 1, w->n[c], place_of(w, 0, i, 0), in, step);
-    }
+    run r = {.inputs = w->operands - 1};
+    memcpy(r.size, w->size, sizeof r.size);
+    return r;
 }
 
-/* The type whose kernels move elements of that size. */
-static int mover(int64_t size)
+static void plane_by_rows(const walk *w, loop f, const kernels *k)
 {
-    return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
+    int rows = w->ndim - 2, columns = w->ndim - 1;
+    run r = run_of(w);
+    for (int64_t i = 0; i < w->n[rows]; i++) {
+        r.out = place_of(w, 0, i, 0);
+        for (int o = 1; o < w->operands; o++) {
+            r.in[o - 1] = place_of(w, o, i, 0);
+            r.single[o - 1] = w->stride[o][columns] == 0;
+        }
+        run_loop(f, w->n[columns], &r, k);
+    }
 }
 
 /* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
@@ -135,21 +179,21 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
         int64_t h = w->n[r] - i < rows ? w->n[r] - i : rows;
         for (int64_t j = 0; j < w->n[c]; j += columns) {
             int64_t v = w->n[c] - j < columns ? w->n[c] - j : columns;
-            const void *in[OPERANDS - 1] = {NULL};
-            int step[OPERANDS - 1] = {0};
+            run p = run_of(w);
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
                 const char *from = place_of(w, o, i, j);
                 bool dense = s1 == 1 && (s0 == v || h == 1);
-                step[o - 1] = w->operands == 2 || s0 != 0 || s1 != 0;
-                in[o - 1] = dense || !step[o - 1] ? (const void *)from : buffer[o];
-                if (in[o - 1] == buffer[o])
+                p.single[o - 1] = s0 == 0 && s1 == 0;
+                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)from : buffer[o];
+                if (p.in[o - 1] == buffer[o])
                     k->copy[mover(w->size[o])](h, v, buffer[o], v, 1, from, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
             char *to = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
-            run_loop(f, w->operands - 1, h * v, dense ? (void *)to : buffer[0], in, step);
+            p.out = dense ? (void *)to : buffer[0];
+            run_loop(f, h * v, &p, k);
             if (!dense) k->copy[mover(w->size[0])](h, v, to, s0, s1, buffer[0], v, 1);
         }
     }
@@ -158,16 +202,16 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
 /* All contiguous and of one shape, or single values: the common case, without a walk. */
 static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    const void *data[OPERANDS - 1];
-    int step[OPERANDS - 1] = {0};
+    run r = {.inputs = inputs, .out = out->data};
     if (!tg_is_contiguous(out)) return false;
+    r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) {
-        bool single = in[i]->numel == 1 && inputs > 1;
-        if (!single && (in[i]->numel != out->numel || !tg_is_contiguous(in[i]))) return false;
-        data[i] = in[i]->data;
-        step[i] = !single;
+        r.single[i] = in[i]->numel == 1 && out->numel > 1;
+        if (!r.single[i] && (in[i]->numel != out->numel || !tg_is_contiguous(in[i]))) return false;
+        r.in[i] = in[i]->data;
+        r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
     }
-    run_loop(f, inputs, out->numel, out->data, data, step);
+    run_loop(f, out->numel, &r, out->context->k);
     return true;
 }
 
@@ -181,7 +225,7 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
     int64_t at[TG_MAX_DIMS] = {0};
     do {
         if (rows_fit(&w))
-            plane_by_rows(&w, f);
+            plane_by_rows(&w, f, out->context->k);
         else
             plane_by_copies(&w, f, out->context->k);
     } while (walk_next(&w, at));
