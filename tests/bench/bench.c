@@ -126,33 +126,38 @@ void bench_measure(contender *c, int n)
 /* With its unit; times in the unit that suits them. */
 static const char *show(char out[32], double value, const char *unit)
 {
-    static const char *const names[] = {"ns", "us", "ms", "s"};
-    int i = 0;
+    if (isnan(value)) return strcpy(out, "-");
     if (strcmp(unit, "ns") == 0) {
+        static const char *const names[] = {"ns", "us", "ms", "s"};
+        int i = 0;
         for (; i < 3 && value >= 999.5; i++) value /= 1000;
         unit = names[i];
     }
-    if (isnan(value)) return strcpy(out, "-");
     snprintf(out, 32, value >= 1000 ? "%.0f %s" : "%.3g %s", value, unit);
     return out;
 }
 
-static const char *show_target(char out[32], target t, const char *unit)
+static const char *show_target(char out[32], bench_target t, const char *unit)
 {
-    char value[32];
     if (t.limit == NO_LIMIT) return strcpy(out, "-");
-    if (t.limit == AT_MOST)
+    if (t.limit == AT_MOST) {
+        char value[32];
         snprintf(out, 32, "<= %.24s", show(value, t.value, unit));
-    else
+    } else {
         snprintf(out, 32, "%s %.3gx", t.limit == RATIO_AT_MOST ? "<=" : ">=", t.value);
+    }
     return out;
 }
 
-static bool reached(target t, double ours, double ratio)
+/* "true" or "false"; "null" where there is no target or its rival is not installed. */
+static const char *met(const row *r, double ratio)
 {
-    return t.limit == AT_MOST         ? ours <= t.value
-           : t.limit == RATIO_AT_MOST ? ratio <= t.value
-                                      : ratio >= t.value;
+    bench_target t = r->target;
+    if (t.limit == NO_LIMIT || (t.limit != AT_MOST && isnan(ratio))) return "null";
+    bool reached = t.limit == AT_MOST         ? r->ours <= t.value
+                   : t.limit == RATIO_AT_MOST ? ratio <= t.value
+                                              : ratio >= t.value;
+    return reached ? "true" : "false";
 }
 
 static void put_number(const char *key, double value)
@@ -171,43 +176,42 @@ static void put_text(const char *key, const char *value)
         fprintf(rows, ", \"%s\": null", key);
 }
 
-static void put_row(const row *r, double ratio, const char *target, const char *met)
+static void put_row(const row *r, double ratio)
 {
+    char goal[32];
     fprintf(rows, "{\"name\": \"%s\"", r->name);
     put_text("size", r->size);
     put_number("ours", r->ours);
     put_text("unit", r->unit);
     put_text("rival", r->rival);
-    put_number("theirs", r->theirs);
+    put_number("theirs", r->rival ? r->theirs : NAN);
     put_number("ratio", ratio);
-    put_text("target", target);
-    fprintf(rows, ", \"met\": %s", met);
-    put_number("ours_best", r->ours_best);
-    put_number("theirs_best", r->theirs_best);
+    put_text("target", r->target.limit ? show_target(goal, r->target, r->unit) : NULL);
+    fprintf(rows, ", \"met\": %s", met(r, ratio));
+    if (r->ours_best > 0) put_number("ours_best", r->ours_best);
+    if (r->theirs_best > 0) put_number("theirs_best", r->theirs_best);
     fprintf(rows, "}\n");
     fflush(rows);
 }
 
 void bench_report(const row *r)
 {
-    char ours[32], theirs[32], target[32], ratio_text[32] = "-";
-    bool installed = r->rival && !isnan(r->theirs);
-    bool judged =
-        r->target.limit == AT_MOST || (r->target.limit != NO_LIMIT && r->rival && installed);
-    double ratio = installed ? r->ours / r->theirs : NAN;
-    const char *met = !judged ? "null" : reached(r->target, r->ours, ratio) ? "true" : "false";
-    if (installed) snprintf(ratio_text, sizeof ratio_text, "%.3g", ratio);
-    show_target(target, r->target, r->unit);
-    printf("%-28s %-12s %12s  %-22s %13s %8s  %-10s %s\n", r->name, r->size,
-           show(ours, r->ours, r->unit), r->rival ? r->rival : "-",
-           r->rival && !installed ? "not installed"
-                                  : show(theirs, r->rival ? r->theirs : NAN, r->unit),
-           ratio_text, target,
-           !judged                    ? "-"
-           : strcmp(met, "true") == 0 ? "yes"
-                                      : "NO");
+    char ours[32], theirs[32] = "-", goal[32], shown_ratio[32] = "-";
+    double ratio = r->rival ? r->ours / r->theirs : NAN;
+    if (r->rival && isnan(r->theirs)) strcpy(theirs, "not installed");
+    if (!isnan(ratio)) {
+        show(theirs, r->theirs, r->unit);
+        snprintf(shown_ratio, sizeof shown_ratio, "%.3g", ratio);
+    }
+    const char *judged = met(r, ratio);
+    printf("%-26s %-14s %12s  %-22s %13s %8s  %-10s %s\n", r->name, r->size,
+           show(ours, r->ours, r->unit), r->rival ? r->rival : "-", theirs, shown_ratio,
+           show_target(goal, r->target, r->unit),
+           *judged == 't'   ? "yes"
+           : *judged == 'f' ? "NO"
+                            : "-");
     fflush(stdout);
-    if (rows) put_row(r, ratio, r->target.limit ? target : NULL, met);
+    if (rows) put_row(r, ratio);
 }
 
 static double value_of(double seconds, double flops)
@@ -216,7 +220,7 @@ static double value_of(double seconds, double flops)
 }
 
 void bench_compare(const char *name, const char *size, const contender *ours,
-                   const contender *theirs, double flops, target target)
+                   const contender *theirs, double flops, bench_target target)
 {
     bench_report(&(row){.name = name,
                         .size = size,
@@ -230,7 +234,7 @@ void bench_compare(const char *name, const char *size, const contender *ours,
 }
 
 void bench_compare_all(const char *name, const char *size, const contender *c, int n, double flops,
-                       const target *targets)
+                       const bench_target *targets)
 {
     for (int i = 0; i < n; i++) bench_compare(name, size, c, &c[i + 1], flops, targets[i]);
 }

@@ -24,29 +24,29 @@ void bench_measure(contender *c, int n);
 /* The answer of rival_torch.py; NaN when PyTorch is not installed. */
 double bench_ask_torch(const char *work, long times);
 
-typedef enum limit { NO_LIMIT, AT_MOST, RATIO_AT_MOST, RATIO_AT_LEAST } limit;
+typedef enum bench_limit { NO_LIMIT, AT_MOST, RATIO_AT_MOST, RATIO_AT_LEAST } bench_limit;
 
-typedef struct target {
-    limit limit; /* of our value in the row's unit, or of ours / theirs */
+typedef struct bench_target {
+    bench_limit limit; /* of our value in the row's unit, or of ours / theirs */
     double value;
-} target;
+} bench_target;
 
 typedef struct row {
     const char *name, *size, *unit;
     const char *rival; /* NULL: none */
     double ours, ours_best;
     double theirs, theirs_best; /* NaN: not installed */
-    target target;
+    bench_target target;
 } row;
 
 void bench_report(const row *r);
 
 /* The row of two measured contenders, in ns or, where flops are given, in GFLOP/s. */
 void bench_compare(const char *name, const char *size, const contender *ours,
-                   const contender *theirs, double flops, target target);
+                   const contender *theirs, double flops, bench_target target);
 /* The same for each of the n rivals that follow ours in c. */
 void bench_compare_all(const char *name, const char *size, const contender *c, int n, double flops,
-                       const target *targets);
+                       const bench_target *targets);
 
 /* A size or a peak of /proc/self/status in KB, such as "VmRSS"; NaN where there is none. */
 double bench_memory(const char *field);

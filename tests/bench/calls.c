@@ -33,7 +33,7 @@ static tg_tensor *run_matmul(const operands *o)
 static const struct {
     operation operation;
     int64_t side;
-    target on, off;
+    bench_target on, off;
 } calls[] = {
     {{"add", run_add}, 4, {AT_MOST, 40}, {AT_MOST, 25}},
     {{"exp", run_exp}, 4, {AT_MOST, 40}, {AT_MOST, 25}},
@@ -42,7 +42,7 @@ static const struct {
     {{"matmul", run_matmul}, 2, {NO_LIMIT, 0}, {NO_LIMIT, 0}},
 };
 
-static void measure_call(const operation *op, int64_t side, bool tape, target target)
+static void measure_call(const operation *op, int64_t side, bool tape, bench_target target)
 {
     tg_context *tg = tg_open(NULL);
     job j = {op, operands_make(tg, side, side)};

@@ -80,12 +80,12 @@ static void measure_product(int m, int k, int n)
     bench_measure(c, 3);
     bench_check(tg_ok(tg), tg_error(tg));
 
-    const target goal = {RATIO_AT_LEAST, 1}, none = {NO_LIMIT, 0};
+    const bench_target goal = {RATIO_AT_LEAST, 1}, none = {NO_LIMIT, 0};
     bool large = m >= 128 && k >= 128 && n >= 128;
-    char size[32];
+    char size[40];
     snprintf(size, sizeof size, "%dx%dx%d", m, k, n);
     bench_compare_all("matmul", size, c, 2, 2.0 * m * k * n,
-                      large ? (target[]){goal, none} : (target[]){none, goal});
+                      large ? (bench_target[]){goal, none} : (bench_target[]){none, goal});
     free(p.c);
     tg_close(tg);
 }

@@ -183,33 +183,43 @@ static float *results(long n)
     return memory;
 }
 
+static void forward_and_backward(hand *h, float *g_w)
+{
+    long n = h->n;
+    float *yhat = results(n);
+    predict(n, h->x0, h->x1, h->w, yhat);
+    float *difference = results(n);
+    subtract(n, yhat, h->y, difference);
+    free(yhat);
+    float *squares = results(n);
+    square(n, difference, squares);
+    float *loss = results(1);
+    mean(n, squares, loss);
+    free(squares);
+    h->loss = *loss;
+    free(loss);
+
+    float *g_squares = results(n);
+    fill(n, 1 / (float)n, g_squares);
+    float *g_difference = results(n);
+    square_backward(n, difference, g_squares, g_difference);
+    free(difference);
+    free(g_squares);
+    float *g_yhat = results(n);
+    copy(n, g_difference, g_yhat);
+    free(g_difference);
+    two_dots(n, h->x0, h->x1, g_yhat, g_w);
+    free(g_yhat);
+}
+
 void hand_nine(void *data, long times)
 {
     hand *h = data;
-    long n = h->n;
     while (times-- > 0) {
-        float *yhat = results(n);
-        predict(n, h->x0, h->x1, h->w, yhat);
-        float *difference = results(n);
-        subtract(n, yhat, h->y, difference);
-        float *squares = results(n);
-        square(n, difference, squares);
-        float *loss = results(1);
-        mean(n, squares, loss);
-
-        float *g_squares = results(n);
-        fill(n, 1 / (float)n, g_squares);
-        float *g_difference = results(n);
-        square_backward(n, difference, g_squares, g_difference);
-        float *g_yhat = results(n);
-        copy(n, g_difference, g_yhat);
         float *g_w = results(2);
-        two_dots(n, h->x0, h->x1, g_yhat, g_w);
+        forward_and_backward(h, g_w);
         update(h->w, g_w, h->lr);
-        h->loss = *loss;
-
-        float *all[] = {yhat, difference, squares, loss, g_squares, g_difference, g_yhat, g_w};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+        free(g_w);
     }
 }
 

@@ -22,7 +22,7 @@ void hand_fused(void *hand, long times);
 /* What an autograd needs at the least: prediction, loss, their two gradients and the update, with
  * the intermediates and a record of each call in memory that is used again. */
 void hand_five(void *hand, long times);
-/* An operation at a time, each result in memory of its own. */
+/* An operation at a time, each result in memory of its own until its last use. */
 void hand_nine(void *hand, long times);
 
 /* GFLOP/s of fused multiply-adds on float32. */

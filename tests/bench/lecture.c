@@ -14,7 +14,7 @@ enum { SIZES = 6 };
 
 static const struct {
     long n;
-    target fused, five, torch;
+    bench_target fused, five, torch;
 } sizes[SIZES] = {
     {100, {RATIO_AT_MOST, 8}, {NO_LIMIT, 0}, {RATIO_AT_MOST, 1.0 / 200}},
     {1000, {NO_LIMIT, 0}, {RATIO_AT_MOST, 1.3}, {NO_LIMIT, 0}},
@@ -74,8 +74,9 @@ static void measure_size(int k)
 
     char size[32];
     snprintf(size, sizeof size, "%ld", sizes[k].n);
-    bench_compare_all("lecture step", size, c, CONTENDERS - 1, 0,
-                      (target[]){sizes[k].fused, sizes[k].five, {NO_LIMIT, 0}, sizes[k].torch});
+    bench_compare_all(
+        "lecture step", size, c, CONTENDERS - 1, 0,
+        (bench_target[]){sizes[k].fused, sizes[k].five, {NO_LIMIT, 0}, sizes[k].torch});
     for (int i = 0; i < CONTENDERS; i++) nanoseconds[i][k] = 1e9 * c[i].median;
     free(fused.arena);
     tg_close(tg);

@@ -15,7 +15,7 @@ static double flops(double batch)
     return batch * (4 * first + 6 * second);
 }
 
-static contender measure_batch(long batch, target against_torch)
+static contender measure_batch(long batch, bench_target against_torch)
 {
     tg_context *tg = tg_open(NULL);
     model m = model_perceptron(tg, batch, 2, widths);
@@ -37,13 +37,13 @@ int main(int argc, char **argv)
     double peak = hand_peak();
     bench_report(&(row){.name = "FMA peak", .size = "1 core", .unit = "GFLOP/s", .ours = peak});
 
-    contender ours = measure_batch(64, (target){RATIO_AT_MOST, 0.65});
+    contender ours = measure_batch(64, (bench_target){RATIO_AT_MOST, 0.65});
     double seconds = flops(64) / peak * 1e-9;
     contender floor = {.name = "products at FMA peak", .median = seconds, .least = seconds};
     bench_compare("MLP 784-128-10 step", "batch 64", &ours, &floor, 0,
-                  (target){RATIO_AT_MOST, 1.35});
+                  (bench_target){RATIO_AT_MOST, 1.35});
 
-    ours = measure_batch(1, (target){NO_LIMIT, 0});
+    ours = measure_batch(1, (bench_target){NO_LIMIT, 0});
     bench_report(&(row){.name = "MLP 784-128-10 step",
                         .size = "batch 1",
                         .unit = "ns",

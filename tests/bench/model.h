@@ -14,7 +14,8 @@ typedef struct model {
     tg_optim *sgd;
 } model;
 
-/* Two weights, n rows: y on a column of ones and one of random numbers. */
+/* Two weights, n rows: y on a column of ones and one of random numbers, which are the columns of a
+ * transposed matrix as in the lecture. */
 model model_lecture(tg_context *tg, int64_t n);
 
 /* widths are the sizes before, between and after the layers; the target is one-hot. */

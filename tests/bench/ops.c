@@ -51,10 +51,10 @@ static const struct {
 } shapes[SIZES] = {{10, 10}, {10, 100}, {100, 100}, {100, 1000}, {1000, 1000}, {1000, 10000}};
 
 /* 1.5 times as fast as PyTorch up to 10^4 numbers, and the slow functions at any size. */
-static target target_of(const operation *op, int64_t n)
+static bench_target target_of(const operation *op, int64_t n)
 {
     bool slow = op->run == run_exp || op->run == run_tanh;
-    return (target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
+    return (bench_target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
 }
 
 static void measure_operation(const operation *op, const operands *o)

@@ -39,7 +39,7 @@ static void measure_start(void)
                           .run = run_program,
                           .data = BENCH_EMPTY_STATIC},
     };
-    const target goal = {RATIO_AT_MOST, 1.2}, none = {NO_LIMIT, 0};
+    const bench_target goal = {RATIO_AT_MOST, 1.2}, none = {NO_LIMIT, 0};
     bench_measure(c, 5);
     bench_compare("lecture, whole program", "libtinygrad.a", &c[STATIC], &c[EMPTY], 0, goal);
     bench_compare("lecture, whole program", "libtinygrad.so", &c[SHARED], &c[EMPTY], 0, none);

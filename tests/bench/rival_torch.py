@@ -1,9 +1,11 @@
 """PyTorch's side of the benchmarks, on one thread.
 
 Says "ready", then reads lines "WORK... TIMES" and answers each with the seconds that doing the
-work so many times took; "memory MODEL... TIMES" with the KB that training the model took.
+work so many times took; "memory MODEL... TIMES" with the KB that training the model took,
+"tight_memory MODEL... TIMES" with the KB of its tensors.
 """
 
+import ctypes
 import functools
 import os
 import sys
@@ -15,6 +17,8 @@ except ImportError:
     sys.exit()
 
 torch.set_num_threads(1)
+
+M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
 
 # An operation is a line here, and one in ops.c or calls.c.
 OPERATIONS = {
@@ -76,7 +80,7 @@ def training(net, x, y, lr):
 
 def lecture(n):
     x = torch.stack([torch.ones(n), torch.randn(n)]).t()
-    y = x @ torch.tensor([[2.5], [4.0]]) + torch.randn(n, 1)
+    y = x[:, 1:] + torch.randn(n, 1)
     return training(torch.nn.Linear(2, 1, bias=False), x, y, 0.1)
 
 
@@ -128,16 +132,20 @@ def status(field):
         return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
 
 
-def peak_kilobytes(kind, *arguments):
-    """The growth of resident memory at its highest, in a process of its own."""
+def peak_kilobytes(tight, kind, *arguments):
+    """How far resident memory grows, in a process of its own.
+
+    glibc keeps some of what is freed, and more the longer a program runs; with tight, what a tensor
+    had is no longer resident once it is freed.
+    """
     ends = os.pipe()
     child = os.fork()
     if child == 0:
-        rows, *widths = arguments
-        prepare(kind, "2", *widths)()  # the code itself comes into memory
-        prepare.cache_clear()
+        if tight:
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
+        prepare(kind, *("2" for _ in arguments))()  # the code itself comes into memory
         before = status("VmRSS")
-        step = prepare(kind, rows, *widths)
+        step = prepare(kind, *arguments)
         for _ in range(3):
             step()
         os.write(ends[1], b"%d" % (status("VmHWM") - before))
@@ -150,8 +158,8 @@ def main():
     print("ready", flush=True)
     for line in sys.stdin:
         *work, times = line.split()
-        if work[0] == "memory":
-            print(peak_kilobytes(*work[1:]), flush=True)
+        if work[0] in ("memory", "tight_memory"):
+            print(peak_kilobytes(work[0] == "tight_memory", *work[1:]), flush=True)
         else:
             print(seconds(work, int(times)), flush=True)
 

@@ -11,10 +11,11 @@ for python in "${BENCH_PYTHON:-python3}" /usr/bin/python3; do
     "$python" -c 'import torch' 2>/dev/null && break
 done
 export BENCH_PYTHON
+unset MAKEFLAGS MAKELEVEL # the build that is timed is not part of the one that runs this
 
 rm -f "$out/bench.rows"
 echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
-printf '%-28s %-12s %12s  %-22s %13s %8s  %-10s %s\n' \
+printf '%-26s %-14s %12s  %-22s %13s %8s  %-10s %s\n' \
     name size ours rival theirs ratio target met
 for family in lecture calls mlp gemm ops steady memory program; do
     "$programs/bench_$family" "$out"
