@@ -48,6 +48,9 @@ typedef void reduce_columns_kernel(int64_t rows, int64_t columns, void *out, con
                                    int64_t stride);
 /* *out from two contiguous arrays of n. */
 typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void *b);
+/* out[i] = scale * (a[i] - b[i]) * *g, rounded in that order. */
+typedef void difference_kernel(int64_t n, void *out, const void *a, const void *b, double scale,
+                               const void *g);
 typedef int64_t index_kernel(int64_t n, const void *a);
 /* c[i * c0 + j] = sum over l of a[i * a0 + l * a1] * b[l * b0 + j * b1]. */
 typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0, const void *a,
@@ -75,6 +78,7 @@ typedef struct kernels {
     reduce_columns_kernel *sum_columns[K_TYPES];
     reduce_pair_kernel *dot[K_TYPES];
     reduce_pair_kernel *squared_distance[K_TYPES]; /* sum of (a - b)^2; floating */
+    difference_kernel *scaled_difference[K_TYPES]; /* floating */
     /* n >= 1. NaN wins, the first one. */
     index_kernel *argmax[K_TYPES], *argmin[K_TYPES];
     matmul_kernel *matmul[K_TYPES];

@@ -79,11 +79,11 @@ static bool mse_run(const call *c)
     tg_tensor *a = tg__dense(c->in[0]), *b = a ? tg__dense(c->in[1]) : NULL;
     if (!b) return false;
     c->tg->k->squared_distance[a->dtype](a->numel, c->out->data, a->data, b->data);
-    if (c->a[0].i == TG_MEAN) {
-        scalar value;
-        tg_tensor n = tg__as_tensor(c->out, &value, (double)a->numel);
-        elementwise_by(c, BINARY_div, c->out, &n);
-    }
+    if (c->a[0].i == TG_SUM) return true;
+    if (a->dtype == TG_F32)
+        *(float *)c->out->data /= (float)a->numel;
+    else
+        *(double *)c->out->data /= (double)a->numel;
     return true;
 }
 
@@ -102,11 +102,20 @@ static bool mse_backward_shape(const call *c, spec *s)
 
 static bool mse_backward_run(const call *c)
 {
+    double slope = mse_slope(c->a, c->out);
+    tg_tensor *g = c->in[0];
+    if (c->a[0].i != TG_NONE) {
+        tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
+        if (b)
+            c->tg->k->scaled_difference[a->dtype](a->numel, c->out->data, a->data, b->data, slope,
+                                                  g->data);
+        return b != NULL;
+    }
     scalar value;
-    tg_tensor slope = tg__as_tensor(c->out, &value, mse_slope(c->a, c->out));
+    tg_tensor two = tg__as_tensor(c->out, &value, slope);
     elementwise_by(c, BINARY_sub, c->in[1], c->in[2]);
-    elementwise_by(c, BINARY_mul, c->out, &slope);
-    elementwise_by(c, BINARY_mul, c->out, c->in[0]);
+    elementwise_by(c, BINARY_mul, c->out, &two);
+    elementwise_by(c, BINARY_mul, c->out, g);
     return true;
 }
 

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # torch.set_num_threads does not reach it
 try:
     import torch
 except ImportError:
