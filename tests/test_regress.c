@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "program.h"
+#include "sanitizer.h"
 
 #define SIZE 65536
 
@@ -366,8 +367,8 @@ static void test_wide_file(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    print_message("a sanitizer needs more address space than the limit of this test\n");
+#ifdef UNDER_ASAN
+    print_message("AddressSanitizer needs more address space than the limit of this test\n");
     skip();
 #endif
     expect_status("(echo x,y; yes 1,2 | head -n 5000000) | (ulimit -v 65536; regress /dev/stdin "

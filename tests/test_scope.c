@@ -1,14 +1,7 @@
 /* Scopes: how long tensors live, keep, release, borrow, and what memory does meanwhile. */
 #include "check.h"
 #include "guarded.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
+#include "sanitizer.h"
 
 #ifdef UNDER_ASAN
 #include <sys/wait.h>
