@@ -258,6 +258,13 @@ static bool arg_shape(const call *c, spec *s)
     return true;
 }
 
+static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim, bool keepdim)
+{
+    uint64_t bits;
+    return a && dim_bits(a, o->name, TG_DIMS(dim), &bits) ? apply_reduction(o, a, bits, keepdim)
+                                                          : NULL;
+}
+
 /* Over all: shared by the elements that are equal to the extreme. */
 static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
 {
@@ -265,6 +272,18 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     tg_tensor *chosen = isnan(tg_item(r->out)) ? tg_ne(x, x) : tg_eq(x, r->out);
     double n = tg_item(tg_sum(chosen));
     return tg_where(chosen, tg_div_scalar(g, n), tg_scalar(g->context, g->dtype, 0));
+}
+
+/* Over a dim: for the element that was taken. */
+static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
+                                   tg_tensor *(*where)(tg_tensor *, int, bool))
+{
+    tg_tensor *x = r->in[0].t;
+    int dim = 0;
+    if (x->ndim == 0) return g;
+    while (!((uint64_t)r->a[0].i >> dim & 1)) dim++;
+    if (!r->a[1].i) g = tg_unsqueeze(g, dim);
+    return tg_scatter_add(tg_zeros_like(x), dim, where(x, dim, true), g);
 }
 
 /* EXTREME(name, Name in grad_fn): name over all and over a dim, and argname over both. */
@@ -277,6 +296,11 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     {                                                                                              \
         return extremes(c, c->tg->k->arg##fn, NULL, c->out->data);                                 \
     }                                                                                              \
+    static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
+    {                                                                                              \
+        (void)i;                                                                                   \
+        return extreme_dim_grad(r, g, tg_arg##fn##_dim);                                           \
+    }                                                                                              \
     static const op_row fn##_op = {#fn,                                                            \
                                    Name "Backward1",                                               \
                                    extreme_shape,                                                  \
@@ -285,9 +309,10 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
                                    {READS_0 | READS_OUT},                                          \
                                    0,                                                              \
                                    0};                                                             \
+    static const op_row fn##_dim_op = {                                                            \
+        #fn, Name "Backward0", extreme_shape, fn##_run, fn##_dim_grad, {READS_0}, 0, 0};           \
     static const op_row arg##fn##_op = {                                                           \
         .name = "arg" #fn, .shape = arg_shape, .run = arg##fn##_run};                              \
-    static const op_row at_##fn##_op = {.name = #fn, .shape = arg_shape, .run = arg##fn##_run};    \
     tg_tensor *tg_##fn(tg_tensor *a)                                                               \
     {                                                                                              \
         return a ? apply_reduction(&fn##_op, a, all_dims(a), false) : NULL;                        \
@@ -296,20 +321,13 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     {                                                                                              \
         return a ? apply_reduction(&arg##fn##_op, a, all_dims(a), false) : NULL;                   \
     }                                                                                              \
-    tg_tensor *tg_arg##fn##_dim(tg_tensor *a, int dim, bool keepdim)                               \
-    {                                                                                              \
-        uint64_t bits;                                                                             \
-        if (!a || !dim_bits(a, "arg" #fn, TG_DIMS(dim), &bits)) return NULL;                       \
-        return apply_reduction(&arg##fn##_op, a, bits, keepdim);                                   \
-    }                                                                                              \
     tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
     {                                                                                              \
-        uint64_t bits;                                                                             \
-        if (!a || !dim_bits(a, #fn, TG_DIMS(dim), &bits)) return NULL;                             \
-        tg_tensor *at = apply_reduction(&at_##fn##_op, a, bits, true);                             \
-        if (!at || a->ndim == 0) return at ? tg_##fn(a) : NULL;                                    \
-        tg_tensor *values = tg_gather(a, dim, at);                                                 \
-        return keepdim ? values : tg_squeeze_dim(values, dim);                                     \
+        return over_dim(&fn##_dim_op, a, dim, keepdim);                                            \
+    }                                                                                              \
+    tg_tensor *tg_arg##fn##_dim(tg_tensor *a, int dim, bool keepdim)                               \
+    {                                                                                              \
+        return over_dim(&arg##fn##_op, a, dim, keepdim);                                           \
     }
 
 EXTREME(max, "Max")
