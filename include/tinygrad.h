@@ -7,7 +7,8 @@
  *            for tg_wrap_*, which says so.
  * Errors     A failing call returns NULL (or NaN, or false), changes nothing, and records the
  *            first code and message in the context. Calls given NULL do nothing and pass the
- *            failure on, so a whole computation is checked once, with tg_ok.
+ *            failure on, so a whole computation is checked once, with tg_ok. (A call that is given
+ *            NULL alone has no context to record in: it fails without a message.)
  * Threads    A context and everything made from it belong to one thread at a time. Different
  *            contexts are independent.
  * Names      PyTorch's. A trailing underscore means "in place".

@@ -292,7 +292,7 @@ static void test_requires_grad(void **state)
     assert_ptr_equal(tg_requires_grad_(y, true), y);
     assert_null(tg_requires_grad_(y, false));
     check_error(*state, TG_ERR_AUTOGRAD,
-                "requires_grad_: the tensor [1] is not a leaf; use detach");
+                "requires_grad_: the tensor [1] is not a leaf; use tg_detach");
     assert_null(tg_requires_grad_(whole, true));
     check_error(*state, TG_ERR_DTYPE, "requires_grad_: a tensor of int64 has no gradient");
     assert_ptr_equal(tg_requires_grad_(whole, false), whole);
@@ -480,7 +480,7 @@ static void test_grad_refusals(void **state)
                 "grad: the tensor [1] does not require grad: it depends on no leaf that does");
     assert_false(tg_grad(TG_LIST(tg_neg(w)), TG_LIST(w), grads, NULL));
     check_error(*state, TG_ERR_SHAPE,
-                "grad: the output [2] has 2 elements, not one; give grad_outputs");
+                "grad: the output [2] has 2 elements, not one; give grad_outputs in the options");
     o.grad_outputs = (tg_list){1, &c};
     assert_false(tg_grad(TG_LIST(loss, loss), TG_LIST(w), grads, &o));
     check_error(*state, TG_ERR_ARGUMENT, "grad: 1 grad_outputs for 2 outputs");

@@ -208,7 +208,7 @@ static void test_binary(void **state)
         snprintf(text, sizeof text, "%s: shapes [2, 3] and [4] do not broadcast", c.name);
         refused(c.f(t->m, t->v), TG_ERR_SHAPE, text);
         snprintf(text, sizeof text,
-                 "%s: float32 [2, 3] and float64 [2, 3]: dtypes differ; use cast", c.name);
+                 "%s: float32 [2, 3] and float64 [2, 3]: dtypes differ; use tg_cast", c.name);
         refused(c.f(t->m, t->d), TG_ERR_DTYPE, text);
         snprintf(text, sizeof text, "%s: not for bool", c.name);
         if (!c.bools) refused(c.f(t->b, t->b), TG_ERR_DTYPE, text);
@@ -216,9 +216,10 @@ static void test_binary(void **state)
         if (c.writes) refused(c.f(t->borrowed, t->m), TG_ERR_ARGUMENT, text);
         snprintf(text, sizeof text, "%s: [2, 3, 4] does not broadcast to [4]", c.name);
         if (c.writes) refused(c.f(t->v, t->cube), TG_ERR_SHAPE, text);
-        snprintf(text, sizeof text,
-                 "%s: the tensor [2] is a leaf that requires grad; write to it inside no_grad",
-                 c.name);
+        snprintf(
+            text, sizeof text,
+            "%s: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin",
+            c.name);
         if (c.writes) refused(c.f(t->leaf, t->s), TG_ERR_AUTOGRAD, text);
     }
     refused(tg_div(t->i, t->i), TG_ERR_DTYPE, "div: not for int64");
@@ -538,8 +539,9 @@ static void test_views(void **state)
     refused(tg_view(t->m, NO_LIST), TG_ERR_ARGUMENT, "view: the list of sizes is NULL");
     refused(tg_view(t->m, ((tg_shape){INT_MIN, NULL})), TG_ERR_SHAPE,
             "view: -2147483648 dimensions; 0 to 8 are allowed");
-    refused(tg_view(tg_t(t->m), TG_SHAPE(6)), TG_ERR_SHAPE,
-            "view: [3, 2] with strides [1, 3] cannot be seen as [6] without a copy; use reshape");
+    refused(
+        tg_view(tg_t(t->m), TG_SHAPE(6)), TG_ERR_SHAPE,
+        "view: [3, 2] with strides [1, 3] cannot be seen as [6] without a copy; use tg_reshape");
     refused(tg_view(t->gone, TG_SHAPE(6)), TG_ERR_CONTEXT, "view: the tensor [2, 3] was released");
     refused(tg_view(t->none, TG_SHAPE(0, huge, 4)), TG_ERR_SHAPE,
             "view: [0, 9223372036854775807, 4] has more elements than memory can hold");
@@ -564,7 +566,8 @@ static void test_views(void **state)
             "transpose: dim 2147483647 is out of range for [2, 3]: -2 to 1");
     refused(tg_transpose(t->gone, 0, 1), TG_ERR_CONTEXT,
             "transpose: the tensor [2, 3] was released");
-    refused(tg_t(t->cube), TG_ERR_SHAPE, "t: [2, 3, 4] has more than 2 dimensions; use transpose");
+    refused(tg_t(t->cube), TG_ERR_SHAPE,
+            "t: [2, 3, 4] has more than 2 dimensions; use tg_transpose");
     refused(tg_permute(t->m, TG_DIMS(0, 0)), TG_ERR_INDEX,
             "permute: [0, 0] is not an order of the dimensions of [2, 3]");
     refused(tg_permute(t->m, TG_DIMS(0)), TG_ERR_INDEX,
@@ -681,14 +684,17 @@ static void test_access(void **state)
     refused(tg_set(t->m, NO_LIST, 1), TG_ERR_ARGUMENT, "set: the list of indices is NULL");
     refused(tg_set(t->i, TG_INDEX(0, 0), 1e30), TG_ERR_ARGUMENT,
             "set: 1e+30 is not a value of int64");
+    refused(tg_full(t->i->context, TG_F32, TG_SHAPE(2), 1e300), TG_ERR_ARGUMENT,
+            "full: 1e+300 is not a value of float32");
     refused(tg_set(t->i, TG_INDEX(0, 0), NAN), TG_ERR_ARGUMENT, "set: nan is not a value of int64");
     refused(tg_set(t->borrowed, TG_INDEX(0, 0), 1), TG_ERR_ARGUMENT,
             "set: the tensor [2, 3] is borrowed and read-only");
     refused(tg_set(t->gone, TG_INDEX(0, 0), 1), TG_ERR_CONTEXT,
             "set: the tensor [2, 3] was released");
-    refused(tg_set(tg_expand(t->s, TG_SHAPE(2)), TG_INDEX(0), 1), TG_ERR_ARGUMENT,
-            "set: elements of the tensor [2] share memory, so it cannot be written to; use clone "
-            "first");
+    refused(
+        tg_set(tg_expand(t->s, TG_SHAPE(2)), TG_INDEX(0), 1), TG_ERR_ARGUMENT,
+        "set: elements of the tensor [2] share memory, so it cannot be written to; use tg_clone "
+        "first");
     refused(tg_copy_from_f32(t->m, NULL), TG_ERR_ARGUMENT, "copy_from_f32: values is NULL");
     refused(tg_copy_from_f64(t->m, f64), TG_ERR_DTYPE,
             "copy_from_f64: the tensor [2, 3] is float32");
@@ -703,7 +709,7 @@ static void test_access(void **state)
             "copy_from_f32: the tensor [2, 3] was released");
     refused(tg_copy_from_f32(tg_expand(t->s, TG_SHAPE(2)), f32), TG_ERR_ARGUMENT,
             "copy_from_f32: elements of the tensor [2] share memory, so it cannot be written to; "
-            "use clone first");
+            "use tg_clone first");
     refused(tg_copy_to_f32(t->m, NULL), TG_ERR_ARGUMENT, "copy_to_f32: values is NULL");
     refused(tg_copy_to_f32(t->d, f32), TG_ERR_DTYPE, "copy_to_f32: the tensor [2, 3] is float64");
     refused(tg_copy_to_f64(t->m, f64), TG_ERR_DTYPE, "copy_to_f64: the tensor [2, 3] is float32");
@@ -723,7 +729,7 @@ static void test_operations(void **state)
     bench *t = *state;
     refused(tg_where(t->m, t->m, t->m), TG_ERR_DTYPE, "where: the condition is float32, not bool");
     refused(tg_where(t->b, t->m, t->d), TG_ERR_DTYPE,
-            "where: float32 [2, 3] and float64 [2, 3]: dtypes differ; use cast");
+            "where: float32 [2, 3] and float64 [2, 3]: dtypes differ; use tg_cast");
     refused(tg_where(t->b, t->m, t->v), TG_ERR_SHAPE,
             "where: shapes [2, 3] and [4] do not broadcast");
     refused(tg_where(t->b, t->v, t->v), TG_ERR_SHAPE,
@@ -776,7 +782,7 @@ static void test_operations(void **state)
     refused(tg_matmul(t->cube, t->m), TG_ERR_SHAPE,
             "matmul: [2, 3, 4] @ [2, 3]: inner sizes differ (4 and 2)");
     refused(tg_matmul(t->i, tg_t(t->m)), TG_ERR_DTYPE,
-            "matmul: int64 [2, 3] @ float32 [3, 2]: dtypes differ; use cast");
+            "matmul: int64 [2, 3] @ float32 [3, 2]: dtypes differ; use tg_cast");
     refused(tg_matmul(t->cube, tg_ones(t->tg, TG_F32, TG_SHAPE(3, 4, 3))), TG_ERR_SHAPE,
             "matmul: [2, 3, 4] @ [3, 4, 3]: batches do not broadcast");
     refused(tg_matmul(t->s, t->m), TG_ERR_SHAPE,
@@ -784,7 +790,7 @@ static void test_operations(void **state)
     refused(tg_matmul(t->m, t->s), TG_ERR_SHAPE,
             "matmul: [2, 3] @ []: both sides need a dimension");
     refused(tg_matmul(t->m, tg_t(t->d)), TG_ERR_DTYPE,
-            "matmul: float32 [2, 3] @ float64 [3, 2]: dtypes differ; use cast");
+            "matmul: float32 [2, 3] @ float64 [3, 2]: dtypes differ; use tg_cast");
     refused(tg_matmul(t->b, tg_t(t->b)), TG_ERR_DTYPE, "matmul: not for bool");
     refused(tg_matmul(t->m, NULL), TG_ERR_ARGUMENT, "matmul: tensor 2 is NULL");
     refused(tg_matmul(NULL, t->m), TG_ERR_ARGUMENT, "matmul: tensor 1 is NULL");
@@ -810,11 +816,11 @@ static void test_joins_and_order(void **state)
             "cat: tensor 2 is [2, 3, 4], which does not fit [2, 3]: all sizes but that of "
             "dimension 0 must be equal");
     refused(tg_cat(TG_LIST(t->m, t->d), 0), TG_ERR_DTYPE,
-            "cat: float32 and float64: dtypes differ; use cast");
+            "cat: float32 and float64: dtypes differ; use tg_cast");
     refused(tg_cat(TG_LIST(t->m, NULL), 0), TG_ERR_ARGUMENT, "cat: tensor 2 is NULL");
     refused(tg_cat(TG_LIST(NULL, t->m), 0), TG_ERR_ARGUMENT, "cat: tensor 1 is NULL");
     refused(tg_cat(TG_LIST(t->s, t->s), 0), TG_ERR_SHAPE,
-            "cat: 0-d tensors cannot be joined; use stack");
+            "cat: 0-d tensors cannot be joined; use tg_stack");
     refused(tg_cat(TG_LIST(t->m), 2), TG_ERR_INDEX,
             "cat: dim 2 is out of range for [2, 3]: -2 to 1");
     refused(tg_cat(TG_LIST(t->m), INT_MIN), TG_ERR_INDEX,
@@ -824,7 +830,7 @@ static void test_joins_and_order(void **state)
     refused(tg_stack(TG_LIST(t->m, t->v), 0), TG_ERR_SHAPE,
             "stack: tensor 2 is [4], not [2, 3] as the first");
     refused(tg_stack(TG_LIST(t->m, t->d), 0), TG_ERR_DTYPE,
-            "stack: float32 and float64: dtypes differ; use cast");
+            "stack: float32 and float64: dtypes differ; use tg_cast");
     refused(tg_stack(TG_LIST(t->m, NULL), 0), TG_ERR_ARGUMENT, "stack: tensor 2 is NULL");
     refused(tg_stack(TG_LIST(t->m), 3), TG_ERR_INDEX,
             "stack: dim 3 is out of range for [2, 3]: -3 to 2");
@@ -865,7 +871,7 @@ static void test_joins_and_order(void **state)
     refused(tg_scatter_add(t->m, 0, t->m, t->m), TG_ERR_DTYPE,
             "scatter_add: the index is float32, not int64");
     refused(tg_scatter_add(t->m, 0, t->i, t->d), TG_ERR_DTYPE,
-            "scatter_add: float64 into float32: dtypes differ; use cast");
+            "scatter_add: float64 into float32: dtypes differ; use tg_cast");
     refused(tg_scatter_add(t->m, 0, t->i, t->v), TG_ERR_SHAPE,
             "scatter_add: index [2, 3] is larger than source [4]");
     refused(tg_scatter_add(t->m, 0, tg_zeros(t->tg, TG_I64, TG_SHAPE(2, 4)),
@@ -893,7 +899,7 @@ static void test_autograd(void **state)
     refused(tg_requires_grad_(t->gone, true), TG_ERR_CONTEXT,
             "requires_grad_: the tensor [2, 3] was released");
     refused(tg_requires_grad_(tg_exp(t->leaf), false), TG_ERR_AUTOGRAD,
-            "requires_grad_: the tensor [2] is not a leaf; use detach");
+            "requires_grad_: the tensor [2] is not a leaf; use tg_detach");
     refused(tg_retain_grad(t->m), TG_ERR_AUTOGRAD,
             "retain_grad: the tensor [2, 3] does not require grad");
     refused(tg_backward(t->m), TG_ERR_AUTOGRAD,
@@ -925,7 +931,7 @@ static void test_autograd(void **state)
     refused(tg_grad(TG_LIST(tg_sum(t->leaf), NULL), TG_LIST(t->leaf), grads, NULL), TG_ERR_ARGUMENT,
             "grad: output 2 is NULL");
     refused(tg_grad(TG_LIST(t->leaf), TG_LIST(t->leaf), grads, NULL), TG_ERR_SHAPE,
-            "grad: the output [2] has 2 elements, not one; give grad_outputs");
+            "grad: the output [2] has 2 elements, not one; give grad_outputs in the options");
     refused(tg_grad(TG_LIST(t->s), TG_LIST(t->leaf), grads, NULL), TG_ERR_AUTOGRAD,
             "grad: the tensor [] does not require grad: it depends on no leaf that does");
     refused(tg_grad(TG_LIST(tg_sum(t->leaf)), TG_LIST(t->m), grads, NULL), TG_ERR_AUTOGRAD,
@@ -1044,7 +1050,7 @@ static void test_modules(void **state)
             "linear: input [2, 3, 4], weight [2, 3]: the last size of the input must be "
             "in_features, 3");
     refused(tg_forward(net, t->d), TG_ERR_DTYPE,
-            "linear: the input is float64, the weight float32; use cast");
+            "linear: the input is float64, the weight float32; use tg_cast");
     refused(tg_forward(net, t->gone), TG_ERR_CONTEXT, "linear: the tensor [2, 3] was released");
     refused(tg_forward(net, t->foreign), TG_ERR_CONTEXT,
             "forward: Linear and its input are of two contexts");

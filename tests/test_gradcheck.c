@@ -465,7 +465,7 @@ static void test_functions(void **state)
                 "gradcheck: the function's output changes its shape or dtype");
     assert_false(
         tg_gradcheck(do_add, TG_LIST(x, tg_ones(*state, TG_I64, TG_SHAPE(1))), NULL, NULL));
-    check_error(*state, TG_ERR_DTYPE, "add: float64 [1] and int64 [1]: dtypes differ; use cast");
+    check_error(*state, TG_ERR_DTYPE, "add: float64 [1] and int64 [1]: dtypes differ; use tg_cast");
     check_values(x, 1);
     tg_item(constant(*state, 1, 2));
     assert_false(tg_gradcheck(do_log, TG_LIST(x), NULL, NULL));

@@ -14,23 +14,29 @@ static void test_leaf(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *c = constant(*state, 5, 6);
     assert_null(tg_add_(w, c));
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "add_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "add_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     tg_sub_(w, c);
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "sub_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "sub_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     tg_mul_(w, c);
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "mul_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "mul_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     tg_copy_(w, c);
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "copy_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "copy_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     tg_fill_(w, 3);
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "fill_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "fill_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     tg_zero_(w);
-    check_error(*state, TG_ERR_AUTOGRAD,
-                "zero_: the tensor [2] is a leaf that requires grad; write to it inside no_grad");
+    check_error(
+        *state, TG_ERR_AUTOGRAD,
+        "zero_: the tensor [2] is a leaf that requires grad; write to it after tg_no_grad_begin");
     check_values(w, 1, 2);
     assert_int_equal(version(w), 0);
 }
@@ -87,12 +93,12 @@ static void test_outer_scope(void **state)
     check_error(
         *state, TG_ERR_AUTOGRAD,
         "add_: the tensor [2] is of an outer scope and would outlive the graph of this one; "
-        "detach what is written, or use no_grad");
+        "tg_detach what is written, or use tg_no_grad_begin");
     assert_null(tg_mul_(y, constant(*state, 2, 2)));
     check_error(
         *state, TG_ERR_AUTOGRAD,
         "mul_: the tensor [2] is of an outer scope and would outlive the graph of this one; "
-        "detach what is written, or use no_grad");
+        "tg_detach what is written, or use tg_no_grad_begin");
     tg_add_(total, tg_detach(w));
     tg_no_grad_begin(*state);
     tg_add_(total, w);
@@ -109,7 +115,7 @@ static void test_overlap(void **state)
     assert_null(tg_fill_(wide, 2));
     check_error(*state, TG_ERR_ARGUMENT,
                 "fill_: elements of the tensor [3] share memory, so it cannot be written to; use "
-                "clone first");
+                "tg_clone first");
     tg_tensor *t = constant(*state, 1, 2, 3, 4);
     tg_copy_(tg_slice(t, 0, 1, TG_END, 1), tg_slice(t, 0, 0, -1, 1));
     check_values(t, 1, 1, 2, 3);
@@ -126,7 +132,8 @@ static void test_shapes_and_dtypes(void **state)
     assert_null(tg_copy_(t, constant(*state, 1, 2, 3)));
     check_error(*state, TG_ERR_SHAPE, "copy_: shapes [2] and [3] do not broadcast");
     assert_null(tg_mul_(t, tg_ones(*state, TG_F32, TG_SHAPE(2))));
-    check_error(*state, TG_ERR_DTYPE, "mul_: float64 [2] and float32 [2]: dtypes differ; use cast");
+    check_error(*state, TG_ERR_DTYPE,
+                "mul_: float64 [2] and float32 [2]: dtypes differ; use tg_cast");
     assert_null(tg_fill_(tg_zeros(*state, TG_I64, TG_SHAPE(2)), 0.5));
     check_error(*state, TG_ERR_ARGUMENT, "fill_: 0.5 is not a value of int64");
     assert_null(tg_add_(t, NULL));

@@ -51,7 +51,8 @@ static void test_default_dtype(void **state)
     assert_true(tg_set_default_dtype(*state, TG_F32));
     assert_int_equal(tg_param(tg_linear(*state, 3, 2, TG_BIAS), "bias")->dtype, TG_F32);
     assert_null(tg_forward(wide, tg_ones(*state, TG_F32, TG_SHAPE(1, 3))));
-    check_error(*state, TG_ERR_DTYPE, "linear: the input is float32, the weight float64; use cast");
+    check_error(*state, TG_ERR_DTYPE,
+                "linear: the input is float32, the weight float64; use tg_cast");
 }
 
 static void test_forward(void **state)

@@ -203,13 +203,13 @@ static void test_wrap_overlap(void **state)
     assert_null(tg_zero_(windows));
     check_error(tg, TG_ERR_ARGUMENT,
                 "zero_: elements of the tensor [3, 2] share memory, so it cannot be written to; "
-                "use clone first");
+                "use tg_clone first");
     tg_tensor *same = tg_wrap_f32(tg, TG_SHAPE(2, 2), TG_STRIDES(0, 1), data);
     check_values(same, 1, 2, 1, 2);
     assert_false(tg_set(same, TG_INDEX(0, 0), 1));
     check_error(tg, TG_ERR_ARGUMENT,
                 "set: elements of the tensor [2, 2] share memory, so it cannot be written to; use "
-                "clone first");
+                "tg_clone first");
     assert_null(tg_uniform_(same, 0, 1));
     tg_clear_error(tg);
     assert_non_null(tg_fill_(tg_select(same, 0, 1), 7)); /* one row by itself is sound */
@@ -361,7 +361,7 @@ static void test_reshape(void **state)
     assert_null(tg_view(swapped, TG_SHAPE(6, 4)));
     check_error(tg, TG_ERR_SHAPE,
                 "view: [3, 2, 4] with strides [4, 12, 1] cannot be seen as [6, 4] without a copy; "
-                "use reshape");
+                "use tg_reshape");
     copy = tg_reshape(tg_slice(t, 2, 0, 3, 1), TG_SHAPE(18));
     assert_ptr_not_equal(copy->data, t->data);
     check_values(tg_narrow(copy, 0, 0, 7), 0, 1, 2, 4, 5, 6, 8);
@@ -498,7 +498,7 @@ static void test_write(void **state)
     assert_false(tg_set(tg_expand(t, TG_SHAPE(2, 2, 3)), TG_INDEX(0, 0, 0), 1));
     check_error(tg, TG_ERR_ARGUMENT,
                 "set: elements of the tensor [2, 2, 3] share memory, so it cannot be written to; "
-                "use clone first");
+                "use tg_clone first");
     tg_tensor *leaf = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2)), true);
     assert_true(tg_set(leaf, TG_INDEX(0), 5) && tg_copy_from_f32(leaf, (float[]){8, 9}));
     check_values(leaf, 8, 9);
@@ -565,7 +565,7 @@ static void test_in_place_refused(void **state)
     check_error(tg, TG_ERR_SHAPE, "mul_: [2, 3] does not broadcast to [3]");
     assert_null(tg_copy_(t, tg_ones(tg, TG_F64, TG_SHAPE(2, 3))));
     check_error(tg, TG_ERR_DTYPE,
-                "copy_: float32 [2, 3] and float64 [2, 3]: dtypes differ; use cast");
+                "copy_: float32 [2, 3] and float64 [2, 3]: dtypes differ; use tg_cast");
     tg_tensor *flags = tg_ones(tg, TG_BOOL, TG_SHAPE(2));
     assert_null(tg_add_(flags, flags));
     check_error(tg, TG_ERR_DTYPE, "add_: not for bool");

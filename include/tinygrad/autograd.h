@@ -23,7 +23,7 @@ TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
 TG_API bool tg_clear_grad(tg_tensor *t);
 
 /* Nothing is recorded between begin and end. They nest, work while an error is pending, and are
- * independent of scopes. */
+ * independent of scopes. End without begin is TG_ERR_CONTEXT. */
 TG_API void tg_no_grad_begin(tg_context *tg);
 TG_API void tg_no_grad_end(tg_context *tg);
 TG_API bool tg_is_grad_enabled(const tg_context *tg);
@@ -35,11 +35,11 @@ TG_API bool tg_backward(tg_tensor *loss);
 TG_API bool tg_backward_with(tg_tensor *output, tg_tensor *gradient);
 
 typedef struct tg_grad_options {
-    tg_list grad_outputs; /* one an output, its shape and dtype; n 0: ones, for outputs of one
-                             element */
-    bool create_graph;    /* the gradients can be differentiated in turn */
-    bool
-        allow_unused; /* NULL for an input that the outputs do not depend on, instead of an error */
+    /* One an output, of its shape and dtype; n 0: ones, for outputs of one element. The array must
+     * outlive the call (in C++ do not store a TG_LIST here). */
+    tg_list grad_outputs;
+    bool create_graph; /* the gradients can be differentiated in turn */
+    bool allow_unused; /* NULL, not an error, for an input that the outputs do not depend on */
 } tg_grad_options;
 
 /* No grad_outputs, no graph, unused inputs refused. */

@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Writes t, and a newline, to file. NULL t or file (TG_ERR_ARGUMENT) is a failure, as is a failed
- * write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose. Works while
+/* Writes t, and a newline, to file. NULL t is a failure, as is NULL file (TG_ERR_ARGUMENT), and a
+ * failed write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose. Works while
  * an error is pending, and needs no memory. */
 TG_API bool tg_print(FILE *file, const tg_tensor *t);
 

@@ -30,7 +30,7 @@ TG_API tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_minimum(tg_tensor *a, tg_tensor *b);
 
 /* ---- Elementwise functions. neg, square, abs, relu also on int64. The float32 functions are the
- * library's own and give the same bits on every machine with fused multiply-add. */
+ * library's own and give the same bits on every machine. */
 TG_API tg_tensor *tg_neg(tg_tensor *a);
 TG_API tg_tensor *tg_abs(tg_tensor *a);
 TG_API tg_tensor *tg_sign(tg_tensor *a);

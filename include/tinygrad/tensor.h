@@ -28,7 +28,9 @@ struct tg_tensor {
     int64_t strides[TG_MAX_DIMS];
 };
 
-/* Sizes, strides, dimensions or indices: ndim numbers that the callee copies. */
+/* Sizes, strides, dimensions or indices: ndim numbers that the callee copies. What TG_SHAPE makes is
+ * meant to be written in the call: stored, its numbers live to the end of the enclosing block in C,
+ * but only to the end of the expression in C++. The same holds for TG_LIST. */
 typedef struct tg_shape {
     int ndim;
     const int64_t *dims;
@@ -97,7 +99,7 @@ TG_API const char *tg_dtype_name(tg_dtype dtype);
 
 /* ---- Making. Row-major, in the current scope, requires_grad false. A negative or overflowing
  * size, or more than TG_MAX_DIMS of them, is TG_ERR_SHAPE. A value that the dtype cannot hold (0.5
- * as int64) is TG_ERR_ARGUMENT; as bool, all but 0 is true. */
+ * as int64, 1e300 as float32) is TG_ERR_ARGUMENT; as bool, all but 0 is true. */
 
 /* The contents are undefined until written. */
 TG_API tg_tensor *tg_empty(tg_context *tg, tg_dtype dtype, tg_shape shape);

@@ -221,7 +221,7 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
         tg_tensor *out = outputs.items[i];
         if (!check_output(out, "grad")) return false;
         if (o->grad_outputs.n ? !check_weight(out, o->grad_outputs.items[i], "grad")
-                              : !check_single(out, "grad", "give grad_outputs"))
+                              : !check_single(out, "grad", "give grad_outputs in the options"))
             return false;
     }
     for (int i = 0; i < inputs.n; i++) {
@@ -237,7 +237,7 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
 }
 
 /* The gradient found for input i, into the scope of the caller. */
-static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_tensor **grad)
+static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_tensor **grads)
 {
     tensor_priv *p = priv(t);
     tg_tensor *g = p->record ? p->captured : p->pending;
@@ -246,8 +246,11 @@ static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_
                tg__fail(s->tg, TG_ERR_AUTOGRAD,
                         "grad: the outputs do not depend on input %d, %s; allow_unused gives NULL",
                         i + 1, SHOW(t));
-    *grad = s->create_graph ? tg_clone(g) : tg_keep(g); /* two inputs may share g */
-    return *grad != NULL;
+    if (!s->create_graph) g = tg_keep(g);
+    for (int j = 0; j < i && s->create_graph; j++)
+        if (grads[j] == g) g = tg_clone(g); /* each result can be released by itself */
+    grads[i] = g;
+    return g != NULL;
 }
 
 bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_options *options)
@@ -269,7 +272,7 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     }
     bool done = sweep_back(&s, outputs, o.grad_outputs);
     for (int i = 0; i < inputs.n && done; i++)
-        done = hand_out(&s, inputs.items[i], i, o.allow_unused, &grads[i]);
+        done = hand_out(&s, inputs.items[i], i, o.allow_unused, grads);
     for (int i = 0; i < inputs.n && !done; i++) grads[i] = NULL;
     forget(&s);
     tg->in_backward = false;

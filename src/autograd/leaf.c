@@ -21,7 +21,8 @@ tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad)
         return requires_grad
                    ? t
                    : tg__fail(t->context, TG_ERR_AUTOGRAD,
-                              "requires_grad_: the tensor %s is not a leaf; use detach", SHOW(t));
+                              "requires_grad_: the tensor %s is not a leaf; use tg_detach",
+                              SHOW(t));
     if (requires_grad && !make_slot(t)) return NULL;
     t->requires_grad = requires_grad;
     return t;

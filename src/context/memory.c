@@ -101,10 +101,12 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     size_t size = block_size(bytes), raw_bytes = size + HEADER + ALIGN;
     char *raw = ask(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
+    if (!raw && tg->options.max_bytes)
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held, cap %zu",
+                        bytes, tg->stats.held_bytes, tg->options.max_bytes);
     if (!raw)
-        return tg__fail(tg, TG_ERR_MEMORY,
-                        "out of memory: %zu bytes asked for, %zu held, cap %zu (0 is none)", bytes,
-                        tg->stats.held_bytes, tg->options.max_bytes);
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held", bytes,
+                        tg->stats.held_bytes);
     block *b = (block *)(void *)(raw + (ALIGN - (uintptr_t)raw % ALIGN));
     b->raw = raw;
     b->raw_bytes = raw_bytes;

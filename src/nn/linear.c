@@ -7,7 +7,7 @@ static bool linear_shape(const call *c, spec *s)
 {
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (x->dtype != w->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "linear: the input is %s, the weight %s; use cast",
+        return tg__fail(c->tg, TG_ERR_DTYPE, "linear: the input is %s, the weight %s; use tg_cast",
                         tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));
     if (x->ndim == 0 || x->shape[x->ndim - 1] != w->shape[1])
         return tg__fail(

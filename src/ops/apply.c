@@ -46,7 +46,7 @@ bool tg__broadcast_shape(const call *c, spec *s)
     const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
     s->dtype = a->dtype;
     if (a->dtype != b->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use cast",
+        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
                         c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
                         SHOW(b));
     s->ndim = a->ndim;
@@ -160,8 +160,8 @@ static bool check_recorded_write(const call *c)
     if (t->requires_grad && !priv(t)->record)
         return tg__fail(
             c->tg, TG_ERR_AUTOGRAD,
-            "%s: the tensor %s is a leaf that requires grad; write to it inside no_grad", name,
-            SHOW(t));
+            "%s: the tensor %s is a leaf that requires grad; write to it after tg_no_grad_begin",
+            name, SHOW(t));
     if (priv(t)->is_view)
         return tg__fail(c->tg, TG_ERR_AUTOGRAD,
                         "%s: the tensor %s is a view, and a gradient goes through the write; write "
@@ -171,8 +171,8 @@ static bool check_recorded_write(const call *c)
     if (priv(t)->depth < c->tg->depth)
         return tg__fail(c->tg, TG_ERR_AUTOGRAD,
                         "%s: the tensor %s is of an outer scope and would outlive the graph of "
-                        "this one; detach "
-                        "what is written, or use no_grad",
+                        "this one; tg_detach what is "
+                        "written, or use tg_no_grad_begin",
                         name, SHOW(t));
     return true;
 }

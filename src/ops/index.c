@@ -85,7 +85,7 @@ static bool scatter_add_shape(const call *c, spec *s)
     if (!check_index(c, a, index, (int)c->a[0].i)) return false;
     if (!tg__check_dtype(c, a, a->dtype != TG_BOOL)) return false;
     if (source->dtype != a->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "scatter_add: %s into %s: dtypes differ; use cast",
+        return tg__fail(c->tg, TG_ERR_DTYPE, "scatter_add: %s into %s: dtypes differ; use tg_cast",
                         tg_dtype_name(source->dtype), tg_dtype_name(a->dtype));
     return tg__same_shape(c, s);
 }

@@ -27,7 +27,7 @@ static bool cat_shape(const call *c, spec *s)
     for (int i = 0; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
         if (t->dtype != p->dtype)
-            return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use cast",
+            return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use tg_cast",
                             c->op->name, tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
         if (skipped(t)) continue;
         bool fits = t->ndim == p->ndim && t->shape[dim] <= PTRDIFF_MAX - s->shape[dim];
@@ -92,7 +92,8 @@ tg_tensor *tg_cat(tg_list tensors, int dim)
     call c = {.n = tensors.n, .in = tensors.items};
     const tg_tensor *p = pattern(&c);
     if (p->ndim == 0)
-        return tg__fail(p->context, TG_ERR_SHAPE, "cat: 0-d tensors cannot be joined; use stack");
+        return tg__fail(p->context, TG_ERR_SHAPE,
+                        "cat: 0-d tensors cannot be joined; use tg_stack");
     int d = tg__dim(p, "cat", dim, p->ndim);
     return d < 0 ? NULL : tg__apply(&cat_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
 }
@@ -104,7 +105,7 @@ static bool stack_shape(const call *c, spec *s)
     for (int i = 1; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
         if (t->dtype != p->dtype)
-            return tg__fail(c->tg, TG_ERR_DTYPE, "stack: %s and %s: dtypes differ; use cast",
+            return tg__fail(c->tg, TG_ERR_DTYPE, "stack: %s and %s: dtypes differ; use tg_cast",
                             tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
         if (t->ndim != p->ndim || memcmp(t->shape, p->shape, (size_t)p->ndim * sizeof *p->shape))
             return tg__fail(c->tg, TG_ERR_SHAPE, "stack: tensor %d is %s, not %s as the first",

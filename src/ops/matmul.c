@@ -43,7 +43,7 @@ static bool matmul_shape(const call *c, spec *s)
     const tg_tensor *a = c->in[0], *b = c->in[1];
     product p;
     if (a->dtype != b->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "matmul: %s %s @ %s %s: dtypes differ; use cast",
+        return tg__fail(c->tg, TG_ERR_DTYPE, "matmul: %s %s @ %s %s: dtypes differ; use tg_cast",
                         tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
     if (!tg__check_dtype(c, a, a->dtype != TG_BOOL)) return false;
     if (!fit_product(a, b, &p)) {

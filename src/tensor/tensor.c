@@ -1,6 +1,7 @@
 /* What every tensor is made by: memory, shape and strides. */
 #include "../internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ size_t tg__dtype_size(tg_dtype dtype)
 
 bool tg__fits(tg_dtype dtype, double value)
 {
+    if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
     return dtype != TG_I64 ||
            (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
 }
@@ -201,7 +203,7 @@ bool tg__writable(tg_tensor *t, const char *op)
         return tg__fail(
             t->context, TG_ERR_ARGUMENT,
             "%s: elements of the tensor %s share memory, so it cannot be written to; use "
-            "clone first",
+            "tg_clone first",
             op, SHOW(t));
     return true;
 }

@@ -70,7 +70,7 @@ static bool view_shape(const call *c, spec *s)
     s->offset = 0;
     return view_strides(t, s) ||
            tg__fail(c->tg, TG_ERR_SHAPE,
-                    "%s: %s with strides %s cannot be seen as %s without a copy; use reshape",
+                    "%s: %s with strides %s cannot be seen as %s without a copy; use tg_reshape",
                     c->op->name, SHOW(t), tg__show(TG_TEXT, t->ndim, t->strides),
                     tg__show(TG_TEXT, s->ndim, s->shape));
 }
@@ -199,8 +199,8 @@ tg_tensor *tg_t(tg_tensor *t)
 {
     if (!t || t->ndim < 2) return t;
     if (t->ndim > 2)
-        return tg__fail(t->context, TG_ERR_SHAPE, "t: %s has more than 2 dimensions; use transpose",
-                        SHOW(t));
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "t: %s has more than 2 dimensions; use tg_transpose", SHOW(t));
     return tg__apply(&t_op, 1, &t, (attr[TG_ATTRS]){{.i = 0}, {.i = 1}});
 }
 
