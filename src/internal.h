@@ -66,8 +66,7 @@ void tg__block_free(tg_context *tg, block *b);
 /* Gives cached blocks back to the allocator; whether there were any. */
 bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
-/* Claims of tensors and records on memory: the last to go returns it. */
-void tg__ref(storage *s);
+/* Gives a claim on memory back: the last to go returns it. */
 void tg__unref(tg_context *tg, storage *s);
 /* A claim by something in the current scope, given back when that ends. */
 bool tg__hold(tg_context *tg, storage *on);
@@ -76,7 +75,6 @@ bool tg__hold(tg_context *tg, storage *on);
 
 struct storage {
     void *data;
-    size_t bytes;
     block *block;       /* of the data when it has one of its own */
     int64_t depth;      /* of the scope that has it */
     int64_t refs;       /* tensors and records that need the data */
@@ -127,7 +125,6 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
 /* Checks of what the caller gave; they record the error. */
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape);
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value);
-bool tg__fits(tg_dtype dtype, double value);
 bool tg__is_dtype(tg_dtype dtype);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
  * error. */

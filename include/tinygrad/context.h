@@ -70,8 +70,8 @@ TG_API tg_status tg_error_code(const tg_context *tg);
 TG_API const char *tg_error(const tg_context *tg);
 
 /* Forgets the error. While one is pending, nothing that computes changes what exists: backward,
- * zero_grad, steps, in-place writes and random draws do nothing and return failure, and no optimiser
- * is made or changed. Operations, reading, printing, scopes and settings work as ever. */
+ * zero_grad, steps, in-place writes and random draws do nothing and return failure, and no
+ * optimiser is made or changed. Operations, reading, printing, scopes and settings work as ever. */
 TG_API void tg_clear_error(tg_context *tg);
 
 /* Bytes, and calls made of the allocator's two functions since tg_open. */

@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /* Writes t, and a newline, to file. NULL t is a failure, as is NULL file (TG_ERR_ARGUMENT), and a
- * failed write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose. Works while
- * an error is pending, and needs no memory. */
+ * failed write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose.
+ * Works while an error is pending, and needs no memory. */
 TG_API bool tg_print(FILE *file, const tg_tensor *t);
 
 /* Writes t, without a newline, to at most size bytes of buffer, the closing 0 included; returns the

@@ -28,9 +28,9 @@ struct tg_tensor {
     int64_t strides[TG_MAX_DIMS];
 };
 
-/* Sizes, strides, dimensions or indices: ndim numbers that the callee copies. What TG_SHAPE makes is
- * meant to be written in the call: stored, its numbers live to the end of the enclosing block in C,
- * but only to the end of the expression in C++. The same holds for TG_LIST. */
+/* Sizes, strides, dimensions or indices: ndim numbers that the callee copies. What TG_SHAPE makes
+ * is meant to be written in the call: stored, its numbers live to the end of the enclosing block in
+ * C, but only to the end of the expression in C++. The same holds for TG_LIST. */
 typedef struct tg_shape {
     int ndim;
     const int64_t *dims;

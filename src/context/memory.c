@@ -216,11 +216,6 @@ void *tg__alloc(tg_context *tg, size_t bytes)
     return tg__alloc_at(tg, tg->depth, bytes);
 }
 
-void tg__ref(storage *s)
-{
-    s->refs++;
-}
-
 void tg__unref(tg_context *tg, storage *s)
 {
     if (--s->refs > 0 || !s->block) return;
@@ -237,7 +232,7 @@ bool tg__hold(tg_context *tg, storage *on)
         *h = (hold){.next = tg->scope->holds, .on = on};
         tg->scope->holds = h;
     }
-    tg__ref(on);
+    on->refs++;
     return true;
 }
 

@@ -22,7 +22,7 @@ size_t tg__dtype_size(tg_dtype dtype)
     return sizes[dtype];
 }
 
-bool tg__fits(tg_dtype dtype, double value)
+static bool dtype_holds(tg_dtype dtype, double value)
 {
     if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
     return dtype != TG_I64 ||
@@ -31,8 +31,8 @@ bool tg__fits(tg_dtype dtype, double value)
 
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value)
 {
-    return tg__fits(dtype, value) || tg__fail(tg, TG_ERR_ARGUMENT, "%s: %g is not a value of %s",
-                                              op, value, tg_dtype_name(dtype));
+    return dtype_holds(dtype, value) || tg__fail(tg, TG_ERR_ARGUMENT, "%s: %g is not a value of %s",
+                                                 op, value, tg_dtype_name(dtype));
 }
 
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
