@@ -710,6 +710,19 @@ static void test_shared_gradient(void **state)
     }
 }
 
+/* The gradient of a mean over nothing has no elements, so nothing can depend on what it was given.
+ */
+static void test_second_derivative_of_empty_mean(void **state)
+{
+    tg_tensor *x = tg_requires_grad_(tg_empty(*state, TG_F64, TG_SHAPE(0)), true);
+    tg_tensor *weight = tg_requires_grad_(tg_scalar(*state, TG_F64, 1), true);
+    tg_tensor *mean = tg_mean(x), *gradient, *second;
+    tg_grad_options o = {.grad_outputs = {1, &weight}, .create_graph = true};
+    assert_true(tg_grad(TG_LIST(mean), TG_LIST(x), &gradient, &o));
+    assert_true(tg_grad(TG_LIST(tg_sum(gradient)), TG_LIST(weight), &second, NULL));
+    assert_true(tg_item(second) == 0);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
@@ -755,6 +768,7 @@ int main(void)
         test(memory_failure_commits_nothing),
         test(release_before_backward),
         test(shared_gradient),
+        test(second_derivative_of_empty_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

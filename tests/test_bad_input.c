@@ -253,6 +253,8 @@ static void test_scalars(void **state)
         snprintf(text, sizeof text, "%s: nan is not a value of int64", c.name);
         refused(c.f(t->i, NAN), TG_ERR_ARGUMENT, text);
     }
+    refused(tg_gt_scalar(t->b, 0.5), TG_ERR_ARGUMENT, "gt_scalar: 0.5 is not a value of bool");
+    refused(tg_eq_scalar(t->b, 2), TG_ERR_ARGUMENT, "eq_scalar: 2 is not a value of bool");
     refused(tg_div_scalar(t->i, 1), TG_ERR_DTYPE, "div_scalar: not for int64");
     refused(tg_pow_scalar(t->i, 1), TG_ERR_DTYPE, "pow_scalar: not for int64");
     refused(tg_add_scalar(t->b, 1), TG_ERR_DTYPE, "add_scalar: not for bool");
@@ -444,6 +446,8 @@ static void test_making(void **state)
             "from_f32: size -2 of dimension 0 is negative");
     refused(tg_from_i64(t->tg, NINE, &i64), TG_ERR_SHAPE,
             "from_i64: 9 dimensions; 0 to 8 are allowed");
+    refused(tg_arange(t->tg, TG_I64, 0, 5.5, 1), TG_ERR_ARGUMENT,
+            "arange: the end 5.5 is not an integer");
     refused(tg_arange(t->tg, TG_F32, 0, 1, 0), TG_ERR_ARGUMENT,
             "arange: no float32 numbers go from 0 to 1 in steps of 0");
     refused(tg_arange(t->tg, TG_F32, 0, 1, -1), TG_ERR_ARGUMENT,

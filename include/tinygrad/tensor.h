@@ -131,7 +131,8 @@ TG_API tg_tensor *tg_wrap_f64(tg_context *tg, tg_shape shape, tg_shape strides, 
 TG_API tg_tensor *tg_wrap_i64(tg_context *tg, tg_shape shape, tg_shape strides, int64_t *data);
 TG_API tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *data);
 
-/* start, start + step, ... before end: ceil((end - start) / step) elements. */
+/* start, start + step, ... before end: ceil((end - start) / step) elements. The end of an
+ * int64 range must be an integer. */
 TG_API tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step);
 /* steps values from start to end, both included. Floating dtypes. */
 TG_API tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,

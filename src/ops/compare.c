@@ -27,6 +27,8 @@ static bool compare_scalar_run(const call *c)
 static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
 {
     if (!a || !tg__check_value(a->context, o->name, a->dtype, s)) return NULL;
+    if (a->dtype == TG_BOOL && s != 0 && s != 1)
+        return tg__fail(a->context, TG_ERR_ARGUMENT, "%s: %g is not a value of bool", o->name, s);
     return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}});
 }
 

@@ -200,7 +200,7 @@ static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
     int64_t terms = 1;
     for (int d = 0; d < x->ndim; d++)
         if (((uint64_t)r->a[0].i >> d) & 1) terms *= x->shape[d];
-    return spread(r, tg_div_scalar(g, (double)terms));
+    return spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
 static const op_row mean_op = {"mean", "MeanBackward0", mean_shape, mean_run, mean_grad, {0}, 0, 0};

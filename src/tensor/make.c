@@ -181,6 +181,8 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
                                 !tg__check_value(tg, "arange", dtype, step) ||
                                 !tg__check_value(tg, "arange", dtype, last)))
         return NULL;
+    if (dtype == TG_I64 && end != trunc(end)) /* PyTorch cuts it off, NumPy counts up to it */
+        return tg__fail(tg, TG_ERR_ARGUMENT, "arange: the end %g is not an integer", end);
     if (count >= 0x1p62) count = 0x1p62;
     tg_tensor *t = make(tg, "arange", dtype, TG_SHAPE((int64_t)count));
     for (int64_t i = 0; t && i < t->numel; i++) write_value(t, i, start + (double)i * step);

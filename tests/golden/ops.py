@@ -742,6 +742,18 @@ def join_cases():
 # ---- Order and index.
 
 
+def median_of_three_killer(n):
+    """Musser's permutation, on which such a quicksort splits off two elements at a time and
+    introsort turns to its heap; halved, so that it has ties."""
+    half = n // 2
+    values = [0] * n
+    for i in range(1, half + 1):
+        if i % 2:
+            values[i - 1:i + 1] = [i, half + i]
+        values[half + i - 1] = 2 * i
+    return [float(v // 2) for v in values]
+
+
 def order_cases():
     sort = lambda x, d: x[0].sort(d).values
     argsort = lambda x, d: x[0].argsort(d)
@@ -759,6 +771,7 @@ def order_cases():
             case(op, MOVES, f, [make((n,), F32, "normal", grad=False)], [0])
             case(op, MOVES, f, [make((n // 2, 2), I64, "ties")], [0])
         case(op, MOVES, f, [make((200,), BOOL)], [0])
+        case(op, MOVES, f, [of(median_of_three_killer(200), F32, grad=False)], [0])
         for edge in (EDGES, EDGES[::-1], [NAN, 1.0, NAN, 0.0], [0.0, -0.0, 0.0, -0.0], [INF, NAN, -INF], (EDGES * 2)[3:]):
             case(op, MOVES, f, [of(edge, F32, grad=grad)], [0])
             case(op, MOVES, f, [of(edge, F64, grad=False)], [0])
