@@ -130,6 +130,12 @@ bool tg__is_dtype(tg_dtype dtype);
  * error. */
 int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
 int64_t tg__numel(int ndim, const int64_t *shape);
+static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_t *b)
+{
+    for (int i = 0; na == nb && i < na; i++)
+        if (a[i] != b[i]) return false;
+    return na == nb;
+}
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
 size_t tg__dtype_size(tg_dtype dtype);
 static inline bool tg__is_float(tg_dtype dtype)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bits.h"
 #include "internal.h"
 
 enum { MAX_INPUTS = 4, MAX_NUMBERS = 12 };
@@ -337,27 +338,6 @@ static void read_input(trial *c, bool marked)
 
 /* Of a floating dtype: u, half the distance from 1 to the next number, and the smallest number. */
 static const double unit[] = {FLT_EPSILON / 2, DBL_EPSILON / 2}, smallest[] = {0x1p-149, 0x1p-1074};
-
-static double value_of(tg_dtype dtype, uint64_t bits)
-{
-    uint32_t low = (uint32_t)bits;
-    float single;
-    double value;
-    memcpy(&single, &low, sizeof single);
-    memcpy(&value, &bits, sizeof value);
-    return dtype == TG_F32 ? (double)single : value;
-}
-
-static uint64_t bits_at(const tg_tensor *t, int64_t k)
-{
-    uint32_t low;
-    uint64_t bits;
-    switch (t->dtype) {
-    case TG_F32: memcpy(&low, (const float *)t->data + k, sizeof low); return low;
-    case TG_BOOL: return ((const bool *)t->data)[k];
-    default: memcpy(&bits, (const int64_t *)t->data + k, sizeof bits); return bits;
-    }
-}
 
 /* rule: "=", "^k" or "~k". scale: what k counts units of, in a "~k". A product that underflows is
  * wrong by up to the smallest number, too. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bits.h"
 #include "internal.h"
 
 /* Normals of float64, and float32 ones of fewer than 16 elements, follow libm: exact on the libm of
@@ -37,32 +38,11 @@ static bool follows_libm(const golden *g)
     return normal && (strstr(g->op, "64") || atoi(g->args[0]) < 16);
 }
 
-static uint64_t bits_of_element(const tg_tensor *t, int64_t i)
-{
-    uint32_t low;
-    uint64_t wide;
-    switch (t->dtype) {
-    case TG_F32: memcpy(&low, (const float *)t->data + i, sizeof low); return low;
-    case TG_BOOL: return ((const bool *)t->data)[i];
-    default: memcpy(&wide, (const int64_t *)t->data + i, sizeof wide); return wide;
-    }
-}
-
-static double value_of_bits(tg_dtype dtype, uint64_t bits)
-{
-    uint32_t low = (uint32_t)bits;
-    float single;
-    double value;
-    memcpy(&single, &low, sizeof single);
-    memcpy(&value, &bits, sizeof value);
-    return dtype == TG_F32 ? (double)single : value;
-}
-
 static bool same_bits(tg_dtype dtype, uint64_t got, uint64_t want, bool libm)
 {
     if (got == want) return true;
     if (!libm || LIBM_IS_GLIBC) return false;
-    double a = value_of_bits(dtype, got), b = value_of_bits(dtype, want);
+    double a = value_of(dtype, got), b = value_of(dtype, want);
     return fabs(a - b) <= (dtype == TG_F32 ? 0x1p-23 : 1e-14) * fabs(b);
 }
 
@@ -73,7 +53,7 @@ static void check_values(tg_tensor *t, const char *values, bool libm, const char
     assert_non_null(t);
     char *at = NULL;
     for (int64_t i = 0; i < t->numel; i++, values = at) {
-        uint64_t want = strtoull(values, &at, 16), got = bits_of_element(t, i);
+        uint64_t want = strtoull(values, &at, 16), got = bits_at(t, i);
         if (at == values) fail_msg("%s: fewer than %lld values", what, (long long)t->numel);
         if (!same_bits(t->dtype, got, want, libm))
             fail_msg("%s: element %lld is %llx, not %llx", what, (long long)i,
@@ -89,7 +69,7 @@ static void check_hash(const tg_tensor *t, const char *value, const char *what)
     assert_non_null(t);
     uint64_t hash = 14695981039346656037u;
     for (int64_t i = 0; i < t->numel; i++) {
-        uint64_t bits = bits_of_element(t, i);
+        uint64_t bits = bits_at(t, i);
         for (size_t byte = 0; byte < tg__dtype_size(t->dtype); byte++)
             hash = (hash ^ (bits >> (8 * byte) & 255)) * 1099511628211u;
     }
@@ -243,8 +223,7 @@ static void assert_same(tg_tensor *a, tg_tensor *b)
     assert_non_null(b);
     assert_int_equal(a->dtype, b->dtype);
     assert_int_equal(a->numel, b->numel);
-    for (int64_t i = 0; i < a->numel; i++)
-        assert_true(bits_of_element(a, i) == bits_of_element(b, i));
+    for (int64_t i = 0; i < a->numel; i++) assert_true(bits_at(a, i) == bits_at(b, i));
 }
 
 /* The reference value that the C++ standard names for std::mt19937: word 10000 of seed 5489. A

@@ -115,8 +115,8 @@ static bool check_output(tg_tensor *out, const char *op)
 static bool check_weight(tg_tensor *out, tg_tensor *weight, const char *op)
 {
     if (!tg__check_inputs(op, 2, (tg_tensor *[]){out, weight})) return false;
-    bool fits = weight->ndim == out->ndim && weight->dtype == out->dtype;
-    for (int d = 0; d < out->ndim && fits; d++) fits = weight->shape[d] == out->shape[d];
+    bool fits = weight->dtype == out->dtype &&
+                tg__same_sizes(weight->ndim, weight->shape, out->ndim, out->shape);
     return fits ||
            tg__fail(out->context, TG_ERR_SHAPE, "%s: the gradient is %s %s, the output %s %s", op,
                     tg_dtype_name(weight->dtype), SHOW(weight), tg_dtype_name(out->dtype),

@@ -28,9 +28,7 @@ static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, i
         return tg__fail(tg, TG_ERR_DTYPE,
                         "%s: input is %s, target %s; both must be one floating dtype", name,
                         tg_dtype_name(input->dtype), tg_dtype_name(target->dtype));
-    if (input->ndim == target->ndim &&
-        !memcmp(input->shape, target->shape, (size_t)input->ndim * sizeof *input->shape))
-        return true;
+    if (tg__same_sizes(input->ndim, input->shape, target->ndim, target->shape)) return true;
     bool broadcasts =
         tg__broadcast(input->ndim, input->shape, target->ndim, target->shape, &s->ndim, s->shape);
     if (broadcasts && reduction & TG_BROADCAST) return true;

@@ -51,8 +51,7 @@ bool tg__broadcast_shape(const call *c, spec *s)
                         SHOW(b));
     s->ndim = a->ndim;
     memcpy(s->shape, a->shape, sizeof s->shape);
-    if (a->ndim == b->ndim && !memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape))
-        return true;
+    if (tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape)) return true;
     if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                         SHOW(a), SHOW(b));
@@ -165,14 +164,12 @@ static bool check_recorded_write(const call *c)
     if (priv(t)->is_view)
         return tg__fail(c->tg, TG_ERR_AUTOGRAD,
                         "%s: the tensor %s is a view, and a gradient goes through the write; write "
-                        "to its base or to "
-                        "a clone",
+                        "to its base or to a clone",
                         name, SHOW(t));
     if (priv(t)->depth < c->tg->depth)
         return tg__fail(c->tg, TG_ERR_AUTOGRAD,
                         "%s: the tensor %s is of an outer scope and would outlive the graph of "
-                        "this one; tg_detach what is "
-                        "written, or use tg_no_grad_begin",
+                        "this one; tg_detach what is written, or use tg_no_grad_begin",
                         name, SHOW(t));
     return true;
 }
@@ -197,9 +194,9 @@ static bool meet(const tg_tensor *a, const tg_tensor *b)
 static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source, bool read_later)
 {
     if (priv(t)->storage != priv(source)->storage && !meet(t, source)) return source;
-    bool same = !read_later && t->data == source->data && t->ndim == source->ndim &&
-                !memcmp(t->shape, source->shape, (size_t)t->ndim * sizeof *t->shape) &&
-                !memcmp(t->strides, source->strides, (size_t)t->ndim * sizeof *t->strides);
+    bool same = !read_later && t->data == source->data &&
+                tg__same_sizes(t->ndim, t->shape, source->ndim, source->shape) &&
+                tg__same_sizes(t->ndim, t->strides, source->ndim, source->strides);
     return same ? source : tg_clone(source);
 }
 

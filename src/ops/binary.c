@@ -2,7 +2,6 @@
 #include "../internal.h"
 
 #include <math.h>
-#include <string.h>
 
 static bool binary_shape(const call *c, spec *s)
 {
@@ -129,8 +128,7 @@ static bool write_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     if (!tg__broadcast_shape(c, s)) return false;
-    if (s->ndim == t->ndim && !memcmp(s->shape, t->shape, (size_t)t->ndim * sizeof *t->shape))
-        return true;
+    if (tg__same_sizes(s->ndim, s->shape, t->ndim, t->shape)) return true;
     return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s does not broadcast to %s", c->op->name,
                     SHOW(c->in[1]), SHOW(t));
 }

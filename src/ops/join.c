@@ -107,7 +107,7 @@ static bool stack_shape(const call *c, spec *s)
         if (t->dtype != p->dtype)
             return tg__fail(c->tg, TG_ERR_DTYPE, "stack: %s and %s: dtypes differ; use tg_cast",
                             tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
-        if (t->ndim != p->ndim || memcmp(t->shape, p->shape, (size_t)p->ndim * sizeof *p->shape))
+        if (!tg__same_sizes(t->ndim, t->shape, p->ndim, p->shape))
             return tg__fail(c->tg, TG_ERR_SHAPE, "stack: tensor %d is %s, not %s as the first",
                             i + 1, SHOW(t), SHOW(p));
     }
