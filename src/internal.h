@@ -263,7 +263,7 @@ struct op_row {
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
     uint8_t reads[3]; /* by input; inputs from the third on share the last */
     uint8_t flags;
-    uint8_t kernel; /* row of a table of kernels, for the ops that have one */
+    const void *kernel; /* set of kernels, for the ops that have one */
 };
 
 /* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
@@ -310,7 +310,7 @@ struct tg_context {
     record *tape;     /* newest record */
     int64_t no_grad;  /* depth of tg_no_grad */
     bool in_backward; /* gradients may read what the caller has released */
-    const kernels *k;
+    int level;        /* of the kernels */
     tg_dtype default_dtype;
     tg_status status;
     char message[TG_MESSAGE];

@@ -34,7 +34,7 @@ tg_context *tg_open(const tg_options *options)
     tg->options = o;
     tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
     tg->stats.allocator_calls = 1;
-    tg->k = tg__kernels(NULL);
+    tg->level = tg__level(NULL);
     tg->default_dtype = TG_F32;
     tg__seed(&tg->random, 0);
     return tg;
@@ -77,7 +77,7 @@ tg_stats tg_get_stats(const tg_context *tg)
 
 const char *tg_simd_level(const tg_context *tg)
 {
-    return tg ? tg->k->level : NULL;
+    return tg ? tg__level_name(tg->level) : NULL;
 }
 
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)

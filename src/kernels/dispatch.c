@@ -3,13 +3,25 @@
 
 #include <string.h>
 
-static bool level_runs(const kernels *k)
+static const char *const level_names[LEVELS] = {
+    [LEVEL_PORTABLE] = "portable",
+#ifdef TG_X86_KERNELS
+    [LEVEL_AVX2] = "avx2",
+    [LEVEL_AVX512] = "avx512",
+#endif
+};
+
+const char *tg__level_name(int level)
 {
-    if (k == &tg__kernels_portable) return true;
+    return level_names[level];
+}
+
+static bool level_runs(int level)
+{
+    if (level == LEVEL_PORTABLE) return true;
 #ifdef TG_X86_KERNELS
     __builtin_cpu_init();
-    if (k == &tg__kernels_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (level == LEVEL_AVX2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma");
@@ -18,18 +30,10 @@ static bool level_runs(const kernels *k)
 #endif
 }
 
-const kernels *tg__kernels(const char *level)
+int tg__level(const char *name)
 {
-    static const kernels *const fastest_first[] = {
-#ifdef TG_X86_KERNELS
-        &tg__kernels_avx512,
-        &tg__kernels_avx2,
-#endif
-        &tg__kernels_portable,
-    };
-    for (size_t i = 0; i < sizeof fastest_first / sizeof *fastest_first; i++) {
-        const kernels *k = fastest_first[i];
-        if ((!level || strcmp(level, k->level) == 0) && level_runs(k)) return k;
-    }
-    return NULL;
+    int level = LEVELS - 1;
+    while (level >= 0 && !((!name || strcmp(name, level_names[level]) == 0) && level_runs(level)))
+        level--;
+    return level;
 }

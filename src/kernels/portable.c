@@ -1,7 +1,7 @@
 /* The kernels in plain C, for any machine. */
 #include "level.h"
 
-#define LEVEL(name) name##_portable
+#define LEVEL(name) tg__##name##_portable
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -14,7 +14,7 @@
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-#include "all.inc"
+#include "floats.inc"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC pop_options
