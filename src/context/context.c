@@ -23,6 +23,16 @@ tg_options tg_defaults(void)
     return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
 }
 
+static int choose_level(tg_context *tg, const char *name)
+{
+    if (!name) name = getenv("TINYGRAD_SIMD");
+    int fastest = tg__level(NULL), level = name && *name ? tg__level(name) : fastest;
+    if (level >= 0) return level;
+    tg__fail(tg, TG_ERR_ARGUMENT, "open: there is no SIMD level \"%s\" on this CPU; the best is %s",
+             name, tg__level_name(fastest));
+    return fastest;
+}
+
 tg_context *tg_open(const tg_options *options)
 {
     tg_options o = options ? *options : tg_defaults();
@@ -34,7 +44,7 @@ tg_context *tg_open(const tg_options *options)
     tg->options = o;
     tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
     tg->stats.allocator_calls = 1;
-    tg->level = tg__level(NULL);
+    tg->level = choose_level(tg, o.simd_level);
     tg->default_dtype = TG_F32;
     tg__seed(&tg->random, 0);
     return tg;
