@@ -290,6 +290,19 @@ tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__tanh_backward(tg_tensor *g, tg_tensor *y);
 
+/* ---- Threads. */
+
+/* Work on the elements [from, to) of a range. On other threads than the context's: only what it was
+ * given, no tensors made, no errors. */
+typedef void portion(void *work, int64_t from, int64_t to);
+
+/* The threads of a context that has more than one. */
+typedef struct team {
+    int threads;
+    void (*run)(struct team *t, int64_t n, int64_t grain, portion *run, void *work);
+    void (*disband)(tg_context *tg, struct team *t);
+} team;
+
 /* ---- Context. */
 
 enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 512 };
@@ -315,7 +328,19 @@ struct tg_context {
     tg_status status;
     char message[TG_MESSAGE];
     generator random;
+    team *team; /* NULL: one thread */
 };
+
+/* Runs a portion over [0, n): in one go, or cut into blocks of grain, which do not depend on the
+ * number of threads. */
+static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, portion *run,
+                             void *work)
+{
+    if (tg->team && n > grain)
+        tg->team->run(tg->team, n, grain, run, work);
+    else
+        run(work, 0, n);
+}
 
 /* ---- Random numbers: MT19937 and what is drawn from it. */
 

@@ -93,6 +93,16 @@ TG_API tg_stats tg_get_stats(const tg_context *tg);
  * the same bits. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
 
+/* How many threads the operations of this context may use: 1 unless told, at most 256. Large
+ * products, elementwise operations and reductions are cut into blocks that do not depend on the
+ * number, so that no bit does; small ones stay on the caller's thread. The helpers sleep in
+ * between, and end with the context or with a change of the number, which may be made at any time.
+ * False, the number as it was, for one out of range or when the system gives no more threads. */
+TG_API bool tg_set_num_threads(tg_context *tg, int n);
+
+/* 0 for NULL. */
+TG_API int tg_get_num_threads(const tg_context *tg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -53,6 +53,7 @@ tg_context *tg_open(const tg_options *options)
 void tg_close(tg_context *tg)
 {
     if (!tg) return;
+    if (tg->team) tg->team->disband(tg, tg->team);
     tg__end_all_scopes(tg);
     tg__trim(tg);
     tg->options.deallocate(tg->options.user, tg, sizeof *tg);
