@@ -178,12 +178,19 @@ static void same_pair(const kernels *k, int type, int64_t n, reduce_pair_kernel 
     check_same(type, 1, "pair", 0, k);
 }
 
+static int64_t first_extreme(const kernels *k, int type, bool greatest, int64_t n, const void *a)
+{
+    int64_t place;
+    k->extreme[type](greatest, 1, n, NULL, &place, a, n);
+    return place;
+}
+
 static void same_reductions(const kernels *k, const kernels *portable, int type, int64_t n)
 {
     const void *a = nth(given, n % 2 ? 0 : 2, type);
     const int total = type == K_BOOL ? K_I64 : type;
-    portable->sum[type](n, nth(expected, 2, total), a);
-    k->sum[type](n, nth(found, 2, total), a);
+    portable->sum[type](1, n, nth(expected, 2, total), a, n);
+    k->sum[type](1, n, nth(found, 2, total), a, n);
     check_same(total, 1, "sum", 0, k);
     for (int64_t columns = 1; columns < 150; columns += columns < 20 ? 1 : 43) {
         const int64_t rows = n / columns;
@@ -192,8 +199,10 @@ static void same_reductions(const kernels *k, const kernels *portable, int type,
         check_same(total, columns, "sum_columns", (int)columns, k);
     }
     if (n > 0) {
-        assert_int_equal(portable->argmax[type](n, a), k->argmax[type](n, a));
-        assert_int_equal(portable->argmin[type](n, a), k->argmin[type](n, a));
+        assert_int_equal(first_extreme(portable, type, true, n, a),
+                         first_extreme(k, type, true, n, a));
+        assert_int_equal(first_extreme(portable, type, false, n, a),
+                         first_extreme(k, type, false, n, a));
     }
     same_pair(k, type, n, portable->dot[type], k->dot[type]);
     same_pair(k, type, n, portable->squared_distance[type], k->squared_distance[type]);
@@ -375,7 +384,7 @@ static void integers_wrap(const kernels *k)
     assert_memory_equal(y, square, sizeof y);
     k->binary[BINARY_add][K_I64](4, y, x, ones);
     assert_memory_equal(y, more, sizeof y);
-    k->sum[K_I64](4, y, x);
+    k->sum[K_I64](1, 4, y, x, 4);
     assert_int_equal(y[0], 1);
     k->dot[K_I64](4, y, x, x);
     assert_int_equal(y[0], 11);
@@ -414,7 +423,7 @@ static void ones_are_counted(const kernels *k)
     float *ones = malloc(N * sizeof *ones), total, columns[3];
     assert_non_null(ones);
     for (int i = 0; i < N; i++) ones[i] = 1;
-    k->sum[K_F32](N, &total, ones);
+    k->sum[K_F32](1, N, &total, ones, N);
     assert_true(total == N);
     k->dot[K_F32](N, &total, ones, ones);
     assert_true(total == N);
@@ -443,7 +452,7 @@ static void sums_are_close(const kernels *k)
                 scale[t] += fabsl(terms[t]);
             }
         }
-        k->sum[K_F32](sizes[s], &got[0], x);
+        k->sum[K_F32](1, sizes[s], &got[0], x, 0);
         k->dot[K_F32](sizes[s], &got[1], x, y);
         k->squared_distance[K_F32](sizes[s], &got[2], x, y);
         /* The differences of the last are rounded, and squared: two more. */
@@ -489,24 +498,24 @@ static void first_extremes(const kernels *k)
 {
     float x[2000];
     for (int i = 0; i < 2000; i++) x[i] = -0.0f;
-    assert_int_equal(k->argmax[K_F32](2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 0);
     x[700] = 0.0f; /* equal to -0 */
-    assert_int_equal(k->argmax[K_F32](2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 0);
     x[1999] = x[1500] = 2, x[3] = x[1998] = -INFINITY;
-    assert_int_equal(k->argmax[K_F32](2000, x), 1500);
-    assert_int_equal(k->argmin[K_F32](2000, x), 3);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 1500);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 3);
     x[1700] = x[1800] = NAN;
-    assert_int_equal(k->argmax[K_F32](2000, x), 1700);
-    assert_int_equal(k->argmin[K_F32](2000, x), 1700);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 1700);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 1700);
     x[0] = NAN;
-    assert_int_equal(k->argmin[K_F32](2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 0);
 
     const int64_t y[] = {3, INT64_MIN, INT64_MAX, INT64_MAX, INT64_MIN};
-    assert_int_equal(k->argmax[K_I64](5, y), 2);
-    assert_int_equal(k->argmin[K_I64](5, y), 1);
+    assert_int_equal(first_extreme(k, K_I64, true, 5, y), 2);
+    assert_int_equal(first_extreme(k, K_I64, false, 5, y), 1);
     const bool z[] = {false, true, true, false};
-    assert_int_equal(k->argmax[K_BOOL](4, z), 1);
-    assert_int_equal(k->argmin[K_BOOL](4, z), 0);
+    assert_int_equal(first_extreme(k, K_BOOL, true, 4, z), 1);
+    assert_int_equal(first_extreme(k, K_BOOL, false, 4, z), 0);
 }
 
 static void test_extremes(void **state)
