@@ -111,7 +111,8 @@ static void run_pieces(loop f, int64_t n, const run *r, const kernels *k)
 {
     double spread[OPERANDS - 1][CHUNK];
     const void *in[OPERANDS - 1] = {NULL};
-    int64_t most = n < CHUNK ? n : CHUNK;
+    int64_t most = n < 8 * CHUNK ? CHUNK / 4 : CHUNK; /* a short row is not worth a long one */
+    if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
         k->copy[mover(r->size[i + 1])](1, most, spread[i], most, 1, r->in[i], 0, 0);
@@ -138,13 +139,14 @@ static void run_loop(loop f, int64_t n, const run *r, const kernels *k)
 /* Whether rows of a plane can be given to the kernel as they are: contiguous or one value. */
 static bool rows_fit(const walk *w)
 {
-    int64_t columns = w->n[w->ndim - 1];
+    int64_t columns = w->n[w->ndim - 1], wide = WIDE;
     for (int o = 0; o < w->operands; o++) {
         int64_t s = w->stride[o][w->ndim - 1];
         bool one_value = s == 0 && o > 0;
         if (columns > 1 && s != 1 && !one_value) return false;
+        if (one_value) wide = CHUNK / 2;
     }
-    return columns >= WIDE || w->n[w->ndim - 2] == 1;
+    return columns >= wide || w->n[w->ndim - 2] == 1;
 }
 
 static run run_of(const walk *w)
