@@ -185,6 +185,20 @@ static int64_t first_extreme(const kernels *k, int type, bool greatest, int64_t 
     return place;
 }
 
+static void same_rows(const kernels *k, const kernels *portable, int type, int64_t n, const void *a)
+{
+    const int total = type == K_BOOL ? K_I64 : type;
+    for (int64_t columns = 1; columns < 200; columns += columns < 20 ? 1 : 43) {
+        const int64_t rows = n / columns, stride = columns + n % 3;
+        portable->sum[type](rows, columns, nth(expected, 2, total), a, stride);
+        k->sum[type](rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, rows, "sum of rows", (int)columns, k);
+        portable->sum_columns[type](rows, columns, nth(expected, 2, total), a, stride);
+        k->sum_columns[type](rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, columns, "sum_columns", (int)columns, k);
+    }
+}
+
 static void same_reductions(const kernels *k, const kernels *portable, int type, int64_t n)
 {
     const void *a = nth(given, n % 2 ? 0 : 2, type);
@@ -192,18 +206,7 @@ static void same_reductions(const kernels *k, const kernels *portable, int type,
     portable->sum[type](1, n, nth(expected, 2, total), a, n);
     k->sum[type](1, n, nth(found, 2, total), a, n);
     check_same(total, 1, "sum", 0, k);
-    for (int64_t columns = 1; columns < 150; columns += columns < 20 ? 1 : 43) {
-        const int64_t rows = n / columns;
-        portable->sum_columns[type](rows, columns, nth(expected, 2, total), a, columns);
-        k->sum_columns[type](rows, columns, nth(found, 2, total), a, columns);
-        check_same(total, columns, "sum_columns", (int)columns, k);
-    }
-    if (n > 0) {
-        assert_int_equal(first_extreme(portable, type, true, n, a),
-                         first_extreme(k, type, true, n, a));
-        assert_int_equal(first_extreme(portable, type, false, n, a),
-                         first_extreme(k, type, false, n, a));
-    }
+    same_rows(k, portable, type, n, a);
     same_pair(k, type, n, portable->dot[type], k->dot[type]);
     same_pair(k, type, n, portable->squared_distance[type], k->squared_distance[type]);
 }
@@ -427,8 +430,11 @@ static void ones_are_counted(const kernels *k)
     assert_true(total == N);
     k->dot[K_F32](N, &total, ones, ones);
     assert_true(total == N);
-    k->sum_columns[K_F32](N / 3, 3, columns, ones, 3);
-    assert_true(columns[0] == N / 3 && columns[2] == N / 3);
+    for (int gap = 0; gap < 2; gap++)
+        for (int n = 1; n <= 3; n++) {
+            k->sum_columns[K_F32](N / 4, n, columns, ones, n + gap);
+            for (int j = 0; j < n; j++) assert_true(columns[j] == N / 4);
+        }
     free(ones);
 }
 
@@ -463,25 +469,70 @@ static void sums_are_close(const kernels *k)
     free(y);
 }
 
-/* What an element of a column may pass: 32 additions in its block, then one a doubling. */
+/* What an element of a column may pass: 32 additions in its block, then one a doubling of blocks;
+ * and that once more where narrow rows were first added side by side. */
 static void columns_are_close(const kernels *k)
 {
     enum { ROWS = 700, COLUMNS = 137, STRIDE = 140 };
     float *x = malloc(ROWS * STRIDE * sizeof *x), got[COLUMNS];
     assert_non_null(x);
     fill(K_F32, ROWS * STRIDE, x, false);
-    for (int rows = 0; rows <= ROWS; rows += rows < 70 ? 1 : 315) {
-        k->sum_columns[K_F32](rows, COLUMNS, got, x, STRIDE);
-        for (int j = 0; j < COLUMNS; j++) {
-            long double exact = 0, scale = 0;
-            for (int i = 0; i < rows; i++) {
-                exact += x[i * STRIDE + j];
-                scale += fabsf(x[i * STRIDE + j]);
+    for (int columns = 1; columns <= COLUMNS; columns += columns < 34 ? 3 : 34)
+        for (int rows = 0; rows <= ROWS; rows += rows < 70 ? 1 : 315)
+            for (int stride = columns; stride <= STRIDE; stride += STRIDE - columns) {
+                k->sum_columns[K_F32](rows, columns, got, x, stride);
+                for (int j = 0; j < columns; j++) {
+                    long double exact = 0, scale = 0;
+                    for (int i = 0; i < rows; i++) {
+                        exact += x[i * stride + j];
+                        scale += fabsf(x[i * stride + j]);
+                    }
+                    const int additions = stride == columns && columns <= 32 ? 2 * 38 : 38;
+                    assert_true(fabsl(got[j] - exact) <= additions * 0x1p-24L * scale);
+                }
             }
-            assert_true(fabsl(got[j] - exact) <= 38 * 0x1p-24L * scale);
+    free(x);
+}
+
+/* Rows of a matrix as if each stood alone, bit by bit. */
+static void rows_are_alone(const kernels *k)
+{
+    enum { ROWS = 7, MOST_COLUMNS = 1100 };
+    static float x[ROWS * (MOST_COLUMNS + 3)];
+    float got[ROWS], alone;
+    fill(K_F32, ROWS * (MOST_COLUMNS + 3), x, false);
+    for (int n = 0; n <= MOST_COLUMNS; n += n < 40 ? 1 : 53) {
+        k->sum[K_F32](ROWS, n, got, x, n + 3);
+        for (int i = 0; i < ROWS; i++) {
+            k->sum[K_F32](1, n, &alone, x + i * (n + 3), 0);
+            assert_true(same(K_F32, 1, &alone, &got[i]));
         }
     }
-    free(x);
+}
+
+/* Integers wrap, bools are counted; by rows and by columns. */
+static void whole_numbers_are_summed(const kernels *k)
+{
+    enum { ROWS = 600, COLUMNS = 9, STRIDE = 11 };
+    static int64_t x[ROWS * STRIDE], got[ROWS];
+    static bool t[ROWS * STRIDE];
+    fill(K_I64, ROWS * STRIDE, x, true);
+    fill(K_BOOL, ROWS * STRIDE, t, false);
+    for (int type = K_I64; type <= K_BOOL; type++)
+        for (int by_columns = 0; by_columns < 2; by_columns++) {
+            const void *in = type == K_I64 ? (const void *)x : t;
+            const int outputs = by_columns ? COLUMNS : ROWS, terms = by_columns ? ROWS : COLUMNS;
+            reduce_kernel *sum = by_columns ? k->sum_columns[type] : k->sum[type];
+            sum(ROWS, COLUMNS, got, in, STRIDE);
+            for (int o = 0; o < outputs; o++) {
+                uint64_t want = 0;
+                for (int i = 0; i < terms; i++) {
+                    const int at = by_columns ? i * STRIDE + o : o * STRIDE + i;
+                    want += type == K_I64 ? (uint64_t)x[at] : t[at];
+                }
+                assert_true((uint64_t)got[o] == want);
+            }
+        }
 }
 
 static void test_sums(void **state)
@@ -490,6 +541,8 @@ static void test_sums(void **state)
     each_level(ones_are_counted);
     each_level(sums_are_close);
     each_level(columns_are_close);
+    each_level(rows_are_alone);
+    each_level(whole_numbers_are_summed);
 }
 
 /* ---- The first extreme. */
@@ -518,10 +571,106 @@ static void first_extremes(const kernels *k)
     assert_int_equal(first_extreme(k, K_BOOL, false, 4, z), 0);
 }
 
+static bool is_beyond(int type, bool greatest, const char *x, const char *y)
+{
+    if (is_nan(type, x) || is_nan(type, y)) return !is_nan(type, y);
+    int order = 0;
+#define ORDER(T) order = (*(const T *)x > *(const T *)y) - (*(const T *)x < *(const T *)y)
+    if (type == K_F32) ORDER(float);
+    if (type == K_F64) ORDER(double);
+    if (type == K_I64) ORDER(int64_t);
+    if (type == K_BOOL) ORDER(bool);
+#undef ORDER
+    return greatest ? order > 0 : order < 0;
+}
+
+enum { EXTREME_SPACE = 40000 };
+
+/* Every output against a search, for its value's bits and its place. */
+static void check_extremes(const kernels *k, int type, bool greatest, bool by_columns, int64_t rows,
+                           int64_t columns, int64_t stride, const char *in)
+{
+    static int64_t values[300], alone[300], places[300];
+    const size_t size = element_size[type];
+    const int64_t outputs = by_columns ? columns : rows, terms = by_columns ? rows : columns;
+    extreme_kernel *extreme = by_columns ? k->extreme_columns[type] : k->extreme[type];
+    extreme(greatest, rows, columns, values, places, in, stride);
+    extreme(greatest, rows, columns, alone, NULL, in, stride);
+    for (int64_t o = 0; o < outputs; o++) {
+        const char *first = in + (size_t)(by_columns ? o : o * stride) * size;
+        const size_t step = (size_t)(by_columns ? stride : 1) * size;
+        int64_t want = 0;
+        for (int64_t i = 1; i < terms; i++)
+            if (is_beyond(type, greatest, first + (size_t)i * step, first + (size_t)want * step))
+                want = i;
+        assert_int_equal(places[o], want);
+        const char *value = (const char *)values + (size_t)o * size;
+        assert_true(same(type, 1, value, first + (size_t)want * step));
+        assert_true(same(type, 1, value, (const char *)alone + (size_t)o * size));
+    }
+    extreme(greatest, rows, columns, NULL, alone, in, stride);
+    assert_memory_equal(alone, places, (size_t)outputs * sizeof *places);
+}
+
+/* Few different values, so that there are ties; or special ones, NaN among them. */
+static void fill_with_ties(int type, char *out, bool specials)
+{
+    fill(type, EXTREME_SPACE, out, specials);
+    for (int i = 0; i < EXTREME_SPACE && !specials; i++) {
+        const int x = (int)(random_bits() % 5) - 2;
+        const float zero = random_bits() & 1 ? -0.0f : 0;
+        if (type == K_F32) ((float *)out)[i] = x ? (float)x : zero;
+        if (type == K_F64) ((double *)out)[i] = x ? x : (double)zero;
+        if (type == K_I64) ((int64_t *)out)[i] = x;
+    }
+}
+
+static void extremes_everywhere(const kernels *k)
+{
+    static const int64_t shapes[][2] = {{1, 1},    {3, 1},    {1, 3},     {5, 7},    {4, 16},
+                                        {6, 31},   {9, 64},   {3, 65},    {2, 100},  {130, 3},
+                                        {257, 5},  {128, 20}, {129, 129}, {66, 201}, {3, 1023},
+                                        {2, 1024}, {5, 1025}, {1, 3000}};
+    char *in = malloc(EXTREME_SPACE * sizeof(double));
+    assert_non_null(in);
+    for (int type = 0; type < K_TYPES; type++)
+        for (size_t s = 0; s < COUNT(shapes); s++)
+            for (int flags = 0; flags < 16; flags++) {
+                const int64_t rows = shapes[s][0], columns = shapes[s][1];
+                const bool by_columns = flags & 1;
+                if (by_columns && columns > 300) continue;
+                fill_with_ties(type, in, flags & 2);
+                check_extremes(k, type, flags & 4, by_columns, rows, columns,
+                               columns + (flags & 8 ? 3 : 0), in);
+            }
+    free(in);
+}
+
+/* A NaN is found wherever it stands, the first one of two; opposite infinities are none. */
+static void lone_nans(const kernels *k)
+{
+    enum { N = 1500, ROWS = 150, COLUMNS = N / ROWS };
+    static float x[N];
+    for (int i = 0; i < N; i++) x[i] = i % 3 == 1 ? INFINITY : i % 3 ? -INFINITY : (float)i;
+    for (int greatest = 0; greatest < 2; greatest++)
+        check_extremes(k, K_F32, greatest, true, ROWS, COLUMNS, COLUMNS, (const char *)x);
+    for (int i = 0; i < N; i += 7) {
+        const float before = x[i];
+        int64_t places[COLUMNS];
+        x[i] = x[N - 1] = NAN;
+        assert_int_equal(first_extreme(k, K_F32, i % 2, N, x), i);
+        k->extreme_columns[K_F32](i % 2, ROWS, COLUMNS, NULL, places, x, COLUMNS);
+        assert_int_equal(places[i % COLUMNS], i / COLUMNS);
+        x[i] = before;
+    }
+}
+
 static void test_extremes(void **state)
 {
     (void)state;
     each_level(first_extremes);
+    each_level(extremes_everywhere);
+    each_level(lone_nans);
 }
 
 /* ---- Products. */
