@@ -103,6 +103,7 @@ typedef struct run {
     void *out;
     const void *in[OPERANDS - 1];
     bool single[OPERANDS - 1];
+    bool row; /* of many, with other single values in the next */
     int64_t size[OPERANDS];
 } run;
 
@@ -111,7 +112,7 @@ static void run_pieces(loop f, int64_t n, const run *r, const kernels *k)
 {
     double spread[OPERANDS - 1][CHUNK];
     const void *in[OPERANDS - 1] = {NULL};
-    int64_t most = n < 8 * CHUNK ? CHUNK / 4 : CHUNK; /* a short row is not worth a long one */
+    int64_t most = r->row ? CHUNK / 4 : CHUNK;
     if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
@@ -160,6 +161,7 @@ static void plane_by_rows(const walk *w, loop f, const kernels *k)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
     run r = run_of(w);
+    r.row = w->n[rows] > 1;
     for (int64_t i = 0; i < w->n[rows]; i++) {
         r.out = place_of(w, 0, i, 0);
         for (int o = 1; o < w->operands; o++) {
@@ -175,8 +177,11 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
 {
     double buffer[OPERANDS][CHUNK];
     int r = w->ndim - 2, c = w->ndim - 1;
-    int64_t rows = w->n[c] < CHUNK ? CHUNK / w->n[c] : 1;
-    int64_t columns = w->n[c] < CHUNK ? w->n[c] : CHUNK;
+    int64_t most = 2 * CHUNK; /* elements at once: half as many where there are large ones */
+    for (int o = 0; o < w->operands; o++)
+        if (w->size[o] > 4) most = CHUNK;
+    int64_t rows = w->n[c] < most ? most / w->n[c] : 1;
+    int64_t columns = w->n[c] < most ? w->n[c] : most;
     for (int64_t i = 0; i < w->n[r]; i += rows) {
         int64_t h = w->n[r] - i < rows ? w->n[r] - i : rows;
         for (int64_t j = 0; j < w->n[c]; j += columns) {
