@@ -137,7 +137,7 @@ static void commit(const sweep *s)
         tg_tensor *g = p->record ? p->captured : p->pending, *slot = p->grad_slot;
         if (!g || !slot || !p->pub.requires_grad) continue;
         if (p->pub.grad) {
-            loop add = {.binary = PICK(s->tg->level, add, slot->dtype)};
+            loop add = {.binary = pick(s->tg->level, add, slot->dtype)};
             tg__elementwise(add, slot, 2, (tg_tensor *[]){slot, g});
         } else {
             tg__copy(slot, g);
