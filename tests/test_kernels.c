@@ -712,57 +712,123 @@ static void test_extremes(void **state)
 
 /* ---- Products. */
 
-typedef struct {
-    int64_t m, n, k;
-    bool a_transposed, b_transposed;
-    int64_t gap; /* elements between rows */
-} product;
+enum { ROWS, COLUMNS, APART, LAYOUTS, PRODUCT_SPACE = 100000 };
 
-/* Each of k products and sums is rounded at most once: |error| <= k u / (1 - k u) * sum |a| |b|. */
-static void check_product(int k, const product *p, const float *a, const float *b)
+static double left[2][PRODUCT_SPACE], right[2][PRODUCT_SPACE]; /* by type */
+
+/* Where an element of a matrix is. */
+typedef struct {
+    int64_t row, column;
+} strides;
+
+static strides layout(int how, int64_t rows, int64_t columns, int64_t gap)
 {
-    static float c[2][20000];
-    const int64_t a0 = p->a_transposed ? 1 : p->k + p->gap,
-                  a1 = p->a_transposed ? p->m + p->gap : 1;
-    const int64_t b0 = p->b_transposed ? 1 : p->n + p->gap,
-                  b1 = p->b_transposed ? p->k + p->gap : 1;
-    const int64_t c0 = p->n + p->gap;
-    const long double unit = (long double)p->k * 0x1p-24L * (1 + 0x1p-10L);
-    for (int64_t i = 0; i < p->m * c0; i++) c[0][i] = c[1][i] = 7;
-    pick(k, matmul, K_F32)(p->m, p->n, p->k, c[0], c0, a, a0, a1, b, b0, b1);
-    pick(LEVEL_PORTABLE, matmul, K_F32)(p->m, p->n, p->k, c[1], c0, a, a0, a1, b, b0, b1);
-    assert_memory_equal(c[0], c[1], sizeof c[0]);
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < c0; j++) {
-            long double exact = 0, scale = 0;
-            for (int64_t l = 0; l < p->k && j < p->n; l++) {
-                const long double term = (long double)a[i * a0 + l * a1] * b[l * b0 + j * b1];
-                exact += term;
-                scale += fabsl(term);
-            }
-            if (j >= p->n) exact = 7;
-            assert_true(fabsl(c[0][i * c0 + j] - exact) <= unit * scale);
-        }
+    return how == ROWS      ? (strides){columns + gap, 1}
+           : how == COLUMNS ? (strides){1, rows + gap}
+                            : (strides){2 * columns + gap, 2};
 }
 
-static void products(int k)
+typedef struct {
+    int64_t m, n, k;
+    strides a, b;
+    int64_t c0;
+} product;
+
+static double element(int type, const void *p, int64_t i)
 {
-    static const int64_t sizes[][3] = {
-        {1, 1, 1},    {1, 1, 40},    {1, 1, 5}, {100, 1, 2},  {2, 1, 100},  {1, 100, 2},
-        {1, 70, 300}, {70, 1, 300},  {3, 5, 7}, {12, 32, 16}, {13, 33, 17}, {6, 16, 1},
-        {50, 60, 70}, {25, 67, 300}, {4, 4, 0}, {0, 3, 2},    {2, 0, 2},    {61, 129, 9}};
-    float *a = malloc(40000 * sizeof *a), *b = malloc(60000 * sizeof *b);
-    assert_true(a && b);
-    fill(K_F32, 40000, a, false);
-    fill(K_F32, 60000, b, false);
-    for (size_t s = 0; s < COUNT(sizes); s++)
-        for (int flags = 0; flags < 8; flags++) {
-            const product p = {sizes[s][0], sizes[s][1],      sizes[s][2],
-                               flags & 1,   (flags & 2) != 0, flags & 4 ? 3 : 0};
-            check_product(k, &p, a + 1, b + 1);
+    return type == K_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
+}
+
+static void set_element(int type, void *p, int64_t i, double x)
+{
+    if (type == K_F32)
+        ((float *)p)[i] = (float)x;
+    else
+        ((double *)p)[i] = x;
+}
+
+/* A vector against rows that are contiguous or few. */
+static bool in_order_of_dot(const product *p)
+{
+    return p->k >= 16 && (p->m == 1 || p->n == 1) &&
+           (p->m * p->n <= 8 || (p->a.column == 1 && p->b.row == 1));
+}
+
+/* One element of the product in the order that is promised. */
+static double ordered_product(int type, const product *p, const void *a, const void *b)
+{
+    if (in_order_of_dot(p)) {
+        static double x[PRODUCT_SPACE], y[PRODUCT_SPACE], total;
+        for (int64_t l = 0; l < p->k; l++) {
+            set_element(type, x, l, element(type, a, l * p->a.column));
+            set_element(type, y, l, element(type, b, l * p->b.row));
         }
-    free(a);
-    free(b);
+        pick(LEVEL_PORTABLE, dot, type)(p->k, &total, x, y);
+        return element(type, &total, 0);
+    }
+    double total = 0;
+    for (int64_t l = 0; l < p->k; l++) {
+        const double x = element(type, a, l * p->a.column), y = element(type, b, l * p->b.row);
+        total = type == K_F32 ? (double)fmaf((float)x, (float)y, (float)total) : fma(x, y, total);
+    }
+    return total;
+}
+
+/* Each of k products and sums is rounded at most once: |error| <= k u / (1 - k u) * sum |a| |b|. */
+static void check_rounding(int type, const product *p, const void *a, const void *b, double sum)
+{
+    const long double u = type == K_F32 ? 0x1p-24L : 0x1p-53L;
+    long double exact = 0, scale = 0;
+    for (int64_t l = 0; l < p->k; l++) {
+        const long double term =
+            (long double)element(type, a, l * p->a.column) * element(type, b, l * p->b.row);
+        exact += term;
+        scale += fabsl(term);
+    }
+    assert_true(fabsl(sum - exact) <= (long double)p->k * u * (1 + 0x1p-10L) * scale);
+}
+
+static void check_product(int type, const product *p, const char *a, const char *b)
+{
+    static double want[PRODUCT_SPACE], got[PRODUCT_SPACE];
+    const int64_t size = (int64_t)element_size[type], space = p->m * p->c0;
+    assert_true(space <= PRODUCT_SPACE);
+    for (int64_t i = 0; i < space; i++) set_element(type, want, i, 7);
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            const char *row = a + i * p->a.row * size, *column = b + j * p->b.column * size;
+            const double x = ordered_product(type, p, row, column);
+            check_rounding(type, p, row, column, x);
+            set_element(type, want, i * p->c0 + j, x);
+        }
+    for (int k = 0; k <= tg__level(NULL); k++) {
+        for (int64_t i = 0; i < space; i++) set_element(type, got, i, 7);
+        pick(k, matmul, type)(p->m, p->n, p->k, got, p->c0, a, p->a.row, p->a.column, b, p->b.row,
+                              p->b.column);
+        if (memcmp(got, want, (size_t)(space * size)) != 0)
+            fail_msg("%d x %d x %d, strides %d %d and %d %d, type %d differs at %s", (int)p->m,
+                     (int)p->k, (int)p->n, (int)p->a.row, (int)p->a.column, (int)p->b.row,
+                     (int)p->b.column, type, tg__level_name(k));
+    }
+}
+
+/* All layouts of a and b, with and without elements between rows; every step-th of them. */
+static void check_layouts(int64_t m, int64_t n, int64_t k, int first, int step)
+{
+    for (int type = K_F32; type <= K_F64; type++)
+        for (int i = first; i < 2 * LAYOUTS * LAYOUTS; i += step) {
+            const int64_t gap = i % 2 ? 3 : 0;
+            const product p = {m,
+                               n,
+                               k,
+                               layout(i / 2 % LAYOUTS, m, k, gap),
+                               layout(i / 2 / LAYOUTS, k, n, gap),
+                               n + gap};
+            assert_true(m * p.a.row < PRODUCT_SPACE && k * p.a.column < PRODUCT_SPACE &&
+                        k * p.b.row < PRODUCT_SPACE && n * p.b.column < PRODUCT_SPACE);
+            check_product(type, &p, (char *)left[type] + element_size[type],
+                          (char *)right[type] + element_size[type]);
+        }
 }
 
 /* Integers are exact in double too: one answer for both types. */
@@ -785,10 +851,28 @@ static void exact_products(int k)
     }
 }
 
+/* Sizes on both sides of where tiles, vectors, panels and blocks of any level end. */
 static void test_products(void **state)
 {
     (void)state;
-    each_level(products);
+    static const int64_t m[] = {1, 2, 3, 5, 8, 9, 17}, k[] = {1, 2, 8, 9, 15, 16, 17};
+    static const int64_t n[] = {1,  2,  3,  7,  8,  9,  15, 16, 17, 23, 24,
+                                25, 31, 33, 47, 48, 49, 63, 65, 71, 129};
+    static const int64_t larger[][3] = {
+        {4, 4, 0},     {0, 3, 2},     {2, 0, 2},     {1, 1, 600},   {1, 70, 300},   {70, 1, 300},
+        {1, 8, 4200},  {1, 9, 4200},  {1, 2, 9000},  {3, 1, 9000},  {9000, 1, 2},   {1, 1000, 3},
+        {25, 67, 300}, {17, 191, 90}, {19, 193, 87}, {40, 33, 511}, {130, 100, 257}};
+    int turn = 0;
+    for (int type = K_F32; type <= K_F64; type++) {
+        fill(type, PRODUCT_SPACE, left[type], false);
+        fill(type, PRODUCT_SPACE, right[type], false);
+    }
+    for (size_t i = 0; i < COUNT(m); i++)
+        for (size_t j = 0; j < COUNT(n); j++)
+            for (size_t l = 0; l < COUNT(k); l++) check_layouts(m[i], n[j], k[l], turn++ % 7, 7);
+    for (size_t i = 0; i < COUNT(larger); i++)
+        check_layouts(larger[i][0], larger[i][1], larger[i][2], 0,
+                      larger[i][0] * larger[i][1] * larger[i][2] > 1000000 ? 5 : 1);
     each_level(exact_products);
 }
 
