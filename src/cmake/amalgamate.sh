@@ -45,4 +45,7 @@ BEGIN {
 cd "$root"
 files=$(find include src -name '*.[ch]' -o -name '*.inc' -o -name '*.def' | sort)
 awk -v roots='^include/tinygrad[.]h$' "$inline" $files > "$out/tinygrad.h"
-awk -v roots='[.]c$' -v public=tinygrad.h "$inline" $files > "$out/tinygrad.c"
+{
+    echo '#define _DEFAULT_SOURCE 1' # before any header, for what some of the files need
+    awk -v roots='[.]c$' -v public=tinygrad.h "$inline" $files
+} > "$out/tinygrad.c"

@@ -1,13 +1,28 @@
+#define _DEFAULT_SOURCE 1 /* madvise */
 #include "../internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
+/* Large blocks on huge pages, where Linux has them to give: a tenth of the page faults' cost, and
+ * far fewer misses of the address cache. */
 static void *default_allocate(void *user, size_t bytes)
 {
+    enum { HUGE_PAGE = 2 << 20 };
     (void)user;
+#ifdef MADV_HUGEPAGE
+    if (bytes >= 2 * HUGE_PAGE) {
+        void *memory = NULL;
+        if (posix_memalign(&memory, HUGE_PAGE, bytes)) return NULL;
+        madvise(memory, bytes, MADV_HUGEPAGE);
+        return memory;
+    }
+#endif
     return malloc(bytes);
 }
 

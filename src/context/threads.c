@@ -1,5 +1,5 @@
 /* The threads of a context: they help with one piece of work at a time, and sleep in between. */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE 1 /* signals and sysconf */
 #include "../internal.h"
 
 #include <pthread.h>

@@ -43,7 +43,7 @@ static void draw_int64(tg_context *tg, tg_dtype dtype, int64_t n, void *out, dou
 }
 
 /* Sizes and strides of t, in bytes, from the widest stride to the narrowest. */
-static int memory_order(const tg_tensor *t, int64_t *shape, int64_t *strides)
+static int sort_by_stride(const tg_tensor *t, int64_t *shape, int64_t *strides)
 {
     int64_t size = (int64_t)tg__dtype_size(t->dtype);
     for (int d = 0; d < t->ndim; d++) {
@@ -63,7 +63,7 @@ static int memory_order(const tg_tensor *t, int64_t *shape, int64_t *strides)
 static void draw_strided(tg_tensor *t, draw *f, double a, double b)
 {
     int64_t shape[TG_MAX_DIMS], strides[TG_MAX_DIMS], index[TG_MAX_DIMS] = {0}, at = 0;
-    int ndim = memory_order(t, shape, strides);
+    int ndim = sort_by_stride(t, shape, strides);
     for (int64_t left = t->numel; left > 0; left--) {
         f(t->context, t->dtype, 1, (char *)t->data + at, a, b);
         for (int d = ndim - 1; d >= 0; d--) {
