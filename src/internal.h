@@ -36,7 +36,8 @@ typedef struct block {
 typedef struct record record;
 typedef struct storage storage;
 
-/* A claim on the storage of an outer scope's tensor, given back when this scope ends. */
+/* A claim on the storage of an outer scope's tensor, given back when the scope of what makes it
+ * ends. */
 typedef struct hold {
     struct hold *next;
     storage *on;
@@ -51,7 +52,20 @@ typedef struct scope {
     char *top, *end; /* free part of the current page */
     record *tape;    /* newest record when the scope was made */
     hold *holds;
+    struct scope *landlord; /* the outer scope in whose page this one lies, if it does */
+    bool lent;              /* the free part of the page serves an inner scope */
+    bool apart;             /* it needed memory while lent, so it lends no more */
 } scope;
+
+enum {
+    TG_ALIGN = 64, /* a cache line, and the widest vector */
+#ifdef TG_ASAN
+    TG_SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
+                     pointer */
+#else
+    TG_SMALL = 4096, /* the most that is part of a page */
+#endif
+};
 
 /* Memory of the current scope, 64-byte aligned; NULL with the error recorded. */
 void *tg__alloc(tg_context *tg, size_t bytes);
@@ -60,16 +74,22 @@ void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
 /* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
 block *tg__block_of(void *memory, size_t bytes);
 /* Whether so much is part of a page, and the size it takes there. */
-bool tg__is_small(size_t bytes);
-size_t tg__round_up(size_t bytes);
+static inline bool tg__is_small(size_t bytes)
+{
+    return bytes <= TG_SMALL;
+}
+static inline size_t tg__round_up(size_t bytes)
+{
+    return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
+}
 void tg__block_free(tg_context *tg, block *b);
 /* Gives cached blocks back to the allocator; whether there were any. */
 bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
 /* Gives a claim on memory back: the last to go returns it. */
 void tg__unref(tg_context *tg, storage *s);
-/* A claim by something in the current scope, given back when that ends. */
-bool tg__hold(tg_context *tg, storage *on);
+/* A claim by what h is part of, which was just made in the current scope. */
+void tg__hold(tg_context *tg, hold *h, storage *on);
 
 /* ---- Tensor. */
 
@@ -88,7 +108,10 @@ struct storage {
 typedef struct tensor_priv {
     tg_tensor pub;
     storage *storage; /* own, or that of the tensor this is a view of */
-    storage own;
+    union {
+        struct storage own;
+        hold claim; /* of a view */
+    };
     record *record;                   /* what made it, if a gradient goes back through it */
     tg_tensor *grad_slot;             /* memory of pub.grad, from the start */
     tg_tensor *pending;               /* gradient collected so far by the backward under way */
@@ -97,6 +120,7 @@ typedef struct tensor_priv {
     int64_t depth;                    /* of the scope it belongs to */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
+    bool dense;        /* row-major without gaps */
     bool is_view;
     bool detached; /* a view that shares values but no history, so that it is never stale */
     bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
@@ -226,6 +250,7 @@ typedef struct operand {
     tg_tensor *t;
     uint32_t version; /* when it was read */
     bool needs_grad;
+    hold claim; /* on its storage, when a gradient reads it */
 } operand;
 
 /* One operation that was run, and that a gradient needs. */

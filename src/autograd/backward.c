@@ -35,27 +35,30 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-static bool unchanged(const record *r, const tg_tensor *t, uint32_t version, const char *what,
-                      int number)
+static bool complain_of_change(const record *r, const tg_tensor *t, const char *what, int number)
 {
-    const storage *s = priv(t)->storage;
-    if (s->version == version) return true;
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);
     return tg__fail(
         t->context, TG_ERR_AUTOGRAD,
         "backward: the gradient of %s needs its %s%s, a tensor %s, but %s changed it in place",
-        r->op->name, what, which, SHOW(t), s->writer);
+        r->op->name, what, which, SHOW(t), priv(t)->storage->writer);
+}
+
+static bool changed(const tg_tensor *t, uint32_t version)
+{
+    return priv(t)->storage->version != version;
 }
 
 static bool check_versions(const record *r, int i)
 {
     unsigned reads = r->op->reads[i < 2 ? i : 2];
-    for (int j = 0; j < r->n; j++)
-        if (reads & tg__reads_input(j) &&
-            !unchanged(r, r->in[j].t, r->in[j].version, "input", j + 1))
-            return false;
-    return !(reads & READS_OUT) || unchanged(r, r->out, r->out_version, "result", 0);
+    for (int j = 0; reads && j < r->n; j++)
+        if (reads & tg__reads_input(j) && changed(r->in[j].t, r->in[j].version))
+            return complain_of_change(r, r->in[j].t, "input", j + 1);
+    if (reads & READS_OUT && changed(r->out, r->out_version))
+        return complain_of_change(r, r->out, "result", 0);
+    return true;
 }
 
 static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
@@ -86,6 +89,17 @@ static bool run_record(sweep *s, const record *r)
     return true;
 }
 
+/* For an output of one element. */
+static tg_tensor *one_like(const tg_tensor *out)
+{
+    tg_tensor *g = tg__new(out->context, out->dtype, out->ndim, out->shape);
+    if (g && g->dtype == TG_F32)
+        *(float *)g->data = 1;
+    else if (g)
+        *(double *)g->data = 1;
+    return g;
+}
+
 /* Gradients of outputs, weighted, into pending (leaves) and captured (others that are wanted). */
 static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
 {
@@ -93,7 +107,7 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
         /* A copy: the weight may be a grad that is about to be added to. */
-        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : tg_ones_like(out);
+        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
         if (!g || !collect(s, out, g)) return false;
     }
     for (record *r = from; r && s->waiting > 0; r = r->prev)

@@ -4,28 +4,13 @@
 
 #include <string.h>
 
-enum {
-    ALIGN = 64, /* a cache line, and the widest vector */
-    HEADER = 64,
-    PAGE = 1 << 16,
-#ifdef TG_ASAN
-    SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
-                  pointer */
-#else
-    SMALL = 4096,
-#endif
-};
+enum { HEADER = 64, PAGE = 1 << 16 };
 
 _Static_assert(sizeof(block) <= HEADER, "the header holds a block");
 
 static void *block_payload(block *b)
 {
     return (char *)b + HEADER;
-}
-
-bool tg__is_small(size_t bytes)
-{
-    return bytes <= SMALL;
 }
 
 block *tg__block_of(void *memory, size_t bytes)
@@ -96,9 +81,9 @@ static void *ask(tg_context *tg, size_t bytes)
 
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
-    if (bytes > PTRDIFF_MAX - HEADER - ALIGN)
+    if (bytes > PTRDIFF_MAX - HEADER - TG_ALIGN)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
-    size_t size = block_size(bytes), raw_bytes = size + HEADER + ALIGN;
+    size_t size = block_size(bytes), raw_bytes = size + HEADER + TG_ALIGN;
     char *raw = ask(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
     if (!raw && tg->options.max_bytes)
@@ -107,7 +92,7 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     if (!raw)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held", bytes,
                         tg->stats.held_bytes);
-    block *b = (block *)(void *)(raw + (ALIGN - (uintptr_t)raw % ALIGN));
+    block *b = (block *)(void *)(raw + (TG_ALIGN - (uintptr_t)raw % TG_ALIGN));
     b->raw = raw;
     b->raw_bytes = raw_bytes;
     b->bytes = size;
@@ -168,9 +153,27 @@ static void open_page(scope *s, block *page, size_t used)
     s->end = (char *)block_payload(page) + page->bytes;
 }
 
-size_t tg__round_up(size_t bytes)
+static size_t room_in(const scope *s)
 {
-    return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    return (size_t)(s->end - s->top);
+}
+
+/* A scope in the page of the innermost one, if that has room, else (or with NULL) in its own. */
+static scope *make_scope(tg_context *tg, scope *landlord)
+{
+    const size_t head = tg__round_up(sizeof(scope));
+    if (TG_SMALL && landlord && !landlord->apart && room_in(landlord) >= head) {
+        scope *s = (scope *)(void *)landlord->top;
+        *s = (scope){.landlord = landlord, .top = landlord->top + head, .end = landlord->end};
+        landlord->lent = true;
+        return s;
+    }
+    block *page = take_block(tg, TG_SMALL ? PAGE : head);
+    if (!page) return NULL;
+    scope *s = block_payload(page);
+    *s = (scope){.landlord = NULL};
+    open_page(s, page, head);
+    return s;
 }
 
 /* The scope of that depth, made when nothing has been allocated in it yet. */
@@ -180,35 +183,47 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     for (; *link && (*link)->depth > depth; link = &inner->outer) inner = *link;
     scope *s = *link;
     if (s && s->depth == depth) return s;
-    block *page = take_block(tg, SMALL ? PAGE : tg__round_up(sizeof *s));
-    if (!page) return NULL;
-    s = block_payload(page);
-    *s = (scope){.outer = *link, .depth = depth, .tape = inner ? inner->tape : tg->tape};
-    open_page(s, page, tg__round_up(sizeof *s));
+    s = make_scope(tg, inner ? NULL : tg->scope);
+    if (!s) return NULL;
+    s->outer = *link;
+    s->depth = depth;
+    s->tape = inner ? inner->tape : tg->tape;
     *link = s;
     return s;
 }
 
-void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+static void *carve(scope *s, size_t size)
 {
-    scope *s = tg->scope;
-    if (!s || s->depth != depth) s = scope_at(tg, depth);
+    void *memory = s->top;
+    s->top += size;
+    return memory;
+}
+
+static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = scope_at(tg, depth);
     if (!s) return NULL;
-    if (bytes > SMALL) {
+    if (!tg__is_small(bytes)) {
         block *b = take_block(tg, bytes);
         if (!b) return NULL;
         link_block(s, b);
         return block_payload(b);
     }
-    size_t size = tg__round_up(bytes);
-    if ((size_t)(s->end - s->top) < size) {
+    if (s->lent || room_in(s) < tg__round_up(bytes)) {
         block *page = take_block(tg, PAGE);
         if (!page) return NULL;
         open_page(s, page, 0);
+        s->apart |= s->lent;
+        s->lent = false;
     }
-    void *memory = s->top;
-    s->top += size;
-    return memory;
+    return carve(s, tg__round_up(bytes));
+}
+
+void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg->scope;
+    bool fits = s && s->depth == depth && tg__is_small(bytes) && room_in(s) >= tg__round_up(bytes);
+    return fits ? carve(s, tg__round_up(bytes)) : alloc_slowly(tg, depth, bytes);
 }
 
 void *tg__alloc(tg_context *tg, size_t bytes)
@@ -224,16 +239,12 @@ void tg__unref(tg_context *tg, storage *s)
     s->data = NULL;
 }
 
-bool tg__hold(tg_context *tg, storage *on)
+void tg__hold(tg_context *tg, hold *h, storage *on)
 {
-    if (on->depth < tg->depth) {
-        hold *h = tg__alloc(tg, sizeof *h);
-        if (!h) return false;
-        *h = (hold){.next = tg->scope->holds, .on = on};
-        tg->scope->holds = h;
-    }
     on->refs++;
-    return true;
+    if (on->depth == tg->depth) return;
+    *h = (hold){.next = tg->scope->holds, .on = on};
+    tg->scope->holds = h;
 }
 
 static void end_scope(tg_context *tg, scope *s)
@@ -241,10 +252,16 @@ static void end_scope(tg_context *tg, scope *s)
     for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
     tg->tape = s->tape;
     tg->scope = s->outer;
+    scope *landlord = s->landlord;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;
         drop_block(tg, b);
     }
+    if (!landlord) return;
+    landlord->lent = false;
+#ifdef TG_DEBUG
+    if (!landlord->apart) memset(s, 0xdd, (size_t)(landlord->end - (char *)s));
+#endif
 }
 
 void tg__end_all_scopes(tg_context *tg)

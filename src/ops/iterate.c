@@ -199,19 +199,33 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
     }
 }
 
+/* A single element may be without the private half, see tg__as_tensor. */
+static bool is_dense(const tg_tensor *t)
+{
+    return t->numel == 1 || priv(t)->dense;
+}
+
 /* All contiguous and of one shape, or single values: the common case, without a walk. */
 static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    run r = {.inputs = inputs, .out = out->data};
-    if (!tg_is_contiguous(out)) return false;
-    r.size[0] = (int64_t)tg__dtype_size(out->dtype);
+    run r;
+    bool pieces = false;
+    if (!is_dense(out)) return false;
     for (int i = 0; i < inputs; i++) {
-        r.single[i] = in[i]->numel == 1 && out->numel > 1;
-        if (!r.single[i] && (in[i]->numel != out->numel || !tg_is_contiguous(in[i]))) return false;
+        r.single[i] = in[i]->numel != out->numel;
+        if (r.single[i] ? in[i]->numel != 1 : !is_dense(in[i])) return false;
         r.in[i] = in[i]->data;
-        r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+        pieces |= r.single[i];
     }
-    run_loop(f, out->numel, &r, out->context->k);
+    if (!pieces) {
+        call_loop(f, inputs, out->numel, out->data, r.in);
+        return true;
+    }
+    r.inputs = inputs;
+    r.out = out->data;
+    r.size[0] = (int64_t)tg__dtype_size(out->dtype);
+    for (int i = 0; i < inputs; i++) r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+    run_pieces(f, out->numel, &r, out->context->k);
     return true;
 }
 
@@ -271,7 +285,7 @@ tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value)
 
 tg_tensor *tg__dense(tg_tensor *t)
 {
-    if (tg_is_contiguous(t)) return t;
+    if (is_dense(t)) return t;
     tg_tensor *copy = tg__new(t->context, t->dtype, t->ndim, t->shape);
     if (copy) tg__copy(copy, t);
     return copy;
