@@ -83,6 +83,8 @@ static inline size_t tg__round_up(size_t bytes)
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
 }
 void tg__block_free(tg_context *tg, block *b);
+/* Hands a block to the scope of that depth, which has memory. */
+void tg__block_move(tg_context *tg, block *b, int64_t depth);
 /* Gives cached blocks back to the allocator; whether there were any. */
 bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
@@ -113,7 +115,7 @@ typedef struct tensor_priv {
         hold claim; /* of a view */
     };
     record *record;                   /* what made it, if a gradient goes back through it */
-    tg_tensor *grad_slot;             /* memory of pub.grad, from the start */
+    tg_tensor *grad_slot;             /* what pub.grad points to where there is one */
     tg_tensor *pending;               /* gradient collected so far by the backward under way */
     tg_tensor *captured;              /* gradient of a tensor with a record, where it is wanted */
     struct tensor_priv *next_touched; /* by the backward under way */
@@ -171,6 +173,15 @@ static inline bool tg__is_float(tg_dtype dtype)
  * borrowed, no elements that overlap), else the error; and the note that it did. */
 bool tg__writable(tg_tensor *t, const char *op);
 void tg__written(tg_tensor *t, const char *op);
+
+/* ---- Gradients of leaves, in src/autograd/leaf.c. */
+
+/* None: a block of its own goes back to the pool. */
+void tg__clear_grad(tg_tensor *t);
+/* Sees to it that the grad of p can become g without failing; false with the error. */
+bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g);
+/* Makes g the grad, which was none. The memory of g changes hands where it can. */
+void tg__set_grad(tensor_priv *p, tg_tensor *g);
 
 /* ---- Loops over tensors, in src/ops/iterate.c. */
 

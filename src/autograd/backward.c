@@ -144,18 +144,33 @@ static bool check_single(tg_tensor *out, const char *op, const char *cure)
                     op, SHOW(out), (long long)out->numel, cure);
 }
 
+/* What the sweep found for the grad of p, if it is to have one. */
+static tg_tensor *found_for(const tensor_priv *p)
+{
+    if (!p->grad_slot || !p->pub.requires_grad) return NULL;
+    return p->record ? p->captured : p->pending;
+}
+
+static bool prepare(const sweep *s)
+{
+    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        tg_tensor *g = found_for(p);
+        if (g && !tg__prepare_grad(p, g)) return false;
+    }
+    return true;
+}
+
 /* Writes what the sweep found into grad. Nothing in here can fail. */
 static void commit(const sweep *s)
 {
     for (tensor_priv *p = s->touched; p; p = p->next_touched) {
-        tg_tensor *g = p->record ? p->captured : p->pending, *slot = p->grad_slot;
-        if (!g || !slot || !p->pub.requires_grad) continue;
+        tg_tensor *g = found_for(p), *slot = p->grad_slot;
+        if (!g) continue;
         if (p->pub.grad) {
             loop add = {.binary = s->tg->k->binary[BINARY_add][slot->dtype]};
             tg__elementwise(add, slot, 2, (tg_tensor *[]){slot, g});
         } else {
-            tg__copy(slot, g);
-            p->pub.grad = slot;
+            tg__set_grad(p, g);
         }
         tg__written(slot, "backward");
     }
@@ -177,7 +192,7 @@ static bool backward(tg_tensor *out, tg_list weights)
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
     tg->in_backward = true;
-    bool done = sweep_back(&s, (tg_list){1, &out}, weights);
+    bool done = sweep_back(&s, (tg_list){1, &out}, weights) && prepare(&s);
     if (done) commit(&s);
     forget(&s);
     tg->in_backward = false;

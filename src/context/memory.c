@@ -136,13 +136,18 @@ static void link_block(scope *s, block *b)
     s->blocks = b;
 }
 
-void tg__block_free(tg_context *tg, block *b)
+static void unlink_block(block *b)
 {
     if (b->prev)
         b->prev->next = b->next;
     else
         b->owner->blocks = b->next;
     if (b->next) b->next->prev = b->prev;
+}
+
+void tg__block_free(tg_context *tg, block *b)
+{
+    unlink_block(b);
     drop_block(tg, b);
 }
 
@@ -190,6 +195,12 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     s->tape = inner ? inner->tape : tg->tape;
     *link = s;
     return s;
+}
+
+void tg__block_move(tg_context *tg, block *b, int64_t depth)
+{
+    unlink_block(b);
+    link_block(scope_at(tg, depth), b);
 }
 
 static void *carve(scope *s, size_t size)
