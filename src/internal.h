@@ -299,7 +299,7 @@ struct op_row {
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
     uint8_t reads[3]; /* by input; inputs from the third on share the last */
     uint8_t flags;
-    uint8_t kernel; /* row of a table of kernels, for the ops that have one */
+    const void *kernel; /* set of kernels, for the ops that have one */
 };
 
 /* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
@@ -326,6 +326,19 @@ tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__tanh_backward(tg_tensor *g, tg_tensor *y);
 
+/* ---- Threads. */
+
+/* Work on the elements [from, to) of a range. On other threads than the context's: only what it was
+ * given, no tensors made, no errors. */
+typedef void portion(void *work, int64_t from, int64_t to);
+
+/* The threads of a context that has more than one. */
+typedef struct team {
+    int threads;
+    void (*run)(struct team *t, int64_t n, int64_t grain, portion *run, void *work);
+    void (*disband)(tg_context *tg, struct team *t);
+} team;
+
 /* ---- Context. */
 
 enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 512 };
@@ -346,12 +359,24 @@ struct tg_context {
     record *tape;     /* newest record */
     int64_t no_grad;  /* depth of tg_no_grad */
     bool in_backward; /* gradients may read what the caller has released */
-    const kernels *k;
+    int level;        /* of the kernels */
     tg_dtype default_dtype;
     tg_status status;
     char message[TG_MESSAGE];
     generator random;
+    team *team; /* NULL: one thread */
 };
+
+/* Runs a portion over [0, n): in one go, or cut into blocks of grain, which do not depend on the
+ * number of threads. */
+static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, portion *run,
+                             void *work)
+{
+    if (tg->team && n > grain)
+        tg->team->run(tg->team, n, grain, run, work);
+    else
+        run(work, 0, n);
+}
 
 /* ---- Random numbers: MT19937 and what is drawn from it. */
 

@@ -634,7 +634,7 @@ static bool backward_within(int allocations)
 {
     enum { N = 5000 };
     int left = -1;
-    tg_options how = {allocate_some, deallocate, &left, 0};
+    tg_options how = {.allocate = allocate_some, .deallocate = deallocate, .user = &left};
     tg_context *tg = tg_open(&how);
     tg_tensor *w = tg_requires_grad_(tg_full(tg, TG_F64, TG_SHAPE(N), 0.5), true);
     tg_tensor *v = tg_requires_grad_(tg_full(tg, TG_F64, TG_SHAPE(N), 2), true);

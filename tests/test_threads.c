@@ -1,7 +1,13 @@
-/* Contexts side by side: workers that share parameters by borrowing them. */
+/* Contexts side by side, workers that share parameters by borrowing them, and the threads that help
+ * one context. */
 #include "leaf.h"
 
+#include "guarded.h"
+#include "internal.h"
+
+#include <dirent.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 enum { WORKERS = 2, BATCH = 64, FEATURES = 3, STEPS = 20 };
 
@@ -94,10 +100,109 @@ static void test_gradient_comes_home(void **state)
     tg_close(other);
 }
 
+/* ---- Threads that help. */
+
+static int threads_of_this_process(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int n = 0;
+    if (!tasks) return 1;
+    for (struct dirent *d; (d = readdir(tasks));) n += d->d_name[0] != '.';
+    closedir(tasks);
+    return n;
+}
+
+static void test_no_helper_outlives_its_context(void **state)
+{
+    (void)state;
+    const int before = threads_of_this_process();
+    tg_context *tg = tg_open(NULL);
+    assert_int_equal(tg_get_num_threads(tg), 1);
+    static const int counts[] = {2, 7, 7, 3, 1, 2};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        assert_true(tg_set_num_threads(tg, counts[i]));
+        assert_int_equal(tg_get_num_threads(tg), counts[i]);
+        assert_int_equal(threads_of_this_process(), before + counts[i] - 1);
+    }
+    tg_close(tg);
+    assert_int_equal(threads_of_this_process(), before);
+}
+
+static void test_impossible_counts_are_refused(void **state)
+{
+    tg_context *tg = *state;
+    assert_true(tg_set_num_threads(tg, 2));
+    assert_false(tg_set_num_threads(tg, 0));
+    check_error(tg, TG_ERR_ARGUMENT, "set_num_threads: 0 threads; 1 to 256 are allowed");
+    assert_false(tg_set_num_threads(tg, -3));
+    check_error(tg, TG_ERR_ARGUMENT, "set_num_threads: -3 threads; 1 to 256 are allowed");
+    assert_false(tg_set_num_threads(tg, 1000000));
+    check_error(tg, TG_ERR_ARGUMENT, "set_num_threads: 1000000 threads; 1 to 256 are allowed");
+    assert_int_equal(tg_get_num_threads(tg), 2);
+    assert_false(tg_set_num_threads(NULL, 2));
+    assert_int_equal(tg_get_num_threads(NULL), 0);
+}
+
+static void test_without_memory_the_number_stays(void **state)
+{
+    (void)state;
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    assert_true(tg_set_num_threads(tg, 2));
+    g.fail_at = g.asked + 1;
+    assert_false(tg_set_num_threads(tg, 3));
+    check_error(tg, TG_ERR_MEMORY, "set_num_threads: the system does not give 3 threads");
+    assert_int_equal(tg_get_num_threads(tg), 2);
+    tg_close(tg);
+    assert_int_equal(g.blocks, 0);
+    assert_false(g.damaged);
+}
+
+enum { RANGE = 1000, GRAIN = 7 };
+
+typedef struct tally {
+    atomic_int times[RANGE];
+    atomic_int misplaced;
+} tally;
+
+static void count_elements(void *work, int64_t from, int64_t to)
+{
+    tally *t = work;
+    if (from % GRAIN != 0 || (to - from != GRAIN && to != RANGE))
+        atomic_fetch_add(&t->misplaced, 1);
+    for (int64_t i = from; i < to; i++) atomic_fetch_add(&t->times[i], 1);
+}
+
+static void test_each_block_is_done_once(void **state)
+{
+    static tally t;
+    enum { TIMES = 500 };
+    assert_true(tg_set_num_threads(*state, 7));
+    for (int i = 0; i < TIMES; i++) tg__split(*state, RANGE, GRAIN, count_elements, &t);
+    for (int i = 0; i < RANGE; i++) assert_int_equal(atomic_load(&t.times[i]), TIMES);
+    assert_int_equal(atomic_load(&t.misplaced), 0);
+}
+
+static void test_small_work_stays_in_one_piece(void **state)
+{
+    static tally t;
+    assert_true(tg_set_num_threads(*state, 2));
+    tg__split(*state, GRAIN, GRAIN, count_elements, &t);
+    tg__split(*state, 0, GRAIN, count_elements, &t);
+    for (int i = 0; i < GRAIN; i++) assert_int_equal(atomic_load(&t.times[i]), 1);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {test(shared_parameters), test(gradient_comes_home)};
+    const struct CMUnitTest tests[] = {test(shared_parameters),
+                                       test(gradient_comes_home),
+                                       test(no_helper_outlives_its_context),
+                                       test(impossible_counts_are_refused),
+                                       test(without_memory_the_number_stays),
+                                       test(each_block_is_done_once),
+                                       test(small_work_stays_in_one_piece)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

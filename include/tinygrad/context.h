@@ -40,13 +40,17 @@ typedef struct tg_options {
     void *user;
     /* Cap on the bytes held from the allocator at once; 0 for none. */
     size_t max_bytes;
+    /* The instruction set of the kernels, by its name in tg_simd_level. NULL: the one that the
+     * environment variable TINYGRAD_SIMD names, else the fastest of this CPU. */
+    const char *simd_level;
 } tg_options;
 
-/* malloc, free, no cap. */
+/* malloc, free, no cap, the fastest kernels. */
 TG_API tg_options tg_defaults(void);
 
 /* A context with its outermost scope open, seeded with 0. options NULL: tg_defaults(). NULL when
- * memory fails, or when allocate or deallocate is NULL. */
+ * memory fails, or when allocate or deallocate is NULL. A SIMD level that does not exist, or that
+ * this CPU lacks, is an error of the context, TG_ERR_ARGUMENT. */
 TG_API tg_context *tg_open(const tg_options *options);
 
 /* Ends every scope and frees all the context holds. NULL is ignored. */
@@ -85,8 +89,19 @@ typedef struct tg_stats {
 /* All zero for NULL. */
 TG_API tg_stats tg_get_stats(const tg_context *tg);
 
-/* The instruction set the kernels of this context use: "avx512", "avx2", "portable". */
+/* The instruction set that the kernels of this context use: "avx512", "avx2", "portable". All give
+ * the same bits. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
+
+/* How many threads the operations of this context may use: 1 unless told, at most 256. Large
+ * products, elementwise operations and reductions are cut into blocks that do not depend on the
+ * number, so that no bit does; small ones stay on the caller's thread. The helpers sleep in
+ * between, and end with the context or with a change of the number, which may be made at any time.
+ * False, the number as it was, for one out of range or when the system gives no more threads. */
+TG_API bool tg_set_num_threads(tg_context *tg, int n);
+
+/* 0 for NULL. */
+TG_API int tg_get_num_threads(const tg_context *tg);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,16 @@ tg_options tg_defaults(void)
     return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
 }
 
+static int choose_level(tg_context *tg, const char *name)
+{
+    if (!name) name = getenv("TINYGRAD_SIMD");
+    int fastest = tg__level(NULL), level = name && *name ? tg__level(name) : fastest;
+    if (level >= 0) return level;
+    tg__fail(tg, TG_ERR_ARGUMENT, "open: there is no SIMD level \"%s\" on this CPU; the best is %s",
+             name, tg__level_name(fastest));
+    return fastest;
+}
+
 tg_context *tg_open(const tg_options *options)
 {
     tg_options o = options ? *options : tg_defaults();
@@ -34,7 +44,7 @@ tg_context *tg_open(const tg_options *options)
     tg->options = o;
     tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
     tg->stats.allocator_calls = 1;
-    tg->k = tg__kernels(NULL);
+    tg->level = choose_level(tg, o.simd_level);
     tg->default_dtype = TG_F32;
     tg__seed(&tg->random, 0);
     return tg;
@@ -43,6 +53,7 @@ tg_context *tg_open(const tg_options *options)
 void tg_close(tg_context *tg)
 {
     if (!tg) return;
+    if (tg->team) tg->team->disband(tg, tg->team);
     tg__end_all_scopes(tg);
     tg__trim(tg);
     tg->options.deallocate(tg->options.user, tg, sizeof *tg);
@@ -77,7 +88,7 @@ tg_stats tg_get_stats(const tg_context *tg)
 
 const char *tg_simd_level(const tg_context *tg)
 {
-    return tg ? tg->k->level : NULL;
+    return tg ? tg__level_name(tg->level) : NULL;
 }
 
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)

@@ -2,7 +2,7 @@
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
-#define LEVEL(name)    name##_avx2
+#define LEVEL(name)    tg__##name##_avx2
 #define VECTOR_BYTES   32
 #define VECTOR_FMA_F32 _mm256_fmadd_ps
 #define VECTOR_FMA_F64 _mm256_fmadd_pd
@@ -16,7 +16,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 
-#include "all.inc"
+#include "floats.inc"
 
 #if defined(__clang__)
 #pragma clang attribute pop

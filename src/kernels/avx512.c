@@ -2,7 +2,7 @@
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
-#define LEVEL(name)    name##_avx512
+#define LEVEL(name)    tg__##name##_avx512
 #define VECTOR_BYTES   64
 #define VECTOR_FMA_F32 _mm512_fmadd_ps
 #define VECTOR_FMA_F64 _mm512_fmadd_pd
@@ -17,7 +17,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
 #endif
 
-#include "all.inc"
+#include "floats.inc"
 
 #if defined(__clang__)
 #pragma clang attribute pop

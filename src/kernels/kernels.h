@@ -10,26 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The formulas stand beside the gradients, in the tables of src/ops. */
-#define UNARY(name, ...)   UNARY_##name,
-#define BINARY(name, ...)  BINARY_##name,
-#define COMPARE(name, ...) COMPARE_##name,
-enum {
-#include "../ops/unary.def"
-    UNARY_COUNT
-};
-enum {
-#include "../ops/binary.def"
-    BINARY_COUNT
-};
-enum {
-#include "../ops/compare.def"
-    COMPARE_COUNT
-};
-#undef UNARY
-#undef BINARY
-#undef COMPARE
-
 /* Element types index the tables in the order of tg_dtype. */
 enum { K_F32, K_F64, K_I64, K_BOOL, K_TYPES };
 
@@ -64,39 +44,75 @@ typedef struct sgd_constants {
 /* p and buf (NULL without momentum) change. */
 typedef void sgd_kernel(int64_t n, void *p, const void *g, void *buf, const sgd_constants *c);
 
-typedef struct kernels {
-    const char *level;
-    /* By op and element type; NULL where the op does not take the type. */
-    unary_kernel *unary[UNARY_COUNT][K_TYPES];
-    binary_kernel *binary[BINARY_COUNT][K_TYPES];
-    binary_kernel *compare[COMPARE_COUNT][K_TYPES]; /* out is bool */
-    where_kernel *where[K_TYPES];
-    unary_kernel *cast[K_TYPES][K_TYPES]; /* [from][to] */
-    copy_kernel *copy[K_TYPES];
-    /* Sums over 16 lanes, in blocks, added pairwise; bool and int64 sum to int64. */
-    reduce_kernel *sum[K_TYPES];
-    reduce_columns_kernel *sum_columns[K_TYPES];
-    reduce_pair_kernel *dot[K_TYPES];
-    reduce_pair_kernel *squared_distance[K_TYPES]; /* sum of (a - b)^2; floating */
-    difference_kernel *scaled_difference[K_TYPES]; /* floating */
-    /* n >= 1. NaN wins, the first one. */
-    index_kernel *argmax[K_TYPES], *argmin[K_TYPES];
-    matmul_kernel *matmul[K_TYPES];
-    sgd_kernel *sgd[K_TYPES];
-    /* Normal samples from n uniform ones, n a multiple of 16, in place; float32. */
-    void (*normal_blocks)(int64_t n, float *values, float mean, float std);
-    /* values[i] = from + width * values[i], fused; floating. */
-    void (*affine[2])(int64_t n, void *values, double from, double width);
-} kernels;
+/* Normal samples from n uniform ones, n a multiple of 16, in place. */
+typedef void normal_kernel(int64_t n, float *values, float mean, float std);
+/* values[i] = from + width * values[i], fused. */
+typedef void affine_kernel(int64_t n, void *values, double from, double width);
 
-/* The levels. */
-extern const kernels tg__kernels_portable;
+/* The levels that this build has, the slowest first. */
+enum {
+    LEVEL_PORTABLE,
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TG_X86_KERNELS 1
-extern const kernels tg__kernels_avx2, tg__kernels_avx512;
+    LEVEL_AVX2,
+    LEVEL_AVX512,
 #endif
+    LEVELS
+};
 
-/* The fastest level that this CPU runs, or the one named, NULL if it cannot. */
-const kernels *tg__kernels(const char *level);
+/* The fastest level that this CPU runs, or the one named; -1 if there is none of that name or the
+ * CPU cannot. */
+int tg__level(const char *name);
+const char *tg__level_name(int level);
+
+/* tg__NAME_kernel has one kernel by level and element type, NULL for the types that it does not
+ * take. Each is an object of its own, so that a program links the kernels of the operations it
+ * uses. */
+#define PICK(level, name, type) (tg__##name##_kernel.at[level][type])
+
+#define KINDS(KIND)                                                                                \
+    KIND(unary)                                                                                    \
+    KIND(binary)                                                                                   \
+    KIND(where)                                                                                    \
+    KIND(copy)                                                                                     \
+    KIND(reduce)                                                                                   \
+    KIND(reduce_columns)                                                                           \
+    KIND(reduce_pair)                                                                              \
+    KIND(difference)                                                                               \
+    KIND(index)                                                                                    \
+    KIND(matmul)                                                                                   \
+    KIND(sgd)                                                                                      \
+    KIND(normal)                                                                                   \
+    KIND(affine)
+#define KIND(name)                                                                                 \
+    typedef struct name##_set {                                                                    \
+        name##_kernel *at[LEVELS][K_TYPES];                                                        \
+    } name##_set;
+KINDS(KIND)
+#undef KIND
+#undef KINDS
+
+/* The functions by element type. Integers, moves and casts gain too little from wide vectors to be
+ * compiled for each level. */
+#define TYPES_F32(name, level)     tg__##name##_##level
+#define TYPES_FLOATS(name, level)  tg__##name##_f32_##level, tg__##name##_f64_##level
+#define TYPES_NUMBERS(name, level) TYPES_FLOATS(name, level), tg__##name##_i64
+#define TYPES_ALL(name, level)     TYPES_NUMBERS(name, level), tg__##name##_bool
+#define TYPES_SIZES(name, level)   tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
+#define TYPES_CASTS(name, level)                                                                   \
+    tg__##name##_f32, tg__##name##_f64, tg__##name##_i64, tg__##name##_bool
+
+#ifdef TG_X86_KERNELS
+#define KERNEL(kind, name, types)                                                                  \
+    extern const kind##_set tg__##name##_kernel;                                                   \
+    kind##_kernel TYPES_##types(name, portable), TYPES_##types(name, avx2),                        \
+        TYPES_##types(name, avx512);
+#else
+#define KERNEL(kind, name, types)                                                                  \
+    extern const kind##_set tg__##name##_kernel;                                                   \
+    kind##_kernel TYPES_##types(name, portable);
+#endif
+#include "kernels.def"
+#undef KERNEL
 
 #endif

@@ -14,6 +14,8 @@
 #include <string.h>
 #ifdef TG_X86_KERNELS
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__GNUC__)

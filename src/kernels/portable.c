@@ -1,21 +1,40 @@
-/* The kernels in plain C, for any machine. */
+/* The kernels for any machine, on the vectors of the target where they are known here. */
 #include "level.h"
 
-#define LEVEL(name) name##_portable
+#if defined(__aarch64__) && defined(__GNUC__)
+#define VECTOR_BYTES            16
+#define VECTOR_FMA_F32(a, b, c) vfmaq_f32(c, a, b)
+#define VECTOR_FMA_F64(a, b, c) vfmaq_f64(c, a, b)
+#define TILE_ROWS               8
+#endif
+
+#define LEVEL(name) tg__##name##_portable
+#ifdef TG_X86_KERNELS /* there it is for old machines alone, and better small */
+#define SMALL_CODE
+#endif
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
+#ifdef SMALL_CODE
+#pragma clang attribute push(__attribute__((minsize)), apply_to = function)
+#endif
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("O2", "fp-contract=off", "no-math-errno", "no-trapping-math")
-#ifndef TG_X86_KERNELS /* there it is for old machines alone, and better small */
-#pragma GCC optimize("tree-vectorize")
+#ifdef SMALL_CODE
+#pragma GCC optimize("Os", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#else
+#pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off", "no-math-errno", "no-trapping-math")
 #endif
 #else
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-#include "all.inc"
+#include "floats.inc"
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__clang__)
+#ifdef SMALL_CODE
+#pragma clang attribute pop
+#endif
+#elif defined(__GNUC__)
 #pragma GCC pop_options
 #endif
+#undef SMALL_CODE

@@ -61,22 +61,22 @@ static bool mse_shape(const call *c, spec *s)
     return true;
 }
 
-static void elementwise_by(const call *c, int row, tg_tensor *a, tg_tensor *b)
+static void elementwise_by(const call *c, const binary_set *kernel, tg_tensor *a, tg_tensor *b)
 {
-    loop f = {.binary = c->tg->k->binary[row][c->out->dtype]};
+    loop f = {.binary = kernel->at[c->tg->level][c->out->dtype]};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
 }
 
 static bool mse_run(const call *c)
 {
     if (c->a[0].i == TG_NONE) {
-        elementwise_by(c, BINARY_sub, c->in[0], c->in[1]);
-        elementwise_by(c, BINARY_mul, c->out, c->out);
+        elementwise_by(c, &tg__sub_kernel, c->in[0], c->in[1]);
+        elementwise_by(c, &tg__mul_kernel, c->out, c->out);
         return true;
     }
     tg_tensor *a = tg__dense(c->in[0]), *b = a ? tg__dense(c->in[1]) : NULL;
     if (!b) return false;
-    c->tg->k->squared_distance[a->dtype](a->numel, c->out->data, a->data, b->data);
+    PICK(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
     if (c->a[0].i == TG_SUM) return true;
     if (a->dtype == TG_F32)
         *(float *)c->out->data /= (float)a->numel;
@@ -105,15 +105,15 @@ static bool mse_backward_run(const call *c)
     if (c->a[0].i != TG_NONE) {
         tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
         if (b)
-            c->tg->k->scaled_difference[a->dtype](a->numel, c->out->data, a->data, b->data, slope,
-                                                  g->data);
+            PICK(c->tg->level, scaled_difference, a->dtype)
+            (a->numel, c->out->data, a->data, b->data, slope, g->data);
         return b != NULL;
     }
     scalar value;
     tg_tensor two = tg__as_tensor(c->out, &value, slope);
-    elementwise_by(c, BINARY_sub, c->in[1], c->in[2]);
-    elementwise_by(c, BINARY_mul, c->out, &two);
-    elementwise_by(c, BINARY_mul, c->out, g);
+    elementwise_by(c, &tg__sub_kernel, c->in[1], c->in[2]);
+    elementwise_by(c, &tg__mul_kernel, c->out, &two);
+    elementwise_by(c, &tg__mul_kernel, c->out, g);
     return true;
 }
 

@@ -3,15 +3,21 @@
 
 #include <math.h>
 
+static loop binary_loop(const call *c, tg_dtype dtype)
+{
+    const binary_set *kernel = c->op->kernel;
+    return (loop){.binary = kernel->at[c->tg->level][dtype]};
+}
+
 static bool binary_shape(const call *c, spec *s)
 {
-    return tg__check_dtype(c, c->in[0], c->tg->k->binary[c->op->kernel][c->in[0]->dtype]) &&
+    return tg__check_dtype(c, c->in[0], binary_loop(c, c->in[0]->dtype).binary) &&
            tg__broadcast_shape(c, s);
 }
 
 static bool binary_run(const call *c)
 {
-    loop f = {.binary = c->tg->k->binary[c->op->kernel][c->out->dtype]};
+    loop f = binary_loop(c, c->out->dtype);
     tg__elementwise(f, c->out, 2, c->in);
     return true;
 }
@@ -55,9 +61,10 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
         (void)a, (void)b;                                                                          \
         return i == 0 ? gradient_a : gradient_b;                                                   \
     }                                                                                              \
-    static const op_row name##_op = {#name,        grad_fn,      binary_shape,                     \
-                                     binary_run,   name##_grad,  {reads_a, reads_b},               \
-                                     OP_BROADCAST, BINARY_##name};                                 \
+    static const op_row name##_op = {#name,        grad_fn,                                        \
+                                     binary_shape, binary_run,                                     \
+                                     name##_grad,  {reads_a, reads_b},                             \
+                                     OP_BROADCAST, &tg__##name##_kernel};                          \
     tg_tensor *tg_##name(tg_tensor *a, tg_tensor *b)                                               \
     {                                                                                              \
         return tg__apply(&name##_op, 2, (tg_tensor *[]){a, b}, NULL);                              \
@@ -70,7 +77,7 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 static bool scalar_shape(const call *c, spec *s)
 {
     const tg_tensor *x = c->in[0];
-    return tg__check_dtype(c, x, c->tg->k->binary[c->op->kernel][x->dtype]) &&
+    return tg__check_dtype(c, x, binary_loop(c, x->dtype).binary) &&
            tg__check_value(c->tg, c->op->name, x->dtype, c->a[0].f) && tg__same_shape(c, s);
 }
 
@@ -78,7 +85,7 @@ static bool scalar_run(const call *c)
 {
     scalar value;
     tg_tensor s = tg__as_tensor(c->out, &value, c->a[0].f);
-    loop f = {.binary = c->tg->k->binary[c->op->kernel][c->out->dtype]};
+    loop f = binary_loop(c, c->out->dtype);
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
     return true;
 }
@@ -87,12 +94,12 @@ static bool scalar_run(const call *c)
 static bool pow_scalar_run(const call *c)
 {
     if (fabs(c->a[0].f) != 0.5) return scalar_run(c);
-    loop root = {.unary = c->tg->k->unary[UNARY_sqrt][c->out->dtype]};
+    loop root = {.unary = PICK(c->tg->level, sqrt, c->out->dtype)};
     tg__elementwise(root, c->out, 1, c->in);
     if (c->a[0].f > 0) return true;
     scalar value;
     tg_tensor one = tg__as_tensor(c->out, &value, 1);
-    loop divide = {.binary = c->tg->k->binary[BINARY_div][c->out->dtype]};
+    loop divide = {.binary = PICK(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, (tg_tensor *[]){&one, c->out});
     return true;
 }
@@ -107,8 +114,8 @@ static bool pow_scalar_run(const call *c)
         return gradient;                                                                           \
     }                                                                                              \
     static const op_row name##_scalar_op = {                                                       \
-        #name "_scalar", grad_fn, scalar_shape,    run_, name##_scalar_grad,                       \
-        {reads_},        0,       BINARY_##kernel_};                                               \
+        #name "_scalar", grad_fn, scalar_shape,           run_, name##_scalar_grad,                \
+        {reads_},        0,       &tg__##kernel_##_kernel};                                        \
     tg_tensor *tg_##name##_scalar(tg_tensor *a, double s)                                          \
     {                                                                                              \
         return tg__apply(&name##_scalar_op, 1, &a, (attr[TG_ATTRS]){{.f = s}});                    \
@@ -135,14 +142,14 @@ static bool write_shape(const call *c, spec *s)
 
 static bool binary_write_shape(const call *c, spec *s)
 {
-    return tg__check_dtype(c, c->in[0], c->tg->k->binary[c->op->kernel][c->in[0]->dtype]) &&
+    return tg__check_dtype(c, c->in[0], binary_loop(c, c->in[0]->dtype).binary) &&
            write_shape(c, s);
 }
 
 #define IN_PLACE(name, grad_fn, reads_a, reads_b)                                                  \
-    static const op_row name##_in_place_op = {#name "_",    grad_fn,      binary_write_shape,      \
-                                              binary_run,   name##_grad,  {reads_a, reads_b},      \
-                                              OP_BROADCAST, BINARY_##name};                        \
+    static const op_row name##_in_place_op = {                                                     \
+        #name "_",          grad_fn,      binary_write_shape,  binary_run, name##_grad,            \
+        {reads_a, reads_b}, OP_BROADCAST, &tg__##name##_kernel};                                   \
     tg_tensor *tg_##name##_(tg_tensor *t, tg_tensor *other)                                        \
     {                                                                                              \
         return tg__apply_in_place(&name##_in_place_op, t, other);                                  \

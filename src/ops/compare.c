@@ -10,7 +10,8 @@ static bool compare_shape(const call *c, spec *s)
 
 static bool compare_run(const call *c)
 {
-    loop f = {.binary = c->tg->k->compare[c->op->kernel][c->in[0]->dtype]};
+    const binary_set *kernel = c->op->kernel;
+    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
     tg__elementwise(f, c->out, 2, c->in);
     return true;
 }
@@ -19,7 +20,8 @@ static bool compare_scalar_run(const call *c)
 {
     scalar value;
     tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
-    loop f = {.binary = c->tg->k->compare[c->op->kernel][c->in[0]->dtype]};
+    const binary_set *kernel = c->op->kernel;
+    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
     return true;
 }
@@ -34,11 +36,11 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
 
 #define COMPARE(fn, value)                                                                         \
     static const op_row fn##_op = {                                                                \
-        .name = #fn, .shape = compare_shape, .run = compare_run, .kernel = COMPARE_##fn};          \
+        .name = #fn, .shape = compare_shape, .run = compare_run, .kernel = &tg__##fn##_kernel};    \
     static const op_row fn##_scalar_op = {.name = #fn "_scalar",                                   \
                                           .shape = compare_shape,                                  \
                                           .run = compare_scalar_run,                               \
-                                          .kernel = COMPARE_##fn};                                 \
+                                          .kernel = &tg__##fn##_kernel};                           \
     tg_tensor *tg_##fn(tg_tensor *a, tg_tensor *b)                                                 \
     {                                                                                              \
         return tg__apply(&fn##_op, 2, (tg_tensor *[]){a, b}, NULL);                                \
@@ -66,7 +68,7 @@ static bool where_shape(const call *c, spec *s)
 
 static bool where_run(const call *c)
 {
-    loop f = {.where = c->tg->k->where[c->out->dtype]};
+    loop f = {.where = PICK(c->tg->level, where, c->out->dtype)};
     tg__elementwise(f, c->out, 3, c->in);
     return true;
 }

@@ -107,14 +107,14 @@ typedef struct run {
 } run;
 
 /* Single values are spread over small arrays, which then serve piece by piece. */
-static void run_pieces(loop f, int64_t n, const run *r, const kernels *k)
+static void run_pieces(loop f, int64_t n, const run *r, int level)
 {
     double spread[OPERANDS - 1][CHUNK];
     const void *in[OPERANDS - 1] = {NULL};
     int64_t most = n < CHUNK ? n : CHUNK;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
-        k->copy[mover(r->size[i + 1])](1, most, spread[i], most, 1, r->in[i], 0, 0);
+        PICK(level, copy, mover(r->size[i + 1]))(1, most, spread[i], most, 1, r->in[i], 0, 0);
         in[i] = spread[i];
     }
     for (int64_t at = 0; at < n; at += most) {
@@ -125,12 +125,12 @@ static void run_pieces(loop f, int64_t n, const run *r, const kernels *k)
     }
 }
 
-static void run_loop(loop f, int64_t n, const run *r, const kernels *k)
+static void run_loop(loop f, int64_t n, const run *r, int level)
 {
     bool pieces = false;
     for (int i = 0; i < r->inputs; i++) pieces |= r->single[i];
     if (pieces)
-        run_pieces(f, n, r, k);
+        run_pieces(f, n, r, level);
     else
         call_loop(f, r->inputs, n, r->out, r->in);
 }
@@ -154,7 +154,7 @@ static run run_of(const walk *w)
     return r;
 }
 
-static void plane_by_rows(const walk *w, loop f, const kernels *k)
+static void plane_by_rows(const walk *w, loop f, int level)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
     run r = run_of(w);
@@ -164,12 +164,12 @@ static void plane_by_rows(const walk *w, loop f, const kernels *k)
             r.in[o - 1] = place_of(w, o, i, 0);
             r.single[o - 1] = w->stride[o][columns] == 0;
         }
-        run_loop(f, w->n[columns], &r, k);
+        run_loop(f, w->n[columns], &r, level);
     }
 }
 
 /* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
-static void plane_by_copies(const walk *w, loop f, const kernels *k)
+static void plane_by_copies(const walk *w, loop f, int level)
 {
     double buffer[OPERANDS][CHUNK];
     int r = w->ndim - 2, c = w->ndim - 1;
@@ -187,14 +187,14 @@ static void plane_by_copies(const walk *w, loop f, const kernels *k)
                 p.single[o - 1] = s0 == 0 && s1 == 0;
                 p.in[o - 1] = dense || p.single[o - 1] ? (const void *)from : buffer[o];
                 if (p.in[o - 1] == buffer[o])
-                    k->copy[mover(w->size[o])](h, v, buffer[o], v, 1, from, s0, s1);
+                    PICK(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, from, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
             char *to = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
             p.out = dense ? (void *)to : buffer[0];
-            run_loop(f, h * v, &p, k);
-            if (!dense) k->copy[mover(w->size[0])](h, v, to, s0, s1, buffer[0], v, 1);
+            run_loop(f, h * v, &p, level);
+            if (!dense) PICK(level, copy, mover(w->size[0]))(h, v, to, s0, s1, buffer[0], v, 1);
         }
     }
 }
@@ -225,7 +225,7 @@ static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
     r.out = out->data;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
-    run_pieces(f, out->numel, &r, out->context->k);
+    run_pieces(f, out->numel, &r, out->context->level);
     return true;
 }
 
@@ -239,9 +239,9 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
     int64_t at[TG_MAX_DIMS] = {0};
     do {
         if (rows_fit(&w))
-            plane_by_rows(&w, f, out->context->k);
+            plane_by_rows(&w, f, out->context->level);
         else
-            plane_by_copies(&w, f, out->context->k);
+            plane_by_copies(&w, f, out->context->level);
     } while (walk_next(&w, at));
 }
 
@@ -259,9 +259,9 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     int64_t at[TG_MAX_DIMS] = {0};
     int r = w.ndim - 2, c = w.ndim - 1;
     do {
-        out->context->k->copy[mover(w.size[0])](
-            w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
-            place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
+        PICK(out->context->level, copy, mover(w.size[0]))
+        (w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
+         place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
     } while (walk_next(&w, at));
 }
 

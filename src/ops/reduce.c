@@ -113,7 +113,7 @@ static bool sum_as_columns(const call *c, const folded *f, void *out)
         out_step != 1 || !one_stride(&f->t, f->kept, f->t.ndim, &term_step) ||
         term_step < f->outputs)
         return false;
-    c->tg->k->sum_columns[f->t.dtype](f->terms, f->outputs, out, f->t.data, term_step);
+    PICK(c->tg->level, sum_columns, f->t.dtype)(f->terms, f->outputs, out, f->t.data, term_step);
     return true;
 }
 
@@ -127,8 +127,9 @@ static bool sum_into(const call *c, tg_tensor *out)
     if (!make_rows(c, &f, &row_stride)) return false;
     size_t in_size = tg__dtype_size(f.t.dtype), out_size = tg__dtype_size(out->dtype);
     for (int64_t i = 0; i < f.outputs; i++)
-        c->tg->k->sum[f.t.dtype](f.terms, (char *)out->data + (size_t)i * out_size,
-                                 (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
+        PICK(c->tg->level, sum, f.t.dtype)
+        (f.terms, (char *)out->data + (size_t)i * out_size,
+         (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
     return true;
 }
 
@@ -189,7 +190,7 @@ static bool mean_run(const call *c)
     fold(c, &f);
     scalar value;
     tg_tensor n = tg__as_tensor(c->out, &value, (double)f.terms);
-    loop divide = {.binary = c->tg->k->binary[BINARY_div][c->out->dtype]};
+    loop divide = {.binary = PICK(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, (tg_tensor *[]){c->out, &n});
     return true;
 }
@@ -234,7 +235,7 @@ static bool extreme_shape(const call *c, spec *s)
 }
 
 /* Value and index of the extreme for each output; either may be NULL. */
-static bool extremes(const call *c, index_kernel *const *find, char *values, int64_t *indices)
+static bool extremes(const call *c, const index_set *find, char *values, int64_t *indices)
 {
     folded f;
     int64_t row_stride;
@@ -244,7 +245,7 @@ static bool extremes(const call *c, index_kernel *const *find, char *values, int
     size_t size = tg__dtype_size(f.t.dtype);
     for (int64_t i = 0; i < f.outputs; i++) {
         const char *row = (const char *)f.t.data + (size_t)(i * row_stride) * size;
-        int64_t at = find[f.t.dtype](f.terms, row);
+        int64_t at = find->at[c->tg->level][f.t.dtype](f.terms, row);
         if (values) memcpy(values + (size_t)i * size, row + (size_t)at * size, size);
         if (indices) indices[i] = at;
     }
@@ -290,11 +291,11 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
 #define EXTREME(fn, Name)                                                                          \
     static bool fn##_run(const call *c)                                                            \
     {                                                                                              \
-        return extremes(c, c->tg->k->arg##fn, c->out->data, NULL);                                 \
+        return extremes(c, &tg__arg##fn##_kernel, c->out->data, NULL);                             \
     }                                                                                              \
     static bool arg##fn##_run(const call *c)                                                       \
     {                                                                                              \
-        return extremes(c, c->tg->k->arg##fn, NULL, c->out->data);                                 \
+        return extremes(c, &tg__arg##fn##_kernel, NULL, c->out->data);                             \
     }                                                                                              \
     static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
     {                                                                                              \

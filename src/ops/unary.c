@@ -1,16 +1,21 @@
 /* Functions of one tensor: the rows are in unary.def. */
 #include "../internal.h"
 
+static loop unary_loop(const call *c, tg_dtype dtype)
+{
+    const unary_set *kernel = c->op->kernel;
+    return (loop){.unary = kernel->at[c->tg->level][dtype]};
+}
+
 static bool unary_shape(const call *c, spec *s)
 {
-    return tg__check_dtype(c, c->in[0], c->tg->k->unary[c->op->kernel][c->in[0]->dtype]) &&
+    return tg__check_dtype(c, c->in[0], unary_loop(c, c->in[0]->dtype).unary) &&
            tg__same_shape(c, s);
 }
 
 static bool unary_run(const call *c)
 {
-    loop f = {.unary = c->tg->k->unary[c->op->kernel][c->out->dtype]};
-    tg__elementwise(f, c->out, 1, c->in);
+    tg__elementwise(unary_loop(c, c->out->dtype), c->out, 1, c->in);
     return true;
 }
 
@@ -22,7 +27,7 @@ static bool unary_run(const call *c)
         return gradient;                                                                           \
     }                                                                                              \
     static const op_row name##_op = {#name,       grad_fn,  unary_shape, unary_run,                \
-                                     name##_grad, {reads_}, 0,           UNARY_##name};            \
+                                     name##_grad, {reads_}, 0,           &tg__##name##_kernel};    \
     tg_tensor *tg_##name(tg_tensor *a)                                                             \
     {                                                                                              \
         return tg__apply(&name##_op, 1, &a, NULL);                                                 \

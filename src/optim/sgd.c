@@ -85,14 +85,14 @@ tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options)
     return tg_sgd_list(tg_parameters(module), options);
 }
 
-static void update(slot *s, const tg_sgd_options *o, const kernels *k)
+static void update(slot *s, const tg_sgd_options *o, int level)
 {
     tg_tensor *p = s->dense ? s->dense : s->param;
     sgd_constants c = {o->lr,       o->momentum, o->dampening, o->weight_decay,
                        o->nesterov, o->maximize, !s->moved};
     if (s->dense) tg__copy(s->dense, s->param);
-    k->sgd[p->dtype](p->numel, p->data, s->param->grad->data,
-                     s->momentum ? s->momentum->data : NULL, &c);
+    PICK(level, sgd, p->dtype)
+    (p->numel, p->data, s->param->grad->data, s->momentum ? s->momentum->data : NULL, &c);
     if (s->dense) tg__copy(s->param, s->dense);
     s->moved = true;
     tg__written(s->param, "step");
@@ -104,7 +104,7 @@ bool tg_step(tg_optim *optim)
     for (int i = 0; i < optim->n; i++)
         if (!tg__writable(optim->slots[i].param, "step")) return false;
     for (int i = 0; i < optim->n; i++)
-        if (optim->slots[i].param->grad) update(&optim->slots[i], &optim->o, optim->tg->k);
+        if (optim->slots[i].param->grad) update(&optim->slots[i], &optim->o, optim->tg->level);
     return true;
 }
 

@@ -35,7 +35,9 @@ static bool cast_shape(const call *c, spec *s)
 
 static bool cast_run(const call *c)
 {
-    loop f = {.unary = c->tg->k->cast[c->in[0]->dtype][c->out->dtype]};
+    static const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel,
+                                             &tg__to_i64_kernel, &tg__to_bool_kernel};
+    loop f = {.unary = casts[c->out->dtype]->at[c->tg->level][c->in[0]->dtype]};
     tg__elementwise(f, c->out, 1, c->in);
     return true;
 }

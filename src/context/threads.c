@@ -1,0 +1,166 @@
+/* The threads of a context: they help with one piece of work at a time, and sleep in between. */
+#define _POSIX_C_SOURCE 200809L
+#include "../internal.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MOST_THREADS = 256,
+    STACK = 1 << 20,   /* matrix products pack on it */
+    PATIENCE = 1 << 12 /* looks at the counter before a thread goes to sleep: some 50 us */
+};
+
+/* The caller and its helpers take blocks by the counter until there are none. A helper that wakes
+ * too late finds the work closed, so that nobody waits for it. */
+typedef struct crew {
+    team base;
+    int helpers;
+    int patience; /* 0 when there are more threads than processors */
+    pthread_mutex_t lock;
+    pthread_cond_t work_there, helpers_done;
+    atomic_uint posted; /* pieces of work so far */
+    atomic_int active;  /* helpers at work */
+    bool open, stop;
+    atomic_llong next; /* block to take */
+    int64_t n, grain;
+    portion *run;
+    void *work;
+    pthread_t threads[];
+} crew;
+
+static void relax(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_blocks(crew *c)
+{
+    const int64_t blocks = (c->n + c->grain - 1) / c->grain;
+    for (int64_t i; (i = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed)) < blocks;) {
+        const int64_t from = i * c->grain, left = c->n - from;
+        c->run(c->work, from, from + (left < c->grain ? left : c->grain));
+    }
+}
+
+static void *help(void *arg)
+{
+    crew *c = arg;
+    unsigned seen = 0;
+    for (;;) {
+        for (int i = 0; i < c->patience && atomic_load(&c->posted) == seen; i++) relax();
+        pthread_mutex_lock(&c->lock);
+        while (!c->stop && atomic_load(&c->posted) == seen)
+            pthread_cond_wait(&c->work_there, &c->lock);
+        seen = atomic_load(&c->posted);
+        const bool stop = c->stop, open = c->open;
+        if (open) atomic_fetch_add(&c->active, 1);
+        pthread_mutex_unlock(&c->lock);
+        if (stop) return NULL;
+        if (!open) continue;
+        take_blocks(c);
+        pthread_mutex_lock(&c->lock);
+        if (atomic_fetch_sub(&c->active, 1) == 1) pthread_cond_signal(&c->helpers_done);
+        pthread_mutex_unlock(&c->lock);
+    }
+}
+
+static void run_together(team *t, int64_t n, int64_t grain, portion *run, void *work)
+{
+    crew *c = (crew *)t;
+    pthread_mutex_lock(&c->lock);
+    c->n = n;
+    c->grain = grain;
+    c->run = run;
+    c->work = work;
+    c->open = true;
+    atomic_store(&c->next, 0);
+    atomic_fetch_add(&c->posted, 1);
+    pthread_cond_broadcast(&c->work_there);
+    pthread_mutex_unlock(&c->lock);
+    take_blocks(c);
+    for (int i = 0; i < c->patience && atomic_load(&c->active) > 0; i++) relax();
+    pthread_mutex_lock(&c->lock);
+    c->open = false;
+    while (atomic_load(&c->active) > 0) pthread_cond_wait(&c->helpers_done, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static size_t crew_bytes(int helpers)
+{
+    return sizeof(crew) + (size_t)helpers * sizeof(pthread_t);
+}
+
+static void disband(tg_context *tg, team *t)
+{
+    crew *c = (crew *)t;
+    pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_broadcast(&c->work_there);
+    pthread_mutex_unlock(&c->lock);
+    for (int i = 0; i < c->helpers; i++) pthread_join(c->threads[i], NULL);
+    pthread_cond_destroy(&c->helpers_done);
+    pthread_cond_destroy(&c->work_there);
+    pthread_mutex_destroy(&c->lock);
+    tg->options.deallocate(tg->options.user, c, crew_bytes(t->threads - 1));
+}
+
+/* Signals stay with the threads of the program. */
+static bool start_helpers(crew *c)
+{
+    sigset_t all, before;
+    pthread_attr_t how;
+    if (pthread_attr_init(&how)) return false;
+    pthread_attr_setstacksize(&how, STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (c->helpers < c->base.threads - 1 &&
+           !pthread_create(&c->threads[c->helpers], &how, help, c))
+        c->helpers++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&how);
+    return c->helpers == c->base.threads - 1;
+}
+
+static team *gather_team(tg_context *tg, int threads)
+{
+    crew *c = tg->options.allocate(tg->options.user, crew_bytes(threads - 1));
+    if (!c) return NULL;
+    memset(c, 0, sizeof *c);
+    c->base = (team){threads, run_together, disband};
+    c->patience = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? PATIENCE : 0;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->work_there, NULL);
+    pthread_cond_init(&c->helpers_done, NULL);
+    if (start_helpers(c)) return &c->base;
+    disband(tg, &c->base);
+    return NULL;
+}
+
+bool tg_set_num_threads(tg_context *tg, int n)
+{
+    if (!tg) return false;
+    if (n < 1 || n > MOST_THREADS)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "set_num_threads: %d threads; 1 to %d are allowed", n,
+                        MOST_THREADS);
+    if (n == tg_get_num_threads(tg)) return true;
+    team *gathered = n > 1 ? gather_team(tg, n) : NULL;
+    if (n > 1 && !gathered)
+        return tg__fail(tg, TG_ERR_MEMORY, "set_num_threads: the system does not give %d threads",
+                        n);
+    if (tg->team) tg->team->disband(tg, tg->team);
+    tg->team = gathered;
+    return true;
+}
+
+int tg_get_num_threads(const tg_context *tg)
+{
+    return !tg ? 0 : tg->team ? tg->team->threads : 1;
+}

@@ -1,0 +1,76 @@
+/* The kernels that are compiled once: of integers, and those that move or convert elements. */
+#include "level.h"
+
+#define LEVEL(name) tg__##name
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+#include "begin.inc"
+
+#define FLOATING            0
+#define NUMERIC             1
+#define T                   int64_t
+#define W                   uint64_t
+#define TOTAL               int64_t
+#define TYPED(name)         LEVEL(name##_i64)
+#define VECTOR_FMA(a, b, c) ((a) * (b) + (c))
+#define ABS(x)              (x < 0 ? -WRAP(x) : WRAP(x))
+#include "typed.inc"
+
+#define FLOATING    0
+#define NUMERIC     0
+#define T           uint8_t
+#define W           uint64_t
+#define TOTAL       int64_t
+#define TYPED(name) LEVEL(name##_bool)
+#include "typed.inc"
+
+#define U           uint8_t
+#define SIZED(name) LEVEL(name##_1)
+#include "move.inc"
+
+#define U           uint32_t
+#define SIZED(name) LEVEL(name##_4)
+#include "move.inc"
+
+#define U           uint64_t
+#define SIZED(name) LEVEL(name##_8)
+#include "move.inc"
+
+/* To a type of another size, so never in place. */
+#define CAST(name, OUT, T, value)                                                                  \
+    void name(int64_t n, void *out, const void *in)                                                \
+    {                                                                                              \
+        OUT *restrict o = out;                                                                     \
+        const T *p = in;                                                                           \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const T x = p[i];                                                                      \
+            o[i] = value;                                                                          \
+        }                                                                                          \
+    }
+#define CASTS(from, T, integer)                                                                    \
+    CAST(tg__to_f32_##from, float, T, (float)x)                                                    \
+    CAST(tg__to_f64_##from, double, T, (double)x)                                                  \
+    CAST(tg__to_i64_##from, int64_t, T, integer)                                                   \
+    CAST(tg__to_bool_##from, uint8_t, T, x != 0)
+#define TRUNCATED                                                                                  \
+    (x >= -9223372036854775808.0f && x < 9223372036854775808.0f ? (int64_t)x : INT64_MIN)
+CASTS(f32, float, TRUNCATED)
+CASTS(f64, double, TRUNCATED)
+CASTS(i64, int64_t, x)
+CASTS(bool, uint8_t, x)
+#undef CAST
+#undef CASTS
+#undef TRUNCATED
+
+#include "end.inc"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif

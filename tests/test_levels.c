@@ -1,0 +1,193 @@
+/* The choice of the SIMD level, and that it changes no bit of what is computed. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+#include <tinygrad.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static tg_context *open_at(const char *level)
+{
+    tg_options o = tg_defaults();
+    o.simd_level = level;
+    return tg_open(&o);
+}
+
+/* ---- The choice. */
+
+static void test_an_option_forces_a_level(void **state)
+{
+    (void)state;
+    tg_context *tg = open_at("portable");
+    assert_true(tg_ok(tg));
+    assert_string_equal(tg_simd_level(tg), "portable");
+    tg_close(tg);
+}
+
+static void test_the_environment_forces_a_level(void **state)
+{
+    (void)state;
+    tg_context *usual = tg_open(NULL);
+    setenv("TINYGRAD_SIMD", "portable", 1);
+    tg_context *forced = tg_open(NULL), *chosen = open_at(tg_simd_level(usual));
+    setenv("TINYGRAD_SIMD", "", 1);
+    tg_context *empty = tg_open(NULL);
+    unsetenv("TINYGRAD_SIMD");
+    assert_string_equal(tg_simd_level(forced), "portable");
+    assert_string_equal(tg_simd_level(chosen), tg_simd_level(usual));
+    assert_string_equal(tg_simd_level(empty), tg_simd_level(usual));
+    assert_true(tg_ok(forced) && tg_ok(chosen) && tg_ok(empty));
+    tg_close(usual), tg_close(forced), tg_close(chosen), tg_close(empty);
+}
+
+static void check_refused(tg_context *tg, const char *name)
+{
+    assert_non_null(tg);
+    assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
+    assert_non_null(strstr(tg_error(tg), name));
+    assert_non_null(strstr(tg_error(tg), tg_simd_level(tg)));
+    assert_null(tg_linear(tg, 2, 1, TG_BIAS));
+    tg_clear_error(tg); /* and go on with the best */
+    assert_non_null(tg_linear(tg, 2, 1, TG_BIAS));
+    tg_close(tg);
+}
+
+static void test_a_level_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    check_refused(open_at("abacus"), "\"abacus\"");
+    setenv("TINYGRAD_SIMD", "slide rule", 1);
+    check_refused(tg_open(NULL), "\"slide rule\"");
+    unsetenv("TINYGRAD_SIMD");
+}
+
+/* ---- The bits. */
+
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) /* FNV-1a */
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ p[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static uint64_t hash_tensor(uint64_t hash, tg_tensor *t)
+{
+    size_t size = t->dtype == TG_F32 ? sizeof(float) : sizeof(double);
+    return hash_bytes(hash, t->data, (size_t)t->numel * size);
+}
+
+typedef struct network {
+    tg_module *layers[3];
+    tg_optim *optim;
+    bool classify;
+} network;
+
+static tg_tensor *predict(const network *net, tg_tensor *x)
+{
+    x = tg_tanh(tg_forward(net->layers[0], x));
+    x = tg_relu(tg_dropout(tg_forward(net->layers[1], x), 0.25, true));
+    x = tg_forward(net->layers[2], x);
+    return net->classify ? tg_sigmoid(x) : x;
+}
+
+/* Some steps of a network of three layers; the hash of all losses, gradients and parameters. */
+static uint64_t train(tg_context *tg, int64_t rows, int64_t inputs, int64_t hidden, bool classify)
+{
+    network net = {.classify = classify};
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(rows, inputs));
+    tg_tensor *y = tg_rand(tg, TG_F32, TG_SHAPE(rows, 3));
+    net.layers[0] = tg_linear(tg, inputs, hidden, TG_BIAS);
+    net.layers[1] = tg_linear(tg, hidden, hidden, TG_BIAS);
+    net.layers[2] = tg_linear(tg, hidden, 3, TG_NO_BIAS);
+    tg_tensor *p[5];
+    for (int i = 0; i < 5; i++) p[i] = tg_param(net.layers[i / 2], i % 2 ? "bias" : "weight");
+    tg_sgd_options how = tg_sgd_defaults();
+    how.lr = 0.05;
+    how.momentum = 0.9;
+    how.weight_decay = 1e-3;
+    net.optim = tg_sgd_list((tg_list){5, p}, &how);
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (int step = 0; step < 5; step++) {
+        tg_scope_begin(tg);
+        tg_tensor *loss = tg_mse_loss(predict(&net, x), y, TG_MEAN);
+        tg_zero_grad(net.optim);
+        tg_backward(loss);
+        for (int i = 0; i < 5 && tg_ok(tg); i++) hash = hash_tensor(hash, p[i]->grad);
+        tg_step(net.optim);
+        hash = hash_tensor(hash, loss);
+        tg_scope_end(tg);
+    }
+    for (int i = 0; i < 5; i++) hash = hash_tensor(hash, p[i]);
+    if (!tg_ok(tg)) fail_msg("%s", tg_error(tg));
+    return hash;
+}
+
+/* The operations that a network leaves out, on odd sizes and through views, in float64 too. */
+static uint64_t calculate(tg_context *tg, tg_dtype dtype)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    tg_tensor *a = tg_rand(tg, dtype, TG_SHAPE(211, 1237)), *t = tg_t(a);
+    tg_tensor *wide = tg_rand(tg, dtype, TG_SHAPE(1237, 400));
+    tg_tensor *b = tg_add_scalar(tg_narrow(wide, 1, 3, 211), 0.5);
+    hash = hash_tensor(hash, tg_div(tg_exp(t), tg_sqrt(b)));
+    hash = hash_tensor(hash, tg_mul(tg_log(b), tg_sigmoid(t)));
+    hash = hash_tensor(hash, tg_sum(tg_tanh(b)));
+    hash = hash_tensor(hash, tg_mean_dims(a, TG_DIMS(0), false));
+    hash = hash_tensor(hash, tg_mean_dims(a, TG_DIMS(1), false));
+    hash = hash_tensor(hash, tg_sum_dims(t, TG_DIMS(1), false));
+    hash = hash_tensor(hash, tg_matmul(a, b));
+    hash = hash_tensor(hash, tg_matmul(tg_t(b), t));
+    hash = hash_tensor(hash, tg_matmul(a, tg_select(b, 1, 7)));
+    if (!tg_ok(tg)) fail_msg("%s", tg_error(tg));
+    return hash;
+}
+
+enum { RUNS = 5 };
+
+static void run_all(tg_context *tg, uint64_t hashes[RUNS])
+{
+    tg_manual_seed(tg, 7);
+    hashes[0] = train(tg, 301, 37, 133, false);
+    hashes[1] = train(tg, 64, 784, 128, true);
+    hashes[2] = calculate(tg, TG_F32);
+    hashes[4] = calculate(tg, TG_F64);
+    hashes[3] = train(tg, 1, 5, 3, true);
+}
+
+static void test_training_has_the_same_bits_at_every_level(void **state)
+{
+    (void)state;
+    static const char *const levels[] = {"portable", "avx2", "avx512"};
+    uint64_t expected[RUNS], found[RUNS];
+    int compared = 0;
+    tg_context *tg = open_at(NULL);
+    run_all(tg, expected);
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        tg_context *other = open_at(levels[i]);
+        if (tg_ok(other)) {
+            run_all(other, found);
+            assert_memory_equal(found, expected, sizeof expected);
+            compared++;
+        } else {
+            print_message("%s\n", tg_error(other));
+        }
+        tg_close(other);
+    }
+    print_message("%d levels compared\n", compared);
+    tg_close(tg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_option_forces_a_level),
+        cmocka_unit_test(test_the_environment_forces_a_level),
+        cmocka_unit_test(test_a_level_that_is_not_there_is_an_error),
+        cmocka_unit_test(test_training_has_the_same_bits_at_every_level),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
