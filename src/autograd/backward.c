@@ -35,7 +35,8 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-static bool complain_of_change(const record *r, const tg_tensor *t, const char *what, int number)
+TG_RARE static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
+                                       int number)
 {
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* t->grad is one tensor in t's own scope for as long as t lives. A large one takes over the block in
- * which backward has computed the gradient, and gives it back when it is cleared, unless a view or
- * a record has a claim on it. */
+/* t->grad is one tensor in t's own scope for as long as t lives. A large one takes over the block
+ * in which backward has computed the gradient, and gives it back when it is cleared, unless a view
+ * or a record has a claim on it. */
 
 static size_t slot_bytes(const tg_tensor *slot)
 {

@@ -4,18 +4,13 @@
 
 #include <string.h>
 
-enum { HEADER = 64, PAGE = 1 << 16 };
+enum { PAGE = 1 << 16 };
 
-_Static_assert(sizeof(block) <= HEADER, "the header holds a block");
+_Static_assert(sizeof(block) <= TG_HEADER, "the header holds a block");
 
 static void *block_payload(block *b)
 {
-    return (char *)b + HEADER;
-}
-
-block *tg__block_of(void *memory, size_t bytes)
-{
-    return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - HEADER) : NULL;
+    return (char *)b + TG_HEADER;
 }
 
 static unsigned log2_of(size_t bytes)
@@ -29,24 +24,25 @@ static unsigned log2_of(size_t bytes)
 #endif
 }
 
-/* Blocks come in eight sizes a doubling, so that any block of a list serves any request for it: a
- * step that asks for what the step before asked for finds it all. */
+/* Blocks come in 32 sizes a doubling, so that any block of a list serves any request for it: a step
+ * that asks for what the step before asked for finds it all. */
 static size_t block_size(size_t bytes)
 {
 #ifdef TG_ASAN
     return bytes; /* no slack that would hide an overrun */
 #else
     unsigned log = log2_of(bytes);
-    size_t step = log > 3 ? (size_t)1 << (log - 3) : 1;
+    size_t step = log > 5 ? (size_t)1 << (log - 5) : 1;
     return (bytes + step - 1) & ~(step - 1);
 #endif
 }
 
 static block **free_list(tg_context *tg, size_t size)
 {
+    enum { LEAST = 12 };
     unsigned log = log2_of(size);
-    size_t eighth = log > 3 ? size >> (log - 3) : size << (3 - log);
-    return &tg->free_blocks[log * 8 + (eighth & 7)];
+    if (log < LEAST) return &tg->free_blocks[0]; /* only where blocks are not kept */
+    return &tg->free_blocks[(log - LEAST) * 32 + (size >> (log - 5) & 31)];
 }
 
 static void give_back(tg_context *tg, block *b)
@@ -81,9 +77,9 @@ static void *ask(tg_context *tg, size_t bytes)
 
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
-    if (bytes > PTRDIFF_MAX - HEADER - TG_ALIGN)
+    if (bytes > PTRDIFF_MAX - TG_HEADER - TG_ALIGN)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
-    size_t size = block_size(bytes), raw_bytes = size + HEADER + TG_ALIGN;
+    size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
     char *raw = ask(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
     if (!raw && tg->options.max_bytes)
@@ -210,7 +206,7 @@ static void *carve(scope *s, size_t size)
     return memory;
 }
 
-static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+TG_RARE static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = scope_at(tg, depth);
     if (!s) return NULL;

@@ -146,9 +146,9 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
     size_t bytes = (size_t)numel * tg__dtype_size(dtype);
     bool together = tg__is_small(head + bytes); /* one piece of memory for head and elements */
     tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
-    void *data = NULL;
-    if (p && bytes > 0) data = together ? (char *)p + head : tg__alloc_at(tg, depth, bytes);
-    if (!p || (bytes > 0 && !data)) return NULL;
+    if (!p) return NULL;
+    void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
+    if (!data) return NULL;
     init_tensor(p, tg, depth, dtype, ndim);
     p->pub.numel = numel;
     p->dense = true;
@@ -157,7 +157,7 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
         p->pub.strides[d] = step;
         step *= shape[d] > 1 ? shape[d] : 1;
     }
-    return own_storage(p, data, together ? NULL : tg__block_of(data, bytes));
+    return own_storage(p, bytes ? data : NULL, tg__block_of(data, bytes));
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
