@@ -104,8 +104,9 @@ static bool mse_backward_run(const call *c)
     tg_tensor *g = c->in[0];
     if (c->a[0].i != TG_NONE) {
         tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
-        if (b) PICK(c->tg->level, scaled_difference, a->dtype)
-        (a->numel, c->out->data, a->data, b->data, slope, g->data);
+        if (b)
+            PICK(c->tg->level, scaled_difference, a->dtype)
+            (a->numel, c->out->data, a->data, b->data, slope, g->data);
         return b != NULL;
     }
     scalar value;

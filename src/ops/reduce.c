@@ -126,9 +126,10 @@ static bool sum_into(const call *c, tg_tensor *out)
     if (out->numel == 0 || f.terms == 0 || sum_as_columns(c, &f, out->data)) return true;
     if (!make_rows(c, &f, &row_stride)) return false;
     size_t in_size = tg__dtype_size(f.t.dtype), out_size = tg__dtype_size(out->dtype);
-    for (int64_t i = 0; i < f.outputs; i++) PICK(c->tg->level, sum, f.t.dtype)
-    (f.terms, (char *)out->data + (size_t)i * out_size,
-     (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
+    for (int64_t i = 0; i < f.outputs; i++)
+        PICK(c->tg->level, sum, f.t.dtype)
+        (f.terms, (char *)out->data + (size_t)i * out_size,
+         (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
     return true;
 }
 
