@@ -163,13 +163,13 @@ static size_t room_in(const scope *s)
 static scope *make_scope(tg_context *tg, scope *landlord)
 {
     const size_t head = tg__round_up(sizeof(scope));
-    if (TG_SMALL && landlord && !landlord->apart && room_in(landlord) >= head) {
+    if (TG_SMALL > 0 && landlord && !landlord->apart && room_in(landlord) >= head) {
         scope *s = (scope *)(void *)landlord->top;
         *s = (scope){.landlord = landlord, .top = landlord->top + head, .end = landlord->end};
         landlord->lent = true;
         return s;
     }
-    block *page = take_block(tg, TG_SMALL ? PAGE : head);
+    block *page = take_block(tg, TG_SMALL > 0 ? PAGE : head);
     if (!page) return NULL;
     scope *s = block_payload(page);
     *s = (scope){.landlord = NULL};
