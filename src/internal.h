@@ -21,11 +21,11 @@
 #endif
 #endif
 
-/* Kept out of its caller, whose common case then saves fewer registers. */
+/* Kept out of its caller, whose common case then has fewer registers to save. */
 #if defined(__GNUC__)
-#define TG_RARE __attribute__((noinline, cold))
+#define TG_APART __attribute__((noinline))
 #else
-#define TG_RARE
+#define TG_APART
 #endif
 
 /* ---- Memory. */

@@ -35,7 +35,7 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-TG_RARE static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
+TG_APART static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
                                        int number)
 {
     char which[16] = "";

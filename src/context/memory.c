@@ -206,7 +206,7 @@ static void *carve(scope *s, size_t size)
     return memory;
 }
 
-TG_RARE static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+TG_APART static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = scope_at(tg, depth);
     if (!s) return NULL;

@@ -42,7 +42,8 @@ static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, i
 
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction)
 {
-    spec s = {.ndim = -1};
+    spec s;
+    s.ndim = -1; /* the sides are of one shape */
     if (!tg__check_inputs(name, 2, (tg_tensor *[]){*input, *target}) ||
         !check_sides(name, *input, *target, reduction, &s))
         return false;

@@ -60,19 +60,25 @@ bool tg__same_shape(const call *c, spec *s)
     return true;
 }
 
-bool tg__broadcast_shape(const call *c, spec *s)
+static TG_APART bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
+                                      spec *s)
 {
-    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
-    take_shape(s, a);
     if (a->dtype != b->dtype)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
                         c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
                         SHOW(b));
-    if (tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape)) return true;
     if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                         SHOW(a), SHOW(b));
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+bool tg__broadcast_shape(const call *c, spec *s)
+{
+    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
+    take_shape(s, a);
+    bool alike = a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
+    return alike || broadcast_unlike(c, a, b, s);
 }
 
 bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
@@ -96,11 +102,10 @@ bool tg__check_history(const char *op, int n, tg_tensor *const *in)
     return true;
 }
 
-static bool needs_record(const call *c)
+static inline bool needs_grad(int n, tg_tensor *const *in)
 {
-    if (c->tg->no_grad) return false;
-    for (int i = 0; i < c->n; i++)
-        if (c->in[i]->requires_grad) return true;
+    for (int i = 0; i < n; i++)
+        if (in[i]->requires_grad) return true;
     return false;
 }
 
@@ -144,7 +149,7 @@ static void put_on_tape(record *r, tg_tensor *out)
     priv(out)->rewrites = priv(out)->storage->rewrites;
 }
 
-static tg_tensor *make_result(const call *c, const spec *s)
+static inline tg_tensor *make_result(const call *c, const spec *s)
 {
     if (c->op->flags & OP_VIEW)
         return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
@@ -155,19 +160,20 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
 {
     bool plain = are_plain(n, in);
     if (!plain && !tg__check_inputs(o->name, n, in)) return NULL;
-    call c = {.op = o, .tg = in[0]->context, .n = n, .in = in, .a = a};
+    tg_context *tg = in[0]->context;
+    call c = {.op = o, .tg = tg, .n = n, .in = in, .a = a};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool differentiable = !c.tg->no_grad && tg__is_float(s.dtype);
+    bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
-    c.out = make_result(&c, &s);
-    if (!c.out || (o->run && !o->run(&c))) return NULL;
-    if (differentiable && needs_record(&c)) {
+    tg_tensor *out = c.out = make_result(&c, &s);
+    if (!out || (o->run && !o->run(&c))) return NULL;
+    if (differentiable && needs_grad(n, in)) {
         record *r = make_record(&c);
         if (!r) return NULL;
-        put_on_tape(r, c.out);
+        put_on_tape(r, out);
     }
-    return c.out;
+    return out;
 }
 
 /* The rules that autograd sets for a write that it records. */
@@ -238,7 +244,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
     call c = {.op = o, .tg = t->context, .n = 2, .in = in, .out = t};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool recorded = needs_record(&c);
+    bool recorded = !c.tg->no_grad && needs_grad(2, in);
     if (recorded && !check_recorded_write(&c)) return NULL;
     if (!c.tg->no_grad && !tg__check_history(o->name, 2, in)) return NULL;
     if (!save_inputs(&c, recorded, in)) return NULL;

@@ -205,33 +205,37 @@ static bool is_dense(const tg_tensor *t)
     return t->numel == 1 || priv(t)->dense;
 }
 
-/* All contiguous and of one shape, or single values: the common case, without a walk. */
-static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+/* All dense and of one shape: the common case. */
+static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    run r;
-    bool pieces = false;
+    const void *data[OPERANDS - 1];
     if (!is_dense(out)) return false;
     for (int i = 0; i < inputs; i++) {
-        r.single[i] = in[i]->numel != out->numel;
-        if (r.single[i] ? in[i]->numel != 1 : !is_dense(in[i])) return false;
-        r.in[i] = in[i]->data;
-        pieces |= r.single[i];
+        if (in[i]->numel != out->numel || !is_dense(in[i])) return false;
+        data[i] = in[i]->data;
     }
-    if (!pieces) {
-        call_loop(f, inputs, out->numel, out->data, r.in);
-        return true;
-    }
-    r.inputs = inputs;
-    r.out = out->data;
+    call_loop(f, inputs, out->numel, out->data, data);
+    return true;
+}
+
+/* The same, or single values. */
+static TG_APART bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    run r = {.inputs = inputs, .out = out->data};
+    if (!is_dense(out)) return false;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
-    for (int i = 0; i < inputs; i++) r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+    for (int i = 0; i < inputs; i++) {
+        r.single[i] = in[i]->numel == 1;
+        if (!r.single[i] && (in[i]->numel != out->numel || !is_dense(in[i]))) return false;
+        r.in[i] = in[i]->data;
+        r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+    }
     run_pieces(f, out->numel, &r, out->context->level);
     return true;
 }
 
-void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+static TG_APART void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    if (out->numel == 0 || run_dense(f, out, inputs, in)) return;
     const tg_tensor *t[OPERANDS] = {out};
     for (int i = 0; i < inputs; i++) t[i + 1] = in[i];
     walk w;
@@ -243,6 +247,12 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
         else
             plane_by_copies(&w, f, out->context->level);
     } while (walk_next(&w, at));
+}
+
+void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    if (out->numel == 0 || run_alike(f, out, inputs, in)) return;
+    if (!run_dense(f, out, inputs, in)) run_walk(f, out, inputs, in);
 }
 
 void tg__copy(tg_tensor *out, const tg_tensor *a)
@@ -274,13 +284,21 @@ void tg__fill(tg_tensor *t, double value)
 
 tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value)
 {
+    tg_tensor t; /* no dimensions: shape and strides stay open */
     switch (like->dtype) {
     case TG_F32: s->f32 = (float)value; break;
     case TG_F64: s->f64 = value; break;
     case TG_I64: s->i64 = (int64_t)value; break;
     case TG_BOOL: s->b = value != 0; break;
     }
-    return (tg_tensor){.context = like->context, .data = s, .dtype = like->dtype, .numel = 1};
+    t.context = like->context;
+    t.data = s;
+    t.grad = NULL;
+    t.dtype = like->dtype;
+    t.ndim = 0;
+    t.requires_grad = false;
+    t.numel = 1;
+    return t;
 }
 
 tg_tensor *tg__dense(tg_tensor *t)

@@ -85,19 +85,17 @@ bool tg_is_contiguous(const tg_tensor *t)
     return true;
 }
 
-/* All but shape, numel, strides and storage. Field by field: clearing the whole costs more. */
+/* All but data, shape, strides and storage. Field by field: clearing the whole costs more. */
 static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype,
                                int ndim)
 {
     p->pub.context = tg;
-    p->pub.data = NULL;
     p->pub.grad = NULL;
     p->pub.dtype = dtype;
     p->pub.ndim = ndim;
     p->pub.requires_grad = false;
     p->record = NULL;
     p->grad_slot = p->pending = p->captured = NULL;
-    p->next_touched = NULL;
     p->depth = depth;
     p->rewrites = 0;
     p->dense = p->is_view = p->detached = p->is_grad = p->released = false;
@@ -117,11 +115,12 @@ static void lay_out(tensor_priv *p, const int64_t *shape, const int64_t *strides
     int64_t numel = 1, step = 1;
     bool dense = true;
     for (int d = p->pub.ndim - 1; d >= 0; d--) {
-        p->pub.shape[d] = shape[d];
-        p->pub.strides[d] = strides[d];
-        dense &= shape[d] == 1 || strides[d] == step;
-        step *= shape[d] > 1 ? shape[d] : 1;
-        numel *= shape[d];
+        int64_t n = shape[d], stride = strides[d];
+        p->pub.shape[d] = n;
+        p->pub.strides[d] = stride;
+        dense &= n == 1 || stride == step;
+        step *= n > 1 ? n : 1;
+        numel *= n;
     }
     p->pub.numel = numel;
     p->dense = dense || numel == 0;
@@ -153,9 +152,10 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
     p->pub.numel = numel;
     p->dense = true;
     for (int d = ndim - 1; d >= 0; d--) {
-        p->pub.shape[d] = shape[d];
+        int64_t n = shape[d];
+        p->pub.shape[d] = n;
         p->pub.strides[d] = step;
-        step *= shape[d] > 1 ? shape[d] : 1;
+        step *= n > 1 ? n : 1;
     }
     return own_storage(p, bytes ? data : NULL, tg__block_of(data, bytes));
 }
@@ -175,7 +175,8 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     tg_tensor *t = &p->pub;
     init_tensor(p, tg, tg->depth, base->dtype, ndim);
     lay_out(p, shape, strides);
-    if (t->numel > 0) t->data = (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype);
+    int64_t start = offset * (int64_t)tg__dtype_size(t->dtype);
+    t->data = t->numel > 0 ? (char *)base->data + start : NULL;
     tg__hold(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;
