@@ -325,6 +325,17 @@ bool tg__same_shape(const call *c, spec *s);
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out);
 /* For shape rules: the error unless t's dtype is supported. */
 bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported);
+/* The common case: all there, of one context, not released, and no view that may be stale. */
+static inline bool tg__are_plain(int n, tg_tensor *const *in)
+{
+    const tg_context *tg = in[0] ? in[0]->context : NULL;
+    for (int i = 0; i < n; i++) {
+        const tensor_priv *p = priv(in[i]);
+        if (!p || p->pub.context != tg || p->released || p->rewrites != p->storage->rewrites)
+            return false;
+    }
+    return true;
+}
 /* The inputs of an operation: there, not released, of one context; else the error. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale; else the error. */

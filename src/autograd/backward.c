@@ -118,8 +118,9 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
 
 static bool check_output(tg_tensor *out, const char *op)
 {
-    if (!tg__ready(out->context) || !tg__check_inputs(op, 1, &out) ||
-        !tg__check_history(op, 1, &out))
+    if (!tg__ready(out->context)) return false;
+    if (!tg__are_plain(1, &out) &&
+        (!tg__check_inputs(op, 1, &out) || !tg__check_history(op, 1, &out)))
         return false;
     return out->requires_grad ||
            tg__fail(out->context, TG_ERR_AUTOGRAD,

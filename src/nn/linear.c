@@ -16,7 +16,8 @@ static bool linear_shape(const call *c, spec *s)
             SHOW(x), SHOW(w), (long long)w->shape[1]);
     tg__same_shape(c, s);
     s->shape[x->ndim - 1] = w->shape[0];
-    return tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
+    return w->shape[0] <= w->shape[1] || /* no larger than the input */
+           tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
 }
 
 static bool linear_run(const call *c)

@@ -57,6 +57,7 @@ bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int
 
 static bool mse_shape(const call *c, spec *s)
 {
+    if (!check_sides(c->op->name, c->in[0], c->in[1], (int)c->a[0].i, s)) return false;
     tg__same_shape(c, s);
     if (c->a[0].i != TG_NONE) s->ndim = 0;
     return true;
@@ -144,7 +145,8 @@ static const op_row mse_op = {"mse_loss", "MseLossBackward0",
 
 tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
 {
-    if (!tg__loss_sides("mse_loss", &input, &target, reduction)) return NULL;
+    if (reduction & TG_BROADCAST && !tg__loss_sides("mse_loss", &input, &target, reduction))
+        return NULL;
     return tg__apply(&mse_op, 2, (tg_tensor *[]){input, target},
                      (attr[TG_ATTRS]){{.i = reduction & ~TG_BROADCAST}});
 }

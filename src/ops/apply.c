@@ -3,21 +3,9 @@
 
 #include <string.h>
 
-/* The common case: all there, of one context, not released, and no view that may be stale. */
-static inline bool are_plain(int n, tg_tensor *const *in)
-{
-    const tg_context *tg = in[0] ? in[0]->context : NULL;
-    for (int i = 0; i < n; i++) {
-        const tensor_priv *p = priv(in[i]);
-        if (!p || p->pub.context != tg || p->released || p->rewrites != p->storage->rewrites)
-            return false;
-    }
-    return true;
-}
-
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
 {
-    if (in && n > 0 && are_plain(n, in)) return true;
+    if (in && n > 0 && tg__are_plain(n, in)) return true;
     tg_context *tg = NULL;
     for (int i = 0; in && i < n && !tg; i++)
         if (in[i]) tg = in[i]->context;
@@ -158,7 +146,7 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
 
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
 {
-    bool plain = are_plain(n, in);
+    bool plain = tg__are_plain(n, in);
     if (!plain && !tg__check_inputs(o->name, n, in)) return NULL;
     tg_context *tg = in[0]->context;
     call c = {.op = o, .tg = tg, .n = n, .in = in, .a = a};
