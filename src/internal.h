@@ -38,6 +38,7 @@ typedef struct block {
     size_t bytes; /* of the payload, which follows the header */
     void *raw;    /* as the allocator gave it */
     size_t raw_bytes;
+    bool is_elements; /* of a tensor, and nothing else */
 } block;
 
 typedef struct record record;
@@ -94,6 +95,11 @@ static inline block *tg__block_of(void *memory, size_t bytes)
     return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - TG_HEADER) : NULL;
 }
 void tg__block_free(tg_context *tg, block *b);
+/* The block that the current scope took last, if it has one. */
+const block *tg__newest_block(const tg_context *tg);
+/* Frees the elements that it took since then, but for one block; their tensors are of no more use.
+ */
+void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);
 /* Hands a block to the scope of that depth, which has memory. */
 void tg__block_move(tg_context *tg, block *b, int64_t depth);
 /* Gives cached blocks back to the allocator; whether there were any. */

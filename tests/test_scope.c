@@ -316,6 +316,20 @@ static void test_release_gradient(void **state)
     check_ok(tg);
 }
 
+/* What the gradient of one operation is computed from does not wait for the end of backward. */
+static void test_temporaries_of_gradients(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(LARGE), 1), true);
+    tg_tensor *y = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(LARGE), 2), true), *h = x;
+    for (int i = 0; i < 20; i++) h = tg_div(tg_pow(h, y), tg_maximum(h, y));
+    tg_tensor *loss = tg_sum(h);
+    size_t with = live(tg);
+    assert_true(tg_backward(loss));
+    assert_true(tg_get_stats(tg).peak_bytes < with + 15 * LARGE_BYTES);
+    check_ok(tg);
+}
+
 /* While there is no gradient, a large one takes no memory; its tensor stays the same. */
 static void test_cleared_gradient(void **state)
 {
@@ -692,6 +706,7 @@ int main(void)
         IN_CONTEXT(test_release_before_backward),
         IN_CONTEXT(test_release_base_before_backward),
         IN_CONTEXT(test_release_gradient),
+        IN_CONTEXT(test_temporaries_of_gradients),
         IN_CONTEXT(test_cleared_gradient),
         IN_CONTEXT(test_view_of_gradient),
         cmocka_unit_test(test_gradients_apart),

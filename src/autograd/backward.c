@@ -36,7 +36,7 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
 }
 
 TG_APART static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
-                                       int number)
+                                        int number)
 {
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);
@@ -68,8 +68,11 @@ static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
     if (!r->op->grad)
         return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
     if (!check_versions(r, i)) return false;
+    const block *before = tg__newest_block(s->tg);
     tg_tensor *own = r->op->grad(r, i, g);
     if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
+    if (own && !s->create_graph) /* what the gradient was computed from */
+        tg__free_elements(s->tg, before, priv(own)->storage->block);
     if (own == g && !s->create_graph)
         own = tg_detach(g); /* each pending gradient is released by itself */
     return own && collect(s, t, own);

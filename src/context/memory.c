@@ -126,6 +126,7 @@ static void drop_block(tg_context *tg, block *b)
 static void link_block(scope *s, block *b)
 {
     b->owner = s;
+    b->is_elements = false;
     b->prev = NULL;
     b->next = s->blocks;
     if (s->blocks) s->blocks->prev = b;
@@ -152,6 +153,20 @@ static void open_page(scope *s, block *page, size_t used)
     link_block(s, page);
     s->top = (char *)block_payload(page) + used;
     s->end = (char *)block_payload(page) + page->bytes;
+}
+
+const block *tg__newest_block(const tg_context *tg)
+{
+    return tg->scope && tg->scope->depth == tg->depth ? tg->scope->blocks : NULL;
+}
+
+void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept)
+{
+    if (!tg__newest_block(tg)) return;
+    for (block *b = tg->scope->blocks, *next; b && b != newest_then; b = next) {
+        next = b->next;
+        if (b->is_elements && b != kept) tg__block_free(tg, b);
+    }
 }
 
 static size_t room_in(const scope *s)

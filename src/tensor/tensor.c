@@ -107,6 +107,7 @@ static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
     p->pub.data = data;
     p->own = (storage){.data = data, .block = b, .depth = p->depth, .refs = 1};
     p->storage = &p->own;
+    if (b) b->is_elements = true;
     return &p->pub;
 }
 
