@@ -69,10 +69,9 @@ bool tg__broadcast_shape(const call *c, spec *s)
     return alike || broadcast_unlike(c, a, b, s);
 }
 
-bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
+bool tg__refuse_dtype(const call *c, const tg_tensor *t)
 {
-    return supported ||
-           tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
+    return tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
 }
 
 /* A view made before a recorded write to its storage has a history, perhaps none, that its values
@@ -141,7 +140,7 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
 {
     if (c->op->flags & OP_VIEW)
         return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
-    return tg__new(c->tg, s->dtype, s->ndim, s->shape);
+    return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
 }
 
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)

@@ -87,7 +87,7 @@ static int mover(int64_t size)
     return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
 }
 
-static void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
+static inline void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
 {
     if (inputs == 1)
         f.unary(n, out, in[0]);
