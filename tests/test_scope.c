@@ -284,6 +284,36 @@ static void test_release_before_backward(void **state)
     check_ok(tg);
 }
 
+/* Between the layers of a network: relu needs its result only, a layer its input only. */
+static void test_release_between_layers(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *first = tg_linear(tg, 3, 50, TG_BIAS), *second = tg_linear(tg, 50, 1, TG_NO_BIAS);
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(2000, 3)), *w = tg_param(first, "weight");
+    float gradients[2][150];
+    for (int release = 0; release < 2; release++) {
+        tg_scope_begin(tg);
+        tg_tensor *z = tg_forward(first, x), *h = tg_relu(z);
+        size_t with = live(tg);
+        if (release) {
+            tg_release(z);
+            assert_true(live(tg) + LARGE_BYTES <= with);
+        }
+        tg_tensor *yhat = tg_forward(second, h);
+        with = live(tg);
+        if (release) tg_release(h); /* which two gradients need */
+        assert_int_equal(live(tg), with);
+        tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
+        tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
+        tg_clear_grad(w);
+        assert_true(tg_backward(tg_mean(tg_square(yhat))));
+        assert_true(tg_copy_to_f32(w->grad, gradients[release]));
+        tg_scope_end(tg);
+    }
+    assert_memory_equal(gradients[0], gradients[1], sizeof gradients[0]);
+    check_ok(tg);
+}
+
 /* A view in the graph, its base released. */
 static void test_release_base_before_backward(void **state)
 {
@@ -704,6 +734,7 @@ int main(void)
         IN_CONTEXT(test_release_views),
         IN_CONTEXT(test_release_across_scopes),
         IN_CONTEXT(test_release_before_backward),
+        IN_CONTEXT(test_release_between_layers),
         IN_CONTEXT(test_release_base_before_backward),
         IN_CONTEXT(test_release_gradient),
         IN_CONTEXT(test_temporaries_of_gradients),
