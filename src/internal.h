@@ -373,7 +373,7 @@ typedef struct team {
 
 /* ---- Context. */
 
-enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 52 * 32 /* see free_list */ };
+enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 52 * 16 /* see free_list */ };
 
 typedef struct generator {
     uint32_t mt[624];

@@ -24,7 +24,7 @@ static unsigned log2_of(size_t bytes)
 #endif
 }
 
-/* Blocks come in 32 sizes a doubling, so that any block of a list serves any request for it: a step
+/* Blocks come in 16 sizes a doubling, so that any block of a list serves any request for it: a step
  * that asks for what the step before asked for finds it all. */
 static size_t block_size(size_t bytes)
 {
@@ -32,7 +32,7 @@ static size_t block_size(size_t bytes)
     return bytes; /* no slack that would hide an overrun */
 #else
     unsigned log = log2_of(bytes);
-    size_t step = log > 5 ? (size_t)1 << (log - 5) : 1;
+    size_t step = log > 4 ? (size_t)1 << (log - 4) : 1;
     return (bytes + step - 1) & ~(step - 1);
 #endif
 }
@@ -42,7 +42,7 @@ static block **free_list(tg_context *tg, size_t size)
     enum { LEAST = 12 };
     unsigned log = log2_of(size);
     if (log < LEAST) return &tg->free_blocks[0]; /* only where blocks are not kept */
-    return &tg->free_blocks[(log - LEAST) * 32 + (size >> (log - 5) & 31)];
+    return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
 }
 
 static void give_back(tg_context *tg, block *b)
