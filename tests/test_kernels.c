@@ -174,10 +174,10 @@ static void same_moves(int k, int type, int64_t n)
 {
     uint8_t condition[MOST];
     fill(K_BOOL, MOST, condition, false);
-    PICK(LEVEL_PORTABLE, where, type)
-    (n, nth(expected, 2, type), condition, nth(given, 0, type), nth(given, 1, type));
-    PICK(k, where, type)
-    (n, nth(found, 2, type), condition, nth(given, 0, type), nth(given, 1, type));
+    pick(LEVEL_PORTABLE, where, type)(n, nth(expected, 2, type), condition, nth(given, 0, type),
+                                      nth(given, 1, type));
+    pick(k, where, type)(n, nth(found, 2, type), condition, nth(given, 0, type),
+                         nth(given, 1, type));
     check_same(type, MOST, "where", 0, k);
     const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel, &tg__to_i64_kernel,
                                       &tg__to_bool_kernel};
@@ -199,31 +199,43 @@ static void same_pair(int k, int type, int64_t n, reduce_pair_kernel *portable,
     check_same(type, 1, "pair", 0, k);
 }
 
+static int64_t first_extreme(int k, int type, bool greatest, int64_t n, const void *a)
+{
+    int64_t place;
+    pick(k, extreme, type)(greatest, 1, n, NULL, &place, a, n);
+    return place;
+}
+
+static void same_rows(int k, int type, int64_t n, const void *a)
+{
+    const int total = type == K_BOOL ? K_I64 : type;
+    for (int64_t columns = 1; columns < 200; columns += columns < 20 ? 1 : 43) {
+        const int64_t rows = n / columns, stride = columns + n % 3;
+        pick(LEVEL_PORTABLE, sum, type)(rows, columns, nth(expected, 2, total), a, stride);
+        pick(k, sum, type)(rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, rows, "sum of rows", (int)columns, k);
+        pick(LEVEL_PORTABLE, sum_columns, type)(rows, columns, nth(expected, 2, total), a, stride);
+        pick(k, sum_columns, type)(rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, columns, "sum_columns", (int)columns, k);
+    }
+}
+
 static void same_reductions(int k, int type, int64_t n)
 {
     const void *a = nth(given, n % 2 ? 0 : 2, type);
     const int total = type == K_BOOL ? K_I64 : type;
-    PICK(LEVEL_PORTABLE, sum, type)(n, nth(expected, 2, total), a);
-    PICK(k, sum, type)(n, nth(found, 2, total), a);
+    pick(LEVEL_PORTABLE, sum, type)(1, n, nth(expected, 2, total), a, n);
+    pick(k, sum, type)(1, n, nth(found, 2, total), a, n);
     check_same(total, 1, "sum", 0, k);
-    for (int64_t columns = 1; columns < 150; columns += columns < 20 ? 1 : 43) {
-        const int64_t rows = n / columns;
-        PICK(LEVEL_PORTABLE, sum_columns, type)(rows, columns, nth(expected, 2, total), a, columns);
-        PICK(k, sum_columns, type)(rows, columns, nth(found, 2, total), a, columns);
-        check_same(total, columns, "sum_columns", (int)columns, k);
-    }
-    if (n > 0) {
-        assert_int_equal(PICK(LEVEL_PORTABLE, argmax, type)(n, a), PICK(k, argmax, type)(n, a));
-        assert_int_equal(PICK(LEVEL_PORTABLE, argmin, type)(n, a), PICK(k, argmin, type)(n, a));
-    }
-    same_pair(k, type, n, PICK(LEVEL_PORTABLE, dot, type), PICK(k, dot, type));
-    same_pair(k, type, n, PICK(LEVEL_PORTABLE, squared_distance, type),
-              PICK(k, squared_distance, type));
+    same_rows(k, type, n, a);
+    same_pair(k, type, n, pick(LEVEL_PORTABLE, dot, type), pick(k, dot, type));
+    same_pair(k, type, n, pick(LEVEL_PORTABLE, squared_distance, type),
+              pick(k, squared_distance, type));
 }
 
 static void same_sgd(int k, int type, int64_t n)
 {
-    if (!PICK(k, sgd, type)) return;
+    if (!pick(k, sgd, type)) return;
     for (int flags = 0; flags < 32; flags++) {
         const sgd_constants c = {.lr = 0.1,
                                  .momentum = 0.9,
@@ -234,11 +246,10 @@ static void same_sgd(int k, int type, int64_t n)
                                  .first = n % 2};
         prepare(type);
         const bool buffer = flags & 16;
-        PICK(LEVEL_PORTABLE, sgd, type)
-        (n, nth(expected, 2, type), nth(given, 0, type), buffer ? nth(expected, 1, type) : NULL,
-         &c);
-        PICK(k, sgd, type)
-        (n, nth(found, 2, type), nth(given, 0, type), buffer ? nth(found, 1, type) : NULL, &c);
+        pick(LEVEL_PORTABLE, sgd, type)(n, nth(expected, 2, type), nth(given, 0, type),
+                                        buffer ? nth(expected, 1, type) : NULL, &c);
+        pick(k, sgd, type)(n, nth(found, 2, type), nth(given, 0, type),
+                           buffer ? nth(found, 1, type) : NULL, &c);
         check_same(type, MOST, "sgd", flags, k);
         assert_true(same(type, MOST, nth(expected, 1, type), nth(found, 1, type)));
     }
@@ -377,7 +388,7 @@ static void powers(int k)
     const float exponents[] = {2, 0.5f, 1, 3, -1, -2, 2.5f, 0};
     for (size_t e = 0; e < COUNT(exponents); e++) {
         for (int i = 0; i < 100; i++) exponent[i] = exponents[e];
-        PICK(k, pow, K_F32)(100, y, x, exponent);
+        pick(k, pow, K_F32)(100, y, x, exponent);
         for (int i = 0; i < 100; i++) {
             const float v = x[i];
             const float want[] = {
@@ -405,19 +416,19 @@ static void integers_wrap(int k)
     const int64_t magnitude[] = {INT64_MIN, INT64_MAX, 1, 3},
                   more[] = {INT64_MIN + 1, INT64_MIN, 0, 4};
     int64_t y[4];
-    PICK(k, neg, K_I64)(4, y, x);
+    pick(k, neg, K_I64)(4, y, x);
     assert_memory_equal(y, negative, sizeof y);
-    PICK(k, abs, K_I64)(4, y, x);
+    pick(k, abs, K_I64)(4, y, x);
     assert_memory_equal(y, magnitude, sizeof y);
-    PICK(k, square, K_I64)(4, y, x);
+    pick(k, square, K_I64)(4, y, x);
     assert_memory_equal(y, square, sizeof y);
-    PICK(k, add, K_I64)(4, y, x, ones);
+    pick(k, add, K_I64)(4, y, x, ones);
     assert_memory_equal(y, more, sizeof y);
-    PICK(k, sum, K_I64)(4, y, x);
+    pick(k, sum, K_I64)(1, 4, y, x, 4);
     assert_int_equal(y[0], 1);
-    PICK(k, dot, K_I64)(4, y, x, x);
+    pick(k, dot, K_I64)(4, y, x, x);
     assert_int_equal(y[0], 11);
-    PICK(k, matmul, K_I64)(1, 1, 4, y, 1, x, 4, 1, x, 1, 1);
+    pick(k, matmul, K_I64)(1, 1, 4, y, 1, x, 4, 1, x, 1, 1);
     assert_int_equal(y[0], 11);
 }
 
@@ -428,12 +439,12 @@ static void casts(int k)
     const bool truth[] = {1, 1, 1, 1, 1, 1, 1, 0, 1};
     int64_t y[COUNT(x)];
     bool t[COUNT(x)];
-    PICK(k, to_i64, K_F64)(COUNT(x), y, x);
+    pick(k, to_i64, K_F64)(COUNT(x), y, x);
     assert_memory_equal(y, integer, sizeof y);
-    PICK(k, to_bool, K_F64)(COUNT(x), t, x);
+    pick(k, to_bool, K_F64)(COUNT(x), t, x);
     assert_memory_equal(t, truth, sizeof t);
     const float large = 0x1.fffffep62f;
-    PICK(k, to_i64, K_F32)(1, y, &large);
+    pick(k, to_i64, K_F32)(1, y, &large);
     assert_int_equal(y[0], 0x7fffff8000000000);
 }
 
@@ -452,12 +463,15 @@ static void ones_are_counted(int k)
     float *ones = malloc(N * sizeof *ones), total, columns[3];
     assert_non_null(ones);
     for (int i = 0; i < N; i++) ones[i] = 1;
-    PICK(k, sum, K_F32)(N, &total, ones);
+    pick(k, sum, K_F32)(1, N, &total, ones, N);
     assert_true(total == N);
-    PICK(k, dot, K_F32)(N, &total, ones, ones);
+    pick(k, dot, K_F32)(N, &total, ones, ones);
     assert_true(total == N);
-    PICK(k, sum_columns, K_F32)(N / 3, 3, columns, ones, 3);
-    assert_true(columns[0] == N / 3 && columns[2] == N / 3);
+    for (int gap = 0; gap < 2; gap++)
+        for (int n = 1; n <= 3; n++) {
+            pick(k, sum_columns, K_F32)(N / 4, n, columns, ones, n + gap);
+            for (int j = 0; j < n; j++) assert_true(columns[j] == N / 4);
+        }
     free(ones);
 }
 
@@ -481,9 +495,9 @@ static void sums_are_close(int k)
                 scale[t] += fabsl(terms[t]);
             }
         }
-        PICK(k, sum, K_F32)(sizes[s], &got[0], x);
-        PICK(k, dot, K_F32)(sizes[s], &got[1], x, y);
-        PICK(k, squared_distance, K_F32)(sizes[s], &got[2], x, y);
+        pick(k, sum, K_F32)(1, sizes[s], &got[0], x, 0);
+        pick(k, dot, K_F32)(sizes[s], &got[1], x, y);
+        pick(k, squared_distance, K_F32)(sizes[s], &got[2], x, y);
         /* The differences of the last are rounded, and squared: two more. */
         for (int t = 0; t < 3; t++)
             assert_true(fabsl(got[t] - exact[t]) <= 44 * 0x1p-24L * scale[t]);
@@ -492,25 +506,70 @@ static void sums_are_close(int k)
     free(y);
 }
 
-/* What an element of a column may pass: 32 additions in its block, then one a doubling. */
+/* What an element of a column may pass: 32 additions in its block, then one a doubling of blocks;
+ * and that once more where narrow rows were first added side by side. */
 static void columns_are_close(int k)
 {
     enum { ROWS = 700, COLUMNS = 137, STRIDE = 140 };
     float *x = malloc(ROWS * STRIDE * sizeof *x), got[COLUMNS];
     assert_non_null(x);
     fill(K_F32, ROWS * STRIDE, x, false);
-    for (int rows = 0; rows <= ROWS; rows += rows < 70 ? 1 : 315) {
-        PICK(k, sum_columns, K_F32)(rows, COLUMNS, got, x, STRIDE);
-        for (int j = 0; j < COLUMNS; j++) {
-            long double exact = 0, scale = 0;
-            for (int i = 0; i < rows; i++) {
-                exact += x[i * STRIDE + j];
-                scale += fabsf(x[i * STRIDE + j]);
+    for (int columns = 1; columns <= COLUMNS; columns += columns < 34 ? 3 : 34)
+        for (int rows = 0; rows <= ROWS; rows += rows < 70 ? 1 : 315)
+            for (int stride = columns; stride <= STRIDE; stride += STRIDE - columns) {
+                pick(k, sum_columns, K_F32)(rows, columns, got, x, stride);
+                for (int j = 0; j < columns; j++) {
+                    long double exact = 0, scale = 0;
+                    for (int i = 0; i < rows; i++) {
+                        exact += x[i * stride + j];
+                        scale += fabsf(x[i * stride + j]);
+                    }
+                    const int additions = stride == columns && columns <= 32 ? 2 * 38 : 38;
+                    assert_true(fabsl(got[j] - exact) <= additions * 0x1p-24L * scale);
+                }
             }
-            assert_true(fabsl(got[j] - exact) <= 38 * 0x1p-24L * scale);
+    free(x);
+}
+
+/* Rows of a matrix as if each stood alone, bit by bit. */
+static void rows_are_alone(int k)
+{
+    enum { ROWS = 7, MOST_COLUMNS = 1100 };
+    static float x[ROWS * (MOST_COLUMNS + 3)];
+    float got[ROWS], alone;
+    fill(K_F32, ROWS * (MOST_COLUMNS + 3), x, false);
+    for (int n = 0; n <= MOST_COLUMNS; n += n < 40 ? 1 : 53) {
+        pick(k, sum, K_F32)(ROWS, n, got, x, n + 3);
+        for (int i = 0; i < ROWS; i++) {
+            pick(k, sum, K_F32)(1, n, &alone, x + i * (n + 3), 0);
+            assert_true(same(K_F32, 1, &alone, &got[i]));
         }
     }
-    free(x);
+}
+
+/* Integers wrap, bools are counted; by rows and by columns. */
+static void whole_numbers_are_summed(int k)
+{
+    enum { ROWS = 600, COLUMNS = 9, STRIDE = 11 };
+    static int64_t x[ROWS * STRIDE], got[ROWS];
+    static bool t[ROWS * STRIDE];
+    fill(K_I64, ROWS * STRIDE, x, true);
+    fill(K_BOOL, ROWS * STRIDE, t, false);
+    for (int type = K_I64; type <= K_BOOL; type++)
+        for (int by_columns = 0; by_columns < 2; by_columns++) {
+            const void *in = type == K_I64 ? (const void *)x : t;
+            const int outputs = by_columns ? COLUMNS : ROWS, terms = by_columns ? ROWS : COLUMNS;
+            reduce_kernel *sum = by_columns ? pick(k, sum_columns, type) : pick(k, sum, type);
+            sum(ROWS, COLUMNS, got, in, STRIDE);
+            for (int o = 0; o < outputs; o++) {
+                uint64_t want = 0;
+                for (int i = 0; i < terms; i++) {
+                    const int at = by_columns ? i * STRIDE + o : o * STRIDE + i;
+                    want += type == K_I64 ? (uint64_t)x[at] : t[at];
+                }
+                assert_true((uint64_t)got[o] == want);
+            }
+        }
 }
 
 static void test_sums(void **state)
@@ -519,6 +578,8 @@ static void test_sums(void **state)
     each_level(ones_are_counted);
     each_level(sums_are_close);
     each_level(columns_are_close);
+    each_level(rows_are_alone);
+    each_level(whole_numbers_are_summed);
 }
 
 /* ---- The first extreme. */
@@ -527,30 +588,126 @@ static void first_extremes(int k)
 {
     float x[2000];
     for (int i = 0; i < 2000; i++) x[i] = -0.0f;
-    assert_int_equal(PICK(k, argmax, K_F32)(2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 0);
     x[700] = 0.0f; /* equal to -0 */
-    assert_int_equal(PICK(k, argmax, K_F32)(2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 0);
     x[1999] = x[1500] = 2, x[3] = x[1998] = -INFINITY;
-    assert_int_equal(PICK(k, argmax, K_F32)(2000, x), 1500);
-    assert_int_equal(PICK(k, argmin, K_F32)(2000, x), 3);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 1500);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 3);
     x[1700] = x[1800] = NAN;
-    assert_int_equal(PICK(k, argmax, K_F32)(2000, x), 1700);
-    assert_int_equal(PICK(k, argmin, K_F32)(2000, x), 1700);
+    assert_int_equal(first_extreme(k, K_F32, true, 2000, x), 1700);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 1700);
     x[0] = NAN;
-    assert_int_equal(PICK(k, argmin, K_F32)(2000, x), 0);
+    assert_int_equal(first_extreme(k, K_F32, false, 2000, x), 0);
 
     const int64_t y[] = {3, INT64_MIN, INT64_MAX, INT64_MAX, INT64_MIN};
-    assert_int_equal(PICK(k, argmax, K_I64)(5, y), 2);
-    assert_int_equal(PICK(k, argmin, K_I64)(5, y), 1);
+    assert_int_equal(first_extreme(k, K_I64, true, 5, y), 2);
+    assert_int_equal(first_extreme(k, K_I64, false, 5, y), 1);
     const bool z[] = {false, true, true, false};
-    assert_int_equal(PICK(k, argmax, K_BOOL)(4, z), 1);
-    assert_int_equal(PICK(k, argmin, K_BOOL)(4, z), 0);
+    assert_int_equal(first_extreme(k, K_BOOL, true, 4, z), 1);
+    assert_int_equal(first_extreme(k, K_BOOL, false, 4, z), 0);
+}
+
+static bool is_beyond(int type, bool greatest, const char *x, const char *y)
+{
+    if (is_nan(type, x) || is_nan(type, y)) return !is_nan(type, y);
+    int order = 0;
+#define ORDER(T) order = (*(const T *)x > *(const T *)y) - (*(const T *)x < *(const T *)y)
+    if (type == K_F32) ORDER(float);
+    if (type == K_F64) ORDER(double);
+    if (type == K_I64) ORDER(int64_t);
+    if (type == K_BOOL) ORDER(bool);
+#undef ORDER
+    return greatest ? order > 0 : order < 0;
+}
+
+enum { EXTREME_SPACE = 40000 };
+
+/* Every output against a search, for its value's bits and its place. */
+static void check_extremes(int k, int type, bool greatest, bool by_columns, int64_t rows,
+                           int64_t columns, int64_t stride, const char *in)
+{
+    static int64_t values[300], alone[300], places[300];
+    const size_t size = element_size[type];
+    const int64_t outputs = by_columns ? columns : rows, terms = by_columns ? rows : columns;
+    extreme_kernel *extreme = by_columns ? pick(k, extreme_columns, type) : pick(k, extreme, type);
+    extreme(greatest, rows, columns, values, places, in, stride);
+    extreme(greatest, rows, columns, alone, NULL, in, stride);
+    for (int64_t o = 0; o < outputs; o++) {
+        const char *first = in + (size_t)(by_columns ? o : o * stride) * size;
+        const size_t step = (size_t)(by_columns ? stride : 1) * size;
+        int64_t want = 0;
+        for (int64_t i = 1; i < terms; i++)
+            if (is_beyond(type, greatest, first + (size_t)i * step, first + (size_t)want * step))
+                want = i;
+        assert_int_equal(places[o], want);
+        const char *value = (const char *)values + (size_t)o * size;
+        assert_true(same(type, 1, value, first + (size_t)want * step));
+        assert_true(same(type, 1, value, (const char *)alone + (size_t)o * size));
+    }
+    extreme(greatest, rows, columns, NULL, alone, in, stride);
+    assert_memory_equal(alone, places, (size_t)outputs * sizeof *places);
+}
+
+/* Few different values, so that there are ties; or special ones, NaN among them. */
+static void fill_with_ties(int type, char *out, bool specials)
+{
+    fill(type, EXTREME_SPACE, out, specials);
+    for (int i = 0; i < EXTREME_SPACE && !specials; i++) {
+        const int x = (int)(random_bits() % 5) - 2;
+        const float zero = random_bits() & 1 ? -0.0f : 0;
+        if (type == K_F32) ((float *)out)[i] = x ? (float)x : zero;
+        if (type == K_F64) ((double *)out)[i] = x ? x : (double)zero;
+        if (type == K_I64) ((int64_t *)out)[i] = x;
+    }
+}
+
+static void extremes_everywhere(int k)
+{
+    static const int64_t shapes[][2] = {{1, 1},    {3, 1},    {1, 3},     {5, 7},    {4, 16},
+                                        {6, 31},   {9, 64},   {3, 65},    {2, 100},  {130, 3},
+                                        {257, 5},  {128, 20}, {129, 129}, {66, 201}, {3, 1023},
+                                        {2, 1024}, {5, 1025}, {1, 3000}};
+    char *in = malloc(EXTREME_SPACE * sizeof(double));
+    assert_non_null(in);
+    for (int type = 0; type < K_TYPES; type++)
+        for (size_t s = 0; s < COUNT(shapes); s++)
+            for (int flags = 0; flags < 16; flags++) {
+                const int64_t rows = shapes[s][0], columns = shapes[s][1];
+                const bool by_columns = flags & 1;
+                if (by_columns && columns > 300) continue;
+                fill_with_ties(type, in, flags & 2);
+                check_extremes(k, type, flags & 4, by_columns, rows, columns,
+                               columns + (flags & 8 ? 3 : 0), in);
+            }
+    free(in);
+}
+
+/* A NaN is found wherever it stands, the first one of two; opposite infinities are none. */
+static void lone_nans(int k)
+{
+    enum { N = 1500, ROWS = 150, COLUMNS = N / ROWS };
+    static float x[N];
+    for (int i = 0; i < N; i++) x[i] = i % 3 == 1 ? INFINITY : i % 3 ? -INFINITY : (float)i;
+    for (int greatest = 0; greatest < 2; greatest++)
+        check_extremes(k, K_F32, greatest, true, ROWS, COLUMNS, COLUMNS, (const char *)x);
+    for (int i = 0; i < N; i += 7) {
+        const float before = x[i];
+        int64_t places[COLUMNS];
+        x[i] = x[N - 1] = NAN;
+        assert_int_equal(first_extreme(k, K_F32, i % 2, N, x), i);
+        pick(k, extreme_columns, K_F32)(i % 2, ROWS, COLUMNS, NULL, places, x, COLUMNS);
+        assert_int_equal(places[i % COLUMNS], i / COLUMNS);
+        x[i] = before;
+    }
 }
 
 static void test_extremes(void **state)
 {
     (void)state;
     each_level(first_extremes);
+    each_level(extremes_everywhere);
+    each_level(lone_nans);
 }
 
 /* ---- Products. */
@@ -572,8 +729,8 @@ static void check_product(int k, const product *p, const float *a, const float *
     const int64_t c0 = p->n + p->gap;
     const long double unit = (long double)p->k * 0x1p-24L * (1 + 0x1p-10L);
     for (int64_t i = 0; i < p->m * c0; i++) c[0][i] = c[1][i] = 7;
-    PICK(k, matmul, K_F32)(p->m, p->n, p->k, c[0], c0, a, a0, a1, b, b0, b1);
-    PICK(LEVEL_PORTABLE, matmul, K_F32)(p->m, p->n, p->k, c[1], c0, a, a0, a1, b, b0, b1);
+    pick(k, matmul, K_F32)(p->m, p->n, p->k, c[0], c0, a, a0, a1, b, b0, b1);
+    pick(LEVEL_PORTABLE, matmul, K_F32)(p->m, p->n, p->k, c[1], c0, a, a0, a1, b, b0, b1);
     assert_memory_equal(c[0], c[1], sizeof c[0]);
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < c0; j++) {
@@ -618,8 +775,8 @@ static void exact_products(int k)
     for (int i = 0; i < K * N; i++) y[i] = (double)(b[i] = (int64_t)(random_bits() % 2001) - 1000);
     for (int transposed = 0; transposed < 2; transposed++) {
         const int64_t b0 = transposed ? 1 : N, b1 = transposed ? K : 1;
-        PICK(k, matmul, K_I64)(M, N, K, c, N, a, K, 1, b, b0, b1);
-        PICK(k, matmul, K_F64)(M, N, K, z, N, x, K, 1, y, b0, b1);
+        pick(k, matmul, K_I64)(M, N, K, c, N, a, K, 1, b, b0, b1);
+        pick(k, matmul, K_F64)(M, N, K, z, N, x, K, 1, y, b0, b1);
         for (int i = 0; i < M * N; i++) {
             int64_t want = 0;
             for (int l = 0; l < K; l++) want += a[i / N * K + l] * b[l * b0 + i % N * b1];
@@ -654,7 +811,7 @@ static void copies(int k)
                     const size_t size = element_size[type];
                     memset(out, 0, sizeof out);
                     memset(want, 0, sizeof want);
-                    PICK(k, copy, type)(n0, n1, out, o0, o1, in, a0, a1);
+                    pick(k, copy, type)(n0, n1, out, o0, o1, in, a0, a1);
                     for (int64_t i = 0; i < n0; i++)
                         for (int64_t j = 0; j < n1; j++)
                             memcpy(want + (size_t)(i * o0 + j * o1) * size,
@@ -678,7 +835,7 @@ static void one_step(int k)
     float p = 2, g = 0.5f, buf = 0.25f;
     const float d = fmaf(0.01f, p, g), b = fmaf(1, d, 0.9f * buf);
     const float q = fmaf(-0.1f, fmaf(0.9f, b, d), p);
-    PICK(k, sgd, K_F32)(1, &p, &g, &buf, &c);
+    pick(k, sgd, K_F32)(1, &p, &g, &buf, &c);
     assert_true(p == q && buf == b);
 }
 

@@ -172,7 +172,7 @@ static void commit(const sweep *s)
         tg_tensor *g = found_for(p), *slot = p->grad_slot;
         if (!g) continue;
         if (p->pub.grad) {
-            loop add = {.binary = PICK(s->tg->level, add, slot->dtype)};
+            loop add = {.binary = pick(s->tg->level, add, slot->dtype)};
             tg__elementwise(add, slot, 2, (tg_tensor *[]){slot, g});
         } else {
             tg__set_grad(p, g);

@@ -6,6 +6,8 @@
 #define VECTOR_BYTES   32
 #define VECTOR_FMA_F32 _mm256_fmadd_ps
 #define VECTOR_FMA_F64 _mm256_fmadd_pd
+#define VECTOR_MAX_F32 _mm256_max_ps /* the second where one is NaN */
+#define VECTOR_MAX_F64 _mm256_max_pd
 #define TILE_ROWS      6
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

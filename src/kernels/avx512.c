@@ -6,6 +6,8 @@
 #define VECTOR_BYTES   64
 #define VECTOR_FMA_F32 _mm512_fmadd_ps
 #define VECTOR_FMA_F64 _mm512_fmadd_pd
+#define VECTOR_MAX_F32 _mm512_max_ps /* the second where one is NaN */
+#define VECTOR_MAX_F64 _mm512_max_pd
 #define TILE_ROWS      12
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

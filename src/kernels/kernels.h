@@ -21,8 +21,8 @@ typedef void where_kernel(int64_t n, void *out, const void *condition, const voi
 /* out[i * o0 + j * o1] = a[i * a0 + j * a1]; strides in elements. */
 typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t o1, const void *a,
                          int64_t a0, int64_t a1);
-/* *out from n contiguous values. */
-typedef void reduce_kernel(int64_t n, void *out, const void *a);
+/* out[i] from the n values a[i * stride ...], for each of the rows i. */
+typedef void reduce_kernel(int64_t rows, int64_t n, void *out, const void *a, int64_t stride);
 /* out[j] from a[i * stride + j] over the rows i, for the columns j. */
 typedef void reduce_columns_kernel(int64_t rows, int64_t columns, void *out, const void *a,
                                    int64_t stride);
@@ -31,7 +31,10 @@ typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void 
 /* out[i] = scale * (a[i] - b[i]) * *g, rounded in that order. */
 typedef void difference_kernel(int64_t n, void *out, const void *a, const void *b, double scale,
                                const void *g);
-typedef int64_t index_kernel(int64_t n, const void *a);
+/* The same for the greatest or the least, n >= 1 or rows >= 1: its value and its place, either may
+ * be NULL. NaN wins; the first one of equals. */
+typedef void extreme_kernel(bool greatest, int64_t rows, int64_t n, void *values, int64_t *places,
+                            const void *a, int64_t stride);
 /* c[i * c0 + j] = sum over l of a[i * a0 + l * a1] * b[l * b0 + j * b1]. */
 typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0, const void *a,
                            int64_t a0, int64_t a1, const void *b, int64_t b0, int64_t b1);
@@ -68,7 +71,7 @@ const char *tg__level_name(int level);
 /* tg__NAME_kernel has one kernel by level and element type, NULL for the types that it does not
  * take. Each is an object of its own, so that a program links the kernels of the operations it
  * uses. */
-#define PICK(level, name, type) (tg__##name##_kernel.at[level][type])
+#define pick(level, name, type) (tg__##name##_kernel.at[level][type])
 
 #define KINDS(KIND)                                                                                \
     KIND(unary)                                                                                    \
@@ -79,7 +82,7 @@ const char *tg__level_name(int level);
     KIND(reduce_columns)                                                                           \
     KIND(reduce_pair)                                                                              \
     KIND(difference)                                                                               \
-    KIND(index)                                                                                    \
+    KIND(extreme)                                                                                  \
     KIND(matmul)                                                                                   \
     KIND(sgd)                                                                                      \
     KIND(normal)                                                                                   \

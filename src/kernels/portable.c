@@ -5,6 +5,8 @@
 #define VECTOR_BYTES            16
 #define VECTOR_FMA_F32(a, b, c) vfmaq_f32(c, a, b)
 #define VECTOR_FMA_F64(a, b, c) vfmaq_f64(c, a, b)
+#define VECTOR_MAX_F32          vmaxq_f32
+#define VECTOR_MAX_F64          vmaxq_f64
 #define TILE_ROWS               8
 #endif
 

@@ -7,7 +7,7 @@ static tg_tensor *dropout_mask(const tg_tensor *x, double p)
     if (!mask) return NULL;
     double scale = x->dtype == TG_F32 ? (double)(1.0f / (float)(1.0 - p)) : 1.0 / (1.0 - p);
     tg_bernoulli_(mask, 1.0 - p);
-    PICK(x->context->level, affine, x->dtype)(mask->numel, mask->data, 0, scale);
+    pick(x->context->level, affine, x->dtype)(mask->numel, mask->data, 0, scale);
     return mask;
 }
 

@@ -25,11 +25,11 @@ static bool linear_run(const call *c)
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (c->out->numel == 0) return true;
     int64_t rows = x->ndim == 2 ? x->shape[0] : 1, x0 = x->ndim == 2 ? x->strides[0] : 0;
-    PICK(c->tg->level, matmul, x->dtype)
-    (rows, w->shape[0], w->shape[1], c->out->data, w->shape[0], x->data, x0,
-     x->strides[x->ndim - 1], w->data, w->strides[1], w->strides[0]);
+    pick(c->tg->level, matmul, x->dtype)(rows, w->shape[0], w->shape[1], c->out->data, w->shape[0],
+                                         x->data, x0, x->strides[x->ndim - 1], w->data,
+                                         w->strides[1], w->strides[0]);
     if (c->n == 3) {
-        loop add = {.binary = PICK(c->tg->level, add, x->dtype)};
+        loop add = {.binary = pick(c->tg->level, add, x->dtype)};
         tg__elementwise(add, c->out, 2, (tg_tensor *[]){c->out, c->in[2]});
     }
     return true;

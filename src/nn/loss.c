@@ -78,7 +78,7 @@ static bool mse_run(const call *c)
     }
     tg_tensor *a = tg__dense(c->in[0]), *b = a ? tg__dense(c->in[1]) : NULL;
     if (!b) return false;
-    PICK(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
+    pick(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
     if (c->a[0].i == TG_SUM) return true;
     if (a->dtype == TG_F32)
         *(float *)c->out->data /= (float)a->numel;
@@ -107,8 +107,8 @@ static bool mse_backward_run(const call *c)
     if (c->a[0].i != TG_NONE) {
         tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
         if (b)
-            PICK(c->tg->level, scaled_difference, a->dtype)
-            (a->numel, c->out->data, a->data, b->data, slope, g->data);
+            pick(c->tg->level, scaled_difference, a->dtype)(a->numel, c->out->data, a->data,
+                                                            b->data, slope, g->data);
         return b != NULL;
     }
     scalar value;

@@ -94,12 +94,12 @@ static bool scalar_run(const call *c)
 static bool pow_scalar_run(const call *c)
 {
     if (fabs(c->a[0].f) != 0.5) return scalar_run(c);
-    loop root = {.unary = PICK(c->tg->level, sqrt, c->out->dtype)};
+    loop root = {.unary = pick(c->tg->level, sqrt, c->out->dtype)};
     tg__elementwise(root, c->out, 1, c->in);
     if (c->a[0].f > 0) return true;
     scalar value;
     tg_tensor one = tg__as_tensor(c->out, &value, 1);
-    loop divide = {.binary = PICK(c->tg->level, div, c->out->dtype)};
+    loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, (tg_tensor *[]){&one, c->out});
     return true;
 }

@@ -68,7 +68,7 @@ static bool where_shape(const call *c, spec *s)
 
 static bool where_run(const call *c)
 {
-    loop f = {.where = PICK(c->tg->level, where, c->out->dtype)};
+    loop f = {.where = pick(c->tg->level, where, c->out->dtype)};
     tg__elementwise(f, c->out, 3, c->in);
     return true;
 }

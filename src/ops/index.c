@@ -93,7 +93,7 @@ static bool scatter_add_shape(const call *c, spec *s)
 static bool scatter_add_run(const call *c)
 {
     const tg_tensor *index = c->in[1], *source = c->in[2];
-    binary_kernel *add = PICK(c->tg->level, add, c->out->dtype);
+    binary_kernel *add = pick(c->tg->level, add, c->out->dtype);
     int64_t size = (int64_t)tg__dtype_size(c->out->dtype);
     tg__copy(c->out, c->in[0]);
     for (int64_t i = 0; i < index->numel; i++) {

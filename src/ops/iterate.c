@@ -103,6 +103,7 @@ typedef struct run {
     void *out;
     const void *in[OPERANDS - 1];
     bool single[OPERANDS - 1];
+    bool row; /* of many, with other single values in the next */
     int64_t size[OPERANDS];
 } run;
 
@@ -111,10 +112,11 @@ static void run_pieces(loop f, int64_t n, const run *r, int level)
 {
     double spread[OPERANDS - 1][CHUNK];
     const void *in[OPERANDS - 1] = {NULL};
-    int64_t most = n < CHUNK ? n : CHUNK;
+    int64_t most = r->row ? CHUNK / 4 : CHUNK;
+    if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
-        PICK(level, copy, mover(r->size[i + 1]))(1, most, spread[i], most, 1, r->in[i], 0, 0);
+        pick(level, copy, mover(r->size[i + 1]))(1, most, spread[i], most, 1, r->in[i], 0, 0);
         in[i] = spread[i];
     }
     for (int64_t at = 0; at < n; at += most) {
@@ -138,13 +140,14 @@ static void run_loop(loop f, int64_t n, const run *r, int level)
 /* Whether rows of a plane can be given to the kernel as they are: contiguous or one value. */
 static bool rows_fit(const walk *w)
 {
-    int64_t columns = w->n[w->ndim - 1];
+    int64_t columns = w->n[w->ndim - 1], wide = WIDE;
     for (int o = 0; o < w->operands; o++) {
         int64_t s = w->stride[o][w->ndim - 1];
         bool one_value = s == 0 && o > 0;
         if (columns > 1 && s != 1 && !one_value) return false;
+        if (one_value) wide = CHUNK / 2;
     }
-    return columns >= WIDE || w->n[w->ndim - 2] == 1;
+    return columns >= wide || w->n[w->ndim - 2] == 1;
 }
 
 static run run_of(const walk *w)
@@ -158,6 +161,7 @@ static void plane_by_rows(const walk *w, loop f, int level)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
     run r = run_of(w);
+    r.row = w->n[rows] > 1;
     for (int64_t i = 0; i < w->n[rows]; i++) {
         r.out = place_of(w, 0, i, 0);
         for (int o = 1; o < w->operands; o++) {
@@ -173,8 +177,11 @@ static void plane_by_copies(const walk *w, loop f, int level)
 {
     double buffer[OPERANDS][CHUNK];
     int r = w->ndim - 2, c = w->ndim - 1;
-    int64_t rows = w->n[c] < CHUNK ? CHUNK / w->n[c] : 1;
-    int64_t columns = w->n[c] < CHUNK ? w->n[c] : CHUNK;
+    int64_t most = 2 * CHUNK; /* elements at once: half as many where there are large ones */
+    for (int o = 0; o < w->operands; o++)
+        if (w->size[o] > 4) most = CHUNK;
+    int64_t rows = w->n[c] < most ? most / w->n[c] : 1;
+    int64_t columns = w->n[c] < most ? w->n[c] : most;
     for (int64_t i = 0; i < w->n[r]; i += rows) {
         int64_t h = w->n[r] - i < rows ? w->n[r] - i : rows;
         for (int64_t j = 0; j < w->n[c]; j += columns) {
@@ -187,14 +194,14 @@ static void plane_by_copies(const walk *w, loop f, int level)
                 p.single[o - 1] = s0 == 0 && s1 == 0;
                 p.in[o - 1] = dense || p.single[o - 1] ? (const void *)from : buffer[o];
                 if (p.in[o - 1] == buffer[o])
-                    PICK(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, from, s0, s1);
+                    pick(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, from, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
             char *to = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
             p.out = dense ? (void *)to : buffer[0];
             run_loop(f, h * v, &p, level);
-            if (!dense) PICK(level, copy, mover(w->size[0]))(h, v, to, s0, s1, buffer[0], v, 1);
+            if (!dense) pick(level, copy, mover(w->size[0]))(h, v, to, s0, s1, buffer[0], v, 1);
         }
     }
 }
@@ -269,9 +276,9 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     int64_t at[TG_MAX_DIMS] = {0};
     int r = w.ndim - 2, c = w.ndim - 1;
     do {
-        PICK(out->context->level, copy, mover(w.size[0]))
-        (w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
-         place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
+        pick(out->context->level, copy, mover(w.size[0]))(
+            w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
+            place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
     } while (walk_next(&w, at));
 }
 

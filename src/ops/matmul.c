@@ -78,8 +78,8 @@ static bool matmul_run(const call *c)
         return true;
     }
     do {
-        PICK(c->tg->level, matmul, a->dtype)
-        (p.m, p.n, p.k, out, p.n, pa, p.a0, p.a1, pb, p.b0, p.b1);
+        pick(c->tg->level, matmul, a->dtype)(p.m, p.n, p.k, out, p.n, pa, p.a0, p.a1, pb, p.b0,
+                                             p.b1);
         out += p.m * p.n * size;
         for (d = p.batch_dims - 1; d >= 0; d--) { /* the next matrix of the batch */
             pa += p.a_batch[d] * size;

@@ -32,6 +32,15 @@ static bool dim_bits(const tg_tensor *t, const char *name, tg_shape dims, uint64
     return true;
 }
 
+/* How many terms an output has. */
+static int64_t terms_of(const tg_tensor *t, const attr *a)
+{
+    int64_t terms = 1;
+    for (int d = 0; d < t->ndim; d++)
+        if ((uint64_t)a[0].i >> d & 1) terms *= t->shape[d];
+    return terms;
+}
+
 static bool reduced(const call *c, int d)
 {
     return ((uint64_t)c->a[0].i >> d) & 1;
@@ -51,28 +60,15 @@ static void reduced_shape(const call *c, spec *s)
 
 /* ---- The walk: kept dimensions outside, reduced ones inside. */
 
-/* The input with its reduced dimensions last, and how many those are. */
+/* The input with its reduced dimensions last, and how kernels take it: pieces of neighbouring
+ * outputs that lie at one stride, as do the terms of each. One of the two strides is 1. */
 typedef struct folded {
     tg_tensor t;
-    int kept, reduced;
+    int kept, apart; /* dimensions kept; those of them that are outside a piece */
     int64_t outputs, terms;
+    int64_t piece; /* outputs */
+    int64_t output_stride, term_stride;
 } folded;
-
-static void fold(const call *c, folded *f)
-{
-    const tg_tensor *t = c->in[0];
-    f->t = *t;
-    f->kept = f->reduced = 0;
-    f->outputs = f->terms = 1;
-    for (int pass = 0, at = 0; pass < 2; pass++)
-        for (int d = 0; d < t->ndim; d++) {
-            if (reduced(c, d) != (pass == 1)) continue;
-            f->t.shape[at] = t->shape[d];
-            f->t.strides[at++] = t->strides[d];
-            *(pass ? &f->reduced : &f->kept) += 1;
-            *(pass ? &f->terms : &f->outputs) *= t->shape[d];
-        }
-}
 
 /* Whether dimensions [first, last) lie as one array, and its stride. */
 static bool one_stride(const tg_tensor *t, int first, int last, int64_t *stride)
@@ -90,46 +86,66 @@ static bool one_stride(const tg_tensor *t, int first, int last, int64_t *stride)
     return true;
 }
 
-/* Makes the terms of each output contiguous, by a copy if they are not. */
-static bool make_rows(const call *c, folded *f, int64_t *row_stride)
+static bool in_pieces(folded *f)
 {
-    int64_t step;
-    if (one_stride(&f->t, f->kept, f->t.ndim, &step) && (step == 1 || f->terms == 1) &&
-        one_stride(&f->t, 0, f->kept, row_stride))
-        return true;
-    tg_tensor *copy = tg__new(c->tg, f->t.dtype, f->t.ndim, f->t.shape);
-    if (!copy) return false;
-    tg__copy(copy, &f->t);
-    f->t.data = copy->data;
-    *row_stride = f->terms;
-    return true;
+    if (!one_stride(&f->t, f->kept, f->t.ndim, &f->term_stride)) return false;
+    f->apart = f->kept;
+    f->piece = f->output_stride = 1;
+    while (f->apart > 0 && one_stride(&f->t, f->apart - 1, f->kept, &f->output_stride))
+        f->piece *= f->t.shape[--f->apart];
+    return f->term_stride == 1 || f->output_stride == 1;
 }
 
-/* Sums without a copy when columns are summed: outputs side by side, terms at one stride. */
-static bool sum_as_columns(const call *c, const folded *f, void *out)
+/* Terms that do not suit the kernels are copied; false without memory for it. */
+static bool fold(const call *c, folded *f)
 {
-    int64_t out_step, term_step;
-    if (f->outputs < 2 || f->terms < 2 || !one_stride(&f->t, 0, f->kept, &out_step) ||
-        out_step != 1 || !one_stride(&f->t, f->kept, f->t.ndim, &term_step) ||
-        term_step < f->outputs)
-        return false;
-    PICK(c->tg->level, sum_columns, f->t.dtype)(f->terms, f->outputs, out, f->t.data, term_step);
-    return true;
+    const tg_tensor *t = c->in[0];
+    f->t = *t;
+    f->kept = 0;
+    f->outputs = f->terms = 1;
+    for (int pass = 0, at = 0; pass < 2; pass++)
+        for (int d = 0; d < t->ndim; d++) {
+            if (reduced(c, d) != (pass == 1)) continue;
+            f->t.shape[at] = t->shape[d];
+            f->t.strides[at++] = t->strides[d];
+            f->kept += !pass;
+            *(pass ? &f->terms : &f->outputs) *= t->shape[d];
+        }
+    if (f->outputs == 0 || f->terms == 0 || in_pieces(f)) return true;
+    tg_tensor *copy = tg__new(c->tg, t->dtype, t->ndim, f->t.shape);
+    if (!copy) return false;
+    tg__copy(copy, &f->t);
+    f->t = *copy;
+    return in_pieces(f);
+}
+
+/* The first term of an output. */
+static const void *term_of(const folded *f, int64_t output)
+{
+    int64_t at = 0;
+    output /= f->piece;
+    for (int d = f->apart - 1; d >= 0; d--) {
+        at += output % f->t.shape[d] * f->t.strides[d];
+        output /= f->t.shape[d];
+    }
+    return (const char *)f->t.data + at * (int64_t)tg__dtype_size(f->t.dtype);
 }
 
 static bool sum_into(const call *c, tg_tensor *out)
 {
     folded f;
-    int64_t row_stride;
-    fold(c, &f);
+    if (!fold(c, &f)) return false;
     if (f.terms == 0) tg__fill(out, 0);
-    if (out->numel == 0 || f.terms == 0 || sum_as_columns(c, &f, out->data)) return true;
-    if (!make_rows(c, &f, &row_stride)) return false;
-    size_t in_size = tg__dtype_size(f.t.dtype), out_size = tg__dtype_size(out->dtype);
-    for (int64_t i = 0; i < f.outputs; i++)
-        PICK(c->tg->level, sum, f.t.dtype)
-        (f.terms, (char *)out->data + (size_t)i * out_size,
-         (const char *)f.t.data + (size_t)(i * row_stride) * in_size);
+    if (f.terms == 0) return true;
+    const int level = c->tg->level;
+    for (int64_t i = 0; i < f.outputs; i += f.piece) {
+        void *to = (char *)out->data + (size_t)i * tg__dtype_size(out->dtype);
+        if (f.term_stride == 1)
+            pick(level, sum, f.t.dtype)(f.piece, f.terms, to, term_of(&f, i), f.output_stride);
+        else
+            pick(level, sum_columns, f.t.dtype)(f.terms, f.piece, to, term_of(&f, i),
+                                                f.term_stride);
+    }
     return true;
 }
 
@@ -186,21 +202,17 @@ static bool mean_shape(const call *c, spec *s)
 static bool mean_run(const call *c)
 {
     if (!sum_into(c, c->out)) return false;
-    folded f;
-    fold(c, &f);
+    int64_t terms = terms_of(c->in[0], c->a);
     scalar value;
-    tg_tensor n = tg__as_tensor(c->out, &value, (double)f.terms);
-    loop divide = {.binary = PICK(c->tg->level, div, c->out->dtype)};
+    tg_tensor n = tg__as_tensor(c->out, &value, (double)terms);
+    loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, (tg_tensor *[]){c->out, &n});
     return true;
 }
 
 static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
 {
-    const tg_tensor *x = r->in[i].t;
-    int64_t terms = 1;
-    for (int d = 0; d < x->ndim; d++)
-        if (((uint64_t)r->a[0].i >> d) & 1) terms *= x->shape[d];
+    int64_t terms = terms_of(r->in[i].t, r->a);
     return spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
@@ -235,19 +247,20 @@ static bool extreme_shape(const call *c, spec *s)
 }
 
 /* Value and index of the extreme for each output; either may be NULL. */
-static bool extremes(const call *c, const index_set *find, char *values, int64_t *indices)
+static bool extremes(const call *c, bool greatest, char *values, int64_t *indices)
 {
     folded f;
-    int64_t row_stride;
-    fold(c, &f);
-    if (f.outputs == 0) return true;
-    if (!make_rows(c, &f, &row_stride)) return false;
-    size_t size = tg__dtype_size(f.t.dtype);
-    for (int64_t i = 0; i < f.outputs; i++) {
-        const char *row = (const char *)f.t.data + (size_t)(i * row_stride) * size;
-        int64_t at = find->at[c->tg->level][f.t.dtype](f.terms, row);
-        if (values) memcpy(values + (size_t)i * size, row + (size_t)at * size, size);
-        if (indices) indices[i] = at;
+    if (!fold(c, &f)) return false;
+    const int level = c->tg->level;
+    for (int64_t i = 0; i < f.outputs; i += f.piece) {
+        void *to = values ? values + (size_t)i * tg__dtype_size(f.t.dtype) : NULL;
+        int64_t *places = indices ? indices + i : NULL;
+        if (f.term_stride == 1)
+            pick(level, extreme, f.t.dtype)(greatest, f.piece, f.terms, to, places, term_of(&f, i),
+                                            f.output_stride);
+        else
+            pick(level, extreme_columns, f.t.dtype)(greatest, f.terms, f.piece, to, places,
+                                                    term_of(&f, i), f.term_stride);
     }
     return true;
 }
@@ -287,15 +300,15 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
     return tg_scatter_add(tg_zeros_like(x), dim, where(x, dim, true), g);
 }
 
-/* EXTREME(name, Name in grad_fn): name over all and over a dim, and argname over both. */
-#define EXTREME(fn, Name)                                                                          \
+/* EXTREME(name, Name in grad_fn, greatest): name over all and over a dim, and argname over both. */
+#define EXTREME(fn, Name, greatest)                                                                \
     static bool fn##_run(const call *c)                                                            \
     {                                                                                              \
-        return extremes(c, &tg__arg##fn##_kernel, c->out->data, NULL);                             \
+        return extremes(c, greatest, c->out->data, NULL);                                          \
     }                                                                                              \
     static bool arg##fn##_run(const call *c)                                                       \
     {                                                                                              \
-        return extremes(c, &tg__arg##fn##_kernel, NULL, c->out->data);                             \
+        return extremes(c, greatest, NULL, c->out->data);                                          \
     }                                                                                              \
     static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
     {                                                                                              \
@@ -331,6 +344,6 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
         return over_dim(&arg##fn##_op, a, dim, keepdim);                                           \
     }
 
-EXTREME(max, "Max")
-EXTREME(min, "Min")
+EXTREME(max, "Max", true)
+EXTREME(min, "Min", false)
 #undef EXTREME

@@ -91,8 +91,8 @@ static void update(slot *s, const tg_sgd_options *o, int level)
     sgd_constants c = {o->lr,       o->momentum, o->dampening, o->weight_decay,
                        o->nesterov, o->maximize, !s->moved};
     if (s->dense) tg__copy(s->dense, s->param);
-    PICK(level, sgd, p->dtype)
-    (p->numel, p->data, s->param->grad->data, s->momentum ? s->momentum->data : NULL, &c);
+    pick(level, sgd, p->dtype)(p->numel, p->data, s->param->grad->data,
+                               s->momentum ? s->momentum->data : NULL, &c);
     if (s->dense) tg__copy(s->param, s->dense);
     s->moved = true;
     tg__written(s->param, "step");

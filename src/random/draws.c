@@ -11,10 +11,10 @@ static void draw_uniform(tg_context *tg, tg_dtype dtype, int64_t n, void *out, d
 {
     if (dtype == TG_F32) {
         tg__units_f32(&tg->random, n, out);
-        PICK(tg->level, affine, TG_F32)(n, out, low, (float)high - (float)low);
+        pick(tg->level, affine, TG_F32)(n, out, low, (float)high - (float)low);
     } else {
         tg__units_f64(&tg->random, n, out);
-        PICK(tg->level, affine, TG_F64)(n, out, low, high - low);
+        pick(tg->level, affine, TG_F64)(n, out, low, high - low);
     }
 }
 

@@ -49,11 +49,11 @@ static void normal_blocks_f64(int64_t n, double *values, double mean, double std
 static void many_normals_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
 {
     tg__units_f32(&tg->random, n, out);
-    PICK(tg->level, normal_blocks, TG_F32)(n - n % NORMAL_BLOCK, out, mean, std);
+    pick(tg->level, normal_blocks, TG_F32)(n - n % NORMAL_BLOCK, out, mean, std);
     if (n % NORMAL_BLOCK == 0) return;
     float *tail = out + n - NORMAL_BLOCK;
     tg__units_f32(&tg->random, NORMAL_BLOCK, tail);
-    PICK(tg->level, normal_blocks, TG_F32)(NORMAL_BLOCK, tail, mean, std);
+    pick(tg->level, normal_blocks, TG_F32)(NORMAL_BLOCK, tail, mean, std);
 }
 
 static void many_normals_f64(tg_context *tg, int64_t n, double *out, double mean, double std)

@@ -44,11 +44,16 @@ OPERATIONS(DEFINE_RUN)
 
 static const operation operations[] = {OPERATIONS(TABLE_ROW)};
 
-enum { SIZES = 6 };
+enum { SIZES = 6, NARROW = 4 };
 
-static const struct {
+typedef struct shape {
     int64_t rows, columns;
-} shapes[SIZES] = {{10, 10}, {10, 100}, {100, 100}, {100, 1000}, {1000, 1000}, {1000, 10000}};
+} shape;
+
+static const shape shapes[SIZES] = {{10, 10},    {10, 100},    {100, 100},
+                                    {100, 1000}, {1000, 1000}, {1000, 10000}};
+/* As the gradient of a bias is summed. */
+static const shape narrow[NARROW] = {{1000, 1}, {100000, 1}, {10000, 2}, {100000, 10}};
 
 /* 1.5 times as fast as PyTorch up to 10^4 numbers, and the slow functions at any size. */
 static bench_target target_of(const operation *op, int64_t n)
@@ -57,7 +62,7 @@ static bench_target target_of(const operation *op, int64_t n)
     return (bench_target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
 }
 
-static void measure_operation(const operation *op, const operands *o)
+static void measure_operation(const operation *op, const operands *o, const char *size)
 {
     int64_t n = o->a->numel;
     job j = {op, *o};
@@ -67,20 +72,40 @@ static void measure_operation(const operation *op, const operands *o)
     bench_measure(c, 2);
     bench_check(tg_ok(o->a->context), tg_error(o->a->context));
 
-    char size[32];
-    snprintf(size, sizeof size, "%lld", (long long)n);
     bench_compare(op->name, size, &c[0], &c[1], 0, target_of(op, n));
+}
+
+static void measure_sizes(tg_context *tg)
+{
+    operands inputs[SIZES];
+    for (int k = 0; k < SIZES; k++)
+        inputs[k] = operands_make(tg, shapes[k].rows, shapes[k].columns);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        for (int k = 0; k < SIZES; k++) {
+            char size[32];
+            snprintf(size, sizeof size, "%lld", (long long)inputs[k].a->numel);
+            measure_operation(&operations[i], &inputs[k], size);
+        }
+}
+
+static void measure_narrow(tg_context *tg)
+{
+    for (int k = 0; k < NARROW; k++) {
+        const shape s = narrow[k];
+        const operation op = {"sum_over_columns", run_sum_over_columns};
+        const operands o = operands_make(tg, s.rows, s.columns);
+        char size[48];
+        snprintf(size, sizeof size, "%lldx%lld", (long long)s.rows, (long long)s.columns);
+        measure_operation(&op, &o, size);
+    }
 }
 
 int main(int argc, char **argv)
 {
     bench_begin(argc, argv);
     tg_context *tg = tg_open(NULL);
-    operands inputs[SIZES];
-    for (int k = 0; k < SIZES; k++)
-        inputs[k] = operands_make(tg, shapes[k].rows, shapes[k].columns);
-    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-        for (int k = 0; k < SIZES; k++) measure_operation(&operations[i], &inputs[k]);
+    measure_sizes(tg);
+    measure_narrow(tg);
     tg_close(tg);
     return bench_end();
 }
