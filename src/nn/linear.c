@@ -50,9 +50,9 @@ static bool weight_grad_run(const call *c)
     const tg_tensor *g = c->in[0], *x = c->in[1];
     if (x->numel == 0) tg__fill(c->out, 0); /* sums of nothing */
     if (x->numel == 0) return true;
-    PICK(c->tg->level, matmul, x->dtype)
-    (g->shape[1], x->shape[1], x->shape[0], c->out->data, x->shape[1], g->data, g->strides[1],
-     g->strides[0], x->data, x->strides[0], x->strides[1]);
+    pick(c->tg->level, matmul, x->dtype)(g->shape[1], x->shape[1], x->shape[0], c->out->data,
+                                         x->shape[1], g->data, g->strides[1], g->strides[0],
+                                         x->data, x->strides[0], x->strides[1]);
     return true;
 }
 
