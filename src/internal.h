@@ -341,8 +341,8 @@ static inline bool tg__are_plain(int n, tg_tensor *const *in)
     const tg_context *tg = in[0] ? in[0]->context : NULL;
     for (int i = 0; i < n; i++) {
         const tensor_priv *p = priv(in[i]);
-        if (!p || p->pub.context != tg || p->released || p->rewrites != p->storage->rewrites)
-            return false;
+        if (!p || p->pub.context != tg || p->released) return false;
+        if (p->is_view && p->rewrites != p->storage->rewrites) return false;
     }
     return true;
 }
