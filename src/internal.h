@@ -21,6 +21,13 @@
 #endif
 #endif
 
+/* Kept out of its caller, whose common case then has fewer registers to save. */
+#if defined(__GNUC__)
+#define TG_APART __attribute__((noinline))
+#else
+#define TG_APART
+#endif
+
 /* ---- Memory. */
 
 /* One piece of memory from the allocator: a page that a scope carves small things from, or the
@@ -31,12 +38,14 @@ typedef struct block {
     size_t bytes; /* of the payload, which follows the header */
     void *raw;    /* as the allocator gave it */
     size_t raw_bytes;
+    bool is_elements; /* of a tensor, and nothing else */
 } block;
 
 typedef struct record record;
 typedef struct storage storage;
 
-/* A claim on the storage of an outer scope's tensor, given back when this scope ends. */
+/* A claim on the storage of an outer scope's tensor, given back when the scope of what makes it
+ * ends. */
 typedef struct hold {
     struct hold *next;
     storage *on;
@@ -51,25 +60,55 @@ typedef struct scope {
     char *top, *end; /* free part of the current page */
     record *tape;    /* newest record when the scope was made */
     hold *holds;
+    struct scope *landlord; /* the outer scope in whose page this one lies, if it does */
+    bool lent;              /* the free part of the page serves an inner scope */
+    bool apart;             /* it needed memory while lent, so it lends no more */
 } scope;
+
+enum {
+    TG_ALIGN = 64,  /* a cache line, and the widest vector */
+    TG_HEADER = 64, /* of a block, before its payload */
+#ifdef TG_ASAN
+    TG_SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
+                     pointer */
+#else
+    TG_SMALL = 4096, /* the most that is part of a page */
+#endif
+};
 
 /* Memory of the current scope, 64-byte aligned; NULL with the error recorded. */
 void *tg__alloc(tg_context *tg, size_t bytes);
 /* The same in the scope of that depth, which is open. */
 void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
-/* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
-block *tg__block_of(void *memory, size_t bytes);
 /* Whether so much is part of a page, and the size it takes there. */
-bool tg__is_small(size_t bytes);
-size_t tg__round_up(size_t bytes);
+static inline bool tg__is_small(size_t bytes)
+{
+    return bytes <= TG_SMALL;
+}
+static inline size_t tg__round_up(size_t bytes)
+{
+    return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
+}
+/* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
+static inline block *tg__block_of(void *memory, size_t bytes)
+{
+    return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - TG_HEADER) : NULL;
+}
 void tg__block_free(tg_context *tg, block *b);
+/* The block that the current scope took last, if it has one. */
+const block *tg__newest_block(const tg_context *tg);
+/* Frees the elements that it took since then, but for one block; their tensors are of no more use.
+ */
+void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);
+/* Hands a block to the scope of that depth, which has memory. */
+void tg__block_move(tg_context *tg, block *b, int64_t depth);
 /* Gives cached blocks back to the allocator; whether there were any. */
 bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
 /* Gives a claim on memory back: the last to go returns it. */
 void tg__unref(tg_context *tg, storage *s);
-/* A claim by something in the current scope, given back when that ends. */
-bool tg__hold(tg_context *tg, storage *on);
+/* A claim by what h is part of, which was just made in the current scope. */
+void tg__hold(tg_context *tg, hold *h, storage *on);
 
 /* ---- Tensor. */
 
@@ -88,15 +127,19 @@ struct storage {
 typedef struct tensor_priv {
     tg_tensor pub;
     storage *storage; /* own, or that of the tensor this is a view of */
-    storage own;
+    union {
+        struct storage own;
+        hold claim; /* of a view */
+    };
     record *record;                   /* what made it, if a gradient goes back through it */
-    tg_tensor *grad_slot;             /* memory of pub.grad, from the start */
+    tg_tensor *grad_slot;             /* what pub.grad points to where there is one */
     tg_tensor *pending;               /* gradient collected so far by the backward under way */
     tg_tensor *captured;              /* gradient of a tensor with a record, where it is wanted */
     struct tensor_priv *next_touched; /* by the backward under way */
     int64_t depth;                    /* of the scope it belongs to */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
+    bool dense;        /* row-major without gaps */
     bool is_view;
     bool detached; /* a view that shares values but no history, so that it is never stale */
     bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
@@ -147,6 +190,15 @@ static inline bool tg__is_float(tg_dtype dtype)
  * borrowed, no elements that overlap), else the error; and the note that it did. */
 bool tg__writable(tg_tensor *t, const char *op);
 void tg__written(tg_tensor *t, const char *op);
+
+/* ---- Gradients of leaves, in src/autograd/leaf.c. */
+
+/* None: a block of its own goes back to the pool. */
+void tg__clear_grad(tg_tensor *t);
+/* Sees to it that the grad of p can become g without failing; false with the error. */
+bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g);
+/* Makes g the grad, which was none. The memory of g changes hands where it can. */
+void tg__set_grad(tensor_priv *p, tg_tensor *g);
 
 /* ---- Loops over tensors, in src/ops/iterate.c. */
 
@@ -226,6 +278,7 @@ typedef struct operand {
     tg_tensor *t;
     uint32_t version; /* when it was read */
     bool needs_grad;
+    hold claim; /* on its storage, when a gradient reads it */
 } operand;
 
 /* One operation that was run, and that a gradient needs. */
@@ -277,7 +330,22 @@ bool tg__same_shape(const call *c, spec *s);
 /* The common shape of two, or false. */
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out);
 /* For shape rules: the error unless t's dtype is supported. */
-bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported);
+bool tg__refuse_dtype(const call *c, const tg_tensor *t);
+static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
+{
+    return supported || tg__refuse_dtype(c, t);
+}
+/* The common case: all there, of one context, not released, and no view that may be stale. */
+static inline bool tg__are_plain(int n, tg_tensor *const *in)
+{
+    const tg_context *tg = in[0] ? in[0]->context : NULL;
+    for (int i = 0; i < n; i++) {
+        const tensor_priv *p = priv(in[i]);
+        if (!p || p->pub.context != tg || p->released) return false;
+        if (p->is_view && p->rewrites != p->storage->rewrites) return false;
+    }
+    return true;
+}
 /* The inputs of an operation: there, not released, of one context; else the error. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale; else the error. */
@@ -305,7 +373,7 @@ typedef struct team {
 
 /* ---- Context. */
 
-enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 512 };
+enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 52 * 16 /* see free_list */ };
 
 typedef struct generator {
     uint32_t mt[624];

@@ -19,7 +19,8 @@ TG_API tg_tensor *tg_detach(tg_tensor *t);
 /* Keeps the gradient of a tensor that is not a leaf when backward passes: t->grad. Returns t. */
 TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
 
-/* t->grad becomes NULL (none). */
+/* t->grad becomes NULL (none), and the memory of a large one returns to the context: what t->grad
+ * was counts as released until a backward fills it again. */
 TG_API bool tg_clear_grad(tg_tensor *t);
 
 /* Nothing is recorded between begin and end. They nest, work while an error is pending, and are

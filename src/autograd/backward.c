@@ -35,27 +35,31 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-static bool unchanged(const record *r, const tg_tensor *t, uint32_t version, const char *what,
-                      int number)
+TG_APART static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
+                                        int number)
 {
-    const storage *s = priv(t)->storage;
-    if (s->version == version) return true;
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);
     return tg__fail(
         t->context, TG_ERR_AUTOGRAD,
         "backward: the gradient of %s needs its %s%s, a tensor %s, but %s changed it in place",
-        r->op->name, what, which, SHOW(t), s->writer);
+        r->op->name, what, which, SHOW(t), priv(t)->storage->writer);
+}
+
+static bool changed(const tg_tensor *t, uint32_t version)
+{
+    return priv(t)->storage->version != version;
 }
 
 static bool check_versions(const record *r, int i)
 {
     unsigned reads = r->op->reads[i < 2 ? i : 2];
-    for (int j = 0; j < r->n; j++)
-        if (reads & tg__reads_input(j) &&
-            !unchanged(r, r->in[j].t, r->in[j].version, "input", j + 1))
-            return false;
-    return !(reads & READS_OUT) || unchanged(r, r->out, r->out_version, "result", 0);
+    for (int j = 0; reads && j < r->n; j++)
+        if (reads & tg__reads_input(j) && changed(r->in[j].t, r->in[j].version))
+            return complain_of_change(r, r->in[j].t, "input", j + 1);
+    if (reads & READS_OUT && changed(r->out, r->out_version))
+        return complain_of_change(r, r->out, "result", 0);
+    return true;
 }
 
 static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
@@ -64,8 +68,11 @@ static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
     if (!r->op->grad)
         return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
     if (!check_versions(r, i)) return false;
+    const block *before = tg__newest_block(s->tg);
     tg_tensor *own = r->op->grad(r, i, g);
     if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
+    if (own && !s->create_graph) /* what the gradient was computed from */
+        tg__free_elements(s->tg, before, priv(own)->storage->block);
     if (own == g && !s->create_graph)
         own = tg_detach(g); /* each pending gradient is released by itself */
     return own && collect(s, t, own);
@@ -86,6 +93,17 @@ static bool run_record(sweep *s, const record *r)
     return true;
 }
 
+/* For an output of one element. */
+static tg_tensor *one_like(const tg_tensor *out)
+{
+    tg_tensor *g = tg__new(out->context, out->dtype, out->ndim, out->shape);
+    if (g && g->dtype == TG_F32)
+        *(float *)g->data = 1;
+    else if (g)
+        *(double *)g->data = 1;
+    return g;
+}
+
 /* Gradients of outputs, weighted, into pending (leaves) and captured (others that are wanted). */
 static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
 {
@@ -93,7 +111,7 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
         /* A copy: the weight may be a grad that is about to be added to. */
-        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : tg_ones_like(out);
+        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
         if (!g || !collect(s, out, g)) return false;
     }
     for (record *r = from; r && s->waiting > 0; r = r->prev)
@@ -103,8 +121,9 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
 
 static bool check_output(tg_tensor *out, const char *op)
 {
-    if (!tg__ready(out->context) || !tg__check_inputs(op, 1, &out) ||
-        !tg__check_history(op, 1, &out))
+    if (!tg__ready(out->context)) return false;
+    if (!tg__are_plain(1, &out) &&
+        (!tg__check_inputs(op, 1, &out) || !tg__check_history(op, 1, &out)))
         return false;
     return out->requires_grad ||
            tg__fail(out->context, TG_ERR_AUTOGRAD,
@@ -130,18 +149,33 @@ static bool check_single(tg_tensor *out, const char *op, const char *cure)
                     op, SHOW(out), (long long)out->numel, cure);
 }
 
+/* What the sweep found for the grad of p, if it is to have one. */
+static tg_tensor *found_for(const tensor_priv *p)
+{
+    if (!p->grad_slot || !p->pub.requires_grad) return NULL;
+    return p->record ? p->captured : p->pending;
+}
+
+static bool prepare(const sweep *s)
+{
+    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        tg_tensor *g = found_for(p);
+        if (g && !tg__prepare_grad(p, g)) return false;
+    }
+    return true;
+}
+
 /* Writes what the sweep found into grad. Nothing in here can fail. */
 static void commit(const sweep *s)
 {
     for (tensor_priv *p = s->touched; p; p = p->next_touched) {
-        tg_tensor *g = p->record ? p->captured : p->pending, *slot = p->grad_slot;
-        if (!g || !slot || !p->pub.requires_grad) continue;
+        tg_tensor *g = found_for(p), *slot = p->grad_slot;
+        if (!g) continue;
         if (p->pub.grad) {
             loop add = {.binary = pick(s->tg->level, add, slot->dtype)};
             tg__elementwise(add, slot, 2, (tg_tensor *[]){slot, g});
         } else {
-            tg__copy(slot, g);
-            p->pub.grad = slot;
+            tg__set_grad(p, g);
         }
         tg__written(slot, "backward");
     }
@@ -163,7 +197,7 @@ static bool backward(tg_tensor *out, tg_list weights)
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
     tg->in_backward = true;
-    bool done = sweep_back(&s, (tg_list){1, &out}, weights);
+    bool done = sweep_back(&s, (tg_list){1, &out}, weights) && prepare(&s);
     if (done) commit(&s);
     forget(&s);
     tg->in_backward = false;

@@ -1,7 +1,33 @@
 /* What a tensor says of its gradient. */
 #include "../internal.h"
 
-/* The memory of t->grad, in t's own scope. */
+#include <string.h>
+
+/* t->grad is one tensor in t's own scope for as long as t lives. A large one takes over the block
+ * in which backward has computed the gradient, and gives it back when it is cleared, unless a view
+ * or a record has a claim on it. */
+
+static size_t slot_bytes(const tg_tensor *slot)
+{
+    return (size_t)slot->numel * tg__dtype_size(slot->dtype);
+}
+
+static void set_block(tg_tensor *slot, void *data)
+{
+    storage *s = priv(slot)->storage;
+    s->block = tg__block_of(data, slot_bytes(slot));
+    s->data = slot->data = data;
+    priv(slot)->released = !data;
+}
+
+static void give_block_back(tg_tensor *slot)
+{
+    storage *s = priv(slot)->storage;
+    if (!s->block || s->refs > 1) return;
+    tg__block_free(slot->context, s->block);
+    set_block(slot, NULL);
+}
+
 static bool make_slot(tg_tensor *t)
 {
     tensor_priv *p = priv(t);
@@ -9,6 +35,46 @@ static bool make_slot(tg_tensor *t)
     p->grad_slot = tg__new_at(t->context, p->depth, t->dtype, t->ndim, t->shape);
     if (p->grad_slot) priv(p->grad_slot)->is_grad = true;
     return p->grad_slot != NULL;
+}
+
+/* Whether all of a block of the current scope is g, of which nobody else knows. */
+static bool has_block_alone(const tg_tensor *g)
+{
+    const storage *s = priv(g)->storage;
+    return s->block && s->refs == 1 && s->depth == g->context->depth && s->data == g->data &&
+           priv(g)->dense && tg__block_of(g->data, slot_bytes(g)) == s->block;
+}
+
+bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g)
+{
+    tg_tensor *slot = p->grad_slot;
+    if (!priv(slot)->released || has_block_alone(g)) return true;
+    void *data = tg__alloc_at(slot->context, p->depth, slot_bytes(slot));
+    if (data) set_block(slot, data);
+    return data;
+}
+
+void tg__set_grad(tensor_priv *p, tg_tensor *g)
+{
+    tg_tensor *slot = p->grad_slot;
+    storage *to = priv(slot)->storage, *from = priv(g)->storage;
+    p->pub.grad = slot;
+    if (to->refs == 1 && has_block_alone(g)) {
+        if (to->block) tg__block_free(slot->context, to->block);
+        tg__block_move(slot->context, from->block, p->depth);
+        set_block(slot, from->data);
+        from->block = NULL;
+    } else if (priv(g)->dense && slot->numel > 0) {
+        memcpy(slot->data, g->data, slot_bytes(slot));
+    } else {
+        tg__copy(slot, g);
+    }
+}
+
+void tg__clear_grad(tg_tensor *t)
+{
+    t->grad = NULL;
+    if (priv(t)->grad_slot) give_block_back(priv(t)->grad_slot);
 }
 
 tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad)
@@ -50,6 +116,6 @@ tg_tensor *tg_retain_grad(tg_tensor *t)
 bool tg_clear_grad(tg_tensor *t)
 {
     if (!t || !tg__ready(t->context)) return false;
-    t->grad = NULL;
+    tg__clear_grad(t);
     return true;
 }

@@ -4,33 +4,13 @@
 
 #include <string.h>
 
-enum {
-    ALIGN = 64, /* a cache line, and the widest vector */
-    HEADER = 64,
-    PAGE = 1 << 16,
-#ifdef TG_ASAN
-    SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
-                  pointer */
-#else
-    SMALL = 4096,
-#endif
-};
+enum { PAGE = 1 << 16 };
 
-_Static_assert(sizeof(block) <= HEADER, "the header holds a block");
+_Static_assert(sizeof(block) <= TG_HEADER, "the header holds a block");
 
 static void *block_payload(block *b)
 {
-    return (char *)b + HEADER;
-}
-
-bool tg__is_small(size_t bytes)
-{
-    return bytes <= SMALL;
-}
-
-block *tg__block_of(void *memory, size_t bytes)
-{
-    return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - HEADER) : NULL;
+    return (char *)b + TG_HEADER;
 }
 
 static unsigned log2_of(size_t bytes)
@@ -44,24 +24,25 @@ static unsigned log2_of(size_t bytes)
 #endif
 }
 
-/* Blocks come in eight sizes a doubling, so that any block of a list serves any request for it: a
- * step that asks for what the step before asked for finds it all. */
+/* Blocks come in 16 sizes a doubling, so that any block of a list serves any request for it: a step
+ * that asks for what the step before asked for finds it all. */
 static size_t block_size(size_t bytes)
 {
 #ifdef TG_ASAN
     return bytes; /* no slack that would hide an overrun */
 #else
     unsigned log = log2_of(bytes);
-    size_t step = log > 3 ? (size_t)1 << (log - 3) : 1;
+    size_t step = log > 4 ? (size_t)1 << (log - 4) : 1;
     return (bytes + step - 1) & ~(step - 1);
 #endif
 }
 
 static block **free_list(tg_context *tg, size_t size)
 {
+    enum { LEAST = 12 };
     unsigned log = log2_of(size);
-    size_t eighth = log > 3 ? size >> (log - 3) : size << (3 - log);
-    return &tg->free_blocks[log * 8 + (eighth & 7)];
+    if (log < LEAST) return &tg->free_blocks[0]; /* only where blocks are not kept */
+    return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
 }
 
 static void give_back(tg_context *tg, block *b)
@@ -96,9 +77,9 @@ static void *ask(tg_context *tg, size_t bytes)
 
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
-    if (bytes > PTRDIFF_MAX - HEADER - ALIGN)
+    if (bytes > PTRDIFF_MAX - TG_HEADER - TG_ALIGN)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
-    size_t size = block_size(bytes), raw_bytes = size + HEADER + ALIGN;
+    size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
     char *raw = ask(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
     if (!raw && tg->options.max_bytes)
@@ -107,7 +88,7 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     if (!raw)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held", bytes,
                         tg->stats.held_bytes);
-    block *b = (block *)(void *)(raw + (ALIGN - (uintptr_t)raw % ALIGN));
+    block *b = (block *)(void *)(raw + (TG_ALIGN - (uintptr_t)raw % TG_ALIGN));
     b->raw = raw;
     b->raw_bytes = raw_bytes;
     b->bytes = size;
@@ -145,19 +126,25 @@ static void drop_block(tg_context *tg, block *b)
 static void link_block(scope *s, block *b)
 {
     b->owner = s;
+    b->is_elements = false;
     b->prev = NULL;
     b->next = s->blocks;
     if (s->blocks) s->blocks->prev = b;
     s->blocks = b;
 }
 
-void tg__block_free(tg_context *tg, block *b)
+static void unlink_block(block *b)
 {
     if (b->prev)
         b->prev->next = b->next;
     else
         b->owner->blocks = b->next;
     if (b->next) b->next->prev = b->prev;
+}
+
+void tg__block_free(tg_context *tg, block *b)
+{
+    unlink_block(b);
     drop_block(tg, b);
 }
 
@@ -168,9 +155,41 @@ static void open_page(scope *s, block *page, size_t used)
     s->end = (char *)block_payload(page) + page->bytes;
 }
 
-size_t tg__round_up(size_t bytes)
+const block *tg__newest_block(const tg_context *tg)
 {
-    return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    return tg->scope && tg->scope->depth == tg->depth ? tg->scope->blocks : NULL;
+}
+
+void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept)
+{
+    if (!tg__newest_block(tg)) return;
+    for (block *b = tg->scope->blocks, *next; b && b != newest_then; b = next) {
+        next = b->next;
+        if (b->is_elements && b != kept) tg__block_free(tg, b);
+    }
+}
+
+static size_t room_in(const scope *s)
+{
+    return (size_t)(s->end - s->top);
+}
+
+/* A scope in the page of the innermost one, if that has room, else (or with NULL) in its own. */
+static scope *make_scope(tg_context *tg, scope *landlord)
+{
+    const size_t head = tg__round_up(sizeof(scope));
+    if (TG_SMALL > 0 && landlord && !landlord->apart && room_in(landlord) >= head) {
+        scope *s = (scope *)(void *)landlord->top;
+        *s = (scope){.landlord = landlord, .top = landlord->top + head, .end = landlord->end};
+        landlord->lent = true;
+        return s;
+    }
+    block *page = take_block(tg, TG_SMALL > 0 ? PAGE : head);
+    if (!page) return NULL;
+    scope *s = block_payload(page);
+    *s = (scope){.landlord = NULL};
+    open_page(s, page, head);
+    return s;
 }
 
 /* The scope of that depth, made when nothing has been allocated in it yet. */
@@ -180,35 +199,53 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     for (; *link && (*link)->depth > depth; link = &inner->outer) inner = *link;
     scope *s = *link;
     if (s && s->depth == depth) return s;
-    block *page = take_block(tg, SMALL ? PAGE : tg__round_up(sizeof *s));
-    if (!page) return NULL;
-    s = block_payload(page);
-    *s = (scope){.outer = *link, .depth = depth, .tape = inner ? inner->tape : tg->tape};
-    open_page(s, page, tg__round_up(sizeof *s));
+    s = make_scope(tg, inner ? NULL : tg->scope);
+    if (!s) return NULL;
+    s->outer = *link;
+    s->depth = depth;
+    s->tape = inner ? inner->tape : tg->tape;
     *link = s;
     return s;
 }
 
-void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+void tg__block_move(tg_context *tg, block *b, int64_t depth)
 {
-    scope *s = tg->scope;
-    if (!s || s->depth != depth) s = scope_at(tg, depth);
+    unlink_block(b);
+    link_block(scope_at(tg, depth), b);
+}
+
+static void *carve(scope *s, size_t size)
+{
+    void *memory = s->top;
+    s->top += size;
+    return memory;
+}
+
+TG_APART static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = scope_at(tg, depth);
     if (!s) return NULL;
-    if (bytes > SMALL) {
+    if (!tg__is_small(bytes)) {
         block *b = take_block(tg, bytes);
         if (!b) return NULL;
         link_block(s, b);
         return block_payload(b);
     }
-    size_t size = tg__round_up(bytes);
-    if ((size_t)(s->end - s->top) < size) {
+    if (s->lent || room_in(s) < tg__round_up(bytes)) {
         block *page = take_block(tg, PAGE);
         if (!page) return NULL;
         open_page(s, page, 0);
+        s->apart |= s->lent;
+        s->lent = false;
     }
-    void *memory = s->top;
-    s->top += size;
-    return memory;
+    return carve(s, tg__round_up(bytes));
+}
+
+void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg->scope;
+    bool fits = s && s->depth == depth && tg__is_small(bytes) && room_in(s) >= tg__round_up(bytes);
+    return fits ? carve(s, tg__round_up(bytes)) : alloc_slowly(tg, depth, bytes);
 }
 
 void *tg__alloc(tg_context *tg, size_t bytes)
@@ -224,16 +261,12 @@ void tg__unref(tg_context *tg, storage *s)
     s->data = NULL;
 }
 
-bool tg__hold(tg_context *tg, storage *on)
+void tg__hold(tg_context *tg, hold *h, storage *on)
 {
-    if (on->depth < tg->depth) {
-        hold *h = tg__alloc(tg, sizeof *h);
-        if (!h) return false;
-        *h = (hold){.next = tg->scope->holds, .on = on};
-        tg->scope->holds = h;
-    }
     on->refs++;
-    return true;
+    if (on->depth == tg->depth) return;
+    *h = (hold){.next = tg->scope->holds, .on = on};
+    tg->scope->holds = h;
 }
 
 static void end_scope(tg_context *tg, scope *s)
@@ -241,10 +274,16 @@ static void end_scope(tg_context *tg, scope *s)
     for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
     tg->tape = s->tape;
     tg->scope = s->outer;
+    scope *landlord = s->landlord;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;
         drop_block(tg, b);
     }
+    if (!landlord) return;
+    landlord->lent = false;
+#ifdef TG_DEBUG
+    if (!landlord->apart) memset(s, 0xdd, (size_t)(landlord->end - (char *)s));
+#endif
 }
 
 void tg__end_all_scopes(tg_context *tg)

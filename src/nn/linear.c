@@ -16,7 +16,8 @@ static bool linear_shape(const call *c, spec *s)
             SHOW(x), SHOW(w), (long long)w->shape[1]);
     tg__same_shape(c, s);
     s->shape[x->ndim - 1] = w->shape[0];
-    return tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
+    return w->shape[0] <= w->shape[1] || /* no larger than the input */
+           tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
 }
 
 static bool linear_run(const call *c)
@@ -34,12 +35,48 @@ static bool linear_run(const call *c)
     return true;
 }
 
+/* The gradient of the weight, g^T x, from g (n, out) and x (n, in). */
+static bool weight_grad_shape(const call *c, spec *s)
+{
+    s->dtype = c->in[0]->dtype;
+    s->ndim = 2;
+    s->shape[0] = c->in[0]->shape[1];
+    s->shape[1] = c->in[1]->shape[1];
+    return true;
+}
+
+static bool weight_grad_run(const call *c)
+{
+    const tg_tensor *g = c->in[0], *x = c->in[1];
+    if (x->numel == 0) tg__fill(c->out, 0); /* sums of nothing */
+    if (x->numel == 0) return true;
+    pick(c->tg->level, matmul, x->dtype)(g->shape[1], x->shape[1], x->shape[0], c->out->data,
+                                         x->shape[1], g->data, g->strides[1], g->strides[0],
+                                         x->data, x->strides[0], x->strides[1]);
+    return true;
+}
+
+static tg_tensor *weight_grad_grad(const record *r, int i, tg_tensor *g)
+{
+    return i == 0 ? tg_matmul(r->in[1].t, tg_t(g)) : tg_matmul(r->in[0].t, g);
+}
+
+static const op_row weight_grad_op = {"linear_backward",
+                                      "MmBackward0",
+                                      weight_grad_shape,
+                                      weight_grad_run,
+                                      weight_grad_grad,
+                                      {READS_1, READS_0},
+                                      0,
+                                      0};
+
 static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *w = r->in[1].t;
     if (i == 0) return tg_matmul(g, w);
-    if (i == 1) return x->ndim == 2 ? tg_matmul(tg_t(g), x) : tg_outer(g, x);
-    return g; /* summed over the rows, as any broadcast */
+    if (i == 2) return g; /* summed over the rows, as any broadcast */
+    return x->ndim == 1 ? tg_outer(g, x)
+                        : tg__apply(&weight_grad_op, 2, (tg_tensor *[]){g, x}, NULL);
 }
 
 static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, linear_run,

@@ -42,7 +42,8 @@ static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, i
 
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction)
 {
-    spec s = {.ndim = -1};
+    spec s;
+    s.ndim = -1; /* the sides are of one shape */
     if (!tg__check_inputs(name, 2, (tg_tensor *[]){*input, *target}) ||
         !check_sides(name, *input, *target, reduction, &s))
         return false;
@@ -56,6 +57,7 @@ bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int
 
 static bool mse_shape(const call *c, spec *s)
 {
+    if (!check_sides(c->op->name, c->in[0], c->in[1], (int)c->a[0].i, s)) return false;
     tg__same_shape(c, s);
     if (c->a[0].i != TG_NONE) s->ndim = 0;
     return true;
@@ -143,7 +145,8 @@ static const op_row mse_op = {"mse_loss", "MseLossBackward0",
 
 tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
 {
-    if (!tg__loss_sides("mse_loss", &input, &target, reduction)) return NULL;
+    if (reduction & TG_BROADCAST && !tg__loss_sides("mse_loss", &input, &target, reduction))
+        return NULL;
     return tg__apply(&mse_op, 2, (tg_tensor *[]){input, target},
                      (attr[TG_ATTRS]){{.i = reduction & ~TG_BROADCAST}});
 }

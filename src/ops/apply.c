@@ -5,6 +5,7 @@
 
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
 {
+    if (in && n > 0 && tg__are_plain(n, in)) return true;
     tg_context *tg = NULL;
     for (int i = 0; in && i < n && !tg; i++)
         if (in[i]) tg = in[i]->context;
@@ -33,35 +34,44 @@ bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, i
     return true;
 }
 
+/* Size by size: what was just written so is read back at once only if it is read so. */
+static inline void take_shape(spec *s, const tg_tensor *t)
+{
+    s->dtype = t->dtype;
+    s->ndim = t->ndim;
+    for (int d = 0; d < t->ndim; d++) s->shape[d] = t->shape[d];
+}
+
 bool tg__same_shape(const call *c, spec *s)
 {
-    s->dtype = c->in[0]->dtype;
-    s->ndim = c->in[0]->ndim;
-    memcpy(s->shape, c->in[0]->shape, sizeof s->shape);
+    take_shape(s, c->in[0]);
     return true;
 }
 
-bool tg__broadcast_shape(const call *c, spec *s)
+static TG_APART bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
+                                      spec *s)
 {
-    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
-    s->dtype = a->dtype;
     if (a->dtype != b->dtype)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
                         c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
                         SHOW(b));
-    s->ndim = a->ndim;
-    memcpy(s->shape, a->shape, sizeof s->shape);
-    if (tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape)) return true;
     if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                         SHOW(a), SHOW(b));
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
+bool tg__broadcast_shape(const call *c, spec *s)
 {
-    return supported ||
-           tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
+    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
+    take_shape(s, a);
+    bool alike = a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
+    return alike || broadcast_unlike(c, a, b, s);
+}
+
+bool tg__refuse_dtype(const call *c, const tg_tensor *t)
+{
+    return tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
 }
 
 /* A view made before a recorded write to its storage has a history, perhaps none, that its values
@@ -79,20 +89,19 @@ bool tg__check_history(const char *op, int n, tg_tensor *const *in)
     return true;
 }
 
-static bool needs_record(const call *c)
+static inline bool needs_grad(int n, tg_tensor *const *in)
 {
-    if (c->tg->no_grad) return false;
-    for (int i = 0; i < c->n; i++)
-        if (c->in[i]->requires_grad) return true;
+    for (int i = 0; i < n; i++)
+        if (in[i]->requires_grad) return true;
     return false;
 }
 
 /* Keeps what the gradients will read from going back to the pool by an early release. */
-static bool hold_values(const call *c, unsigned reads)
+static void hold_values(const call *c, record *r, unsigned reads)
 {
-    for (int i = 0; i < c->n; i++)
-        if (reads & tg__reads_input(i) && !tg__hold(c->tg, priv(c->in[i])->storage)) return false;
-    return !(reads & READS_OUT) || tg__hold(c->tg, priv(c->out)->storage);
+    for (int i = 0; i < r->n; i++)
+        if (reads & tg__reads_input(i)) tg__hold(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
+    if (reads & READS_OUT) priv(c->out)->storage->refs++; /* which is of this scope */
 }
 
 /* The record, not yet on the tape. versions: of the inputs before the forward ran. */
@@ -106,11 +115,13 @@ static record *make_record(const call *c)
     unsigned reads = 0;
     for (int i = 0; i < c->n; i++) {
         tg_tensor *t = c->in[i];
-        r->in[i] =
-            (operand){.t = t, .version = priv(t)->storage->version, .needs_grad = t->requires_grad};
+        r->in[i].t = t;
+        r->in[i].version = priv(t)->storage->version;
+        r->in[i].needs_grad = t->requires_grad;
         if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
     }
-    return hold_values(c, reads) ? r : NULL;
+    if (reads) hold_values(c, r, reads);
+    return r;
 }
 
 static void put_on_tape(record *r, tg_tensor *out)
@@ -125,30 +136,31 @@ static void put_on_tape(record *r, tg_tensor *out)
     priv(out)->rewrites = priv(out)->storage->rewrites;
 }
 
-static tg_tensor *make_result(const call *c, const spec *s)
+static inline tg_tensor *make_result(const call *c, const spec *s)
 {
     if (c->op->flags & OP_VIEW)
         return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
-    return tg__new(c->tg, s->dtype, s->ndim, s->shape);
+    return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
 }
 
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
 {
-    if (!tg__check_inputs(o->name, n, in)) return NULL;
-    call c = {.op = o, .tg = in[0]->context, .n = n, .in = in, .a = a};
+    bool plain = tg__are_plain(n, in);
+    if (!plain && !tg__check_inputs(o->name, n, in)) return NULL;
+    tg_context *tg = in[0]->context;
+    call c = {.op = o, .tg = tg, .n = n, .in = in, .a = a};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool differentiable = !c.tg->no_grad && tg__is_float(s.dtype);
-    bool recorded = differentiable && needs_record(&c);
-    if (differentiable && !tg__check_history(o->name, n, in)) return NULL;
-    c.out = make_result(&c, &s);
-    if (!c.out || (o->run && !o->run(&c))) return NULL;
-    if (recorded) {
+    bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
+    if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
+    tg_tensor *out = c.out = make_result(&c, &s);
+    if (!out || (o->run && !o->run(&c))) return NULL;
+    if (differentiable && needs_grad(n, in)) {
         record *r = make_record(&c);
         if (!r) return NULL;
-        put_on_tape(r, c.out);
+        put_on_tape(r, out);
     }
-    return c.out;
+    return out;
 }
 
 /* The rules that autograd sets for a write that it records. */
@@ -219,7 +231,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
     call c = {.op = o, .tg = t->context, .n = 2, .in = in, .out = t};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool recorded = needs_record(&c);
+    bool recorded = !c.tg->no_grad && needs_grad(2, in);
     if (recorded && !check_recorded_write(&c)) return NULL;
     if (!c.tg->no_grad && !tg__check_history(o->name, 2, in)) return NULL;
     if (!save_inputs(&c, recorded, in)) return NULL;
@@ -236,7 +248,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
 
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
 {
-    if (!g) return NULL;
+    if (!g || tg__same_sizes(g->ndim, g->shape, like->ndim, like->shape)) return g;
     int64_t dims[TG_MAX_DIMS];
     int n = 0, extra = g->ndim - like->ndim;
     for (int i = 0; i < g->ndim; i++)

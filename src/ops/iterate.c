@@ -87,7 +87,7 @@ static int mover(int64_t size)
     return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
 }
 
-static void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
+static inline void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
 {
     if (inputs == 1)
         f.unary(n, out, in[0]);
@@ -206,25 +206,43 @@ static void plane_by_copies(const walk *w, loop f, int level)
     }
 }
 
-/* All contiguous and of one shape, or single values: the common case, without a walk. */
-static bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+/* A single element may be without the private half, see tg__as_tensor. */
+static bool is_dense(const tg_tensor *t)
 {
-    run r = {.inputs = inputs, .out = out->data};
-    if (!tg_is_contiguous(out)) return false;
-    r.size[0] = (int64_t)tg__dtype_size(out->dtype);
+    return t->numel == 1 || priv(t)->dense;
+}
+
+/* All dense and of one shape: the common case. */
+static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    const void *data[OPERANDS - 1];
+    if (!is_dense(out)) return false;
     for (int i = 0; i < inputs; i++) {
-        r.single[i] = in[i]->numel == 1 && out->numel > 1;
-        if (!r.single[i] && (in[i]->numel != out->numel || !tg_is_contiguous(in[i]))) return false;
-        r.in[i] = in[i]->data;
-        r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+        if (in[i]->numel != out->numel || !is_dense(in[i])) return false;
+        data[i] = in[i]->data;
     }
-    run_loop(f, out->numel, &r, out->context->level);
+    call_loop(f, inputs, out->numel, out->data, data);
     return true;
 }
 
-void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+/* The same, or single values. */
+static TG_APART bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    if (out->numel == 0 || run_dense(f, out, inputs, in)) return;
+    run r = {.inputs = inputs, .out = out->data};
+    if (!is_dense(out)) return false;
+    r.size[0] = (int64_t)tg__dtype_size(out->dtype);
+    for (int i = 0; i < inputs; i++) {
+        r.single[i] = in[i]->numel == 1;
+        if (!r.single[i] && (in[i]->numel != out->numel || !is_dense(in[i]))) return false;
+        r.in[i] = in[i]->data;
+        r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
+    }
+    run_pieces(f, out->numel, &r, out->context->level);
+    return true;
+}
+
+static TG_APART void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
     const tg_tensor *t[OPERANDS] = {out};
     for (int i = 0; i < inputs; i++) t[i + 1] = in[i];
     walk w;
@@ -236,6 +254,12 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
         else
             plane_by_copies(&w, f, out->context->level);
     } while (walk_next(&w, at));
+}
+
+void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+{
+    if (out->numel == 0 || run_alike(f, out, inputs, in)) return;
+    if (!run_dense(f, out, inputs, in)) run_walk(f, out, inputs, in);
 }
 
 void tg__copy(tg_tensor *out, const tg_tensor *a)
@@ -267,18 +291,26 @@ void tg__fill(tg_tensor *t, double value)
 
 tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value)
 {
+    tg_tensor t; /* no dimensions: shape and strides stay open */
     switch (like->dtype) {
     case TG_F32: s->f32 = (float)value; break;
     case TG_F64: s->f64 = value; break;
     case TG_I64: s->i64 = (int64_t)value; break;
     case TG_BOOL: s->b = value != 0; break;
     }
-    return (tg_tensor){.context = like->context, .data = s, .dtype = like->dtype, .numel = 1};
+    t.context = like->context;
+    t.data = s;
+    t.grad = NULL;
+    t.dtype = like->dtype;
+    t.ndim = 0;
+    t.requires_grad = false;
+    t.numel = 1;
+    return t;
 }
 
 tg_tensor *tg__dense(tg_tensor *t)
 {
-    if (tg_is_contiguous(t)) return t;
+    if (is_dense(t)) return t;
     tg_tensor *copy = tg__new(t->context, t->dtype, t->ndim, t->shape);
     if (copy) tg__copy(copy, t);
     return copy;

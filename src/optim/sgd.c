@@ -111,7 +111,7 @@ bool tg_step(tg_optim *optim)
 bool tg_zero_grad(tg_optim *optim)
 {
     if (!optim || !tg__ready(optim->tg)) return false;
-    for (int i = 0; i < optim->n; i++) optim->slots[i].param->grad = NULL;
+    for (int i = 0; i < optim->n; i++) tg__clear_grad(optim->slots[i].param);
     return true;
 }
 

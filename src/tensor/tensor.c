@@ -85,58 +85,80 @@ bool tg_is_contiguous(const tg_tensor *t)
     return true;
 }
 
-/* The head of every tensor; data and storage are the caller's to set. */
-static void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
-                        const int64_t *shape)
+/* All but data, shape, strides and storage. Field by field: clearing the whole costs more. */
+static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype,
+                               int ndim)
 {
     p->pub.context = tg;
-    p->pub.data = NULL;
     p->pub.grad = NULL;
     p->pub.dtype = dtype;
     p->pub.ndim = ndim;
     p->pub.requires_grad = false;
-    p->pub.numel = 1;
-    for (int d = 0; d < ndim; d++) p->pub.numel *= p->pub.shape[d] = shape[d];
-    memset(&p->storage, 0, sizeof *p - offsetof(tensor_priv, storage));
+    p->record = NULL;
+    p->grad_slot = p->pending = p->captured = NULL;
     p->depth = depth;
+    p->rewrites = 0;
+    p->dense = p->is_view = p->detached = p->is_grad = p->released = false;
+    p->touched = p->wanted = p->retains = false;
 }
 
 static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
 {
     p->pub.data = data;
-    p->own.data = data;
-    p->own.block = b;
-    p->own.depth = p->depth;
-    p->own.refs = 1;
+    p->own = (storage){.data = data, .block = b, .depth = p->depth, .refs = 1};
     p->storage = &p->own;
+    if (b) b->is_elements = true;
     return &p->pub;
+}
+
+static void lay_out(tensor_priv *p, const int64_t *shape, const int64_t *strides)
+{
+    int64_t numel = 1, step = 1;
+    bool dense = true;
+    for (int d = p->pub.ndim - 1; d >= 0; d--) {
+        int64_t n = shape[d], stride = strides[d];
+        p->pub.shape[d] = n;
+        p->pub.strides[d] = stride;
+        dense &= n == 1 || stride == step;
+        step *= n > 1 ? n : 1;
+        numel *= n;
+    }
+    p->pub.numel = numel;
+    p->dense = dense || numel == 0;
 }
 
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
                             const int64_t *strides, void *data)
 {
+    int64_t row_major[TG_MAX_DIMS];
     tensor_priv *p = tg__alloc_at(tg, depth, sizeof *p);
     if (!p) return NULL;
-    init_tensor(p, tg, depth, dtype, shape.ndim, shape.dims);
-    if (strides)
-        for (int d = 0; d < shape.ndim; d++) p->pub.strides[d] = strides[d];
-    else
-        tg__strides(shape.ndim, shape.dims, p->pub.strides);
+    if (!strides) tg__strides(shape.ndim, shape.dims, row_major);
+    init_tensor(p, tg, depth, dtype, shape.ndim);
+    lay_out(p, shape.dims, strides ? strides : row_major);
     return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
-    size_t head = tg__round_up(sizeof(tensor_priv));
-    size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
+    const size_t head = tg__round_up(sizeof(tensor_priv));
+    int64_t numel = tg__numel(ndim, shape), step = 1;
+    size_t bytes = (size_t)numel * tg__dtype_size(dtype);
     bool together = tg__is_small(head + bytes); /* one piece of memory for head and elements */
     tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
-    void *data = NULL;
-    if (p && bytes > 0) data = together ? (char *)p + head : tg__alloc_at(tg, depth, bytes);
-    if (!p || (bytes > 0 && !data)) return NULL;
-    init_tensor(p, tg, depth, dtype, ndim, shape);
-    tg__strides(ndim, shape, p->pub.strides);
-    return own_storage(p, data, together ? NULL : tg__block_of(data, bytes));
+    if (!p) return NULL;
+    void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
+    if (!data) return NULL;
+    init_tensor(p, tg, depth, dtype, ndim);
+    p->pub.numel = numel;
+    p->dense = true;
+    for (int d = ndim - 1; d >= 0; d--) {
+        int64_t n = shape[d];
+        p->pub.shape[d] = n;
+        p->pub.strides[d] = step;
+        step *= n > 1 ? n : 1;
+    }
+    return own_storage(p, bytes ? data : NULL, tg__block_of(data, bytes));
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -150,11 +172,13 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     tg_context *tg = base->context;
     storage *s = priv(base)->storage;
     tensor_priv *p = tg__alloc(tg, sizeof *p);
-    if (!p || !tg__hold(tg, s)) return NULL;
+    if (!p) return NULL;
     tg_tensor *t = &p->pub;
-    init_tensor(p, tg, tg->depth, base->dtype, ndim, shape);
-    for (int d = 0; d < ndim; d++) t->strides[d] = strides[d];
-    if (t->numel > 0) t->data = (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype);
+    init_tensor(p, tg, tg->depth, base->dtype, ndim);
+    lay_out(p, shape, strides);
+    int64_t start = offset * (int64_t)tg__dtype_size(t->dtype);
+    t->data = t->numel > 0 ? (char *)base->data + start : NULL;
+    tg__hold(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;
     p->detached = priv(base)->detached;
@@ -176,7 +200,7 @@ int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim)
 static bool overlaps(const tg_tensor *t)
 {
     int order[TG_MAX_DIMS], n = 0;
-    if (t->numel < 2) return false;
+    if (t->numel < 2 || priv(t)->dense) return false;
     for (int i = 0; i < t->ndim; i++) {
         if (t->shape[i] == 1) continue;
         int at = n++;

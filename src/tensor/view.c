@@ -40,7 +40,7 @@ static tg_tensor *reshape_grad(const record *r, int i, tg_tensor *g)
  * whole dimensions of s. */
 static bool view_strides(const tg_tensor *t, spec *s)
 {
-    if (t->numel == 0) {
+    if (priv(t)->dense) {
         tg__strides(s->ndim, s->shape, s->strides);
         return true;
     }
@@ -104,6 +104,7 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
     } else if (rest != t->numel) {
         fits = false;
     }
+    if (fits && t->numel > 0) return true; /* no larger than t */
     if (fits) return tg__check_shape(t->context, name, (tg_shape){shape.ndim, sizes});
     return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
                     SHOW(t), (long long)t->numel, tg__show(TG_TEXT, shape.ndim, shape.dims));

@@ -44,7 +44,11 @@ void model_train(void *data, long times)
     while (times-- > 0) {
         tg_scope_begin(m->tg);
         tg_tensor *yhat = tg_forward(m->layers[0], m->x);
-        for (int i = 1; i < m->n; i++) yhat = tg_forward(m->layers[i], tg_relu(yhat));
+        for (int i = 1; i < m->n; i++) {
+            tg_tensor *h = tg_relu(yhat);
+            tg_release(yhat); /* as a variable of Python that gets another value */
+            yhat = tg_forward(m->layers[i], h);
+        }
         tg_tensor *loss = tg_mse_loss(yhat, m->y, TG_MEAN);
         tg_zero_grad(m->sgd);
         tg_backward(loss);
