@@ -8,6 +8,8 @@
 #define VECTOR_FMA_F64 _mm256_fmadd_pd
 #define VECTOR_MAX_F32 _mm256_max_ps /* the second where one is NaN */
 #define VECTOR_MAX_F64 _mm256_max_pd
+#define TILE_ROWS      4
+
 /* The first n elements of a vector in memory. */
 #define FIRST_F32(n)                                                                               \
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
@@ -16,7 +18,7 @@
 #define VECTOR_LOAD_F64(n, p)     _mm256_maskload_pd(p, FIRST_F64(n))
 #define VECTOR_STORE_F32(n, p, v) _mm256_maskstore_ps(p, FIRST_F32(n), v)
 #define VECTOR_STORE_F64(n, p, v) _mm256_maskstore_pd(p, FIRST_F64(n), v)
-#define TILE_ROWS                 4
+
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -27,6 +29,9 @@
 #endif
 
 #include "floats.inc"
+
+#undef FIRST_F32
+#undef FIRST_F64
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -95,25 +95,41 @@ KINDS(KIND)
 #undef KIND
 #undef KINDS
 
-/* The functions by element type. Integers, moves and casts gain too little from wide vectors to be
- * compiled for each level. */
-#define TYPES_F32(name, level)     tg__##name##_##level
-#define TYPES_FLOATS(name, level)  tg__##name##_f32_##level, tg__##name##_f64_##level
-#define TYPES_NUMBERS(name, level) TYPES_FLOATS(name, level), tg__##name##_i64
-#define TYPES_ALL(name, level)     TYPES_NUMBERS(name, level), tg__##name##_bool
-#define TYPES_SIZES(name, level)   tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
+/* The functions by element type at a level. Integers, moves and casts gain too little from wide
+ * vectors to be compiled for each, and loops of libm nothing. */
+#define TYPES_F32(name, level)       tg__##name##_##level
+#define TYPES_FLOATS(name, level)    tg__##name##_f32_##level, tg__##name##_f64_##level
+#define TYPES_FUNCTIONS(name, level) tg__##name##_f32_##level, tg__##name##_f64_portable
+#define TYPES_LIBM(name, level)      tg__##name##_f32_portable, tg__##name##_f64_portable
+#define TYPES_NUMBERS(name, level)   TYPES_FLOATS(name, level), tg__##name##_i64
+#define TYPES_PRODUCTS(name, level)  TYPES_NUMBERS(name, level)
+#define TYPES_ALL(name, level)       TYPES_NUMBERS(name, level), tg__##name##_bool
+#define TYPES_SIZES(name, level)     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
 #define TYPES_CASTS(name, level)                                                                   \
     tg__##name##_f32, tg__##name##_f64, tg__##name##_i64, tg__##name##_bool
+
+/* AVX-512 has kernels of its own where arithmetic, not memory, is the limit. */
+#define WIDEST_F32       avx2
+#define WIDEST_FLOATS    avx2
+#define WIDEST_FUNCTIONS avx512
+#define WIDEST_LIBM      avx2
+#define WIDEST_NUMBERS   avx2
+#define WIDEST_PRODUCTS  avx512
+#define WIDEST_ALL       avx2
+#define WIDEST_SIZES     avx2
+#define WIDEST_CASTS     avx2
+
+#define AT_LEVEL(types, name, level) TYPES_##types(name, level)
 
 #ifdef TG_X86_KERNELS
 #define KERNEL(kind, name, types)                                                                  \
     extern const kind##_set tg__##name##_kernel;                                                   \
-    kind##_kernel TYPES_##types(name, portable), TYPES_##types(name, avx2),                        \
-        TYPES_##types(name, avx512);
+    kind##_kernel AT_LEVEL(types, name, portable), AT_LEVEL(types, name, avx2),                    \
+        AT_LEVEL(types, name, WIDEST_##types);
 #else
 #define KERNEL(kind, name, types)                                                                  \
     extern const kind##_set tg__##name##_kernel;                                                   \
-    kind##_kernel TYPES_##types(name, portable);
+    kind##_kernel AT_LEVEL(types, name, portable);
 #endif
 #include "kernels.def"
 #undef KERNEL

@@ -11,6 +11,7 @@
 #endif
 
 #define LEVEL(name) tg__##name##_portable
+#define LIBM_LOOPS
 #ifdef TG_X86_KERNELS /* there it is for old machines alone, and better small */
 #define SMALL_CODE
 #endif
@@ -40,3 +41,4 @@
 #pragma GCC pop_options
 #endif
 #undef SMALL_CODE
+#undef LIBM_LOOPS

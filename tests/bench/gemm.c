@@ -120,17 +120,18 @@ int main(int argc, char **argv)
         {32, 32, 32},       {64, 64, 64},       {128, 128, 128}, {256, 256, 256}, {512, 512, 512},
         {1024, 1024, 1024}, {2048, 2048, 2048}, {64, 784, 128},  {64, 128, 10},   {1, 784, 128},
         {100, 2, 1},        {10000, 2, 1},      {1000000, 2, 1}};
-    static const product others[] = {{TG_F64, 256, 256, 256},
-                                     {TG_F64, 1024, 1024, 1024},
-                                     {TG_F32, 1024, 1024, 1024, .a_transposed = true},
-                                     {TG_F32, 1024, 1024, 1024, .b_transposed = true},
-                                     {TG_F32, 1024, 1024, 1024, true, true},
-                                     {TG_F32, 64, 784, 128, .b_transposed = true},
-                                     {TG_F32, 128, 64, 784, .a_transposed = true},
-                                     {TG_F32, 1, 784, 128, .b_transposed = true},
-                                     {TG_F32, 10000, 2, 1, .a_transposed = true},
-                                     {TG_F32, 1000000, 2, 1, .a_transposed = true},
-                                     {TG_F32, 1, 1000000, 2, .b_transposed = true}};
+    static const product others[] = {
+        {TG_F64, 256, 256, 256, .a_transposed = false},
+        {TG_F64, 1024, 1024, 1024, .a_transposed = false},
+        {TG_F32, 1024, 1024, 1024, .a_transposed = true},
+        {TG_F32, 1024, 1024, 1024, .b_transposed = true},
+        {TG_F32, 1024, 1024, 1024, .a_transposed = true, .b_transposed = true},
+        {TG_F32, 64, 784, 128, .b_transposed = true},
+        {TG_F32, 128, 64, 784, .a_transposed = true},
+        {TG_F32, 1, 784, 128, .b_transposed = true},
+        {TG_F32, 10000, 2, 1, .a_transposed = true},
+        {TG_F32, 1000000, 2, 1, .a_transposed = true},
+        {TG_F32, 1, 1000000, 2, .b_transposed = true}};
     bench_begin(argc, argv);
     find_openblas();
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
