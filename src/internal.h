@@ -224,6 +224,15 @@ typedef union scalar {
     bool b;
 } scalar;
 
+/* Elements that are worth a block of their own when work is split. */
+enum { TG_GRAIN = 1 << 16 };
+
+/* How many rows of so many elements make a grain. */
+static inline int64_t tg__grain_of(int64_t elements)
+{
+    return elements < TG_GRAIN ? TG_GRAIN / (elements > 0 ? elements : 1) : 1;
+}
+
 /* A 0-d tensor of like's dtype, with its one value in s. */
 tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
 
@@ -353,6 +362,14 @@ bool tg__check_history(const char *op, int n, tg_tensor *const *in);
 /* g summed down to like's shape, differentiably. */
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 
+/* c = a b, row-major with c0 = n, on all threads if it is large; strides as a kernel takes them. */
+typedef struct matrix {
+    const void *data;
+    int64_t s0, s1;
+} matrix;
+void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
+                 matrix a, matrix b);
+
 /* Gradients in one pass, in src/ops/binary.def. */
 tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
@@ -399,12 +416,12 @@ struct tg_context {
     team *team; /* NULL: one thread */
 };
 
-/* Runs a portion over [0, n): in one go, or cut into blocks of grain, which do not depend on the
- * number of threads. */
+/* Runs a portion over [0, n): in one go, or, if that makes two at least, in blocks of grain on all
+ * threads. */
 static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, portion *run,
                              void *work)
 {
-    if (tg->team && n > grain)
+    if (tg->team && n >= 2 * grain)
         tg->team->run(tg->team, n, grain, run, work);
     else
         run(work, 0, n);

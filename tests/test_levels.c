@@ -142,6 +142,14 @@ static uint64_t calculate(tg_context *tg, tg_dtype dtype)
     hash = hash_tensor(hash, tg_matmul(a, b));
     hash = hash_tensor(hash, tg_matmul(tg_t(b), t));
     hash = hash_tensor(hash, tg_matmul(a, tg_select(b, 1, 7)));
+    hash = hash_tensor(hash, tg_max_dim(t, 0, false));
+    hash = hash_tensor(hash, tg_min_dim(t, 1, false));
+    tg_tensor *tall = tg_reshape(tg_narrow(wide, 0, 0, 1200), TG_SHAPE(48000, 10));
+    hash = hash_tensor(hash, tg_sum_dims(tall, TG_DIMS(0), false));
+    hash = hash_tensor(hash, tg_sum_dims(tall, TG_DIMS(1), false));
+    tg_tensor *batch = tg_reshape(tall, TG_SHAPE(30, 160, 100));
+    hash = hash_tensor(hash, tg_sum_dims(batch, TG_DIMS(1), false));
+    hash = hash_tensor(hash, tg_matmul(batch, tg_transpose(batch, 1, 2)));
     if (!tg_ok(tg)) fail_msg("%s", tg_error(tg));
     return hash;
 }
@@ -158,27 +166,49 @@ static void run_all(tg_context *tg, uint64_t hashes[RUNS])
     hashes[3] = train(tg, 1, 5, 3, true);
 }
 
+/* Runs all at a level with so many threads; false where the CPU lacks the level. */
+static bool run_at(const char *level, int threads, uint64_t hashes[RUNS])
+{
+    tg_context *tg = open_at(level);
+    const bool there = tg_ok(tg);
+    if (there) {
+        assert_true(tg_set_num_threads(tg, threads));
+        run_all(tg, hashes);
+    } else {
+        print_message("%s\n", tg_error(tg));
+    }
+    tg_close(tg);
+    return there;
+}
+
 static void test_training_has_the_same_bits_at_every_level(void **state)
 {
     (void)state;
     static const char *const levels[] = {"portable", "avx2", "avx512"};
     uint64_t expected[RUNS], found[RUNS];
-    int compared = 0;
-    tg_context *tg = open_at(NULL);
-    run_all(tg, expected);
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        tg_context *other = open_at(levels[i]);
-        if (tg_ok(other)) {
-            run_all(other, found);
-            assert_memory_equal(found, expected, sizeof expected);
-            compared++;
-        } else {
-            print_message("%s\n", tg_error(other));
-        }
-        tg_close(other);
+    assert_true(run_at(NULL, 1, expected));
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (run_at(levels[i], 1, found)) assert_memory_equal(found, expected, sizeof expected);
+}
+
+static void test_training_has_the_same_bits_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    static const int threads[] = {2, 3, 7, 16};
+    uint64_t expected[RUNS], found[RUNS], large = 0;
+    assert_true(run_at(NULL, 1, expected));
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+        assert_true(run_at(NULL, threads[i], found));
+        assert_memory_equal(found, expected, sizeof expected);
     }
-    print_message("%d levels compared\n", compared);
-    tg_close(tg);
+    for (int n = 1; n <= 7; n += n == 1 ? 1 : 5) {
+        tg_context *tg = tg_open(NULL);
+        assert_true(tg_set_num_threads(tg, n));
+        const uint64_t hash = train(tg, 300, 700, 512, true);
+        if (n > 1) assert_int_equal(hash, large);
+        large = hash;
+        tg_close(tg);
+    }
 }
 
 int main(void)
@@ -188,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_the_environment_forces_a_level),
         cmocka_unit_test(test_a_level_that_is_not_there_is_an_error),
         cmocka_unit_test(test_training_has_the_same_bits_at_every_level),
+        cmocka_unit_test(test_training_has_the_same_bits_on_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

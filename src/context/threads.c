@@ -11,7 +11,7 @@
 enum {
     MOST_THREADS = 256,
     STACK = 1 << 20,   /* matrix products pack on it */
-    PATIENCE = 1 << 12 /* looks at the counter before a thread goes to sleep: some 50 us */
+    PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
 };
 
 /* The caller and its helpers take blocks by the counter until there are none. A helper that wakes

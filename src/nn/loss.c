@@ -100,16 +100,38 @@ static bool mse_backward_shape(const call *c, spec *s)
     return tg__same_shape(&side, s);
 }
 
+typedef struct difference_work {
+    difference_kernel *kernel;
+    size_t size;
+    char *out;
+    const char *a, *b;
+    double slope;
+    const void *g;
+} difference_work;
+
+static void some_differences(void *work, int64_t from, int64_t to)
+{
+    const difference_work *w = work;
+    const size_t at = (size_t)from * w->size;
+    w->kernel(to - from, w->out + at, w->a + at, w->b + at, w->slope, w->g);
+}
+
 static bool mse_backward_run(const call *c)
 {
     double slope = mse_slope(c->a, c->out);
     tg_tensor *g = c->in[0];
     if (c->a[0].i != TG_NONE) {
         tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
-        if (b)
-            pick(c->tg->level, scaled_difference, a->dtype)(a->numel, c->out->data, a->data,
-                                                            b->data, slope, g->data);
-        return b != NULL;
+        if (!b) return false;
+        difference_work w = {pick(c->tg->level, scaled_difference, a->dtype),
+                             tg__dtype_size(a->dtype),
+                             c->out->data,
+                             a->data,
+                             b->data,
+                             slope,
+                             g->data};
+        tg__split(c->tg, a->numel, TG_GRAIN, some_differences, &w);
+        return true;
     }
     scalar value;
     tg_tensor two = tg__as_tensor(c->out, &value, slope);

@@ -157,12 +157,12 @@ static run run_of(const walk *w)
     return r;
 }
 
-static void plane_by_rows(const walk *w, loop f, int level)
+static void plane_by_rows(const walk *w, loop f, int level, int64_t from, int64_t to)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
     run r = run_of(w);
     r.row = w->n[rows] > 1;
-    for (int64_t i = 0; i < w->n[rows]; i++) {
+    for (int64_t i = from; i < to; i++) {
         r.out = place_of(w, 0, i, 0);
         for (int o = 1; o < w->operands; o++) {
             r.in[o - 1] = place_of(w, o, i, 0);
@@ -173,7 +173,7 @@ static void plane_by_rows(const walk *w, loop f, int level)
 }
 
 /* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
-static void plane_by_copies(const walk *w, loop f, int level)
+static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int64_t to)
 {
     double buffer[OPERANDS][CHUNK];
     int r = w->ndim - 2, c = w->ndim - 1;
@@ -182,28 +182,40 @@ static void plane_by_copies(const walk *w, loop f, int level)
         if (w->size[o] > 4) most = CHUNK;
     int64_t rows = w->n[c] < most ? most / w->n[c] : 1;
     int64_t columns = w->n[c] < most ? w->n[c] : most;
-    for (int64_t i = 0; i < w->n[r]; i += rows) {
-        int64_t h = w->n[r] - i < rows ? w->n[r] - i : rows;
+    for (int64_t i = from; i < to; i += rows) {
+        int64_t h = to - i < rows ? to - i : rows;
         for (int64_t j = 0; j < w->n[c]; j += columns) {
             int64_t v = w->n[c] - j < columns ? w->n[c] - j : columns;
             run p = run_of(w);
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
-                const char *from = place_of(w, o, i, j);
+                const char *source = place_of(w, o, i, j);
                 bool dense = s1 == 1 && (s0 == v || h == 1);
                 p.single[o - 1] = s0 == 0 && s1 == 0;
-                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)from : buffer[o];
+                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)source : buffer[o];
                 if (p.in[o - 1] == buffer[o])
-                    pick(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, from, s0, s1);
+                    pick(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, source, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
-            char *to = place_of(w, 0, i, j);
+            char *target = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
-            p.out = dense ? (void *)to : buffer[0];
+            p.out = dense ? (void *)target : buffer[0];
             run_loop(f, h * v, &p, level);
-            if (!dense) pick(level, copy, mover(w->size[0]))(h, v, to, s0, s1, buffer[0], v, 1);
+            if (!dense) pick(level, copy, mover(w->size[0]))(h, v, target, s0, s1, buffer[0], v, 1);
         }
     }
+}
+
+typedef struct plane_work {
+    const walk *w;
+    loop f;
+    int level;
+} plane_work;
+
+static void some_of_plane(void *work, int64_t from, int64_t to)
+{
+    const plane_work *p = work;
+    (rows_fit(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
 }
 
 /* A single element may be without the private half, see tg__as_tensor. */
@@ -212,11 +224,11 @@ static bool is_dense(const tg_tensor *t)
     return t->numel == 1 || priv(t)->dense;
 }
 
-/* All dense and of one shape: the common case. */
+/* All dense and of one shape, for one thread: the common case. */
 static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     const void *data[OPERANDS - 1];
-    if (!is_dense(out)) return false;
+    if (!is_dense(out) || (out->context->team && out->numel >= 2 * TG_GRAIN)) return false;
     for (int i = 0; i < inputs; i++) {
         if (in[i]->numel != out->numel || !is_dense(in[i])) return false;
         data[i] = in[i]->data;
@@ -225,19 +237,36 @@ static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *cons
     return true;
 }
 
-/* The same, or single values. */
+typedef struct dense_work {
+    loop f;
+    const run *r;
+    int level;
+} dense_work;
+
+static void some_of_dense(void *work, int64_t from, int64_t to)
+{
+    const dense_work *d = work;
+    run r = *d->r;
+    r.out = (char *)r.out + from * r.size[0];
+    for (int i = 0; i < r.inputs; i++)
+        if (!r.single[i]) r.in[i] = (const char *)r.in[i] + from * r.size[i + 1];
+    run_loop(d->f, to - from, &r, d->level);
+}
+
+/* The same on all threads, or with single values. */
 static TG_APART bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     run r = {.inputs = inputs, .out = out->data};
     if (!is_dense(out)) return false;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) {
-        r.single[i] = in[i]->numel == 1;
+        r.single[i] = in[i]->numel == 1 && out->numel > 1;
         if (!r.single[i] && (in[i]->numel != out->numel || !is_dense(in[i]))) return false;
         r.in[i] = in[i]->data;
         r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
     }
-    run_pieces(f, out->numel, &r, out->context->level);
+    dense_work work = {f, &r, out->context->level};
+    tg__split(out->context, out->numel, TG_GRAIN, some_of_dense, &work);
     return true;
 }
 
@@ -247,19 +276,26 @@ static TG_APART void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *con
     for (int i = 0; i < inputs; i++) t[i + 1] = in[i];
     walk w;
     walk_begin(&w, inputs + 1, t);
-    int64_t at[TG_MAX_DIMS] = {0};
-    do {
-        if (rows_fit(&w))
-            plane_by_rows(&w, f, out->context->level);
-        else
-            plane_by_copies(&w, f, out->context->level);
-    } while (walk_next(&w, at));
+    int64_t at[TG_MAX_DIMS] = {0}, rows = w.n[w.ndim - 2], columns = w.n[w.ndim - 1];
+    plane_work work = {&w, f, out->context->level};
+    do tg__split(out->context, rows, tg__grain_of(columns), some_of_plane, &work);
+    while (walk_next(&w, at));
 }
 
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     if (out->numel == 0 || run_alike(f, out, inputs, in)) return;
     if (!run_dense(f, out, inputs, in)) run_walk(f, out, inputs, in);
+}
+
+static void copy_some_of_plane(void *work, int64_t from, int64_t to)
+{
+    const plane_work *p = work;
+    const walk *w = p->w;
+    int r = w->ndim - 2, c = w->ndim - 1;
+    pick(p->level, copy, mover(w->size[0]))(
+        to - from, w->n[c], place_of(w, 0, from, 0), w->stride[0][r], w->stride[0][c],
+        place_of(w, 1, from, 0), w->stride[1][r], w->stride[1][c]);
 }
 
 void tg__copy(tg_tensor *out, const tg_tensor *a)
@@ -273,13 +309,10 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     const tg_tensor *t[] = {out, a};
     walk w;
     walk_begin(&w, 2, t);
-    int64_t at[TG_MAX_DIMS] = {0};
-    int r = w.ndim - 2, c = w.ndim - 1;
-    do {
-        pick(out->context->level, copy, mover(w.size[0]))(
-            w.n[r], w.n[c], place_of(&w, 0, 0, 0), w.stride[0][r], w.stride[0][c],
-            place_of(&w, 1, 0, 0), w.stride[1][r], w.stride[1][c]);
-    } while (walk_next(&w, at));
+    int64_t at[TG_MAX_DIMS] = {0}, rows = w.n[w.ndim - 2], columns = w.n[w.ndim - 1];
+    plane_work work = {.w = &w, .level = out->context->level};
+    do tg__split(out->context, rows, tg__grain_of(columns), copy_some_of_plane, &work);
+    while (walk_next(&w, at));
 }
 
 void tg__fill(tg_tensor *t, double value)

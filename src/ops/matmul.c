@@ -63,33 +63,109 @@ static bool matmul_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, "matmul", (tg_shape){s->ndim, s->shape});
 }
 
+/* Multiplications and additions that are worth a thread. */
+enum { LARGE_PRODUCT = 1 << 19 };
+
+/* A product, or a batch of them, as work to be split. */
+typedef struct product_work {
+    matmul_kernel *kernel;
+    int64_t m, n, k, size;
+    char *c;
+    matrix a, b;
+    int64_t unit; /* rows or columns of c in a unit; the last takes what is left as well */
+    const product *batch;
+} product_work;
+
+static void product_of(const product_work *w, int64_t m, int64_t n, char *c, const void *a,
+                       const void *b)
+{
+    w->kernel(m, n, w->k, c, w->n, a, w->a.s0, w->a.s1, b, w->b.s0, w->b.s1);
+}
+
+static int64_t unit_end(const product_work *w, int64_t to, int64_t all)
+{
+    return to == all / w->unit ? all : to * w->unit;
+}
+
+static void some_rows(void *work, int64_t from, int64_t to)
+{
+    const product_work *w = work;
+    const int64_t first = from * w->unit, rows = unit_end(w, to, w->m) - first;
+    product_of(w, rows, w->n, w->c + first * w->n * w->size,
+               (const char *)w->a.data + first * w->a.s0 * w->size, w->b.data);
+}
+
+static void some_columns(void *work, int64_t from, int64_t to)
+{
+    const product_work *w = work;
+    const int64_t first = from * w->unit, columns = unit_end(w, to, w->n) - first;
+    product_of(w, w->m, columns, w->c + first * w->size, w->a.data,
+               (const char *)w->b.data + first * w->b.s1 * w->size);
+}
+
+/* Columns where there are many, since each block of b is packed once then; else rows. Every output
+ * has an order of its own, which no cut changes as long as no part is a single row or column. */
+void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
+                 matrix a, matrix b)
+{
+    enum { COLUMNS = 48, ROWS = 16 };
+    product_work w = {
+        pick(tg->level, matmul, dtype), m, n, k, (int64_t)tg__dtype_size(dtype), c, a, b, 0, NULL};
+    const int64_t threads = tg_get_num_threads(tg);
+    const bool wide = n >= 2 * threads * COLUMNS || n > m;
+    w.unit = wide ? COLUMNS : ROWS;
+    const int64_t units = (wide ? n : m) / w.unit,
+                  parts = units >= 8 * threads ? 2 * threads : threads;
+    if (threads > 1 && units > 1 && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
+        tg__split(tg, units, (units + parts - 1) / parts, wide ? some_columns : some_rows, &w);
+    else
+        product_of(&w, m, n, c, a.data, b.data);
+}
+
+static void some_of_batch(void *work, int64_t from, int64_t to)
+{
+    const product_work *w = work;
+    const product *p = w->batch;
+    for (int64_t i = from; i < to; i++) {
+        int64_t at = i, a = 0, b = 0;
+        for (int d = p->batch_dims - 1; d >= 0; d--) {
+            a += at % p->batch[d] * p->a_batch[d];
+            b += at % p->batch[d] * p->b_batch[d];
+            at /= p->batch[d];
+        }
+        product_of(w, w->m, w->n, w->c + i * w->m * w->n * w->size,
+                   (const char *)w->a.data + a * w->size, (const char *)w->b.data + b * w->size);
+    }
+}
+
 static bool matmul_run(const call *c)
 {
     const tg_tensor *a = c->in[0], *b = c->in[1];
     product p;
     fit_product(a, b, &p);
-    int64_t size = (int64_t)tg__dtype_size(a->dtype), at[TG_MAX_DIMS] = {0};
-    const char *pa = a->data, *pb = b->data;
-    char *out = c->out->data;
-    int d = p.batch_dims - 1;
+    matrix left = {a->data, p.a0, p.a1}, right = {b->data, p.b0, p.b1};
     if (c->out->numel == 0) return true;
     if (p.k == 0) { /* sums of nothing, and no memory behind the inputs */
         tg__fill(c->out, 0);
         return true;
     }
-    do {
-        pick(c->tg->level, matmul, a->dtype)(p.m, p.n, p.k, out, p.n, pa, p.a0, p.a1, pb, p.b0,
-                                             p.b1);
-        out += p.m * p.n * size;
-        for (d = p.batch_dims - 1; d >= 0; d--) { /* the next matrix of the batch */
-            pa += p.a_batch[d] * size;
-            pb += p.b_batch[d] * size;
-            if (++at[d] < p.batch[d]) break;
-            pa -= at[d] * p.a_batch[d] * size;
-            pb -= at[d] * p.b_batch[d] * size;
-            at[d] = 0;
-        }
-    } while (d >= 0);
+    if (p.batch_dims == 0) {
+        tg__product(c->tg, a->dtype, p.m, p.n, p.k, c->out->data, left, right);
+        return true;
+    }
+    product_work w = {pick(c->tg->level, matmul, a->dtype),
+                      p.m,
+                      p.n,
+                      p.k,
+                      (int64_t)tg__dtype_size(a->dtype),
+                      c->out->data,
+                      left,
+                      right,
+                      0,
+                      &p};
+    double each = (double)p.m * (double)p.n * (double)p.k;
+    int64_t grain = each < LARGE_PRODUCT ? (int64_t)(LARGE_PRODUCT / each) : 1;
+    tg__split(c->tg, tg__numel(p.batch_dims, p.batch), grain, some_of_batch, &w);
     return true;
 }
 

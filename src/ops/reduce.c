@@ -122,7 +122,7 @@ static bool fold(const call *c, folded *f)
 /* The first term of an output. */
 static const void *term_of(const folded *f, int64_t output)
 {
-    int64_t at = 0;
+    int64_t at = output % f->piece * f->output_stride;
     output /= f->piece;
     for (int d = f->apart - 1; d >= 0; d--) {
         at += output % f->t.shape[d] * f->t.strides[d];
@@ -131,21 +131,68 @@ static const void *term_of(const folded *f, int64_t output)
     return (const char *)f->t.data + at * (int64_t)tg__dtype_size(f->t.dtype);
 }
 
-static bool sum_into(const call *c, tg_tensor *out)
+typedef enum { SUM, GREATEST, LEAST } reduction;
+
+typedef struct reduce_work {
+    const folded *f;
+    reduction what;
+    int level;
+    char *values;    /* NULL: not wanted */
+    int64_t *places; /* the same */
+    size_t size;     /* of a value */
+} reduce_work;
+
+static void some_of_piece(const reduce_work *w, int64_t first, int64_t outputs)
+{
+    const folded *f = w->f;
+    const tg_dtype type = f->t.dtype;
+    const bool rows = f->term_stride == 1;
+    const void *a = term_of(f, first);
+    void *values = w->values ? w->values + (size_t)first * w->size : NULL;
+    int64_t *places = w->places ? w->places + first : NULL;
+    if (w->what == SUM && rows)
+        pick(w->level, sum, type)(outputs, f->terms, values, a, f->output_stride);
+    else if (w->what == SUM)
+        pick(w->level, sum_columns, type)(f->terms, outputs, values, a, f->term_stride);
+    else if (rows)
+        pick(w->level, extreme, type)(w->what == GREATEST, outputs, f->terms, values, places, a,
+                                      f->output_stride);
+    else
+        pick(w->level, extreme_columns, type)(w->what == GREATEST, f->terms, outputs, values,
+                                              places, a, f->term_stride);
+}
+
+static void some_outputs(void *work, int64_t from, int64_t to)
+{
+    const reduce_work *w = work;
+    const int64_t piece = w->f->piece;
+    for (int64_t i = from, end; i < to; i = end) {
+        end = (i / piece + 1) * piece < to ? (i / piece + 1) * piece : to;
+        some_of_piece(w, i, end - i);
+    }
+}
+
+/* Sums of narrow columns have an order that depends on how many there are: such pieces stay whole.
+ */
+static int64_t grain_of_reduction(const folded *f)
+{
+    enum { NARROW = 64 };
+    int64_t grain = tg__grain_of(f->terms);
+    if (f->term_stride == 1) return grain;
+    if (f->piece <= NARROW) return (grain + f->piece - 1) / f->piece * f->piece;
+    return grain < NARROW ? NARROW : grain;
+}
+
+static bool reduce_into(const call *c, reduction what, tg_tensor *values, int64_t *places)
 {
     folded f;
     if (!fold(c, &f)) return false;
-    if (f.terms == 0) tg__fill(out, 0);
-    if (f.terms == 0) return true;
-    const int level = c->tg->level;
-    for (int64_t i = 0; i < f.outputs; i += f.piece) {
-        void *to = (char *)out->data + (size_t)i * tg__dtype_size(out->dtype);
-        if (f.term_stride == 1)
-            pick(level, sum, f.t.dtype)(f.piece, f.terms, to, term_of(&f, i), f.output_stride);
-        else
-            pick(level, sum_columns, f.t.dtype)(f.terms, f.piece, to, term_of(&f, i),
-                                                f.term_stride);
-    }
+    if (f.terms == 0 && values) tg__fill(values, 0);
+    if (f.terms == 0 || f.outputs == 0) return true;
+    reduce_work w = {.f = &f, .what = what, .level = c->tg->level, .places = places};
+    if (values) w.values = values->data;
+    if (values) w.size = tg__dtype_size(values->dtype);
+    tg__split(c->tg, f.outputs, grain_of_reduction(&f), some_outputs, &w);
     return true;
 }
 
@@ -161,7 +208,7 @@ static bool sum_shape(const call *c, spec *s)
 
 static bool sum_run(const call *c)
 {
-    return sum_into(c, c->out);
+    return reduce_into(c, SUM, c->out, NULL);
 }
 
 /* g with a size of 1 where a dimension was reduced, and spread over it. */
@@ -201,7 +248,7 @@ static bool mean_shape(const call *c, spec *s)
 
 static bool mean_run(const call *c)
 {
-    if (!sum_into(c, c->out)) return false;
+    if (!reduce_into(c, SUM, c->out, NULL)) return false;
     int64_t terms = terms_of(c->in[0], c->a);
     scalar value;
     tg_tensor n = tg__as_tensor(c->out, &value, (double)terms);
@@ -246,25 +293,6 @@ static bool extreme_shape(const call *c, spec *s)
     return true;
 }
 
-/* Value and index of the extreme for each output; either may be NULL. */
-static bool extremes(const call *c, bool greatest, char *values, int64_t *indices)
-{
-    folded f;
-    if (!fold(c, &f)) return false;
-    const int level = c->tg->level;
-    for (int64_t i = 0; i < f.outputs; i += f.piece) {
-        void *to = values ? values + (size_t)i * tg__dtype_size(f.t.dtype) : NULL;
-        int64_t *places = indices ? indices + i : NULL;
-        if (f.term_stride == 1)
-            pick(level, extreme, f.t.dtype)(greatest, f.piece, f.terms, to, places, term_of(&f, i),
-                                            f.output_stride);
-        else
-            pick(level, extreme_columns, f.t.dtype)(greatest, f.terms, f.piece, to, places,
-                                                    term_of(&f, i), f.term_stride);
-    }
-    return true;
-}
-
 static bool arg_shape(const call *c, spec *s)
 {
     if (!extreme_shape(c, s)) return false;
@@ -300,15 +328,16 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
     return tg_scatter_add(tg_zeros_like(x), dim, where(x, dim, true), g);
 }
 
-/* EXTREME(name, Name in grad_fn, greatest): name over all and over a dim, and argname over both. */
-#define EXTREME(fn, Name, greatest)                                                                \
+/* EXTREME(name, Name in grad_fn, reduction): name over all and over a dim, and argname over both.
+ */
+#define EXTREME(fn, Name, what)                                                                    \
     static bool fn##_run(const call *c)                                                            \
     {                                                                                              \
-        return extremes(c, greatest, c->out->data, NULL);                                          \
+        return reduce_into(c, what, c->out, NULL);                                                 \
     }                                                                                              \
     static bool arg##fn##_run(const call *c)                                                       \
     {                                                                                              \
-        return extremes(c, greatest, NULL, c->out->data);                                          \
+        return reduce_into(c, what, NULL, c->out->data);                                           \
     }                                                                                              \
     static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
     {                                                                                              \
@@ -344,6 +373,6 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
         return over_dim(&arg##fn##_op, a, dim, keepdim);                                           \
     }
 
-EXTREME(max, "Max", true)
-EXTREME(min, "Min", false)
+EXTREME(max, "Max", GREATEST)
+EXTREME(min, "Min", LEAST)
 #undef EXTREME

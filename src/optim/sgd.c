@@ -85,14 +85,34 @@ tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options)
     return tg_sgd_list(tg_parameters(module), options);
 }
 
-static void update(slot *s, const tg_sgd_options *o, int level)
+typedef struct sgd_work {
+    sgd_kernel *kernel;
+    size_t size;
+    char *p;
+    const char *g;
+    char *momentum;
+    sgd_constants c;
+} sgd_work;
+
+static void update_some(void *work, int64_t from, int64_t to)
+{
+    const sgd_work *w = work;
+    const size_t at = (size_t)from * w->size;
+    w->kernel(to - from, w->p + at, w->g + at, w->momentum ? w->momentum + at : NULL, &w->c);
+}
+
+static void update(slot *s, const tg_sgd_options *o, const tg_context *tg)
 {
     tg_tensor *p = s->dense ? s->dense : s->param;
-    sgd_constants c = {o->lr,       o->momentum, o->dampening, o->weight_decay,
-                       o->nesterov, o->maximize, !s->moved};
+    sgd_work w = {.kernel = pick(tg->level, sgd, p->dtype),
+                  .size = tg__dtype_size(p->dtype),
+                  .p = p->data,
+                  .g = s->param->grad->data,
+                  .momentum = s->momentum ? s->momentum->data : NULL,
+                  .c = {o->lr, o->momentum, o->dampening, o->weight_decay, o->nesterov, o->maximize,
+                        !s->moved}};
     if (s->dense) tg__copy(s->dense, s->param);
-    pick(level, sgd, p->dtype)(p->numel, p->data, s->param->grad->data,
-                               s->momentum ? s->momentum->data : NULL, &c);
+    tg__split(tg, p->numel, TG_GRAIN, update_some, &w);
     if (s->dense) tg__copy(s->param, s->dense);
     s->moved = true;
     tg__written(s->param, "step");
@@ -104,7 +124,7 @@ bool tg_step(tg_optim *optim)
     for (int i = 0; i < optim->n; i++)
         if (!tg__writable(optim->slots[i].param, "step")) return false;
     for (int i = 0; i < optim->n; i++)
-        if (optim->slots[i].param->grad) update(&optim->slots[i], &optim->o, optim->tg->level);
+        if (optim->slots[i].param->grad) update(&optim->slots[i], &optim->o, optim->tg);
     return true;
 }
 
