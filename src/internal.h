@@ -76,6 +76,9 @@ enum {
 #endif
 };
 
+/* From the context's allocator, within its cap and counted, and back; NULL without an error. */
+void *tg__take(tg_context *tg, size_t bytes);
+void tg__give(tg_context *tg, void *memory, size_t bytes);
 /* Memory of the current scope, 64-byte aligned; NULL with the error recorded. */
 void *tg__alloc(tg_context *tg, size_t bytes);
 /* The same in the scope of that depth, which is open. */

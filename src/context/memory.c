@@ -45,11 +45,21 @@ static block **free_list(tg_context *tg, size_t size)
     return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
 }
 
-static void give_back(tg_context *tg, block *b)
+void *tg__take(tg_context *tg, size_t bytes)
 {
-    tg->stats.held_bytes -= b->raw_bytes;
+    size_t cap = tg->options.max_bytes;
+    if (cap && (bytes > cap || tg->stats.held_bytes > cap - bytes)) return NULL;
     tg->stats.allocator_calls++;
-    tg->options.deallocate(tg->options.user, b->raw, b->raw_bytes);
+    void *memory = tg->options.allocate(tg->options.user, bytes);
+    if (memory) tg->stats.held_bytes += bytes;
+    return memory;
+}
+
+void tg__give(tg_context *tg, void *memory, size_t bytes)
+{
+    tg->stats.held_bytes -= bytes;
+    tg->stats.allocator_calls++;
+    tg->options.deallocate(tg->options.user, memory, bytes);
 }
 
 /* Returns whether there was anything to give back. */
@@ -60,19 +70,11 @@ bool tg__trim(tg_context *tg)
         while (tg->free_blocks[i]) {
             block *b = tg->free_blocks[i];
             tg->free_blocks[i] = b->next;
-            give_back(tg, b);
+            tg__give(tg, b->raw, b->raw_bytes);
             any = true;
         }
     }
     return any;
-}
-
-static void *ask(tg_context *tg, size_t bytes)
-{
-    size_t cap = tg->options.max_bytes;
-    if (cap && (bytes > cap || tg->stats.held_bytes > cap - bytes)) return NULL;
-    tg->stats.allocator_calls++;
-    return tg->options.allocate(tg->options.user, bytes);
 }
 
 static block *fresh_block(tg_context *tg, size_t bytes)
@@ -80,8 +82,8 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     if (bytes > PTRDIFF_MAX - TG_HEADER - TG_ALIGN)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
-    char *raw = ask(tg, raw_bytes);
-    if (!raw && tg__trim(tg)) raw = ask(tg, raw_bytes);
+    char *raw = tg__take(tg, raw_bytes);
+    if (!raw && tg__trim(tg)) raw = tg__take(tg, raw_bytes);
     if (!raw && tg->options.max_bytes)
         return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held, cap %zu",
                         bytes, tg->stats.held_bytes, tg->options.max_bytes);
@@ -92,7 +94,6 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     b->raw = raw;
     b->raw_bytes = raw_bytes;
     b->bytes = size;
-    tg->stats.held_bytes += raw_bytes;
     return b;
 }
 
@@ -115,7 +116,7 @@ static void drop_block(tg_context *tg, block *b)
     memset(block_payload(b), 0xdd, b->bytes);
 #endif
 #ifdef TG_ASAN
-    give_back(tg, b);
+    tg__give(tg, b->raw, b->raw_bytes);
 #else
     block **list = free_list(tg, b->bytes);
     b->next = *list;

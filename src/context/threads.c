@@ -109,7 +109,7 @@ static void disband(tg_context *tg, team *t)
     pthread_cond_destroy(&c->helpers_done);
     pthread_cond_destroy(&c->work_there);
     pthread_mutex_destroy(&c->lock);
-    tg->options.deallocate(tg->options.user, c, crew_bytes(t->threads - 1));
+    tg__give(tg, c, crew_bytes(t->threads - 1));
 }
 
 /* Signals stay with the threads of the program. */
@@ -131,7 +131,7 @@ static bool start_helpers(crew *c)
 
 static team *gather_team(tg_context *tg, int threads)
 {
-    crew *c = tg->options.allocate(tg->options.user, crew_bytes(threads - 1));
+    crew *c = tg__take(tg, crew_bytes(threads - 1));
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
     c->base = (team){threads, run_together, disband};
