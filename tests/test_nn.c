@@ -213,14 +213,25 @@ static void test_dropout(void **state)
     assert_int_equal(tg_item(tg_sum(tg_eq(y, tg_dropout(x, 0.5, true)))), N);
 }
 
+/* Differences of 0, 1/1000 ... 999/1000, over and over: the mean of their squares is
+ * (999 * 1000 * 1999 / 6) / 1000^3. Added one after the other in float32 it would be 0.3295. */
+static void test_mse_of_ten_million_rows(void **state)
+{
+    enum { N = 10000000 };
+    tg_tensor *x = tg_zeros(*state, TG_F32, TG_SHAPE(N)), *y = tg_zeros_like(x);
+    float *values = x->data;
+    for (int i = 0; i < N; i++) values[i] = (float)(i % 1000) / 1000;
+    assert_true(fabs(tg_item(tg_mse_loss(x, y, TG_MEAN)) / 0.3328335 - 1) < 5e-7);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(parameters),         test(default_dtype), test(forward),
-        test(leading_dimensions), test(mse),           test(mse_broadcast),
-        test(shape_trap),         test(lecture),       test(dropout),
+        test(parameters), test(default_dtype),           test(forward),    test(leading_dimensions),
+        test(mse),        test(mse_broadcast),           test(shape_trap), test(lecture),
+        test(dropout),    test(mse_of_ten_million_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
