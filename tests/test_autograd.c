@@ -629,6 +629,23 @@ static void deallocate(void *user, void *memory, size_t bytes)
     free(memory);
 }
 
+/* A gradient that was written to with a history loses that with the next backward. */
+static void test_a_gradient_made_again_has_no_history(void **state)
+{
+    tg_tensor *x = leaf(*state, 3), *factor = leaf(*state, 2);
+    assert_true(tg_backward(tg_square(x)));
+    assert_non_null(tg_mul_(x->grad, factor));
+    assert_true(x->grad->requires_grad);
+    tg_clear_grad(x);
+    assert_true(tg_backward(tg_square(x)));
+    check_values(x->grad, 6);
+    assert_false(x->grad->requires_grad);
+    assert_false(tg_backward(x->grad));
+    assert_null(factor->grad);
+    assert_int_equal(tg_error_code(*state), TG_ERR_AUTOGRAD);
+    tg_clear_error(*state);
+}
+
 /* One backward with that many allocations; whether they were enough. */
 static bool backward_within(int allocations)
 {
@@ -768,6 +785,7 @@ int main(void)
         test(memory_failure_commits_nothing),
         test(release_before_backward),
         test(shared_gradient),
+        test(a_gradient_made_again_has_no_history),
         test(second_derivative_of_empty_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

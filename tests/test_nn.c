@@ -92,6 +92,16 @@ static void test_leading_dimensions(void **state)
 
 /* ---- MSELoss. */
 
+static void test_leading_dimensions_of_a_released_input(void **state)
+{
+    tg_module *net = tg_linear(*state, 4, 2, TG_BIAS);
+    tg_tensor *x = tg_ones(*state, TG_F32, TG_SHAPE(50, 50, 4));
+    tg_release(x);
+    assert_null(tg_forward(net, x));
+    assert_int_equal(tg_error_code(*state), TG_ERR_CONTEXT);
+    tg_clear_error(*state);
+}
+
 static void test_mse(void **state)
 {
     tg_tensor *i = leaf(*state, 1, 2, 4), *t = leaf(*state, 0.5, 1.5, -1);
@@ -229,9 +239,17 @@ static void test_mse_of_ten_million_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(parameters), test(default_dtype),           test(forward),    test(leading_dimensions),
-        test(mse),        test(mse_broadcast),           test(shape_trap), test(lecture),
-        test(dropout),    test(mse_of_ten_million_rows),
+        test(parameters),
+        test(default_dtype),
+        test(forward),
+        test(leading_dimensions),
+        test(mse),
+        test(mse_broadcast),
+        test(shape_trap),
+        test(lecture),
+        test(dropout),
+        test(mse_of_ten_million_rows),
+        test(leading_dimensions_of_a_released_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,6 +387,20 @@ static void test_cleared_gradient(void **state)
     check_ok(tg);
 }
 
+/* The gradient of the first of some joined tensors starts the block of the whole. */
+static void test_gradient_of_a_joined_tensor(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(1, 2000), 3), true);
+    size_t with = live(tg);
+    tg_scope_begin(tg);
+    tg_tensor *rest = tg_ones(tg, TG_F32, TG_SHAPE(100, 2000));
+    assert_true(tg_backward(tg_sum(tg_square(tg_cat(TG_LIST(x, rest), 0)))));
+    tg_scope_end(tg);
+    assert_true(element_of(x->grad, 1999) == 6);
+    assert_int_equal(live(tg), with);
+}
+
 /* A view of a gradient stays good, and sees the next one. */
 static void test_view_of_gradient(void **state)
 {
@@ -739,6 +753,7 @@ int main(void)
         IN_CONTEXT(test_release_gradient),
         IN_CONTEXT(test_temporaries_of_gradients),
         IN_CONTEXT(test_cleared_gradient),
+        IN_CONTEXT(test_gradient_of_a_joined_tensor),
         IN_CONTEXT(test_view_of_gradient),
         cmocka_unit_test(test_gradients_apart),
         IN_CONTEXT(test_borrow),

@@ -20,7 +20,8 @@ TG_API tg_tensor *tg_detach(tg_tensor *t);
 TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
 
 /* t->grad becomes NULL (none), and the memory of a large one returns to the context: what t->grad
- * was counts as released until a backward fills it again. */
+ * was counts as released until a backward fills it again. While a view of it lives the memory
+ * stays, and the view sees the next gradient. */
 TG_API bool tg_clear_grad(tg_tensor *t);
 
 /* Nothing is recorded between begin and end. They nest, work while an error is pending, and are

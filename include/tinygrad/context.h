@@ -90,7 +90,7 @@ typedef struct tg_stats {
 TG_API tg_stats tg_get_stats(const tg_context *tg);
 
 /* The instruction set that the kernels of this context use: "avx512", "avx2", "portable". All give
- * the same bits. NULL for NULL. */
+ * the same bits, save those of NaN. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
 
 /* How many threads the operations of this context may use: 1 unless told, at most 256. Large

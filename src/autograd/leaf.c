@@ -37,12 +37,15 @@ static bool make_slot(tg_tensor *t)
     return p->grad_slot != NULL;
 }
 
-/* Whether all of a block of the current scope is g, of which nobody else knows. */
+/* Whether all of a block of the current scope is g, of which nobody else knows. It is larger than g
+ * by rounding alone: g may be the first part of something joined. */
 static bool has_block_alone(const tg_tensor *g)
 {
     const storage *s = priv(g)->storage;
+    const size_t bytes = slot_bytes(g);
     return s->block && s->refs == 1 && s->depth == g->context->depth && s->data == g->data &&
-           priv(g)->dense && tg__block_of(g->data, slot_bytes(g)) == s->block;
+           priv(g)->dense && tg__block_of(g->data, bytes) == s->block &&
+           s->block->bytes - bytes <= bytes / 8;
 }
 
 bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g)
@@ -59,6 +62,8 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
     tg_tensor *slot = p->grad_slot;
     storage *to = priv(slot)->storage, *from = priv(g)->storage;
     p->pub.grad = slot;
+    slot->requires_grad = false; /* nor a history of the gradient before */
+    priv(slot)->record = NULL;
     if (to->refs == 1 && has_block_alone(g)) {
         if (to->block) tg__block_free(slot->context, to->block);
         tg__block_move(slot->context, from->block, p->depth);

@@ -89,7 +89,7 @@ static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
     const tg_tensor *w = m->params[0];
     bool fits = x->ndim > 0 && x->dtype == w->dtype && x->shape[x->ndim - 1] == w->shape[1];
     if (fits && x->ndim > 2) {
-        tg_tensor *y = linear_forward(m, tg_flatten(x, 0, -2));
+        tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_forward(m, rows) : NULL;
         if (!y) return NULL;
         spec s = {.ndim = x->ndim};
         for (int d = 0; d < x->ndim; d++) s.shape[d] = d == x->ndim - 1 ? y->shape[1] : x->shape[d];
