@@ -16,12 +16,6 @@ bool tg__is_dtype(tg_dtype dtype)
     return (unsigned)dtype <= TG_BOOL;
 }
 
-size_t tg__dtype_size(tg_dtype dtype)
-{
-    static const uint8_t sizes[] = {4, 8, 8, 1};
-    return sizes[dtype];
-}
-
 static bool dtype_holds(tg_dtype dtype, double value)
 {
     if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
@@ -230,13 +224,6 @@ bool tg__writable(tg_tensor *t, const char *op)
             "tg_clone first",
             op, SHOW(t));
     return true;
-}
-
-void tg__written(tg_tensor *t, const char *op)
-{
-    storage *s = priv(t)->storage;
-    s->version++;
-    s->writer = op;
 }
 
 tg_tensor *tg_keep(tg_tensor *t)
