@@ -413,15 +413,22 @@ static inline bool tg__ready(const tg_context *tg)
     return tg->status == TG_OK;
 }
 
-static inline void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+/* What the current page has room for, if it is of that depth; else NULL. */
+static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = tg->scope;
     const size_t size = tg__round_up(bytes);
     if (!s || s->depth != depth || !tg__is_small(bytes) || (size_t)(s->end - s->top) < size)
-        return tg__alloc_slowly(tg, depth, bytes);
+        return NULL;
     void *memory = s->top;
     s->top += size;
     return memory;
+}
+
+static inline void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+{
+    void *memory = tg__carve(tg, depth, bytes);
+    return memory ? memory : tg__alloc_slowly(tg, depth, bytes);
 }
 
 static inline void *tg__alloc(tg_context *tg, size_t bytes)
