@@ -80,9 +80,10 @@ enum {
 void *tg__take(tg_context *tg, size_t bytes);
 void tg__give(tg_context *tg, void *memory, size_t bytes);
 /* Memory of the current scope, 64-byte aligned; NULL with the error recorded. */
-void *tg__alloc(tg_context *tg, size_t bytes);
+static inline void *tg__alloc(tg_context *tg, size_t bytes);
 /* The same in the scope of that depth, which is open. */
-void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
+static inline void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes);
+void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes);
 /* Whether so much is part of a page, and the size it takes there. */
 static inline bool tg__is_small(size_t bytes)
 {
@@ -183,7 +184,10 @@ static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_
     return na == nb;
 }
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
-size_t tg__dtype_size(tg_dtype dtype);
+static inline size_t tg__dtype_size(tg_dtype dtype)
+{
+    return dtype == TG_BOOL ? 1 : dtype == TG_F32 ? 4 : 8;
+}
 static inline bool tg__is_float(tg_dtype dtype)
 {
     return dtype == TG_F32 || dtype == TG_F64;
@@ -192,7 +196,12 @@ static inline bool tg__is_float(tg_dtype dtype)
 /* A write that autograd does not record: whether op may write to t (no error pending, t alive, not
  * borrowed, no elements that overlap), else the error; and the note that it did. */
 bool tg__writable(tg_tensor *t, const char *op);
-void tg__written(tg_tensor *t, const char *op);
+static inline void tg__written(tg_tensor *t, const char *op)
+{
+    storage *s = priv(t)->storage;
+    s->version++;
+    s->writer = op;
+}
 
 /* ---- Gradients of leaves, in src/autograd/leaf.c. */
 
@@ -250,7 +259,7 @@ tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
 /* Records the error if it is the first. Returns NULL, which is also false. */
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
 /* No error is pending. */
-bool tg__ready(const tg_context *tg);
+static inline bool tg__ready(const tg_context *tg);
 
 /* "[100, 2]", in storage of the caller's expression. */
 #define TG_TEXT ((char[TG_MAX_DIMS * 22 + 3]){0})
@@ -418,6 +427,34 @@ struct tg_context {
     generator random;
     team *team; /* NULL: one thread */
 };
+
+static inline bool tg__ready(const tg_context *tg)
+{
+    return tg->status == TG_OK;
+}
+
+/* What the current page has room for, if it is of that depth; else NULL. */
+static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg->scope;
+    const size_t size = tg__round_up(bytes);
+    if (!s || s->depth != depth || !tg__is_small(bytes) || (size_t)(s->end - s->top) < size)
+        return NULL;
+    void *memory = s->top;
+    s->top += size;
+    return memory;
+}
+
+static inline void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
+{
+    void *memory = tg__carve(tg, depth, bytes);
+    return memory ? memory : tg__alloc_slowly(tg, depth, bytes);
+}
+
+static inline void *tg__alloc(tg_context *tg, size_t bytes)
+{
+    return tg__alloc_at(tg, tg->depth, bytes);
+}
 
 /* Runs a portion over [0, n): in one go, or, if that makes two at least, in blocks of grain on all
  * threads. */

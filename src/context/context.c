@@ -117,11 +117,6 @@ void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
     return NULL;
 }
 
-bool tg__ready(const tg_context *tg)
-{
-    return tg->status == TG_OK;
-}
-
 char *tg__show(char *text, int ndim, const int64_t *shape)
 {
     char *p = text;

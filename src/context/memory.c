@@ -215,14 +215,7 @@ void tg__block_move(tg_context *tg, block *b, int64_t depth)
     link_block(scope_at(tg, depth), b);
 }
 
-static void *carve(scope *s, size_t size)
-{
-    void *memory = s->top;
-    s->top += size;
-    return memory;
-}
-
-TG_APART static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = scope_at(tg, depth);
     if (!s) return NULL;
@@ -239,19 +232,9 @@ TG_APART static void *alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
         s->apart |= s->lent;
         s->lent = false;
     }
-    return carve(s, tg__round_up(bytes));
-}
-
-void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
-{
-    scope *s = tg->scope;
-    bool fits = s && s->depth == depth && tg__is_small(bytes) && room_in(s) >= tg__round_up(bytes);
-    return fits ? carve(s, tg__round_up(bytes)) : alloc_slowly(tg, depth, bytes);
-}
-
-void *tg__alloc(tg_context *tg, size_t bytes)
-{
-    return tg__alloc_at(tg, tg->depth, bytes);
+    void *memory = s->top;
+    s->top += tg__round_up(bytes);
+    return memory;
 }
 
 void tg__unref(tg_context *tg, storage *s)

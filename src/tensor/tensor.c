@@ -16,12 +16,6 @@ bool tg__is_dtype(tg_dtype dtype)
     return (unsigned)dtype <= TG_BOOL;
 }
 
-size_t tg__dtype_size(tg_dtype dtype)
-{
-    static const uint8_t sizes[] = {4, 8, 8, 1};
-    return sizes[dtype];
-}
-
 static bool dtype_holds(tg_dtype dtype, double value)
 {
     if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
@@ -139,26 +133,41 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
-tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
+static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
+                                  tg_dtype dtype, int ndim, const int64_t *shape, size_t bytes)
 {
-    const size_t head = tg__round_up(sizeof(tensor_priv));
-    int64_t numel = tg__numel(ndim, shape), step = 1;
-    size_t bytes = (size_t)numel * tg__dtype_size(dtype);
-    bool together = tg__is_small(head + bytes); /* one piece of memory for head and elements */
-    tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
-    if (!p) return NULL;
-    void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
-    if (!data) return NULL;
+    int64_t step = 1;
     init_tensor(p, tg, depth, dtype, ndim);
-    p->pub.numel = numel;
-    p->dense = true;
     for (int d = ndim - 1; d >= 0; d--) {
         int64_t n = shape[d];
         p->pub.shape[d] = n;
         p->pub.strides[d] = step;
         step *= n > 1 ? n : 1;
     }
+    p->pub.numel = bytes ? step : 0;
+    p->dense = true;
     return own_storage(p, bytes ? data : NULL, tg__block_of(data, bytes));
+}
+
+TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
+                                      const int64_t *shape, size_t bytes)
+{
+    const size_t head = tg__round_up(sizeof(tensor_priv));
+    bool together = tg__is_small(head + bytes);
+    tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
+    if (!p) return NULL;
+    void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
+    return data ? init_new(p, data, tg, depth, dtype, ndim, shape, bytes) : NULL;
+}
+
+/* Small elements lie behind the tensor, in one piece of memory. */
+tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
+{
+    const size_t head = tg__round_up(sizeof(tensor_priv));
+    const size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
+    char *p = tg__carve(tg, depth, head + bytes);
+    if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
+    return init_new((tensor_priv *)(void *)p, p + head, tg, depth, dtype, ndim, shape, bytes);
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -230,13 +239,6 @@ bool tg__writable(tg_tensor *t, const char *op)
             "tg_clone first",
             op, SHOW(t));
     return true;
-}
-
-void tg__written(tg_tensor *t, const char *op)
-{
-    storage *s = priv(t)->storage;
-    s->version++;
-    s->writer = op;
 }
 
 tg_tensor *tg_keep(tg_tensor *t)
