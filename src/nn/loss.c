@@ -65,7 +65,7 @@ static bool mse_shape(const call *c, spec *s)
 
 static void elementwise_by(const call *c, const binary_set *kernel, tg_tensor *a, tg_tensor *b)
 {
-    loop f = {.binary = kernel->at[c->tg->level][c->out->dtype]};
+    loop f = {.binary = kernel_at(kernel, c->tg->level, c->out->dtype)};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
 }
 

@@ -11,7 +11,7 @@ static bool compare_shape(const call *c, spec *s)
 static bool compare_run(const call *c)
 {
     const binary_set *kernel = c->op->kernel;
-    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
+    loop f = {.binary = kernel_at(kernel, c->tg->level, c->in[0]->dtype)};
     tg__elementwise(f, c->out, 2, c->in);
     return true;
 }
@@ -21,7 +21,7 @@ static bool compare_scalar_run(const call *c)
     scalar value;
     tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
     const binary_set *kernel = c->op->kernel;
-    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
+    loop f = {.binary = kernel_at(kernel, c->tg->level, c->in[0]->dtype)};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
     return true;
 }
