@@ -122,15 +122,20 @@ bool tg__ready(const tg_context *tg)
     return tg->status == TG_OK;
 }
 
-char *tg__show(char *text, int ndim, const int64_t *shape)
+char *tg__show_sizes(tg_context *tg, int ndim, const int64_t *sizes)
 {
-    char *p = text;
+    char *text = tg->shown[tg->next_shown++ % TG_SHOWN], *p = text;
     *p++ = '[';
     for (int i = 0; i < ndim && i < TG_MAX_DIMS; i++)
-        p += sprintf(p, "%s%lld", i ? ", " : "", (long long)shape[i]);
+        p += sprintf(p, "%s%lld", i ? ", " : "", (long long)sizes[i]);
     *p++ = ']';
     *p = 0;
     return text;
+}
+
+char *tg__show(const tg_tensor *t)
+{
+    return tg__show_sizes(t->context, t->ndim, t->shape);
 }
 
 void tg_no_grad_begin(tg_context *tg)
