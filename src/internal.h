@@ -261,10 +261,10 @@ void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINT
 /* No error is pending. */
 static inline bool tg__ready(const tg_context *tg);
 
-/* "[100, 2]", in storage of the caller's expression. */
-#define TG_TEXT ((char[TG_MAX_DIMS * 22 + 3]){0})
-char *tg__show(char *text, int ndim, const int64_t *shape);
-#define SHOW(t) tg__show(TG_TEXT, (t)->ndim, (t)->shape)
+/* "[100, 2]", in the context until TG_SHOWN more are shown. */
+char *tg__show_sizes(tg_context *tg, int ndim, const int64_t *sizes);
+char *tg__show(const tg_tensor *t);
+#define SHOW(t) tg__show(t) /* for messages */
 
 /* ---- Operations and records. */
 
@@ -402,7 +402,12 @@ typedef struct team {
 
 /* ---- Context. */
 
-enum { TG_MESSAGE = 1024, TG_FREE_LISTS = 52 * 16 /* see free_list */ };
+enum {
+    TG_MESSAGE = 1024,
+    TG_SHOWN = 4,
+    TG_SIZES = TG_MAX_DIMS * 22 + 3,
+    TG_FREE_LISTS = 52 * 16 /* see free_list */
+};
 
 typedef struct generator {
     uint32_t mt[624];
@@ -424,6 +429,8 @@ struct tg_context {
     tg_dtype default_dtype;
     tg_status status;
     char message[TG_MESSAGE];
+    char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */
+    unsigned next_shown;
     generator random;
     team *team; /* NULL: one thread */
 };

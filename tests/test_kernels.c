@@ -132,7 +132,8 @@ static const binary_set *const compare[] = {
 static void same_unary(int k, int type, int64_t n)
 {
     for (size_t row = 0; row < COUNT(unary); row++) {
-        unary_kernel *a = unary[row]->at[k][type], *b = unary[row]->at[LEVEL_PORTABLE][type];
+        unary_kernel *a = kernel_at(unary[row], k, type),
+                     *b = kernel_at(unary[row], LEVEL_PORTABLE, type);
         assert_true(!a == !b);
         if (!a) continue;
         b(n, nth(expected, 2, type), nth(given, 0, type));
@@ -146,7 +147,7 @@ static void same_unary(int k, int type, int64_t n)
 
 static void same_binary_row(const binary_set *set, int row, int out, int k, int type, int64_t n)
 {
-    binary_kernel *a = set->at[k][type], *b = set->at[LEVEL_PORTABLE][type];
+    binary_kernel *a = kernel_at(set, k, type), *b = kernel_at(set, LEVEL_PORTABLE, type);
     assert_true(!a == !b);
     if (!a) return;
     b(n, nth(expected, 2, out), nth(given, 0, type), nth(given, 1, type));
@@ -182,8 +183,8 @@ static void same_moves(int k, int type, int64_t n)
     const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel, &tg__to_i64_kernel,
                                       &tg__to_bool_kernel};
     for (int to = 0; to < K_TYPES; to++) {
-        casts[to]->at[LEVEL_PORTABLE][type](n, nth(expected, 2, to), nth(given, 0, type));
-        casts[to]->at[k][type](n, nth(found, 2, to), nth(given, 0, type));
+        kernel_at(casts[to], LEVEL_PORTABLE, type)(n, nth(expected, 2, to), nth(given, 0, type));
+        kernel_at(casts[to], k, type)(n, nth(found, 2, to), nth(given, 0, type));
         check_same(to, n, "cast", to, k);
     }
 }
@@ -346,8 +347,8 @@ static void float_functions(int k)
     const bool exhaustive = getenv("TG_TEST_EXHAUSTIVE") != NULL;
     if (exhaustive && k != tg__level(NULL)) return;
     for (size_t f = 0; f < COUNT(functions); f++) {
-        const double worst = worst_error(functions[f].kernel->at[k][K_F32], functions[f].exact,
-                                         exhaustive ? 1 : 8193);
+        const double worst = worst_error(kernel_at(functions[f].kernel, k, K_F32),
+                                         functions[f].exact, exhaustive ? 1 : 8193);
         if (exhaustive) print_message("%s: %.3f ulp at most\n", functions[f].name, worst);
         if (worst > 1) fail_msg("%s at %s: %g ulp", functions[f].name, tg__level_name(k), worst);
     }
@@ -375,7 +376,7 @@ static void special_values(int k)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         float y[COUNT(x)];
-        rows[i].kernel->at[k][K_F32](COUNT(x), y, x);
+        kernel_at(rows[i].kernel, k, K_F32)(COUNT(x), y, x);
         if (!same(K_F32, COUNT(x), y, rows[i].y))
             fail_msg("%s at %s", rows[i].name, tg__level_name(k));
     }

@@ -106,6 +106,12 @@ const char *tg_simd_level(const tg_context *tg)
     return tg ? tg__level_name(tg->level) : NULL;
 }
 
+/* Here, so that a program links threads only to have some. */
+int tg_get_num_threads(const tg_context *tg)
+{
+    return !tg ? 0 : tg->team ? tg->team->threads : 1;
+}
+
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
 {
     if (tg->status != TG_OK) return NULL;
@@ -117,15 +123,20 @@ void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
     return NULL;
 }
 
-char *tg__show(char *text, int ndim, const int64_t *shape)
+char *tg__show_sizes(tg_context *tg, int ndim, const int64_t *sizes)
 {
-    char *p = text;
+    char *text = tg->shown[tg->next_shown++ % TG_SHOWN], *p = text;
     *p++ = '[';
     for (int i = 0; i < ndim && i < TG_MAX_DIMS; i++)
-        p += sprintf(p, "%s%lld", i ? ", " : "", (long long)shape[i]);
+        p += sprintf(p, "%s%lld", i ? ", " : "", (long long)sizes[i]);
     *p++ = ']';
     *p = 0;
     return text;
+}
+
+char *tg__show(const tg_tensor *t)
+{
+    return tg__show_sizes(t->context, t->ndim, t->shape);
 }
 
 void tg_no_grad_begin(tg_context *tg)

@@ -159,8 +159,3 @@ bool tg_set_num_threads(tg_context *tg, int n)
     tg->team = gathered;
     return true;
 }
-
-int tg_get_num_threads(const tg_context *tg)
-{
-    return !tg ? 0 : tg->team ? tg->team->threads : 1;
-}

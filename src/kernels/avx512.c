@@ -1,5 +1,5 @@
-/* The kernels for x86-64 with AVX-512: those that arithmetic bounds. Memory bounds the others, and
- * AVX2 reads it as fast. */
+/* The kernels for x86-64 with AVX-512: those of float32 that arithmetic bounds. Memory bounds the
+ * others, and AVX2 reads it as fast. */
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
@@ -7,14 +7,11 @@
 #define ARITHMETIC_ONLY
 #define VECTOR_BYTES   64
 #define VECTOR_FMA_F32 _mm512_fmadd_ps
-#define VECTOR_FMA_F64 _mm512_fmadd_pd
 #define TILE_ROWS      8
 
 /* The first n elements of a vector in memory. */
 #define VECTOR_LOAD_F32(n, p)     _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
-#define VECTOR_LOAD_F64(n, p)     _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define VECTOR_STORE_F32(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
-#define VECTOR_STORE_F64(n, p, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

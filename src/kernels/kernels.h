@@ -68,10 +68,21 @@ enum {
 int tg__level(const char *name);
 const char *tg__level_name(int level);
 
-/* tg__NAME_kernel has one kernel by level and element type, NULL for the types that it does not
+/* tg__NAME_kernel has the kernels by level and element type, NULL for the types that it does not
  * take. Each is an object of its own, so that a program links the kernels of the operations it
- * uses. */
-#define pick(level, name, type) (tg__##name##_kernel.at[level][type])
+ * uses. It is short: only float32 has kernels for every level, float64 has up to AVX2, and integers
+ * have the same on all. */
+enum {
+#ifdef TG_X86_KERNELS
+    F64_LEVELS = 2,
+#else
+    F64_LEVELS = 1,
+#endif
+    SLOTS = LEVELS + F64_LEVELS + 2
+};
+extern const uint8_t tg__slots[LEVELS][K_TYPES];
+#define kernel_at(set, level, type) ((set)->at[tg__slots[level][type]])
+#define pick(level, name, type)     kernel_at(&tg__##name##_kernel, level, type)
 
 #define KINDS(KIND)                                                                                \
     KIND(unary)                                                                                    \
@@ -89,48 +100,44 @@ const char *tg__level_name(int level);
     KIND(affine)
 #define KIND(name)                                                                                 \
     typedef struct name##_set {                                                                    \
-        name##_kernel *at[LEVELS][K_TYPES];                                                        \
+        name##_kernel *at[SLOTS];                                                                  \
     } name##_set;
 KINDS(KIND)
 #undef KIND
 #undef KINDS
 
-/* The functions by element type at a level. Integers, moves and casts gain too little from wide
- * vectors to be compiled for each, and loops of libm nothing. */
-#define TYPES_F32(name, level)       tg__##name##_##level
-#define TYPES_FLOATS(name, level)    tg__##name##_f32_##level, tg__##name##_f64_##level
-#define TYPES_FUNCTIONS(name, level) tg__##name##_f32_##level, tg__##name##_f64_portable
-#define TYPES_LIBM(name, level)      tg__##name##_f32_portable, tg__##name##_f64_portable
-#define TYPES_NUMBERS(name, level)   TYPES_FLOATS(name, level), tg__##name##_i64
-#define TYPES_PRODUCTS(name, level)  TYPES_NUMBERS(name, level)
-#define TYPES_ALL(name, level)       TYPES_NUMBERS(name, level), tg__##name##_bool
-#define TYPES_SIZES(name, level)     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
-#define TYPES_CASTS(name, level)                                                                   \
-    tg__##name##_f32, tg__##name##_f64, tg__##name##_i64, tg__##name##_bool
-
-/* AVX-512 has kernels of its own where arithmetic, not memory, is the limit. */
-#define WIDEST_F32       avx2
-#define WIDEST_FLOATS    avx2
-#define WIDEST_FUNCTIONS avx512
-#define WIDEST_LIBM      avx2
-#define WIDEST_NUMBERS   avx2
-#define WIDEST_PRODUCTS  avx512
-#define WIDEST_ALL       avx2
-#define WIDEST_SIZES     avx2
-#define WIDEST_CASTS     avx2
-
-#define AT_LEVEL(types, name, level) TYPES_##types(name, level)
-
+/* The functions in the slots. Integers, moves and casts gain too little from wide vectors to be
+ * compiled for each, and loops of libm nothing. AVX-512 has kernels of its own in float32 where
+ * arithmetic, not memory, is the limit. */
 #ifdef TG_X86_KERNELS
-#define KERNEL(kind, name, types)                                                                  \
-    extern const kind##_set tg__##name##_kernel;                                                   \
-    kind##_kernel AT_LEVEL(types, name, portable), AT_LEVEL(types, name, avx2),                    \
-        AT_LEVEL(types, name, WIDEST_##types);
+#define F32_WIDEST(fn) fn##_portable, fn##_avx2, fn##_avx512
+#define F32_WIDE(fn)   fn##_portable, fn##_avx2, fn##_avx2
+#define F32_SAME(fn)   fn, fn, fn
+#define F64_WIDE(fn)   fn##_portable, fn##_avx2
+#define F64_SAME(fn)   fn, fn
 #else
+#define F32_WIDEST(fn) fn##_portable
+#define F32_WIDE(fn)   fn##_portable
+#define F32_SAME(fn)   fn
+#define F64_WIDE(fn)   fn##_portable
+#define F64_SAME(fn)   fn
+#endif
+#define SLOTS_F32(name)       F32_WIDE(tg__##name)
+#define SLOTS_FLOATS(name)    F32_WIDE(tg__##name##_f32), F64_WIDE(tg__##name##_f64)
+#define SLOTS_FUNCTIONS(name) F32_WIDEST(tg__##name##_f32), F64_SAME(tg__##name##_f64_portable)
+#define SLOTS_LIBM(name)      F32_SAME(tg__##name##_f32_portable), F64_SAME(tg__##name##_f64_portable)
+#define SLOTS_NUMBERS(name)   SLOTS_FLOATS(name), tg__##name##_i64
+#define SLOTS_PRODUCTS(name)                                                                       \
+    F32_WIDEST(tg__##name##_f32), F64_WIDE(tg__##name##_f64), tg__##name##_i64
+#define SLOTS_ALL(name) SLOTS_NUMBERS(name), tg__##name##_bool
+#define SLOTS_SIZES(name)                                                                          \
+    F32_SAME(tg__##name##_4), F64_SAME(tg__##name##_8), tg__##name##_8, tg__##name##_1
+#define SLOTS_CASTS(name)                                                                          \
+    F32_SAME(tg__##name##_f32), F64_SAME(tg__##name##_f64), tg__##name##_i64, tg__##name##_bool
+
 #define KERNEL(kind, name, types)                                                                  \
     extern const kind##_set tg__##name##_kernel;                                                   \
-    kind##_kernel AT_LEVEL(types, name, portable);
-#endif
+    kind##_kernel SLOTS_##types(name);
 #include "kernels.def"
 #undef KERNEL
 

@@ -1,14 +1,14 @@
 /* The sets of kernels by level and element type. */
 #include "kernels.h"
 
+const uint8_t tg__slots[LEVELS][K_TYPES] = {
+    {0, LEVELS, SLOTS - 2, SLOTS - 1},
 #ifdef TG_X86_KERNELS
-#define KERNEL(kind, name, types)                                                                  \
-    const kind##_set tg__##name##_kernel = {{{AT_LEVEL(types, name, portable)},                    \
-                                             {AT_LEVEL(types, name, avx2)},                        \
-                                             {AT_LEVEL(types, name, WIDEST_##types)}}};
-#else
-#define KERNEL(kind, name, types)                                                                  \
-    const kind##_set tg__##name##_kernel = {{{AT_LEVEL(types, name, portable)}}};
+    {1, LEVELS + 1, SLOTS - 2, SLOTS - 1},
+    {2, LEVELS + 1, SLOTS - 2, SLOTS - 1},
 #endif
+};
+
+#define KERNEL(kind, name, types) const kind##_set tg__##name##_kernel = {{SLOTS_##types(name)}};
 #include "kernels.def"
 #undef KERNEL

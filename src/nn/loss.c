@@ -37,7 +37,7 @@ static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, i
     return tg__fail(tg, TG_ERR_SHAPE,
                     "%s: input %s and target %s differ in shape and would %s%s: %s", name,
                     SHOW(input), SHOW(target), broadcasts ? "broadcast to " : "not even broadcast",
-                    broadcasts ? tg__show(TG_TEXT, s->ndim, s->shape) : "", cure);
+                    broadcasts ? tg__show_sizes(input->context, s->ndim, s->shape) : "", cure);
 }
 
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction)
@@ -65,7 +65,7 @@ static bool mse_shape(const call *c, spec *s)
 
 static void elementwise_by(const call *c, const binary_set *kernel, tg_tensor *a, tg_tensor *b)
 {
-    loop f = {.binary = kernel->at[c->tg->level][c->out->dtype]};
+    loop f = {.binary = kernel_at(kernel, c->tg->level, c->out->dtype)};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
 }
 

@@ -6,7 +6,7 @@
 static loop binary_loop(const call *c, tg_dtype dtype)
 {
     const binary_set *kernel = c->op->kernel;
-    return (loop){.binary = kernel->at[c->tg->level][dtype]};
+    return (loop){.binary = kernel_at(kernel, c->tg->level, dtype)};
 }
 
 static bool binary_shape(const call *c, spec *s)

@@ -8,22 +8,36 @@ static bool compare_shape(const call *c, spec *s)
     return true;
 }
 
-static bool compare_run(const call *c)
+static bool compare_two(const call *c, tg_tensor *a, tg_tensor *b)
 {
     const binary_set *kernel = c->op->kernel;
-    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
-    tg__elementwise(f, c->out, 2, c->in);
+    loop f = {.binary = kernel_at(kernel, c->tg->level, a->dtype)};
+    tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
     return true;
+}
+
+static bool compare_run(const call *c)
+{
+    return compare_two(c, c->in[0], c->in[1]);
+}
+
+static bool compare_turned_run(const call *c)
+{
+    return compare_two(c, c->in[1], c->in[0]);
 }
 
 static bool compare_scalar_run(const call *c)
 {
     scalar value;
     tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
-    const binary_set *kernel = c->op->kernel;
-    loop f = {.binary = kernel->at[c->tg->level][c->in[0]->dtype]};
-    tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
-    return true;
+    return compare_two(c, c->in[0], &s);
+}
+
+static bool compare_scalar_turned_run(const call *c)
+{
+    scalar value;
+    tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
+    return compare_two(c, &s, c->in[0]);
 }
 
 static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
@@ -34,13 +48,15 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
     return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}});
 }
 
-#define COMPARE(fn, value)                                                                         \
-    static const op_row fn##_op = {                                                                \
-        .name = #fn, .shape = compare_shape, .run = compare_run, .kernel = &tg__##fn##_kernel};    \
+#define COMPARISON(fn, turned, kernel_)                                                            \
+    static const op_row fn##_op = {.name = #fn,                                                    \
+                                   .shape = compare_shape,                                         \
+                                   .run = compare##turned##run,                                    \
+                                   .kernel = &tg__##kernel_##_kernel};                             \
     static const op_row fn##_scalar_op = {.name = #fn "_scalar",                                   \
                                           .shape = compare_shape,                                  \
-                                          .run = compare_scalar_run,                               \
-                                          .kernel = &tg__##fn##_kernel};                           \
+                                          .run = compare_scalar##turned##run,                      \
+                                          .kernel = &tg__##kernel_##_kernel};                      \
     tg_tensor *tg_##fn(tg_tensor *a, tg_tensor *b)                                                 \
     {                                                                                              \
         return tg__apply(&fn##_op, 2, (tg_tensor *[]){a, b}, NULL);                                \
@@ -49,8 +65,12 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
     {                                                                                              \
         return compare_scalar(&fn##_scalar_op, a, s);                                              \
     }
+#define COMPARE(fn, value) COMPARISON(fn, _, fn)
 #include "compare.def"
 #undef COMPARE
+COMPARISON(gt, _turned_, lt)
+COMPARISON(ge, _turned_, le)
+#undef COMPARISON
 
 static bool where_shape(const call *c, spec *s)
 {

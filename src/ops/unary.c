@@ -4,7 +4,7 @@
 static loop unary_loop(const call *c, tg_dtype dtype)
 {
     const unary_set *kernel = c->op->kernel;
-    return (loop){.unary = kernel->at[c->tg->level][dtype]};
+    return (loop){.unary = kernel_at(kernel, c->tg->level, dtype)};
 }
 
 static bool unary_shape(const call *c, spec *s)

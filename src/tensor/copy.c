@@ -37,7 +37,7 @@ static bool cast_run(const call *c)
 {
     static const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel,
                                              &tg__to_i64_kernel, &tg__to_bool_kernel};
-    loop f = {.unary = casts[c->out->dtype]->at[c->tg->level][c->in[0]->dtype]};
+    loop f = {.unary = kernel_at(casts[c->out->dtype], c->tg->level, c->in[0]->dtype)};
     tg__elementwise(f, c->out, 1, c->in);
     return true;
 }

@@ -118,7 +118,7 @@ static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_sha
                             (long long)step, i);
         if (step > most || (last > 0 && step > room / last))
             return tg__fail(tg, TG_ERR_SHAPE, "%s: strides %s reach beyond memory", op,
-                            tg__show(TG_TEXT, strides.ndim, strides.dims));
+                            tg__show_sizes(tg, strides.ndim, strides.dims));
         if (last > 0) room -= step * last;
     }
     return true;

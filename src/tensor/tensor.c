@@ -45,7 +45,7 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
         bool small = n <= INT32_MAX && numel <= INT32_MAX; /* spares a division */
         if (!small && n > PTRDIFF_MAX / 8 / numel)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
-                            tg__show(TG_TEXT, shape.ndim, shape.dims));
+                            tg__show_sizes(tg, shape.ndim, shape.dims));
         if (n > 1) numel *= n;
     }
     return true;

@@ -71,8 +71,8 @@ static bool view_shape(const call *c, spec *s)
     return view_strides(t, s) ||
            tg__fail(c->tg, TG_ERR_SHAPE,
                     "%s: %s with strides %s cannot be seen as %s without a copy; use tg_reshape",
-                    c->op->name, SHOW(t), tg__show(TG_TEXT, t->ndim, t->strides),
-                    tg__show(TG_TEXT, s->ndim, s->shape));
+                    c->op->name, SHOW(t), tg__show_sizes(c->tg, t->ndim, t->strides),
+                    tg__show_sizes(c->tg, s->ndim, s->shape));
 }
 
 static const op_row view_op = {"view", "ViewBackward0", view_shape, NULL, reshape_grad,
@@ -107,7 +107,8 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
     if (fits && t->numel > 0) return true; /* no larger than t */
     if (fits) return tg__check_shape(t->context, name, (tg_shape){shape.ndim, sizes});
     return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
-                    SHOW(t), (long long)t->numel, tg__show(TG_TEXT, shape.ndim, shape.dims));
+                    SHOW(t), (long long)t->numel,
+                    tg__show_sizes(t->context, shape.ndim, shape.dims));
 }
 
 tg_tensor *tg_view(tg_tensor *t, tg_shape shape)
@@ -236,7 +237,7 @@ tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
     if (dims.ndim != t->ndim || seen != (1u << t->ndim) - 1)
         return tg__fail(t->context, TG_ERR_INDEX,
                         "permute: %s is not an order of the dimensions of %s",
-                        tg__show(TG_TEXT, dims.ndim, dims.dims), SHOW(t));
+                        tg__show_sizes(t->context, dims.ndim, dims.dims), SHOW(t));
     return apply_list(&permute_op, t, (tg_shape){dims.ndim, order});
 }
 
@@ -311,7 +312,7 @@ static bool expand_shape(const call *c, spec *s)
     int64_t sizes[TG_MAX_DIMS];
     for (int d = 0; d < s->ndim; d++) sizes[d] = c->a[d + 1].i;
     return tg__fail(c->tg, TG_ERR_SHAPE, "expand: %s does not broadcast to %s", SHOW(t),
-                    tg__show(TG_TEXT, s->ndim, sizes));
+                    tg__show_sizes(c->tg, s->ndim, sizes));
 }
 
 static tg_tensor *expand_grad(const record *r, int i, tg_tensor *g)
