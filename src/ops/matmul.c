@@ -117,7 +117,8 @@ void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int
     const int64_t units = (wide ? n : m) / w.unit,
                   parts = units >= 8 * threads ? 2 * threads : threads;
     if (threads > 1 && units > 1 && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
-        tg__split(tg, units, (units + parts - 1) / parts, wide ? some_columns : some_rows, &w);
+        tg__split(tg, units, units > parts ? units / parts : 1, wide ? some_columns : some_rows,
+                  &w);
     else
         product_of(&w, m, n, c, a.data, b.data);
 }
