@@ -14,18 +14,19 @@ enum {
     PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
 };
 
-/* The caller and its helpers take blocks by the counter until there are none. A helper that wakes
- * too late finds the work closed, so that nobody waits for it. */
+/* The caller and its helpers take blocks by the counter until there are none. A helper that comes
+ * too late finds the work closed, so that nobody waits for it. The lock is for those who sleep: a
+ * helper that is awake sees the work, and takes part, without it. */
 typedef struct crew {
     team base;
     int helpers;
     int patience; /* 0 when there are more threads than processors */
     pthread_mutex_t lock;
     pthread_cond_t work_there, helpers_done;
-    atomic_uint posted; /* pieces of work so far */
-    atomic_int active;  /* helpers at work */
-    bool open, stop;
-    atomic_llong next; /* block to take */
+    atomic_uint posted;            /* pieces of work so far */
+    atomic_int active;             /* helpers that may be at work */
+    atomic_bool open, stop, waits; /* work to take part in; the end; the caller sleeps */
+    atomic_llong next;             /* block to take */
     int64_t n, grain;
     portion *run;
     void *work;
@@ -50,47 +51,64 @@ static void take_blocks(crew *c)
     }
 }
 
+static void wait_for_work(crew *c, unsigned seen)
+{
+    for (int i = 0; i < c->patience && atomic_load(&c->posted) == seen; i++) relax();
+    if (atomic_load(&c->posted) != seen) return;
+    pthread_mutex_lock(&c->lock);
+    while (atomic_load(&c->posted) == seen) pthread_cond_wait(&c->work_there, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static void *help(void *arg)
 {
     crew *c = arg;
-    unsigned seen = 0;
-    for (;;) {
-        for (int i = 0; i < c->patience && atomic_load(&c->posted) == seen; i++) relax();
-        pthread_mutex_lock(&c->lock);
-        while (!c->stop && atomic_load(&c->posted) == seen)
-            pthread_cond_wait(&c->work_there, &c->lock);
+    for (unsigned seen = 0; !atomic_load(&c->stop);) {
+        wait_for_work(c, seen);
         seen = atomic_load(&c->posted);
-        const bool stop = c->stop, open = c->open;
-        if (open) atomic_fetch_add(&c->active, 1);
-        pthread_mutex_unlock(&c->lock);
-        if (stop) return NULL;
-        if (!open) continue;
-        take_blocks(c);
-        pthread_mutex_lock(&c->lock);
-        if (atomic_fetch_sub(&c->active, 1) == 1) pthread_cond_signal(&c->helpers_done);
-        pthread_mutex_unlock(&c->lock);
+        atomic_fetch_add(&c->active, 1); /* first, so that open work stays open */
+        if (atomic_load(&c->open)) take_blocks(c);
+        if (atomic_fetch_sub(&c->active, 1) == 1 && atomic_load(&c->waits)) {
+            pthread_mutex_lock(&c->lock);
+            pthread_cond_signal(&c->helpers_done);
+            pthread_mutex_unlock(&c->lock);
+        }
     }
+    return NULL;
+}
+
+static void call_helpers(crew *c)
+{
+    atomic_fetch_add(&c->posted, 1);
+    pthread_mutex_lock(&c->lock);
+    pthread_cond_broadcast(&c->work_there);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void wait_for_helpers(crew *c)
+{
+    for (int i = 0; i < c->patience && atomic_load(&c->active) > 0; i++) relax();
+    if (atomic_load(&c->active) == 0) return;
+    atomic_store(&c->waits, true);
+    pthread_mutex_lock(&c->lock);
+    while (atomic_load(&c->active) > 0) pthread_cond_wait(&c->helpers_done, &c->lock);
+    pthread_mutex_unlock(&c->lock);
+    atomic_store(&c->waits, false);
 }
 
 static void run_together(team *t, int64_t n, int64_t grain, portion *run, void *work)
 {
     crew *c = (crew *)t;
-    pthread_mutex_lock(&c->lock);
     c->n = n;
     c->grain = grain;
     c->run = run;
     c->work = work;
-    c->open = true;
     atomic_store(&c->next, 0);
-    atomic_fetch_add(&c->posted, 1);
-    pthread_cond_broadcast(&c->work_there);
-    pthread_mutex_unlock(&c->lock);
+    atomic_store(&c->open, true);
+    call_helpers(c);
     take_blocks(c);
-    for (int i = 0; i < c->patience && atomic_load(&c->active) > 0; i++) relax();
-    pthread_mutex_lock(&c->lock);
-    c->open = false;
-    while (atomic_load(&c->active) > 0) pthread_cond_wait(&c->helpers_done, &c->lock);
-    pthread_mutex_unlock(&c->lock);
+    atomic_store(&c->open, false);
+    wait_for_helpers(c);
 }
 
 static size_t crew_bytes(int helpers)
@@ -101,10 +119,8 @@ static size_t crew_bytes(int helpers)
 static void disband(tg_context *tg, team *t)
 {
     crew *c = (crew *)t;
-    pthread_mutex_lock(&c->lock);
-    c->stop = true;
-    pthread_cond_broadcast(&c->work_there);
-    pthread_mutex_unlock(&c->lock);
+    atomic_store(&c->stop, true);
+    call_helpers(c);
     for (int i = 0; i < c->helpers; i++) pthread_join(c->threads[i], NULL);
     pthread_cond_destroy(&c->helpers_done);
     pthread_cond_destroy(&c->work_there);

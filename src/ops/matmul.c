@@ -72,7 +72,6 @@ typedef struct product_work {
     int64_t m, n, k, size;
     char *c;
     matrix a, b;
-    int64_t unit; /* rows or columns of c in a unit; the last takes what is left as well */
     const product *batch;
 } product_work;
 
@@ -82,15 +81,18 @@ static void product_of(const product_work *w, int64_t m, int64_t n, char *c, con
     w->kernel(m, n, w->k, c, w->n, a, w->a.s0, w->a.s1, b, w->b.s0, w->b.s1);
 }
 
-static int64_t unit_end(const product_work *w, int64_t to, int64_t all)
+/* Rows or columns come in units, of which the last takes what is left as well. */
+enum { UNIT = 16 };
+
+static int64_t unit_end(int64_t to, int64_t all)
 {
-    return to == all / w->unit ? all : to * w->unit;
+    return to == all / UNIT ? all : to * UNIT;
 }
 
 static void some_rows(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
-    const int64_t first = from * w->unit, rows = unit_end(w, to, w->m) - first;
+    const int64_t first = from * UNIT, rows = unit_end(to, w->m) - first;
     product_of(w, rows, w->n, w->c + first * w->n * w->size,
                (const char *)w->a.data + first * w->a.s0 * w->size, w->b.data);
 }
@@ -98,7 +100,7 @@ static void some_rows(void *work, int64_t from, int64_t to)
 static void some_columns(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
-    const int64_t first = from * w->unit, columns = unit_end(w, to, w->n) - first;
+    const int64_t first = from * UNIT, columns = unit_end(to, w->n) - first;
     product_of(w, w->m, columns, w->c + first * w->size, w->a.data,
                (const char *)w->b.data + first * w->b.s1 * w->size);
 }
@@ -108,14 +110,12 @@ static void some_columns(void *work, int64_t from, int64_t to)
 void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
                  matrix a, matrix b)
 {
-    enum { COLUMNS = 48, ROWS = 16 };
     product_work w = {
-        pick(tg->level, matmul, dtype), m, n, k, (int64_t)tg__dtype_size(dtype), c, a, b, 0, NULL};
+        pick(tg->level, matmul, dtype), m, n, k, (int64_t)tg__dtype_size(dtype), c, a, b, NULL};
     const int64_t threads = tg_get_num_threads(tg);
-    const bool wide = n >= 2 * threads * COLUMNS || n > m;
-    w.unit = wide ? COLUMNS : ROWS;
-    const int64_t units = (wide ? n : m) / w.unit,
-                  parts = units >= 8 * threads ? 2 * threads : threads;
+    const bool wide = n >= 96 * threads || n > m;
+    const int64_t units = (wide ? n : m) / UNIT;
+    const int64_t parts = units >= 24 * threads ? 2 * threads : threads;
     if (threads > 1 && units > 1 && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
         tg__split(tg, units, units > parts ? units / parts : 1, wide ? some_columns : some_rows,
                   &w);
@@ -162,7 +162,6 @@ static bool matmul_run(const call *c)
                       c->out->data,
                       left,
                       right,
-                      0,
                       &p};
     double each = (double)p.m * (double)p.n * (double)p.k;
     int64_t grain = each < LARGE_PRODUCT ? (int64_t)(LARGE_PRODUCT / each) : 1;
