@@ -131,35 +131,53 @@ static const void *term_of(const folded *f, int64_t output)
     return (const char *)f->t.data + at * (int64_t)tg__dtype_size(f->t.dtype);
 }
 
-typedef enum { SUM, GREATEST, LEAST } reduction;
+typedef struct reduce_work reduce_work;
 
-typedef struct reduce_work {
+/* Outputs of one piece. */
+typedef void reduction(const reduce_work *w, int64_t first, int64_t outputs);
+
+struct reduce_work {
     const folded *f;
-    reduction what;
+    reduction *reduce;
     int level;
     char *values;    /* NULL: not wanted */
     int64_t *places; /* the same */
     size_t size;     /* of a value */
-} reduce_work;
+};
 
-static void some_of_piece(const reduce_work *w, int64_t first, int64_t outputs)
+static void sums(const reduce_work *w, int64_t first, int64_t outputs)
 {
     const folded *f = w->f;
-    const tg_dtype type = f->t.dtype;
-    const bool rows = f->term_stride == 1;
-    const void *a = term_of(f, first);
+    void *values = w->values + (size_t)first * w->size;
+    if (f->term_stride == 1)
+        pick(w->level, sum, f->t.dtype)(outputs, f->terms, values, term_of(f, first),
+                                        f->output_stride);
+    else
+        pick(w->level, sum_columns, f->t.dtype)(f->terms, outputs, values, term_of(f, first),
+                                                f->term_stride);
+}
+
+static void extremes(const reduce_work *w, bool greatest, int64_t first, int64_t outputs)
+{
+    const folded *f = w->f;
     void *values = w->values ? w->values + (size_t)first * w->size : NULL;
     int64_t *places = w->places ? w->places + first : NULL;
-    if (w->what == SUM && rows)
-        pick(w->level, sum, type)(outputs, f->terms, values, a, f->output_stride);
-    else if (w->what == SUM)
-        pick(w->level, sum_columns, type)(f->terms, outputs, values, a, f->term_stride);
-    else if (rows)
-        pick(w->level, extreme, type)(w->what == GREATEST, outputs, f->terms, values, places, a,
-                                      f->output_stride);
+    if (f->term_stride == 1)
+        pick(w->level, extreme, f->t.dtype)(greatest, outputs, f->terms, values, places,
+                                            term_of(f, first), f->output_stride);
     else
-        pick(w->level, extreme_columns, type)(w->what == GREATEST, f->terms, outputs, values,
-                                              places, a, f->term_stride);
+        pick(w->level, extreme_columns, f->t.dtype)(greatest, f->terms, outputs, values, places,
+                                                    term_of(f, first), f->term_stride);
+}
+
+static void greatest(const reduce_work *w, int64_t first, int64_t outputs)
+{
+    extremes(w, true, first, outputs);
+}
+
+static void least(const reduce_work *w, int64_t first, int64_t outputs)
+{
+    extremes(w, false, first, outputs);
 }
 
 static void some_outputs(void *work, int64_t from, int64_t to)
@@ -168,7 +186,7 @@ static void some_outputs(void *work, int64_t from, int64_t to)
     const int64_t piece = w->f->piece;
     for (int64_t i = from, end; i < to; i = end) {
         end = (i / piece + 1) * piece < to ? (i / piece + 1) * piece : to;
-        some_of_piece(w, i, end - i);
+        w->reduce(w, i, end - i);
     }
 }
 
@@ -183,13 +201,13 @@ static int64_t grain_of_reduction(const folded *f)
     return grain < NARROW ? NARROW : grain;
 }
 
-static bool reduce_into(const call *c, reduction what, tg_tensor *values, int64_t *places)
+static bool reduce_into(const call *c, reduction *reduce, tg_tensor *values, int64_t *places)
 {
     folded f;
     if (!fold(c, &f)) return false;
     if (f.terms == 0 && values) tg__fill(values, 0);
     if (f.terms == 0 || f.outputs == 0) return true;
-    reduce_work w = {.f = &f, .what = what, .level = c->tg->level, .places = places};
+    reduce_work w = {.f = &f, .reduce = reduce, .level = c->tg->level, .places = places};
     if (values) w.values = values->data;
     if (values) w.size = tg__dtype_size(values->dtype);
     tg__split(c->tg, f.outputs, grain_of_reduction(&f), some_outputs, &w);
@@ -208,7 +226,7 @@ static bool sum_shape(const call *c, spec *s)
 
 static bool sum_run(const call *c)
 {
-    return reduce_into(c, SUM, c->out, NULL);
+    return reduce_into(c, sums, c->out, NULL);
 }
 
 /* g with a size of 1 where a dimension was reduced, and spread over it. */
@@ -248,7 +266,7 @@ static bool mean_shape(const call *c, spec *s)
 
 static bool mean_run(const call *c)
 {
-    if (!reduce_into(c, SUM, c->out, NULL)) return false;
+    if (!reduce_into(c, sums, c->out, NULL)) return false;
     int64_t terms = terms_of(c->in[0], c->a);
     scalar value;
     tg_tensor n = tg__as_tensor(c->out, &value, (double)terms);
@@ -330,14 +348,14 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
 
 /* EXTREME(name, Name in grad_fn, reduction): name over all and over a dim, and argname over both.
  */
-#define EXTREME(fn, Name, what)                                                                    \
+#define EXTREME(fn, Name, reduce)                                                                  \
     static bool fn##_run(const call *c)                                                            \
     {                                                                                              \
-        return reduce_into(c, what, c->out, NULL);                                                 \
+        return reduce_into(c, reduce, c->out, NULL);                                               \
     }                                                                                              \
     static bool arg##fn##_run(const call *c)                                                       \
     {                                                                                              \
-        return reduce_into(c, what, NULL, c->out->data);                                           \
+        return reduce_into(c, reduce, NULL, c->out->data);                                         \
     }                                                                                              \
     static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
     {                                                                                              \
@@ -373,6 +391,6 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
         return over_dim(&arg##fn##_op, a, dim, keepdim);                                           \
     }
 
-EXTREME(max, "Max", GREATEST)
-EXTREME(min, "Min", LEAST)
+EXTREME(max, "Max", greatest)
+EXTREME(min, "Min", least)
 #undef EXTREME
