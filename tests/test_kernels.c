@@ -609,7 +609,7 @@ static void first_extremes(int k)
     assert_int_equal(first_extreme(k, K_BOOL, false, 4, z), 0);
 }
 
-static bool is_beyond(int type, bool greatest, const char *x, const char *y)
+static bool is_beyond(int type, bool greatest, const void *x, const void *y)
 {
     if (is_nan(type, x) || is_nan(type, y)) return !is_nan(type, y);
     int order = 0;
@@ -651,7 +651,7 @@ static void check_extremes(int k, int type, bool greatest, bool by_columns, int6
 }
 
 /* Few different values, so that there are ties; or special ones, NaN among them. */
-static void fill_with_ties(int type, char *out, bool specials)
+static void fill_with_ties(int type, void *out, bool specials)
 {
     fill(type, EXTREME_SPACE, out, specials);
     for (int i = 0; i < EXTREME_SPACE && !specials; i++) {

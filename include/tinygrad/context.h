@@ -94,10 +94,11 @@ TG_API tg_stats tg_get_stats(const tg_context *tg);
 TG_API const char *tg_simd_level(const tg_context *tg);
 
 /* How many threads the operations of this context may use: 1 unless told, at most 256. Large
- * products, elementwise operations and reductions are cut into blocks that do not depend on the
- * number, so that no bit does; small ones stay on the caller's thread. The helpers sleep in
- * between, and end with the context or with a change of the number, which may be made at any time.
- * False, the number as it was, for one out of range or when the system gives no more threads. */
+ * products, elementwise operations, updates and reductions with many results are shared among them,
+ * cut so that no bit depends on the number; small ones stay on the caller's thread. The helpers
+ * look out for work for some 200 us, then sleep; they end with the context or with a change of the
+ * number, which may be made at any time. False, the number as it was, for one out of range or when
+ * the system gives no more threads. */
 TG_API bool tg_set_num_threads(tg_context *tg, int n);
 
 /* 0 for NULL. */

@@ -151,8 +151,8 @@ TG_API tg_tensor *tg_keep(tg_tensor *t);
 TG_API void tg_release(tg_tensor *t);
 
 /* A read-only alias, in context tg, of a tensor of any context; a leaf with a gradient of its own
- * when t requires grad. t must outlive it, and must not be written to meanwhile from another
- * thread. */
+ * when t requires grad. t must outlive it, must not be written to meanwhile from another thread,
+ * and, if it is a grad, must not be cleared. */
 TG_API tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t);
 
 /* ---- Views: the same memory seen with another shape. dim counts from the end when negative. All
