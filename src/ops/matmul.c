@@ -107,18 +107,25 @@ static void some_columns(void *work, int64_t from, int64_t to)
 
 /* Columns where there are many, since each block of b is packed once then; else rows. Every output
  * has an order of its own, which no cut changes as long as no part is a single row or column. */
+static TG_APART void share_product(const tg_context *tg, product_work *w, int64_t m, int64_t n)
+{
+    const int64_t threads = tg->team->threads;
+    const bool wide = n >= 96 * threads || n > m;
+    const int64_t units = (wide ? n : m) / UNIT;
+    const int64_t parts = units >= 24 * threads ? 2 * threads : threads;
+    if (units > 1)
+        tg__split(tg, units, units > parts ? units / parts : 1, wide ? some_columns : some_rows, w);
+    else
+        product_of(w, m, n, w->c, w->a.data, w->b.data);
+}
+
 void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
                  matrix a, matrix b)
 {
     product_work w = {
         pick(tg->level, matmul, dtype), m, n, k, (int64_t)tg__dtype_size(dtype), c, a, b, NULL};
-    const int64_t threads = tg_get_num_threads(tg);
-    const bool wide = n >= 96 * threads || n > m;
-    const int64_t units = (wide ? n : m) / UNIT;
-    const int64_t parts = units >= 24 * threads ? 2 * threads : threads;
-    if (threads > 1 && units > 1 && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
-        tg__split(tg, units, units > parts ? units / parts : 1, wide ? some_columns : some_rows,
-                  &w);
+    if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
+        share_product(tg, &w, m, n);
     else
         product_of(&w, m, n, c, a.data, b.data);
 }
