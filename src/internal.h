@@ -470,7 +470,7 @@ static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, por
 {
     if (tg->team && n >= 2 * grain)
         tg->team->run(tg->team, n, grain, run, work);
-    else
+    else if (n > 0)
         run(work, 0, n);
 }
 
