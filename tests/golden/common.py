@@ -1,0 +1,416 @@
+"""What the makers of golden data share: records, tolerances, values and layouts.
+
+One record a line:
+
+    op attributes
+        < dtype shape steps values    an input: a leaf and the views that lead to it; <* takes a gradient
+        < @i steps                    an input made from the leaf of input i
+        > dtype shape tolerance values [# offset,strides | # copy]    the result; > fails: there is none
+        * values                      the gradient given to backward
+        ' tolerance values            for each <*, the gradient at its leaf
+
+Lists are separated by commas, steps by slashes, and "-" is an empty one. Values are row-major: of float32
+and float64 the bits, 8 and 16 hexadecimal digits each without a gap; of bool a digit; of int64 a list of
+decimals. A step is a letter and its numbers, see VIEWS.
+
+Tolerances: "=" the same bits; "^k" at most k u |value| apart; "~k" at most k u S apart, where the S of
+each value follow; ~0 has none and means equal values. u is half of epsilon, k counts the roundings on both
+sides, S is the sum of the absolute values of the terms. For float32 the expected value of a result with
+k > 0 is PyTorch's in float64, rounded: one rounding, and the library's own are all the others. S is cut to
+its upper 16 (20) bits and rounded up to the next, which pays for products of roundings.
+"""
+
+import math
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.set_num_threads(1)
+
+F32, F64, I64, BOOL = torch.float32, torch.float64, torch.int64, torch.bool
+NAMES = {F32: "f32", F64: "f64", I64: "i64", BOOL: "bool"}
+DTYPES = [F32, F64, I64, BOOL]
+END = 2**63 - 1
+INF, NAN = math.inf, math.nan
+
+VIEWS = {
+    "t": lambda x, a, b: x.transpose(a, b),
+    "p": lambda x, *order: x.permute(order),
+    "s": lambda x, d, start, end, step: cut(x, d, start, end, step),
+    "n": lambda x, d, start, length: x.narrow(d, start, length),
+    "e": lambda x, *shape: x.expand(shape),
+    "v": lambda x, *shape: x.view(shape),
+    "u": lambda x, d: x.unsqueeze(d),
+    "l": lambda x, d, i: x.select(d, i),
+    "d": lambda x, offset, a, b: x.diagonal(offset, a, b),
+}
+
+
+def cut(x, d, start, end, step):
+    """Python's slice along one dimension."""
+    return x[(slice(None),) * (d % x.ndim) + (slice(start, end, step),)]
+
+
+def look(x, steps):
+    for letter, *numbers in steps:
+        x = VIEWS[letter](x, *numbers)
+    return x
+
+
+class Input:
+    """A leaf, or the number of the input whose leaf it shares, with the steps of its view."""
+
+    def __init__(self, base, steps=(), grad=None):
+        self.base, self.steps = base, list(steps)
+        self.grad = isinstance(base, torch.Tensor) and base.is_floating_point() if grad is None else grad
+
+
+class Rule:
+    """How an operation rounds, for its tolerance.
+
+    kind: "elementwise" (inputs broadcast, each output from one element of each), "structural" (moves
+    values), "linear" (sums of products: terms are counted and measured by running it on ones and on absolute
+    values), "loss", "composed" (the result may be wrong as if every input were moved by a few roundings of
+    itself, as a backward stable sequence of operations is: S is |value| + sum |d value / d input| |input|).
+    forward, terms: roundings in a result, and in each term of the gradients by input, as (float32, float64,
+    PyTorch's float64); None where the library and PyTorch compute the same formula, so that the bits agree.
+    scale(i, g, inputs, result): what an error in a term of gradient i is relative to, where not the term.
+    absolute: what an error in the result is relative to is the result for absolute values.
+    size(result, attributes): that, where it is neither.
+    """
+
+    def __init__(self, kind, forward=None, terms=None, scale=None, absolute=False, size=None):
+        self.kind, self.forward, self.terms = kind, forward, terms or {}
+        self.scale, self.absolute, self.size = scale, absolute, size
+
+
+# ---- Text.
+
+
+def bits(t):
+    """Values as digits."""
+    t = t.detach().contiguous().flatten()
+    if t.dtype == I64:
+        return listed(t.tolist())
+    if t.dtype == BOOL:
+        return "".join(str(int(v)) for v in t) or "-"
+    code = "<f" if t.dtype == F32 else "<d"
+    return "".join(struct.pack(code, v)[::-1].hex() for v in t.tolist()) or "-"
+
+
+def upper_bits(scales, dtype):
+    """The upper digits of scales, rounded up."""
+    short, digits = {F32: (16, 4), F64: (44, 5)}[dtype]
+    out = ""
+    for s in scales.detach().to(F64).flatten().tolist():
+        if s == 0:
+            out += "0" * digits
+            continue
+        low = struct.unpack("<I", struct.pack("<f", s))[0] if dtype == F32 else \
+            struct.unpack("<Q", struct.pack("<d", s))[0]
+        out += format((low >> short) + 1, "0%dx" % digits)
+    return out
+
+
+def listed(numbers):
+    return ",".join(n.hex() if isinstance(n, float) else str(int(n)) for n in numbers) or "-"
+
+
+def step_text(steps):
+    return "/".join(s[0] + listed(s[1:]) for s in steps) or "-"
+
+
+def measured(t, k, scales=None):
+    """Tolerance and values, and the scales where they differ from the values."""
+    if k is None or t.dtype in (I64, BOOL):
+        return "= " + bits(t)
+    if k == 0:
+        return "~0 " + bits(t)
+    if scales is None or t.numel() == 0:
+        return "^%d %s" % (k, bits(t))
+    return "~%d %s %s" % (k, bits(t), upper_bits(scales, t.dtype))
+
+
+# ---- Running a case.
+
+records, log = [], []
+
+
+def run(function, inputs, attrs, dtype, change=lambda x: x):
+    """Leaves, views and result with leaves of a dtype (None: as they are), changed."""
+    leaves, views = [], []
+    for i in inputs:
+        if isinstance(i.base, int):
+            leaves.append(leaves[i.base])
+        else:
+            b = i.base.to(dtype) if dtype and i.base.is_floating_point() else i.base
+            b = change(b) if b.is_floating_point() else b
+            leaves.append(b.detach().clone().requires_grad_(i.grad))
+        views.append(look(leaves[-1], i.steps))
+    if dtype == F64:  # a number given to a float32 operation is rounded to float32
+        attrs = [float(torch.tensor(a, dtype=F32)) if isinstance(a, float) and narrow(inputs) else a for a in attrs]
+    return leaves, views, function(views, *attrs)
+
+
+def narrow(inputs):
+    return any(isinstance(i.base, torch.Tensor) and i.base.dtype == F32 for i in inputs)
+
+
+def wanted(inputs, leaves):
+    return [x for i, x in zip(inputs, leaves) if i.grad and not isinstance(i.base, int)]
+
+
+def gradients(inputs, leaves, out, g):
+    if not out.requires_grad:
+        return [torch.zeros_like(x) for x in wanted(inputs, leaves)]
+    found = torch.autograd.grad(out, wanted(inputs, leaves), g, allow_unused=True, retain_graph=True)
+    return [torch.zeros_like(x) if f is None else f for f, x in zip(found, wanted(inputs, leaves))]
+
+
+def count_and_scale(rule, function, inputs, attrs, g):
+    """For each gradient: the number of terms in each element, the sum of their absolute values, and the
+    roundings within a term (None: the bits agree)."""
+    leaves, views, out = run(function, inputs, attrs, F64)
+    flat = torch.broadcast_tensors(*views) if rule.kind == "elementwise" else views
+    flat = [v.detach().clone().requires_grad_(x.requires_grad) for v, x in zip(flat, leaves)]
+    result = function(flat, *attrs)
+    asked = [(n, f) for n, f in enumerate(flat) if f.requires_grad]
+    parts = torch.autograd.grad(result, [f for _, f in asked], g.to(F64), allow_unused=True) if result.requires_grad else []
+    answer = {id(x): [torch.zeros_like(x), torch.zeros_like(x), None] for x in wanted(inputs, leaves)}
+    for (n, f), part in zip(asked, parts):
+        part = torch.zeros_like(f) if part is None else part
+        scale = rule.scale(n, g.to(F64), flat, result.detach()) if rule.scale else part.abs()
+        view = views[n].expand(f.shape) if rule.kind == "elementwise" else views[n]
+        slot = answer[id(leaves[n])]
+        slot[0] += torch.autograd.grad(view, leaves[n], torch.ones_like(view), retain_graph=True)[0]
+        slot[1] += torch.autograd.grad(view, leaves[n], scale.detach().expand(view.shape), retain_graph=True)[0]
+        term = rule.terms.get(n, rule.terms.get("all"))
+        slot[2] = term(flat, attrs) if callable(term) else term if slot[2] is None else slot[2]
+    return [answer[id(x)] for x in wanted(inputs, leaves)]
+
+
+def roundings(kind, dtype, n, term, exact):
+    """k for a sum of n terms; None: the bits agree. One rounding a term unless told."""
+    if term is None and n <= 1:
+        return None
+    if exact or (term is None and n == 2):
+        return 0
+    single, double, torchs = term or ((0, 0, 0) if kind == "linear" else (1, 1, 1))
+    return n - 1 + single + 1 if dtype == F32 else 2 * (n - 1) + double + torchs
+
+
+def linear_measure(function, inputs, attrs, g):
+    """Terms and sums of absolute values of the result and of each gradient of a sum of products."""
+    answer = []
+    for change in (torch.ones_like, torch.abs):
+        leaves, _, out = run(function, inputs, attrs, F64, change)
+        grads = gradients(inputs, leaves, out, change(g.to(F64)).expand(out.shape)) if g is not None else []
+        answer.append([out.detach()] + grads)
+    return list(zip(*answer))
+
+
+def composed_scales(function, inputs, attrs, g=None):
+    """S of a composed result; given g, of its gradients."""
+    leaves, _, _ = run(function, inputs, attrs, F64)
+    own = [n for n, i in enumerate(inputs) if i.grad and not isinstance(i.base, int)]
+    at = [leaves[n].detach() for n in own] + ([] if g is None else [g.to(F64)])
+
+    def result(*x):
+        with torch.enable_grad():
+            here = [i.base.to(F64) if isinstance(i.base, torch.Tensor) and i.base.is_floating_point() else i.base for i in inputs]
+            x = [v if v.requires_grad else v.detach().requires_grad_() for v in x]
+            for n, v in zip(own, x):
+                here[n] = v
+            here = [here[h] if isinstance(h, int) else h for h in here]
+            out = function([look(h, i.steps) for h, i in zip(here, inputs)], *attrs)
+            if g is None:
+                return out
+            found = torch.autograd.grad(out, x[:len(own)], x[-1], create_graph=True, allow_unused=True)
+            return tuple(v * 0 if f is None else f for f, v in zip(found, x))
+
+    jacobians = torch.autograd.functional.jacobian(result, tuple(at), create_graph=False, strict=False)
+    outs = result(*at)
+    outs, jacobians = ([outs], [jacobians]) if g is None else (outs, jacobians)
+    scales = []
+    for out, by_input in zip(outs, jacobians):
+        s = out.detach().abs().clone()
+        for v, j in zip(at, by_input):
+            s += (j.abs().reshape(s.shape + (-1,)) * v.abs().flatten()).sum(-1)
+        scales.append(torch.where(torch.isfinite(s), s, torch.zeros_like(s)))
+    return scales
+
+
+def composed_k(rule, dtype):
+    return rule.forward[0] + 1 if dtype == F32 else rule.forward[1] + rule.forward[2]
+
+
+def most(t):
+    return int(t.max()) if t.numel() else 0
+
+
+def close(name, native, exact, k, scales):
+    """Whether PyTorch's own float32 result lies within what its roundings allow; a note if not."""
+    finite = torch.isfinite(exact) & torch.isfinite(native)
+    bound = 2 * (k + 1) * 2.0**-24 * scales.to(F64) + (k + 1) * 2.0**-149
+    bad = finite & ((native.to(F64) - exact.to(F64)).abs() > bound)
+    if bad.any():
+        log.append("%s: PyTorch's float32 %s, from float64 %s" % (name, native[bad][0].item(), exact[bad][0].item()))
+
+
+def result_text(op, rule, function, inputs, attrs, out, exact):
+    """The result of a case with its tolerance."""
+    k, scales = None, None
+    if out.is_floating_point() and rule.kind == "linear":
+        n, scales = linear_measure(function, inputs, attrs, None)[0]
+        k = roundings(rule.kind, out.dtype, most(n), rule.forward, exact)
+    elif out.is_floating_point() and rule.kind == "composed":
+        k, scales = composed_k(rule, out.dtype), out.detach().abs()
+        if out.requires_grad:
+            scales = composed_scales(function, inputs, attrs)[0]
+    elif out.is_floating_point() and rule.forward:
+        forward = rule.forward(out, attrs, inputs) if callable(rule.forward) else rule.forward
+        k = roundings(rule.kind, out.dtype, 1, forward, exact)
+        if rule.absolute:
+            scales = run(function, inputs, attrs, F64, torch.abs)[2]
+        elif rule.size:
+            scales = rule.size(out, attrs)
+    if k and out.dtype == F32:
+        wide = attrs if inputs else [DTYPES.index(F64)] + attrs[1:]
+        rounded = run(function, inputs, wide, F64)[2].detach().to(F32)
+        close(op, out.detach(), rounded, k, rounded.abs() if scales is None else scales)
+        out = rounded
+    return measured(out, k, scales)
+
+
+def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
+    dtype = out.dtype
+    native = gradients(inputs, leaves, out, g)
+    if rule.kind == "composed":
+        k = composed_k(rule, dtype)
+        measures = [(k, s, None) for s in composed_scales(function, inputs, attrs, g)]
+    elif rule.kind == "linear":
+        measures = [(n, s, rule.terms.get("all")) for n, s in linear_measure(function, inputs, attrs, g)[1:]]
+    else:
+        measures = count_and_scale(rule, function, inputs, attrs, g)
+    wide, _, result = run(function, inputs, attrs, F64)
+    rounded = gradients(inputs, wide, result, g.to(result.dtype))
+    texts = []
+    for have, true, (n, scales, term) in zip(native, rounded, measures):
+        k = n if rule.kind == "composed" else roundings(rule.kind, have.dtype, most(n), term, exact)
+        if k and have.dtype == F32:
+            true = true.to(F32)
+            close(op + " gradient", have, true, k, scales)
+            have = true
+        simple = not rule.scale and rule.kind not in ("linear", "composed") and most(n) <= 1
+        texts.append("' " + measured(have, k, None if simple else scales))
+    return texts
+
+
+def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=False):
+    """Writes a record. exact: the values are such that every sum and product is exact."""
+    attrs = list(attrs)
+    text = [op, listed(attrs)]
+    for i in inputs:
+        text += ["<*" if i.grad and not isinstance(i.base, int) else "<"]
+        text += ["@%d" % i.base] if isinstance(i.base, int) else [NAMES[i.base.dtype], listed(i.base.shape)]
+        text += [step_text(i.steps)] + ([] if isinstance(i.base, int) else [bits(i.base)])
+    if fails:
+        try:
+            run(function, inputs, attrs, None)
+        except (RuntimeError, IndexError, ValueError):
+            records.append(" ".join(text + ["> fails"]))
+            return
+        raise SystemExit("%s does not fail in PyTorch" % op)
+    leaves, views, out = run(function, inputs, attrs, None)
+    text += [">", NAMES[out.dtype], listed(out.shape), result_text(op, rule, function, inputs, attrs, out, exact)]
+    if view and out.numel():
+        shares = out.storage().data_ptr() == leaves[0].storage().data_ptr()
+        text += ["#", listed([out.storage_offset()] + list(out.stride())) if shares else "copy"]
+    if out.requires_grad:
+        g = values(out.shape, out.dtype, "dyadic" if exact else "normal")
+        text += ["*", bits(g)] + gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact)
+    elif wanted(inputs, leaves):
+        raise SystemExit("%s has no gradient" % op)
+    records.append(" ".join(text))
+
+
+# ---- Values.
+
+EDGES = [NAN, INF, -INF, 0.0, -0.0, 1.0, -1.0, 2.5, -0.3, 2.0, 1e-45, 1.2e-38, 3.4e38]
+MILD = EDGES[:10] + [0.5, -0.5]
+INTEGERS = [0, 1, -1, 7, -8, 2**63 - 1, -2**63, 2**32, 3]
+
+
+def values(shape, dtype, kind="normal"):
+    """Random values, the same on every run: the seed is the number of the record."""
+    r = torch.Generator()
+    r.manual_seed(values.calls)
+    values.calls += 1
+    shape = tuple(shape)
+    if dtype == BOOL:
+        return torch.randint(0, 2, shape, generator=r).bool()
+    if dtype == I64:
+        return torch.randint(-9, 10, shape, generator=r)
+    if kind == "normal":
+        return torch.randn(shape, dtype=F64, generator=r).to(dtype)
+    if kind == "positive":
+        return (torch.rand(shape, dtype=F64, generator=r) * 3 + 0.2).to(dtype)
+    if kind == "dyadic":
+        return (torch.randint(-24, 25, shape, generator=r) / 8).to(dtype)
+    if kind == "ties":
+        return torch.randint(-2, 3, shape, generator=r).to(dtype)
+    raise KeyError(kind)
+
+
+values.calls = 0
+
+
+def layout(shape, kind):
+    """Shape of a base and steps whose view has this shape."""
+    shape = list(shape)
+    n = len(shape)
+    if kind == "contiguous" or n == 0:
+        return shape, []
+    if kind == "transposed":
+        return [shape[-1]] + shape[1:-1] + shape[:1] * (n > 1), [("t", 0, -1)]
+    if kind == "permuted":  # the last dimension of the base comes first
+        return shape[1:] + shape[:1], [("p", n - 1) + tuple(range(n - 1))]
+    if kind == "sliced":
+        return shape[:-1] + [2 * shape[-1] + 1], [("s", -1, 1, END, 2)]
+    if kind == "offset":
+        return [shape[0] + 2] + shape[1:], [("n", 0, 1, shape[0])]
+    if kind == "expanded":
+        return [1] + shape[1:], [("e",) + tuple(shape)]
+    if kind == "selected":
+        return shape + [3], [("l", -1, 1)]
+    if kind == "diagonal":
+        return [shape[-1] + 1] + shape[:-1] + [shape[-1] + 1], [("d", 1, 0, -1)]
+    if kind == "mixed":  # several steps
+        return [2 * shape[-1]] + shape[:-1] + [2], \
+            [("s", 0, 0, END, 2), ("p",) + tuple(range(1, n)) + (0, n), ("l", n, 0)]
+    raise KeyError(kind)
+
+
+LAYOUTS = ["contiguous", "transposed", "permuted", "sliced", "offset", "expanded", "selected", "diagonal", "mixed"]
+
+
+def make(shape, dtype, kind="normal", how="contiguous", grad=None):
+    base, steps = layout(shape, how)
+    return Input(values(base, dtype, kind), steps, grad)
+
+
+def of(numbers, dtype, shape=None, grad=None):
+    t = torch.tensor(numbers, dtype=dtype)
+    return Input(t if shape is None else t.reshape(shape), (), grad)
+
+
+def write(*families):
+    """Runs the functions that write records, and prints these."""
+    for family in families:
+        family()
+    print("\n".join(records))
+    for line in log:
+        print(line, file=sys.stderr)
+    print(len(records), "records", file=sys.stderr)
