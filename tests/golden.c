@@ -32,12 +32,12 @@ static bool passes(trial *c, const char *start)
     return true;
 }
 
-/* Numbers between commas, as both types; how many. "-" is none. */
+/* Numbers between commas up to a slash, as both types; how many. "-" is none. */
 static int read_numbers(const char *text, double *f, int64_t *i)
 {
     int n = 0;
     if (strcmp(text, "-") == 0) return 0;
-    while (*text && n < MAX_NUMBERS) {
+    while (*text && *text != '/' && n < MAX_NUMBERS) {
         char *end;
         i[n] = strtoll(text, NULL, 10);
         f[n++] = strtod(text, &end);
@@ -110,31 +110,35 @@ static tg_tensor *step(tg_tensor *t, const char *text)
     }
 }
 
+/* Makes input n from its leaf. */
+static void look(trial *c, int n)
+{
+    c->x[n] = c->leaf[n];
+    if (*c->steps[n] == '-') return;
+    for (const char *at = c->steps[n]; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        c->x[n] = step(c->x[n], at);
+    }
+}
+
 static void read_input(trial *c, bool marked)
 {
     double f[MAX_NUMBERS];
     int64_t sizes[MAX_NUMBERS];
     assert_true(c->n < MAX_INPUTS);
-    char *word = next_word(c), *steps;
+    char *word = next_word(c);
     int n = c->n++;
     if (*word == '@') {
         c->leaf[n] = c->leaf[atoi(word + 1)];
-        steps = next_word(c);
+        c->steps[n] = next_word(c);
     } else {
         tg_shape shape = {read_numbers(next_word(c), f, sizes), sizes};
-        steps = next_word(c);
+        c->steps[n] = next_word(c);
         c->leaf[n] = read_tensor(c, read_dtype(word), shape);
     }
     c->marked[n] = marked;
     if (marked) tg_requires_grad_(c->leaf[n], true);
-    c->x[n] = c->leaf[n];
-    while (*steps && *steps != '-') {
-        size_t length = strcspn(steps, "/");
-        char *following = steps + length + (steps[length] == '/');
-        steps[length] = 0;
-        c->x[n] = step(c->x[n], steps);
-        steps = following;
-    }
+    look(c, n);
     assert_non_null(c->x[n]);
 }
 
@@ -224,8 +228,32 @@ static bool check_gradients(trial *c, const char *op, tg_tensor *out)
     return true;
 }
 
-static bool check_result(trial *c, const golden_op *o, tg_tensor *out)
+/* The operation as a function of its leaves. */
+static tg_tensor *as_function(tg_list inputs, void *user)
 {
+    trial *c = user;
+    (void)inputs;
+    for (int n = 0; n < c->n; n++) look(c, n);
+    return c->op->run(c);
+}
+
+/* Against central differences, at the level that a context chooses by itself. */
+static bool check_differences(trial *c)
+{
+    int times = atoi(next_word(c));
+    tg_tensor *asked[MAX_INPUTS];
+    tg_list inputs = {0, asked};
+    if (c->tg->level != tg__level(NULL)) return true;
+    for (int n = 0; n < c->n; n++)
+        if (c->marked[n]) asked[inputs.n++] = c->leaf[n];
+    bool good = tg_gradcheck(as_function, inputs, c, NULL) &&
+                (times < 2 || tg_gradgradcheck(as_function, inputs, c, NULL));
+    return good || complain(c, c->op->name, "gradcheck", tg_error(c->tg));
+}
+
+static bool check_result(trial *c, tg_tensor *out)
+{
+    const golden_op *o = c->op;
     const char *dtype = next_word(c);
     if (strcmp(dtype, "fails") == 0)
         return (!out && !tg_ok(c->tg)) || complain(c, o->name, "call", "does not fail");
@@ -238,13 +266,14 @@ static bool check_result(trial *c, const golden_op *o, tg_tensor *out)
     if (!fits) return complain(c, o->name, "result", "has another shape or dtype");
     if (!same_values(c, o->name, "result", out)) return false;
     if (passes(c, "#") && !same_view(c, o->name, next_word(c), out)) return false;
-    if (passes(c, "*")) return check_gradients(c, o->name, out);
+    if (passes(c, "*"))
+        return check_gradients(c, o->name, out) && (!passes(c, "?") || check_differences(c));
     return !out->requires_grad || complain(c, o->name, "result", "requires grad");
 }
 
 static bool check_record(tg_context *tg, const golden_op *o, int line, char *text)
 {
-    trial c = {.tg = tg, .line = line, .at = text};
+    trial c = {.tg = tg, .line = line, .at = text, .op = o};
     tg_scope_begin(tg);
     next_word(&c);
     c.numbers = read_numbers(next_word(&c), c.f, c.i);
@@ -253,7 +282,7 @@ static bool check_record(tg_context *tg, const golden_op *o, int line, char *tex
         next_word(&c);
         read_input(&c, marked);
     }
-    bool good = passes(&c, ">") && check_result(&c, o, o->run(&c));
+    bool good = passes(&c, ">") && check_result(&c, o->run(&c));
     if (good && *c.at) good = complain(&c, o->name, "record", "has more than was read");
     tg_clear_error(tg);
     tg_scope_end(tg);

@@ -17,7 +17,9 @@ typedef struct trial {
     int64_t i[MAX_NUMBERS];
     int n;
     tg_tensor *leaf[MAX_INPUTS], *x[MAX_INPUTS];
-    bool marked[MAX_INPUTS]; /* a gradient is expected */
+    const char *steps[MAX_INPUTS]; /* from leaf to input */
+    bool marked[MAX_INPUTS];       /* a gradient is expected */
+    const struct golden_op *op;
 } trial;
 
 typedef struct golden_op {

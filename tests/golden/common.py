@@ -8,6 +8,7 @@ One record a line:
         > dtype shape tolerance values [# offset,strides | # copy]    the result; > fails: there is none
         * values                      the gradient given to backward
         ' tolerance values            for each <*, the gradient at its leaf
+        ? times                       the gradient agrees with central differences; 2: so does its own
 
 Lists are separated by commas, steps by slashes, and "-" is an empty one. Values are row-major: of float32
 and float64 the bits, 8 and 16 hexadecimal digits each without a gap; of bool a digit; of int64 a list of
@@ -308,8 +309,38 @@ def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
     return texts
 
 
-def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=False):
-    """Writes a record. exact: the values are such that every sum and product is exact."""
+MOST_CHECKED = 24  # elements
+
+
+def smooth_times(function, inputs, attrs):
+    """How often PyTorch's own gradient of small float64 inputs agrees with central differences."""
+    leaves, _, _ = run(function, inputs, attrs, None)
+    asked = wanted(inputs, leaves)
+    if any(x.dtype != F64 for x in asked) or sum(x.numel() for x in asked) > MOST_CHECKED:
+        return 0
+    at = [n for n, i in enumerate(inputs) if i.grad and not isinstance(i.base, int)]
+
+    def result(*x):
+        here = [i.base for i in inputs]
+        for n, v in zip(at, x):
+            here[n] = v
+        here = [here[h] if isinstance(h, int) else h for h in here]
+        return function([look(h, i.steps) for h, i in zip(here, inputs)], *attrs)
+
+    try:
+        torch.autograd.gradcheck(result, asked)
+    except RuntimeError:
+        return 0
+    try:
+        torch.autograd.gradgradcheck(result, asked)
+    except RuntimeError:
+        return 1
+    return 2
+
+
+def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=False, differentiate=False):
+    """Writes a record. exact: the values are such that every sum and product is exact. differentiate: small
+    float64 inputs are differentiated numerically as well."""
     attrs = list(attrs)
     text = [op, listed(attrs)]
     for i in inputs:
@@ -331,6 +362,8 @@ def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=Fa
     if out.requires_grad:
         g = values(out.shape, out.dtype, "dyadic" if exact else "normal")
         text += ["*", bits(g)] + gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact)
+        times = smooth_times(function, inputs, attrs) if differentiate else 0
+        text += ["? %d" % times] if times else []
     elif wanted(inputs, leaves):
         raise SystemExit("%s has no gradient" % op)
     records.append(" ".join(text))
