@@ -42,6 +42,32 @@ TG_API tg_tensor *tg_relu(tg_tensor *a);
 TG_API tg_tensor *tg_sigmoid(tg_tensor *a);
 TG_API tg_tensor *tg_tanh(tg_tensor *a);
 
+TG_API tg_tensor *tg_reciprocal(tg_tensor *a);
+TG_API tg_tensor *tg_rsqrt(tg_tensor *a);
+TG_API tg_tensor *tg_expm1(tg_tensor *a);
+TG_API tg_tensor *tg_log1p(tg_tensor *a);
+TG_API tg_tensor *tg_log2(tg_tensor *a);
+TG_API tg_tensor *tg_log10(tg_tensor *a);
+TG_API tg_tensor *tg_sin(tg_tensor *a);
+TG_API tg_tensor *tg_cos(tg_tensor *a);
+TG_API tg_tensor *tg_tan(tg_tensor *a);
+TG_API tg_tensor *tg_asin(tg_tensor *a);
+TG_API tg_tensor *tg_acos(tg_tensor *a);
+TG_API tg_tensor *tg_atan(tg_tensor *a);
+TG_API tg_tensor *tg_sinh(tg_tensor *a);
+TG_API tg_tensor *tg_cosh(tg_tensor *a);
+TG_API tg_tensor *tg_erf(tg_tensor *a);
+/* To a whole number: down, up, to the nearest (halves to the even one), towards 0. int64 as it is. */
+TG_API tg_tensor *tg_floor(tg_tensor *a);
+TG_API tg_tensor *tg_ceil(tg_tensor *a);
+TG_API tg_tensor *tg_round(tg_tensor *a);
+TG_API tg_tensor *tg_trunc(tg_tensor *a);
+/* The angle of the point (b, a), in [-pi, pi]. */
+TG_API tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b);
+/* a - b floor(a / b), with the sign of b; also int64, where a divisor of 0 is TG_ERR_ARGUMENT. */
+TG_API tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_remainder_scalar(tg_tensor *a, double s);
+
 /* ---- Comparison: bool tensors, without a gradient. */
 TG_API tg_tensor *tg_eq(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_ne(tg_tensor *a, tg_tensor *b);
@@ -55,6 +81,11 @@ TG_API tg_tensor *tg_lt_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_le_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_gt_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_ge_scalar(tg_tensor *a, double s);
+
+/* Of any dtype; integers are finite. */
+TG_API tg_tensor *tg_isnan(tg_tensor *a);
+TG_API tg_tensor *tg_isinf(tg_tensor *a);
+TG_API tg_tensor *tg_isfinite(tg_tensor *a);
 
 /* a where condition (bool) is true, else b; all three broadcast. */
 TG_API tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b);

@@ -125,7 +125,10 @@ KINDS(KIND)
 #define SLOTS_F32(name)       F32_WIDE(tg__##name)
 #define SLOTS_FLOATS(name)    F32_WIDE(tg__##name##_f32), F64_WIDE(tg__##name##_f64)
 #define SLOTS_FUNCTIONS(name) F32_WIDEST(tg__##name##_f32), F64_SAME(tg__##name##_f64_portable)
+#define SLOTS_WIDE(name)      F32_WIDE(tg__##name##_f32), F64_SAME(tg__##name##_f64_portable)
 #define SLOTS_LIBM(name)      F32_SAME(tg__##name##_f32_portable), F64_SAME(tg__##name##_f64_portable)
+#define SLOTS_MODULO(name)    SLOTS_LIBM(name), tg__##name##_i64
+#define SLOTS_TURNS(name)     SLOTS_WIDE(name)
 #define SLOTS_NUMBERS(name)   SLOTS_FLOATS(name), tg__##name##_i64
 #define SLOTS_PRODUCTS(name)                                                                       \
     F32_WIDEST(tg__##name##_f32), F64_WIDE(tg__##name##_f64), tg__##name##_i64

@@ -22,6 +22,20 @@ static bool binary_run(const call *c)
     return true;
 }
 
+/* Integers have no remainder of a division by 0. */
+static bool check_divisor(const call *c, bool has_zero)
+{
+    return !has_zero || c->out->dtype != TG_I64 ||
+           tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: division by zero", c->op->name);
+}
+
+static bool modulo_run(const call *c)
+{
+    tg_tensor *b = c->in[1];
+    bool has_zero = b->dtype == TG_I64 && c->out->numel > 0 && tg_item(tg_min(tg_abs(b))) == 0;
+    return check_divisor(c, has_zero) && binary_run(c);
+}
+
 static tg_tensor *zero_like(const tg_tensor *t)
 {
     return tg_scalar(t->context, t->dtype, 0);
@@ -49,10 +63,28 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
     return tg_mul(g, tg_where(tg_eq_scalar(a, 0), at_zero, slope));
 }
 
+static tg_tensor *inverse_square(tg_tensor *a, tg_tensor *b)
+{
+    return tg_reciprocal(tg_add(tg_square(a), tg_square(b)));
+}
+
+/* The whole number that remainder leaves out. */
+static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
+{
+    return tg_round(tg_div(tg_sub(a, tg_remainder(a, b)), b));
+}
+
 /* The gradients that one pass makes have no public function. */
 #define tg_relu_backward    tg__relu_backward
 #define tg_sigmoid_backward tg__sigmoid_backward
 #define tg_tanh_backward    tg__tanh_backward
+
+/* The run of a row, by its element types. */
+#define RUN_NUMBERS binary_run
+#define RUN_FLOATS  binary_run
+#define RUN_LIBM    binary_run
+#define RUN_WIDE    binary_run
+#define RUN_MODULO  modulo_run
 
 #define BINARY(name, grad_fn, types, reads_a, reads_b, value, gradient_a, gradient_b)              \
     static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
@@ -62,7 +94,7 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
         return i == 0 ? gradient_a : gradient_b;                                                   \
     }                                                                                              \
     static const op_row name##_op = {#name,        grad_fn,                                        \
-                                     binary_shape, binary_run,                                     \
+                                     binary_shape, RUN_##types,                                    \
                                      name##_grad,  {reads_a, reads_b},                             \
                                      OP_BROADCAST, &tg__##name##_kernel};                          \
     tg_tensor *tg_##name(tg_tensor *a, tg_tensor *b)                                               \
@@ -104,6 +136,11 @@ static bool pow_scalar_run(const call *c)
     return true;
 }
 
+static bool modulo_scalar_run(const call *c)
+{
+    return check_divisor(c, c->a[0].f == 0) && scalar_run(c);
+}
+
 /* SCALAR(name, kernel, run, grad_fn, what the gradient reads, gradient from g, x and s) */
 #define SCALAR(name, kernel_, run_, grad_fn, reads_, gradient)                                     \
     static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
@@ -125,6 +162,7 @@ SCALAR(add, add, scalar_run, "AddBackward0", READS_NOTHING, g)
 SCALAR(sub, sub, scalar_run, "SubBackward0", READS_NOTHING, g)
 SCALAR(mul, mul, scalar_run, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
 SCALAR(div, div, scalar_run, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
+SCALAR(remainder, remainder, modulo_scalar_run, "RemainderBackward0", READS_NOTHING, g)
 SCALAR(pow, pow, pow_scalar_run, "PowBackward0", READS_0,
        s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
 #undef SCALAR

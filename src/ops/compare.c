@@ -1,6 +1,8 @@
 /* Comparisons, by the rows of compare.def, and where. None of the comparisons has a gradient. */
 #include "../internal.h"
 
+#include <math.h>
+
 static bool compare_shape(const call *c, spec *s)
 {
     if (c->n == 2 ? !tg__broadcast_shape(c, s) : !tg__same_shape(c, s)) return false;
@@ -71,6 +73,21 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
 COMPARISON(gt, _turned_, lt)
 COMPARISON(ge, _turned_, le)
 #undef COMPARISON
+
+tg_tensor *tg_isnan(tg_tensor *a)
+{
+    return tg_ne(a, a);
+}
+
+tg_tensor *tg_isinf(tg_tensor *a)
+{
+    return a && tg__is_float(a->dtype) ? tg_eq_scalar(tg_abs(a), INFINITY) : tg_ne(a, a);
+}
+
+tg_tensor *tg_isfinite(tg_tensor *a)
+{
+    return a && tg__is_float(a->dtype) ? tg_lt_scalar(tg_abs(a), INFINITY) : tg_eq(a, a);
+}
 
 static bool where_shape(const call *c, spec *s)
 {

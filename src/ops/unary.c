@@ -19,6 +19,15 @@ static bool unary_run(const call *c)
     return true;
 }
 
+#define LN_2           0.693147180559945309417232121458176568
+#define LN_10          2.30258509299404568401799145468436421
+#define TWO_BY_ROOT_PI 1.12837916709551257389615890312154517
+
+static tg_tensor *one_less_square(tg_tensor *x)
+{
+    return tg_add_scalar(tg_neg(tg_square(x)), 1);
+}
+
 #define UNARY(name, grad_fn, types, reads_, value, gradient)                                       \
     static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
     {                                                                                              \
