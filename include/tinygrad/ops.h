@@ -16,6 +16,9 @@ TG_API tg_tensor *tg_add(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_div(tg_tensor *a, tg_tensor *b);
+/* a + alpha b, a - alpha b. */
+TG_API tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha);
+TG_API tg_tensor *tg_sub_alpha(tg_tensor *a, tg_tensor *b, double alpha);
 TG_API tg_tensor *tg_add_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_sub_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_mul_scalar(tg_tensor *a, double s);
@@ -68,6 +71,25 @@ TG_API tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_remainder_scalar(tg_tensor *a, double s);
 
+/* ---- Activations, by PyTorch's formulas. relu6 and hardtanh also on int64. */
+TG_API tg_tensor *tg_relu6(tg_tensor *a);
+TG_API tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope);
+TG_API tg_tensor *tg_elu(tg_tensor *a, double alpha);
+TG_API tg_tensor *tg_selu(tg_tensor *a);
+/* a Phi(a), Phi being the normal distribution function, or its approximation by tanh. */
+enum { TG_GELU_NONE, TG_GELU_TANH };
+TG_API tg_tensor *tg_gelu(tg_tensor *a, int approximate);
+TG_API tg_tensor *tg_silu(tg_tensor *a);
+TG_API tg_tensor *tg_mish(tg_tensor *a);
+TG_API tg_tensor *tg_logsigmoid(tg_tensor *a);
+/* log(1 + exp(beta a)) / beta; a itself where beta a is above threshold. */
+TG_API tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold);
+TG_API tg_tensor *tg_softsign(tg_tensor *a);
+/* No gradient passes at the bounds. */
+TG_API tg_tensor *tg_hardtanh(tg_tensor *a, double min_val, double max_val);
+TG_API tg_tensor *tg_hardsigmoid(tg_tensor *a);
+TG_API tg_tensor *tg_hardswish(tg_tensor *a);
+
 /* ---- Comparison: bool tensors, without a gradient. */
 TG_API tg_tensor *tg_eq(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_ne(tg_tensor *a, tg_tensor *b);
@@ -82,6 +104,11 @@ TG_API tg_tensor *tg_le_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_gt_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_ge_scalar(tg_tensor *a, double s);
 
+/* Of two tensors of one dtype, where what is not 0 is true. */
+TG_API tg_tensor *tg_logical_and(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_logical_or(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_logical_xor(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_logical_not(tg_tensor *a);
 /* Of any dtype; integers are finite. */
 TG_API tg_tensor *tg_isnan(tg_tensor *a);
 TG_API tg_tensor *tg_isinf(tg_tensor *a);
@@ -89,6 +116,15 @@ TG_API tg_tensor *tg_isfinite(tg_tensor *a);
 
 /* a where condition (bool) is true, else b; all three broadcast. */
 TG_API tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b);
+/* value where mask (bool) is true, else a; they broadcast. */
+TG_API tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value);
+/* Between min and max, which may be infinite: no bound. min > max gives max. The gradient passes where
+ * nothing was cut off, bounds included; with tensors, which broadcast, else to the bound taken. */
+TG_API tg_tensor *tg_clamp(tg_tensor *a, double min, double max);
+TG_API tg_tensor *tg_clamp_tensors(tg_tensor *a, tg_tensor *min, tg_tensor *max);
+/* start + weight (end - start). */
+TG_API tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight);
+TG_API tg_tensor *tg_lerp_scalar(tg_tensor *start, tg_tensor *end, double weight);
 
 /* ---- Reductions: over all elements, or over the dimensions named, which go or stay with size 1
  * (keepdim). An empty list of dims means all. Sums of int64 and bool are int64. float32 sums are

@@ -74,6 +74,53 @@ COMPARISON(gt, _turned_, lt)
 COMPARISON(ge, _turned_, le)
 #undef COMPARISON
 
+/* bool as it is, other dtypes where they are not 0. */
+static tg_tensor *truth(tg_tensor *a)
+{
+    return a && a->dtype != TG_BOOL ? tg_ne_scalar(a, 0) : a;
+}
+
+/* Of two of one dtype, which is compared first. */
+static tg_tensor *logical(const char *name, tg_tensor *(*f)(tg_tensor *, tg_tensor *), tg_tensor *a,
+                          tg_tensor *b)
+{
+    if (a && b && a->dtype != b->dtype)
+        return tg__fail(a->context, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
+                        name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
+    return f(truth(a), truth(b));
+}
+
+/* For truths: a and b is a > not b, a or b is a >= not b. */
+static tg_tensor *both(tg_tensor *a, tg_tensor *b)
+{
+    return tg_gt(a, tg_logical_not(b));
+}
+
+static tg_tensor *either(tg_tensor *a, tg_tensor *b)
+{
+    return tg_ge(a, tg_logical_not(b));
+}
+
+tg_tensor *tg_logical_and(tg_tensor *a, tg_tensor *b)
+{
+    return logical("logical_and", both, a, b);
+}
+
+tg_tensor *tg_logical_or(tg_tensor *a, tg_tensor *b)
+{
+    return logical("logical_or", either, a, b);
+}
+
+tg_tensor *tg_logical_xor(tg_tensor *a, tg_tensor *b)
+{
+    return logical("logical_xor", tg_ne, a, b);
+}
+
+tg_tensor *tg_logical_not(tg_tensor *a)
+{
+    return tg_eq_scalar(a, 0);
+}
+
 tg_tensor *tg_isnan(tg_tensor *a)
 {
     return tg_ne(a, a);
