@@ -74,7 +74,8 @@ class Rule:
     kind: "elementwise" (inputs broadcast, each output from one element of each), "structural" (moves
     values), "linear" (sums of products: terms are counted and measured by running it on ones and on absolute
     values), "loss", "composed" (the result may be wrong as if every input were moved by a few roundings of
-    itself, as a backward stable sequence of operations is: S is |value| + sum |d value / d input| |input|).
+    itself, as a backward stable sequence of operations is: S is |value| + sum |d value / d input| |input|,
+    and with absolute the greatest |input|, where a sum on the way cancels).
     forward, terms: roundings in a result, and in each term of the gradients by input, as (float32, float64,
     PyTorch's float64); None where the library and PyTorch compute the same formula, so that the bits agree.
     scale(i, g, inputs, result): what an error in a term of gradient i is relative to, where not the term.
@@ -212,9 +213,11 @@ def linear_measure(function, inputs, attrs, g):
     return list(zip(*answer))
 
 
-def composed_scales(function, inputs, attrs, g=None):
+def composed_scales(function, inputs, attrs, g=None, absolute=False):
     """S of a composed result; given g, of its gradients."""
-    leaves, _, _ = run(function, inputs, attrs, F64)
+    leaves, _, out = run(function, inputs, attrs, F64)
+    if out.numel() == 0:
+        return [torch.zeros_like(out)] if g is None else [torch.zeros_like(x) for x in wanted(inputs, leaves)]
     own = [n for n, i in enumerate(inputs) if i.grad and not isinstance(i.base, int)]
     at = [leaves[n].detach() for n in own] + ([] if g is None else [g.to(F64)])
 
@@ -239,6 +242,8 @@ def composed_scales(function, inputs, attrs, g=None):
         s = out.detach().abs().clone()
         for v, j in zip(at, by_input):
             s += (j.abs().reshape(s.shape + (-1,)) * v.abs().flatten()).sum(-1)
+        if absolute and at[0].numel():
+            s = s + max(float(v.abs().max()) for v in at)
         scales.append(torch.where(torch.isfinite(s), s, torch.zeros_like(s)))
     return scales
 
@@ -269,7 +274,7 @@ def result_text(op, rule, function, inputs, attrs, out, exact):
     elif out.is_floating_point() and rule.kind == "composed":
         k, scales = composed_k(rule, out.dtype), out.detach().abs()
         if out.requires_grad:
-            scales = composed_scales(function, inputs, attrs)[0]
+            scales = composed_scales(function, inputs, attrs, None, rule.absolute)[0]
     elif out.is_floating_point() and rule.forward:
         forward = rule.forward(out, attrs, inputs) if callable(rule.forward) else rule.forward
         k = roundings(rule.kind, out.dtype, 1, forward, exact)
@@ -290,7 +295,7 @@ def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
     native = gradients(inputs, leaves, out, g)
     if rule.kind == "composed":
         k = composed_k(rule, dtype)
-        measures = [(k, s, None) for s in composed_scales(function, inputs, attrs, g)]
+        measures = [(k, s, None) for s in composed_scales(function, inputs, attrs, g, rule.absolute)]
     elif rule.kind == "linear":
         measures = [(n, s, rule.terms.get("all")) for n, s in linear_measure(function, inputs, attrs, g)[1:]]
     else:

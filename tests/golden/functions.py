@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Golden data for functions, activations and choices: functions.py > ../data/functions_golden.txt"""
+
+import torch
+import torch.nn.functional as F
+
+from common import *
+
+WHOLE = Rule("elementwise")
+# One rounding of ours in float32; libm's, which are the same on both sides, in float64. A gradient is a
+# short composition.
+FUNCTION = Rule("composed", (6, 8, 8))
+ACTIVATION = Rule("composed", (12, 16, 16))
+GELU = Rule("composed", (12, 16, 16), absolute=True)  # 1 + erf cancels below 0, in PyTorch as here
+
+FUNCTIONS = {
+    "reciprocal": "wide", "rsqrt": "positive", "expm1": "wide", "log1p": "positive", "log2": "positive",
+    "log10": "positive", "sin": "wide", "cos": "wide", "tan": "wide", "asin": "unit", "acos": "unit",
+    "atan": "wide", "sinh": "wide", "cosh": "wide", "erf": "wide",
+}
+ROUNDINGS = {"floor": torch.floor, "ceil": torch.ceil, "round": torch.round, "trunc": torch.trunc}
+TESTS = {"isnan": torch.isnan, "isinf": torch.isinf, "isfinite": torch.isfinite, "logical_not": torch.logical_not}
+
+
+def spread(shape, dtype, kind, how="contiguous", grad=None):
+    """Values on both sides of 0, or in (-1, 1)."""
+    made = make(shape, dtype, "positive" if kind == "positive" else "normal", how, grad)
+    if kind == "unit":
+        made.base = torch.tanh(made.base)
+    return made
+
+
+def function_cases():
+    for op, kind in FUNCTIONS.items():
+        f = lambda x, f=getattr(torch, op): f(x[0])
+        for dtype in (F32, F64):
+            for how in LAYOUTS[::2]:
+                case(op, FUNCTION, f, [spread((2, 3), dtype, kind, how)], differentiate=True)
+            case(op, FUNCTION, f, [spread((), dtype, kind)], differentiate=True)
+            case(op, FUNCTION, f, [spread((0, 2), dtype, kind)])
+            case(op, FUNCTION, f, [of(EDGES if dtype == F32 else MILD, dtype, grad=False)])
+    far = [1e4, -1e7, 3.4e38, 1e22, 2.0**60, -2.0**90, 2.0**50, 1.1259e15, 6.3e30]
+    for op in ("sin", "cos", "tan"):
+        case(op, FUNCTION, lambda x, f=getattr(torch, op): f(x[0]), [of(far, F32, grad=False)])
+    for op, f in ROUNDINGS.items():
+        for dtype in (F32, F64):
+            case(op, WHOLE, lambda x, f=f: f(x[0]), [of(EDGES + [0.5, 1.5, -0.5, -2.5, 2.5, 0.49999997, 8388609.0], dtype)])
+            case(op, WHOLE, lambda x, f=f: f(x[0]), [make((3, 2), dtype, "normal", "transposed")])
+        case(op, WHOLE, lambda x, f=f: f(x[0]), [of(INTEGERS, I64)])
+    for op, f in TESTS.items():
+        for dtype in DTYPES:
+            t = of(EDGES, dtype) if dtype in (F32, F64) else of([0, 1, 1], dtype)
+            t.grad = False
+            case(op, WHOLE, lambda x, f=f: f(x[0]), [t])
+        case(op, WHOLE, lambda x, f=f: f(x[0]), [make((2, 0), F32, grad=False)])
+
+
+ANGLES = [0.0, -0.0, 1.0, -1.0, INF, -INF, NAN, 1e-45, 3.4e38, 0.5]
+
+
+def pair_cases():
+    for dtype in (F32, F64):
+        for a, b in (((2, 3), (2, 3)), ((3, 1), (2,)), ((), (4,)), ((0,), (1,))):
+            case("atan2", FUNCTION, lambda x: torch.atan2(*x), [make(a, dtype), make(b, dtype)], differentiate=True)
+            case("remainder", WHOLE, lambda x: torch.remainder(*x), [make(a, dtype, grad=False), make(b, dtype, grad=False)])
+        n = len(ANGLES)
+        t = torch.tensor(ANGLES, dtype=dtype)
+        a, b = t.reshape(n, 1).expand(n, n).flatten(), t.repeat(n)
+        case("atan2", FUNCTION, lambda x: torch.atan2(*x), [Input(a, grad=False), Input(b, grad=False)])
+        plain = lambda t: ((t.abs() > 1e-30) & (t.abs() < 1e30)) | (t == 0) | torch.isinf(t)
+        fair = plain(a) & plain(b)  # its vectors give NaN for great quotients
+        case("remainder", WHOLE, lambda x: torch.remainder(*x), [Input(a[fair], grad=False), Input(b[fair], grad=False)])
+        case("remainder", FUNCTION, lambda x: torch.remainder(*x), [make((2, 3), dtype), make((3,), dtype, "positive")],
+             differentiate=True)
+        for s in (2.0, -0.75):
+            case("remainder_scalar", WHOLE, lambda x, s: torch.remainder(x[0], s), [make((5,), dtype)], [s])
+    case("remainder", WHOLE, lambda x: torch.remainder(*x), [of([7, -7, 7, -7, 2**62, 5], I64), of([3, 3, -3, -3, -1, 9], I64)])
+    case("remainder", WHOLE, lambda x: torch.remainder(*x), [of([7, 1], I64), of([3, 0], I64)], fails=True)
+    case("remainder_scalar", WHOLE, lambda x, s: torch.remainder(x[0], s), [of([7, -7], I64)], [3])
+    case("atan2", FUNCTION, lambda x: torch.atan2(*x), [make((2,), F32), make((3,), F32)], fails=True)
+    for op, f in (("logical_and", torch.logical_and), ("logical_or", torch.logical_or), ("logical_xor", torch.logical_xor)):
+        for dtype in DTYPES:
+            a, b = (of([0, 1, 0, 1], dtype, grad=False), of([[0, 0, 1, 1], [1, 0, 1, 0]], dtype, grad=False))
+            case(op, WHOLE, lambda x, f=f: f(*x), [a, b])
+        case(op, WHOLE, lambda x, f=f: f(*x), [of([NAN, 0.0, -0.0, INF], F32, grad=False)] * 2)
+
+
+ACTIVATIONS = {
+    "relu6": (F.relu6, [[]]), "leaky_relu": (F.leaky_relu, [[0.01], [0.3]]), "elu": (F.elu, [[1.0], [0.7]]), "selu": (F.selu, [[]]),
+    "gelu": (lambda x, tanh: F.gelu(x, approximate="tanh" if tanh else "none"), [[0], [1]]), "silu": (F.silu, [[]]),
+    "mish": (F.mish, [[]]), "logsigmoid": (F.logsigmoid, [[]]), "softplus": (F.softplus, [[1.0, 20.0], [2.0, 1.0]]),
+    "softsign": (F.softsign, [[]]), "hardtanh": (F.hardtanh, [[-1.0, 1.0], [0.0, 0.5]]), "hardsigmoid": (lambda x: F.relu6(x + 3) / 6, [[]]),  # its own gradient has none
+   
+    "hardswish": (F.hardswish, [[]]),
+    "clamp": (lambda x, a, b: torch.clamp(x, a, b), [[-0.5, 0.5], [-INF, 0.25], [0.0, INF], [1.0, -1.0], [-INF, INF]]),
+}
+
+
+def activation_cases():
+    kinks = [-3.0, 3.0, 0.0, -1.0, 1.0, 0.5, 6.0, -0.5, 2.0]
+    for op, (f, lists) in ACTIVATIONS.items():
+        rule = GELU if op == "gelu" else ACTIVATION
+        for attrs in lists:
+            for dtype in (F32, F64):
+                g = lambda x, *a, f=f: f(x[0], *a)
+                for how in LAYOUTS[1::3]:
+                    case(op, rule, g, [make((3, 4), dtype, "normal", how)], attrs, differentiate=True)
+                wide = make((8,), dtype)
+                wide.base = wide.base * 6
+                case(op, rule, g, [wide], attrs, differentiate=True)
+                case(op, rule, g, [make((), dtype)], attrs, differentiate=True)
+                case(op, rule, g, [make((2, 0), dtype)], attrs)
+                case(op, rule, g, [of([INF, NAN, 0.0, 1.0, 100.0], dtype, grad=False)], attrs)
+                at = kinks[2:] if op == "hardswish" else kinks  # PyTorch's vectors and scalars differ at 3
+                case(op, rule, g, [of(at, dtype)], attrs)
+    for op in ("relu6", "hardtanh", "clamp"):
+        f, lists = ACTIVATIONS[op]
+        for attrs in lists[:1]:
+            attrs = [-1, 3] if attrs else []
+            case(op, WHOLE, lambda x, *a, f=f: f(x[0], *a), [of([-9, -1, 0, 2, 3, 7], I64)], attrs)
+
+
+def choice_cases():
+    for dtype in (F32, F64):
+        for shapes in (((2, 3), (2, 3), (2, 3)), ((2, 3), (3,), ()), ((), (2,), (2,)), ((0, 2), (2,), (1,))):
+            clamp = lambda x: torch.clamp(x[0], x[1], x[2])
+            case("clamp_tensors", ACTIVATION, clamp, [make(s, dtype) for s in shapes], differentiate=True)
+            case("lerp", ACTIVATION, lambda x: torch.lerp(*x), [make(s, dtype) for s in shapes], differentiate=True)
+        case("clamp_tensors", WHOLE, clamp, [of([0.0, 1.0, NAN, 1.0, 1.0], dtype, grad=False), of([0.0, 2.0, 0.0, NAN, 0.0], dtype, grad=False), of([1.0, 3.0, 1.0, 1.0, NAN], dtype, grad=False)])
+        for w in (0.25, 0.75, -1.0, 2.0, 0.5):
+            case("lerp_scalar", ACTIVATION, lambda x, w: torch.lerp(x[0], x[1], w), [make((2, 3), dtype), make((3,), dtype)], [w], differentiate=True)
+        for how in LAYOUTS[::3]:
+            case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((2, 3), dtype, "normal", how), make((2, 3), BOOL)], [0.5])
+        case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((3,), dtype), make((2, 3), BOOL)], [-INF])
+        for alpha in (0.5, -3.0):
+            case("add_alpha", ACTIVATION, lambda x, a: torch.add(x[0], x[1], alpha=a), [make((2, 3), dtype), make((3,), dtype)], [alpha], differentiate=True)
+            case("sub_alpha", ACTIVATION, lambda x, a: torch.sub(x[0], x[1], alpha=a), [make((3,), dtype), make((2, 1), dtype)], [alpha], differentiate=True)
+    case("add_alpha", WHOLE, lambda x, a: torch.add(x[0], x[1], alpha=a), [make((3,), I64), make((3,), I64)], [2])
+    case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((3,), I64), make((3,), BOOL)], [-7])
+
+
+write(function_cases, pair_cases, activation_cases, choice_cases)
