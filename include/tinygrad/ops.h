@@ -150,6 +150,42 @@ TG_API tg_tensor *tg_argmin(tg_tensor *a);
 TG_API tg_tensor *tg_argmax_dim(tg_tensor *a, int dim, bool keepdim);
 TG_API tg_tensor *tg_argmin_dim(tg_tensor *a, int dim, bool keepdim);
 
+/* Shared evenly by equal elements; the empty list of dims means all. */
+TG_API tg_tensor *tg_amax(tg_tensor *a, tg_shape dims, bool keepdim);
+TG_API tg_tensor *tg_amin(tg_tensor *a, tg_shape dims, bool keepdim);
+
+/* Values with their places (int64); both NULL on failure. */
+typedef struct tg_indexed {
+    tg_tensor *values, *indices;
+} tg_indexed;
+/* As max_dim and argmax_dim. */
+TG_API tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim);
+TG_API tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim);
+
+/* Products; of int64 and bool in int64, which wraps. */
+TG_API tg_tensor *tg_prod(tg_tensor *a);
+TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
+/* Running sums and products along dim. */
+TG_API tg_tensor *tg_cumsum(tg_tensor *a, int dim);
+TG_API tg_tensor *tg_cumprod(tg_tensor *a, int dim);
+/* sum (a - mean)^2 / (n - correction), and its root. correction 1 is the unbiased estimate. */
+TG_API tg_tensor *tg_var(tg_tensor *a, int64_t correction);
+TG_API tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
+TG_API tg_tensor *tg_std(tg_tensor *a, int64_t correction);
+TG_API tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
+/* (sum |a|^p)^(1/p); p INFINITY or -INFINITY: the greatest or least |a|; 0: how many are not 0. */
+TG_API tg_tensor *tg_norm(tg_tensor *a, double p);
+TG_API tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim);
+TG_API tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim);
+/* Of any dtype, to bool: whether some or all are not 0. */
+TG_API tg_tensor *tg_any(tg_tensor *a);
+TG_API tg_tensor *tg_all(tg_tensor *a);
+TG_API tg_tensor *tg_any_dim(tg_tensor *a, int dim, bool keepdim);
+TG_API tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim);
+/* exp(a) over its sum along dim, and the logarithm of that. Floating. */
+TG_API tg_tensor *tg_softmax(tg_tensor *a, int dim);
+TG_API tg_tensor *tg_log_softmax(tg_tensor *a, int dim);
+
 /* ---- Products, of float32, float64 or int64. */
 
 /* PyTorch's matmul: (n)@(n) a scalar; (m, k)@(k) and (k)@(k, n) a vector; (m, k)@(k, n) a matrix;
@@ -175,6 +211,10 @@ TG_API tg_tensor *tg_hstack(tg_list tensors);
  * back along them. */
 TG_API tg_tensor *tg_sort(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_argsort(tg_tensor *a, int dim);
+/* Values and their places; descending: NaN first; stable: equal elements keep their order. */
+TG_API tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable);
+/* The k largest (or smallest) along dim, in order if sorted, else in some order. */
+TG_API tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted);
 
 /* out[i][j] = a[index[i][j]][j] for dim 0, and so on; index is int64, of a's ndim, and nowhere
  * larger than a except along dim. The result has index's shape. Out of range is TG_ERR_INDEX. */

@@ -214,6 +214,12 @@ static bool reduce_into(const call *c, reduction *reduce, tg_tensor *values, int
     return true;
 }
 
+static tg_tensor *over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    uint64_t bits;
+    return a && dim_bits(a, o->name, dims, &bits) ? apply_reduction(o, a, bits, keepdim) : NULL;
+}
+
 /* ---- sum and mean. */
 
 static bool sum_shape(const call *c, spec *s)
@@ -254,9 +260,7 @@ tg_tensor *tg_sum(tg_tensor *a)
 
 tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim)
 {
-    uint64_t bits;
-    if (!a || !dim_bits(a, "sum", dims, &bits)) return NULL;
-    return apply_reduction(&sum_dims_op, a, bits, keepdim);
+    return over_dims(&sum_dims_op, a, dims, keepdim);
 }
 
 static bool mean_shape(const call *c, spec *s)
@@ -292,9 +296,7 @@ tg_tensor *tg_mean(tg_tensor *a)
 
 tg_tensor *tg_mean_dims(tg_tensor *a, tg_shape dims, bool keepdim)
 {
-    uint64_t bits;
-    if (!a || !dim_bits(a, "mean", dims, &bits)) return NULL;
-    return apply_reduction(&mean_dims_op, a, bits, keepdim);
+    return over_dims(&mean_dims_op, a, dims, keepdim);
 }
 
 /* ---- Extremes. */
@@ -318,13 +320,6 @@ static bool arg_shape(const call *c, spec *s)
     return true;
 }
 
-static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim, bool keepdim)
-{
-    uint64_t bits;
-    return a && dim_bits(a, o->name, TG_DIMS(dim), &bits) ? apply_reduction(o, a, bits, keepdim)
-                                                          : NULL;
-}
-
 /* Over all: shared by the elements that are equal to the extreme. */
 static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
 {
@@ -344,6 +339,14 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
     while (!((uint64_t)r->a[0].i >> dim & 1)) dim++;
     if (!r->a[1].i) g = tg_unsqueeze(g, dim);
     return tg_scatter_add(tg_zeros_like(x), dim, where(x, dim, true), g);
+}
+
+/* Over dims: shared by the elements that are equal to the extreme of their output. */
+static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *chosen = tg_cast(tg_eq(x, spread(r, r->out)), x->dtype);
+    tg_tensor *n = apply_reduction(&sum_dims_op, chosen, (uint64_t)r->a[0].i, true);
+    return tg_mul(tg_div(spread(r, g), n), chosen);
 }
 
 /* EXTREME(name, Name in grad_fn, reduction): name over all and over a dim, and argname over both.
@@ -372,6 +375,14 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
                                    0};                                                             \
     static const op_row fn##_dim_op = {                                                            \
         #fn, Name "Backward0", extreme_shape, fn##_run, fn##_dim_grad, {READS_0}, 0, 0};           \
+    static const op_row a##fn##_op = {"a" #fn,                                                     \
+                                      "A" #fn "Backward0",                                         \
+                                      extreme_shape,                                               \
+                                      fn##_run,                                                    \
+                                      extremes_grad,                                               \
+                                      {READS_0 | READS_OUT},                                       \
+                                      0,                                                           \
+                                      0};                                                          \
     static const op_row arg##fn##_op = {                                                           \
         .name = "arg" #fn, .shape = arg_shape, .run = arg##fn##_run};                              \
     tg_tensor *tg_##fn(tg_tensor *a)                                                               \
@@ -384,11 +395,15 @@ static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
     }                                                                                              \
     tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
     {                                                                                              \
-        return over_dim(&fn##_dim_op, a, dim, keepdim);                                            \
+        return over_dims(&fn##_dim_op, a, TG_DIMS(dim), keepdim);                                  \
+    }                                                                                              \
+    tg_tensor *tg_a##fn(tg_tensor *a, tg_shape dims, bool keepdim)                                 \
+    {                                                                                              \
+        return over_dims(&a##fn##_op, a, dims, keepdim);                                           \
     }                                                                                              \
     tg_tensor *tg_arg##fn##_dim(tg_tensor *a, int dim, bool keepdim)                               \
     {                                                                                              \
-        return over_dim(&arg##fn##_op, a, dim, keepdim);                                           \
+        return over_dims(&arg##fn##_op, a, TG_DIMS(dim), keepdim);                                 \
     }
 
 EXTREME(max, "Max", greatest)

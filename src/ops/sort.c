@@ -61,10 +61,23 @@ static void sift(pair *heap, int64_t hole, int64_t n, pair value)
     heap[hole] = value;
 }
 
-static void heap_sort(pair *p, int64_t n)
+/* The k least of n, as a heap. */
+static void heap_select(pair *p, int64_t k, int64_t n)
 {
-    for (int64_t i = (n - 2) / 2; i >= 0; i--) sift(p, i, n, p[i]);
-    for (int64_t last = n - 1; last > 0; last--) {
+    for (int64_t i = (k - 2) / 2; i >= 0; i--) sift(p, i, k, p[i]);
+    for (int64_t i = k; i < n; i++) {
+        if (p[i].key >= p[0].key) continue;
+        pair value = p[i];
+        p[i] = p[0];
+        sift(p, 0, k, value);
+    }
+}
+
+/* The k least of n, in order. */
+static void heap_sort(pair *p, int64_t k, int64_t n)
+{
+    heap_select(p, k, n);
+    for (int64_t last = k - 1; last > 0; last--) {
         pair value = p[last];
         p[last] = p[0];
         sift(p, 0, last, value);
@@ -75,7 +88,7 @@ static void intro_sort(pair *first, pair *last, int depth)
 {
     while (last - first > INSERTION) {
         if (depth-- == 0) {
-            heap_sort(first, last - first);
+            heap_sort(first, last - first, last - first);
             return;
         }
         pair *middle = partition(first, last);
@@ -94,12 +107,45 @@ static void insertion_sort(pair *p, int64_t n)
     }
 }
 
-static void sort_pairs(pair *p, int64_t n)
+static int most_depth(int64_t n)
 {
     int log = 0;
-    for (int64_t m = n; m > 1; m >>= 1) log++;
-    intro_sort(p, p + n, 2 * log);
+    for (; n > 1; n >>= 1) log++;
+    return 2 * log;
+}
+
+static void sort_pairs(pair *p, int64_t n)
+{
+    intro_sort(p, p + n, most_depth(n));
     insertion_sort(p, n);
+}
+
+/* Element k - 1 in its place, none greater before it. */
+static void select_pairs(pair *p, int64_t k, int64_t n)
+{
+    pair *first = p, *last = p + n, *nth = p + k - 1;
+    for (int depth = most_depth(n); last - first > 3; depth--) {
+        if (depth == 0) {
+            heap_select(first, nth + 1 - first, last - first);
+            swap_pairs(first, nth);
+            return;
+        }
+        pair *middle = partition(first, last);
+        *(middle <= nth ? &first : &last) = middle;
+    }
+    insertion_sort(first, last - first);
+}
+
+/* The k least first, in order if sorted, by the steps that PyTorch's topk takes. */
+static void top_pairs(pair *p, int64_t k, int64_t n, bool sorted)
+{
+    if (k == 0) return;
+    if (k * 64 <= n) {
+        heap_sort(p, k, n);
+        return;
+    }
+    select_pairs(p, k, n);
+    if (sorted) sort_pairs(p, k - 1);
 }
 
 /* An integer that orders as the value does: -0 equals +0, NaN is greatest. */
@@ -126,16 +172,32 @@ static bool argsort_shape(const call *c, spec *s)
     return true;
 }
 
-/* Sorts the line of n elements that starts at from (in elements), into indices with step `to_step`.
- */
-static void argsort_line(const tg_tensor *t, int64_t n, int64_t from, int64_t step, pair *pairs,
-                         int64_t *to, int64_t to_step)
+/* Equal keys in the order of their places. */
+static void make_stable(pair *p, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) pairs[i] = (pair){key_of(t, from + i * step), i};
-    sort_pairs(pairs, n);
-    for (int64_t i = 0; i < n; i++) to[i * to_step] = pairs[i].index;
+    for (int64_t i = 0, j; i < n; i = j) {
+        for (j = i + 1; j < n && p[j].key == p[i].key; j++) continue;
+        for (int64_t k = i; k < j; k++) p[k].key = p[k].index;
+        sort_pairs(p + i, j - i);
+    }
 }
 
+/* Where element number `line` of the other dimensions begins. */
+static int64_t line_start(const tg_tensor *t, int dim, int64_t line)
+{
+    int64_t at = 0;
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        if (d == dim) continue;
+        at += line % t->shape[d] * t->strides[d];
+        line /= t->shape[d];
+    }
+    return at;
+}
+
+/* How the places are ordered. */
+enum { PLAIN, STABLE, TOP, TOP_SORTED };
+
+/* a[0]: the dimension, a[1]: descending, a[2]: how, a[3]: how many of the top. */
 static bool argsort_run(const call *c)
 {
     const tg_tensor *t = c->in[0];
@@ -145,15 +207,20 @@ static bool argsort_run(const call *c)
     if (t->numel == 0) return true;
     tg_tensor *work = tg__new(c->tg, TG_I64, 2, (int64_t[]){n, 2});
     if (!work) return false;
+    pair *pairs = work->data;
     for (int64_t line = 0; line < t->numel / n; line++) {
-        int64_t from = 0, to = 0, rest = line;
-        for (int d = t->ndim - 1; d >= 0; d--) {
-            if (d == dim) continue;
-            from += rest % t->shape[d] * t->strides[d];
-            to += rest % t->shape[d] * c->out->strides[d];
-            rest /= t->shape[d];
+        int64_t from = line_start(t, dim, line), *to = c->out->data;
+        to += line_start(c->out, dim, line);
+        for (int64_t i = 0; i < n; i++) {
+            int64_t key = key_of(t, from + i * step);
+            pairs[i] = (pair){c->a[1].i ? ~key : key, i};
         }
-        argsort_line(t, n, from, step, work->data, (int64_t *)c->out->data + to, out_step);
+        if (c->a[2].i >= TOP)
+            top_pairs(pairs, c->a[3].i, n, c->a[2].i == TOP_SORTED);
+        else
+            sort_pairs(pairs, n);
+        if (c->a[2].i == STABLE) make_stable(pairs, n);
+        for (int64_t i = 0; i < n; i++) to[i * out_step] = pairs[i].index;
     }
     tg_release(work);
     return true;
@@ -161,14 +228,47 @@ static bool argsort_run(const call *c)
 
 static const op_row argsort_op = {.name = "argsort", .shape = argsort_shape, .run = argsort_run};
 
-tg_tensor *tg_argsort(tg_tensor *a, int dim)
+static tg_tensor *argsort(tg_tensor *a, int dim, bool descending, int how, int64_t top)
 {
     int d = a ? tg__dim(a, "argsort", dim, a->ndim) : -1;
-    return d < 0 ? NULL : tg__apply(&argsort_op, 1, &a, (attr[TG_ATTRS]){{.i = d}});
+    if (d < 0) return NULL;
+    return tg__apply(&argsort_op, 1, &a,
+                     (attr[TG_ATTRS]){{.i = d}, {.i = descending}, {.i = how}, {.i = top}});
+}
+
+tg_tensor *tg_argsort(tg_tensor *a, int dim)
+{
+    return argsort(a, dim, false, PLAIN, 0);
+}
+
+tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable)
+{
+    tg_indexed none = {NULL, NULL}, r = none;
+    if (!tg__check_inputs("sort", 1, &a) || tg__dim(a, "sort", dim, a->ndim) < 0) return none;
+    r.indices = argsort(a, dim, descending, stable ? STABLE : PLAIN, 0);
+    r.values = tg_gather(a, dim, r.indices);
+    return r.values ? r : none;
 }
 
 tg_tensor *tg_sort(tg_tensor *a, int dim)
 {
-    if (!tg__check_inputs("sort", 1, &a) || tg__dim(a, "sort", dim, a->ndim) < 0) return NULL;
-    return tg_gather(a, dim, tg_argsort(a, dim));
+    return tg_sort_indexed(a, dim, false, false).values;
+}
+
+tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
+{
+    tg_indexed none = {NULL, NULL};
+    int d = a ? tg__dim(a, "topk", dim, a->ndim) : -1;
+    if (d < 0) return none;
+    const int64_t n = a->ndim ? a->shape[d] : 1;
+    if (k < 0 || k > n) {
+        tg__fail(a->context, TG_ERR_ARGUMENT,
+                 "topk: k %lld is not in 0 to %lld, the size of dim %d of %s", (long long)k,
+                 (long long)n, d, SHOW(a));
+        return none;
+    }
+    tg_indexed r = {NULL, argsort(a, d, largest, sorted ? TOP_SORTED : TOP, k)};
+    if (a->ndim) r.indices = tg_narrow(r.indices, d, 0, k);
+    r.values = tg_gather(a, d, r.indices);
+    return r.values ? r : none;
 }

@@ -1,0 +1,135 @@
+/* Running sums and products: y[i] = a[i] + x[i] y[i - 1] along a dimension, or backwards. Without x
+ * it is a running sum. Its gradients are recurrences of the same kind. float32 accumulates in
+ * double. */
+#include "../internal.h"
+
+/* a[0]: the dimension, a[1]: from the end. */
+static bool scan_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    return tg__check_dtype(c, t, t->dtype != TG_BOOL) && tg__same_shape(c, s);
+}
+
+#define SCAN_LINE(T, W)                                                                            \
+    static void scan_##T(int64_t n, int64_t step, const T *a, const T *x, T *y)                    \
+    {                                                                                              \
+        W total = 0;                                                                               \
+        for (int64_t i = 0; !x && i < n; i++) {                                                    \
+            total += (W)a[i * step];                                                               \
+            y[i * step] = (T)total;                                                                \
+        }                                                                                          \
+        for (int64_t i = 0; x && i < n; i++) {                                                     \
+            total = (W)a[i * step] + (W)x[i * step] * total;                                       \
+            y[i * step] = (T)total;                                                                \
+        }                                                                                          \
+    }
+SCAN_LINE(float, double)
+SCAN_LINE(double, double)
+SCAN_LINE(int64_t, uint64_t)
+#undef SCAN_LINE
+
+static bool scan_run(const call *c)
+{
+    const tg_tensor *a = tg__dense(c->in[0]), *x = c->n == 2 && a ? tg__dense(c->in[1]) : NULL;
+    if (!a || (c->n == 2 && !x)) return false;
+    const int dim = (int)c->a[0].i;
+    const int64_t n = a->ndim ? a->shape[dim] : 1, step = a->ndim ? c->out->strides[dim] : 1;
+    const int64_t lines = n > 0 ? a->numel / n : 0;
+    for (int64_t line = 0; line < lines; line++) {
+        int64_t at = line / step * step * n + line % step, by = step;
+        if (c->a[1].i) {
+            at += (n - 1) * step;
+            by = -step;
+        }
+        switch (a->dtype) {
+        case TG_F32:
+            scan_float(n, by, (const float *)a->data + at, x ? (const float *)x->data + at : NULL,
+                       (float *)c->out->data + at);
+            break;
+        case TG_F64:
+            scan_double(n, by, (const double *)a->data + at,
+                        x ? (const double *)x->data + at : NULL, (double *)c->out->data + at);
+            break;
+        default:
+            scan_int64_t(n, by, (const int64_t *)a->data + at,
+                         x ? (const int64_t *)x->data + at : NULL, (int64_t *)c->out->data + at);
+        }
+    }
+    return true;
+}
+
+/* t moved by one along dim, towards its start or its end; 0 comes in. */
+static tg_tensor *moved(tg_tensor *t, int dim, bool to_start)
+{
+    if (t->ndim == 0 || t->shape[dim] == 0) return tg_zeros_like(t);
+    tg_tensor *rest = tg_narrow(t, dim, to_start, t->shape[dim] - 1);
+    tg_tensor *zero = tg_zeros_like(tg_narrow(t, dim, 0, 1));
+    return to_start ? tg_cat(TG_LIST(rest, zero), dim) : tg_cat(TG_LIST(zero, rest), dim);
+}
+
+static tg_tensor *apply_scan(const char *name, tg_tensor *a, tg_tensor *x, int dim, bool reverse);
+
+static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
+{
+    const int dim = (int)r->a[0].i;
+    const bool reverse = r->a[1].i != 0;
+    if (r->n == 1) return apply_scan(r->op->name, g, NULL, dim, !reverse);
+    tg_tensor *along = apply_scan(r->op->name, g, moved(r->in[1].t, dim, !reverse), dim, !reverse);
+    return i == 0 ? along : tg_mul(along, moved(r->out, dim, reverse));
+}
+
+static const op_row cumsum_op = {
+    "cumsum", "CumsumBackward0", scan_shape, scan_run, scan_grad, {0}, 0, 0};
+static const op_row cumprod_op = {"cumprod",  "CumprodBackward0",
+                                  scan_shape, scan_run,
+                                  scan_grad,  {READS_1, READS_1 | READS_OUT},
+                                  0,          0};
+
+static tg_tensor *apply_scan(const char *name, tg_tensor *a, tg_tensor *x, int dim, bool reverse)
+{
+    int d = a ? tg__dim(a, name, dim, a->ndim) : -1;
+    if (d < 0) return NULL;
+    return tg__apply(x ? &cumprod_op : &cumsum_op, x ? 2 : 1, (tg_tensor *[]){a, x},
+                     (attr[TG_ATTRS]){{.i = d}, {.i = reverse}});
+}
+
+/* Sums and products of bool are int64, as PyTorch's. */
+static tg_tensor *countable(tg_tensor *a)
+{
+    return a && a->dtype == TG_BOOL ? tg_cast(a, TG_I64) : a;
+}
+
+tg_tensor *tg_cumsum(tg_tensor *a, int dim)
+{
+    return apply_scan("cumsum", countable(a), NULL, dim, false);
+}
+
+/* y[0] = x[0], then y[i] = x[i] y[i - 1]. */
+tg_tensor *tg_cumprod(tg_tensor *a, int dim)
+{
+    a = countable(a);
+    if (!a || tg__dim(a, "cumprod", dim, a->ndim) < 0) return NULL;
+    if (a->numel == 0 || a->ndim == 0) return tg_clone(a);
+    tg_tensor *first = tg_narrow(a, dim, 0, 1);
+    tg_tensor *rest =
+        tg_zeros_like(tg_narrow(a, dim, 1, a->shape[dim < 0 ? dim + a->ndim : dim] - 1));
+    return apply_scan("cumprod", tg_cat(TG_LIST(first, rest), dim), a, dim, false);
+}
+
+tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    int d = a ? tg__dim(a, "prod", dim, a->ndim) : -1;
+    if (d < 0) return NULL;
+    if (a->ndim == 0) return tg_cumprod(a, 0);
+    if (a->shape[d] == 0) { /* ones, of the shape and dtype of a sum */
+        tg_tensor *sum = tg_sum_dims(a, TG_DIMS(d), keepdim);
+        return tg_add_scalar(sum, 1);
+    }
+    tg_tensor *last = tg_narrow(tg_cumprod(a, d), d, a->shape[d] - 1, 1);
+    return keepdim ? last : tg_squeeze_dim(last, d);
+}
+
+tg_tensor *tg_prod(tg_tensor *a)
+{
+    return tg_prod_dim(tg_flatten(a, 0, -1), 0, false);
+}

@@ -1,0 +1,117 @@
+/* softmax and log_softmax: over the last dimension, others are transposed to it. */
+#include "../internal.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool softmax_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
+}
+
+/* Rows that are worked on together, so that they stay in the nearest cache. */
+enum { ROWS = 64, TOGETHER = 4096 };
+
+static double value_at(const void *p, tg_dtype dtype, int64_t i)
+{
+    return dtype == TG_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
+}
+
+typedef struct rows_work {
+    const call *c;
+    const char *x;
+    char *y;
+    int64_t n;
+    bool logarithm;
+} rows_work;
+
+/* y = exp(x - most) / sum, or x - most - log(sum). exp goes over all rows at once. */
+static void some_rows(const rows_work *w, int64_t first, int64_t rows)
+{
+    const tg_dtype d = w->c->out->dtype;
+    const int level = w->c->tg->level;
+    const size_t size = tg__dtype_size(d), line = (size_t)w->n * size;
+    const char *x = w->x + (size_t)first * line;
+    char *y = w->y + (size_t)first * line;
+    double most[ROWS], sum[ROWS];
+    affine_kernel *affine = pick(level, affine, d);
+    pick(level, extreme, d)(true, rows, w->n, most, NULL, x, w->n);
+    memcpy(y, x, (size_t)rows * line);
+    for (int64_t i = 0; i < rows; i++) affine(w->n, y + (size_t)i * line, -value_at(most, d, i), 1);
+    pick(level, exp, d)(rows * w->n, y, y);
+    pick(level, sum, d)(rows, w->n, sum, y, w->n);
+    if (w->logarithm) {
+        pick(level, log, d)(rows, sum, sum);
+        memcpy(y, x, (size_t)rows * line);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        char *row = y + (size_t)i * line;
+        if (w->logarithm) affine(w->n, row, -value_at(most, d, i), 1);
+        affine(w->n, row, w->logarithm ? -value_at(sum, d, i) : 0,
+               w->logarithm ? 1 : 1 / value_at(sum, d, i));
+    }
+}
+
+static void rows_in_blocks(void *work, int64_t from, int64_t to)
+{
+    const rows_work *w = work;
+    int64_t most = TOGETHER / w->n;
+    most = most < 1 ? 1 : most > ROWS ? ROWS : most;
+    for (int64_t i = from; i < to; i += most) some_rows(w, i, to - i < most ? to - i : most);
+}
+
+static bool softmax_run(const call *c)
+{
+    const tg_tensor *x = tg__dense(c->in[0]);
+    if (!x) return false;
+    if (x->numel == 0) return true;
+    const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
+    rows_work w = {c, x->data, c->out->data, n, c->a[0].i != 0};
+    tg__split(c->tg, x->numel / n, tg__grain_of(n), rows_in_blocks, &w);
+    return true;
+}
+
+static tg_tensor *row_sums(tg_tensor *t)
+{
+    return t && t->ndim ? tg_sum_dims(t, TG_DIMS(-1), TG_KEEPDIM) : t;
+}
+
+static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *y = r->out;
+    (void)i;
+    if (r->a[0].i) return tg_sub(g, tg_mul(tg_exp(y), row_sums(g)));
+    tg_tensor *gy = tg_mul(g, y);
+    return tg_sub(gy, tg_mul(y, row_sums(gy)));
+}
+
+static const op_row softmax_op = {
+    "softmax", "SoftmaxBackward0", softmax_shape, softmax_run, softmax_grad, {READS_OUT}, 0, 0};
+static const op_row log_softmax_op = {"log_softmax",
+                                      "LogSoftmaxBackward0",
+                                      softmax_shape,
+                                      softmax_run,
+                                      softmax_grad,
+                                      {READS_OUT},
+                                      0,
+                                      0};
+
+static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
+{
+    int d = a ? tg__dim(a, o->name, dim, a->ndim) : -1;
+    if (d < 0) return NULL;
+    const bool last = d >= a->ndim - 1;
+    tg_tensor *x = last ? a : tg_transpose(a, d, -1);
+    tg_tensor *y = tg__apply(o, 1, &x, (attr[TG_ATTRS]){{.i = o == &log_softmax_op}});
+    return last ? y : tg_transpose(y, d, -1);
+}
+
+tg_tensor *tg_softmax(tg_tensor *a, int dim)
+{
+    return over_dim(&softmax_op, a, dim);
+}
+
+tg_tensor *tg_log_softmax(tg_tensor *a, int dim)
+{
+    return over_dim(&log_softmax_op, a, dim);
+}

@@ -1,0 +1,114 @@
+/* Reductions that are said with others: their gradients come with these. */
+#include "../internal.h"
+
+#include <math.h>
+
+/* t where it is not 0, else a 0 through which no gradient goes: roots and powers have none there.
+ */
+static tg_tensor *stopped_at_zero(tg_tensor *t)
+{
+    return t ? tg_where(tg_eq_scalar(t, 0), tg_scalar(t->context, t->dtype, 0), t) : NULL;
+}
+
+/* How many terms an output has. */
+static double terms(const tg_tensor *whole, const tg_tensor *reduced)
+{
+    return reduced->numel > 0 ? (double)whole->numel / (double)reduced->numel : 0;
+}
+
+tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+{
+    tg_tensor *mean = tg_mean_dims(a, dims, TG_KEEPDIM);
+    if (!mean) return NULL;
+    double n = terms(a, mean) - (double)correction;
+    return tg_div_scalar(tg_sum_dims(tg_square(tg_sub(a, mean)), dims, keepdim), n > 0 ? n : 0);
+}
+
+tg_tensor *tg_var(tg_tensor *a, int64_t correction)
+{
+    return tg_var_dims(a, TG_DIMS(), correction, false);
+}
+
+tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+{
+    return tg_sqrt(stopped_at_zero(tg_var_dims(a, dims, correction, keepdim)));
+}
+
+tg_tensor *tg_std(tg_tensor *a, int64_t correction)
+{
+    return tg_std_dims(a, TG_DIMS(), correction, false);
+}
+
+tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
+{
+    if (!a) return NULL;
+    if (!tg__is_float(a->dtype) || isnan(p))
+        return tg__fail(a->context, tg__is_float(a->dtype) ? TG_ERR_ARGUMENT : TG_ERR_DTYPE,
+                        "norm: not for %s and p %g", tg_dtype_name(a->dtype), p);
+    if (p == INFINITY) return tg_amax(tg_abs(a), dims, keepdim);
+    if (p == -INFINITY) return tg_amin(tg_abs(a), dims, keepdim);
+    if (p == 0) return tg_sum_dims(tg_abs(tg_sign(a)), dims, keepdim);
+    if (p == 1) return tg_sum_dims(tg_abs(a), dims, keepdim);
+    if (p == 2) return tg_sqrt(stopped_at_zero(tg_sum_dims(tg_square(a), dims, keepdim)));
+    tg_tensor *powers = tg_pow_scalar(stopped_at_zero(tg_abs(a)), p);
+    return tg_pow_scalar(stopped_at_zero(tg_sum_dims(powers, dims, keepdim)), 1 / p);
+}
+
+tg_tensor *tg_norm(tg_tensor *a, double p)
+{
+    return tg_norm_dims(a, p, TG_DIMS(), false);
+}
+
+/* log sum exp(a - m) + m, with the greatest m, or 0 where that is infinite. */
+tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    if (!a) return NULL;
+    if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
+    tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
+    if (!most) return NULL;
+    most = tg_masked_fill(most, tg_isinf(most), 0);
+    tg_tensor *sum = tg_sum_dims(tg_exp(tg_sub(a, most)), dims, keepdim);
+    return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;
+}
+
+tg_tensor *tg_any(tg_tensor *a)
+{
+    return tg_ne_scalar(tg_sum(tg_ne_scalar(a, 0)), 0);
+}
+
+tg_tensor *tg_any_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return tg_ne_scalar(tg_sum_dims(tg_ne_scalar(a, 0), TG_DIMS(dim), keepdim), 0);
+}
+
+tg_tensor *tg_all(tg_tensor *a)
+{
+    return tg_eq_scalar(tg_sum(tg_eq_scalar(a, 0)), 0);
+}
+
+tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return tg_eq_scalar(tg_sum_dims(tg_eq_scalar(a, 0), TG_DIMS(dim), keepdim), 0);
+}
+
+static tg_indexed extreme_indexed(tg_tensor *a, int dim, bool keepdim,
+                                  tg_tensor *(*where)(tg_tensor *, int, bool))
+{
+    tg_indexed r = {NULL, where(a, dim, TG_KEEPDIM)};
+    r.values = r.indices ? tg_gather(a, dim, r.indices) : NULL;
+    if (r.values && !keepdim) {
+        r.values = tg_squeeze_dim(r.values, dim);
+        r.indices = tg_squeeze_dim(r.indices, dim);
+    }
+    return r.values && r.indices ? r : (tg_indexed){NULL, NULL};
+}
+
+tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_indexed(a, dim, keepdim, tg_argmax_dim);
+}
+
+tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_indexed(a, dim, keepdim, tg_argmin_dim);
+}
