@@ -60,7 +60,7 @@ TG_API tg_tensor *tg_atan(tg_tensor *a);
 TG_API tg_tensor *tg_sinh(tg_tensor *a);
 TG_API tg_tensor *tg_cosh(tg_tensor *a);
 TG_API tg_tensor *tg_erf(tg_tensor *a);
-/* To a whole number: down, up, to the nearest (halves to the even one), towards 0. int64 as it is. */
+/* To a whole number: down, up, to the nearest (halves to even), towards 0. int64 as it is. */
 TG_API tg_tensor *tg_floor(tg_tensor *a);
 TG_API tg_tensor *tg_ceil(tg_tensor *a);
 TG_API tg_tensor *tg_round(tg_tensor *a);
@@ -118,8 +118,8 @@ TG_API tg_tensor *tg_isfinite(tg_tensor *a);
 TG_API tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b);
 /* value where mask (bool) is true, else a; they broadcast. */
 TG_API tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value);
-/* Between min and max, which may be infinite: no bound. min > max gives max. The gradient passes where
- * nothing was cut off, bounds included; with tensors, which broadcast, else to the bound taken. */
+/* Between min and max, which may be infinite: no bound. min > max gives max. The gradient passes
+ * where nothing was cut off, bounds included; with tensors, which broadcast, else to the bound. */
 TG_API tg_tensor *tg_clamp(tg_tensor *a, double min, double max);
 TG_API tg_tensor *tg_clamp_tensors(tg_tensor *a, tg_tensor *min, tg_tensor *max);
 /* start + weight (end - start). */
@@ -193,6 +193,12 @@ TG_API tg_tensor *tg_log_softmax(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b);
 /* (n), (n) -> (). */
 TG_API tg_tensor *tg_dot(tg_tensor *a, tg_tensor *b);
+/* Of matrices, of batches of one size, of a matrix and a vector: no other shapes. */
+TG_API tg_tensor *tg_mm(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_bmm(tg_tensor *a, tg_tensor *b);
+TG_API tg_tensor *tg_mv(tg_tensor *a, tg_tensor *b);
+/* beta input + alpha a b; input broadcasts, and with beta 0 is not read. */
+TG_API tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, double alpha);
 /* (n), (m) -> (n, m). */
 TG_API tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b);
 
@@ -203,6 +209,21 @@ TG_API tg_tensor *tg_stack(tg_list tensors, int dim);
 /* Row by row, or side by side; 1-d tensors become the rows of a matrix, or one longer vector. */
 TG_API tg_tensor *tg_vstack(tg_list tensors);
 TG_API tg_tensor *tg_hstack(tg_list tensors);
+
+/* ---- Rearranging. Copies. */
+
+/* One number a dimension, and leading ones for new dimensions; tile takes fewer, too. */
+TG_API tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats);
+TG_API tg_tensor *tg_tile(tg_tensor *t, tg_shape dims);
+TG_API tg_tensor *tg_flip(tg_tensor *t, tg_shape dims);
+/* What leaves at one end comes in at the other. No dims: of all elements in a row. */
+TG_API tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims);
+/* The elements [i, j] with j - i <= diagonal, or >= diagonal; 0 elsewhere. */
+TG_API tg_tensor *tg_tril(tg_tensor *t, int64_t diagonal);
+TG_API tg_tensor *tg_triu(tg_tensor *t, int64_t diagonal);
+/* value around: before and after the last dimension, then the one before it, and so on; negative
+ * numbers cut off. */
+TG_API tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value);
 
 /* ---- Order and index. */
 
@@ -221,6 +242,20 @@ TG_API tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool s
 TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
 /* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on; in row-major order. */
 TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
+/* The slices of dim that a 1-d index names. */
+TG_API tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index);
+/* gather with a and index broadcast but for dim. */
+TG_API tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim);
+/* The elements where mask (bool) is true, 1-d; a and mask broadcast. */
+TG_API tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask);
+/* int64 (n, ndim): the indices of what is not 0, in row-major order. */
+TG_API tg_tensor *tg_nonzero(tg_tensor *a);
+/* int64 (*, num_classes), 1 at the label, else 0. num_classes -1: as many as the labels need. */
+TG_API tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes);
+/* The rows of weight (n, width) that input (int64, *) names: (*, width). No gradient goes to row
+ * padding_idx, which may be negative, or TG_NO_INDEX. */
+#define TG_NO_INDEX INT64_MIN
+TG_API tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx);
 
 #ifdef __cplusplus
 }

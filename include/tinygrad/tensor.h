@@ -174,6 +174,14 @@ TG_API tg_tensor *tg_squeeze_dim(tg_tensor *t, int dim);
 TG_API tg_tensor *tg_unsqueeze(tg_tensor *t, int dim);
 /* Repeats dimensions of size 1, and adds leading ones, at stride 0; -1 keeps a size. */
 TG_API tg_tensor *tg_expand(tg_tensor *t, tg_shape shape);
+TG_API tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape);
+/* Dimensions of source at the places of destination; the others keep their order. */
+TG_API tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination);
+/* Parts along dim: of split_size but for the last, of these sizes, or in so many chunks. The list
+ * lives in the current scope; {0, NULL} on failure. */
+TG_API tg_list tg_split(tg_tensor *t, int64_t split_size, int dim);
+TG_API tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim);
+TG_API tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim);
 /* One index of dim, which goes; negative counts from the end. */
 TG_API tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index);
 /* length elements of dim from start. Must lie inside. */

@@ -3,41 +3,73 @@
 
 #include <string.h>
 
-/* index must be int64, of a's ndim, and not larger than a except along dim. */
+/* index must be int64, of a's ndim (one dimension for a 0-d a will do), and not larger than a
+ * except along dim. */
 static bool check_index(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
 {
     if (index->dtype != TG_I64)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: the index is %s, not int64", c->op->name,
                         tg_dtype_name(index->dtype));
-    bool fits = index->ndim == a->ndim;
+    bool fits = index->ndim == a->ndim || (a->ndim == 0 && index->ndim == 1);
     for (int d = 0; d < a->ndim && fits; d++) fits = d == dim || index->shape[d] <= a->shape[d];
     return fits || tg__fail(c->tg, TG_ERR_SHAPE, "%s: index %s does not fit %s along dim %d",
                             c->op->name, SHOW(index), SHOW(a), dim);
 }
 
-/* Where element number `number` of index (row-major) lies in itself and, by its value, in a. */
+/* Element at of a row-major walk over index, line by line along its last dimension: where the lines
+ * begin in index, in a (without dim) and in a third tensor of index's shape. */
+typedef struct lines {
+    int64_t n, count; /* elements of a line; lines */
+    int64_t index_step, a_step, third_step, dim_step;
+    int64_t size; /* of dim in a */
+} lines;
+
+static lines lines_of(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third, int dim)
+{
+    const int last = index->ndim - 1;
+    lines l = {.n = 1, .count = index->numel, .size = 1};
+    if (last < 0) return l;
+    l.n = index->shape[last];
+    l.count = l.n ? index->numel / l.n : 0;
+    l.index_step = index->strides[last];
+    l.third_step = third->strides[last];
+    l.a_step = last == dim ? 0 : a->strides[last];
+    l.dim_step = a->ndim ? a->strides[dim] : 0;
+    l.size = a->ndim ? a->shape[dim] : 1;
+    return l;
+}
+
 typedef struct place {
-    int64_t in_index, in_a, other; /* other: the same coordinates in a third tensor */
+    int64_t in_index, in_a, other;
 } place;
 
-static bool locate(const call *c, const tg_tensor *a, const tg_tensor *index,
-                   const tg_tensor *third, int64_t number, place *p)
+static place line_start(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third, int dim,
+                        int64_t line)
 {
-    int dim = (int)c->a[0].i;
-    *p = (place){0};
-    for (int d = index->ndim - 1; d >= 0; d--) {
-        int64_t at = number % index->shape[d];
-        number /= index->shape[d];
-        p->in_index += at * index->strides[d];
-        p->other += at * third->strides[d];
-        if (d != dim) p->in_a += at * a->strides[d];
+    place p = {0, 0, 0};
+    for (int d = index->ndim - 2; d >= 0; d--) {
+        const int64_t at = line % index->shape[d];
+        line /= index->shape[d];
+        p.in_index += at * index->strides[d];
+        p.other += at * third->strides[d];
+        if (d != dim) p.in_a += at * a->strides[d];
     }
-    int64_t chosen = ((const int64_t *)index->data)[p->in_index], n = a->ndim ? a->shape[dim] : 1;
-    if (chosen < 0 || chosen >= n)
-        return tg__fail(c->tg, TG_ERR_INDEX,
-                        "%s: index %lld is out of range for dimension %d of %s", c->op->name,
-                        (long long)chosen, dim, SHOW(a));
-    if (a->ndim) p->in_a += chosen * a->strides[dim];
+    return p;
+}
+
+/* All before anything is written. */
+static bool check_range(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
+{
+    const lines l = lines_of(a, index, index, dim);
+    for (int64_t line = 0; line < l.count; line++) {
+        const int64_t *at = index->data;
+        at += line_start(a, index, index, dim, line).in_index;
+        for (int64_t i = 0; i < l.n; i++, at += l.index_step)
+            if (*at < 0 || *at >= l.size)
+                return tg__fail(c->tg, TG_ERR_INDEX,
+                                "%s: index %lld is out of range for dimension %d of %s",
+                                c->op->name, (long long)*at, dim, SHOW(a));
+    }
     return true;
 }
 
@@ -53,13 +85,22 @@ static bool gather_shape(const call *c, spec *s)
 
 static bool gather_run(const call *c)
 {
-    const tg_tensor *a = c->in[0];
-    int64_t size = (int64_t)tg__dtype_size(a->dtype);
-    for (int64_t i = 0; i < c->out->numel; i++) {
-        place p;
-        if (!locate(c, a, c->in[1], c->out, i, &p)) return false;
-        memcpy((char *)c->out->data + p.other * size, (const char *)a->data + p.in_a * size,
-               (size_t)size);
+    const tg_tensor *a = c->in[0], *index = c->in[1];
+    const int dim = (int)c->a[0].i;
+    const lines l = lines_of(a, index, c->out, dim);
+    if (!check_range(c, a, index, dim)) return false;
+    for (int64_t line = 0; line < l.count; line++) {
+        const place p = line_start(a, index, c->out, dim, line);
+        const int64_t *at = (const int64_t *)index->data + p.in_index;
+        for (int64_t i = 0; i < l.n; i++) {
+            const int64_t from = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
+            const int64_t to = p.other + i * l.third_step;
+            switch (tg__dtype_size(a->dtype)) {
+            case 1: ((char *)c->out->data)[to] = ((const char *)a->data)[from]; break;
+            case 4: ((uint32_t *)c->out->data)[to] = ((const uint32_t *)a->data)[from]; break;
+            default: ((uint64_t *)c->out->data)[to] = ((const uint64_t *)a->data)[from];
+            }
+        }
     }
     return true;
 }
@@ -93,14 +134,24 @@ static bool scatter_add_shape(const call *c, spec *s)
 static bool scatter_add_run(const call *c)
 {
     const tg_tensor *index = c->in[1], *source = c->in[2];
-    binary_kernel *add = pick(c->tg->level, add, c->out->dtype);
-    int64_t size = (int64_t)tg__dtype_size(c->out->dtype);
+    const int dim = (int)c->a[0].i;
+    const lines l = lines_of(c->out, index, source, dim);
+    if (!check_range(c, c->out, index, dim)) return false;
     tg__copy(c->out, c->in[0]);
-    for (int64_t i = 0; i < index->numel; i++) {
-        place p;
-        if (!locate(c, c->out, index, source, i, &p)) return false;
-        char *to = (char *)c->out->data + p.in_a * size;
-        add(1, to, to, (const char *)source->data + p.other * size);
+    for (int64_t line = 0; line < l.count; line++) {
+        const place p = line_start(c->out, index, source, dim, line);
+        const int64_t *at = (const int64_t *)index->data + p.in_index;
+        for (int64_t i = 0; i < l.n; i++) {
+            const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
+            const int64_t from = p.other + i * l.third_step;
+            switch (c->out->dtype) {
+            case TG_F32: ((float *)c->out->data)[to] += ((const float *)source->data)[from]; break;
+            case TG_F64:
+                ((double *)c->out->data)[to] += ((const double *)source->data)[from];
+                break;
+            default: ((uint64_t *)c->out->data)[to] += ((const uint64_t *)source->data)[from];
+            }
+        }
     }
     return true;
 }
@@ -134,4 +185,70 @@ tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *so
             source = tg_narrow(source, i, 0, index->shape[i]);
     return tg__apply(&scatter_add_op, 3, (tg_tensor *[]){a, index, source},
                      (attr[TG_ATTRS]){{.i = d}});
+}
+
+/* ---- index_select: whole slices. */
+
+static bool index_select_shape(const call *c, spec *s)
+{
+    const tg_tensor *index = c->in[1];
+    if (index->dtype != TG_I64 || index->ndim > 1)
+        return tg__fail(c->tg, index->ndim > 1 ? TG_ERR_SHAPE : TG_ERR_DTYPE,
+                        "index_select: the index is %s %s, not 1-d int64",
+                        tg_dtype_name(index->dtype), SHOW(index));
+    tg__same_shape(c, s);
+    if (s->ndim) s->shape[c->a[0].i] = index->numel;
+    return tg__check_shape(c->tg, "index_select", (tg_shape){s->ndim, s->shape});
+}
+
+static bool index_select_run(const call *c)
+{
+    const tg_tensor *a = tg__dense(c->in[0]), *index = tg__dense(c->in[1]);
+    if (!a || !index) return false;
+    const int dim = (int)c->a[0].i;
+    const int64_t n = a->ndim ? a->shape[dim] : 1, *at = index->data;
+    for (int64_t i = 0; i < index->numel; i++)
+        if (at[i] < 0 || at[i] >= n)
+            return tg__fail(c->tg, TG_ERR_INDEX,
+                            "index_select: index %lld is out of range for dimension %d of %s",
+                            (long long)at[i], dim, SHOW(c->in[0]));
+    if (c->out->numel == 0) return true;
+    const size_t slice = (size_t)tg__numel(a->ndim - dim - (a->ndim > 0), a->shape + dim + 1) *
+                         tg__dtype_size(a->dtype);
+    const int64_t outer = a->ndim ? tg__numel(dim, a->shape) : 1;
+    char *to = c->out->data;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 0; i < index->numel; i++, to += slice)
+            memcpy(to, (const char *)a->data + (size_t)(o * n + at[i]) * slice, slice);
+    return true;
+}
+
+/* index as wide as t, which has its n elements along dim. */
+static tg_tensor *spread_index(tg_tensor *index, const tg_tensor *t, int dim)
+{
+    int64_t shape[TG_MAX_DIMS];
+    for (int d = 0; d < t->ndim; d++) shape[d] = d == dim ? index->numel : 1;
+    return tg_expand(tg_reshape(index, (tg_shape){t->ndim, shape}), (tg_shape){t->ndim, t->shape});
+}
+
+static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
+{
+    const int dim = (int)r->a[0].i;
+    return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, spread_index(r->in[1].t, g, dim), g);
+}
+
+static const op_row index_select_op = {"index_select",
+                                       "IndexSelectBackward0",
+                                       index_select_shape,
+                                       index_select_run,
+                                       index_select_grad,
+                                       {READS_1},
+                                       0,
+                                       0};
+
+tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index)
+{
+    int d = a ? tg__dim(a, "index_select", dim, a->ndim) : -1;
+    if (d < 0) return NULL;
+    return tg__apply(&index_select_op, 2, (tg_tensor *[]){a, index}, (attr[TG_ATTRS]){{.i = d}});
 }

@@ -251,3 +251,39 @@ tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b)
 {
     return check_vectors("outer", a, b) ? tg_mul(tg_unsqueeze(a, 1), b) : NULL;
 }
+
+/* a and b with that many dimensions, one dtype and fitting batches. */
+static tg_tensor *strict_product(const char *name, tg_tensor *a, int na, tg_tensor *b, int nb)
+{
+    if (!tg__check_inputs(name, 2, (tg_tensor *[]){a, b})) return NULL;
+    if (a->ndim != na || b->ndim != nb || (na == 3 && a->shape[0] != b->shape[0]))
+        return tg__fail(a->context, TG_ERR_SHAPE,
+                        "%s: %s and %s are not %d-d and %d-d%s; use tg_matmul", name, SHOW(a),
+                        SHOW(b), na, nb, na == 3 ? ", of one batch size" : "");
+    return tg_matmul(a, b);
+}
+
+tg_tensor *tg_mm(tg_tensor *a, tg_tensor *b)
+{
+    return strict_product("mm", a, 2, b, 2);
+}
+
+tg_tensor *tg_bmm(tg_tensor *a, tg_tensor *b)
+{
+    return strict_product("bmm", a, 3, b, 3);
+}
+
+tg_tensor *tg_mv(tg_tensor *a, tg_tensor *b)
+{
+    return strict_product("mv", a, 2, b, 1);
+}
+
+tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, double alpha)
+{
+    tg_tensor *ab = strict_product("addmm", a, 2, b, 2);
+    if (!ab || !input) return NULL;
+    tg_tensor *added = tg_expand(input, (tg_shape){2, ab->shape});
+    if (alpha != 1) ab = tg_mul_scalar(ab, alpha);
+    if (beta == 0) return added ? ab : NULL;
+    return tg_add(beta == 1 ? added : tg_mul_scalar(added, beta), ab);
+}

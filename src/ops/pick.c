@@ -1,0 +1,138 @@
+/* Elements picked by masks, by broadcast indices and by labels; said with gather and index_select.
+ */
+#include "../internal.h"
+
+#include <math.h>
+
+/* t broadcast to the common shape of both, but for dimension dim (none: -1). */
+static tg_tensor *broadcast_but(const char *name, tg_tensor *t, const tg_tensor *other, int dim)
+{
+    int64_t a[TG_MAX_DIMS], b[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+    int n;
+    for (int d = 0; d < t->ndim; d++) a[d] = d == dim ? 1 : t->shape[d];
+    for (int d = 0; d < other->ndim; d++) b[d] = d == dim ? 1 : other->shape[d];
+    if (!tg__broadcast(t->ndim, a, other->ndim, b, &n, shape))
+        return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s and %s do not broadcast", name, SHOW(t),
+                        SHOW(other));
+    if (dim >= 0) shape[dim] = t->shape[dim];
+    return tg_expand(t, (tg_shape){n, shape});
+}
+
+tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim)
+{
+    if (!tg__check_inputs("take_along_dim", 2, (tg_tensor *[]){a, index})) return NULL;
+    int d = tg__dim(a, "take_along_dim", dim, a->ndim);
+    if (d < 0) return NULL;
+    if (a->ndim != index->ndim)
+        return tg__fail(a->context, TG_ERR_SHAPE,
+                        "take_along_dim: %s and index %s differ in their number of dimensions",
+                        SHOW(a), SHOW(index));
+    return tg_gather(broadcast_but("take_along_dim", a, index, d), d,
+                     broadcast_but("take_along_dim", index, a, d));
+}
+
+/* ---- nonzero: the indices of what is not 0, row by row. */
+
+static int64_t count_true(const tg_tensor *t)
+{
+    const bool *v = t->data;
+    int64_t n = 0;
+    for (int64_t i = 0; i < t->numel; i++) n += v[i];
+    return n;
+}
+
+/* The input is dense and bool; the last size of the result is its number of dimensions. */
+static bool nonzero_shape(const call *c, spec *s)
+{
+    s->dtype = TG_I64;
+    s->ndim = 2;
+    s->shape[0] = count_true(c->in[0]);
+    s->shape[1] = c->in[0]->ndim;
+    return tg__check_shape(c->tg, "nonzero", (tg_shape){2, s->shape});
+}
+
+static bool nonzero_run(const call *c)
+{
+    const tg_tensor *t = c->in[0];
+    const bool *v = t->data;
+    int64_t *to = c->out->data;
+    for (int64_t i = 0; i < t->numel && c->out->numel > 0; i++) {
+        if (!v[i]) continue;
+        int64_t rest = i;
+        for (int d = t->ndim - 1; d >= 0; d--) {
+            to[d] = rest % t->shape[d];
+            rest /= t->shape[d];
+        }
+        to += t->ndim;
+    }
+    return true;
+}
+
+static const op_row nonzero_op = {.name = "nonzero", .shape = nonzero_shape, .run = nonzero_run};
+
+tg_tensor *tg_nonzero(tg_tensor *a)
+{
+    tg_tensor *truth = tg_contiguous(tg_ne_scalar(a, 0));
+    return tg__apply(&nonzero_op, 1, &truth, NULL);
+}
+
+tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
+{
+    if (!tg__check_inputs("masked_select", 2, (tg_tensor *[]){a, mask})) return NULL;
+    if (mask->dtype != TG_BOOL)
+        return tg__fail(a->context, TG_ERR_DTYPE, "masked_select: the mask is %s, not bool",
+                        tg_dtype_name(mask->dtype));
+    tg_tensor *whole = tg_flatten(broadcast_but("masked_select", a, mask, -1), 0, -1);
+    tg_tensor *chosen = tg_flatten(broadcast_but("masked_select", mask, a, -1), 0, -1);
+    return tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1));
+}
+
+/* ---- Labels. */
+
+tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
+{
+    if (!tg__check_inputs("one_hot", 1, &index)) return NULL;
+    tg_context *tg = index->context;
+    if (index->dtype != TG_I64)
+        return tg__fail(tg, TG_ERR_DTYPE, "one_hot: the labels are %s, not int64",
+                        tg_dtype_name(index->dtype));
+    if (num_classes < -1 || num_classes == 0 || (num_classes < 0 && index->numel == 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "one_hot: %lld classes for labels %s",
+                        (long long)num_classes, SHOW(index));
+    if (index->numel > 0) {
+        const double least = tg_item(tg_min(index)), most = tg_item(tg_max(index));
+        if (num_classes < 0) num_classes = (int64_t)most + 1;
+        if (least < 0 || most >= (double)num_classes)
+            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is not one of %lld classes",
+                            least < 0 ? least : most, (long long)num_classes);
+    }
+    tg_tensor *classes = tg_arange(tg, TG_I64, 0, (double)num_classes, 1);
+    return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);
+}
+
+/* The rows of weight, of which the padding row gets no gradient. */
+tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+{
+    if (!tg__check_inputs("embedding", 2, (tg_tensor *[]){input, weight})) return NULL;
+    if (weight->ndim != 2)
+        return tg__fail(weight->context, TG_ERR_SHAPE, "embedding: the weight %s is not a matrix",
+                        SHOW(weight));
+    const int64_t n = weight->shape[0];
+    if (padding_idx != TG_NO_INDEX && (padding_idx < -n || padding_idx >= n))
+        return tg__fail(weight->context, TG_ERR_INDEX,
+                        "embedding: padding_idx %lld is out of range for weight %s",
+                        (long long)padding_idx, SHOW(weight));
+    tg_tensor *rows = tg_index_select(weight, 0, tg_flatten(input, 0, -1));
+    if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
+        const int64_t at = padding_idx < 0 ? padding_idx + n : padding_idx;
+        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(tg_flatten(input, 0, -1), (double)at), -1);
+        rows = tg_where(padding, tg_detach(rows), rows);
+    }
+    int64_t shape[TG_MAX_DIMS];
+    if (input->ndim == TG_MAX_DIMS)
+        return tg__fail(input->context, TG_ERR_SHAPE, "embedding: %s has %d dimensions already",
+                        SHOW(input), TG_MAX_DIMS);
+    for (int d = 0; d < input->ndim; d++) shape[d] = input->shape[d];
+    shape[input->ndim] = weight->shape[1];
+    return tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
+}

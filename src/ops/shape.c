@@ -1,0 +1,314 @@
+/* Copies that rearrange: repeat, flip, roll, triangles and padding; and views that are said with
+ * others. */
+#include "../internal.h"
+
+#include <string.h>
+
+/* ---- Views. */
+
+tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination)
+{
+    int64_t order[TG_MAX_DIMS], from = 0;
+    unsigned taken = 0, placed = 0;
+    if (!t) return NULL;
+    if (source.ndim != destination.ndim || source.ndim > t->ndim)
+        return tg__fail(t->context, TG_ERR_INDEX, "movedim: %d dimensions to %d places, of %s",
+                        source.ndim, destination.ndim, SHOW(t));
+    for (int i = 0; i < source.ndim; i++) {
+        int s = tg__dim(t, "movedim", source.dims[i], t->ndim),
+            d = tg__dim(t, "movedim", destination.dims[i], t->ndim);
+        if (s < 0 || d < 0) return NULL;
+        if (taken >> s & 1 || placed >> d & 1)
+            return tg__fail(t->context, TG_ERR_INDEX, "movedim: dim %d appears twice",
+                            taken >> s & 1 ? s : d);
+        taken |= 1u << s;
+        placed |= 1u << d;
+        order[d] = s;
+    }
+    for (int d = 0; d < t->ndim; d++) {
+        if (placed >> d & 1) continue;
+        while (taken >> from & 1) from++;
+        order[d] = from++;
+    }
+    return tg_permute(t, (tg_shape){t->ndim, order});
+}
+
+tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
+{
+    return tg_expand(t, shape);
+}
+
+static const tg_list no_list = {0, NULL};
+
+tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
+{
+    int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
+    if (d < 0 || t->ndim == 0) return no_list;
+    int64_t sum = 0;
+    for (int i = 0; i < sizes.ndim; i++) sum += sizes.dims[i] >= 0 ? sizes.dims[i] : INT32_MIN;
+    if (sum != t->shape[d]) {
+        tg__fail(t->context, TG_ERR_SHAPE,
+                 "split: the sizes do not add up to %lld, the size of dimension %d of %s",
+                 (long long)t->shape[d], d, SHOW(t));
+        return no_list;
+    }
+    tg_tensor **parts = tg__alloc(t->context, (size_t)sizes.ndim * sizeof *parts);
+    int64_t start = 0;
+    for (int i = 0; parts && i < sizes.ndim; start += sizes.dims[i++])
+        if (!(parts[i] = tg_narrow(t, d, start, sizes.dims[i]))) return no_list;
+    return parts ? (tg_list){sizes.ndim, parts} : no_list;
+}
+
+tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
+{
+    int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
+    if (d < 0) return no_list;
+    const int64_t n = t->ndim ? t->shape[d] : 0;
+    if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0)) {
+        tg__fail(t->context, TG_ERR_ARGUMENT, "split: %s into parts of %lld", SHOW(t),
+                 (long long)split_size);
+        return no_list;
+    }
+    const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
+    int64_t *sizes =
+        parts > INT32_MAX ? NULL : tg__alloc(t->context, (size_t)parts * sizeof *sizes);
+    if (!sizes) return no_list;
+    for (int64_t i = 0; i < parts; i++)
+        sizes[i] = n - i * split_size < split_size ? n - i * split_size : split_size;
+    return tg_split_sizes(t, (tg_shape){(int)parts, sizes}, d);
+}
+
+tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
+{
+    int d = t ? tg__dim(t, "chunk", dim, t->ndim) : -1;
+    if (d < 0) return no_list;
+    if (chunks < 1 || t->ndim == 0) {
+        tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: %s in %lld chunks", SHOW(t),
+                 (long long)chunks);
+        return no_list;
+    }
+    const int64_t n = t->shape[d], size = (n + chunks - 1) / chunks;
+    if (n > 0) return tg_split(t, size, d);
+    int64_t *sizes =
+        chunks > INT32_MAX ? NULL : tg__alloc(t->context, (size_t)chunks * sizeof *sizes);
+    if (!sizes) return no_list;
+    memset(sizes, 0, (size_t)chunks * sizeof *sizes);
+    return tg_split_sizes(t, (tg_shape){(int)chunks, sizes}, d);
+}
+
+/* ---- Copies that are said with others. */
+
+tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
+{
+    if (!t) return NULL;
+    if (repeats.ndim < t->ndim || repeats.ndim > TG_MAX_DIMS)
+        return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %d numbers for %s", repeats.ndim,
+                        SHOW(t));
+    while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
+    bool copied = false;
+    for (int d = 0; t && d < repeats.ndim; d++) {
+        int64_t shape[TG_MAX_DIMS], n = repeats.dims[d];
+        if (n < 0 || n > PTRDIFF_MAX / (t->shape[d] ? t->shape[d] : 1))
+            return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %s %lld times along dimension %d",
+                            SHOW(t), (long long)n, d);
+        if (n == 1) continue;
+        memcpy(shape, t->shape, sizeof shape);
+        shape[d] *= n;
+        copied = true;
+        if (t->shape[d] == 1) {
+            t = tg_expand(t, (tg_shape){t->ndim, shape});
+            continue;
+        }
+        /* [..., 1, rest] expanded to [..., n, rest], seen as two dimensions around the new one */
+        const int64_t before = tg__numel(d, t->shape), after = tg__numel(t->ndim - d, t->shape + d);
+        t = tg_expand(tg_reshape(t, TG_SHAPE(before, 1, after)), TG_SHAPE(before, n, after));
+        t = tg_reshape(t, (tg_shape){repeats.ndim, shape});
+    }
+    return copied ? tg_contiguous(t) : tg_clone(t);
+}
+
+tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)
+{
+    int64_t repeats[TG_MAX_DIMS];
+    if (!t || dims.ndim >= t->ndim) return tg_repeat(t, dims);
+    for (int d = 0; d < t->ndim; d++) {
+        int own = d - (t->ndim - dims.ndim);
+        repeats[d] = own < 0 ? 1 : dims.dims[own];
+    }
+    return tg_repeat(t, (tg_shape){t->ndim, repeats});
+}
+
+static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
+{
+    const int64_t n = t->shape[d], at = n ? ((-shift % n) + n) % n : 0;
+    if (at == 0) return tg_clone(t);
+    return tg_cat(TG_LIST(tg_narrow(t, d, at, n - at), tg_narrow(t, d, 0, at)), d);
+}
+
+tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
+{
+    if (!t) return NULL;
+    if (dims.ndim == 0 && shifts.ndim == 1)
+        return tg_reshape(tg_roll(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
+                          (tg_shape){t->ndim, t->shape});
+    if (shifts.ndim != dims.ndim || shifts.ndim < 1)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "roll: %d shifts for %d dims", shifts.ndim,
+                        dims.ndim);
+    for (int i = 0; t && i < dims.ndim; i++) {
+        int d = tg__dim(t, "roll", dims.dims[i], t->ndim);
+        if (d < 0) return NULL;
+        if (t->ndim) t = roll_dim(t, shifts.dims[i], d);
+    }
+    return t;
+}
+
+/* ---- flip. a[0]: a bit for each dimension. */
+
+static bool flip_run(const call *c)
+{
+    tg_tensor t = *c->in[0];
+    int64_t start = 0;
+    for (int d = 0; d < t.ndim; d++) {
+        if (!((uint64_t)c->a[0].i >> d & 1)) continue;
+        start += (t.shape[d] - 1) * t.strides[d];
+        t.strides[d] = -t.strides[d];
+    }
+    if (t.numel == 0) return true;
+    t.data = (char *)t.data + start * (int64_t)tg__dtype_size(t.dtype);
+    tg__copy(c->out, &t);
+    return true;
+}
+
+static tg_tensor *flip_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(r->op, 1, &g, r->a);
+}
+
+static const op_row flip_op = {"flip", "FlipBackward0", tg__same_shape, flip_run, flip_grad, {0}, 0,
+                               0};
+
+tg_tensor *tg_flip(tg_tensor *t, tg_shape dims)
+{
+    uint64_t bits = 0;
+    if (!t) return NULL;
+    for (int i = 0; i < dims.ndim; i++) {
+        int d = tg__dim(t, "flip", dims.dims[i], t->ndim);
+        if (d < 0) return NULL;
+        if (bits >> d & 1)
+            return tg__fail(t->context, TG_ERR_INDEX, "flip: dim %d appears twice", d);
+        bits |= UINT64_C(1) << d;
+    }
+    return tg__apply(&flip_op, 1, &t, (attr[TG_ATTRS]){{.i = (int64_t)bits}});
+}
+
+/* ---- Triangles of the last two dimensions. a[0]: the diagonal, a[1]: the upper one. */
+
+static bool triangle_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    if (t->ndim < 2)
+        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s has less than 2 dimensions", c->op->name,
+                        SHOW(t));
+    return tg__same_shape(c, s);
+}
+
+static bool triangle_run(const call *c)
+{
+    tg_tensor *t = c->out;
+    const int64_t rows = t->shape[t->ndim - 2], n = t->shape[t->ndim - 1];
+    const size_t size = tg__dtype_size(t->dtype);
+    tg__copy(t, c->in[0]);
+    for (int64_t i = 0; n > 0 && i < t->numel / n; i++) {
+        int64_t cut =
+            i % rows + c->a[0].i + !c->a[1].i; /* the first that is not in the lower one */
+        cut = cut < 0 ? 0 : cut > n ? n : cut;
+        const int64_t from = c->a[1].i ? 0 : cut, to = c->a[1].i ? cut : n;
+        memset((char *)t->data + (size_t)(i * n + from) * size, 0, (size_t)(to - from) * size);
+    }
+    return true;
+}
+
+static const op_row tril_op = {
+    "tril", "TrilBackward0", triangle_shape, triangle_run, flip_grad, {0}, 0, 0};
+static const op_row triu_op = {
+    "triu", "TriuBackward0", triangle_shape, triangle_run, flip_grad, {0}, 0, 0};
+
+static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
+{
+    const int64_t far = INT32_MAX; /* beyond any matrix, and sums with it do not overflow */
+    diagonal = diagonal > far ? far : diagonal < -far ? -far : diagonal;
+    return tg__apply(o, 1, &t, (attr[TG_ATTRS]){{.i = diagonal}, {.i = o == &triu_op}});
+}
+
+tg_tensor *tg_tril(tg_tensor *t, int64_t diagonal)
+{
+    return triangle(&tril_op, t, diagonal);
+}
+
+tg_tensor *tg_triu(tg_tensor *t, int64_t diagonal)
+{
+    return triangle(&triu_op, t, diagonal);
+}
+
+/* ---- pad: with a constant. The list and its length are too long for a record, so a row pads one
+ * dimension. a: dim, before, after, value; neither negative. */
+
+static bool pad_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    int64_t *n = &s->shape[c->a[0].i];
+    if (c->a[1].i > PTRDIFF_MAX / 4 || c->a[2].i > PTRDIFF_MAX / 4)
+        return tg__fail(c->tg, TG_ERR_SHAPE, "pad: too much");
+    *n += c->a[1].i + c->a[2].i;
+    return tg__check_shape(c->tg, "pad", (tg_shape){s->ndim, s->shape});
+}
+
+static bool pad_run(const call *c)
+{
+    tg_tensor inner = *c->out;
+    const int d = (int)c->a[0].i;
+    tg__fill(c->out, c->a[3].f);
+    inner.shape[d] = c->in[0]->shape[d];
+    inner.numel = c->in[0]->numel;
+    if (inner.numel == 0) return true;
+    inner.data =
+        (char *)inner.data + c->a[1].i * inner.strides[d] * (int64_t)tg__dtype_size(inner.dtype);
+    tg__copy(&inner, c->in[0]);
+    return true;
+}
+
+static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
+{
+    const int d = (int)r->a[0].i;
+    return tg_narrow(g, d, r->a[1].i, r->in[i].t->shape[d]);
+}
+
+static const op_row pad_op = {"pad", "ConstantPadNdBackward0", pad_shape, pad_run, pad_grad, {0}, 0,
+                              0};
+
+tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
+{
+    if (!t || !tg__check_value(t->context, "pad", t->dtype, value)) return NULL;
+    if (pad.ndim < 0 || pad.ndim % 2 || pad.ndim / 2 > t->ndim)
+        return tg__fail(t->context, TG_ERR_SHAPE, "pad: %d numbers for %s: two a dimension",
+                        pad.ndim, SHOW(t));
+    tg_tensor *out = t;
+    for (int i = 0; out && i < pad.ndim / 2; i++) {
+        const int d = t->ndim - 1 - i;
+        const int64_t before = pad.dims[2 * i], after = pad.dims[2 * i + 1], n = t->shape[d];
+        const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
+        if (skip > n || drop > n - skip || (before == 0 && after == 0 ? 0 : n + before + after < 0))
+            return tg__fail(t->context, TG_ERR_SHAPE,
+                            "pad: %lld and %lld leave less than nothing of dimension %d of %s",
+                            (long long)before, (long long)after, d, SHOW(t));
+        if (skip || drop) out = tg_narrow(out, d, skip, n - skip - drop);
+        if (before <= 0 && after <= 0) continue;
+        out = tg__apply(&pad_op, 1, &out,
+                        (attr[TG_ATTRS]){{.i = d},
+                                         {.i = before > 0 ? before : 0},
+                                         {.i = after > 0 ? after : 0},
+                                         {.f = value}});
+    }
+    return out == t || (out && priv(out)->is_view) ? tg_clone(out) : out;
+}
