@@ -343,7 +343,9 @@ struct op_row {
 /* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
  * NULL. */
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
-/* The same for one that writes its result over t, from source broadcast to t. */
+/* Puts what made c->out on the tape, if a gradient needs it. */
+bool tg__record(const call *c);
+/* tg__apply for one that writes its result over t, from source broadcast to t. */
 tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source);
 /* Shape rules: of the last two inputs, which broadcast and have one dtype; of the first input. */
 bool tg__broadcast_shape(const call *c, spec *s);
@@ -427,6 +429,7 @@ struct tg_context {
     bool in_backward; /* gradients may read what the caller has released */
     int level;        /* of the kernels */
     tg_dtype default_dtype;
+    int64_t registrations; /* of parts of modules */
     tg_status status;
     char message[TG_MESSAGE];
     char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */

@@ -5,7 +5,7 @@
 
 #include "check.h"
 
-enum { MAX_INPUTS = 6, MAX_NUMBERS = 16 };
+enum { MAX_INPUTS = 8, MAX_NUMBERS = 16 };
 
 /* One record as it is run: the numbers given to the operation, its inputs, and their leaves. */
 typedef struct trial {

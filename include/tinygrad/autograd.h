@@ -53,6 +53,29 @@ TG_API tg_grad_options tg_grad_defaults(void);
 TG_API bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads,
                     const tg_grad_options *options);
 
+/* ---- An operation of your own. */
+
+/* The attributes are a copy of what tg_apply got. */
+typedef struct tg_autograd_function {
+    const char *name; /* in messages and, with "Backward", as grad_fn */
+    /* The result, a tensor made here and now. Nothing is recorded meanwhile. */
+    tg_tensor *(*forward)(tg_list inputs, const void *attributes);
+    /* The gradient of input i (counted from 0), of its shape, given that of the output; NULL: 0.
+     * Written with the library's operations it can be differentiated again. NULL: there is none. */
+    tg_tensor *(*backward)(tg_list inputs, tg_tensor *output, tg_tensor *grad, int i,
+                           const void *attributes);
+} tg_autograd_function;
+
+enum { TG_MAX_ATTRIBUTES = 72 }; /* bytes */
+
+/* Runs function->forward on inputs, of which there is one at least, and records it for backward.
+ * The attributes are copied, *function is not: it outlives the graph. That no input or output
+ * changes before backward reads it is checked. */
+TG_API tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs,
+                           const void *attributes, size_t bytes);
+
+/* ---- Checking gradients. */
+
 /* A function of tensors, for tg_gradcheck: uses the library's operations only, returns one tensor.
  */
 typedef tg_tensor *(*tg_function)(tg_list inputs, void *user);

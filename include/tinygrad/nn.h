@@ -8,10 +8,31 @@
 extern "C" {
 #endif
 
-/* A layer or a loss: parameters and a forward function. Belongs to the scope it was made in. */
+/* A layer, a loss, or a tree of them: named parameters, buffers, children, and a forward function.
+ * Belongs to the scope it was made in. Functions that take a module take NULL too, and return
+ * NULL, false or nothing then. */
 typedef struct tg_module tg_module;
 
-/* ---- Modules. */
+/* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. */
+TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
+
+/* The parameters of the tree, each once: a module's own in order, then those of its children. The
+ * array belongs to the module. */
+TG_API tg_list tg_parameters(const tg_module *module);
+/* PyTorch's path of parameter i of that list, such as "0.weight"; NULL out of range. Belongs to the
+ * module. */
+TG_API const char *tg_param_name(const tg_module *module, int i);
+/* By path, "weight" or "0.weight", "1.running_mean", "0"; no such name is TG_ERR_ARGUMENT. */
+TG_API tg_tensor *tg_param(const tg_module *module, const char *name);
+TG_API tg_tensor *tg_buffer(const tg_module *module, const char *name);
+TG_API tg_module *tg_submodule(const tg_module *module, const char *name);
+
+/* Sets how Dropout and BatchNorm in the tree behave; modules are made to train. Returns module. */
+TG_API tg_module *tg_train(tg_module *module);
+TG_API tg_module *tg_eval(tg_module *module);
+TG_API bool tg_is_training(const tg_module *module);
+
+/* ---- Layers. Parameters are drawn from the context's stream as PyTorch draws them. */
 
 typedef enum tg_bias { TG_NO_BIAS, TG_BIAS } tg_bias;
 
@@ -19,24 +40,93 @@ typedef enum tg_bias { TG_NO_BIAS, TG_BIAS } tg_bias;
 TG_API bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype);
 
 /* y = x weight^T + bias: x (*, in_features), y (*, out_features), weight (out_features,
- * in_features), bias (out_features). Drawn from the context's stream, weight first, both uniform on
- * +-1 / sqrt(in_features). Both sizes at least 1. */
+ * in_features), bias (out_features). Weight first, both uniform on +-1 / sqrt(in_features). Both
+ * sizes at least 1. */
 TG_API tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features,
                             tg_bias bias);
 
-/* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. */
-TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
+/* tg_embedding with weight (num_embeddings, embedding_dim), normal; the row padding_idx is 0. */
+TG_API tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,
+                                     int64_t padding_idx);
 
-/* The parameters, in order; the array belongs to the module. Empty for NULL. */
-TG_API tg_list tg_parameters(const tg_module *module);
-/* By PyTorch's name, "weight" or "bias"; no such name is TG_ERR_ARGUMENT. Belongs to the module. */
-TG_API tg_tensor *tg_param(const tg_module *module, const char *name);
-/* The name of parameter i; NULL out of range. Belongs to the module. */
-TG_API const char *tg_param_name(const tg_module *module, int i);
+typedef struct tg_norm_options {
+    double eps;               /* 1e-5, added to the variance */
+    double momentum;          /* 0.1, of the running statistics; NAN: the mean of all batches */
+    bool affine;              /* weight and bias: true */
+    bool track_running_stats; /* true */
+} tg_norm_options;
+
+TG_API tg_norm_options tg_norm_defaults(void);
+
+/* (x - mean) / sqrt(var + eps) weight + bias, for each of num_features channels, dimension 1 of x
+ * (N, C) or (N, C, L), or (N, C, H, W). Training, over the batch, which also moves the buffers
+ * running_mean, running_var, num_batches_tracked; else with these. options NULL:
+ * tg_norm_defaults(). */
+TG_API tg_module *tg_batchnorm1d(tg_context *tg, int64_t num_features,
+                                 const tg_norm_options *options);
+TG_API tg_module *tg_batchnorm2d(tg_context *tg, int64_t num_features,
+                                 const tg_norm_options *options);
+/* The same over the last dimensions of x, which have the shape normalized_shape. eps and affine
+ * count. */
+TG_API tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape,
+                               const tg_norm_options *options);
 
 /* Each element is zeroed with probability p, the others multiplied by 1 / (1 - p), while training;
  * x itself otherwise. Draws from the context's stream. 0 <= p <= 1. */
 TG_API tg_tensor *tg_dropout(tg_tensor *x, double p, bool training);
+TG_API tg_module *tg_dropout_layer(tg_context *tg, double p);
+
+/* tg_flatten as a module; nn.Flatten's defaults are 1 and -1. */
+TG_API tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim);
+/* Any function of one tensor as a module: tg_lambda(tg, tg_relu) is nn.ReLU(). */
+TG_API tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x));
+
+typedef struct tg_modules {
+    int n;
+    tg_module *const *items;
+} tg_modules;
+
+#ifdef __cplusplus
+}
+namespace tg_detail
+{
+template <int N> struct modules {
+    tg_module *v[N + 1];
+    operator tg_modules() const
+    {
+        return tg_modules{N, v};
+    }
+};
+template <class... T> modules<static_cast<int>(sizeof...(T))> make_modules(T... t)
+{
+    return {{t..., nullptr}};
+}
+} // namespace tg_detail
+#define TG_MODULES(...) (tg_detail::make_modules(__VA_ARGS__))
+extern "C" {
+#else
+/* TG_MODULES(a, b), like TG_LIST. */
+#define TG_MODULES(...)                                                                            \
+    ((tg_modules){(int)(sizeof((tg_module *[]){NULL, __VA_ARGS__}) / sizeof(tg_module *)) - 1,     \
+                  (tg_module *const[]){NULL, __VA_ARGS__} + 1})
+#endif
+
+/* One module after the other; their names are "0", "1" and so on. */
+TG_API tg_module *tg_sequential(tg_modules modules);
+
+/* ---- A module of your own. */
+
+/* forward gets the module itself; NULL: it has none. data_bytes of zeroed memory stand behind
+ * tg_module_data, until the module's scope ends. name is its class, for messages; copied. */
+TG_API tg_module *tg_module_new(tg_context *tg, const char *name,
+                                tg_tensor *(*forward)(tg_module *self, tg_tensor *x),
+                                size_t data_bytes);
+TG_API void *tg_module_data(tg_module *module);
+/* Each returns what it registered. Names are copied, and have no dot. What is registered must live
+ * as long as the module. A parameter is a floating leaf, and requires grad from here on. */
+TG_API tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t);
+TG_API tg_tensor *tg_register_buffer(tg_module *module, const char *name, tg_tensor *t);
+TG_API tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child);
 
 /* ---- Losses. Both sides must have one shape and one dtype: (n) against (n, 1) would broadcast to
  * (n, n) and be wrong, so it is TG_ERR_SHAPE, with the cure in the message. TG_BROADCAST, added

@@ -1,4 +1,4 @@
-#include "../internal.h"
+#include "module.h"
 
 /* 1 / (1 - p) or 0 for each element of x, in x's dtype. */
 static tg_tensor *dropout_mask(const tg_tensor *x, double p)
@@ -27,4 +27,18 @@ tg_tensor *tg_dropout(tg_tensor *x, double p, bool training)
     tg_tensor *out = mask ? tg_mul(x, mask) : NULL;
     if (!out) tg->random = before;
     return out;
+}
+
+static tg_tensor *dropout_forward(tg_module *m, tg_tensor *x)
+{
+    return tg_dropout(x, *(const double *)m->data, m->training);
+}
+
+tg_module *tg_dropout_layer(tg_context *tg, double p)
+{
+    if (tg && !(p >= 0 && p <= 1))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "dropout: p %g must lie in [0, 1]", p);
+    tg_module *m = tg_module_new(tg, "Dropout", dropout_forward, sizeof p);
+    if (m) *(double *)m->data = p;
+    return m;
 }

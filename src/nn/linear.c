@@ -84,10 +84,15 @@ static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, 
 static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_shape, linear_run,
                                       linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
 
+typedef struct linear {
+    tg_tensor *weight, *bias;
+} linear;
+
 static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
 {
-    const tg_tensor *w = m->params[0];
-    bool fits = x->ndim > 0 && x->dtype == w->dtype && x->shape[x->ndim - 1] == w->shape[1];
+    const linear *l = m->data;
+    bool fits =
+        x->ndim > 0 && x->dtype == l->weight->dtype && x->shape[x->ndim - 1] == l->weight->shape[1];
     if (fits && x->ndim > 2) {
         tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_forward(m, rows) : NULL;
         if (!y) return NULL;
@@ -95,11 +100,18 @@ static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
         for (int d = 0; d < x->ndim; d++) s.shape[d] = d == x->ndim - 1 ? y->shape[1] : x->shape[d];
         return tg_reshape(y, (tg_shape){s.ndim, s.shape});
     }
-    const op_row *o = m->n == 2 ? &linear_bias_op : &linear_op;
-    return tg__apply(o, m->n + 1, (tg_tensor *[]){x, m->params[0], m->params[1]}, NULL);
+    return tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
+                     (tg_tensor *[]){x, l->weight, l->bias}, NULL);
 }
 
-static const module_kind linear_kind = {"Linear", linear_forward, NULL};
+bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in)
+{
+    /* PyTorch's kaiming_uniform_(a = sqrt(5)), in its order of rounding. */
+    double root5 = sqrt(5.0), gain = sqrt(2.0 / (1 + root5 * root5));
+    double bound = sqrt(3.0) * (gain / sqrt(fan_in));
+    return tg_uniform_(weight, -bound, bound) &&
+           (!bias || tg_uniform_(bias, -1 / sqrt(fan_in), 1 / sqrt(fan_in)));
+}
 
 tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, tg_bias bias)
 {
@@ -109,13 +121,11 @@ tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, 
                         "linear: %lld in_features, %lld out_features; at least 1 each",
                         (long long)in_features, (long long)out_features);
     if (!tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features))) return NULL;
-    tg_module *m = tg__new_module(tg, &linear_kind);
-    if (!m || !tg__add_param(m, "weight", TG_SHAPE(out_features, in_features))) return NULL;
-    if (bias == TG_BIAS && !tg__add_param(m, "bias", TG_SHAPE(out_features))) return NULL;
-    /* PyTorch's kaiming_uniform_(a = sqrt(5)), in its order of rounding. */
-    double root5 = sqrt(5.0), gain = sqrt(2.0 / (1 + root5 * root5)), fan_in = (double)in_features;
-    double bound = sqrt(3.0) * (gain / sqrt(fan_in));
-    if (!tg_uniform_(m->params[0], -bound, bound)) return NULL;
-    if (m->n == 2 && !tg_uniform_(m->params[1], -1 / sqrt(fan_in), 1 / sqrt(fan_in))) return NULL;
-    return m;
+    tg_module *m = tg_module_new(tg, "Linear", linear_forward, sizeof(linear));
+    if (!m) return NULL;
+    linear *l = m->data;
+    l->weight = tg__add_param(m, "weight", TG_SHAPE(out_features, in_features));
+    if (bias == TG_BIAS) l->bias = tg__add_param(m, "bias", TG_SHAPE(out_features));
+    bool made = l->weight && (l->bias || bias != TG_BIAS);
+    return made && tg__draw_weights(l->weight, l->bias, (double)in_features) ? m : NULL;
 }

@@ -175,17 +175,17 @@ tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
 
 static tg_tensor *mseloss_loss(tg_module *m, tg_tensor *input, tg_tensor *target)
 {
-    return tg_mse_loss(input, target, m->reduction);
+    return tg_mse_loss(input, target, *(const int *)m->data);
 }
-
-static const module_kind mseloss_kind = {"MSELoss", NULL, mseloss_loss};
 
 tg_module *tg_mseloss(tg_context *tg, int reduction)
 {
     if (!tg) return NULL;
     if (reduction < 0 || (reduction & ~TG_BROADCAST) > TG_NONE)
         return tg__fail(tg, TG_ERR_ARGUMENT, "mseloss: there is no reduction %d", reduction);
-    tg_module *m = tg__new_module(tg, &mseloss_kind);
-    if (m) m->reduction = reduction;
+    tg_module *m = tg_module_new(tg, "MSELoss", NULL, sizeof(int));
+    if (!m) return NULL;
+    m->loss = mseloss_loss;
+    *(int *)m->data = reduction;
     return m;
 }

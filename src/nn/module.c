@@ -12,67 +12,235 @@ bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype)
     return true;
 }
 
-tg_module *tg__new_module(tg_context *tg, const module_kind *kind)
+/* first and then, side by side, for as long as m. */
+static char *join(tg_module *m, const char *first, const char *then)
 {
-    tg_module *m = tg__alloc(tg, sizeof *m);
-    if (m) *m = (tg_module){.tg = tg, .kind = kind};
-    return m;
+    const size_t n = strlen(first), size = n + strlen(then) + 1;
+    char *text = tg__alloc_at(m->tg, m->depth, size);
+    if (!text) return NULL;
+    memcpy(text, first, n);
+    return memcpy(text + n, then, size - n) ? text : NULL;
 }
 
-bool tg__add_param(tg_module *m, const char *name, tg_shape shape)
+tg_module *tg_module_new(tg_context *tg, const char *name,
+                         tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes)
 {
-    tg_tensor *p = tg_requires_grad_(tg_empty(m->tg, m->tg->default_dtype, shape), true);
-    m->params[m->n] = p;
-    m->names[m->n++] = name;
-    return p != NULL;
+    if (!tg || !tg__ready(tg)) return NULL;
+    if (!name) return tg__fail(tg, TG_ERR_ARGUMENT, "module_new: the name is NULL");
+    const size_t head = tg__round_up(sizeof(tg_module));
+    char *memory = data_bytes < SIZE_MAX / 2 ? tg__alloc(tg, head + data_bytes) : NULL;
+    if (!memory) return tg__fail(tg, TG_ERR_MEMORY, "module_new: no memory for %s", name);
+    tg_module *m = memset(memory, 0, head + data_bytes);
+    *m = (tg_module){.tg = tg, .depth = tg->depth, .forward = forward, .training = true};
+    m->data = memory + head;
+    m->end = &m->parts;
+    m->listed = -1;
+    m->name = join(m, name, "");
+    return m->name ? m : NULL;
 }
 
+void *tg_module_data(tg_module *module)
+{
+    return module ? module->data : NULL;
+}
+
+/* ---- Parts. */
+
+part *tg__find_part(const tg_module *m, part_kind kind, const char *path)
+{
+    for (const part *p = m->parts; p;) {
+        const size_t n = strlen(p->name);
+        const char end = strncmp(path, p->name, n) == 0 ? path[n] : 'x';
+        if (end == 0 && p->kind == kind) return (part *)(uintptr_t)p;
+        const bool inside = end == '.' && p->kind == CHILD;
+        if (inside) path += n + 1;
+        p = inside ? p->child->parts : p->next;
+    }
+    return NULL;
+}
+
+static part *find_or_fail(const tg_module *m, part_kind kind, const char *path)
+{
+    static const char *const calls[] = {"param", "buffer", "submodule"};
+    static const char *const kinds[] = {"parameter", "buffer", "submodule"};
+    if (!m) return NULL;
+    part *p = path ? tg__find_part(m, kind, path) : NULL;
+    return p ? p
+             : tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s has no %s named %s", calls[kind], m->name,
+                        kinds[kind], path ? path : "NULL");
+}
+
+tg_tensor *tg_param(const tg_module *module, const char *name)
+{
+    const part *p = find_or_fail(module, PARAMETER, name);
+    return p ? p->tensor : NULL;
+}
+
+tg_tensor *tg_buffer(const tg_module *module, const char *name)
+{
+    const part *p = find_or_fail(module, BUFFER, name);
+    return p ? p->tensor : NULL;
+}
+
+tg_module *tg_submodule(const tg_module *module, const char *name)
+{
+    const part *p = find_or_fail(module, CHILD, name);
+    return p ? p->child : NULL;
+}
+
+/* Adds a part that lives in the scope of that depth. */
+static bool add_part(tg_module *m, part p, const char *name, const tg_context *tg, int64_t depth)
+{
+    const char *refused = NULL;
+    if (!tg__ready(m->tg)) return false;
+    if (!name || !*name || strchr(name, '.')) refused = "a name has one character at least, no dot";
+    for (const part *q = m->parts; q && !refused; q = q->next)
+        if (!strcmp(q->name, name)) refused = "the name is taken";
+    if (!refused && tg != m->tg) refused = "it is of another context";
+    if (!refused && depth > m->depth) refused = "its scope ends before that of the module";
+    if (refused)
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "register: %s in %s: %s", name ? name : "NULL",
+                        m->name, refused);
+    part *added = tg__alloc_at(m->tg, m->depth, sizeof p + strlen(name) + 1);
+    if (!added) return false;
+    *added = p;
+    memcpy(added->name, name, strlen(name) + 1);
+    *m->end = added;
+    m->end = &added->next;
+    m->tg->registrations++;
+    return true;
+}
+
+static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_kind kind)
+{
+    if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
+    part p = {.kind = kind, .tensor = t};
+    return add_part(m, p, name, t->context, priv(t)->depth) ? t : NULL;
+}
+
+tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
+{
+    if (t && (priv(t)->record || !tg__is_float(t->dtype)))
+        return tg__fail(t->context, TG_ERR_ARGUMENT,
+                        "register: parameter %s, %s %s, is not a floating leaf",
+                        name ? name : "NULL", tg_dtype_name(t->dtype), SHOW(t));
+    return module && t && !tg_requires_grad_(t, true) ? NULL
+                                                      : add_tensor(module, name, t, PARAMETER);
+}
+
+tg_tensor *tg_register_buffer(tg_module *module, const char *name, tg_tensor *t)
+{
+    return add_tensor(module, name, t, BUFFER);
+}
+
+static bool contains(const tg_module *m, const tg_module *other)
+{
+    bool found = m == other;
+    for (const part *p = m->parts; p && !found; p = p->next)
+        found = p->child && contains(p->child, other);
+    return found;
+}
+
+tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child)
+{
+    if (!module || !child) return NULL;
+    if (contains(child, module))
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s would contain itself",
+                        child->name, module->name);
+    part p = {.kind = CHILD, .child = child};
+    return add_part(module, p, name, child->tg, child->depth) ? child : NULL;
+}
+
+tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
+{
+    return tg_register_parameter(m, name, tg_empty(m->tg, m->tg->default_dtype, shape));
+}
+
+/* ---- The list of all parameters. */
+
+static int count_parameters(const tg_module *m)
+{
+    int n = 0;
+    for (const part *p = m->parts; p; p = p->next)
+        n += p->kind == CHILD ? count_parameters(p->child) : p->kind == PARAMETER;
+    return n;
+}
+
+static bool is_listed(tg_list list, const tg_tensor *t)
+{
+    for (int i = 0; i < list.n; i++)
+        if (list.items[i] == t) return true;
+    return false;
+}
+
+/* Those of m, then those of its children; each once. */
+static bool list_parameters(const tg_module *m, tg_module *root, tg_tensor **items,
+                            const char *prefix)
+{
+    for (const part *p = m->parts; p; p = p->next) {
+        if (p->kind != PARAMETER || is_listed(root->parameters, p->tensor)) continue;
+        const int at = root->parameters.n;
+        items[at] = p->tensor;
+        if (!(root->paths[at] = join(root, prefix, p->name))) return false;
+        root->parameters.n++;
+    }
+    for (const part *p = m->parts; p; p = p->next) {
+        if (p->kind != CHILD) continue;
+        const char *path = join(root, prefix, p->name);
+        if (path) path = join(root, path, ".");
+        if (!path || !list_parameters(p->child, root, items, path)) return false;
+    }
+    return true;
+}
+
+tg_list tg_parameters(const tg_module *module)
+{
+    if (!module) return (tg_list){0, NULL};
+    if (module->listed == module->tg->registrations) return module->parameters;
+    tg_module *m = (tg_module *)(uintptr_t)module;
+    const size_t size = (size_t)count_parameters(m) * sizeof(void *);
+    tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
+    m->paths = tg__alloc_at(m->tg, m->depth, size);
+    m->parameters = (tg_list){0, items};
+    const bool done = items && m->paths && list_parameters(m, m, items, "");
+    m->listed = done ? m->tg->registrations : -1;
+    return done ? m->parameters : (tg_list){0, NULL};
+}
+
+const char *tg_param_name(const tg_module *module, int i)
+{
+    return i >= 0 && i < tg_parameters(module).n ? module->paths[i] : NULL;
+}
+
+/* ---- Use. */
 tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
 {
     if (!module) return NULL;
-    if (!module->kind->forward)
+    if (!module->forward)
         return tg__fail(module->tg, TG_ERR_ARGUMENT,
-                        "forward: %s is a loss and takes two tensors; use tg_loss",
-                        module->kind->name);
+                        module->loss ? "forward: %s is a loss and takes two tensors; use tg_loss"
+                                     : "forward: %s has no forward function",
+                        module->name);
     if (!x)
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "forward: the input of %s is NULL",
-                        module->kind->name);
+                        module->name);
     if (x->context != module->tg)
         return tg__fail(module->tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
-                        module->kind->name);
-    return module->kind->forward(module, x);
+                        module->name);
+    return module->forward(module, x);
 }
 
 tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)
 {
     if (!loss) return NULL;
-    if (!loss->kind->loss)
+    if (!loss->loss)
         return tg__fail(loss->tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward",
-                        loss->kind->name);
+                        loss->name);
     if (!input || !target)
         return tg__fail(loss->tg, TG_ERR_ARGUMENT, "loss: the %s of %s is NULL",
-                        input ? "target" : "input", loss->kind->name);
+                        input ? "target" : "input", loss->name);
     if (input->context != loss->tg)
         return tg__fail(loss->tg, TG_ERR_CONTEXT, "loss: %s and its input are of two contexts",
-                        loss->kind->name);
-    return loss->kind->loss(loss, input, target);
-}
-
-tg_list tg_parameters(const tg_module *module)
-{
-    return module ? (tg_list){module->n, module->params} : (tg_list){0, NULL};
-}
-
-tg_tensor *tg_param(const tg_module *module, const char *name)
-{
-    if (!module) return NULL;
-    for (int i = 0; name && i < module->n; i++)
-        if (!strcmp(module->names[i], name)) return module->params[i];
-    return tg__fail(module->tg, TG_ERR_ARGUMENT, "param: %s has no parameter named %s",
-                    module->kind->name, name ? name : "NULL");
-}
-
-const char *tg_param_name(const tg_module *module, int i)
-{
-    return module && i >= 0 && i < module->n ? module->names[i] : NULL;
+                        loss->name);
+    return loss->loss(loss, input, target);
 }

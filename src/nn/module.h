@@ -4,28 +4,37 @@
 
 #include "../internal.h"
 
-enum { TG_MODULE_PARAMS = 2 };
+typedef enum part_kind { PARAMETER, BUFFER, CHILD } part_kind;
 
-/* A kind of module: a layer has forward, a loss has loss. */
-typedef struct module_kind {
-    const char *name;
-    tg_tensor *(*forward)(tg_module *m, tg_tensor *x);
-    tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target);
-} module_kind;
+/* A named part of a module. */
+typedef struct part {
+    struct part *next;
+    part_kind kind;
+    tg_tensor *tensor;
+    tg_module *child;
+    char name[];
+} part;
 
 struct tg_module {
     tg_context *tg;
-    const module_kind *kind;
-    int n;
-    tg_tensor *params[TG_MODULE_PARAMS];
-    const char *names[TG_MODULE_PARAMS];
-    int reduction; /* losses */
+    int64_t depth; /* of the scope it belongs to */
+    const char *name;
+    tg_tensor *(*forward)(tg_module *self, tg_tensor *x);                  /* of a layer */
+    tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
+    part *parts, **end; /* in order of registration */
+    bool training;
+    tg_list parameters; /* of the tree, and their paths, as of that registration in the context */
+    const char **paths;
+    int64_t listed;
+    void *data;
 };
 
-/* A module without parameters, in the current scope. */
-tg_module *tg__new_module(tg_context *tg, const module_kind *kind);
-/* Adds an uninitialised leaf of the default dtype that requires grad. */
-bool tg__add_param(tg_module *m, const char *name, tg_shape shape);
+/* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
+tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
+/* The part of that kind and dotted path, or NULL. */
+part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
+/* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */
+bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in);
 /* Checks what every loss refuses, sides of different shape first; broadcasts them where that is
  * allowed. */
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction);

@@ -143,6 +143,14 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
     return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
 }
 
+bool tg__record(const call *c)
+{
+    if (c->tg->no_grad || !tg__is_float(c->out->dtype) || !needs_grad(c->n, c->in)) return true;
+    record *r = make_record(c);
+    if (r) put_on_tape(r, c->out);
+    return r != NULL;
+}
+
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
 {
     bool plain = tg__are_plain(n, in);
@@ -155,12 +163,7 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
     if (!out || (o->run && !o->run(&c))) return NULL;
-    if (differentiable && needs_grad(n, in)) {
-        record *r = make_record(&c);
-        if (!r) return NULL;
-        put_on_tape(r, out);
-    }
-    return out;
+    return !differentiable || tg__record(&c) ? out : NULL;
 }
 
 /* The rules that autograd sets for a write that it records. */

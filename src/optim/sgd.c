@@ -79,9 +79,8 @@ tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options)
 
 tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options)
 {
-    if (module && module->n == 0)
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "sgd: %s has no parameters",
-                        module->kind->name);
+    if (module && module->parts == NULL)
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "sgd: %s has no parameters", module->name);
     return tg_sgd_list(tg_parameters(module), options);
 }
 

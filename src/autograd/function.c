@@ -1,0 +1,89 @@
+/* A user's own operation. */
+#include "../internal.h"
+
+#include <string.h>
+
+/* Lives as long as the record. */
+typedef struct own_op {
+    op_row row;
+    const tg_autograd_function *function;
+    char grad_name[64];
+} own_op;
+
+_Static_assert(TG_MAX_ATTRIBUTES <= sizeof(attr[TG_ATTRS]), "a record holds the attributes");
+
+static tg_list inputs_of(const record *r)
+{
+    tg_tensor **items = tg__alloc(r->out->context, (size_t)r->n * sizeof(tg_tensor *));
+    for (int i = 0; items && i < r->n; i++) items[i] = r->in[i].t;
+    return (tg_list){items ? r->n : 0, items};
+}
+
+static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
+{
+    const tg_autograd_function *f = ((const own_op *)r->op->kernel)->function;
+    tg_context *tg = g->context;
+    const tg_tensor *x = r->in[i].t;
+    const tg_list inputs = inputs_of(r);
+    tg_tensor *own = inputs.n ? f->backward(inputs, r->out, g, i, r->a) : NULL;
+    if (!own) return tg__ready(tg) ? tg_zeros_like(x) : NULL;
+    if (!tg__check_inputs(f->name, 2, (tg_tensor *[]){g, own})) return NULL;
+    if (own->dtype != x->dtype || !tg__same_sizes(own->ndim, own->shape, x->ndim, x->shape))
+        return tg__fail(tg, TG_ERR_AUTOGRAD,
+                        "%s: the gradient of input %d is %s %s, the input is %s %s", f->name, i + 1,
+                        tg_dtype_name(own->dtype), SHOW(own), tg_dtype_name(x->dtype), SHOW(x));
+    return priv(own)->depth < tg->depth ? tg_clone(own) : own; /* the sweep will release it */
+}
+
+static own_op *make_op(tg_context *tg, const tg_autograd_function *f)
+{
+    own_op *o = tg__alloc(tg, sizeof *o);
+    if (!o) return NULL;
+    const unsigned all = READS_0 | READS_1 | READS_2 | READS_OUT;
+    o->function = f;
+    snprintf(o->grad_name, sizeof o->grad_name, "%sBackward", f->name);
+    o->row = (op_row){.name = f->name,
+                      .grad_name = o->grad_name,
+                      .grad = f->backward ? own_grad : NULL,
+                      .reads = {(uint8_t)all, (uint8_t)all, (uint8_t)all},
+                      .kernel = o};
+    return o;
+}
+
+/* What forward returned can have a history of its own. */
+static bool check_result(const char *name, tg_tensor *out, tg_list inputs)
+{
+    tg_context *tg = inputs.items[0]->context;
+    bool fresh = out && out->context == tg && priv(out)->depth == tg->depth && !out->requires_grad;
+    for (int i = 0; i < inputs.n && fresh; i++)
+        fresh = priv(out)->storage != priv(inputs.items[i])->storage;
+    return fresh || tg__fail(tg, TG_ERR_AUTOGRAD,
+                             "%s: forward must return a tensor that it made in the current scope, "
+                             "not NULL, nor an input or a view of one; tg_clone makes one",
+                             name);
+}
+
+tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const void *attributes,
+                    size_t bytes)
+{
+    attr a[TG_ATTRS] = {{0}};
+    const char *name = function && function->name ? function->name : "apply";
+    if (!tg__check_inputs(name, inputs.n, inputs.items)) return NULL;
+    tg_context *tg = inputs.items[0]->context;
+    if (!tg__ready(tg)) return NULL;
+    if (!function || !function->name || !function->forward)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: a function needs a name and a forward", name);
+    if (bytes > TG_MAX_ATTRIBUTES || (bytes && !attributes))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %zu bytes of attributes, of %d at most", name,
+                        bytes, TG_MAX_ATTRIBUTES);
+    if (bytes) memcpy(a, attributes, bytes);
+    if (!tg->no_grad && !tg__check_history(name, inputs.n, inputs.items)) return NULL;
+    tg_no_grad_begin(tg);
+    tg_tensor *out = function->forward(inputs, a);
+    tg_no_grad_end(tg);
+    if (!tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
+    own_op *o = make_op(tg, function);
+    call c = {
+        .op = o ? &o->row : NULL, .tg = tg, .n = inputs.n, .in = inputs.items, .a = a, .out = out};
+    return o && tg__record(&c) ? out : NULL;
+}

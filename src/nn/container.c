@@ -1,0 +1,83 @@
+/* Modules of modules, and of functions. */
+#include "module.h"
+
+static void set_training(tg_module *m, bool training)
+{
+    m->training = training;
+    for (const part *p = m->parts; p; p = p->next)
+        if (p->kind == CHILD) set_training(p->child, training);
+}
+
+tg_module *tg_train(tg_module *module)
+{
+    if (module) set_training(module, true);
+    return module;
+}
+
+tg_module *tg_eval(tg_module *module)
+{
+    if (module) set_training(module, false);
+    return module;
+}
+
+bool tg_is_training(const tg_module *module)
+{
+    return module && module->training;
+}
+
+/* ---- Sequential. */
+
+static tg_tensor *sequential_forward(tg_module *m, tg_tensor *x)
+{
+    for (const part *p = m->parts; p && x; p = p->next)
+        if (p->kind == CHILD) x = tg_forward(p->child, x);
+    return x;
+}
+
+tg_module *tg_sequential(tg_modules modules)
+{
+    if (modules.n < 1 || !modules.items || !modules.items[0]) return NULL;
+    tg_module *m = tg_module_new(modules.items[0]->tg, "Sequential", sequential_forward, 0);
+    for (int i = 0; i < modules.n && m; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        if (!tg_register_module(m, name, modules.items[i])) return NULL;
+    }
+    return m;
+}
+
+/* ---- Functions as modules. */
+
+typedef struct lambda {
+    tg_tensor *(*function)(tg_tensor *x);
+} lambda;
+
+static tg_tensor *lambda_forward(tg_module *m, tg_tensor *x)
+{
+    return ((const lambda *)m->data)->function(x);
+}
+
+tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x))
+{
+    if (tg && !function) return tg__fail(tg, TG_ERR_ARGUMENT, "lambda: the function is NULL");
+    tg_module *m = tg_module_new(tg, "Lambda", lambda_forward, sizeof(lambda));
+    if (m) ((lambda *)m->data)->function = function;
+    return m;
+}
+
+typedef struct flatten {
+    int start_dim, end_dim;
+} flatten;
+
+static tg_tensor *flatten_forward(tg_module *m, tg_tensor *x)
+{
+    const flatten *f = m->data;
+    return tg_flatten(x, f->start_dim, f->end_dim);
+}
+
+tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim)
+{
+    tg_module *m = tg_module_new(tg, "Flatten", flatten_forward, sizeof(flatten));
+    if (m) *(flatten *)m->data = (flatten){start_dim, end_dim};
+    return m;
+}

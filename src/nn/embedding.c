@@ -1,0 +1,34 @@
+#include "module.h"
+
+typedef struct embedding {
+    tg_tensor *weight;
+    int64_t padding_idx;
+} embedding;
+
+static tg_tensor *embedding_forward(tg_module *m, tg_tensor *x)
+{
+    const embedding *e = m->data;
+    return tg_embedding(x, e->weight, e->padding_idx);
+}
+
+tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,
+                              int64_t padding_idx)
+{
+    const int64_t n = num_embeddings;
+    const bool pads = padding_idx != TG_NO_INDEX;
+    if (!tg || !tg__ready(tg)) return NULL;
+    if (!tg__check_shape(tg, "embedding", TG_SHAPE(n, embedding_dim))) return NULL;
+    if (pads && (padding_idx < -n || padding_idx >= n))
+        return tg__fail(tg, TG_ERR_INDEX, "embedding: padding_idx %lld is out of range for %lld",
+                        (long long)padding_idx, (long long)n);
+    tg_module *m = tg_module_new(tg, "Embedding", embedding_forward, sizeof(embedding));
+    if (!m) return NULL;
+    embedding *e = m->data;
+    e->padding_idx = padding_idx;
+    e->weight = tg__add_param(m, "weight", TG_SHAPE(n, embedding_dim));
+    if (!e->weight || !tg_normal_(e->weight, 0, 1)) return NULL;
+    tg_no_grad_begin(tg);
+    if (pads && embedding_dim > 0) tg_zero_(tg_select(e->weight, 0, padding_idx));
+    tg_no_grad_end(tg);
+    return tg__ready(tg) ? m : NULL;
+}

@@ -1,0 +1,271 @@
+/* Trees of modules: names, modes, a module of one's own, and what is refused. */
+#include "leaf.h"
+
+static tg_module *small_net(tg_context *tg)
+{
+    tg_module *inner =
+        tg_sequential(TG_MODULES(tg_linear(tg, 3, 3, TG_BIAS), tg_dropout_layer(tg, 0.5)));
+    return tg_sequential(TG_MODULES(tg_linear(tg, 2, 3, TG_BIAS), tg_lambda(tg, tg_relu), inner,
+                                    tg_batchnorm1d(tg, 3, NULL)));
+}
+
+static void test_paths(void **state)
+{
+    static const char *const paths[] = {"0.weight", "0.bias",   "2.0.weight",
+                                        "2.0.bias", "3.weight", "3.bias"};
+    tg_module *net = small_net(*state);
+    const tg_list all = tg_parameters(net);
+    assert_int_equal(all.n, 6);
+    for (int i = 0; i < all.n; i++) {
+        assert_string_equal(tg_param_name(net, i), paths[i]);
+        assert_ptr_equal(tg_param(net, paths[i]), all.items[i]);
+    }
+    assert_true(!tg_param_name(net, 6) && !tg_param_name(net, -1));
+    assert_ptr_equal(tg_parameters(net).items, all.items);
+    assert_ptr_equal(tg_param(tg_submodule(net, "2.0"), "bias"), all.items[3]);
+    check_values(tg_buffer(net, "3.running_var"), 1, 1, 1);
+
+    static const char *const wrong[] = {"0", "2.0", "weight",     "",
+                                        ".", "0.",  "0.weight.x", "00.weight"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_null(tg_param(net, wrong[i]));
+        tg_clear_error(*state);
+    }
+    assert_null(tg_param(net, "1.weight"));
+    check_error(*state, TG_ERR_ARGUMENT, "param: Sequential has no parameter named 1.weight");
+    assert_null(tg_buffer(net, "0.weight"));
+    check_error(*state, TG_ERR_ARGUMENT, "buffer: Sequential has no buffer named 0.weight");
+    assert_null(tg_submodule(net, NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "submodule: Sequential has no submodule named NULL");
+}
+
+static void test_more_than_ten_children(void **state)
+{
+    tg_module *layers[12];
+    for (int i = 0; i < 12; i++) layers[i] = tg_linear(*state, 1, 1, TG_NO_BIAS);
+    tg_module *net = tg_sequential((tg_modules){12, layers});
+    assert_string_equal(tg_param_name(net, 11), "11.weight");
+    assert_ptr_equal(tg_param(net, "10.weight"), tg_param(layers[10], "weight"));
+    assert_ptr_equal(tg_param(net, "1.weight"), tg_param(layers[1], "weight"));
+}
+
+static void test_a_shared_module_is_listed_once(void **state)
+{
+    tg_module *shared = tg_linear(*state, 2, 2, TG_BIAS);
+    tg_module *net = tg_sequential(TG_MODULES(shared, tg_lambda(*state, tg_tanh), shared));
+    assert_int_equal(tg_parameters(net).n, 2);
+    assert_ptr_equal(tg_param(net, "2.bias"), tg_param(net, "0.bias"));
+    assert_true(tg_backward(tg_sum(tg_forward(net, tg_ones(*state, TG_F32, TG_SHAPE(1, 2))))));
+    assert_non_null(tg_param(net, "0.bias")->grad);
+}
+
+static void test_the_list_grows_with_the_tree(void **state)
+{
+    tg_module *net = tg_module_new(*state, "Net", NULL, 0);
+    assert_int_equal(tg_parameters(net).n, 0);
+    tg_module *child = tg_register_module(net, "child", tg_module_new(*state, "Child", NULL, 0));
+    tg_register_parameter(child, "late", tg_zeros(*state, TG_F32, TG_SHAPE(2)));
+    assert_int_equal(tg_parameters(net).n, 1);
+    tg_register_parameter(net, "own", tg_zeros(*state, TG_F64, TG_SHAPE(1)));
+    assert_int_equal(tg_parameters(net).n, 2);
+    assert_string_equal(tg_param_name(net, 0), "own");
+    assert_string_equal(tg_param_name(net, 1), "child.late");
+}
+
+static void test_modes(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *net = small_net(tg);
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(4, 2));
+    assert_true(tg_is_training(net) && tg_is_training(tg_submodule(net, "2.1")));
+    assert_ptr_equal(tg_eval(net), net);
+    assert_false(tg_is_training(net) || tg_is_training(tg_submodule(net, "2.1")));
+    tg_tensor *first = tg_forward(net, x), *second = tg_forward(net, x);
+    for (int64_t i = 0; i < first->numel; i++)
+        assert_true(element_of(first, i) == element_of(second, i));
+    assert_true(tg_item(tg_buffer(net, "3.num_batches_tracked")) == 0);
+    assert_ptr_equal(tg_train(net), net);
+    tg_forward(net, x);
+    assert_true(tg_item(tg_buffer(net, "3.num_batches_tracked")) == 1);
+    assert_true(!tg_train(NULL) && !tg_eval(NULL) && !tg_is_training(NULL));
+}
+
+static void test_dropout_layer(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *layer = tg_dropout_layer(tg, 0.25);
+    tg_tensor *x = tg_ones(tg, TG_F64, TG_SHAPE(50));
+    tg_manual_seed(tg, 3);
+    tg_tensor *y = tg_forward(layer, x);
+    tg_manual_seed(tg, 3);
+    tg_tensor *same = tg_dropout(x, 0.25, true);
+    for (int64_t i = 0; i < 50; i++) assert_true(element_of(y, i) == element_of(same, i));
+    assert_ptr_equal(tg_forward(tg_eval(layer), x), x);
+    assert_null(tg_dropout_layer(tg, 1.5));
+    check_error(tg, TG_ERR_ARGUMENT, "dropout: p 1.5 must lie in [0, 1]");
+}
+
+/* ---- A module of one's own. */
+
+typedef struct scaled {
+    tg_tensor *factor;
+    tg_module *linear;
+} scaled;
+
+static tg_tensor *scaled_forward(tg_module *self, tg_tensor *x)
+{
+    const scaled *s = tg_module_data(self);
+    return tg_mul(s->factor, tg_forward(s->linear, x));
+}
+
+static tg_module *make_scaled(tg_context *tg)
+{
+    tg_module *m = tg_module_new(tg, "Scaled", scaled_forward, sizeof(scaled));
+    scaled *s = tg_module_data(m);
+    assert_true(!s->factor && !s->linear);
+    s->factor = tg_register_parameter(m, "factor", tg_scalar(tg, TG_F32, 2));
+    s->linear = tg_register_module(m, "linear", tg_linear(tg, 2, 1, TG_NO_BIAS));
+    return m;
+}
+
+static void test_a_module_of_ones_own(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *m = tg_sequential(TG_MODULES(make_scaled(tg), tg_lambda(tg, tg_neg)));
+    assert_string_equal(tg_param_name(m, 0), "0.factor");
+    assert_string_equal(tg_param_name(m, 1), "0.linear.weight");
+    tg_copy_from_f32(tg_param(m, "0.linear.weight"), (float[]){3, 4});
+    tg_tensor *y = tg_forward(m, tg_ones(tg, TG_F32, TG_SHAPE(1, 2)));
+    check_values(y, -14);
+    assert_true(tg_backward(tg_sum(y)));
+    check_values(tg_param(m, "0.factor")->grad, -7);
+    check_values(tg_param(m, "0.linear.weight")->grad, -2, -2);
+    tg_optim *sgd = tg_sgd(m, &(tg_sgd_options){.lr = 1});
+    assert_true(tg_step(sgd));
+    check_values(tg_param(m, "0.factor"), 9);
+    check_values(tg_param(m, "0.linear.weight"), 5, 6);
+}
+
+/* ---- What is refused. */
+
+static void test_registering(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *m = tg_module_new(tg, "Net", NULL, 0), *child = tg_linear(tg, 1, 1, TG_BIAS);
+    tg_tensor *t = tg_zeros(tg, TG_F32, TG_SHAPE(2));
+    assert_ptr_equal(tg_register_module(m, "child", child), child);
+    assert_null(tg_register_buffer(m, "child", t));
+    check_error(tg, TG_ERR_ARGUMENT, "register: child in Net: the name is taken");
+    assert_null(tg_register_buffer(m, "a.b", t));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register: a.b in Net: a name has one character at least, no dot");
+    assert_null(tg_register_buffer(m, "", t));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register:  in Net: a name has one character at least, no dot");
+    assert_null(tg_register_buffer(m, NULL, t));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register: NULL in Net: a name has one character at least, no dot");
+    assert_null(tg_register_module(m, "self", m));
+    check_error(tg, TG_ERR_ARGUMENT, "register: Net in Net would contain itself");
+    assert_null(tg_register_module(child, "parent", m));
+    check_error(tg, TG_ERR_ARGUMENT, "register: Net in Linear would contain itself");
+    assert_null(tg_register_parameter(m, "whole", tg_zeros(tg, TG_I64, TG_SHAPE(2))));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register: parameter whole, int64 [2], is not a floating leaf");
+    assert_null(tg_register_parameter(m, "made", tg_mul_scalar(tg_param(child, "bias"), 2)));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register: parameter made, float32 [1], is not a floating leaf");
+    tg_scope_begin(tg);
+    assert_null(tg_register_buffer(m, "brief", tg_zeros(tg, TG_F32, TG_SHAPE(2))));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "register: brief in Net: its scope ends before that of the module");
+    tg_scope_end(tg);
+    tg_context *other = tg_open(NULL);
+    assert_null(tg_register_module(m, "foreign", tg_lambda(other, tg_relu)));
+    check_error(tg, TG_ERR_ARGUMENT, "register: foreign in Net: it is of another context");
+    tg_close(other);
+    assert_int_equal(tg_parameters(m).n, 2);
+    assert_true(!tg_register_module(NULL, "a", m) && !tg_register_module(m, "a", NULL));
+    assert_true(!tg_register_buffer(NULL, "a", t) && !tg_register_parameter(NULL, "a", t));
+    check_ok(tg);
+}
+
+static void test_making(void **state)
+{
+    tg_context *tg = *state;
+    assert_null(tg_module_new(tg, NULL, NULL, 0));
+    check_error(tg, TG_ERR_ARGUMENT, "module_new: the name is NULL");
+    assert_null(tg_module_new(tg, "Huge", NULL, SIZE_MAX));
+    check_error(tg, TG_ERR_MEMORY, "module_new: no memory for Huge");
+    assert_null(tg_forward(tg_module_new(tg, "Net", NULL, 0), tg_ones(tg, TG_F32, TG_SHAPE(1))));
+    check_error(tg, TG_ERR_ARGUMENT, "forward: Net has no forward function");
+    assert_null(tg_lambda(tg, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "lambda: the function is NULL");
+    assert_true(!tg_sequential((tg_modules){0, NULL}) && !tg_sequential(TG_MODULES(NULL)));
+    assert_true(!tg_module_new(NULL, "Net", NULL, 0) && !tg_module_data(NULL));
+    assert_true(!tg_lambda(NULL, tg_relu) && !tg_flatten_layer(NULL, 0, 1));
+    check_ok(tg);
+    assert_null(tg_sequential(TG_MODULES(tg_lambda(tg, tg_relu), tg_linear(tg, 0, 1, TG_BIAS))));
+    check_error(tg, TG_ERR_SHAPE, "linear: 0 in_features, 1 out_features; at least 1 each");
+}
+
+static void test_normalization(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *norm = tg_batchnorm1d(tg, 3, NULL);
+    assert_null(tg_forward(norm, tg_ones(tg, TG_F32, TG_SHAPE(4, 2))));
+    check_error(tg, TG_ERR_SHAPE, "BatchNorm1d: the input [4, 2] is not (N, 3) or (N, C, L)");
+    assert_null(tg_forward(norm, tg_ones(tg, TG_F32, TG_SHAPE(1, 3))));
+    check_error(tg, TG_ERR_SHAPE,
+                "BatchNorm1d: the input [1, 3] has one value for each channel, too few to train "
+                "with; tg_eval, or a larger batch");
+    check_values(tg_buffer(norm, "running_mean"), 0, 0, 0);
+    assert_non_null(tg_forward(tg_eval(norm), tg_ones(tg, TG_F32, TG_SHAPE(1, 3))));
+    assert_null(tg_forward(norm, tg_ones(tg, TG_F64, TG_SHAPE(4, 3))));
+    check_error(tg, TG_ERR_DTYPE,
+                "sub: float64 [4, 3] and float32 [1, 3]: dtypes differ; use tg_cast");
+    assert_null(tg_forward(tg_batchnorm2d(tg, 2, NULL), tg_ones(tg, TG_F32, TG_SHAPE(4, 2))));
+    check_error(tg, TG_ERR_SHAPE, "BatchNorm2d: the input [4, 2] is not (N, 2, H, W)");
+    tg_norm_options bad = {.eps = -1};
+    assert_null(tg_batchnorm2d(tg, 2, &bad));
+    check_error(tg, TG_ERR_ARGUMENT, "BatchNorm2d: eps -1 must not be negative");
+    assert_null(tg_layernorm(tg, TG_SHAPE(), NULL));
+    check_error(tg, TG_ERR_SHAPE, "layernorm: normalized_shape is empty");
+    assert_null(
+        tg_forward(tg_layernorm(tg, TG_SHAPE(2, 3), NULL), tg_ones(tg, TG_F32, TG_SHAPE(3))));
+    check_error(tg, TG_ERR_SHAPE, "layernorm: the input [3] does not end in [2, 3]");
+    tg_tensor *one =
+        tg_forward(tg_layernorm(tg, TG_SHAPE(1), NULL), tg_full(tg, TG_F32, TG_SHAPE(2, 1), 7));
+    check_values(one, 0, 0); /* what is left of its mean */
+    assert_true(!tg_batchnorm1d(NULL, 1, NULL) && !tg_layernorm(NULL, TG_SHAPE(1), NULL));
+}
+
+static void test_embedding_layer(void **state)
+{
+    tg_context *tg = *state;
+    assert_null(tg_embedding_layer(tg, 3, 2, 3));
+    check_error(tg, TG_ERR_INDEX, "embedding: padding_idx 3 is out of range for 3");
+    tg_module *m = tg_embedding_layer(tg, 3, 2, -1);
+    assert_null(tg_forward(m, tg_from_i64(tg, TG_SHAPE(2), (int64_t[]){1, 3})));
+    check_error(tg, TG_ERR_INDEX,
+                "index_select: index 3 is out of range for dimension 0 of [3, 2]");
+    assert_null(tg_embedding_layer(NULL, 3, 2, 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_more_than_ten_children),
+        cmocka_unit_test(test_a_shared_module_is_listed_once),
+        cmocka_unit_test(test_the_list_grows_with_the_tree),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_dropout_layer),
+        cmocka_unit_test(test_a_module_of_ones_own),
+        cmocka_unit_test(test_registering),
+        cmocka_unit_test(test_making),
+        cmocka_unit_test(test_normalization),
+        cmocka_unit_test(test_embedding_layer),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
