@@ -131,12 +131,65 @@ TG_API tg_module *tg_register_module(tg_module *module, const char *name, tg_mod
 /* ---- Losses. Both sides must have one shape and one dtype: (n) against (n, 1) would broadcast to
  * (n, n) and be wrong, so it is TG_ERR_SHAPE, with the cure in the message. TG_BROADCAST, added
  * to the reduction, allows it. */
-enum { TG_MEAN = 0, TG_SUM = 1, TG_NONE = 2, TG_BROADCAST = 4 };
+enum { TG_MEAN = 0, TG_SUM = 1, TG_NONE = 2, TG_BATCHMEAN = 3, TG_BROADCAST = 4 };
 
 /* (input - target)^2: its mean, its sum, or element by element. */
 TG_API tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction);
 /* The same as a module without parameters, for tg_loss. */
 TG_API tg_module *tg_mseloss(tg_context *tg, int reduction);
+/* What the other losses take; each says what it reads beside reduction. */
+typedef struct tg_loss_options {
+    int reduction; /* TG_MEAN */
+    tg_tensor *weight;
+    tg_tensor *pos_weight;
+    int64_t ignore_index; /* -100 */
+    double label_smoothing;
+    double beta, delta; /* 1 */
+    bool log_target;
+    bool full;
+    double eps; /* 1e-6 */
+} tg_loss_options;
+
+TG_API tg_loss_options tg_loss_defaults(void);
+
+/* options NULL: tg_loss_defaults(). */
+typedef tg_tensor *(*tg_loss_function)(tg_tensor *input, tg_tensor *target,
+                                       const tg_loss_options *options);
+
+/* With d = |input - target|: d; d^2 / 2 up to delta, then delta (d - delta / 2); the same with
+ * beta, divided by it. */
+TG_API tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
+TG_API tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target,
+                                const tg_loss_options *options);
+TG_API tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target,
+                                    const tg_loss_options *options);
+/* -target log(input) - (1 - target) log(1 - input), a logarithm being -100 at least, times weight,
+ * which broadcasts. An input outside [0, 1] is TG_ERR_ARGUMENT. */
+TG_API tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
+                                          const tg_loss_options *options);
+/* The same of sigmoid(input), without overflow; pos_weight, which broadcasts, weights target. */
+TG_API tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
+                                                      const tg_loss_options *options);
+/* target (log(target) - input); log_target: target is a logarithm, too. TG_BATCHMEAN: the sum
+ * divided by the first size. */
+TG_API tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
+/* (log(var) + (input - target)^2 / var) / 2, var being eps at least; full adds log(2 pi) / 2. var:
+ * of input's shape, or one number a row; negative is TG_ERR_ARGUMENT. */
+TG_API tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
+                                       const tg_loss_options *options);
+/* -weight[label] input[label] for input (N, C), (N, C, d...) or (C) of logarithms of probabilities
+ * and target, int64 labels (N), (N, d...) or (). Rows labelled ignore_index count nothing. The mean
+ * is by weight. A label out of range is TG_ERR_INDEX. */
+TG_API tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
+/* nll_loss of log_softmax(input); target may also be of input's shape, probabilities of all
+ * classes. label_smoothing mixes the target with even probabilities. */
+TG_API tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target,
+                                   const tg_loss_options *options);
+
+/* Any of them as a module for tg_loss: tg_criterion(tg, tg_cross_entropy, NULL) is
+ * nn.CrossEntropyLoss(). The options are copied; their tensors must outlive the module. */
+TG_API tg_module *tg_criterion(tg_context *tg, tg_loss_function function,
+                               const tg_loss_options *options);
 /* The output of a loss module. */
 TG_API tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target);
 

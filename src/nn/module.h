@@ -38,5 +38,7 @@ bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in);
 /* Checks what every loss refuses, sides of different shape first; broadcasts them where that is
  * allowed. */
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction);
+/* The mean or the sum of a loss, or itself. */
+tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
 
 #endif

@@ -71,18 +71,84 @@ static bool softmax_run(const call *c)
     return true;
 }
 
+/* ---- The gradient, from that of the result, g, and the result, y: y (g - sum of g y), or g -
+ * exp(y) sum of g. */
+
 static tg_tensor *row_sums(tg_tensor *t)
 {
     return t && t->ndim ? tg_sum_dims(t, TG_DIMS(-1), TG_KEEPDIM) : t;
 }
 
+typedef struct grad_work {
+    const call *c;
+    const char *g, *y;
+    int64_t n;
+} grad_work;
+
+static void some_grads(void *work, int64_t from, int64_t to)
+{
+    const grad_work *w = work;
+    const tg_dtype d = w->c->out->dtype;
+    const int level = w->c->tg->level;
+    const size_t line = (size_t)w->n * tg__dtype_size(d);
+    binary_kernel *mul = pick(level, mul, d);
+    affine_kernel *affine = pick(level, affine, d);
+    for (int64_t i = from; i < to; i++) {
+        const char *g = w->g + (size_t)i * line, *y = w->y + (size_t)i * line;
+        char *out = (char *)w->c->out->data + (size_t)i * line;
+        double sum;
+        if (w->c->a[0].i) {
+            pick(level, sum, d)(1, w->n, &sum, g, w->n);
+            pick(level, exp, d)(w->n, out, y);
+            affine(w->n, out, 0, -value_at(&sum, d, 0));
+            pick(level, add, d)(w->n, out, out, g);
+        } else {
+            mul(w->n, out, g, y);
+            pick(level, sum, d)(1, w->n, &sum, out, w->n);
+            memcpy(out, g, line);
+            affine(w->n, out, -value_at(&sum, d, 0), 1);
+            mul(w->n, out, out, y);
+        }
+    }
+}
+
+static bool softmax_backward_run(const call *c)
+{
+    const tg_tensor *g = tg__dense(c->in[0]), *y = g ? tg__dense(c->in[1]) : NULL;
+    if (!y) return false;
+    if (y->numel == 0) return true;
+    const int64_t n = y->ndim ? y->shape[y->ndim - 1] : 1;
+    grad_work w = {c, g->data, y->data, n};
+    tg__split(c->tg, y->numel / n, tg__grain_of(n), some_grads, &w);
+    return true;
+}
+
+static tg_tensor *softmax_backward_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *first = r->in[0].t, *y = r->in[1].t;
+    if (r->a[0].i) {
+        tg_tensor *p = tg_mul(tg_exp(y), g);
+        return i == 0 ? tg_sub(g, row_sums(p)) : tg_neg(tg_mul(p, row_sums(first)));
+    }
+    tg_tensor *gy = tg_mul(g, y);
+    if (i == 0) return tg_sub(gy, tg_mul(y, row_sums(gy)));
+    return tg_sub(tg_mul(g, tg_sub(first, row_sums(tg_mul(first, y)))),
+                  tg_mul(first, row_sums(gy)));
+}
+
+static const op_row softmax_backward_op = {"softmax_backward",
+                                           "SoftmaxBackwardBackward0",
+                                           softmax_shape,
+                                           softmax_backward_run,
+                                           softmax_backward_grad,
+                                           {READS_1, READS_0 | READS_1},
+                                           0,
+                                           0};
+
 static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *y = r->out;
     (void)i;
-    if (r->a[0].i) return tg_sub(g, tg_mul(tg_exp(y), row_sums(g)));
-    tg_tensor *gy = tg_mul(g, y);
-    return tg_sub(gy, tg_mul(y, row_sums(gy)));
+    return tg__apply(&softmax_backward_op, 2, (tg_tensor *[]){g, r->out}, r->a);
 }
 
 static const op_row softmax_op = {

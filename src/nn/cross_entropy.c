@@ -1,0 +1,227 @@
+/* Losses of classes: the negative logarithm of the probability of what is the case. */
+#include "module.h"
+
+#include <string.h>
+
+/* ---- The core: -weight[label] x[row][label] for each row, 0 where the label is ignored; and its
+ * transpose, which spreads a number for each row over the classes. Each is the other's gradient.
+ * Inputs: what is picked from or spread, labels (rows), perhaps weight (classes). */
+
+typedef struct picking {
+    int64_t ignore_index, classes;
+} picking;
+
+static double weight_of(tg_list in, int64_t label)
+{
+    return in.n < 3 ? 1 : tg_get(in.items[2], TG_INDEX(label));
+}
+
+static tg_tensor *pick_forward(tg_list in, const void *attributes)
+{
+    const picking *p = attributes;
+    const tg_tensor *x = in.items[0], *labels = in.items[1];
+    tg_tensor *out = tg_zeros(x->context, x->dtype, TG_SHAPE(x->shape[0]));
+    for (int64_t i = 0; out && i < out->numel; i++) {
+        const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
+        const int64_t at = i * x->strides[0] + label * x->strides[1];
+        if (label == p->ignore_index) continue;
+        if (x->dtype == TG_F32)
+            ((float *)out->data)[i] = -((const float *)x->data)[at] * (float)weight_of(in, label);
+        else
+            ((double *)out->data)[i] = -((const double *)x->data)[at] * weight_of(in, label);
+    }
+    return out;
+}
+
+static tg_tensor *spread_forward(tg_list in, const void *attributes)
+{
+    const picking *p = attributes;
+    const tg_tensor *g = in.items[0], *labels = in.items[1];
+    tg_tensor *out = tg_zeros(g->context, g->dtype, TG_SHAPE(g->numel, p->classes));
+    for (int64_t i = 0; out && i < g->numel; i++) {
+        const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
+        const int64_t at = i * p->classes + label, from = i * g->strides[0];
+        if (label == p->ignore_index) continue;
+        if (g->dtype == TG_F32)
+            ((float *)out->data)[at] =
+                -((const float *)g->data)[from] * (float)weight_of(in, label);
+        else
+            ((double *)out->data)[at] = -((const double *)g->data)[from] * weight_of(in, label);
+    }
+    return out;
+}
+
+static tg_tensor *pick_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a);
+static tg_tensor *spread_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                  const void *a);
+
+static const tg_autograd_function pick_labels = {"nll_loss", pick_forward, pick_backward};
+static const tg_autograd_function spread_labels = {"nll_loss_backward", spread_forward,
+                                                   spread_backward};
+
+static tg_tensor *transposed(const tg_autograd_function *f, tg_list in, tg_tensor *grad, int i,
+                             const void *attributes)
+{
+    tg_tensor *inputs[] = {grad, in.items[1], in.items[in.n - 1]};
+    return i == 0 ? tg_apply(f, (tg_list){in.n, inputs}, attributes, sizeof(picking)) : NULL;
+}
+
+static tg_tensor *pick_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a)
+{
+    (void)out;
+    return transposed(&spread_labels, in, grad, i, a);
+}
+
+static tg_tensor *spread_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a)
+{
+    (void)out;
+    return transposed(&pick_labels, in, grad, i, a);
+}
+
+/* ---- Checks. */
+
+/* Of which input's dimension the classes are. */
+static int class_dim(const tg_tensor *input)
+{
+    return input->ndim > 1;
+}
+
+static bool check_labels(const char *name, const tg_tensor *input, tg_tensor *labels,
+                         int64_t ignore_index)
+{
+    tg_context *tg = input->context;
+    const int dim = class_dim(input);
+    int64_t shape[TG_MAX_DIMS];
+    int n = 0;
+    for (int d = 0; d < input->ndim; d++)
+        if (d != dim) shape[n++] = input->shape[d];
+    if (!tg__same_sizes(n, shape, labels->ndim, labels->shape))
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: input %s wants labels %s, not %s%s", name,
+                        SHOW(input), tg__show_sizes(tg, n, shape), SHOW(labels),
+                        n == 1 && labels->numel == shape[0] ? "; use tg_flatten(target, 0, -1)"
+                                                            : "");
+    const tg_tensor *dense = tg__dense(labels);
+    for (int64_t i = 0; dense && i < dense->numel; i++) {
+        const int64_t label = ((const int64_t *)dense->data)[i];
+        if (label != ignore_index && (label < 0 || label >= input->shape[dim]))
+            return tg__fail(tg, TG_ERR_INDEX, "%s: label %lld is not one of %lld classes", name,
+                            (long long)label, (long long)input->shape[dim]);
+    }
+    return dense != NULL;
+}
+
+static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
+                          const tg_loss_options *o)
+{
+    if (!tg__check_inputs(name, o->weight ? 3 : 2, (tg_tensor *[]){input, target, o->weight}))
+        return false;
+    tg_context *tg = input->context;
+    if (o->reduction < TG_MEAN || o->reduction > TG_NONE)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d", name, o->reduction);
+    if (!tg__is_float(input->dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: not for %s", name, tg_dtype_name(input->dtype));
+    if (input->ndim == 0)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the input [] has no dimension of classes", name);
+    const int64_t classes = input->shape[class_dim(input)];
+    const tg_tensor *w = o->weight;
+    if (w && (w->ndim != 1 || w->shape[0] != classes || w->dtype != input->dtype))
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the weight is %s %s, not %s [%lld]", name,
+                        tg_dtype_name(w->dtype), SHOW(w), tg_dtype_name(input->dtype),
+                        (long long)classes);
+    if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: label_smoothing %g must lie in [0, 1]", name,
+                        o->label_smoothing);
+    return true;
+}
+
+/* ---- Labels. x: (rows, classes); labels (rows). */
+
+/* The sum of the weights of the labels that are not ignored. */
+static double total_weight(tg_list in, const picking *p)
+{
+    double sum = 0;
+    const tg_tensor *labels = in.items[1];
+    for (int64_t i = 0; i < labels->numel; i++) {
+        const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
+        if (label != p->ignore_index) sum += weight_of(in, label);
+    }
+    return sum;
+}
+
+/* What label smoothing adds: the sum over all classes. */
+static tg_tensor *spread_evenly(tg_list in, const picking *p)
+{
+    tg_tensor *x = in.items[0];
+    tg_tensor *all = tg_neg(tg_sum_dims(in.n > 2 ? tg_mul(x, in.items[2]) : x, TG_DIMS(1), false));
+    return tg_masked_fill(all, tg_eq_scalar(in.items[1], (double)p->ignore_index), 0);
+}
+
+static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
+{
+    int64_t shape[TG_MAX_DIMS];
+    const int n = target->ndim;
+    const picking p = {o->ignore_index, x->shape[class_dim(x)]};
+    for (int d = 0; d < n; d++) shape[d] = target->shape[d];
+    if (x->ndim > 2) x = tg_movedim(x, TG_DIMS(1), TG_DIMS(-1));
+    if (x && x->ndim != 2) x = tg_reshape(x, TG_SHAPE(target->numel, p.classes));
+    tg_tensor *inputs[] = {x, tg_flatten(target, 0, -1), o->weight};
+    const tg_list in = {o->weight ? 3 : 2, inputs};
+    tg_tensor *loss = tg_apply(&pick_labels, in, &p, sizeof p);
+    const double smoothing = o->label_smoothing;
+    if (loss && smoothing > 0)
+        loss = tg_add(tg_mul_scalar(loss, 1 - smoothing),
+                      tg_mul_scalar(spread_evenly(in, &p), smoothing / (double)p.classes));
+    if (!loss || o->reduction == TG_NONE) return tg_reshape(loss, (tg_shape){n, shape});
+    loss = tg_sum(loss);
+    return o->reduction == TG_SUM ? loss : tg_div_scalar(loss, total_weight(in, &p));
+}
+
+tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    tg_loss_options o = options ? *options : tg_loss_defaults();
+    o.label_smoothing = 0;
+    if (!check_classes("nll_loss", input, target, &o)) return NULL;
+    if (target->dtype != TG_I64)
+        return tg__fail(input->context, TG_ERR_DTYPE, "nll_loss: the target is %s, not int64",
+                        tg_dtype_name(target->dtype));
+    if (!check_labels("nll_loss", input, target, o.ignore_index)) return NULL;
+    return loss_of_labels(input, target, &o);
+}
+
+/* ---- Probabilities of all classes. */
+
+static tg_tensor *loss_of_probabilities(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
+{
+    const int dim = class_dim(x);
+    const double classes = (double)x->shape[dim], rows = (double)x->numel / classes;
+    if (o->label_smoothing > 0)
+        target = tg_add_scalar(tg_mul_scalar(target, 1 - o->label_smoothing),
+                               o->label_smoothing / classes);
+    tg_tensor *terms = tg_mul(x, target);
+    if (o->weight) {
+        int64_t shape[TG_MAX_DIMS];
+        for (int d = 0; d < x->ndim; d++) shape[d] = d == dim ? x->shape[d] : 1;
+        terms = tg_mul(terms, tg_reshape(o->weight, (tg_shape){x->ndim, shape}));
+    }
+    if (o->reduction == TG_NONE) return tg_neg(tg_sum_dims(terms, TG_DIMS(dim), false));
+    tg_tensor *loss = tg_neg(tg_sum(terms));
+    return o->reduction == TG_SUM ? loss : tg_div_scalar(loss, rows);
+}
+
+tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!check_classes("cross_entropy", input, target, &o)) return NULL;
+    const bool labels = target->dtype == TG_I64;
+    const bool alike = tg__same_sizes(input->ndim, input->shape, target->ndim, target->shape);
+    if (!labels && (target->dtype != input->dtype || !alike))
+        return tg__fail(input->context, TG_ERR_DTYPE,
+                        "cross_entropy: the target, %s %s, is neither int64 labels nor %s "
+                        "probabilities %s",
+                        tg_dtype_name(target->dtype), SHOW(target), tg_dtype_name(input->dtype),
+                        SHOW(input));
+    if (labels && !check_labels("cross_entropy", input, target, o.ignore_index)) return NULL;
+    tg_tensor *x = tg_log_softmax(input, class_dim(input));
+    if (!x) return NULL;
+    return labels ? loss_of_labels(x, target, &o) : loss_of_probabilities(x, target, &o);
+}

@@ -1,0 +1,187 @@
+/* Losses of two sides of one shape, said with the operations there are. */
+#include "module.h"
+
+#include <math.h>
+
+tg_loss_options tg_loss_defaults(void)
+{
+    return (tg_loss_options){.ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6};
+}
+
+tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
+{
+    const int kind = reduction & ~TG_BROADCAST;
+    return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
+}
+
+tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!tg__loss_sides("l1_loss", &input, &target, o.reduction)) return NULL;
+    return tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction);
+}
+
+/* With d = |input - target|: d^2 / 2 up to delta, and delta (d - delta / 2) from there on. */
+static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta)
+{
+    tg_tensor *d = tg_abs(tg_sub(input, target)), *near = tg_clamp(d, -INFINITY, delta);
+    return tg_mul(near, tg_sub(d, tg_mul_scalar(near, 0.5)));
+}
+
+tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!tg__loss_sides("huber_loss", &input, &target, o.reduction)) return NULL;
+    if (!(o.delta > 0))
+        return tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
+                        o.delta);
+    return tg__reduce_loss(huber(input, target, o.delta), o.reduction);
+}
+
+tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!tg__loss_sides("smooth_l1_loss", &input, &target, o.reduction)) return NULL;
+    if (!(o.beta >= 0))
+        return tg__fail(input->context, TG_ERR_ARGUMENT,
+                        "smooth_l1_loss: beta %g must not be negative", o.beta);
+    if (o.beta == 0) return tg_l1_loss(input, target, &o);
+    return tg__reduce_loss(tg_div_scalar(huber(input, target, o.beta), o.beta), o.reduction);
+}
+
+/* ---- Probabilities of two classes. */
+
+static tg_tensor *weighted(tg_tensor *loss, const tg_loss_options *o)
+{
+    return tg__reduce_loss(
+        o->weight ? tg_mul(loss, tg_expand(o->weight, (tg_shape){loss->ndim, loss->shape})) : loss,
+        o->reduction);
+}
+
+static tg_tensor *log_or_least(tg_tensor *log)
+{
+    return tg_clamp(log, -100, INFINITY);
+}
+
+static tg_tensor *entropy_forward(tg_list in, const void *attributes)
+{
+    tg_tensor *x = in.items[0], *t = in.items[1];
+    (void)attributes;
+    return tg_sub(tg_mul(tg_sub_scalar(t, 1), log_or_least(tg_log1p(tg_neg(x)))),
+                  tg_mul(t, log_or_least(tg_log(x))));
+}
+
+/* Where x is 0 or 1 PyTorch divides by 1e-12, as a float. */
+static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                   const void *attributes)
+{
+    tg_tensor *x = in.items[0], *t = in.items[1], *rest = tg_neg(tg_sub_scalar(x, 1));
+    (void)out, (void)attributes;
+    if (i == 0)
+        return tg_div(tg_mul(grad, tg_sub(x, t)), tg_clamp(tg_mul(rest, x), (double)1e-12f, INFINITY));
+    return tg_mul(grad, tg_sub(log_or_least(tg_log1p(tg_neg(x))), log_or_least(tg_log(x))));
+}
+
+static const tg_autograd_function entropy = {"binary_cross_entropy", entropy_forward,
+                                             entropy_backward};
+
+tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
+                                   const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!tg__loss_sides("binary_cross_entropy", &input, &target, o.reduction)) return NULL;
+    tg_no_grad_begin(input->context);
+    tg_tensor *inside = tg_logical_and(tg_ge_scalar(input, 0), tg_le_scalar(input, 1));
+    const bool all = tg_item(tg_all(inside)) != 0;
+    tg_no_grad_end(input->context);
+    if (!all)
+        return tg__fail(input->context, TG_ERR_ARGUMENT,
+                        "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits "
+                        "use tg_binary_cross_entropy_with_logits");
+    return weighted(tg_apply(&entropy, TG_LIST(input, target), NULL, 0), &o);
+}
+
+/* (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) */
+tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
+                                               const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    if (!tg__loss_sides("binary_cross_entropy_with_logits", &input, &target, o.reduction))
+        return NULL;
+    tg_tensor *log = tg_logsigmoid(input);
+    if (o.pos_weight)
+        log = tg_mul(log, tg_add_scalar(tg_mul(tg_sub_scalar(o.pos_weight, 1), target), 1));
+    return weighted(tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log), &o);
+}
+
+/* ---- Distributions. */
+
+tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    const bool by_batch = (o.reduction & ~TG_BROADCAST) == TG_BATCHMEAN;
+    const int reduction = by_batch ? TG_SUM | (o.reduction & TG_BROADCAST) : o.reduction;
+    if (!tg__loss_sides("kl_div", &input, &target, reduction)) return NULL;
+    tg_tensor *loss;
+    if (o.log_target) {
+        loss = tg_mul(tg_exp(target), tg_sub(target, input));
+    } else {
+        tg_tensor *zero = tg_eq_scalar(target, 0);
+        tg_tensor *self = tg_masked_fill(tg_mul(target, tg_log(target)), zero, 0);
+        loss = tg_sub(self, tg_mul(target, input));
+    }
+    loss = tg__reduce_loss(loss, reduction);
+    return by_batch ? tg_div_scalar(loss, input->ndim ? (double)input->shape[0] : 1) : loss;
+}
+
+tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
+                                const tg_loss_options *options)
+{
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    const double half_log_two_pi = 0.918938533204672741780329736405617640;
+    if (!tg__check_inputs("gaussian_nll_loss", 3, (tg_tensor *[]){input, target, var})) return NULL;
+    if (!tg__loss_sides("gaussian_nll_loss", &input, &target, o.reduction)) return NULL;
+    tg_context *tg = input->context;
+    const int last = input->ndim - 1, n = var->ndim;
+    if (n == last && tg__same_sizes(n, var->shape, last, input->shape)) var = tg_unsqueeze(var, -1);
+    if (!var) return NULL;
+    const bool alike =
+        var->ndim == last + 1 && tg__same_sizes(last, var->shape, last, input->shape);
+    if (last >= 0 && !(alike && (var->shape[last] == 1 || var->shape[last] == input->shape[last])))
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "gaussian_nll_loss: var %s is neither of the input's shape %s nor one "
+                        "number a row",
+                        SHOW(var), SHOW(input));
+    if (!(o.eps > 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps %g must be positive", o.eps);
+    tg_tensor *raise = tg_detach(tg_sub(tg_clamp(var, o.eps, INFINITY), var));
+    if (raise && var->numel > 0 && tg_item(tg_min(tg_detach(var))) < 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
+    var = tg_add(var, raise); /* at least eps, with var's own gradient */
+    tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
+    tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
+    return tg__reduce_loss(o.full ? tg_add_scalar(loss, half_log_two_pi) : loss, o.reduction);
+}
+
+/* ---- Any of them as a module. */
+
+typedef struct criterion {
+    tg_loss_function function;
+    tg_loss_options options;
+} criterion;
+
+static tg_tensor *criterion_loss(tg_module *m, tg_tensor *input, tg_tensor *target)
+{
+    const criterion *c = m->data;
+    return c->function(input, target, &c->options);
+}
+
+tg_module *tg_criterion(tg_context *tg, tg_loss_function function, const tg_loss_options *options)
+{
+    if (tg && !function) return tg__fail(tg, TG_ERR_ARGUMENT, "criterion: the function is NULL");
+    tg_module *m = tg_module_new(tg, "Criterion", NULL, sizeof(criterion));
+    if (!m) return NULL;
+    m->loss = criterion_loss;
+    *(criterion *)m->data = (criterion){function, options ? *options : tg_loss_defaults()};
+    return m;
+}

@@ -1,0 +1,212 @@
+/* Losses: what they refuse, closed forms, and losses as modules. */
+#include "leaf.h"
+
+static const tg_loss_function of_two_sides[] = {tg_l1_loss,
+                                                tg_smooth_l1_loss,
+                                                tg_huber_loss,
+                                                tg_binary_cross_entropy,
+                                                tg_binary_cross_entropy_with_logits,
+                                                tg_kl_div};
+static const char *const names[] = {"l1_loss",
+                                    "smooth_l1_loss",
+                                    "huber_loss",
+                                    "binary_cross_entropy",
+                                    "binary_cross_entropy_with_logits",
+                                    "kl_div"};
+enum { LOSSES = sizeof names / sizeof *names };
+
+static void begins(tg_context *tg, tg_status code, const char *name, const char *rest)
+{
+    char wanted[512];
+    snprintf(wanted, sizeof wanted, "%s: %s", name, rest);
+    check_error(tg, code, wanted);
+}
+
+static void test_shapes_that_differ(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *column = tg_full(tg, TG_F32, TG_SHAPE(4, 1), 0.5);
+    tg_tensor *flat = tg_full(tg, TG_F32, TG_SHAPE(4), 0.5);
+    for (int i = 0; i < LOSSES; i++) {
+        assert_null(of_two_sides[i](column, flat, NULL));
+        begins(tg, TG_ERR_SHAPE, names[i],
+               "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
+               "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
+        tg_loss_options o = tg_loss_defaults();
+        o.reduction = TG_NONE | TG_BROADCAST;
+        tg_tensor *wide = of_two_sides[i](column, flat, &o);
+        assert_true(wide && wide->ndim == 2 && wide->shape[0] == 4 && wide->shape[1] == 4);
+    }
+    assert_null(tg_gaussian_nll_loss(column, flat, flat, NULL));
+    begins(tg, TG_ERR_SHAPE, "gaussian_nll_loss",
+           "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
+           "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
+}
+
+static void test_dtypes_and_reductions(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(2), 0.5), *y = tg_full(tg, TG_F64, TG_SHAPE(2), 1);
+    for (int i = 0; i < LOSSES; i++) {
+        assert_null(of_two_sides[i](x, y, NULL));
+        begins(tg, TG_ERR_DTYPE, names[i],
+               "input is float32, target float64; both must be one floating dtype");
+        tg_loss_options o = tg_loss_defaults();
+        o.reduction = 9;
+        assert_null(of_two_sides[i](x, x, &o));
+        begins(tg, TG_ERR_ARGUMENT, names[i], "there is no reduction 9");
+        assert_true(!of_two_sides[i](NULL, NULL, NULL));
+        check_ok(tg);
+        assert_null(of_two_sides[i](x, NULL, NULL));
+        begins(tg, TG_ERR_ARGUMENT, names[i], "tensor 2 is NULL");
+    }
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_BATCHMEAN;
+    assert_null(tg_l1_loss(x, x, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "l1_loss: there is no reduction 3");
+}
+
+static void test_numbers_out_of_range(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(2), 0.5), *bad = tg_full_like(x, 1.5);
+    tg_loss_options o = tg_loss_defaults();
+    o.delta = 0;
+    assert_null(tg_huber_loss(x, x, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "huber_loss: delta 0 must be positive");
+    o.beta = -1;
+    assert_null(tg_smooth_l1_loss(x, x, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "smooth_l1_loss: beta -1 must not be negative");
+    assert_null(tg_binary_cross_entropy(bad, x, NULL));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits use "
+                "tg_binary_cross_entropy_with_logits");
+    assert_null(tg_binary_cross_entropy(tg_full_like(x, NAN), x, NULL));
+    assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
+    tg_clear_error(tg);
+    assert_null(tg_gaussian_nll_loss(x, x, tg_full_like(x, -1), NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
+    o.eps = 0;
+    assert_null(tg_gaussian_nll_loss(x, x, x, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps 0 must be positive");
+    assert_null(tg_gaussian_nll_loss(x, x, tg_ones(tg, TG_F32, TG_SHAPE(3)), NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "gaussian_nll_loss: var [3] is neither of the input's shape [2] nor one number a "
+                "row");
+    o = tg_loss_defaults();
+    o.weight = tg_ones(tg, TG_F32, TG_SHAPE(3));
+    assert_null(tg_binary_cross_entropy(x, x, &o));
+    assert_int_equal(tg_error_code(tg), TG_ERR_SHAPE);
+    tg_clear_error(tg);
+}
+
+static void test_classes_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(4, 3));
+    tg_tensor *labels = tg_from_i64(tg, TG_SHAPE(4), (int64_t[]){0, 1, 2, 3});
+    assert_null(tg_cross_entropy(x, labels, NULL));
+    check_error(tg, TG_ERR_INDEX, "cross_entropy: label 3 is not one of 3 classes");
+    assert_null(tg_nll_loss(x, labels, NULL));
+    check_error(tg, TG_ERR_INDEX, "nll_loss: label 3 is not one of 3 classes");
+    labels = tg_zeros(tg, TG_I64, TG_SHAPE(4, 1));
+    assert_null(tg_cross_entropy(x, labels, NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "cross_entropy: input [4, 3] wants labels [4], not [4, 1]; use tg_flatten(target, "
+                "0, -1)");
+    labels = tg_zeros(tg, TG_I64, TG_SHAPE(5));
+    assert_null(tg_nll_loss(x, labels, NULL));
+    check_error(tg, TG_ERR_SHAPE, "nll_loss: input [4, 3] wants labels [4], not [5]");
+    assert_null(tg_cross_entropy(x, tg_zeros(tg, TG_F32, TG_SHAPE(4)), NULL));
+    check_error(tg, TG_ERR_DTYPE,
+                "cross_entropy: the target, float32 [4], is neither int64 labels nor float32 "
+                "probabilities [4, 3]");
+    assert_null(tg_nll_loss(x, x, NULL));
+    check_error(tg, TG_ERR_DTYPE, "nll_loss: the target is float32, not int64");
+    tg_loss_options o = tg_loss_defaults();
+    o.weight = tg_ones(tg, TG_F32, TG_SHAPE(4));
+    labels = tg_zeros(tg, TG_I64, TG_SHAPE(4));
+    assert_null(tg_cross_entropy(x, labels, &o));
+    check_error(tg, TG_ERR_SHAPE, "cross_entropy: the weight is float32 [4], not float32 [3]");
+    o = tg_loss_defaults();
+    o.label_smoothing = 1.5;
+    assert_null(tg_cross_entropy(x, labels, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "cross_entropy: label_smoothing 1.5 must lie in [0, 1]");
+    o.reduction = TG_BATCHMEAN;
+    assert_null(tg_nll_loss(x, labels, &o));
+    check_error(tg, TG_ERR_ARGUMENT, "nll_loss: there is no reduction 3");
+    assert_null(tg_nll_loss(tg_scalar(tg, TG_F32, 1), labels, NULL));
+    check_error(tg, TG_ERR_SHAPE, "nll_loss: the input [] has no dimension of classes");
+    assert_null(tg_cross_entropy(tg_zeros(tg, TG_I64, TG_SHAPE(4, 3)), labels, NULL));
+    check_error(tg, TG_ERR_DTYPE, "cross_entropy: not for int64");
+}
+
+/* ---- Closed forms. */
+
+static void test_closed_forms(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *even = tg_zeros(tg, TG_F64, TG_SHAPE(2, 5));
+    tg_tensor *labels = tg_from_i64(tg, TG_SHAPE(2), (int64_t[]){4, 0});
+    check_near(tg_cross_entropy(even, labels, NULL), log(5));
+    check_near(tg_binary_cross_entropy(tg_full_like(even, 0.25), tg_ones_like(even), NULL), log(4));
+    check_near(tg_l1_loss(constant(tg, 1, 4), constant(tg, 2, 2), NULL), 1.5);
+    check_near(tg_huber_loss(constant(tg, 1, 5), constant(tg, 1.5, 2), NULL), (0.125 + 2.5) / 2);
+    tg_tensor *p = constant(tg, 0.25, 0.75), *q = tg_log(constant(tg, 0.5, 0.5));
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_SUM;
+    check_near(tg_kl_div(q, p, &o), 0.25 * log(0.5) + 0.75 * log(1.5));
+    /* What 1 + exp(-100) would round away. */
+    tg_tensor *sure = constant(tg, 100), *one = constant(tg, 1);
+    check_near(tg_binary_cross_entropy_with_logits(sure, one, NULL), exp(-100));
+}
+
+static void test_mean_of_nothing(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_zeros(tg, TG_F32, TG_SHAPE(2, 3)), true);
+    tg_tensor *ignored = tg_full(tg, TG_I64, TG_SHAPE(2), -100);
+    assert_true(isnan(tg_item(tg_cross_entropy(x, ignored, NULL))));
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_SUM;
+    tg_tensor *loss = tg_cross_entropy(x, ignored, &o);
+    check_values(loss, 0);
+    assert_true(tg_backward(loss));
+    check_values(x->grad, 0, 0, 0, 0, 0, 0);
+}
+
+/* ---- As modules. */
+
+static void test_criterion(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_SUM;
+    tg_module *loss = tg_criterion(tg, tg_l1_loss, &o);
+    o.reduction = TG_NONE; /* the options were copied */
+    check_values(tg_loss(loss, constant(tg, 1, 4), constant(tg, 2, 2)), 3);
+    assert_int_equal(tg_parameters(loss).n, 0);
+    assert_null(tg_forward(loss, constant(tg, 1)));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "forward: Criterion is a loss and takes two tensors; use tg_loss");
+    loss = tg_criterion(tg, tg_cross_entropy, NULL);
+    tg_tensor *labels = tg_zeros(tg, TG_I64, TG_SHAPE(2));
+    check_near(tg_loss(loss, tg_zeros(tg, TG_F64, TG_SHAPE(2, 2)), labels), log(2));
+    assert_null(tg_criterion(tg, NULL, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "criterion: the function is NULL");
+    assert_null(tg_criterion(NULL, tg_l1_loss, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes_that_differ),
+        cmocka_unit_test(test_dtypes_and_reductions),
+        cmocka_unit_test(test_numbers_out_of_range),
+        cmocka_unit_test(test_classes_refused),
+        cmocka_unit_test(test_closed_forms),
+        cmocka_unit_test(test_mean_of_nothing),
+        cmocka_unit_test(test_criterion),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}

@@ -1,0 +1,67 @@
+/* Losses, against PyTorch and central differences. */
+#include "golden.h"
+
+static const tg_loss_options *reduced(const trial *c, tg_loss_options *o)
+{
+    *o = tg_loss_defaults();
+    o->reduction = (int)c->i[0];
+    return o;
+}
+
+/* Of a loss with a number of its own, which may be beta or delta. */
+static tg_tensor *distance(trial *c, tg_loss_function loss)
+{
+    tg_loss_options o;
+    reduced(c, &o);
+    if (c->numbers > 1) o.beta = o.delta = c->f[1];
+    return loss(c->x[0], c->x[1], &o);
+}
+
+/* Of a loss with weights, labels to ignore and smoothing. */
+static tg_tensor *weighted(trial *c, tg_loss_function loss)
+{
+    tg_loss_options o;
+    int next = 2;
+    reduced(c, &o);
+    if (c->i[1] & 1) o.weight = c->x[next++];
+    if (c->i[1] & 2) o.pos_weight = c->x[next++];
+    if (c->numbers > 2) o.ignore_index = c->i[2];
+    if (c->numbers > 3) o.label_smoothing = c->f[3];
+    return loss(c->x[0], c->x[1], &o);
+}
+
+static tg_tensor *kl_div(trial *c)
+{
+    tg_loss_options o;
+    reduced(c, &o);
+    o.log_target = c->i[1];
+    return tg_kl_div(c->x[0], c->x[1], &o);
+}
+
+static tg_tensor *gaussian_nll(trial *c)
+{
+    tg_loss_options o;
+    reduced(c, &o);
+    o.full = c->i[1];
+    o.eps = c->f[2];
+    return tg_gaussian_nll_loss(c->x[0], c->x[1], c->x[2], &o);
+}
+
+#define OPS(OP)                                                                                    \
+    OP(distances, l1_loss, distance(c, tg_l1_loss))                                                \
+    OP(distances, smooth_l1_loss, distance(c, tg_smooth_l1_loss))                                  \
+    OP(distances, huber_loss, distance(c, tg_huber_loss))                                          \
+    OP(probabilities, bce, weighted(c, tg_binary_cross_entropy))                                   \
+    OP(probabilities, bce_with_logits, weighted(c, tg_binary_cross_entropy_with_logits))           \
+    OP(probabilities, kl_div, kl_div(c))                                                           \
+    OP(probabilities, gaussian_nll, gaussian_nll(c))                                               \
+    OP(classes, nll_loss, weighted(c, tg_nll_loss))                                                \
+    OP(classes, cross_entropy, weighted(c, tg_cross_entropy))
+
+OPS(GOLDEN_RUN)
+static const golden_op operations[] = {OPS(GOLDEN_ROW)};
+
+int main(void)
+{
+    return run_golden("losses_golden.txt", operations, sizeof operations / sizeof *operations);
+}
