@@ -31,8 +31,8 @@ model model_perceptron(tg_context *tg, int64_t batch, int layers, const int64_t 
 {
     model m = {.tg = tg, .n = layers};
     m.x = tg_randn(tg, TG_F32, TG_SHAPE(batch, widths[0]));
-    m.y = tg_zeros(tg, TG_F32, TG_SHAPE(batch, widths[layers]));
-    for (int64_t i = 0; i < batch; i++) tg_set(m.y, TG_INDEX(i, i % widths[layers]), 1);
+    m.y = tg_zeros(tg, TG_I64, TG_SHAPE(batch));
+    for (int64_t i = 0; i < batch; i++) tg_set(m.y, TG_INDEX(i), (double)(i % widths[layers]));
     for (int i = 0; i < layers; i++) m.layers[i] = tg_linear(tg, widths[i], widths[i + 1], TG_BIAS);
     add_optimiser(&m, 0.01);
     return m;
@@ -49,7 +49,8 @@ void model_train(void *data, long times)
             tg_release(yhat); /* as a variable of Python that gets another value */
             yhat = tg_forward(m->layers[i], h);
         }
-        tg_tensor *loss = tg_mse_loss(yhat, m->y, TG_MEAN);
+        tg_tensor *loss = m->y->dtype == TG_I64 ? tg_cross_entropy(yhat, m->y, NULL)
+                                                : tg_mse_loss(yhat, m->y, TG_MEAN);
         tg_zero_grad(m->sgd);
         tg_backward(loss);
         tg_step(m->sgd);

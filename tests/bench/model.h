@@ -18,7 +18,8 @@ typedef struct model {
  * transposed matrix as in the lecture. */
 model model_lecture(tg_context *tg, int64_t n);
 
-/* widths are the sizes before, between and after the layers; the target is one-hot. */
+/* widths are the sizes before, between and after the layers, and the last is the number of classes
+ * that are told apart by cross-entropy. */
 model model_perceptron(tg_context *tg, int64_t batch, int layers, const int64_t *widths);
 
 /* Forward, loss, backward, update, so many times; data is a model. */

@@ -66,12 +66,11 @@ class Operands:
 shared_operands = functools.lru_cache(None)(Operands)  # the large ones take a while to make
 
 
-def training(net, x, y, lr):
+def training(net, criterion, x, y, lr):
     sgd = torch.optim.SGD(net.parameters(), lr=lr)
-    mse = torch.nn.MSELoss()
 
     def step():
-        loss = mse(net(x), y)
+        loss = criterion(net(x), y)
         sgd.zero_grad(set_to_none=True)
         loss.backward()
         sgd.step()
@@ -82,7 +81,7 @@ def training(net, x, y, lr):
 def lecture(n):
     x = torch.stack([torch.ones(n), torch.randn(n)]).t()
     y = x[:, 1:] + torch.randn(n, 1)
-    return training(torch.nn.Linear(2, 1, bias=False), x, y, 0.1)
+    return training(torch.nn.Linear(2, 1, bias=False), torch.nn.MSELoss(), x, y, 0.1)
 
 
 def perceptron(batch, *widths):
@@ -90,8 +89,8 @@ def perceptron(batch, *widths):
     for before, after in zip(widths, widths[1:]):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     x = torch.randn(batch, widths[0])
-    y = torch.eye(widths[-1])[torch.arange(batch) % widths[-1]]
-    return training(torch.nn.Sequential(*layers[:-1]), x, y, 0.01)
+    y = torch.arange(batch) % widths[-1]
+    return training(torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss(), x, y, 0.01)
 
 
 def product(m, k, n):
