@@ -26,20 +26,163 @@ typedef struct tg_sgd_options {
 /* lr 0.01, all else 0 or false. */
 TG_API tg_sgd_options tg_sgd_defaults(void);
 
-/* For all parameters of a module, or for leaves that require grad. options NULL: tg_sgd_defaults().
- * All memory the optimiser will need is taken here. */
+/* As torch.optim.Adam:
+ *     g += weight_decay * p;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2
+ *     p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
+ * amsgrad: with the greatest v so far. adamw: as torch.optim.AdamW, no weight_decay in g, but first
+ * p *= 1 - lr * weight_decay. */
+typedef struct tg_adam_options {
+    double lr;           /* 0.001; >= 0, as all numbers here, and finite */
+    double beta1, beta2; /* 0.9, 0.999; < 1 */
+    double eps;          /* 1e-8 */
+    double weight_decay; /* 0; adamw 0.01 */
+    bool amsgrad;
+    bool maximize;
+} tg_adam_options;
+typedef tg_adam_options tg_adamw_options;
+
+/* As torch.optim.RMSprop:
+ *     g += weight_decay * p;  v = alpha * v + (1 - alpha) * g^2;  p -= lr * g / (sqrt(v) + eps)
+ * centered: v less the square of such an average of g. With momentum: buf = momentum * buf + g /
+ * (sqrt(v) + eps);  p -= lr * buf */
+typedef struct tg_rmsprop_options {
+    double lr;       /* 0.01 */
+    double momentum; /* 0 */
+    double alpha;    /* 0.99 */
+    double eps;      /* 1e-8 */
+    double weight_decay;
+    bool centered;
+    bool maximize;
+} tg_rmsprop_options;
+
+/* As torch.optim.Adagrad, in step t:
+ *     g += weight_decay * p;  v += g^2;  p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(v) + eps)
+ */
+typedef struct tg_adagrad_options {
+    double lr; /* 0.01 */
+    double lr_decay;
+    double weight_decay;
+    double initial_accumulator_value; /* of v */
+    double eps;                       /* 1e-10 */
+    bool maximize;
+} tg_adagrad_options;
+
+TG_API tg_adam_options tg_adam_defaults(void);
+TG_API tg_adamw_options tg_adamw_defaults(void);
+TG_API tg_rmsprop_options tg_rmsprop_defaults(void);
+TG_API tg_adagrad_options tg_adagrad_defaults(void);
+
+/* For all parameters of a module, or for leaves that require grad. options NULL: the defaults. All
+ * memory the optimiser will need is taken here. */
 TG_API tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options);
 TG_API tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options);
+TG_API tg_optim *tg_adam(tg_module *module, const tg_adam_options *options);
+TG_API tg_optim *tg_adam_list(tg_list parameters, const tg_adam_options *options);
+TG_API tg_optim *tg_adamw(tg_module *module, const tg_adamw_options *options);
+TG_API tg_optim *tg_adamw_list(tg_list parameters, const tg_adamw_options *options);
+TG_API tg_optim *tg_rmsprop(tg_module *module, const tg_rmsprop_options *options);
+TG_API tg_optim *tg_rmsprop_list(tg_list parameters, const tg_rmsprop_options *options);
+TG_API tg_optim *tg_adagrad(tg_module *module, const tg_adagrad_options *options);
+TG_API tg_optim *tg_adagrad_list(tg_list parameters, const tg_adagrad_options *options);
+
+/* Adds a group of parameters with options of their own. The optimiser is of that kind, and has none
+ * of them yet; they live as long as it does. */
+TG_API bool tg_sgd_group(tg_optim *optim, tg_list parameters, const tg_sgd_options *options);
+TG_API bool tg_adam_group(tg_optim *optim, tg_list parameters, const tg_adam_options *options);
+TG_API bool tg_adamw_group(tg_optim *optim, tg_list parameters, const tg_adamw_options *options);
+TG_API bool tg_rmsprop_group(tg_optim *optim, tg_list parameters,
+                             const tg_rmsprop_options *options);
+TG_API bool tg_adagrad_group(tg_optim *optim, tg_list parameters,
+                             const tg_adagrad_options *options);
+
+/* As torch.optim.LBFGS: the direction comes from the last history_size changes of the gradient; the
+ * step length is lr, or what a line search finds that meets the strong Wolfe conditions. Works in
+ * float64 whatever the parameters are. */
+typedef struct tg_lbfgs_options {
+    double lr;               /* 1 */
+    double tolerance_grad;   /* 1e-7: stops when no element of the gradient is larger, */
+    double tolerance_change; /* 1e-9: or no element of the step, or the change of the loss */
+    int64_t max_iter;        /* 20, in one step */
+    int64_t max_eval;        /* of the loss, in one step; 0: max_iter * 5 / 4 */
+    int64_t history_size;    /* 100: vectors of all parameters, twice, are set aside */
+    bool strong_wolfe;       /* false: no line search */
+} tg_lbfgs_options;
+
+TG_API tg_lbfgs_options tg_lbfgs_defaults(void);
+TG_API tg_optim *tg_lbfgs(tg_module *module, const tg_lbfgs_options *options);
+TG_API tg_optim *tg_lbfgs_list(tg_list parameters, const tg_lbfgs_options *options);
 
 /* One update of every parameter that has a gradient; not recorded by autograd. Does nothing, and
  * returns false, while an error is pending. */
 TG_API bool tg_step(tg_optim *optim);
+/* The same after closure(user), which zeroes the gradients, computes the loss, calls tg_backward
+ * and returns the loss; it runs in a scope of its own. LBFGS, which calls it several times, is
+ * stepped so only. Returns the first loss; NaN on failure. */
+TG_API double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 /* The gradient of every parameter becomes none. */
 TG_API bool tg_zero_grad(tg_optim *optim);
 
-/* The learning rate; NaN for NULL. Setting: >= 0 and finite. */
+/* The number of groups; their learning rates, NaN where there is none; and setting them. tg_lr is
+ * the first group's; tg_set_lr sets all. */
+TG_API int tg_groups(const tg_optim *optim);
+TG_API double tg_group_lr(const tg_optim *optim, int group);
+TG_API bool tg_set_group_lr(tg_optim *optim, int group, double lr);
 TG_API double tg_lr(const tg_optim *optim);
 TG_API bool tg_set_lr(tg_optim *optim, double lr);
+
+/* ---- Clipping, between backward and step. Parameters without a gradient are skipped. */
+
+/* Scales all gradients so that their norm as one vector is max_norm at most. norm_type 2, any other
+ * order, or INFINITY. Returns the norm they had; NaN on failure. */
+TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type);
+/* Cuts every element to [-clip_value, clip_value]. */
+TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
+
+/* ---- Schedules of the learning rate, of all groups, as torch.optim.lr_scheduler. Each belongs to
+ * the scope it is made in, and its optimiser must outlive it. */
+typedef struct tg_scheduler tg_scheduler;
+
+/* lr * gamma every step_size steps; every step; between lr and eta_min along a cosine of half a
+ * period T_max. */
+TG_API tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma);
+TG_API tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma);
+TG_API tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min);
+
+/* Up from max_lr / div_factor to max_lr in the first pct_start of total_steps, then down to max_lr
+ * / div_factor / final_div_factor; three_phase: down as it went up first. The momentum, or beta1,
+ * goes the other way. */
+typedef struct tg_one_cycle_options {
+    double max_lr;
+    int64_t total_steps;
+    double pct_start;                    /* 0.3 */
+    bool linear;                         /* false: along a cosine */
+    bool cycle_momentum;                 /* true */
+    double base_momentum, max_momentum;  /* 0.85, 0.95 */
+    double div_factor, final_div_factor; /* 25, 1e4 */
+    bool three_phase;
+} tg_one_cycle_options;
+
+TG_API tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps);
+TG_API tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *options);
+
+/* lr * factor when a metric has not become better for more than patience steps. */
+typedef struct tg_plateau_options {
+    bool max;         /* more is better */
+    double factor;    /* 0.1 */
+    int64_t patience; /* 10 */
+    double threshold; /* 1e-4: better is by that share of the best, */
+    bool absolute;    /* or by that much */
+    int64_t cooldown; /* steps after a change in which none are counted */
+    double min_lr;
+    double eps; /* 1e-8: smaller changes are not made */
+} tg_plateau_options;
+
+TG_API tg_plateau_options tg_plateau_defaults(void);
+TG_API tg_scheduler *tg_reduce_lr_on_plateau(tg_optim *optim, const tg_plateau_options *options);
+
+/* After each step or epoch, as you choose. reduce_lr_on_plateau takes the metric. */
+TG_API bool tg_scheduler_step(tg_scheduler *scheduler);
+TG_API bool tg_scheduler_step_metric(tg_scheduler *scheduler, double metric);
 
 #ifdef __cplusplus
 }

@@ -47,6 +47,17 @@ typedef struct sgd_constants {
 /* p and buf (NULL without momentum) change. */
 typedef void sgd_kernel(int64_t n, void *p, const void *g, void *buf, const sgd_constants *c);
 
+/* With d the gradient, its sign changed to maximize, plus decay p: first = beta1 first + taken1 d,
+ * second = beta2 second + taken2 d^2; and p = shrink p - lr (averages ? first : d) / (sqrt(x) /
+ * root + eps), where x is second; less first^2 if centered; the greatest so far, which third keeps,
+ * with amsgrad. With momentum third = momentum third + d / (...), and p -= lr third. */
+typedef struct adapt_constants {
+    double lr, beta1, taken1, beta2, taken2, root, eps, decay, shrink, momentum;
+    bool maximize, averages, centered, amsgrad;
+} adapt_constants;
+typedef void adapt_kernel(int64_t n, void *p, const void *g, void *first, void *second, void *third,
+                          const adapt_constants *c);
+
 /* Normal samples from n uniform ones, n a multiple of 16, in place. */
 typedef void normal_kernel(int64_t n, float *values, float mean, float std);
 /* values[i] = from + width * values[i], fused. */
@@ -96,6 +107,7 @@ extern const uint8_t tg__slots[LEVELS][K_TYPES];
     KIND(extreme)                                                                                  \
     KIND(matmul)                                                                                   \
     KIND(sgd)                                                                                      \
+    KIND(adapt)                                                                                    \
     KIND(normal)                                                                                   \
     KIND(affine)
 #define KIND(name)                                                                                 \

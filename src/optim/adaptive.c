@@ -1,0 +1,177 @@
+/* The optimisers that scale each element by its gradients so far. */
+#include "optim.h"
+
+#include <math.h>
+
+/* Elements at a time: what a kind has no vector for is worked out in these, and forgotten. */
+enum { CHUNK = 256 };
+
+typedef struct adapt_work {
+    adapt_kernel *kernel;
+    size_t size;
+    char *p;
+    const char *g;
+    char *state[OPTIM_STATES];
+    const adapt_constants *c;
+} adapt_work;
+
+static void adapt_some(void *work, int64_t from, int64_t to)
+{
+    const adapt_work *w = work;
+    double spare[OPTIM_STATES][CHUNK] = {{0}};
+    for (int64_t i = from; i < to; i += CHUNK) {
+        const size_t at = (size_t)i * w->size;
+        void *state[OPTIM_STATES];
+        for (int k = 0; k < OPTIM_STATES; k++)
+            state[k] = w->state[k] ? w->state[k] + at : (void *)spare[k];
+        w->kernel(to - i < CHUNK ? to - i : CHUNK, w->p + at, w->g + at, state[0], state[1],
+                  state[2], w->c);
+    }
+}
+
+static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
+{
+    tg_tensor *p = s->dense ? s->dense : s->param;
+    adapt_work w = {.kernel = pick(tg->level, adapt, p->dtype),
+                    .size = tg__dtype_size(p->dtype),
+                    .p = p->data,
+                    .g = s->param->grad->data,
+                    .c = c};
+    for (int k = 0; k < OPTIM_STATES; k++) w.state[k] = s->state[k] ? s->state[k]->data : NULL;
+    tg__split(tg, p->numel, TG_GRAIN / 4, adapt_some, &w);
+}
+
+/* ---- Adam and AdamW, which shrinks the parameter itself instead of adding decay to the gradient.
+ */
+
+static unsigned adam_states(const any_options *o)
+{
+    return o->adam.amsgrad ? 7 : 3;
+}
+
+static adapt_constants adam_constants(const slot *s, const tg_adam_options *o)
+{
+    const double step = (double)(s->steps + 1), correction = 1 - pow(o->beta1, step);
+    return (adapt_constants){.lr = o->lr / correction,
+                             .beta1 = o->beta1,
+                             .taken1 = 1 - o->beta1,
+                             .beta2 = o->beta2,
+                             .taken2 = 1 - o->beta2,
+                             .root = sqrt(1 - pow(o->beta2, step)),
+                             .eps = o->eps,
+                             .shrink = 1,
+                             .maximize = o->maximize,
+                             .averages = true,
+                             .amsgrad = o->amsgrad};
+}
+
+static void adam_update(const tg_context *tg, slot *s, const any_options *o)
+{
+    adapt_constants c = adam_constants(s, &o->adam);
+    c.decay = o->adam.weight_decay;
+    adapt(tg, s, &c);
+}
+
+static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
+{
+    adapt_constants c = adam_constants(s, &o->adam);
+    c.shrink = 1 - o->adam.lr * o->adam.weight_decay;
+    adapt(tg, s, &c);
+}
+
+#define ADAM_KIND(NAME, DECAY)                                                                     \
+    {                                                                                              \
+        .name = #NAME, .size = sizeof(tg_adam_options),                                            \
+        .defaults.adam = {.lr = 1e-3,                                                              \
+                          .beta1 = 0.9,                                                            \
+                          .beta2 = 0.999,                                                          \
+                          .eps = 1e-8,                                                             \
+                          .weight_decay = DECAY},                                                  \
+        .rules = {{"lr", NOT_NEGATIVE},                                                            \
+                  {"beta1", BELOW_ONE},                                                            \
+                  {"beta2", BELOW_ONE},                                                            \
+                  {"eps", NOT_NEGATIVE},                                                           \
+                  {"weight_decay", NOT_NEGATIVE}},                                                 \
+        .momentum = 1, .states = adam_states, .update = NAME##_update                              \
+    }
+static const optim_kind adam_kind = ADAM_KIND(adam, 0), adamw_kind = ADAM_KIND(adamw, 0.01);
+OPTIMISER(adam)
+OPTIMISER_GROUP(adam)
+OPTIMISER(adamw)
+OPTIMISER_GROUP(adamw)
+
+/* ---- RMSprop. */
+
+static unsigned rmsprop_states(const any_options *o)
+{
+    return 2u + o->rmsprop.centered + (o->rmsprop.momentum != 0) * 4u;
+}
+
+static void rmsprop_update(const tg_context *tg, slot *s, const any_options *any)
+{
+    const tg_rmsprop_options *o = &any->rmsprop;
+    adapt(tg, s,
+          &(adapt_constants){.lr = o->lr,
+                             .beta1 = o->alpha,
+                             .taken1 = 1 - o->alpha,
+                             .beta2 = o->alpha,
+                             .taken2 = 1 - o->alpha,
+                             .root = 1,
+                             .eps = o->eps,
+                             .decay = o->weight_decay,
+                             .shrink = 1,
+                             .momentum = o->momentum,
+                             .maximize = o->maximize,
+                             .centered = o->centered});
+}
+
+static const optim_kind rmsprop_kind = {
+    .name = "rmsprop",
+    .defaults.rmsprop = {.lr = 0.01, .alpha = 0.99, .eps = 1e-8},
+    .size = sizeof(tg_rmsprop_options),
+    .rules = {{"lr", NOT_NEGATIVE},
+              {"momentum", NOT_NEGATIVE},
+              {"alpha", NOT_NEGATIVE},
+              {"eps", NOT_NEGATIVE},
+              {"weight_decay", NOT_NEGATIVE}},
+    .momentum = 1,
+    .states = rmsprop_states,
+    .update = rmsprop_update};
+OPTIMISER(rmsprop)
+OPTIMISER_GROUP(rmsprop)
+
+/* ---- Adagrad. */
+
+static unsigned adagrad_states(const any_options *o)
+{
+    (void)o;
+    return 2;
+}
+
+static void adagrad_update(const tg_context *tg, slot *s, const any_options *any)
+{
+    const tg_adagrad_options *o = &any->adagrad;
+    if (s->steps == 0) tg__fill(s->state[1], o->initial_accumulator_value);
+    adapt(tg, s,
+          &(adapt_constants){.lr = o->lr / (1 + (double)s->steps * o->lr_decay),
+                             .beta2 = 1,
+                             .taken2 = 1,
+                             .root = 1,
+                             .eps = o->eps,
+                             .decay = o->weight_decay,
+                             .shrink = 1,
+                             .maximize = o->maximize});
+}
+
+static const optim_kind adagrad_kind = {.name = "adagrad",
+                                        .defaults.adagrad = {.lr = 0.01, .eps = 1e-10},
+                                        .size = sizeof(tg_adagrad_options),
+                                        .rules = {{"lr", NOT_NEGATIVE},
+                                                  {"lr_decay", NOT_NEGATIVE},
+                                                  {"weight_decay", NOT_NEGATIVE},
+                                                  {"initial_accumulator_value", NOT_NEGATIVE},
+                                                  {"eps", NOT_NEGATIVE}},
+                                        .states = adagrad_states,
+                                        .update = adagrad_update};
+OPTIMISER(adagrad)
+OPTIMISER_GROUP(adagrad)

@@ -1,0 +1,72 @@
+/* Gradients cut down between backward and step. */
+#include "optim.h"
+
+#include <math.h>
+
+static bool check_list(const char *name, tg_list parameters, double value)
+{
+    if (!tg__check_inputs(name, parameters.n, parameters.items)) return false;
+    tg_context *tg = parameters.items[0]->context;
+    if (!tg__ready(tg)) return false;
+    for (int i = 0; i < parameters.n; i++) {
+        tg_tensor *g = parameters.items[i]->grad;
+        if (g && !tg__writable(g, name)) return false;
+    }
+    return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
+}
+
+/* The norm of the norms. */
+static double total_norm(tg_list parameters, double order)
+{
+    double total = 0;
+    for (int i = 0; i < parameters.n; i++) {
+        tg_tensor *g = parameters.items[i]->grad;
+        if (!g || g->numel == 0) continue;
+        const double norm = tg_item(tg_norm(g, order));
+        if (!isinf(order))
+            total += order == 2 ? norm * norm : pow(norm, order);
+        else if (!(norm <= total))
+            total = norm;
+    }
+    return isinf(order) ? total : order == 2 ? sqrt(total) : pow(total, 1 / order);
+}
+
+double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
+{
+    if (!check_list("clip_grad_norm_", parameters, max_norm)) return NAN;
+    tg_context *tg = parameters.items[0]->context;
+    if (!(norm_type > 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: norm_type %g is not positive",
+                        norm_type),
+               NAN;
+    tg_scope_begin(tg);
+    tg_no_grad_begin(tg);
+    const double total = total_norm(parameters, norm_type), factor = max_norm / (total + 1e-6);
+    for (int i = 0; i < parameters.n && tg__ready(tg); i++) {
+        tg_tensor *g = parameters.items[i]->grad;
+        if (!g || factor >= 1) continue;
+        pick(tg->level, affine, g->dtype)(g->numel, g->data, 0, factor);
+        tg__written(g, "clip_grad_norm_");
+    }
+    tg_no_grad_end(tg);
+    tg_scope_end(tg);
+    return tg__ready(tg) ? total : NAN;
+}
+
+bool tg_clip_grad_value_(tg_list parameters, double clip_value)
+{
+    if (!check_list("clip_grad_value_", parameters, clip_value)) return false;
+    for (int i = 0; i < parameters.n; i++) {
+        tg_tensor *g = parameters.items[i]->grad;
+        for (int64_t k = 0; g && k < g->numel; k++) {
+            float *single = g->data;
+            double *wide = g->data;
+            if (g->dtype == TG_F32 && fabsf(single[k]) > (float)clip_value)
+                single[k] = copysignf((float)clip_value, single[k]);
+            else if (g->dtype == TG_F64 && fabs(wide[k]) > clip_value)
+                wide[k] = copysign(clip_value, wide[k]);
+        }
+        if (g) tg__written(g, "clip_grad_value_");
+    }
+    return true;
+}

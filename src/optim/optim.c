@@ -1,0 +1,219 @@
+/* What every optimiser does: groups of parameters, their state, steps. */
+#include "optim.h"
+
+#include <math.h>
+#include <string.h>
+
+bool tg__check_options(tg_context *tg, const optim_kind *kind, const any_options *o)
+{
+    static const char *const musts[] = {"is not a finite number >= 0", "is not finite",
+                                        "does not lie in [0, 1)"};
+    for (int i = 0; i < OPTIM_NUMBERS && kind->rules[i].name; i++) {
+        const double x = o->number[i];
+        const number_rule *r = &kind->rules[i];
+        bool right =
+            isfinite(x) && (r->must == FINITE || x >= 0) && (r->must != BELOW_ONE || x < 1);
+        if (!right)
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s %g %s", kind->name, r->name, x,
+                            musts[r->must]);
+    }
+    return !kind->check || kind->check(tg, o);
+}
+
+static bool is_in(const group *g, const tg_tensor *p)
+{
+    for (; g; g = g->next)
+        for (int i = 0; i < g->n; i++)
+            if (g->slots[i].param == p) return true;
+    return false;
+}
+
+static bool check_parameter(const tg_optim *optim, tg_list parameters, int i)
+{
+    tg_tensor *p = parameters.items[i];
+    const char *name = optim->kind->name;
+    if (!p->requires_grad || priv(p)->record)
+        return tg__fail(p->context, TG_ERR_ARGUMENT,
+                        "%s: parameter %d, %s, is not a leaf that requires grad", name, i + 1,
+                        SHOW(p));
+    for (int j = 0; j < i; j++)
+        if (parameters.items[j] == p)
+            return tg__fail(p->context, TG_ERR_ARGUMENT,
+                            "%s: parameters %d and %d are the same tensor", name, j + 1, i + 1);
+    if (is_in(optim->groups, p))
+        return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %d, %s, is in a group already",
+                        name, i + 1, SHOW(p));
+    if (priv(p)->depth > optim->depth)
+        return tg__fail(p->context, TG_ERR_CONTEXT,
+                        "%s: the scope of parameter %d, %s, ends before that of the optimiser",
+                        name, i + 1, SHOW(p));
+    return tg__writable(p, name);
+}
+
+static bool fill_slot(const tg_optim *optim, slot *s, tg_tensor *p, unsigned states)
+{
+    *s = (slot){.param = p};
+    for (int i = 0; i < OPTIM_STATES; i++) {
+        if (!(states & 1u << i)) continue;
+        s->state[i] = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
+        if (!s->state[i]) return false;
+        tg__fill(s->state[i], 0);
+    }
+    if (tg_is_contiguous(p)) return true;
+    s->dense = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
+    return s->dense != NULL;
+}
+
+static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
+{
+    const optim_kind *kind = optim->kind;
+    any_options o = kind->defaults;
+    if (options) memcpy(&o, options, kind->size);
+    if (parameters.n < 1 || !tg__check_inputs(kind->name, parameters.n, parameters.items) ||
+        !tg__check_options(optim->tg, kind, &o))
+        return false;
+    for (int i = 0; i < parameters.n; i++)
+        if (!check_parameter(optim, parameters, i)) return false;
+    const size_t size = sizeof(group) + (size_t)parameters.n * sizeof(slot);
+    group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
+    if (!g) return false;
+    *g = (group){.o = o, .n = parameters.n};
+    for (int i = 0; i < g->n; i++)
+        if (!fill_slot(optim, &g->slots[i], parameters.items[i], kind->states(&o))) return false;
+    while (*end) end = &(*end)->next;
+    *end = g;
+    return true;
+}
+
+tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options)
+{
+    tg_context *tg = NULL;
+    for (int i = 0; i < parameters.n && !tg; i++)
+        if (parameters.items[i]) tg = parameters.items[i]->context;
+    if (!tg || !tg__ready(tg)) return NULL;
+    tg_optim *optim = tg__alloc(tg, sizeof *optim);
+    if (!optim) return NULL;
+    *optim = (tg_optim){.tg = tg, .depth = tg->depth, .kind = kind};
+    if (!add_group(optim, parameters, options)) return NULL;
+    return !kind->prepare || kind->prepare(optim) ? optim : NULL;
+}
+
+tg_optim *tg__optim(const optim_kind *kind, tg_module *module, const void *options)
+{
+    const tg_list parameters = tg_parameters(module);
+    if (module && parameters.n == 0)
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s has no parameters", kind->name,
+                        module->name);
+    return tg__optim_list(kind, parameters, options);
+}
+
+bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters,
+                     const void *options)
+{
+    if (!optim || !tg__ready(optim->tg)) return false;
+    if (optim->kind != kind)
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: the optimiser is %s", kind->name,
+                        optim->kind->name);
+    return add_group(optim, parameters, options);
+}
+
+/* ---- Steps. */
+
+static void update(const tg_optim *optim, slot *s, const any_options *o)
+{
+    if (s->dense) tg__copy(s->dense, s->param);
+    optim->kind->update(optim->tg, s, o);
+    if (s->dense) tg__copy(s->param, s->dense);
+    s->steps++;
+    tg__written(s->param, "step");
+}
+
+/* Calls DO for every slot s of every group g. */
+#define EACH_SLOT(optim, DO)                                                                       \
+    for (group *g = (optim)->groups; g; g = g->next)                                               \
+        for (slot *s = g->slots; s < g->slots + g->n; s++) DO
+
+bool tg_step(tg_optim *optim)
+{
+    if (!optim || !tg__ready(optim->tg)) return false;
+    if (!optim->kind->update)
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT,
+                        "step: %s evaluates the loss more than once; use tg_step_closure",
+                        optim->kind->name);
+    EACH_SLOT(optim, if (!tg__writable(s->param, "step")) return false;)
+    EACH_SLOT(optim, if (s->param->grad) update(optim, s, &g->o);)
+    return true;
+}
+
+bool tg_zero_grad(tg_optim *optim)
+{
+    if (!optim || !tg__ready(optim->tg)) return false;
+    EACH_SLOT(optim, tg__clear_grad(s->param);)
+    return true;
+}
+
+double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)
+{
+    tg_scope_begin(optim->tg);
+    const double loss = tg_item(closure(user));
+    tg_scope_end(optim->tg);
+    return tg__ready(optim->tg) ? loss : NAN;
+}
+
+double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)
+{
+    if (!optim || !tg__ready(optim->tg)) return NAN;
+    if (!closure)
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT, "step_closure: the closure is NULL"), NAN;
+    if (optim->kind->minimize) return optim->kind->minimize(optim, closure, user);
+    const double loss = tg__evaluate(optim, closure, user);
+    return tg_step(optim) ? loss : NAN;
+}
+
+/* ---- Groups and learning rates. */
+
+int tg_groups(const tg_optim *optim)
+{
+    int n = 0;
+    for (const group *g = optim ? optim->groups : NULL; g; g = g->next) n++;
+    return n;
+}
+
+static group *find_group(const tg_optim *optim, int number)
+{
+    group *g = optim ? optim->groups : NULL;
+    for (int i = number; g && i > 0; i--) g = g->next;
+    return number < 0 ? NULL : g;
+}
+
+double tg_group_lr(const tg_optim *optim, int number)
+{
+    const group *g = find_group(optim, number);
+    return g ? g->o.number[0] : NAN;
+}
+
+double tg_lr(const tg_optim *optim)
+{
+    return tg_group_lr(optim, 0);
+}
+
+bool tg_set_group_lr(tg_optim *optim, int number, double lr)
+{
+    if (!optim || !tg__ready(optim->tg)) return false;
+    group *g = find_group(optim, number);
+    if (!g)
+        return tg__fail(optim->tg, TG_ERR_INDEX, "set_group_lr: there is no group %d in %d", number,
+                        tg_groups(optim));
+    any_options o = g->o;
+    o.number[0] = lr;
+    if (!tg__check_options(optim->tg, optim->kind, &o)) return false;
+    g->o = o;
+    return true;
+}
+
+bool tg_set_lr(tg_optim *optim, double lr)
+{
+    bool done = tg_groups(optim) > 0;
+    for (int i = 0; i < tg_groups(optim) && done; i++) done = tg_set_group_lr(optim, i, lr);
+    return done;
+}

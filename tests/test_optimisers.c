@@ -1,0 +1,324 @@
+/* Optimisers beyond their arithmetic: groups, closures, clipping, and what is refused. */
+#include "leaf.h"
+
+typedef tg_optim *maker(tg_list parameters);
+
+static tg_optim *make_adam(tg_list p)
+{
+    return tg_adam_list(p, NULL);
+}
+
+static tg_optim *make_rmsprop(tg_list p)
+{
+    return tg_rmsprop_list(p, NULL);
+}
+
+static tg_optim *make_adagrad(tg_list p)
+{
+    return tg_adagrad_list(p, NULL);
+}
+
+static void step_towards(tg_optim *optim, tg_tensor *p, double g)
+{
+    tg_zero_grad(optim);
+    assert_true(tg_backward(tg_mul_scalar(tg_sum(p), g)));
+    assert_true(tg_step(optim));
+}
+
+/* The first step of each is lr in the direction of the sign, whatever the size of the gradient (but
+ * for eps, and a tenth of the square in RMSprop's average). */
+static void test_first_steps(void **state)
+{
+    maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    const double far[] = {0.001, 0.1, 0.01};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *p = leaf(*state, 1);
+        step_towards(makers[i](TG_LIST(p)), p, 1e6);
+        assert_true(fabs(tg_item(p) - (1 - far[i])) < 1e-12);
+    }
+}
+
+static void test_a_missing_gradient_is_skipped(void **state)
+{
+    tg_tensor *p = leaf(*state, 1), *q = leaf(*state, 1);
+    tg_optim *optim = tg_adam_list(TG_LIST(p, q), NULL);
+    step_towards(optim, p, 1);
+    check_values(q, 1);
+    step_towards(optim, q, 1); /* q's first step, whatever p's count */
+    assert_true(fabs(tg_item(q) - 0.999) < 1e-10);
+}
+
+/* ---- Groups. */
+
+static void test_groups(void **state)
+{
+    tg_tensor *p = leaf(*state, 1), *q = leaf(*state, 1);
+    tg_optim *sgd = tg_sgd_list(TG_LIST(p), &(tg_sgd_options){.lr = 0.5});
+    assert_true(tg_sgd_group(sgd, TG_LIST(q), &(tg_sgd_options){.lr = 0.25, .momentum = 0.9}));
+    assert_int_equal(tg_groups(sgd), 2);
+    assert_true(tg_lr(sgd) == 0.5 && tg_group_lr(sgd, 1) == 0.25);
+    assert_true(isnan(tg_group_lr(sgd, 2)) && isnan(tg_group_lr(sgd, -1)));
+    assert_true(tg_backward(tg_sum(tg_add(p, q))) && tg_step(sgd));
+    check_values(p, 0.5);
+    check_values(q, 0.75);
+    assert_true(tg_set_group_lr(sgd, 1, 1));
+    assert_true(tg_lr(sgd) == 0.5 && tg_group_lr(sgd, 1) == 1);
+    assert_true(tg_set_lr(sgd, 2));
+    assert_true(tg_lr(sgd) == 2 && tg_group_lr(sgd, 1) == 2);
+    assert_true(tg_groups(NULL) == 0 && isnan(tg_group_lr(NULL, 0)) && !tg_set_lr(NULL, 1));
+
+    assert_false(tg_set_group_lr(sgd, 2, 1));
+    check_error(*state, TG_ERR_INDEX, "set_group_lr: there is no group 2 in 2");
+    assert_false(tg_sgd_group(sgd, TG_LIST(p), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "sgd: parameter 1, [1], is in a group already");
+    assert_false(tg_adam_group(sgd, TG_LIST(leaf(*state, 1)), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "adam: the optimiser is sgd");
+    tg_scope_begin(*state);
+    assert_false(tg_sgd_group(sgd, TG_LIST(leaf(*state, 1)), NULL));
+    check_error(*state, TG_ERR_CONTEXT,
+                "sgd: the scope of parameter 1, [1], ends before that of the optimiser");
+    tg_scope_end(*state);
+    assert_int_equal(tg_groups(sgd), 2);
+    assert_false(tg_sgd_group(NULL, TG_LIST(p), NULL));
+}
+
+static void test_options_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_list p = TG_LIST(leaf(tg, 1));
+    tg_adam_options adam = tg_adam_defaults();
+    adam.beta2 = 1;
+    assert_null(tg_adam_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: beta2 1 does not lie in [0, 1)");
+    assert_null(tg_adamw_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adamw: beta2 1 does not lie in [0, 1)");
+    adam = tg_adam_defaults();
+    adam.eps = -1;
+    assert_null(tg_adam_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: eps -1 is not a finite number >= 0");
+    tg_rmsprop_options rmsprop = tg_rmsprop_defaults();
+    rmsprop.alpha = NAN;
+    assert_null(tg_rmsprop_list(p, &rmsprop));
+    check_error(tg, TG_ERR_ARGUMENT, "rmsprop: alpha nan is not a finite number >= 0");
+    tg_adagrad_options adagrad = tg_adagrad_defaults();
+    adagrad.lr_decay = -0.5;
+    assert_null(tg_adagrad_list(p, &adagrad));
+    check_error(tg, TG_ERR_ARGUMENT, "adagrad: lr_decay -0.5 is not a finite number >= 0");
+    tg_lbfgs_options lbfgs = tg_lbfgs_defaults();
+    lbfgs.history_size = 0;
+    assert_null(tg_lbfgs_list(p, &lbfgs));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "lbfgs: max_iter 20, max_eval 0, history_size 0 must be positive");
+    assert_null(tg_adam(tg_mseloss(tg, TG_MEAN), NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: MSELoss has no parameters");
+    assert_true(!tg_adam(NULL, NULL) && !tg_lbfgs(NULL, NULL) && !tg_adam_list(TG_LIST(), NULL));
+    check_ok(tg);
+}
+
+static void test_nothing_moves_while_an_error_is_pending(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 1);
+    tg_optim *adam = tg_adam_list(TG_LIST(p), NULL);
+    tg_scheduler *s = tg_exponential_lr(adam, 0.5);
+    assert_true(tg_backward(tg_sum(p)));
+    assert_null(tg_matmul(p, tg_scalar(tg, TG_F64, 1)));
+    assert_false(tg_step(adam) || tg_zero_grad(adam) || tg_scheduler_step(s));
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 0.1, 2)));
+    assert_false(tg_clip_grad_value_(TG_LIST(p), 0.1) || tg_set_lr(adam, 1));
+    assert_null(tg_sgd_list(TG_LIST(p), NULL));
+    tg_clear_error(tg);
+    check_values(p, 1);
+    check_values(p->grad, 1);
+    assert_true(tg_lr(adam) == 0.001);
+}
+
+/* ---- Closures. */
+
+typedef struct problem {
+    tg_optim *optim;
+    tg_tensor *p;
+    int calls;
+    int fails; /* at that call */
+} problem;
+
+/* (p - 3)^2, summed. */
+static tg_tensor *distance(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    if (++q->calls == q->fails) return tg_matmul(q->p, tg_scalar(q->p->context, TG_F64, 1));
+    tg_tensor *loss = tg_sum(tg_square(tg_sub_scalar(q->p, 3)));
+    tg_backward(loss);
+    return loss;
+}
+
+static void test_step_closure(void **state)
+{
+    tg_tensor *p = leaf(*state, 1);
+    problem q = {tg_sgd_list(TG_LIST(p), &(tg_sgd_options){.lr = 0.5}), p, 0, 0};
+    assert_true(tg_step_closure(q.optim, distance, &q) == 4);
+    assert_int_equal(q.calls, 1);
+    check_values(p, 3);
+    assert_true(isnan(tg_step_closure(q.optim, NULL, NULL)));
+    check_error(*state, TG_ERR_ARGUMENT, "step_closure: the closure is NULL");
+    assert_true(isnan(tg_step_closure(NULL, distance, &q)));
+    q.fails = 2;
+    assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
+    assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
+    tg_clear_error(*state);
+    check_values(p, 3);
+}
+
+/* A quadratic in one dimension: two evaluations find its minimum, a third that it is one. */
+static void test_lbfgs(void **state)
+{
+    tg_tensor *p = leaf(*state, 1, -5);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.strong_wolfe = true;
+    problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 0};
+    assert_true(tg_step_closure(q.optim, distance, &q) == 68);
+    assert_true(fabs(tg_get(p, TG_INDEX(0)) - 3) < 1e-9 && fabs(tg_get(p, TG_INDEX(1)) - 3) < 1e-9);
+    const int calls = q.calls;
+    assert_true(tg_step_closure(q.optim, distance, &q) < 1e-16);
+    assert_int_equal(q.calls, calls + 1);
+    assert_false(tg_step(q.optim));
+    check_error(*state, TG_ERR_ARGUMENT,
+                "step: lbfgs evaluates the loss more than once; use tg_step_closure");
+}
+
+/* The parameters are where the search began. */
+static void test_lbfgs_after_a_failure(void **state)
+{
+    tg_tensor *p = leaf(*state, 1, -5);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.strong_wolfe = true;
+    problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 2};
+    assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
+    assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
+    tg_clear_error(*state);
+    check_values(p, 1, -5);
+}
+
+/* Of two dtypes, one of them not contiguous: the sum of both distances. */
+static tg_tensor *distances(void *user)
+{
+    problem *q = user;
+    tg_tensor **p = (tg_tensor **)(void *)q->p;
+    tg_zero_grad(q->optim);
+    tg_tensor *near = tg_sum(tg_square(tg_sub_scalar(p[0], 3)));
+    tg_tensor *loss = tg_add(near, tg_cast(tg_sum(tg_square(tg_add_scalar(p[1], 2))), TG_F64));
+    tg_backward(loss);
+    return loss;
+}
+
+static void test_lbfgs_of_several_parameters(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *turned = tg_t(tg_zeros(tg, TG_F32, TG_SHAPE(2, 3)));
+    tg_tensor *p[] = {leaf(tg, 1, -5), tg_requires_grad_(turned, true)};
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.strong_wolfe = true;
+    problem q = {tg_lbfgs_list((tg_list){2, p}, &o), (tg_tensor *)(void *)p, 0, 0};
+    assert_true(tg_step_closure(q.optim, distances, &q) == 68 + 24);
+    assert_true(fabs(tg_get(p[0], TG_INDEX(1)) - 3) < 1e-6);
+    for (int i = 0; i < 6; i++) assert_true(fabs(element_of(p[1], i) + 2) < 1e-6);
+}
+
+/* ---- Clipping. */
+
+static void test_clip_grad_norm(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 0, 0), *q = leaf(tg, 0), *none = leaf(tg, 0);
+    tg_list all = TG_LIST(p, q, none);
+    tg_backward(tg_add(tg_sum(tg_mul(p, constant(tg, 3, -4))), tg_mul_scalar(tg_sum(q), 12)));
+    assert_true(tg_clip_grad_norm_(all, 100, 2) == 13);
+    check_values(p->grad, 3, -4);
+    assert_true(tg_clip_grad_norm_(all, 100, INFINITY) == 12);
+    assert_true(tg_clip_grad_norm_(all, 100, 1) == 19);
+    assert_true(tg_clip_grad_norm_(all, 1, 2) == 13);
+    const double f = 1 / (13 + 1e-6);
+    check_near(p->grad, 3 * f, -4 * f);
+    check_near(q->grad, 12 * f);
+    assert_true(tg_clip_grad_norm_(TG_LIST(none), 1, 2) == 0);
+    assert_true(isnan(tg_clip_grad_norm_(all, -1, 2)));
+    check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: the bound -1 is negative");
+    assert_true(isnan(tg_clip_grad_norm_(all, 1, 0)));
+    check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: norm_type 0 is not positive");
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(), 1, 2)));
+}
+
+static void test_clip_grad_value(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 0, 0, 0), *none = leaf(tg, 0);
+    tg_backward(tg_sum(tg_mul(p, constant(tg, 3, -4, 0.5))));
+    assert_true(tg_clip_grad_value_(TG_LIST(p, none), 2));
+    check_values(p->grad, 2, -2, 0.5);
+    assert_false(tg_clip_grad_value_(TG_LIST(p), NAN));
+    check_error(tg, TG_ERR_ARGUMENT, "clip_grad_value_: the bound nan is negative");
+}
+
+/* ---- Schedules. */
+
+static void test_schedules_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_list p = TG_LIST(leaf(tg, 1));
+    tg_optim *sgd = tg_sgd_list(p, NULL);
+    assert_null(tg_step_lr(sgd, 0, 0.1));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "step_lr: a period of 0 steps, and 0.1; it must be 1 at least, and finite");
+    tg_one_cycle_options o = tg_one_cycle_defaults(1, 10);
+    assert_null(tg_one_cycle_lr(sgd, &o));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "one_cycle_lr: sgd has no momentum to cycle; set cycle_momentum false");
+    o.total_steps = 0;
+    assert_null(tg_one_cycle_lr(sgd, &o));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "one_cycle_lr: max_lr 1, 0 steps, pct_start 0.3, factors 25 and 10000: all must be "
+                "positive, and pct_start 1 at most");
+    o = tg_one_cycle_defaults(1, 2);
+    o.cycle_momentum = false;
+    tg_scheduler *s = tg_one_cycle_lr(sgd, &o);
+    assert_true(tg_scheduler_step(s) && tg_scheduler_step(s));
+    assert_false(tg_scheduler_step(s));
+    check_error(tg, TG_ERR_ARGUMENT, "scheduler_step: one_cycle_lr has only 2 steps");
+    assert_false(tg_scheduler_step_metric(s, 1));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "scheduler_step_metric: this schedule takes no metric; use tg_scheduler_step");
+    s = tg_reduce_lr_on_plateau(sgd, NULL);
+    assert_false(tg_scheduler_step(s));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "scheduler_step: reduce_lr_on_plateau wants a metric; use "
+                "tg_scheduler_step_metric");
+    tg_plateau_options bad = tg_plateau_defaults();
+    bad.factor = 1;
+    assert_null(tg_reduce_lr_on_plateau(sgd, &bad));
+    check_error(tg, TG_ERR_ARGUMENT, "reduce_lr_on_plateau: the factor 1 does not lie in [0, 1)");
+    assert_null(tg_one_cycle_lr(sgd, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "one_cycle_lr: the options are NULL");
+    assert_true(!tg_exponential_lr(NULL, 0.5) && !tg_scheduler_step(NULL) &&
+                !tg_one_cycle_lr(NULL, &o) && !tg_reduce_lr_on_plateau(NULL, NULL));
+    check_ok(tg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_steps),
+        cmocka_unit_test(test_a_missing_gradient_is_skipped),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_options_refused),
+        cmocka_unit_test(test_nothing_moves_while_an_error_is_pending),
+        cmocka_unit_test(test_step_closure),
+        cmocka_unit_test(test_lbfgs),
+        cmocka_unit_test(test_lbfgs_after_a_failure),
+        cmocka_unit_test(test_lbfgs_of_several_parameters),
+        cmocka_unit_test(test_clip_grad_norm),
+        cmocka_unit_test(test_clip_grad_value),
+        cmocka_unit_test(test_schedules_refused),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
