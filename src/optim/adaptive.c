@@ -2,6 +2,7 @@
 #include "optim.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Elements at a time: what a kind has no vector for is worked out in these, and forgotten. */
 enum { CHUNK = 256 };
@@ -18,12 +19,12 @@ typedef struct adapt_work {
 static void adapt_some(void *work, int64_t from, int64_t to)
 {
     const adapt_work *w = work;
-    double spare[OPTIM_STATES][CHUNK] = {{0}};
+    double spare[OPTIM_STATES][CHUNK];
     for (int64_t i = from; i < to; i += CHUNK) {
         const size_t at = (size_t)i * w->size;
         void *state[OPTIM_STATES];
         for (int k = 0; k < OPTIM_STATES; k++)
-            state[k] = w->state[k] ? w->state[k] + at : (void *)spare[k];
+            state[k] = w->state[k] ? w->state[k] + at : memset(spare[k], 0, CHUNK * w->size);
         w->kernel(to - i < CHUNK ? to - i : CHUNK, w->p + at, w->g + at, state[0], state[1],
                   state[2], w->c);
     }

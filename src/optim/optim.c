@@ -88,7 +88,7 @@ static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
 tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options)
 {
     tg_context *tg = NULL;
-    for (int i = 0; i < parameters.n && !tg; i++)
+    for (int i = 0; parameters.items && i < parameters.n && !tg; i++)
         if (parameters.items[i]) tg = parameters.items[i]->context;
     if (!tg || !tg__ready(tg)) return NULL;
     tg_optim *optim = tg__alloc(tg, sizeof *optim);
