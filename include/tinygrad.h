@@ -24,6 +24,7 @@
 #include "tinygrad/context.h"
 #include "tinygrad/tensor.h"
 #include "tinygrad/ops.h"
+#include "tinygrad/linalg.h"
 #include "tinygrad/autograd.h"
 #include "tinygrad/random.h"
 #include "tinygrad/nn.h"

@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+"""Golden data for linear algebra: linalg.py > ../data/linalg_golden.txt"""
+
+from common import *
+
+# Backward stable: as if the input were moved by some roundings for each of a few steps.
+STABLE = Rule("composed", (40, 60, 60), absolute=True)
+L = torch.linalg
+
+
+def regular(shape, dtype, how="contiguous", grad=None):
+    """Square matrices that are far from singular."""
+    base, steps = layout(shape, how)
+    t = values(base, dtype)
+    view = look(t, steps)
+    view += 3 * torch.eye(shape[-1], dtype=dtype) * torch.where(view.diagonal(0, -2, -1) < 0, -1, 1).to(dtype).unsqueeze(-1)
+    return Input(t, steps, grad)
+
+
+def symmetric(x):
+    return (x + x.transpose(-1, -2)) / 2
+
+
+def positive(shape, dtype):
+    t = values(shape, dtype)
+    return Input(t @ t.transpose(-1, -2) + torch.eye(shape[-1], dtype=dtype))
+
+
+SQUARE = [(1, 1), (2, 2), (3, 3), (2, 3, 3), (2, 1, 2, 2)]
+
+
+def cholesky_cases():
+    for dtype in (F32, F64):
+        for shape in SQUARE:
+            case("cholesky", STABLE, lambda x: L.cholesky(symmetric(x[0])), [positive(shape, dtype)], differentiate=True)
+        case("cholesky_lower", STABLE, lambda x: L.cholesky(x[0]), [Input(positive((3, 3), dtype).base, (), False)])
+        case("cholesky_lower", STABLE, lambda x: L.cholesky(x[0]), [Input(torch.tensor([[4.0, NAN], [2.0, 5.0]], dtype=dtype), (), False)])
+        case("cholesky_lower", STABLE, lambda x: L.cholesky(x[0]), [make((0, 0), dtype, grad=False)])
+        for bad in ([[1.0, 2.0], [2.0, 1.0]], [[0.0, 0.0], [0.0, 1.0]], [[-1.0]]):
+            case("cholesky_lower", STABLE, lambda x: L.cholesky(x[0]), [of(bad, dtype, grad=False)], fails=True)
+        case("cholesky_lower", STABLE, lambda x: L.cholesky(x[0]), [make((2, 3), dtype)], fails=True)
+
+
+def solve_cases():
+    def triangular(x, flags):
+        flags = int(flags)
+        return L.solve_triangular(x[0], x[1], upper=bool(flags & 1), left=not flags & 2, unitriangular=bool(flags & 4))
+
+    for dtype in (F32, F64):
+        for flags in range(8):
+            for shape, k in (((3, 3), 2), ((2, 2, 2), 1), ((1, 1), 3)):
+                b = shape[:-2] + ((k, shape[-1]) if flags & 2 else (shape[-1], k))
+                case("solve_triangular", STABLE, triangular, [regular(shape, dtype), make(b, dtype)], [flags], differentiate=True)
+            b = (2, 3) if flags & 2 else (3, 2)
+            case("solve_triangular", STABLE, triangular, [regular((2, 1, 3, 3), dtype), make((2,) + b, dtype)], [flags])
+            case("solve_triangular", STABLE, triangular, [regular((3, 3), dtype, "transposed"), make(b, dtype, "normal", "sliced")], [flags])
+        case("solve_triangular", STABLE, triangular, [regular((2, 2), dtype), make((3, 1), dtype)], [0], fails=True)
+        for shape, b in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 2)), ((2, 2, 2), (2, 2, 3)), ((1, 1), (1, 2)), ((2, 1, 2, 2), (3, 2, 1))):
+            for how in ("contiguous", "transposed"):
+                case("solve", STABLE, lambda x: L.solve(*x), [regular(shape, dtype, how if len(shape) == 2 else "contiguous"), make(b, dtype)], differentiate=True)
+        case("solve", STABLE, lambda x: L.solve(*x), [of([[0.0, 1.0], [2.0, 0.0]], dtype), of([3.0, 4.0], dtype)], differentiate=True)
+        case("solve", STABLE, lambda x: L.solve(*x), [of([[1.0, 2.0], [2.0, 4.0]], dtype), of([3.0, 4.0], dtype)], fails=True)
+        case("solve", STABLE, lambda x: L.solve(*x), [make((2, 3), dtype), make((2,), dtype)], fails=True)
+        case("solve", STABLE, lambda x: L.solve(*x), [make((0, 0), dtype, grad=False), make((0, 2), dtype, grad=False)])
+        for shape in SQUARE:
+            case("inv", STABLE, lambda x: L.inv(x[0]), [regular(shape, dtype)], differentiate=True)
+        case("inv", STABLE, lambda x: L.inv(x[0]), [of([[1.0, 2.0], [2.0, 4.0]], dtype)], fails=True)
+
+
+def det_cases():
+    for dtype in (F32, F64):
+        for shape in SQUARE:
+            case("det", STABLE, lambda x: L.det(x[0]), [regular(shape, dtype)], differentiate=True)
+            case("det", STABLE, lambda x: L.det(x[0]), [make(shape, dtype)])
+        case("det", STABLE, lambda x: L.det(x[0]), [of([[1.0, 2.0], [2.0, 4.0]], dtype, grad=False)])
+        case("det", STABLE, lambda x: L.det(x[0]), [make((0, 0), dtype, grad=False)])
+        case("det", STABLE, lambda x: L.det(x[0]), [make((2, 3), dtype)], fails=True)
+
+
+def lstsq_cases():
+    """float32 is compared with PyTorch's float64 in both; the driver is the one that has gradients."""
+    f = lambda x: L.lstsq(x[0], x[1]).solution
+    for dtype in (F32, F64):
+        for shape, k in (((4, 2), 1), ((4, 2), 2), ((3, 3), 1), ((2, 4), 1), ((2, 5, 2), 1), ((2, 2, 3), 2), ((3, 1), 1), ((1, 3), 1)):
+            for how in ("contiguous", "transposed"):
+                case("lstsq", STABLE, f, [make(shape, dtype, "normal", how if len(shape) == 2 else "contiguous"), make(shape[:-1] + (k,), dtype)], differentiate=True)
+        case("lstsq", STABLE, f, [make((4, 2), dtype), make((3, 1), dtype)], fails=True)
+
+
+write(cholesky_cases, solve_cases, det_cases, lstsq_cases)
