@@ -2,7 +2,7 @@
 #ifndef TINYGRAD_NN_H
 #define TINYGRAD_NN_H
 
-#include "tensor.h"
+#include "ops.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,6 +44,16 @@ TG_API bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype);
  * sizes at least 1. */
 TG_API tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features,
                             tg_bias bias);
+
+/* tg_conv1d and tg_conv2d with weight (out_channels, in_channels / groups, kernel_size...) and bias
+ * (out_channels), drawn as Linear's, in_features being the elements that an output sees. options:
+ * all but its bias, which is NULL; NULL: tg_conv_defaults(). */
+TG_API tg_module *tg_conv1d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
+                                  tg_shape kernel_size, tg_bias bias,
+                                  const tg_conv_options *options);
+TG_API tg_module *tg_conv2d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
+                                  tg_shape kernel_size, tg_bias bias,
+                                  const tg_conv_options *options);
 
 /* tg_embedding with weight (num_embeddings, embedding_dim), normal; the row padding_idx is 0. */
 TG_API tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,

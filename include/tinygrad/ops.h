@@ -202,6 +202,40 @@ TG_API tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double 
 /* (n), (m) -> (n, m). */
 TG_API tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b);
 
+/* ---- Convolution of numbers, and pooling of float32 and float64. */
+
+typedef struct tg_conv_options {
+    tg_tensor *bias;                            /* (out_channels); NULL: none */
+    int64_t stride[2], padding[2], dilation[2]; /* of each spatial dimension; 1, 0, 1 */
+    int64_t groups;                             /* 1 */
+} tg_conv_options;
+
+TG_API tg_conv_options tg_conv_defaults(void);
+
+/* input (N, C, L) or (C, L), weight (out_channels, C / groups, kernel); and with (H, W) in place of
+ * L. A size becomes (size + 2 padding - dilation (kernel - 1) - 1) / stride + 1. options NULL:
+ * tg_conv_defaults(). A kernel larger than the padded input is TG_ERR_SHAPE. */
+TG_API tg_tensor *tg_conv1d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options);
+TG_API tg_tensor *tg_conv2d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options);
+
+typedef struct tg_pool_options {
+    int64_t kernel[2];
+    int64_t stride[2];        /* 0: the kernel */
+    int64_t padding[2];       /* half of the kernel at most */
+    int64_t dilation[2];      /* 1; of max_pool2d */
+    bool ceil_mode;           /* sizes are rounded up */
+    bool count_include_pad;   /* true: avg_pool2d divides by the padding, too */
+    int64_t divisor_override; /* 0: none */
+} tg_pool_options;
+
+/* A square kernel; all else as above. */
+TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
+
+/* Of each window in input (N, C, H, W) or (C, H, W): the greatest element, to whose place (of
+ * several the first) the gradient goes, NaN being greater than all; the mean. */
+TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
+TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
+
 /* ---- Joining. At least one tensor, one dtype; a list that is empty fails without a message,
  * having no context. */
 TG_API tg_tensor *tg_cat(tg_list tensors, int dim);

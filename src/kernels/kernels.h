@@ -144,7 +144,8 @@ KINDS(KIND)
 #define SLOTS_NUMBERS(name)   SLOTS_FLOATS(name), tg__##name##_i64
 #define SLOTS_PRODUCTS(name)                                                                       \
     F32_WIDEST(tg__##name##_f32), F64_WIDE(tg__##name##_f64), tg__##name##_i64
-#define SLOTS_ALL(name) SLOTS_NUMBERS(name), tg__##name##_bool
+#define SLOTS_ALL(name)      SLOTS_NUMBERS(name), tg__##name##_bool
+#define SLOTS_COMPARED(name) SLOTS_WIDE(name), tg__##name##_i64, tg__##name##_bool
 #define SLOTS_SIZES(name)                                                                          \
     F32_SAME(tg__##name##_4), F64_SAME(tg__##name##_8), tg__##name##_8, tg__##name##_1
 #define SLOTS_CASTS(name)                                                                          \

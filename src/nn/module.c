@@ -89,7 +89,8 @@ tg_module *tg_submodule(const tg_module *module, const char *name)
 }
 
 /* Adds a part that lives in the scope of that depth. */
-static bool add_part(tg_module *m, part p, const char *name, const tg_context *tg, int64_t depth)
+static bool add_part(tg_module *m, const part *p, const char *name, const tg_context *tg,
+                     int64_t depth)
 {
     const char *refused = NULL;
     if (!tg__ready(m->tg)) return false;
@@ -101,9 +102,9 @@ static bool add_part(tg_module *m, part p, const char *name, const tg_context *t
     if (refused)
         return tg__fail(m->tg, TG_ERR_ARGUMENT, "register: %s in %s: %s", name ? name : "NULL",
                         m->name, refused);
-    part *added = tg__alloc_at(m->tg, m->depth, sizeof p + strlen(name) + 1);
+    part *added = tg__alloc_at(m->tg, m->depth, sizeof *p + strlen(name) + 1);
     if (!added) return false;
-    *added = p;
+    *added = *p;
     memcpy(added->name, name, strlen(name) + 1);
     *m->end = added;
     m->end = &added->next;
@@ -115,7 +116,7 @@ static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_
 {
     if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
     part p = {.kind = kind, .tensor = t};
-    return add_part(m, p, name, t->context, priv(t)->depth) ? t : NULL;
+    return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
 }
 
 tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
@@ -148,7 +149,7 @@ tg_module *tg_register_module(tg_module *module, const char *name, tg_module *ch
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s would contain itself",
                         child->name, module->name);
     part p = {.kind = CHILD, .child = child};
-    return add_part(module, p, name, child->tg, child->depth) ? child : NULL;
+    return add_part(module, &p, name, child->tg, child->depth) ? child : NULL;
 }
 
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)

@@ -1,0 +1,398 @@
+/* Convolution as products: the patches of an image become the columns of a matrix.
+ *
+ * Three operations, each linear in both of its inputs, are each other's gradients: conv2d of x and
+ * w, the gradient for x (of g and w), and that for w (of g and x). */
+#include "../internal.h"
+
+#include <string.h>
+
+/* Where stride, padding, dilation, groups, and the size of what is not an input stand: of x's
+ * image, or of the kernel. */
+enum { STRIDE = 0, PADDING = 2, DILATION = 4, GROUPS = 6, SIZE = 7 };
+
+typedef enum part { FORWARD, INPUT, WEIGHT } part;
+
+typedef struct geometry {
+    int64_t images, channels, h, w; /* channels of a group */
+    int64_t out_channels, kh, kw;   /* of a group */
+    int64_t oh, ow, groups;
+    const attr *a;
+} geometry;
+
+static int64_t out_size(int64_t in, int64_t kernel, const attr *a, int d)
+{
+    const int64_t reach = a[DILATION + d].i * (kernel - 1) + 1;
+    return (in + 2 * a[PADDING + d].i - reach) / a[STRIDE + d].i + 1;
+}
+
+static geometry geometry_of(const tg_tensor *x, const tg_tensor *w, const tg_tensor *y,
+                            const attr *a)
+{
+    const int64_t groups = a[GROUPS].i;
+    return (geometry){x->shape[0],
+                      w->shape[1],
+                      x->shape[2],
+                      x->shape[3],
+                      w->shape[0] / groups,
+                      w->shape[2],
+                      w->shape[3],
+                      y->shape[2],
+                      y->shape[3],
+                      groups,
+                      a};
+}
+
+/* ---- Patches. columns: (channels kh kw, rows ow), for the output's rows from first on. */
+
+/* What the columns of the output see through kernel column k1: those in [from, to) an element of
+ * the image, the first of them number at of its line; the others the padding. */
+typedef struct sight {
+    int64_t from, to, at, step;
+} sight;
+
+static sight sight_of(const geometry *s, int64_t k1)
+{
+    const int64_t step = s->a[STRIDE + 1].i;
+    const int64_t start = k1 * s->a[DILATION + 1].i - s->a[PADDING + 1].i;
+    int64_t from = start < 0 ? (step - 1 - start) / step : 0;
+    int64_t to = s->w > start ? (s->w - start - 1) / step + 1 : 0;
+    if (to > s->ow) to = s->ow;
+    if (from > to) from = to;
+    return (sight){from, to, start + from * step, step};
+}
+
+static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64_t step)
+{
+    for (int64_t i = 0; i < n && size == 4; i++)
+        ((uint32_t *)(void *)to)[i] = ((const uint32_t *)(const void *)from)[i * step];
+    for (int64_t i = 0; i < n && size == 8; i++)
+        ((uint64_t *)(void *)to)[i] = ((const uint64_t *)(const void *)from)[i * step];
+}
+
+static void add_steps(size_t size, int64_t n, char *to, int64_t step, const char *from)
+{
+    for (int64_t i = 0; i < n && size == 4; i++)
+        ((float *)(void *)to)[i * step] += ((const float *)(const void *)from)[i];
+    for (int64_t i = 0; i < n && size == 8; i++)
+        ((double *)(void *)to)[i * step] += ((const double *)(const void *)from)[i];
+}
+
+/* A line of the image, or NULL, to ow columns; and back. */
+static void see_line(const sight *v, int64_t ow, size_t size, const char *line, char *columns)
+{
+    char *seen = columns + (size_t)v->from * size;
+    if (!line || v->from > 0) memset(columns, 0, (size_t)(line ? v->from : ow) * size);
+    if (!line) return;
+    if (v->to < ow) memset(columns + (size_t)v->to * size, 0, (size_t)(ow - v->to) * size);
+    if (v->step == 1)
+        memcpy(seen, line + (size_t)v->at * size, (size_t)(v->to - v->from) * size);
+    else
+        copy_steps(size, v->to - v->from, seen, line + (size_t)v->at * size, v->step);
+}
+
+static void add_line(const sight *v, binary_kernel *add, size_t size, char *line,
+                     const char *columns)
+{
+    const char *seen = columns + (size_t)v->from * size;
+    char *to = line + (size_t)v->at * size;
+    if (v->step == 1)
+        add(v->to - v->from, to, to, seen);
+    else
+        add_steps(size, v->to - v->from, to, v->step, seen);
+}
+
+/* Copies image's patches to columns; or, with add, adds columns to where they belong in image. */
+static void patches(const geometry *s, size_t size, char *image, int64_t first, int64_t rows,
+                    char *columns, binary_kernel *add)
+{
+    for (int64_t k = 0; k < s->channels * s->kh * s->kw; k++) {
+        const int64_t k0 = k / s->kw % s->kh, c = k / s->kw / s->kh;
+        const sight v = sight_of(s, k % s->kw);
+        char *plane = image + (size_t)(c * s->h * s->w) * size;
+        int64_t y = first * s->a[STRIDE].i - s->a[PADDING].i + k0 * s->a[DILATION].i;
+        for (int64_t r = 0; r < rows; r++, y += s->a[STRIDE].i, columns += (size_t)s->ow * size) {
+            char *line = y < 0 || y >= s->h ? NULL : plane + (size_t)(y * s->w) * size;
+            if (!add)
+                see_line(&v, s->ow, size, line, columns);
+            else if (line)
+                add_line(&v, add, size, line, columns);
+        }
+    }
+}
+
+/* ---- Running. The images are worked on in so many blocks, each with memory of its own, so that
+ * threads do not change what the weight's gradient, a sum over images, is rounded to. */
+enum { BLOCKS = 4, PANEL = 1 << 16 /* elements of columns at a time */ };
+
+typedef struct conv_work {
+    const call *c;
+    geometry s;
+    part what;
+    size_t size;
+    int64_t rows, k; /* of a panel: rows of the output; and of columns */
+    char *x, *w, *y; /* the three tensors, of which one is the result */
+    char *scratch;   /* of a block: columns, the product, for WEIGHT its sum */
+    int64_t of_block;
+} conv_work;
+
+static void one_panel(const conv_work *w, char *columns, int64_t image, int64_t group,
+                      int64_t first, int64_t rows)
+{
+    const geometry *s = &w->s;
+    const int64_t whole = s->oh * s->ow, n = rows * s->ow, o = s->out_channels, k = w->k;
+    matmul_kernel *multiply = pick(w->c->tg->level, matmul, w->c->out->dtype);
+    binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
+    char *x = w->x + (size_t)((image * s->groups + group) * s->channels * s->h * s->w) * w->size;
+    char *y = w->y + (size_t)((image * s->groups + group) * o * whole + first * s->ow) * w->size;
+    const char *weight = w->w + (size_t)(group * o * k) * w->size;
+    char *product = columns + (size_t)(w->rows * s->ow * k) * w->size;
+    char *sum = product + (size_t)(o * k * (1 + group)) * w->size;
+    if (w->what != INPUT) patches(s, w->size, x, first, rows, columns, NULL);
+    switch (w->what) {
+    case FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1); break;
+    case INPUT:
+        multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1);
+        patches(s, w->size, x, first, rows, columns, add);
+        break;
+    case WEIGHT:
+        multiply(o, k, n, product, k, y, whole, 1, columns, 1, n);
+        add(o * k, sum, sum, product);
+    }
+}
+
+static void some_blocks(void *work, int64_t from, int64_t to)
+{
+    const conv_work *w = work;
+    const geometry *s = &w->s;
+    const int64_t each = (s->images + BLOCKS - 1) / BLOCKS, end = to * each;
+    for (int64_t image = from * each; image < end && image < s->images; image++)
+        for (int64_t group = 0; group < s->groups; group++)
+            for (int64_t first = 0; first < s->oh; first += w->rows)
+                one_panel(w, w->scratch + (size_t)(image / each * w->of_block) * w->size, image,
+                          group, first, s->oh - first < w->rows ? s->oh - first : w->rows);
+}
+
+/* The sums of the blocks, one after the other. */
+static void add_blocks(const conv_work *w)
+{
+    const int64_t n = w->c->out->numel, skipped = w->of_block - n;
+    binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
+    for (int b = 0; b < BLOCKS; b++)
+        add(n, w->w, w->w, w->scratch + (size_t)(b * w->of_block + skipped) * w->size);
+}
+
+static bool run_part(const call *c, part what, const tg_tensor *x, const tg_tensor *w,
+                     const tg_tensor *y)
+{
+    conv_work work = {.c = c, .what = what, .size = tg__dtype_size(c->out->dtype)};
+    if (what != FORWARD) tg__fill(c->out, 0);
+    if (!x || !w || !y || x->numel == 0 || y->numel == 0) {
+        if (what == FORWARD) tg__fill(c->out, 0);
+        return x && w && y;
+    }
+    const geometry s = work.s = geometry_of(x, w, y, c->a);
+    work.x = x->data;
+    work.w = w->data;
+    work.y = y->data;
+    work.k = s.channels * s.kh * s.kw;
+    work.rows = PANEL / (work.k * s.ow) + 1;
+    if (work.rows > s.oh) work.rows = s.oh;
+    work.of_block = work.rows * s.ow * work.k;
+    if (what == WEIGHT) work.of_block += s.out_channels * work.k * (1 + s.groups);
+    const size_t bytes = (size_t)(BLOCKS * work.of_block) * work.size;
+    if (!(work.scratch = tg__alloc(c->tg, bytes))) return false;
+    if (what == WEIGHT) memset(work.scratch, 0, bytes);
+    if (x->numel + y->numel < TG_GRAIN)
+        some_blocks(&work, 0, BLOCKS);
+    else
+        tg__split(c->tg, BLOCKS, 1, some_blocks, &work);
+    if (what == WEIGHT) add_blocks(&work);
+    return true;
+}
+
+static bool conv2d_run(const call *c)
+{
+    return run_part(c, FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
+}
+
+static bool input_run(const call *c)
+{
+    return run_part(c, INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
+}
+
+static bool weight_run(const call *c)
+{
+    return run_part(c, WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
+}
+
+/* ---- Shapes. */
+
+static bool conv2d_shape(const call *c, spec *s)
+{
+    const tg_tensor *x = c->in[0], *w = c->in[1];
+    tg__same_shape(c, s);
+    s->shape[1] = w->shape[0];
+    for (int d = 0; d < 2; d++) {
+        s->shape[2 + d] = out_size(x->shape[2 + d], w->shape[2 + d], c->a, d);
+        const int64_t padded = x->shape[2 + d] + 2 * c->a[PADDING + d].i;
+        const int64_t reach = c->a[DILATION + d].i * (w->shape[2 + d] - 1) + 1;
+        if (padded < reach)
+            return tg__fail(
+                c->tg, TG_ERR_SHAPE,
+                "%s: the kernel of weight %s reaches over %lld elements, the input %s has "
+                "%lld with its padding",
+                c->op->name, SHOW(w), (long long)reach, SHOW(x), (long long)padded);
+    }
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+/* x's, from g and w; and w's, from g and x. */
+static bool input_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    s->shape[1] = c->in[1]->shape[1] * c->a[GROUPS].i;
+    s->shape[2] = c->a[SIZE].i;
+    s->shape[3] = c->a[SIZE + 1].i;
+    return true;
+}
+
+static bool weight_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    s->shape[0] = c->in[0]->shape[1];
+    s->shape[1] = c->in[1]->shape[1] / c->a[GROUPS].i;
+    s->shape[2] = c->a[SIZE].i;
+    s->shape[3] = c->a[SIZE + 1].i;
+    return true;
+}
+
+/* ---- Gradients. */
+
+static const op_row conv2d_op, input_op, weight_op;
+
+/* o of two inputs, for a result whose image or kernel has the size of like's. */
+static tg_tensor *apply_like(const op_row *o, tg_tensor *first, tg_tensor *second, const attr *a,
+                             const tg_tensor *like)
+{
+    attr sized[TG_ATTRS];
+    memcpy(sized, a, sizeof sized);
+    sized[SIZE].i = like->shape[2];
+    sized[SIZE + 1].i = like->shape[3];
+    return tg__apply(o, 2, (tg_tensor *[]){first, second}, sized);
+}
+
+static tg_tensor *conv2d_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[0].t, *w = r->in[1].t;
+    return i == 0 ? apply_like(&input_op, g, w, r->a, x) : apply_like(&weight_op, g, x, r->a, w);
+}
+
+static tg_tensor *input_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *y = r->in[0].t, *w = r->in[1].t;
+    return i == 0 ? apply_like(&conv2d_op, g, w, r->a, g) : apply_like(&weight_op, y, g, r->a, w);
+}
+
+static tg_tensor *weight_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *y = r->in[0].t, *x = r->in[1].t;
+    return i == 0 ? apply_like(&conv2d_op, x, g, r->a, g) : apply_like(&input_op, y, g, r->a, x);
+}
+
+static const op_row conv2d_op = {
+    "conv2d", "ConvolutionBackward0", conv2d_shape, conv2d_run, conv2d_grad, {READS_1, READS_0}, 0,
+    0};
+static const op_row input_op = {"conv2d_input",
+                                "ConvolutionBackwardBackward0",
+                                input_shape,
+                                input_run,
+                                input_grad,
+                                {READS_1, READS_0},
+                                0,
+                                0};
+static const op_row weight_op = {"conv2d_weight",
+                                 "ConvolutionBackwardBackward0",
+                                 weight_shape,
+                                 weight_run,
+                                 weight_grad,
+                                 {READS_1, READS_0},
+                                 0,
+                                 0};
+
+/* ---- What is called. */
+
+tg_conv_options tg_conv_defaults(void)
+{
+    return (tg_conv_options){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+}
+
+static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
+                       const tg_conv_options *o, int spatial)
+{
+    tg_context *tg = x->context;
+    const int64_t groups = o->groups;
+    const tg_tensor *b = o->bias;
+    if (x->dtype == TG_BOOL || x->dtype != w->dtype)
+        return tg__fail(tg, TG_ERR_DTYPE,
+                        "%s: %s input, %s weight; both must be one dtype, not bool", name,
+                        tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));
+    for (int d = 0; d < spatial; d++)
+        if (o->stride[d] < 1 || o->padding[d] < 0 || o->dilation[d] < 1)
+            return tg__fail(tg, TG_ERR_ARGUMENT,
+                            "%s: stride %lld, padding %lld, dilation %lld: at least 1, 0 and 1",
+                            name, (long long)o->stride[d], (long long)o->padding[d],
+                            (long long)o->dilation[d]);
+    if (w->ndim != spatial + 2 || (x->ndim != spatial + 1 && x->ndim != spatial + 2))
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "%s: input %s and weight %s must have %d or %d, and %d "
+                        "dimensions",
+                        name, SHOW(x), SHOW(w), spatial + 1, spatial + 2, spatial + 2);
+    const int64_t channels = x->shape[x->ndim - spatial - 1];
+    if (groups < 1 || w->shape[0] % groups || channels != w->shape[1] * groups ||
+        tg__numel(w->ndim, w->shape) == 0)
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "%s: %lld groups do not fit input %s with %lld channels and weight %s",
+                        name, (long long)groups, SHOW(x), (long long)channels, SHOW(w));
+    return !b || (b->ndim == 1 && b->shape[0] == w->shape[0] && b->dtype == x->dtype) ||
+           tg__fail(tg, TG_ERR_SHAPE, "%s: the bias is %s %s, not %s [%lld]", name,
+                    tg_dtype_name(b->dtype), SHOW(b), tg_dtype_name(x->dtype),
+                    (long long)w->shape[0]);
+}
+
+/* One spatial dimension is the second of two. */
+static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
+                           const tg_conv_options *options, int spatial)
+{
+    const tg_conv_options o = options ? *options : tg_conv_defaults();
+    if (!tg__check_inputs(name, o.bias ? 3 : 2, (tg_tensor *[]){x, w, o.bias}) ||
+        !check_conv(name, x, w, &o, spatial))
+        return NULL;
+    attr a[TG_ATTRS] = {{.i = 1}, {.i = 1},        {0}, {0}, {.i = 1},
+                        {.i = 1}, {.i = o.groups}, {0}, {0}};
+    for (int d = 0; d < spatial; d++) {
+        const int at = 2 - spatial + d;
+        a[STRIDE + at].i = o.stride[d];
+        a[PADDING + at].i = o.padding[d];
+        a[DILATION + at].i = o.dilation[d];
+    }
+    const bool single = x->ndim == spatial + 1;
+    if (single) x = tg_unsqueeze(x, 0);
+    if (spatial == 1) {
+        x = tg_unsqueeze(x, 2);
+        w = tg_unsqueeze(w, 2);
+    }
+    tg_tensor *y = tg__apply(&conv2d_op, 2, (tg_tensor *[]){x, w}, a);
+    if (y && o.bias) y = tg_add(y, tg_view(o.bias, TG_SHAPE(y->shape[1], 1, 1)));
+    if (spatial == 1) y = tg_squeeze_dim(y, 2);
+    return single ? tg_squeeze_dim(y, 0) : y;
+}
+
+tg_tensor *tg_conv1d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options)
+{
+    return convolve("conv1d", input, weight, options, 1);
+}
+
+tg_tensor *tg_conv2d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options)
+{
+    return convolve("conv2d", input, weight, options, 2);
+}

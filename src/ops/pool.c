@@ -1,0 +1,262 @@
+/* Pooling of windows of an image: the greatest element, said by its place, or the mean. */
+#include "../internal.h"
+
+#include <math.h>
+
+enum { KERNEL = 0, STRIDE = 2, PADDING = 4, DILATION = 6, CEIL = 8 };
+/* For means, in place of dilation. */
+enum { INCLUDES = 6, DIVISOR = 7 };
+
+/* The elements first + i * step, n of them, within the image; and how many with the padding. */
+typedef struct window {
+    int64_t first, n, step, padded;
+} window;
+
+static inline window window_of(const attr *a, int64_t step, int64_t size, int64_t at, int d)
+{
+    const int64_t start = at * a[STRIDE + d].i - a[PADDING + d].i, n = a[KERNEL + d].i;
+    const int64_t end = start + (n - 1) * step + 1, most = size + a[PADDING + d].i;
+    if (start >= 0 && end <= size) return (window){start, n, step, n};
+    int64_t first = start, last = end < size ? end : size;
+    while (first < 0) first += step;
+    return (window){first, last > first ? (last - first + step - 1) / step : 0, step,
+                    (end < most ? end : most) - start};
+}
+
+typedef struct pool_work {
+    const attr *a;
+    bool wide; /* float64 */
+    bool back; /* means: the result's gradient is spread over the image's */
+    int64_t h, w, oh, ow;
+    void *image, *result;
+} pool_work;
+
+static int64_t divisor(const attr *a, window y, window x)
+{
+    if (a[DIVISOR].i) return a[DIVISOR].i;
+    return a[INCLUDES].i ? y.padded * x.padded : y.n * x.n;
+}
+
+/* Of one element type. Of several greatest elements the first counts, of NaN the last. */
+#define POOL(T)                                                                                    \
+    static inline int64_t greatest_##T(const pool_work *p, int64_t plane, window y, window x)      \
+    {                                                                                              \
+        const T *image = (const T *)p->image + plane;                                              \
+        int64_t place = y.first * p->w + x.first;                                                  \
+        T most = -(T)INFINITY;                                                                     \
+        for (int64_t i = 0; i < y.n; i++)                                                          \
+            for (int64_t j = 0; j < x.n; j++) {                                                    \
+                const int64_t at = (y.first + i * y.step) * p->w + x.first + j * x.step;           \
+                const T value = image[at];                                                         \
+                const bool better = (value > most) | (value != value);                             \
+                most = better ? value : most;                                                      \
+                place = better ? at : place;                                                       \
+            }                                                                                      \
+        return place;                                                                              \
+    }                                                                                              \
+    static inline void mean_##T(const pool_work *p, int64_t plane, window y, window x, int64_t o)  \
+    {                                                                                              \
+        T *corner = (T *)p->image + plane + y.first * p->w + x.first, *result = (T *)p->result;    \
+        const T count = (T)divisor(p->a, y, x), part = p->back ? result[o] / count : 0;            \
+        T sum = 0;                                                                                 \
+        for (int64_t i = 0; i < y.n; i++)                                                          \
+            for (int64_t j = 0; j < x.n; j++) {                                                    \
+                T *at = corner + i * p->w + j;                                                     \
+                if (p->back)                                                                       \
+                    *at += part;                                                                   \
+                else                                                                               \
+                    sum += *at;                                                                    \
+            }                                                                                      \
+        if (!p->back) result[o] = sum / count;                                                     \
+    }
+POOL(float)
+POOL(double)
+
+/* Work on the windows of a range of planes, each seen through y and x. */
+#define EACH_WINDOW(DILATION_OF, DO)                                                               \
+    const pool_work *p = work;                                                                     \
+    int64_t o = from * p->oh * p->ow;                                                              \
+    for (int64_t plane = from * p->h * p->w; plane < to * p->h * p->w; plane += p->h * p->w)       \
+        for (int64_t r = 0; r < p->oh; r++) {                                                      \
+            const window y = window_of(p->a, DILATION_OF(0), p->h, r, 0);                          \
+            for (int64_t c = 0; c < p->ow; c++, o++) {                                             \
+                const window x = window_of(p->a, DILATION_OF(1), p->w, c, 1);                      \
+                DO                                                                                 \
+            }                                                                                      \
+        }
+#define OWN_DILATION(d) p->a[DILATION + (d)].i
+#define NO_DILATION(d)  1
+
+static void find_places(void *work, int64_t from, int64_t to)
+{
+    EACH_WINDOW(OWN_DILATION, ((int64_t *)p->result)[o] = p->wide ? greatest_double(p, plane, y, x)
+                                                                  : greatest_float(p, plane, y, x);)
+}
+
+static void take_means(void *work, int64_t from, int64_t to)
+{
+    EACH_WINDOW(NO_DILATION, if (p->wide) mean_double(p, plane, y, x, o);
+                else mean_float(p, plane, y, x, o);)
+}
+
+static bool run_pool(const call *c, portion *f, const tg_tensor *image, const tg_tensor *result)
+{
+    if (!image || !result) return false;
+    const int n = image->ndim;
+    pool_work p = {c->a,
+                   image->dtype == TG_F64,
+                   image == c->out,
+                   image->shape[n - 2],
+                   image->shape[n - 1],
+                   result->shape[n - 2],
+                   result->shape[n - 1],
+                   image->data,
+                   result->data};
+    if (p.back) tg__fill(c->out, 0);
+    if (result->numel == 0) return true;
+    const int64_t of_plane = p.oh * p.ow;
+    tg__split(c->tg, result->numel / of_plane, tg__grain_of(of_plane * 4), f, &p);
+    return true;
+}
+
+static bool pool_shape(const call *c, spec *s)
+{
+    const tg_tensor *x = c->in[0];
+    tg__same_shape(c, s);
+    for (int d = 0; d < 2; d++) {
+        const int64_t step = c->a[STRIDE + d].i, pad = c->a[PADDING + d].i;
+        const int64_t size = x->shape[x->ndim - 2 + d], up = c->a[CEIL].i ? step - 1 : 0;
+        const int64_t dilation = c->op->grad ? 1 : c->a[DILATION + d].i;
+        const int64_t reach = dilation * (c->a[KERNEL + d].i - 1) + 1,
+                      over = size + 2 * pad - reach;
+        int64_t out = over + up < 0 ? 0 : (over + up) / step + 1;
+        if (up && (out - 1) * step >= size + pad) out--;
+        if (out < 1)
+            return tg__fail(c->tg, TG_ERR_SHAPE,
+                            "%s: the window reaches over %lld elements, the input %s has %lld with "
+                            "its padding",
+                            c->op->name, (long long)reach, SHOW(x), (long long)(size + 2 * pad));
+        s->shape[s->ndim - 2 + d] = out;
+    }
+    return true;
+}
+
+/* ---- The places of maxima, within the last two dimensions. */
+
+static bool places_shape(const call *c, spec *s)
+{
+    bool right = pool_shape(c, s);
+    s->dtype = TG_I64;
+    return right;
+}
+
+static bool places_run(const call *c)
+{
+    return run_pool(c, find_places, tg__dense(c->in[0]), c->out);
+}
+
+static const op_row places_op = {"max_pool2d", NULL, places_shape, places_run, NULL, {0}, 0, 0};
+
+/* ---- Means, and their gradient, of the result's and of the image, whose shape alone it needs. */
+
+static bool avg_run(const call *c)
+{
+    return run_pool(c, take_means, tg__dense(c->in[0]), c->out);
+}
+
+static bool avg_back_run(const call *c)
+{
+    return run_pool(c, take_means, c->out, tg__dense(c->in[0]));
+}
+
+static bool avg_back_shape(const call *c, spec *s)
+{
+    call of_image = *c;
+    of_image.in = c->in + 1;
+    return tg__same_shape(&of_image, s);
+}
+
+static const op_row avg_op, avg_back_op;
+
+static tg_tensor *avg_grad(const record *r, int i, tg_tensor *g)
+{
+    return tg__apply(&avg_back_op, 2, (tg_tensor *[]){g, tg_detach(r->in[i].t)}, r->a);
+}
+
+static tg_tensor *avg_back_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(&avg_op, 1, &g, r->a);
+}
+
+static const op_row avg_op = {
+    "avg_pool2d", "AvgPool2DBackward0", pool_shape, avg_run, avg_grad, {0}, 0, 0};
+static const op_row avg_back_op = {"avg_pool2d_backward",
+                                   "AvgPool2DBackwardBackward0",
+                                   avg_back_shape,
+                                   avg_back_run,
+                                   avg_back_grad,
+                                   {0},
+                                   0,
+                                   0};
+
+/* ---- What is called. */
+
+tg_pool_options tg_pool_defaults(int64_t kernel)
+{
+    return (tg_pool_options){
+        .kernel = {kernel, kernel}, .dilation = {1, 1}, .count_include_pad = true};
+}
+
+static bool check_pool(const char *name, const tg_tensor *x, const tg_pool_options *o)
+{
+    tg_context *tg = x->context;
+    if (!tg__is_float(x->dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: not for %s", name, tg_dtype_name(x->dtype));
+    if ((x->ndim != 3 && x->ndim != 4) || x->shape[x->ndim - 1] == 0 || x->shape[x->ndim - 2] == 0)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the input %s is no image (C, H, W) or (N, C, H, W)",
+                        name, SHOW(x));
+    for (int d = 0; d < 2; d++)
+        if (o->kernel[d] < 1 || o->stride[d] < 0 || o->padding[d] < 0 || o->dilation[d] < 1 ||
+            o->padding[d] > o->kernel[d] / 2)
+            return tg__fail(
+                tg, TG_ERR_ARGUMENT,
+                "%s: kernel %lld, stride %lld, padding %lld, dilation %lld: the padding "
+                "may be half of the kernel, the others must be positive",
+                name, (long long)o->kernel[d], (long long)o->stride[d], (long long)o->padding[d],
+                (long long)o->dilation[d]);
+    return true;
+}
+
+static tg_tensor *apply_pool(const op_row *op, tg_tensor *x, const tg_pool_options *o)
+{
+    if (!tg__check_inputs(op->name, 1, &x)) return NULL;
+    if (!o) return tg__fail(x->context, TG_ERR_ARGUMENT, "%s: the options are NULL", op->name);
+    if (!check_pool(op->name, x, o)) return NULL;
+    attr a[TG_ATTRS] = {{0}};
+    for (int d = 0; d < 2; d++) {
+        a[KERNEL + d].i = o->kernel[d];
+        a[STRIDE + d].i = o->stride[d] ? o->stride[d] : o->kernel[d];
+        a[PADDING + d].i = o->padding[d];
+        a[DILATION + d].i = o->dilation[d];
+    }
+    a[CEIL].i = o->ceil_mode;
+    if (op == &avg_op) {
+        a[INCLUDES].i = o->count_include_pad;
+        a[DIVISOR].i = o->divisor_override;
+    }
+    return tg__apply(op, 1, &x, a);
+}
+
+tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options)
+{
+    tg_tensor *places = apply_pool(&places_op, input, options);
+    if (!places) return NULL;
+    tg_tensor *y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(places, -2, -1));
+    return tg_reshape(y, (tg_shape){places->ndim, places->shape});
+}
+
+tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options)
+{
+    return apply_pool(&avg_op, input, options);
+}

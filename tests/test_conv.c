@@ -1,0 +1,132 @@
+/* Convolution and pooling: what is refused, and that threads do not change the bits. */
+#include "leaf.h"
+
+static void test_conv_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(1, 2, 3, 3)),
+              *w = tg_ones(tg, TG_F32, TG_SHAPE(2, 2, 4, 1));
+    tg_conv_options o = tg_conv_defaults();
+    assert_null(tg_conv2d(x, w, NULL));
+    check_error(
+        tg, TG_ERR_SHAPE,
+        "conv2d: the kernel of weight [2, 2, 4, 1] reaches over 4 elements, the input [1, 2, "
+        "3, 3] has 3 with its padding");
+    o.groups = 3;
+    assert_null(tg_conv2d(x, w, &o));
+    check_error(
+        tg, TG_ERR_SHAPE,
+        "conv2d: 3 groups do not fit input [1, 2, 3, 3] with 2 channels and weight [2, 2, 4, "
+        "1]");
+    o = tg_conv_defaults();
+    o.stride[1] = 0;
+    assert_null(tg_conv2d(x, w, &o));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "conv2d: stride 0, padding 0, dilation 1: at least 1, 0 and 1");
+    assert_null(tg_conv1d(x, w, NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "conv1d: input [1, 2, 3, 3] and weight [2, 2, 4, 1] must have 2 or 3, and 3 "
+                "dimensions");
+    assert_null(tg_conv2d(x, tg_cast(w, TG_F64), NULL));
+    check_error(tg, TG_ERR_DTYPE,
+                "conv2d: float32 input, float64 weight; both must be one dtype, not bool");
+    o = tg_conv_defaults();
+    o.padding[0] = 1;
+    o.bias = tg_ones(tg, TG_F32, TG_SHAPE(3));
+    assert_null(tg_conv2d(x, w, &o));
+    check_error(tg, TG_ERR_SHAPE, "conv2d: the bias is float32 [3], not float32 [2]");
+    assert_true(!tg_conv2d(NULL, NULL, NULL) && !tg_conv1d(NULL, w, NULL));
+    tg_clear_error(tg);
+}
+
+static void test_pools_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(2, 3, 3));
+    tg_pool_options o = tg_pool_defaults(4);
+    assert_null(tg_max_pool2d(x, &o));
+    check_error(
+        tg, TG_ERR_SHAPE,
+        "max_pool2d: the window reaches over 4 elements, the input [2, 3, 3] has 3 with its "
+        "padding");
+    o = tg_pool_defaults(2);
+    o.padding[1] = 2;
+    assert_null(tg_avg_pool2d(x, &o));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "avg_pool2d: kernel 2, stride 0, padding 2, dilation 1: the padding may be half of "
+                "the kernel, the others must be positive");
+    assert_null(tg_avg_pool2d(x, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "avg_pool2d: the options are NULL");
+    o = tg_pool_defaults(2);
+    assert_null(tg_max_pool2d(tg_ones(tg, TG_I64, TG_SHAPE(2, 3, 3)), &o));
+    check_error(tg, TG_ERR_DTYPE, "max_pool2d: not for int64");
+    assert_null(tg_max_pool2d(tg_ones(tg, TG_F32, TG_SHAPE(3, 3)), &o));
+    check_error(tg, TG_ERR_SHAPE,
+                "max_pool2d: the input [3, 3] is no image (C, H, W) or (N, C, H, W)");
+    assert_true(!tg_max_pool2d(NULL, &o) && !tg_avg_pool2d(NULL, NULL));
+    check_ok(tg);
+}
+
+static void test_layers_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_conv_options o = tg_conv_defaults();
+    o.groups = 2;
+    assert_null(tg_conv2d_layer(tg, 3, 4, TG_SHAPE(2, 2), TG_BIAS, &o));
+    check_error(tg, TG_ERR_SHAPE,
+                "Conv2d: 3 channels to 4 in 2 groups, kernel [2, 2]: sizes must be positive, the "
+                "channels multiples of the groups, and the bias NULL");
+    assert_null(tg_conv1d_layer(tg, 3, 4, TG_SHAPE(2, 2), TG_BIAS, NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "Conv1d: 3 channels to 4 in 1 groups, kernel [2, 2]: sizes must be positive, the "
+                "channels multiples of the groups, and the bias NULL");
+    assert_null(tg_conv2d_layer(NULL, 1, 1, TG_SHAPE(1, 1), TG_BIAS, NULL));
+}
+
+/* A hash of the outputs and gradients of a net that is large enough to be split. */
+static uint64_t train(int threads, bool wide)
+{
+    tg_context *tg = tg_open(NULL);
+    assert_true(tg_set_num_threads(tg, threads));
+    tg_set_default_dtype(tg, wide ? TG_F64 : TG_F32);
+    tg_manual_seed(tg, 5);
+    tg_pool_options pool = tg_pool_defaults(2);
+    tg_conv_options o = tg_conv_defaults();
+    o.padding[0] = 1;
+    tg_module *conv = tg_conv2d_layer(tg, 3, 8, TG_SHAPE(3, 3), TG_BIAS, &o);
+    tg_tensor *x =
+        tg_requires_grad_(tg_randn(tg, wide ? TG_F64 : TG_F32, TG_SHAPE(10, 3, 48, 48)), true);
+    tg_tensor *y = tg_max_pool2d(tg_avg_pool2d(tg_forward(conv, x), &pool), &pool);
+    assert_true(tg_backward(tg_sum(tg_square(y))));
+    tg_tensor *all[] = {y, x->grad, tg_param(conv, "weight")->grad, tg_param(conv, "bias")->grad};
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < 4; i++) {
+        tg_tensor *t = tg_contiguous(all[i]);
+        const unsigned char *bytes = t->data;
+        for (int64_t k = 0; k < t->numel * (wide ? 8 : 4); k++)
+            hash = (hash ^ bytes[k]) * 1099511628211u;
+    }
+    tg_close(tg);
+    return hash;
+}
+
+static void test_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        const uint64_t alone = train(1, wide);
+        assert_true(train(2, wide) == alone);
+        assert_true(train(5, wide) == alone);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conv_refused),
+        cmocka_unit_test(test_pools_refused),
+        cmocka_unit_test(test_layers_refused),
+        cmocka_unit_test(test_threads_give_the_same_bits),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
