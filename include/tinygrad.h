@@ -29,6 +29,7 @@
 #include "tinygrad/random.h"
 #include "tinygrad/nn.h"
 #include "tinygrad/optim.h"
+#include "tinygrad/data.h"
 #include "tinygrad/io.h"
 
 #endif

@@ -486,6 +486,8 @@ uint64_t tg__u64(generator *g);
 /* n uniform samples on [0, 1), of 24 bits and one word each, or of 53 bits and two. */
 void tg__units_f32(generator *g, int64_t n, float *out);
 void tg__units_f64(generator *g, int64_t n, double *out);
+/* 0 to n - 1 in random order. */
+void tg__permute(generator *g, int64_t n, int64_t *out);
 /* n normal samples side by side, float32 or float64. */
 void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std);
 

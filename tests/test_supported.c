@@ -205,7 +205,8 @@ static void check_page(const char *page)
 static void no_operation_is_missing(void **state)
 {
     (void)state;
-    static const char *const pages[] = {"tensor.h", "ops.h", "linalg.h", "nn.h", "optim.h"};
+    static const char *const pages[] = {"tensor.h", "ops.h",   "linalg.h",
+                                        "nn.h",     "optim.h", "data.h"};
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) check_page(pages[i]);
 }
 

@@ -145,21 +145,24 @@ tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
     return t;
 }
 
+void tg__permute(generator *g, int64_t n, int64_t *out)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = i;
+    for (int64_t i = 0; i < n - 1; i++) {
+        int64_t other = i + tg__u32(g) % (n - i);
+        int64_t moved = out[i];
+        out[i] = out[other];
+        out[other] = moved;
+    }
+}
+
 tg_tensor *tg_randperm(tg_context *tg, int64_t n)
 {
     if (!tg) return NULL;
     if (n < 0)
         return tg__fail(tg, TG_ERR_ARGUMENT, "randperm: n %lld must not be negative", (long long)n);
     tg_tensor *t = undrawn(tg, "randperm", TG_I64, (tg_shape){1, &n});
-    if (!t) return NULL;
-    int64_t *out = t->data;
-    for (int64_t i = 0; i < n; i++) out[i] = i;
-    for (int64_t i = 0; i < n - 1; i++) {
-        int64_t other = i + tg__u32(&tg->random) % (n - i);
-        int64_t moved = out[i];
-        out[i] = out[other];
-        out[other] = moved;
-    }
+    if (t) tg__permute(&tg->random, n, t->data);
     return t;
 }
 

@@ -1,0 +1,41 @@
+/* Mini-batches of data. */
+#ifndef TINYGRAD_DATA_H
+#define TINYGRAD_DATA_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Gives the rows of some tensors in batches: row i of each, its element along the first dimension,
+ * is one sample. Belongs to the scope it is made in. */
+typedef struct tg_loader tg_loader;
+
+typedef struct tg_loader_options {
+    int64_t batch_size; /* 1 */
+    bool shuffle;   /* a new order in each epoch, torch.utils.data.DataLoader's for the same seed */
+    bool drop_last; /* a last batch that is smaller is left out */
+} tg_loader_options;
+
+TG_API tg_loader_options tg_loader_defaults(void);
+
+/* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */
+TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
+/* Copies of the rows of the next batch, batch[i] of tensors.items[i], in the current scope. False
+ * at the end of the epoch, after which the next call begins another, and on failure (tg_ok tells).
+ * Each epoch draws from the context's stream. */
+TG_API bool tg_next_batch(tg_loader *loader, tg_tensor **batch);
+/* How many batches an epoch has; 0 for NULL. */
+TG_API int64_t tg_batches(const tg_loader *loader);
+
+/* Copies of rows in random order, as torch.utils.data.random_split: parts[i * tensors.n + j] has
+ * lengths[i] rows of tensor j. The lengths add up to the number of rows. On failure the parts are
+ * NULL. */
+TG_API bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

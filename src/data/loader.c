@@ -1,0 +1,121 @@
+#include "../internal.h"
+
+#include <string.h>
+
+struct tg_loader {
+    tg_context *tg;
+    tg_loader_options o;
+    int64_t rows, at; /* the next row of the epoch; -1: it has not begun */
+    int64_t *order;
+    int n;
+    tg_tensor *tensors[];
+};
+
+tg_loader_options tg_loader_defaults(void)
+{
+    return (tg_loader_options){.batch_size = 1};
+}
+
+/* The number of rows of all; -1 with the error. */
+static int64_t common_rows(const char *name, tg_list tensors)
+{
+    if (!tg__check_inputs(name, tensors.n, tensors.items)) return -1;
+    tg_context *tg = tensors.items[0]->context;
+    for (int i = 0; i < tensors.n; i++) {
+        const tg_tensor *t = tensors.items[i], *first = tensors.items[0];
+        if (t->ndim > 0 && t->shape[0] == first->shape[0]) continue;
+        tg__fail(tg, TG_ERR_SHAPE, "%s: tensors %s and %s have not the same number of rows", name,
+                 SHOW(first), SHOW(t));
+        return -1;
+    }
+    return tg__ready(tg) ? tensors.items[0]->shape[0] : -1;
+}
+
+tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options)
+{
+    const tg_loader_options o = options ? *options : tg_loader_defaults();
+    const int64_t rows = common_rows("data_loader", tensors);
+    if (rows < 0) return NULL;
+    tg_context *tg = tensors.items[0]->context;
+    if (o.batch_size < 1)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "data_loader: batch_size %lld must be positive",
+                        (long long)o.batch_size);
+    const size_t size = (size_t)tensors.n * sizeof(tg_tensor *);
+    tg_loader *l = tg__alloc(tg, sizeof *l + size);
+    int64_t *order = l ? tg__alloc(tg, (size_t)rows * sizeof *order) : NULL;
+    if (!order) return NULL;
+    *l = (tg_loader){.tg = tg, .o = o, .rows = rows, .at = -1, .order = order, .n = tensors.n};
+    memcpy(l->tensors, tensors.items, size);
+    for (int64_t i = 0; i < rows; i++) order[i] = i;
+    return l;
+}
+
+int64_t tg_batches(const tg_loader *loader)
+{
+    if (!loader) return 0;
+    const int64_t size = loader->o.batch_size;
+    return loader->rows / size + (loader->rows % size > 0 && !loader->o.drop_last);
+}
+
+/* PyTorch draws a seed for its workers first, and then one for a generator of the order. */
+static void begin_epoch(tg_loader *l)
+{
+    generator own;
+    tg__u64(&l->tg->random);
+    l->at = 0;
+    if (!l->o.shuffle) return;
+    tg__seed(&own, tg__u64(&l->tg->random) & INT64_MAX);
+    tg__permute(&own, l->rows, l->order);
+}
+
+/* Rows of all tensors, by order. */
+static bool take_rows(int n, tg_tensor *const *tensors, int64_t *order, int64_t rows,
+                      tg_tensor **out)
+{
+    tg_tensor *index = tg_wrap_i64(tensors[0]->context, TG_SHAPE(rows), TG_CONTIGUOUS, order);
+    for (int i = 0; i < n; i++)
+        if (!(out[i] = tg_index_select(tensors[i], 0, index))) return false;
+    return true;
+}
+
+bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
+{
+    tg_loader *l = loader;
+    if (!l || !tg__ready(l->tg)) return false;
+    if (!batch) return tg__fail(l->tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");
+    for (int i = 0; i < l->n; i++) batch[i] = NULL;
+    if (l->at < 0) begin_epoch(l);
+    const int64_t left = l->rows - l->at, size = l->o.batch_size;
+    if (left == 0 || (left < size && l->o.drop_last)) {
+        l->at = -1;
+        return false;
+    }
+    const int64_t rows = left < size ? left : size, at = l->at;
+    l->at += rows;
+    return take_rows(l->n, l->tensors, l->order + at, rows, batch);
+}
+
+bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
+{
+    int64_t rows = common_rows("random_split", tensors), sum = 0;
+    if (rows < 0) return false;
+    tg_context *tg = tensors.items[0]->context;
+    bool right = parts && lengths.dims;
+    for (int i = 0; right && i < lengths.ndim; i++) {
+        right = lengths.dims[i] >= 0 && lengths.dims[i] <= rows - sum;
+        sum += lengths.dims[i];
+        for (int j = 0; j < tensors.n; j++) parts[i * tensors.n + j] = NULL;
+    }
+    if (!right || sum != rows)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "random_split: the lengths %s do not add up to %lld rows, or parts is NULL",
+                        tg__show_sizes(tg, lengths.dims ? lengths.ndim : 0, lengths.dims),
+                        (long long)rows);
+    tg_tensor *order = tg_randperm(tg, rows);
+    int64_t *at = order ? order->data : NULL;
+    for (int i = 0; at && i < lengths.ndim; at += lengths.dims[i++])
+        if (!take_rows(tensors.n, tensors.items, at, lengths.dims[i], parts + i * tensors.n))
+            at = NULL;
+    for (int i = 0; !at && i < lengths.ndim * tensors.n; i++) parts[i] = NULL;
+    return at != NULL;
+}

@@ -1,0 +1,172 @@
+/* Batches and splits: PyTorch's orders, in loader_golden.txt, whose form golden/data.py tells; and
+ * what is refused. */
+#include "leaf.h"
+
+enum { LINE = 1024, MOST = 64 };
+
+static FILE *golden;
+static char line[LINE];
+
+static bool next_line(void)
+{
+    return fgets(line, sizeof line, golden) != NULL;
+}
+
+static int read_numbers(const char *text, int64_t *numbers)
+{
+    int n = 0;
+    for (char *end; n < MOST; text = end) {
+        numbers[n] = strtoll(text, &end, 10);
+        if (end == text) break;
+        n++;
+    }
+    return n;
+}
+
+/* t has the rows that the line, after a word, tells; its second column tells them again. */
+static void check_rows(const char *word, const tg_tensor *t, const tg_tensor *twice)
+{
+    int64_t want[MOST];
+    assert_int_equal(strncmp(line, word, strlen(word)), 0);
+    const int n = read_numbers(line + strlen(word), want);
+    assert_true(t && twice && t->shape[0] == n && twice->shape[0] == n && twice->ndim == 2);
+    for (int i = 0; i < n; i++) {
+        assert_true(tg_get(t, TG_INDEX(i)) == (double)want[i]);
+        assert_true(tg_get(twice, TG_INDEX(i, 1)) == (double)(2 * want[i]));
+    }
+}
+
+static void check_stream(tg_context *tg)
+{
+    long long want;
+    assert_true(next_line());
+    assert_int_equal(sscanf(line, "next %lld", &want), 1);
+    assert_true(tg_item(tg_randint(tg, 0, INT64_C(1) << 31, TG_SHAPE())) == (double)want);
+}
+
+/* Row numbers, and twice them in the second of two columns, which is a transpose. */
+static void make_rows(tg_context *tg, int64_t rows, tg_tensor **out)
+{
+    out[0] = tg_arange(tg, TG_I64, 0, (double)rows, 1);
+    out[1] = tg_t(tg_stack(TG_LIST(out[0], tg_mul_scalar(out[0], 2)), 0));
+}
+
+static void check_loader(tg_context *tg, const int64_t *n)
+{
+    const tg_loader_options o = {n[2], n[3] != 0, n[4] != 0};
+    tg_tensor *rows[2], *batch[2];
+    make_rows(tg, n[1], rows);
+    tg_loader *loader = tg_data_loader((tg_list){2, rows}, &o);
+    tg_manual_seed(tg, (uint64_t)n[0]);
+    for (int64_t epoch = 0; epoch < n[5]; epoch++) {
+        int64_t seen = 0;
+        for (; tg_next_batch(loader, batch); seen++) {
+            assert_true(next_line());
+            check_rows("batch", batch[0], batch[1]);
+        }
+        assert_true(next_line() && strcmp(line, "end\n") == 0);
+        assert_int_equal(seen, tg_batches(loader));
+        assert_true(!batch[0] && !batch[1]);
+        check_stream(tg);
+    }
+}
+
+static void check_split(tg_context *tg, const int64_t *n, int count)
+{
+    int64_t total = 0;
+    for (int i = 1; i < count; i++) total += n[i];
+    tg_tensor *rows[2], *parts[2 * MOST];
+    make_rows(tg, total, rows);
+    tg_manual_seed(tg, (uint64_t)n[0]);
+    assert_true(tg_random_split((tg_list){2, rows}, (tg_shape){count - 1, n + 1}, parts));
+    for (int i = 0; i < count - 1; i++) {
+        assert_true(next_line());
+        check_rows("part", parts[2 * i], parts[2 * i + 1]);
+    }
+    check_stream(tg);
+}
+
+static void test_orders(void **state)
+{
+    int64_t n[MOST];
+    int loaders = 0, splits = 0;
+    golden = fopen(TEST_DATA "/loader_golden.txt", "r");
+    assert_non_null(golden);
+    while (next_line()) {
+        tg_scope_begin(*state);
+        if (strncmp(line, "loader", 6) == 0) {
+            assert_int_equal(read_numbers(line + 6, n), 6);
+            check_loader(*state, n);
+            loaders++;
+        } else {
+            assert_int_equal(strncmp(line, "split", 5), 0);
+            check_split(*state, n, read_numbers(line + 5, n));
+            splits++;
+        }
+        tg_scope_end(*state);
+    }
+    assert_true(loaders == 9 && splits == 4);
+    fclose(golden);
+}
+
+static void test_batches_are_copies(void **state)
+{
+    tg_tensor *x = tg_ones(*state, TG_F32, TG_SHAPE(2)), *batch;
+    tg_loader *loader = tg_data_loader(TG_LIST(x), NULL);
+    assert_true(tg_next_batch(loader, &batch));
+    tg_fill_(batch, 5);
+    check_values(x, 1, 1);
+}
+
+static void test_the_steady_state_allocates_nothing(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(50, 3)), *batch;
+    tg_loader *loader = tg_data_loader(TG_LIST(x), &(tg_loader_options){8, true, false});
+    uint64_t calls = 0;
+    for (int epoch = 0; epoch < 4; epoch++) {
+        if (epoch == 1) calls = tg_get_stats(tg).allocator_calls;
+        tg_scope_begin(tg);
+        while (tg_next_batch(loader, &batch)) tg_release(batch);
+        tg_scope_end(tg);
+    }
+    assert_true(tg_get_stats(tg).allocator_calls == calls);
+}
+
+static void test_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(3, 2)), *y = tg_ones(tg, TG_F32, TG_SHAPE(2));
+    tg_tensor *parts[4] = {x, x, x, x};
+    assert_null(tg_data_loader(TG_LIST(x, y), NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "data_loader: tensors [3, 2] and [2] have not the same number of rows");
+    assert_null(tg_data_loader(TG_LIST(tg_scalar(tg, TG_F32, 1)), NULL));
+    check_error(tg, TG_ERR_SHAPE,
+                "data_loader: tensors [] and [] have not the same number of rows");
+    assert_null(tg_data_loader(TG_LIST(x), &(tg_loader_options){.batch_size = 0}));
+    check_error(tg, TG_ERR_ARGUMENT, "data_loader: batch_size 0 must be positive");
+    tg_loader *loader = tg_data_loader(TG_LIST(x), NULL);
+    assert_false(tg_next_batch(loader, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");
+    assert_false(tg_random_split(TG_LIST(x, x), TG_SHAPE(2, 2), parts));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "random_split: the lengths [2, 2] do not add up to 3 rows, or parts is NULL");
+    assert_true(!parts[0] && !parts[3]);
+    assert_false(tg_random_split(TG_LIST(x), TG_SHAPE(4, -1), parts));
+    tg_clear_error(tg);
+    assert_true(!tg_data_loader(TG_LIST(), NULL) && !tg_next_batch(NULL, parts) &&
+                tg_batches(NULL) == 0 && !tg_random_split(TG_LIST(), TG_SHAPE(1), parts));
+    check_ok(tg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_batches_are_copies),
+        cmocka_unit_test(test_the_steady_state_allocates_nothing),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
