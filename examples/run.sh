@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the library, runs the lecture's programs and writes its plots.
+# Builds the library, runs the lecture's programs and the other examples, and writes their plots.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/src/cmake/setup.sh"
@@ -15,5 +15,9 @@ cd "$root/out"
 for name in yhat loss loop modules three_weights; do
     printf '\n==== examples/lecture_%s.c\n' "$name"
     "$root/build/examples/lecture_$name"
+done
+for name in lbfgs polynomial logistic_regression own_op digits digits_conv; do
+    printf '\n==== examples/%s.c\n' "$name"
+    "$root/build/examples/$name"
 done
 printf '\nPlots, for a browser: %s\n' "$root/out"

@@ -1,4 +1,5 @@
-/* The lecture's programs print what PyTorch printed: data/lecture_expected.txt. */
+/* The lecture's programs print what PyTorch printed: data/lecture_expected.txt; the other examples
+ * what they promise. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -183,6 +184,76 @@ static void test_plots(void **state)
     assert_string_equal(printed, "lecture_loop: nowhere: No such file or directory\n");
 }
 
+/* ---- The examples after the lecture. */
+
+/* The number after the last word so in what a program prints. */
+static double number_after(const char *printed, const char *word)
+{
+    const char *last = NULL;
+    for (const char *at = printed; (at = strstr(at, word)); at++) last = at;
+    if (!last) fail_msg("no %s in %s", word, printed);
+    return strtod(last + strlen(word), NULL);
+}
+
+static void test_what_the_other_examples_find(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *program, *word;
+        double low, high;
+    } facts[] = {
+        {"digits", "held out ", 0.97, 1},
+        {"digits", "train ", 0.99, 1},
+        {"digits_conv", "held out ", 0.97, 1},
+        {"logistic_regression", "held out ", 0.7, 0.9},
+        {"lbfgs", "largest difference ", 0, 1e-5},
+        {"lbfgs", "bmi", 24.7545, 24.7546},
+        {"polynomial", "largest difference ", 0, 1e-5},
+        {"own_op", "share 0.10  line", 60, 80},
+        {"own_op", "points below ", 0.88, 0.92},
+    };
+    static char printed[SIZE];
+    const char *program = "";
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        if (strcmp(program, facts[i].program) != 0)
+            assert_int_equal(program_run(printed, SIZE, facts[i].program), 0);
+        program = facts[i].program;
+        const double found = number_after(printed, facts[i].word);
+        if (!(found >= facts[i].low && found <= facts[i].high))
+            fail_msg("%s: %s%g does not lie in [%g, %g]", program, facts[i].word, found,
+                     facts[i].low, facts[i].high);
+    }
+}
+
+static void test_what_they_show(void **state)
+{
+    (void)state;
+    static char printed[SIZE], svg[SIZE];
+    assert_int_equal(program_run(printed, SIZE, "own_op"), 0);
+    assert_non_null(strstr(printed, "gradcheck: passed"));
+    assert_int_equal(program_run(printed, SIZE, "digits"), 0);
+    assert_non_null(strstr(printed, "\repoch 60 of 60  loss "));
+    assert_non_null(strstr(printed, "taken for\n"));
+    assert_int_equal(program_run(printed, SIZE, "polynomial"), 0);
+    program_read("polynomial.svg", svg, SIZE);
+    assert_true(strstr(svg, ">cubic fit<") && strstr(svg, ">body mass index<") &&
+                strstr(svg, "</svg>") && !strstr(svg, "nan"));
+}
+
+static void test_files_that_cannot_be_read(void **state)
+{
+    (void)state;
+    static char printed[SIZE];
+    static const char *const programs[] = {"digits",     "digits_conv", "logistic_regression",
+                                           "polynomial", "lbfgs",       "own_op"};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        char command[64];
+        snprintf(command, sizeof command, "%s nowhere.csv 2>&1", programs[i]);
+        assert_int_equal(program_run(printed, SIZE, command), 1);
+        assert_string_equal(printed, "nowhere.csv: No such file or directory\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +261,9 @@ int main(void)
         cmocka_unit_test(test_numbers_of_the_lecture),
         cmocka_unit_test(test_trap_is_refused),
         cmocka_unit_test(test_plots),
+        cmocka_unit_test(test_what_the_other_examples_find),
+        cmocka_unit_test(test_what_they_show),
+        cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
 }
