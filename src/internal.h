@@ -429,7 +429,6 @@ struct tg_context {
     bool in_backward; /* gradients may read what the caller has released */
     int level;        /* of the kernels */
     tg_dtype default_dtype;
-    int64_t registrations; /* of parts of modules */
     tg_status status;
     char message[TG_MESSAGE];
     char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */

@@ -31,9 +31,9 @@ static int read_numbers(const char *text, double *values)
 {
     int n = 0;
     for (char *end; n < NUMBERS; text = end) {
-        values[n] = strtod(text, &end);
+        const double value = strtod(text, &end);
         if (end == text) break;
-        n++;
+        values[n++] = value;
     }
     return n;
 }

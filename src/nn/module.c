@@ -108,7 +108,6 @@ static bool add_part(tg_module *m, const part *p, const char *name, const tg_con
     memcpy(added->name, name, strlen(name) + 1);
     *m->end = added;
     m->end = &added->next;
-    m->tg->registrations++;
     return true;
 }
 
@@ -116,7 +115,9 @@ static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_
 {
     if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
     part p = {.kind = kind, .tensor = t};
-    return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
+    if (!add_part(m, &p, name, t->context, priv(t)->depth)) return NULL;
+    return kind != PARAMETER || tg_parameters(m).items ? t
+                                                       : NULL; /* listed: that cannot fail later */
 }
 
 tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
@@ -157,13 +158,14 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
     return tg_register_parameter(m, name, tg_empty(m->tg, m->tg->default_dtype, shape));
 }
 
-/* ---- The list of all parameters. */
+/* ---- The list of all parameters. Parts are never taken away: as long as a tree has as many of
+ * them its list is right. */
 
-static int count_parameters(const tg_module *m)
+static int count_parts(const tg_module *m)
 {
     int n = 0;
     for (const part *p = m->parts; p; p = p->next)
-        n += p->kind == CHILD ? count_parameters(p->child) : p->kind == PARAMETER;
+        n += p->kind == CHILD ? 1 + count_parts(p->child) : 1;
     return n;
 }
 
@@ -197,14 +199,15 @@ static bool list_parameters(const tg_module *m, tg_module *root, tg_tensor **ite
 tg_list tg_parameters(const tg_module *module)
 {
     if (!module) return (tg_list){0, NULL};
-    if (module->listed == module->tg->registrations) return module->parameters;
+    const int parts = count_parts(module);
+    if (module->listed == parts) return module->parameters;
     tg_module *m = (tg_module *)(uintptr_t)module;
-    const size_t size = (size_t)count_parameters(m) * sizeof(void *);
+    const size_t size = (size_t)parts * sizeof(void *);
     tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
     m->paths = tg__alloc_at(m->tg, m->depth, size);
     m->parameters = (tg_list){0, items};
     const bool done = items && m->paths && list_parameters(m, m, items, "");
-    m->listed = done ? m->tg->registrations : -1;
+    m->listed = done ? parts : -1;
     return done ? m->parameters : (tg_list){0, NULL};
 }
 

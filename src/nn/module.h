@@ -23,9 +23,9 @@ struct tg_module {
     tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
     part *parts, **end; /* in order of registration */
     bool training;
-    tg_list parameters; /* of the tree, and their paths, as of that registration in the context */
+    tg_list parameters; /* of the tree, and their paths, */
     const char **paths;
-    int64_t listed;
+    int listed; /* when it had so many parts */
     void *data;
 };
 

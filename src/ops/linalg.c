@@ -23,7 +23,7 @@ static bool fail(const problem *p, const char *what)
 static double *load(const tg_tensor *t, int64_t at, int64_t numel, double *to)
 {
     const char *from = (const char *)t->data + (size_t)(at * numel) * tg__dtype_size(t->dtype);
-    pick(0, to_f64, t->dtype)(numel, to, from);
+    if (numel) pick(0, to_f64, t->dtype)(numel, to, from);
     return to + numel;
 }
 
@@ -32,6 +32,7 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
 {
     tg_tensor *a = tg__dense(c->in[0]), *b = c->n > 1 && a ? tg__dense(c->in[1]) : a;
     if (!a || !b) return false;
+    if (c->out->numel == 0) return true;
     problem p = {.c = c, .m = a->shape[a->ndim - 2], .n = a->shape[a->ndim - 1]};
     if (c->n > 1) p.k = b->shape[b->ndim - 1];
     const int64_t batch = tg__numel(a->ndim - 2, a->shape);
