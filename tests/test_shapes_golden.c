@@ -1,0 +1,54 @@
+/* Rearranging, picking by index and strict products, against PyTorch and central differences. */
+#include "golden.h"
+
+/* The numbers of a record from one on, in two halves. */
+static tg_shape half(const trial *c, int which)
+{
+    const int n = c->numbers / 2;
+    return (tg_shape){n, c->i + which * n};
+}
+
+static tg_tensor *part(const trial *c, tg_list parts)
+{
+    return c->i[0] < parts.n ? parts.items[c->i[0]] : NULL;
+}
+
+static int64_t padding(const trial *c)
+{
+    return c->i[0] == INT64_MAX ? TG_NO_INDEX : c->i[0];
+}
+
+#define OPS(OP)                                                                                    \
+    OP(copies, repeat, tg_repeat(x[0], rest(c, 0)))                                                \
+    OP(copies, tile, tg_tile(x[0], rest(c, 0)))                                                    \
+    OP(copies, flip, tg_flip(x[0], rest(c, 0)))                                                    \
+    OP(copies, roll, tg_roll(x[0], half(c, 0), half(c, 1)))                                        \
+    OP(copies, roll_all, tg_roll(x[0], rest(c, 0), TG_DIMS()))                                     \
+    OP(copies, tril, tg_tril(x[0], i[0]))                                                          \
+    OP(copies, triu, tg_triu(x[0], i[0]))                                                          \
+    OP(copies, pad, tg_pad(x[0], rest(c, 0), 0))                                                   \
+    OP(copies, pad_value, tg_pad(x[0], rest(c, 1), f[0]))                                          \
+    OP(views, movedim, tg_movedim(x[0], half(c, 0), half(c, 1)))                                   \
+    OP(views, broadcast_to, tg_broadcast_to(x[0], rest(c, 0)))                                     \
+    OP(views, split, part(c, tg_split(x[0], i[1], (int)i[2])))                                     \
+    OP(views, split_sizes, part(c, tg_split_sizes(x[0], rest(c, 2), (int)i[1])))                   \
+    OP(views, chunk, part(c, tg_chunk(x[0], i[1], (int)i[2])))                                     \
+    OP(picking, index_select, tg_index_select(x[0], (int)i[0], x[1]))                              \
+    OP(picking, gather, tg_gather(x[0], (int)i[0], x[1]))                                          \
+    OP(picking, take_along_dim, tg_take_along_dim(x[0], x[1], (int)i[0]))                          \
+    OP(picking, masked_select, tg_masked_select(x[0], x[1]))                                       \
+    OP(picking, nonzero, tg_nonzero(x[0]))                                                         \
+    OP(picking, embedding, tg_embedding(x[1], x[0], padding(c)))                                   \
+    OP(picking, one_hot, tg_one_hot(x[0], i[0]))                                                   \
+    OP(products, mm, tg_mm(x[0], x[1]))                                                            \
+    OP(products, bmm, tg_bmm(x[0], x[1]))                                                          \
+    OP(products, mv, tg_mv(x[0], x[1]))                                                            \
+    OP(products, addmm, tg_addmm(x[0], x[1], x[2], f[0], f[1]))
+
+OPS(GOLDEN_RUN)
+static const golden_op operations[] = {OPS(GOLDEN_ROW)};
+
+int main(void)
+{
+    return run_golden("shapes_golden.txt", operations, sizeof operations / sizeof *operations);
+}
