@@ -102,9 +102,10 @@ tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
     if (index->numel > 0) {
         const double least = tg_item(tg_min(index)), most = tg_item(tg_max(index));
         if (num_classes < 0) num_classes = (int64_t)most + 1;
-        if (least < 0 || most >= (double)num_classes)
-            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is not one of %lld classes",
-                            least < 0 ? least : most, (long long)num_classes);
+        if (least < 0) return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is negative", least);
+        if (most >= (double)num_classes)
+            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is not one of %lld classes", most,
+                            (long long)num_classes);
     }
     tg_tensor *classes = tg_arange(tg, TG_I64, 0, (double)num_classes, 1);
     return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);

@@ -109,7 +109,7 @@ tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
     for (int d = 0; t && d < repeats.ndim; d++) {
         int64_t shape[TG_MAX_DIMS], n = repeats.dims[d];
         if (n < 0 || n > PTRDIFF_MAX / (t->shape[d] ? t->shape[d] : 1))
-            return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %s %lld times along dimension %d",
+            return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %s, %lld times along dimension %d",
                             SHOW(t), (long long)n, d);
         if (n == 1) continue;
         memcpy(shape, t->shape, sizeof shape);
