@@ -299,6 +299,11 @@ static double sigmoid(double x)
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
+static double rsqrt(double x)
+{
+    return 1 / sqrt(x);
+}
+
 /* Distance in units of the last place that float has near y. */
 static double ulps(float x, double y)
 {
@@ -340,17 +345,28 @@ static void float_functions(int k)
         const char *name;
         const unary_set *kernel;
         double (*exact)(double);
-    } functions[] = {{"exp", &tg__exp_kernel, exp},
-                     {"log", &tg__log_kernel, log},
-                     {"tanh", &tg__tanh_kernel, tanh},
-                     {"sigmoid", &tg__sigmoid_kernel, sigmoid}};
+        double most; /* those worked out in float64 are rounded once, and hardly ever wrong */
+    } functions[] = {
+        {"exp", &tg__exp_kernel, exp, 1},          {"log", &tg__log_kernel, log, 1},
+        {"tanh", &tg__tanh_kernel, tanh, 1},       {"sigmoid", &tg__sigmoid_kernel, sigmoid, 1},
+        {"rsqrt", &tg__rsqrt_kernel, rsqrt, 1.5},  {"expm1", &tg__expm1_kernel, expm1, 0.51},
+        {"log1p", &tg__log1p_kernel, log1p, 0.51}, {"log2", &tg__log2_kernel, log2, 0.51},
+        {"log10", &tg__log10_kernel, log10, 0.51}, {"sin", &tg__sin_kernel, sin, 0.51},
+        {"cos", &tg__cos_kernel, cos, 0.51},       {"tan", &tg__tan_kernel, tan, 0.51},
+        {"asin", &tg__asin_kernel, asin, 0.51},    {"acos", &tg__acos_kernel, acos, 0.51},
+        {"atan", &tg__atan_kernel, atan, 0.51},    {"sinh", &tg__sinh_kernel, sinh, 0.51},
+        {"cosh", &tg__cosh_kernel, cosh, 0.51},    {"erf", &tg__erf_kernel, erf, 0.51}};
     const bool exhaustive = getenv("TG_TEST_EXHAUSTIVE") != NULL;
     if (exhaustive && k != tg__level(NULL)) return;
     for (size_t f = 0; f < COUNT(functions); f++) {
-        const double worst = worst_error(kernel_at(functions[f].kernel, k, K_F32),
-                                         functions[f].exact, exhaustive ? 1 : 8193);
+        const double worst =
+            worst_error(kernel_at(functions[f].kernel, k, K_F32), functions[f].exact,
+                        exhaustive               ? 1
+                        : functions[f].most == 1 ? 8193
+                                                 : 65537);
         if (exhaustive) print_message("%s: %.3f ulp at most\n", functions[f].name, worst);
-        if (worst > 1) fail_msg("%s at %s: %g ulp", functions[f].name, tg__level_name(k), worst);
+        if (worst > functions[f].most)
+            fail_msg("%s at %s: %g ulp", functions[f].name, tg__level_name(k), worst);
     }
 }
 

@@ -154,7 +154,49 @@ static uint64_t calculate(tg_context *tg, tg_dtype dtype)
     return hash;
 }
 
-enum { RUNS = 5 };
+static tg_tensor *gelu(tg_tensor *x)
+{
+    return tg_gelu(x, TG_GELU_NONE);
+}
+
+/* Functions, activations, rows, scans and their gradients, and a small convolutional network that
+ * learns by Adam. */
+static uint64_t learn(tg_context *tg, tg_dtype dtype)
+{
+    static tg_tensor *(*const functions[])(tg_tensor *) = {
+        tg_expm1, tg_log1p, tg_log2, tg_log10, tg_sin,  tg_cos,       tg_tan,        tg_asin,
+        tg_acos,  tg_atan,  tg_sinh, tg_cosh,  tg_erf,  tg_rsqrt,     tg_reciprocal, tg_floor,
+        tg_round, gelu,     tg_silu, tg_mish,  tg_selu, tg_hardswish, tg_logsigmoid, tg_sign};
+    uint64_t hash = 0xcbf29ce484222325u;
+    tg_tensor *x =
+        tg_requires_grad_(tg_uniform_(tg_empty(tg, dtype, TG_SHAPE(97, 1031)), 0.01, 0.99), true);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        hash = hash_tensor(hash, functions[i](x));
+    tg_tensor *rows = tg_mul(tg_log_softmax(x, 1), tg_softmax(x, 0));
+    rows = tg_add(rows, tg_mul(tg_cumsum(x, 0), tg_var_dims(x, TG_DIMS(1), 1, true)));
+    assert_true(tg_backward(tg_sum(rows)));
+    hash = hash_tensor(hash_tensor(hash, rows), x->grad);
+
+    tg_set_default_dtype(tg, dtype);
+    tg_module *net = tg_sequential(TG_MODULES(
+        tg_conv2d_layer(tg, 2, 5, TG_SHAPE(3, 3), TG_BIAS, NULL), tg_batchnorm2d(tg, 5, NULL),
+        tg_lambda(tg, gelu), tg_flatten_layer(tg, 1, -1), tg_linear(tg, 5 * 18 * 18, 7, TG_BIAS)));
+    tg_optim *adam = tg_adamw(net, NULL);
+    tg_tensor *images = tg_randn(tg, dtype, TG_SHAPE(33, 2, 20, 20));
+    tg_tensor *labels = tg_randint(tg, 0, 7, TG_SHAPE(33));
+    for (int step = 0; step < 3; step++) {
+        tg_zero_grad(adam);
+        tg_backward(tg_cross_entropy(tg_forward(net, images), labels, NULL));
+        tg_step(adam);
+    }
+    for (int i = 0; i < tg_parameters(net).n; i++)
+        hash = hash_tensor(hash, tg_parameters(net).items[i]);
+    tg_set_default_dtype(tg, TG_F32);
+    if (!tg_ok(tg)) fail_msg("%s", tg_error(tg));
+    return hash;
+}
+
+enum { RUNS = 7 };
 
 static void run_all(tg_context *tg, uint64_t hashes[RUNS])
 {
@@ -164,6 +206,8 @@ static void run_all(tg_context *tg, uint64_t hashes[RUNS])
     hashes[2] = calculate(tg, TG_F32);
     hashes[4] = calculate(tg, TG_F64);
     hashes[3] = train(tg, 1, 5, 3, true);
+    hashes[5] = learn(tg, TG_F32);
+    hashes[6] = learn(tg, TG_F64);
 }
 
 /* Under valgrind it would take minutes, and its vfnmadd has another zero. */
