@@ -9,6 +9,8 @@ operands operands_make(tg_context *tg, int64_t rows, int64_t columns)
     o.mask = tg_gt(o.a, o.b);
     o.row = tg_randn(tg, TG_F32, TG_SHAPE(columns));
     o.column = tg_randn(tg, TG_F32, TG_SHAPE(rows, 1));
+    o.order = tg_randperm(tg, rows);
+    o.labels = tg_randint(tg, 0, columns, TG_SHAPE(rows, 1));
     return o;
 }
 

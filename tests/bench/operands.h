@@ -4,9 +4,10 @@
 
 #include <tinygrad.h>
 
-/* Matrices of one shape, save row (columns) and column (rows, 1). */
+/* Matrices of one shape, save row (columns) and column (rows, 1); and int64, rows in some order,
+ * and a column for each row (rows, 1). */
 typedef struct operands {
-    tg_tensor *a, *b, *positive, *mask, *row, *column;
+    tg_tensor *a, *b, *positive, *mask, *row, *column, *order, *labels;
 } operands;
 
 operands operands_make(tg_context *tg, int64_t rows, int64_t columns);

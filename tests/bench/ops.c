@@ -33,6 +33,20 @@
     OP(argmax_over_rows, tg_argmax_dim(o->a, 1, false))                                            \
     OP(argmax_over_columns, tg_argmax_dim(o->a, 0, false))
 
+/* Those after the first: at two sizes. */
+#define MORE_OPERATIONS(OP)                                                                        \
+    OP(sin, tg_sin(o->a))                                                                          \
+    OP(log1p, tg_log1p(o->positive))                                                               \
+    OP(erf, tg_erf(o->a))                                                                          \
+    OP(gelu, tg_gelu(o->a, TG_GELU_NONE))                                                          \
+    OP(softmax, tg_softmax(o->a, 1))                                                               \
+    OP(log_softmax, tg_log_softmax(o->a, 1))                                                       \
+    OP(cumsum, tg_cumsum(o->a, 1))                                                                 \
+    OP(var_over_rows, tg_var_dims(o->a, TG_DIMS(1), 1, false))                                     \
+    OP(sort_rows, tg_sort(o->a, 1))                                                                \
+    OP(index_select, tg_index_select(o->a, 0, o->order))                                           \
+    OP(gather, tg_gather(o->a, 1, o->labels))
+
 #define DEFINE_RUN(name, expression)                                                               \
     static tg_tensor *run_##name(const operands *o)                                                \
     {                                                                                              \
@@ -41,10 +55,12 @@
 #define TABLE_ROW(name, expression) {#name, run_##name},
 
 OPERATIONS(DEFINE_RUN)
+MORE_OPERATIONS(DEFINE_RUN)
 
 static const operation operations[] = {OPERATIONS(TABLE_ROW)};
+static const operation more_operations[] = {MORE_OPERATIONS(TABLE_ROW)};
 
-enum { SIZES = 6, NARROW = 4 };
+enum { SIZES = 6, NARROW = 4, SMALL = 2, LARGE = 4 /* the sizes of more_operations */ };
 
 typedef struct shape {
     int64_t rows, columns;
@@ -58,6 +74,8 @@ static const shape narrow[NARROW] = {{1000, 1}, {100000, 1}, {10000, 2}, {100000
 /* 1.5 times as fast as PyTorch up to 10^4 numbers, and the slow functions at any size. */
 static bench_target target_of(const operation *op, int64_t n)
 {
+    if (op >= more_operations && op < more_operations + sizeof more_operations / sizeof *op)
+        return (bench_target){NO_LIMIT, 0};
     bool slow = op->run == run_exp || op->run == run_tanh;
     return (bench_target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
 }
@@ -85,6 +103,12 @@ static void measure_sizes(tg_context *tg)
             char size[32];
             snprintf(size, sizeof size, "%lld", (long long)inputs[k].a->numel);
             measure_operation(&operations[i], &inputs[k], size);
+        }
+    for (size_t i = 0; i < sizeof more_operations / sizeof *more_operations; i++)
+        for (int k = SMALL; k <= LARGE; k += LARGE - SMALL) {
+            char size[32];
+            snprintf(size, sizeof size, "%lld", (long long)inputs[k].a->numel);
+            measure_operation(&more_operations[i], &inputs[k], size);
         }
 }
 

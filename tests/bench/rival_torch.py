@@ -48,6 +48,17 @@ OPERATIONS = {
     "argmax": lambda o: o.a.argmax(),
     "argmax_over_rows": lambda o: o.a.argmax(1),
     "argmax_over_columns": lambda o: o.a.argmax(0),
+    "sin": lambda o: torch.sin(o.a),
+    "log1p": lambda o: torch.log1p(o.positive),
+    "erf": lambda o: torch.erf(o.a),
+    "gelu": lambda o: torch.nn.functional.gelu(o.a),
+    "softmax": lambda o: torch.softmax(o.a, 1),
+    "log_softmax": lambda o: torch.log_softmax(o.a, 1),
+    "cumsum": lambda o: torch.cumsum(o.a, 1),
+    "var_over_rows": lambda o: o.a.var(1),
+    "sort_rows": lambda o: torch.sort(o.a, 1),
+    "index_select": lambda o: o.a.index_select(0, o.order),
+    "gather": lambda o: o.a.gather(1, o.labels),
     "matmul": lambda o: o.a @ o.b,
     "view": lambda o: o.a.view(-1),
 }
@@ -61,6 +72,8 @@ class Operands:
         self.mask = self.a > self.b
         self.row = torch.randn(columns)
         self.column = torch.randn(rows, 1)
+        self.order = torch.randperm(rows)
+        self.labels = torch.randint(0, columns, (rows, 1))
 
 
 shared_operands = functools.lru_cache(None)(Operands)  # the large ones take a while to make
@@ -111,10 +124,33 @@ def recorded(name, rows, columns):
     return lambda: run(o)
 
 
+def layer(name, *sizes):
+    """Forward and backward of a layer or a loss, or a step of Adam."""
+    F = torch.nn.functional
+    if name == "adam":
+        p = torch.randn(sizes[0], requires_grad=True)
+        p.grad = torch.randn(sizes[0])
+        return torch.optim.Adam([p]).step
+    if name == "cross_entropy":
+        x, y = torch.randn(sizes, requires_grad=True), torch.arange(sizes[0]) % sizes[1]
+        f = lambda: F.cross_entropy(x, y)
+    else:
+        x = torch.randn(sizes[:4], requires_grad=True)
+        net = {"conv2d": lambda: torch.nn.Conv2d(sizes[1], sizes[4], 3, padding=1),
+               "max_pool2d": lambda: torch.nn.MaxPool2d(2), "batchnorm2d": lambda: torch.nn.BatchNorm2d(sizes[1])}[name]()
+        f = lambda: net(x).sum()
+
+    def both():
+        x.grad = None
+        f().backward()
+
+    return both
+
+
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
     """The function that does the work once."""
-    make = {f.__name__: f for f in (lecture, perceptron, product, operation, recorded)}[kind]
+    make = {f.__name__: f for f in (lecture, perceptron, product, operation, recorded, layer)}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 
 
