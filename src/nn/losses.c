@@ -78,7 +78,8 @@ static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
     tg_tensor *x = in.items[0], *t = in.items[1], *rest = tg_neg(tg_sub_scalar(x, 1));
     (void)out, (void)attributes;
     if (i == 0)
-        return tg_div(tg_mul(grad, tg_sub(x, t)), tg_clamp(tg_mul(rest, x), (double)1e-12f, INFINITY));
+        return tg_div(tg_mul(grad, tg_sub(x, t)),
+                      tg_clamp(tg_mul(rest, x), (double)1e-12f, INFINITY));
     return tg_mul(grad, tg_sub(log_or_least(tg_log1p(tg_neg(x))), log_or_least(tg_log(x))));
 }
 
