@@ -20,6 +20,7 @@ static tg_tensor *pool(trial *c, tg_tensor *(*function)(tg_tensor *, const tg_po
     const int64_t *i = c->i;
     const tg_pool_options o = {{i[0], i[1]}, {i[2], i[3]}, {i[4], i[5]}, {i[6], i[7]},
                                i[8] != 0,    i[9] != 0,    i[10]};
+    /* cppcheck-suppress returnDanglingLifetime; it is a tensor, not the options */
     return function(c->x[0], &o);
 }
 

@@ -1,47 +1,45 @@
 /* Losses, against PyTorch and central differences. */
 #include "golden.h"
 
-static const tg_loss_options *reduced(const trial *c, tg_loss_options *o)
+static tg_loss_options reduced(const trial *c)
 {
-    *o = tg_loss_defaults();
-    o->reduction = (int)c->i[0];
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = (int)c->i[0];
     return o;
 }
 
 /* Of a loss with a number of its own, which may be beta or delta. */
 static tg_tensor *distance(trial *c, tg_loss_function loss)
 {
-    tg_loss_options o;
-    reduced(c, &o);
+    tg_loss_options o = reduced(c);
     if (c->numbers > 1) o.beta = o.delta = c->f[1];
+    /* cppcheck-suppress returnDanglingLifetime; it is a tensor, not the options */
     return loss(c->x[0], c->x[1], &o);
 }
 
 /* Of a loss with weights, labels to ignore and smoothing. */
 static tg_tensor *weighted(trial *c, tg_loss_function loss)
 {
-    tg_loss_options o;
+    tg_loss_options o = reduced(c);
     int next = 2;
-    reduced(c, &o);
     if (c->i[1] & 1) o.weight = c->x[next++];
     if (c->i[1] & 2) o.pos_weight = c->x[next++];
     if (c->numbers > 2) o.ignore_index = c->i[2];
     if (c->numbers > 3) o.label_smoothing = c->f[3];
+    /* cppcheck-suppress returnDanglingLifetime; it is a tensor, not the options */
     return loss(c->x[0], c->x[1], &o);
 }
 
 static tg_tensor *kl_div(trial *c)
 {
-    tg_loss_options o;
-    reduced(c, &o);
+    tg_loss_options o = reduced(c);
     o.log_target = c->i[1];
     return tg_kl_div(c->x[0], c->x[1], &o);
 }
 
 static tg_tensor *gaussian_nll(trial *c)
 {
-    tg_loss_options o;
-    reduced(c, &o);
+    tg_loss_options o = reduced(c);
     o.full = c->i[1];
     o.eps = c->f[2];
     return tg_gaussian_nll_loss(c->x[0], c->x[1], c->x[2], &o);

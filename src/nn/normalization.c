@@ -129,7 +129,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     if (!check_batch(m, n, x, over_batch)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->shape[1], 1, 1};
     const tg_shape channels = {x->ndim, shape};
-    tg_tensor *mean, *var, *centered;
+    tg_tensor *mean = NULL, *var, *centered;
     if (over_batch) {
         centered = center(x, (tg_shape){x->ndim - 1, dims}, &mean, &var);
     } else {

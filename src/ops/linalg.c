@@ -340,7 +340,7 @@ static bool det_shape(const call *c, spec *s)
 
 static bool det_one(problem *p)
 {
-    p->x[0] = eliminate(p, NULL, 0, 0);
+    p->x[0] = eliminate(p, p->a, 0, 0); /* with no b */
     return true;
 }
 
