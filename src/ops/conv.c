@@ -8,9 +8,9 @@
 
 /* Where stride, padding, dilation, groups, and the size of what is not an input stand: of x's
  * image, or of the kernel. */
-enum { STRIDE = 0, PADDING = 2, DILATION = 4, GROUPS = 6, SIZE = 7 };
+enum { CONV_STRIDE = 0, CONV_PADDING = 2, CONV_DILATION = 4, CONV_GROUPS = 6, CONV_SIZE = 7 };
 
-typedef enum part { FORWARD, INPUT, WEIGHT } part;
+typedef enum conv_part { CONV_FORWARD, CONV_INPUT, CONV_WEIGHT } conv_part;
 
 typedef struct geometry {
     int64_t images, channels, h, w; /* channels of a group */
@@ -21,14 +21,14 @@ typedef struct geometry {
 
 static int64_t out_size(int64_t in, int64_t kernel, const attr *a, int d)
 {
-    const int64_t reach = a[DILATION + d].i * (kernel - 1) + 1;
-    return (in + 2 * a[PADDING + d].i - reach) / a[STRIDE + d].i + 1;
+    const int64_t reach = a[CONV_DILATION + d].i * (kernel - 1) + 1;
+    return (in + 2 * a[CONV_PADDING + d].i - reach) / a[CONV_STRIDE + d].i + 1;
 }
 
 static geometry geometry_of(const tg_tensor *x, const tg_tensor *w, const tg_tensor *y,
                             const attr *a)
 {
-    const int64_t groups = a[GROUPS].i;
+    const int64_t groups = a[CONV_GROUPS].i;
     return (geometry){x->shape[0],
                       w->shape[1],
                       x->shape[2],
@@ -52,8 +52,8 @@ typedef struct sight {
 
 static sight sight_of(const geometry *s, int64_t k1)
 {
-    const int64_t step = s->a[STRIDE + 1].i;
-    const int64_t start = k1 * s->a[DILATION + 1].i - s->a[PADDING + 1].i;
+    const int64_t step = s->a[CONV_STRIDE + 1].i;
+    const int64_t start = k1 * s->a[CONV_DILATION + 1].i - s->a[CONV_PADDING + 1].i;
     int64_t from = start < 0 ? (step - 1 - start) / step : 0;
     int64_t to = s->w > start ? (s->w - start - 1) / step + 1 : 0;
     if (to > s->ow) to = s->ow;
@@ -109,8 +109,9 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
         const int64_t k0 = k / s->kw % s->kh, c = k / s->kw / s->kh;
         const sight v = sight_of(s, k % s->kw);
         char *plane = image + (size_t)(c * s->h * s->w) * size;
-        int64_t y = first * s->a[STRIDE].i - s->a[PADDING].i + k0 * s->a[DILATION].i;
-        for (int64_t r = 0; r < rows; r++, y += s->a[STRIDE].i, columns += (size_t)s->ow * size) {
+        int64_t y = first * s->a[CONV_STRIDE].i - s->a[CONV_PADDING].i + k0 * s->a[CONV_DILATION].i;
+        for (int64_t r = 0; r < rows;
+             r++, y += s->a[CONV_STRIDE].i, columns += (size_t)s->ow * size) {
             char *line = y < 0 || y >= s->h ? NULL : plane + (size_t)(y * s->w) * size;
             if (!add)
                 see_line(&v, s->ow, size, line, columns);
@@ -122,16 +123,16 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
 
 /* ---- Running. The images are worked on in so many blocks, each with memory of its own, so that
  * threads do not change what the weight's gradient, a sum over images, is rounded to. */
-enum { BLOCKS = 4, PANEL = 1 << 16 /* elements of columns at a time */ };
+enum { CONV_BLOCKS = 4, CONV_PANEL = 1 << 16 /* elements of columns at a time */ };
 
 typedef struct conv_work {
     const call *c;
     geometry s;
-    part what;
+    conv_part what;
     size_t size;
     int64_t rows, k; /* of a panel: rows of the output; and of columns */
     char *x, *w, *y; /* the three tensors, of which one is the result */
-    char *scratch;   /* of a block: columns, the product, for WEIGHT its sum */
+    char *scratch;   /* of a block: columns, the product, for CONV_WEIGHT its sum */
     int64_t of_block;
 } conv_work;
 
@@ -147,14 +148,14 @@ static void one_panel(const conv_work *w, char *columns, int64_t image, int64_t 
     const char *weight = w->w + (size_t)(group * o * k) * w->size;
     char *product = columns + (size_t)(w->rows * s->ow * k) * w->size;
     char *sum = product + (size_t)(o * k * (1 + group)) * w->size;
-    if (w->what != INPUT) patches(s, w->size, x, first, rows, columns, NULL);
+    if (w->what != CONV_INPUT) patches(s, w->size, x, first, rows, columns, NULL);
     switch (w->what) {
-    case FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1); break;
-    case INPUT:
+    case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1); break;
+    case CONV_INPUT:
         multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1);
         patches(s, w->size, x, first, rows, columns, add);
         break;
-    case WEIGHT:
+    case CONV_WEIGHT:
         multiply(o, k, n, product, k, y, whole, 1, columns, 1, n);
         add(o * k, sum, sum, product);
     }
@@ -164,7 +165,7 @@ static void some_blocks(void *work, int64_t from, int64_t to)
 {
     const conv_work *w = work;
     const geometry *s = &w->s;
-    const int64_t each = (s->images + BLOCKS - 1) / BLOCKS, end = to * each;
+    const int64_t each = (s->images + CONV_BLOCKS - 1) / CONV_BLOCKS, end = to * each;
     for (int64_t image = from * each; image < end && image < s->images; image++)
         for (int64_t group = 0; group < s->groups; group++)
             for (int64_t first = 0; first < s->oh; first += w->rows)
@@ -177,17 +178,17 @@ static void add_blocks(const conv_work *w)
 {
     const int64_t n = w->c->out->numel, skipped = w->of_block - n;
     binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
-    for (int b = 0; b < BLOCKS; b++)
+    for (int b = 0; b < CONV_BLOCKS; b++)
         add(n, w->w, w->w, w->scratch + (size_t)(b * w->of_block + skipped) * w->size);
 }
 
-static bool run_part(const call *c, part what, const tg_tensor *x, const tg_tensor *w,
+static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg_tensor *w,
                      const tg_tensor *y)
 {
     conv_work work = {.c = c, .what = what, .size = tg__dtype_size(c->out->dtype)};
-    if (what != FORWARD) tg__fill(c->out, 0);
+    if (what != CONV_FORWARD) tg__fill(c->out, 0);
     if (!x || !w || !y || x->numel == 0 || y->numel == 0) {
-        if (what == FORWARD) tg__fill(c->out, 0);
+        if (what == CONV_FORWARD) tg__fill(c->out, 0);
         return x && w && y;
     }
     const geometry s = work.s = geometry_of(x, w, y, c->a);
@@ -195,34 +196,34 @@ static bool run_part(const call *c, part what, const tg_tensor *x, const tg_tens
     work.w = w->data;
     work.y = y->data;
     work.k = s.channels * s.kh * s.kw;
-    work.rows = PANEL / (work.k * s.ow) + 1;
+    work.rows = CONV_PANEL / (work.k * s.ow) + 1;
     if (work.rows > s.oh) work.rows = s.oh;
     work.of_block = work.rows * s.ow * work.k;
-    if (what == WEIGHT) work.of_block += s.out_channels * work.k * (1 + s.groups);
-    const size_t bytes = (size_t)(BLOCKS * work.of_block) * work.size;
+    if (what == CONV_WEIGHT) work.of_block += s.out_channels * work.k * (1 + s.groups);
+    const size_t bytes = (size_t)(CONV_BLOCKS * work.of_block) * work.size;
     if (!(work.scratch = tg__alloc(c->tg, bytes))) return false;
-    if (what == WEIGHT) memset(work.scratch, 0, bytes);
+    if (what == CONV_WEIGHT) memset(work.scratch, 0, bytes);
     if (x->numel + y->numel < TG_GRAIN)
-        some_blocks(&work, 0, BLOCKS);
+        some_blocks(&work, 0, CONV_BLOCKS);
     else
-        tg__split(c->tg, BLOCKS, 1, some_blocks, &work);
-    if (what == WEIGHT) add_blocks(&work);
+        tg__split(c->tg, CONV_BLOCKS, 1, some_blocks, &work);
+    if (what == CONV_WEIGHT) add_blocks(&work);
     return true;
 }
 
 static bool conv2d_run(const call *c)
 {
-    return run_part(c, FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
+    return run_part(c, CONV_FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
 }
 
 static bool input_run(const call *c)
 {
-    return run_part(c, INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
+    return run_part(c, CONV_INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
 }
 
 static bool weight_run(const call *c)
 {
-    return run_part(c, WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
+    return run_part(c, CONV_WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
 }
 
 /* ---- Shapes. */
@@ -234,8 +235,8 @@ static bool conv2d_shape(const call *c, spec *s)
     s->shape[1] = w->shape[0];
     for (int d = 0; d < 2; d++) {
         s->shape[2 + d] = out_size(x->shape[2 + d], w->shape[2 + d], c->a, d);
-        const int64_t padded = x->shape[2 + d] + 2 * c->a[PADDING + d].i;
-        const int64_t reach = c->a[DILATION + d].i * (w->shape[2 + d] - 1) + 1;
+        const int64_t padded = x->shape[2 + d] + 2 * c->a[CONV_PADDING + d].i;
+        const int64_t reach = c->a[CONV_DILATION + d].i * (w->shape[2 + d] - 1) + 1;
         if (padded < reach)
             return tg__fail(
                 c->tg, TG_ERR_SHAPE,
@@ -250,9 +251,9 @@ static bool conv2d_shape(const call *c, spec *s)
 static bool input_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
-    s->shape[1] = c->in[1]->shape[1] * c->a[GROUPS].i;
-    s->shape[2] = c->a[SIZE].i;
-    s->shape[3] = c->a[SIZE + 1].i;
+    s->shape[1] = c->in[1]->shape[1] * c->a[CONV_GROUPS].i;
+    s->shape[2] = c->a[CONV_SIZE].i;
+    s->shape[3] = c->a[CONV_SIZE + 1].i;
     return true;
 }
 
@@ -260,9 +261,9 @@ static bool weight_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->shape[0] = c->in[0]->shape[1];
-    s->shape[1] = c->in[1]->shape[1] / c->a[GROUPS].i;
-    s->shape[2] = c->a[SIZE].i;
-    s->shape[3] = c->a[SIZE + 1].i;
+    s->shape[1] = c->in[1]->shape[1] / c->a[CONV_GROUPS].i;
+    s->shape[2] = c->a[CONV_SIZE].i;
+    s->shape[3] = c->a[CONV_SIZE + 1].i;
     return true;
 }
 
@@ -276,8 +277,8 @@ static tg_tensor *apply_like(const op_row *o, tg_tensor *first, tg_tensor *secon
 {
     attr sized[TG_ATTRS];
     memcpy(sized, a, sizeof sized);
-    sized[SIZE].i = like->shape[2];
-    sized[SIZE + 1].i = like->shape[3];
+    sized[CONV_SIZE].i = like->shape[2];
+    sized[CONV_SIZE + 1].i = like->shape[3];
     return tg__apply(o, 2, (tg_tensor *[]){first, second}, sized);
 }
 
@@ -371,9 +372,9 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
                         {.i = 1}, {.i = o.groups}, {0}, {0}};
     for (int d = 0; d < spatial; d++) {
         const int at = 2 - spatial + d;
-        a[STRIDE + at].i = o.stride[d];
-        a[PADDING + at].i = o.padding[d];
-        a[DILATION + at].i = o.dilation[d];
+        a[CONV_STRIDE + at].i = o.stride[d];
+        a[CONV_PADDING + at].i = o.padding[d];
+        a[CONV_DILATION + at].i = o.dilation[d];
     }
     const bool single = x->ndim == spatial + 1;
     if (single) x = tg_unsqueeze(x, 0);

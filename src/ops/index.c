@@ -58,7 +58,7 @@ static place line_start(const tg_tensor *a, const tg_tensor *index, const tg_ten
 }
 
 /* All before anything is written. */
-static bool check_range(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
+static bool check_indices(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
 {
     const lines l = lines_of(a, index, index, dim);
     for (int64_t line = 0; line < l.count; line++) {
@@ -88,7 +88,7 @@ static bool gather_run(const call *c)
     const tg_tensor *a = c->in[0], *index = c->in[1];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(a, index, c->out, dim);
-    if (!check_range(c, a, index, dim)) return false;
+    if (!check_indices(c, a, index, dim)) return false;
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(a, index, c->out, dim, line);
         const int64_t *at = (const int64_t *)index->data + p.in_index;
@@ -136,7 +136,7 @@ static bool scatter_add_run(const call *c)
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(c->out, index, source, dim);
-    if (!check_range(c, c->out, index, dim)) return false;
+    if (!check_indices(c, c->out, index, dim)) return false;
     tg__copy(c->out, c->in[0]);
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(c->out, index, source, dim, line);

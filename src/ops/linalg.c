@@ -14,13 +14,13 @@ typedef struct problem {
     double *a, *b, *x, *spare;
 } problem;
 
-static bool fail(const problem *p, const char *what)
+static bool fail_matrix(const problem *p, const char *what)
 {
     return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: matrix %lld of %s %s", p->c->op->name,
                     (long long)p->at, SHOW(p->c->in[0]), what);
 }
 
-static double *load(const tg_tensor *t, int64_t at, int64_t numel, double *to)
+static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double *to)
 {
     const char *from = (const char *)t->data + (size_t)(at * numel) * tg__dtype_size(t->dtype);
     if (numel) pick(0, to_f64, t->dtype)(numel, to, from);
@@ -40,8 +40,8 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     p.a = tg__alloc(c->tg, (size_t)(of_a + of_b + of_x + spare) * sizeof(double));
     if (!p.a) return false;
     for (; p.at < batch; p.at++) {
-        p.b = load(a, p.at, of_a, p.a);
-        p.x = c->n > 1 ? load(b, p.at, of_b, p.b) : p.b;
+        p.b = load_matrix(a, p.at, of_a, p.a);
+        p.x = c->n > 1 ? load_matrix(b, p.at, of_b, p.b) : p.b;
         p.spare = p.x + of_x;
         if (!solve(&p)) return false;
         const tg_dtype d = c->out->dtype;
@@ -54,7 +54,7 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     return true;
 }
 
-static double dot(int64_t n, const double *a, const double *b)
+static double inner(int64_t n, const double *a, const double *b)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
@@ -62,7 +62,7 @@ static double dot(int64_t n, const double *a, const double *b)
 }
 
 /* y += a x */
-static void add(int64_t n, double *restrict y, double a, const double *restrict x)
+static void add_multiple(int64_t n, double *restrict y, double a, const double *restrict x)
 {
     for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
 }
@@ -128,7 +128,7 @@ static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, boo
     return vector ? tg_squeeze_dim(x, -1) : x;
 }
 
-static tg_tensor *turned(tg_tensor *a)
+static tg_tensor *transpose_of(tg_tensor *a)
 {
     return tg_transpose(a, -2, -1);
 }
@@ -143,7 +143,7 @@ static bool solve_triangle(problem *p)
         const int64_t i = flags & TG_UPPER ? n - 1 - l : l;
         double *x = p->x + i * k;
         for (int64_t j = flags & TG_UPPER ? i + 1 : 0; j < (flags & TG_UPPER ? n : i); j++)
-            add(k, x, -p->a[i * n + j], p->x + j * k);
+            add_multiple(k, x, -p->a[i * n + j], p->x + j * k);
         for (int64_t j = 0; j < k && !(flags & TG_UNITRIANGULAR); j++) x[j] /= p->a[i * n + i];
     }
     return true;
@@ -158,9 +158,9 @@ static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[0].t;
     const int flags = (int)r->a[0].i, inside = flags & TG_UNITRIANGULAR ? 1 : 0;
-    tg_tensor *b = tg_solve_triangular(turned(a), g, flags ^ TG_UPPER);
+    tg_tensor *b = tg_solve_triangular(transpose_of(a), g, flags ^ TG_UPPER);
     if (i == 1) return b;
-    tg_tensor *full = tg_neg(tg_matmul(b, turned(r->out)));
+    tg_tensor *full = tg_neg(tg_matmul(b, transpose_of(r->out)));
     return flags & TG_UPPER ? tg_triu(full, inside) : tg_tril(full, -inside);
 }
 
@@ -177,7 +177,7 @@ tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
 {
     if (flags & TG_RIGHT) {
         flags = (flags ^ TG_UPPER) & ~TG_RIGHT;
-        return turned(tg_solve_triangular(turned(a), turned(b), flags));
+        return transpose_of(tg_solve_triangular(transpose_of(a), transpose_of(b), flags));
     }
     return apply_to_both(&solve_triangular_op, a, b, false, flags);
 }
@@ -191,13 +191,13 @@ static bool factorize(problem *p)
     for (int64_t i = 0; i < n; i++) {
         double *row = p->x + i * n;
         for (int64_t j = 0; j <= i; j++) {
-            const double rest = p->a[i * n + j] - dot(j, row, p->x + j * n);
+            const double rest = p->a[i * n + j] - inner(j, row, p->x + j * n);
             if (j < i)
                 row[j] = rest / p->x[j * n + j];
             else if (rest > 0)
                 row[j] = sqrt(rest);
             else
-                return fail(p, "is not positive-definite");
+                return fail_matrix(p, "is not positive-definite");
         }
     }
     return true;
@@ -211,12 +211,12 @@ static bool cholesky_run(const call *c)
 /* With phi the lower triangle of l^T g, its diagonal halved: l^-T phi l^-1, made symmetric. */
 static tg_tensor *cholesky_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *l = r->out, *up = turned(l), *full = tg_matmul(up, g);
+    tg_tensor *l = r->out, *up = transpose_of(l), *full = tg_matmul(up, g);
     tg_tensor *phi = tg_mul_scalar(tg_add(tg_tril(full, 0), tg_tril(full, -1)), 0.5);
     tg_tensor *s = tg_solve_triangular(up, phi, TG_UPPER);
     s = tg_solve_triangular(l, s, TG_LOWER | TG_RIGHT);
     (void)i;
-    return tg_mul_scalar(tg_add(s, turned(s)), 0.5);
+    return tg_mul_scalar(tg_add(s, transpose_of(s)), 0.5);
 }
 
 static const op_row cholesky_op = {"cholesky",
@@ -260,8 +260,8 @@ static double eliminate(problem *p, double *b, int64_t k, double tiny)
         det *= most == i ? row[i] : -row[i];
         for (int64_t r = i + 1; r < n && row[i] != 0; r++) {
             const double factor = -p->a[r * n + i] / row[i];
-            add(n - i, p->a + r * n + i, factor, row + i);
-            add(k, b + r * k, factor, b + i * k);
+            add_multiple(n - i, p->a + r * n + i, factor, row + i);
+            add_multiple(k, b + r * k, factor, b + i * k);
         }
     }
     return det;
@@ -274,7 +274,7 @@ static void substitute(problem *p, const double *b, int64_t k)
     memcpy(p->x, b, (size_t)(n * k) * sizeof(double));
     for (int64_t i = n - 1; i >= 0; i--) {
         double *x = p->x + i * k;
-        for (int64_t j = i + 1; j < n; j++) add(k, x, -p->a[i * n + j], p->x + j * k);
+        for (int64_t j = i + 1; j < n; j++) add_multiple(k, x, -p->a[i * n + j], p->x + j * k);
         for (int64_t j = 0; j < k; j++) x[j] /= p->a[i * n + i];
     }
 }
@@ -283,7 +283,7 @@ static bool solve_one(problem *p)
 {
     eliminate(p, p->b, p->k, 0);
     for (int64_t i = 0; i < p->n; i++)
-        if (p->a[i * p->n + i] == 0) return fail(p, "is singular");
+        if (p->a[i * p->n + i] == 0) return fail_matrix(p, "is singular");
     substitute(p, p->b, p->k);
     return true;
 }
@@ -295,8 +295,8 @@ static bool solve_run(const call *c)
 
 static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *b = tg_solve(turned(r->in[0].t), g);
-    return i == 1 ? b : tg_neg(tg_matmul(b, turned(r->out)));
+    tg_tensor *b = tg_solve(transpose_of(r->in[0].t), g);
+    return i == 1 ? b : tg_neg(tg_matmul(b, transpose_of(r->out)));
 }
 
 static const op_row solve_op = {"solve",
@@ -378,9 +378,9 @@ static tg_tensor *as_matrix(tg_tensor *t)
 /* With b = a^-T: det (sum(g b) b - b g^T b). */
 static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *a = r->in[0].t, *b = turned(tg_inv(a));
+    tg_tensor *a = r->in[0].t, *b = transpose_of(tg_inv(a));
     tg_tensor *sum = tg_sum_dims(tg_mul(g, b), TG_DIMS(-2, -1), TG_KEEPDIM);
-    tg_tensor *both = tg_sub(tg_mul(sum, b), tg_matmul(tg_matmul(b, turned(g)), b));
+    tg_tensor *both = tg_sub(tg_mul(sum, b), tg_matmul(tg_matmul(b, transpose_of(g)), b));
     (void)i;
     return tg_mul(as_matrix(tg_det(a)), both);
 }
@@ -411,52 +411,52 @@ tg_tensor *tg_det(tg_tensor *a)
 
 /* A factorization, and vectors to work with it. Columns of length m stand one after the other in q:
  * Householder's vectors from the diagonal down, r above, and r's diagonal apart. */
-typedef struct least {
+typedef struct qr {
     int64_t m, n; /* of what was factorized, m >= n */
     double *q, *diagonal, *x, *r, *f, *u;
-} least;
+} qr;
 
 /* Makes the columns in q that; whether they are independent. */
-static bool reflect(const least *w)
+static bool householder(const qr *w)
 {
     const int64_t m = w->m;
     for (int64_t j = 0; j < w->n; j++) {
         double *v = w->q + j * m;
-        const double whole = sqrt(dot(m, v, v)), norm = sqrt(dot(m - j, v + j, v + j));
+        const double whole = sqrt(inner(m, v, v)), norm = sqrt(inner(m - j, v + j, v + j));
         if (!(norm > (double)m * DBL_EPSILON * whole)) return false;
         w->diagonal[j] = v[j] > 0 ? -norm : norm;
         v[j] -= w->diagonal[j];
         for (int64_t l = j + 1; l < w->n; l++) {
             double *y = w->q + l * m + j;
-            add(m - j, y, dot(m - j, v + j, y) / (v[j] * w->diagonal[j]), v + j);
+            add_multiple(m - j, y, inner(m - j, v + j, y) / (v[j] * w->diagonal[j]), v + j);
         }
     }
     return true;
 }
 
 /* y becomes Q^T y, or Q y. */
-static void turn(const least *w, bool back, double *y)
+static void apply_q(const qr *w, bool back, double *y)
 {
     for (int64_t l = 0; l < w->n; l++) {
         const int64_t j = back ? w->n - 1 - l : l;
         const double *v = w->q + j * w->m + j;
-        add(w->m - j, y + j, dot(w->m - j, v, y + j) / (v[0] * w->diagonal[j]), v);
+        add_multiple(w->m - j, y + j, inner(w->m - j, v, y + j) / (v[0] * w->diagonal[j]), v);
     }
 }
 
 /* y becomes R^-1 y, or R^-T y. */
-static void divide(const least *w, bool across, double *y)
+static void divide_by_r(const qr *w, bool across, double *y)
 {
     for (int64_t l = 0; l < w->n; l++) {
         const int64_t j = across ? l : w->n - 1 - l;
-        if (across) y[j] -= dot(j, w->q + j * w->m, y);
+        if (across) y[j] -= inner(j, w->q + j * w->m, y);
         y[j] /= w->diagonal[j];
-        if (!across) add(j, y, -y[j], w->q + j * w->m);
+        if (!across) add_multiple(j, y, -y[j], w->q + j * w->m);
     }
 }
 
 /* sum[0] + sum[1] += x y, without loss. */
-static void gather(double *sum, double x, double y)
+static void add_product(double *sum, double x, double y)
 {
     const double product = x * y, high = sum[0] + product, z = high - sum[0];
     sum[1] += fma(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
@@ -465,31 +465,31 @@ static void gather(double *sum, double x, double y)
 
 /* x and what it leaves of b, r, become those of the augmented system r + a x = b, a^T r = 0, by one
  * round of refinement. */
-static void refine(const problem *p, const least *w, const double *b)
+static void refine_lstsq(const problem *p, const qr *w, const double *b)
 {
     const int64_t m = w->m, n = w->n;
     for (int64_t i = 0; i < m; i++) {
         double sum[] = {b[i * p->k], 0};
-        gather(sum, -1, w->r[i]);
-        for (int64_t j = 0; j < n; j++) gather(sum, -p->a[i * n + j], w->x[j]);
+        add_product(sum, -1, w->r[i]);
+        for (int64_t j = 0; j < n; j++) add_product(sum, -p->a[i * n + j], w->x[j]);
         w->f[i] = sum[0] + sum[1];
     }
     for (int64_t j = 0; j < n; j++) {
         double sum[] = {0, 0};
-        for (int64_t i = 0; i < m; i++) gather(sum, -p->a[i * n + j], w->r[i]);
+        for (int64_t i = 0; i < m; i++) add_product(sum, -p->a[i * n + j], w->r[i]);
         w->u[j] = sum[0] + sum[1];
     }
-    divide(w, true, w->u);
-    turn(w, false, w->f);
+    divide_by_r(w, true, w->u);
+    apply_q(w, false, w->f);
     for (int64_t j = 0; j < n; j++) {
         const double across = w->u[j];
         w->u[j] = w->f[j] - across;
         w->f[j] = across;
     }
-    divide(w, false, w->u);
-    turn(w, true, w->f);
-    add(n, w->x, 1, w->u);
-    add(m, w->r, 1, w->f);
+    divide_by_r(w, false, w->u);
+    apply_q(w, true, w->f);
+    add_multiple(n, w->x, 1, w->u);
+    add_multiple(m, w->r, 1, w->f);
 }
 
 enum { REFINEMENTS = 4 };
@@ -498,23 +498,24 @@ static bool lstsq_one(problem *p)
 {
     const bool tall = p->m >= p->n;
     const int64_t m = p->m, n = p->n, most = tall ? m : n, least_of = tall ? n : m;
-    least w = {most, least_of, p->spare, p->spare + m * n, 0, 0, 0, 0};
+    qr w = {most, least_of, p->spare, p->spare + m * n, 0, 0, 0, 0};
     w.x = w.diagonal + least_of;
     w.r = w.x + most;
     w.f = w.r + most;
     w.u = w.f + most;
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) w.q[tall ? j * m + i : i * n + j] = p->a[i * n + j];
-    if (!reflect(&w))
-        return fail(p, tall ? "has linearly dependent columns" : "has linearly dependent rows");
+    if (!householder(&w))
+        return fail_matrix(p,
+                           tall ? "has linearly dependent columns" : "has linearly dependent rows");
     for (int64_t l = 0; l < p->k; l++) {
         memset(w.x, 0, (size_t)(2 * most) * sizeof(double)); /* r, too */
         for (int round = 0; round < (p->c->out->dtype == TG_F64 ? REFINEMENTS : 1) && tall; round++)
-            refine(p, &w, p->b + l);
+            refine_lstsq(p, &w, p->b + l);
         for (int64_t i = 0; i < m && !tall; i++) w.x[i] = p->b[i * p->k + l];
         if (!tall) {
-            divide(&w, true, w.x);
-            turn(&w, true, w.x);
+            divide_by_r(&w, true, w.x);
+            apply_q(&w, true, w.x);
         }
         for (int64_t j = 0; j < n; j++) p->x[j * p->k + l] = w.x[j];
     }
@@ -533,14 +534,15 @@ static bool lstsq_run(const call *c)
  * first for a wide one (Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973). */
 static tg_tensor *lstsq_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *a = r->in[0].t, *b = r->in[1].t, *x = r->out, *up = turned(a), *z = tg_lstsq(up, g);
+    tg_tensor *a = r->in[0].t, *b = r->in[1].t, *x = r->out, *up = transpose_of(a),
+              *z = tg_lstsq(up, g);
     if (i == 1 || !z) return z;
     tg_tensor *rest;
     if (a->shape[a->ndim - 2] >= a->shape[a->ndim - 1])
-        rest = tg_matmul(tg_sub(b, tg_matmul(a, x)), turned(tg_lstsq(a, z)));
+        rest = tg_matmul(tg_sub(b, tg_matmul(a, x)), transpose_of(tg_lstsq(a, z)));
     else
-        rest = tg_matmul(tg_lstsq(up, x), turned(tg_sub(g, tg_matmul(up, z))));
-    return tg_sub(rest, tg_matmul(z, turned(x)));
+        rest = tg_matmul(tg_lstsq(up, x), transpose_of(tg_sub(g, tg_matmul(up, z))));
+    return tg_sub(rest, tg_matmul(z, transpose_of(x)));
 }
 
 static const op_row lstsq_op = {"lstsq",

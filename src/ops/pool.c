@@ -1,11 +1,11 @@
-/* Pooling of windows of an image: the greatest element, said by its place, or the mean. */
+/* Pooling of windows of an image: the greatest element, said by its at_place, or the mean. */
 #include "../internal.h"
 
 #include <math.h>
 
-enum { KERNEL = 0, STRIDE = 2, PADDING = 4, DILATION = 6, CEIL = 8 };
-/* For means, in place of dilation. */
-enum { INCLUDES = 6, DIVISOR = 7 };
+enum { POOL_KERNEL = 0, POOL_STRIDE = 2, POOL_PADDING = 4, POOL_DILATION = 6, POOL_CEIL = 8 };
+/* For means, in at_place of dilation. */
+enum { POOL_INCLUDES = 6, POOL_DIVISOR = 7 };
 
 /* The elements first + i * step, n of them, within the image; and how many with the padding. */
 typedef struct window {
@@ -14,8 +14,9 @@ typedef struct window {
 
 static inline window window_of(const attr *a, int64_t step, int64_t size, int64_t at, int d)
 {
-    const int64_t start = at * a[STRIDE + d].i - a[PADDING + d].i, n = a[KERNEL + d].i;
-    const int64_t end = start + (n - 1) * step + 1, most = size + a[PADDING + d].i;
+    const int64_t start = at * a[POOL_STRIDE + d].i - a[POOL_PADDING + d].i,
+                  n = a[POOL_KERNEL + d].i;
+    const int64_t end = start + (n - 1) * step + 1, most = size + a[POOL_PADDING + d].i;
     if (start >= 0 && end <= size) return (window){start, n, step, n};
     int64_t first = start, last = end < size ? end : size;
     while (first < 0) first += step;
@@ -33,8 +34,8 @@ typedef struct pool_work {
 
 static int64_t divisor(const attr *a, window y, window x)
 {
-    if (a[DIVISOR].i) return a[DIVISOR].i;
-    return a[INCLUDES].i ? y.padded * x.padded : y.n * x.n;
+    if (a[POOL_DIVISOR].i) return a[POOL_DIVISOR].i;
+    return a[POOL_INCLUDES].i ? y.padded * x.padded : y.n * x.n;
 }
 
 /* Of one element type. Of several greatest elements the first counts, of NaN the last. */
@@ -42,7 +43,7 @@ static int64_t divisor(const attr *a, window y, window x)
     static inline int64_t greatest_##T(const pool_work *p, int64_t plane, window y, window x)      \
     {                                                                                              \
         const T *image = (const T *)p->image + plane;                                              \
-        int64_t place = y.first * p->w + x.first;                                                  \
+        int64_t at_place = y.first * p->w + x.first;                                               \
         T most = -(T)INFINITY;                                                                     \
         for (int64_t i = 0; i < y.n; i++)                                                          \
             for (int64_t j = 0; j < x.n; j++) {                                                    \
@@ -50,9 +51,9 @@ static int64_t divisor(const attr *a, window y, window x)
                 const T value = image[at];                                                         \
                 const bool better = (value > most) | (value != value);                             \
                 most = better ? value : most;                                                      \
-                place = better ? at : place;                                                       \
+                at_place = better ? at : at_place;                                                 \
             }                                                                                      \
-        return place;                                                                              \
+        return at_place;                                                                           \
     }                                                                                              \
     static inline void mean_##T(const pool_work *p, int64_t plane, window y, window x, int64_t o)  \
     {                                                                                              \
@@ -84,7 +85,7 @@ POOL(double)
                 DO                                                                                 \
             }                                                                                      \
         }
-#define OWN_DILATION(d) p->a[DILATION + (d)].i
+#define OWN_DILATION(d) p->a[POOL_DILATION + (d)].i
 #define NO_DILATION(d)  1
 
 static void find_places(void *work, int64_t from, int64_t to)
@@ -124,10 +125,10 @@ static bool pool_shape(const call *c, spec *s)
     const tg_tensor *x = c->in[0];
     tg__same_shape(c, s);
     for (int d = 0; d < 2; d++) {
-        const int64_t step = c->a[STRIDE + d].i, pad = c->a[PADDING + d].i;
-        const int64_t size = x->shape[x->ndim - 2 + d], up = c->a[CEIL].i ? step - 1 : 0;
-        const int64_t dilation = c->op->grad ? 1 : c->a[DILATION + d].i;
-        const int64_t reach = dilation * (c->a[KERNEL + d].i - 1) + 1,
+        const int64_t step = c->a[POOL_STRIDE + d].i, pad = c->a[POOL_PADDING + d].i;
+        const int64_t size = x->shape[x->ndim - 2 + d], up = c->a[POOL_CEIL].i ? step - 1 : 0;
+        const int64_t dilation = c->op->grad ? 1 : c->a[POOL_DILATION + d].i;
+        const int64_t reach = dilation * (c->a[POOL_KERNEL + d].i - 1) + 1,
                       over = size + 2 * pad - reach;
         int64_t out = over + up < 0 ? 0 : (over + up) / step + 1;
         if (up && (out - 1) * step >= size + pad) out--;
@@ -235,15 +236,15 @@ static tg_tensor *apply_pool(const op_row *op, tg_tensor *x, const tg_pool_optio
     if (!check_pool(op->name, x, o)) return NULL;
     attr a[TG_ATTRS] = {{0}};
     for (int d = 0; d < 2; d++) {
-        a[KERNEL + d].i = o->kernel[d];
-        a[STRIDE + d].i = o->stride[d] ? o->stride[d] : o->kernel[d];
-        a[PADDING + d].i = o->padding[d];
-        a[DILATION + d].i = o->dilation[d];
+        a[POOL_KERNEL + d].i = o->kernel[d];
+        a[POOL_STRIDE + d].i = o->stride[d] ? o->stride[d] : o->kernel[d];
+        a[POOL_PADDING + d].i = o->padding[d];
+        a[POOL_DILATION + d].i = o->dilation[d];
     }
-    a[CEIL].i = o->ceil_mode;
+    a[POOL_CEIL].i = o->ceil_mode;
     if (op == &avg_op) {
-        a[INCLUDES].i = o->count_include_pad;
-        a[DIVISOR].i = o->divisor_override;
+        a[POOL_INCLUDES].i = o->count_include_pad;
+        a[POOL_DIVISOR].i = o->divisor_override;
     }
     return tg__apply(op, 1, &x, a);
 }

@@ -26,7 +26,7 @@ typedef struct rows_work {
 } rows_work;
 
 /* y = exp(x - most) / sum, or x - most - log(sum). exp goes over all rows at once. */
-static void some_rows(const rows_work *w, int64_t first, int64_t rows)
+static void some_softmax_rows(const rows_work *w, int64_t first, int64_t rows)
 {
     const tg_dtype d = w->c->out->dtype;
     const int level = w->c->tg->level;
@@ -57,7 +57,8 @@ static void rows_in_blocks(void *work, int64_t from, int64_t to)
     const rows_work *w = work;
     int64_t most = TOGETHER / w->n;
     most = most < 1 ? 1 : most > ROWS ? ROWS : most;
-    for (int64_t i = from; i < to; i += most) some_rows(w, i, to - i < most ? to - i : most);
+    for (int64_t i = from; i < to; i += most)
+        some_softmax_rows(w, i, to - i < most ? to - i : most);
 }
 
 static bool softmax_run(const call *c)

@@ -183,7 +183,7 @@ static void make_stable(pair *p, int64_t n)
 }
 
 /* Where element number `line` of the other dimensions begins. */
-static int64_t line_start(const tg_tensor *t, int dim, int64_t line)
+static int64_t sort_line_start(const tg_tensor *t, int dim, int64_t line)
 {
     int64_t at = 0;
     for (int d = t->ndim - 1; d >= 0; d--) {
@@ -209,8 +209,8 @@ static bool argsort_run(const call *c)
     if (!work) return false;
     pair *pairs = work->data;
     for (int64_t line = 0; line < t->numel / n; line++) {
-        int64_t from = line_start(t, dim, line), *to = c->out->data;
-        to += line_start(c->out, dim, line);
+        int64_t from = sort_line_start(t, dim, line), *to = c->out->data;
+        to += sort_line_start(c->out, dim, line);
         for (int64_t i = 0; i < n; i++) {
             int64_t key = key_of(t, from + i * step);
             pairs[i] = (pair){c->a[1].i ? ~key : key, i};

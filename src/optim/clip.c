@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static bool check_list(const char *name, tg_list parameters, double value)
+static bool check_clip(const char *name, tg_list parameters, double value)
 {
     if (!tg__check_inputs(name, parameters.n, parameters.items)) return false;
     tg_context *tg = parameters.items[0]->context;
@@ -33,7 +33,7 @@ static double total_norm(tg_list parameters, double order)
 
 double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
 {
-    if (!check_list("clip_grad_norm_", parameters, max_norm)) return NAN;
+    if (!check_clip("clip_grad_norm_", parameters, max_norm)) return NAN;
     tg_context *tg = parameters.items[0]->context;
     if (!(norm_type > 0))
         return tg__fail(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: norm_type %g is not positive",
@@ -55,7 +55,7 @@ double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
 
 bool tg_clip_grad_value_(tg_list parameters, double clip_value)
 {
-    if (!check_list("clip_grad_value_", parameters, clip_value)) return false;
+    if (!check_clip("clip_grad_value_", parameters, clip_value)) return false;
     for (int i = 0; i < parameters.n; i++) {
         tg_tensor *g = parameters.items[i]->grad;
         for (int64_t k = 0; g && k < g->numel; k++) {

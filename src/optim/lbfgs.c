@@ -5,11 +5,11 @@
 #include <math.h>
 #include <string.h>
 
-/* A point on the line of the search: the step, the loss there, its slope and its gradient. */
-typedef struct point {
+/* A trial on the line of the line_search: the step, the loss there, its slope and its gradient. */
+typedef struct trial {
     double t, f, slope;
     double *g;
-} point;
+} trial;
 
 typedef struct lbfgs {
     int64_t n;             /* elements of all parameters */
@@ -17,25 +17,25 @@ typedef struct lbfgs {
     int64_t iterations;
     double t, scale; /* the last step, and of the first approximation of the inverse Hessian */
     double *x, *d, *g,
-        *before;             /* where a search begins, its direction; the gradient, there before */
-    double *ends[3];         /* gradients that a search compares */
+        *before;     /* where a line_search begins, its direction; the gradient, there before */
+    double *ends[3]; /* gradients that a line_search compares */
     double *changes, *steps; /* of the gradient, of the parameters: history rows */
     double *rho, *alpha;
 } lbfgs;
 
 /* What one step works with. */
-typedef struct run {
+typedef struct descent {
     tg_optim *optim;
     lbfgs *l;
     const tg_lbfgs_options *o;
     tg_tensor *(*closure)(void *user);
     void *user;
     int64_t evaluations;
-} run;
+} descent;
 
 /* ---- Vectors. */
 
-static double dot(const lbfgs *l, const double *a, const double *b)
+static double vector_dot(const lbfgs *l, const double *a, const double *b)
 {
     double sum;
     pick(0, dot, TG_F64)(l->n, &sum, a, b);
@@ -43,17 +43,17 @@ static double dot(const lbfgs *l, const double *a, const double *b)
 }
 
 /* y += a x */
-static void add(const lbfgs *l, double *y, double a, const double *x)
+static void vector_add(const lbfgs *l, double *y, double a, const double *x)
 {
     for (int64_t i = 0; i < l->n; i++) y[i] += a * x[i];
 }
 
-static void copy(const lbfgs *l, double *y, const double *x)
+static void vector_copy(const lbfgs *l, double *y, const double *x)
 {
     memcpy(y, x, (size_t)l->n * sizeof *y);
 }
 
-static double greatest(const lbfgs *l, const double *x)
+static double largest(const lbfgs *l, const double *x)
 {
     double most = 0;
     for (int64_t i = 0; i < l->n; i++)
@@ -63,7 +63,7 @@ static double greatest(const lbfgs *l, const double *x)
 
 /* ---- Parameters as one vector, and back. */
 
-static bool read_all(const run *r, bool gradients, double *out)
+static bool read_all(const descent *r, bool gradients, double *out)
 {
     const group *g = r->optim->groups;
     tg_scope_begin(r->optim->tg);
@@ -81,7 +81,7 @@ static bool read_all(const run *r, bool gradients, double *out)
 }
 
 /* The parameters become x + t d. */
-static void write_all(const run *r, double t)
+static void write_all(const descent *r, double t)
 {
     const lbfgs *l = r->l;
     const group *g = r->optim->groups;
@@ -102,26 +102,26 @@ static void write_all(const run *r, double t)
 }
 
 /* The loss and its gradient with the parameters as they are. */
-static bool evaluate(run *r, double *loss, double *g)
+static bool evaluate_here(descent *r, double *loss, double *g)
 {
     *loss = tg__evaluate(r->optim, r->closure, r->user);
     r->evaluations++;
     return read_all(r, true, g);
 }
 
-static bool evaluate_at(run *r, double t, point *p)
+static bool evaluate_at(descent *r, double t, trial *p)
 {
     write_all(r, t);
     p->t = t;
-    const bool done = evaluate(r, &p->f, p->g);
-    p->slope = dot(r->l, p->g, r->l->d);
+    const bool done = evaluate_here(r, &p->f, p->g);
+    p->slope = vector_dot(r->l, p->g, r->l->d);
     return done;
 }
 
-/* ---- The line search. */
+/* ---- The line line_search. */
 
 /* Where the cubic that has these values and slopes at a and b is least, within bounds. */
-static double interpolate(const point *a, const point *b, double low, double high)
+static double interpolate(const trial *a, const trial *b, double low, double high)
 {
     const double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t);
     const double square = d1 * d1 - a->slope * b->slope;
@@ -134,12 +134,12 @@ static double interpolate(const point *a, const point *b, double low, double hig
     return fmin(fmax(at, low), high);
 }
 
-static bool falls_enough(const point *start, const point *p)
+static bool falls_enough(const trial *start, const trial *p)
 {
     return !(p->f > start->f + 1e-4 * p->t * start->slope);
 }
 
-static bool is_flat_enough(const point *start, const point *p)
+static bool is_flat_enough(const trial *start, const trial *p)
 {
     return fabs(p->slope) <= -0.9 * start->slope;
 }
@@ -148,12 +148,12 @@ enum { MOST_TRIALS = 25 };
 
 /* Takes steps until the minimum is bracketed by a and b, or b will do (then a is b too). start's
  * gradient is kept apart. Trials counts on; -1 on failure. */
-static int bracket(run *r, const point *start, double t, point *a, point *b)
+static int bracket_minimum(descent *r, const trial *start, double t, trial *a, trial *b)
 {
     int trials = 0;
     double *spare = r->l->ends[2];
     *a = *start;
-    copy(r->l, r->l->ends[0], start->g);
+    vector_copy(r->l, r->l->ends[0], start->g);
     a->g = r->l->ends[0];
     b->g = r->l->ends[1];
     for (;; trials++) {
@@ -174,12 +174,12 @@ static int bracket(run *r, const point *start, double t, point *a, point *b)
     a->t = 0; /* nothing was found: from the start to here */
     a->f = start->f;
     a->slope = start->slope;
-    copy(r->l, a->g, start->g);
+    vector_copy(r->l, a->g, start->g);
     return trials;
 }
 
-/* A trial between the ends that is not too near to one of them twice. */
-static double between(const point *a, const point *b, bool *crowded)
+/* A trial next_trial the ends that is not too near to one of them twice. */
+static double next_trial(const trial *a, const trial *b, bool *crowded)
 {
     const double low = fmin(a->t, b->t), high = fmax(a->t, b->t), margin = 0.1 * (high - low);
     double t = interpolate(a, b, low, high);
@@ -196,22 +196,22 @@ static double between(const point *a, const point *b, bool *crowded)
 
 /* From the gradient g and the loss f at x along d: the step, with g and f as they are there. The
  * parameters are left at the last trial. */
-static bool search(run *r, double *t, double *f, double slope)
+static bool line_search(descent *r, double *t, double *f, double slope)
 {
     lbfgs *l = r->l;
-    const double width = greatest(l, l->d);
-    const point start = {0, *f, slope, l->g};
-    point ends[2];
-    int trials = bracket(r, &start, *t, &ends[0], &ends[1]);
+    const double width = largest(l, l->d);
+    const trial start = {0, *f, slope, l->g};
+    trial ends[2];
+    int trials = bracket_minimum(r, &start, *t, &ends[0], &ends[1]);
     bool done = ends[0].g == ends[1].g, crowded = false;
     int low = !(ends[0].f <= ends[1].f);
-    point p = {.g = l->ends[2]};
+    trial p = {.g = l->ends[2]};
     if (trials < 0) return false;
     while (!done && trials < MOST_TRIALS) {
         if (fabs(ends[1].t - ends[0].t) * width < 1e-9) break;
-        if (!evaluate_at(r, between(&ends[0], &ends[1], &crowded), &p)) return false;
+        if (!evaluate_at(r, next_trial(&ends[0], &ends[1], &crowded), &p)) return false;
         trials++;
-        point *lowest = &ends[low], *highest = &ends[1 - low], *replaced = lowest;
+        trial *lowest = &ends[low], *highest = &ends[1 - low], *replaced = lowest;
         if (!falls_enough(&start, &p) || p.f >= lowest->f) {
             replaced = highest;
         } else if (is_flat_enough(&start, &p)) {
@@ -221,21 +221,21 @@ static bool search(run *r, double *t, double *f, double slope)
             *highest = *lowest;
             lowest->g = g;
         }
-        const point old = *replaced;
+        const trial old = *replaced;
         *replaced = p;
         p.g = old.g;
         if (replaced == highest) low = !(ends[0].f <= ends[1].f);
     }
     *t = ends[low].t;
     *f = ends[low].f;
-    copy(l, l->g, ends[low].g);
+    vector_copy(l, l->g, ends[low].g);
     return true;
 }
 
 /* ---- The direction. */
 
 /* Keeps the last change of the gradient, and of the parameters, unless the curvature is lost. */
-static void remember(lbfgs *l)
+static void remember_step(lbfgs *l)
 {
     if (l->used == l->history) { /* the oldest pair makes room */
         const size_t rest = (size_t)(l->used - 1);
@@ -249,9 +249,9 @@ static void remember(lbfgs *l)
         y[i] = l->g[i] - l->before[i];
         s[i] = l->d[i] * l->t;
     }
-    const double ys = dot(l, y, s);
+    const double ys = vector_dot(l, y, s);
     l->rho[l->used++] = 1 / ys;
-    l->scale = ys / dot(l, y, y);
+    l->scale = ys / vector_dot(l, y, y);
 }
 
 /* Whether the last step tells something of the curvature. */
@@ -266,17 +266,17 @@ static bool is_curved(const lbfgs *l)
 static void find_direction(lbfgs *l)
 {
     double *d = l->d;
-    if (l->iterations > 1 && is_curved(l)) remember(l);
+    if (l->iterations > 1 && is_curved(l)) remember_step(l);
     for (int64_t i = 0; i < l->n; i++) d[i] = -l->g[i];
     if (l->iterations == 1) return;
     for (int64_t k = l->used - 1; k >= 0; k--) {
-        l->alpha[k] = dot(l, l->steps + k * l->n, d) * l->rho[k];
-        add(l, d, -l->alpha[k], l->changes + k * l->n);
+        l->alpha[k] = vector_dot(l, l->steps + k * l->n, d) * l->rho[k];
+        vector_add(l, d, -l->alpha[k], l->changes + k * l->n);
     }
     for (int64_t i = 0; i < l->n; i++) d[i] *= l->scale;
     for (int64_t k = 0; k < l->used; k++) {
-        const double beta = dot(l, l->changes + k * l->n, d) * l->rho[k];
-        add(l, d, l->alpha[k] - beta, l->steps + k * l->n);
+        const double beta = vector_dot(l, l->changes + k * l->n, d) * l->rho[k];
+        vector_add(l, d, l->alpha[k] - beta, l->steps + k * l->n);
     }
 }
 
@@ -288,27 +288,27 @@ static double first_step(const lbfgs *l)
 }
 
 /* One iteration; whether another may follow. */
-static bool iterate(run *r, double *loss, bool last)
+static bool one_iteration(descent *r, double *loss, bool last)
 {
     lbfgs *l = r->l;
     const double before = *loss;
     l->iterations++;
     find_direction(l);
-    copy(l, l->before, l->g);
+    vector_copy(l, l->before, l->g);
     l->t = (l->iterations == 1 ? first_step(l) : 1) * r->o->lr;
-    const double slope = dot(l, l->g, l->d);
+    const double slope = vector_dot(l, l->g, l->d);
     if (slope > -r->o->tolerance_change || !read_all(r, false, l->x)) return false;
     if (r->o->strong_wolfe) {
-        const bool found = search(r, &l->t, loss, slope);
+        const bool found = line_search(r, &l->t, loss, slope);
         write_all(r, found ? l->t : 0);
         if (!found) return false;
     } else {
         write_all(r, l->t);
-        if (!last && !evaluate(r, loss, l->g)) return false;
+        if (!last && !evaluate_here(r, loss, l->g)) return false;
     }
     const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
-    return !last && r->evaluations < most && greatest(l, l->g) > r->o->tolerance_grad &&
-           fabs(l->t) * greatest(l, l->d) > r->o->tolerance_change &&
+    return !last && r->evaluations < most && largest(l, l->g) > r->o->tolerance_grad &&
+           fabs(l->t) * largest(l, l->d) > r->o->tolerance_change &&
            fabs(*loss - before) >= r->o->tolerance_change;
 }
 
@@ -338,21 +338,22 @@ static bool make_state(tg_optim *optim)
     return true;
 }
 
-static double minimize(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)
+static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)
 {
-    run r = {.optim = optim,
-             .l = optim->extra,
-             .o = &optim->groups->o.lbfgs,
-             .closure = closure,
-             .user = user};
+    descent r = {.optim = optim,
+                 .l = optim->extra,
+                 .o = &optim->groups->o.lbfgs,
+                 .closure = closure,
+                 .user = user};
     double first;
     const group *g = optim->groups;
     for (int i = 0; i < g->n; i++)
         if (!tg__writable(g->slots[i].param, "step")) return NAN;
-    if (!evaluate(&r, &first, r.l->g)) return NAN;
+    if (!evaluate_here(&r, &first, r.l->g)) return NAN;
     double loss = first;
-    bool on = !(greatest(r.l, r.l->g) <= r.o->tolerance_grad);
-    for (int64_t i = 1; on && i <= r.o->max_iter; i++) on = iterate(&r, &loss, i == r.o->max_iter);
+    bool on = !(largest(r.l, r.l->g) <= r.o->tolerance_grad);
+    for (int64_t i = 1; on && i <= r.o->max_iter; i++)
+        on = one_iteration(&r, &loss, i == r.o->max_iter);
     return tg__ready(optim->tg) ? first : NAN;
 }
 
@@ -384,5 +385,5 @@ static const optim_kind lbfgs_kind = {.name = "lbfgs",
                                       .check = check_counts,
                                       .states = no_states,
                                       .prepare = make_state,
-                                      .minimize = minimize};
+                                      .minimize = lbfgs_minimize};
 OPTIMISER(lbfgs)

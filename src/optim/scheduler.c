@@ -31,8 +31,8 @@ static bool apply(tg_scheduler *s)
     return true;
 }
 
-static tg_scheduler *make(tg_optim *optim,
-                          double (*rate)(const tg_scheduler *s, double lr, double first))
+static tg_scheduler *make_scheduler(tg_optim *optim,
+                                    double (*rate)(const tg_scheduler *s, double lr, double first))
 {
     if (!optim || !tg__ready(optim->tg)) return NULL;
     const size_t groups = (size_t)tg_groups(optim);
@@ -50,7 +50,7 @@ static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t pe
         return tg__fail(optim->tg, TG_ERR_ARGUMENT,
                         "%s: a period of %lld steps, and %g; it must be 1 at least, and finite",
                         name, (long long)period, number);
-    tg_scheduler *s = make(optim, rate);
+    tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
     s->period = period;
     s->number = number;
@@ -178,7 +178,7 @@ tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *optio
 {
     if (!optim) return NULL;
     if (!options) return tg__fail(optim->tg, TG_ERR_ARGUMENT, "one_cycle_lr: the options are NULL");
-    tg_scheduler *s = check_cycle(optim, options) ? make(optim, cycle_rate) : NULL;
+    tg_scheduler *s = check_cycle(optim, options) ? make_scheduler(optim, cycle_rate) : NULL;
     if (!s) return NULL;
     s->cycle = *options;
     cycle_momentum(s);
@@ -205,7 +205,7 @@ tg_scheduler *tg_reduce_lr_on_plateau(tg_optim *optim, const tg_plateau_options 
     if (optim && !(o.factor >= 0 && o.factor < 1))
         return tg__fail(optim->tg, TG_ERR_ARGUMENT,
                         "reduce_lr_on_plateau: the factor %g does not lie in [0, 1)", o.factor);
-    tg_scheduler *s = make(optim, plateau_rate);
+    tg_scheduler *s = make_scheduler(optim, plateau_rate);
     if (!s) return NULL;
     s->plateau = o;
     s->best = o.max ? -INFINITY : INFINITY;
