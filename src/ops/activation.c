@@ -180,9 +180,11 @@ tg_tensor *tg_softsign(tg_tensor *a)
     return tg_div(a, tg_add_scalar(tg_abs(a), 1));
 }
 
+/* NaN has a gradient of 0, unlike in relu6. */
 tg_tensor *tg_hardsigmoid(tg_tensor *a)
 {
-    return tg_div_scalar(tg_relu6(tg_add_scalar(a, 3)), 6);
+    tg_tensor *inside = tg_div_scalar(tg_relu6(tg_add_scalar(a, 3)), 6);
+    return tg_where(tg_isnan(a), tg_detach(a), inside);
 }
 
 /* x relu6(x + 3) / 6, with a gradient of 1 from 3 on and of 0 below -3, as PyTorch has it. */
