@@ -22,7 +22,14 @@ static void test_conv_refused(void **state)
     o.stride[1] = 0;
     assert_null(tg_conv2d(x, w, &o));
     check_error(tg, TG_ERR_ARGUMENT,
-                "conv2d: stride 0, padding 0, dilation 1: at least 1, 0 and 1");
+                "conv2d: stride 0, padding 0, dilation 1: at least 1, 0 and 1, and below 2^31");
+    o = tg_conv_defaults();
+    o.padding[0] = INT64_MAX;
+    assert_null(tg_conv2d(x, w, &o));
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "conv2d: stride 1, padding 9223372036854775807, dilation 1: at least 1, 0 and 1, and "
+        "below 2^31");
     assert_null(tg_conv1d(x, w, NULL));
     check_error(tg, TG_ERR_SHAPE,
                 "conv1d: input [1, 2, 3, 3] and weight [2, 2, 4, 1] must have 2 or 3, and 3 "
@@ -54,7 +61,11 @@ static void test_pools_refused(void **state)
     assert_null(tg_avg_pool2d(x, &o));
     check_error(tg, TG_ERR_ARGUMENT,
                 "avg_pool2d: kernel 2, stride 0, padding 2, dilation 1: the padding may be half of "
-                "the kernel, the others must be positive");
+                "the kernel, the others must be positive and below 2^31");
+    o = tg_pool_defaults(INT64_MAX);
+    assert_null(tg_max_pool2d(x, &o));
+    assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
+    tg_clear_error(tg);
     assert_null(tg_avg_pool2d(x, NULL));
     check_error(tg, TG_ERR_ARGUMENT, "avg_pool2d: the options are NULL");
     o = tg_pool_defaults(2);

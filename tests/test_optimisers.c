@@ -190,14 +190,16 @@ static void test_lbfgs(void **state)
 /* The parameters are where the search began. */
 static void test_lbfgs_after_a_failure(void **state)
 {
-    tg_tensor *p = leaf(*state, 1, -5);
-    tg_lbfgs_options o = tg_lbfgs_defaults();
-    o.strong_wolfe = true;
-    problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 2};
-    assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
-    assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
-    tg_clear_error(*state);
-    check_values(p, 1, -5);
+    for (int wolfe = 0; wolfe < 2; wolfe++) {
+        tg_tensor *p = leaf(*state, 1, -5);
+        tg_lbfgs_options o = tg_lbfgs_defaults();
+        o.strong_wolfe = wolfe;
+        problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 2};
+        assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
+        assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
+        tg_clear_error(*state);
+        check_values(p, 1, -5);
+    }
 }
 
 /* Of two dtypes, one of them not contiguous: the sum of both distances. */
@@ -304,6 +306,31 @@ static void test_schedules_refused(void **state)
     check_ok(tg);
 }
 
+static void test_a_group_added_under_a_schedule(void **state)
+{
+    tg_optim *sgd = tg_sgd_list(TG_LIST(leaf(*state, 1)), &(tg_sgd_options){.lr = 1});
+    tg_scheduler *steps = tg_exponential_lr(sgd, 0.5);
+    tg_scheduler *waves = tg_cosine_annealing_lr(sgd, 4, 0);
+    assert_true(tg_sgd_group(sgd, TG_LIST(leaf(*state, 1)), &(tg_sgd_options){.lr = 8}));
+    assert_true(tg_scheduler_step(steps));
+    assert_true(tg_lr(sgd) == 0.5 && tg_group_lr(sgd, 1) == 4);
+    for (int i = 0; i < 12; i++) assert_true(tg_scheduler_step(waves));
+    assert_true(isfinite(tg_group_lr(sgd, 1)));
+}
+
+/* A first phase without length is passed over. */
+static void test_one_cycle_of_few_steps(void **state)
+{
+    tg_optim *sgd = tg_sgd_list(TG_LIST(leaf(*state, 1)), NULL);
+    tg_one_cycle_options o = tg_one_cycle_defaults(1, 10);
+    o.pct_start = 0.1;
+    o.cycle_momentum = false;
+    tg_scheduler *s = tg_one_cycle_lr(sgd, &o);
+    assert_true(tg_lr(sgd) == 1);
+    for (int i = 0; i < 9; i++) assert_true(tg_scheduler_step(s) && tg_lr(sgd) < 1);
+    assert_true(fabs(tg_lr(sgd) - 1 / 25e4) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +346,8 @@ int main(void)
         cmocka_unit_test(test_clip_grad_norm),
         cmocka_unit_test(test_clip_grad_value),
         cmocka_unit_test(test_schedules_refused),
+        cmocka_unit_test(test_a_group_added_under_a_schedule),
+        cmocka_unit_test(test_one_cycle_of_few_steps),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -338,11 +338,12 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                         "%s: %s input, %s weight; both must be one dtype, not bool", name,
                         tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));
     for (int d = 0; d < spatial; d++)
-        if (o->stride[d] < 1 || o->padding[d] < 0 || o->dilation[d] < 1)
-            return tg__fail(tg, TG_ERR_ARGUMENT,
-                            "%s: stride %lld, padding %lld, dilation %lld: at least 1, 0 and 1",
-                            name, (long long)o->stride[d], (long long)o->padding[d],
-                            (long long)o->dilation[d]);
+        if (o->stride[d] < 1 || o->padding[d] < 0 || o->dilation[d] < 1 ||
+            o->stride[d] > INT32_MAX || o->padding[d] > INT32_MAX || o->dilation[d] > INT32_MAX)
+            return tg__fail(
+                tg, TG_ERR_ARGUMENT,
+                "%s: stride %lld, padding %lld, dilation %lld: at least 1, 0 and 1, and below 2^31",
+                name, (long long)o->stride[d], (long long)o->padding[d], (long long)o->dilation[d]);
     if (w->ndim != spatial + 2 || (x->ndim != spatial + 1 && x->ndim != spatial + 2))
         return tg__fail(tg, TG_ERR_SHAPE,
                         "%s: input %s and weight %s must have %d or %d, and %d "

@@ -219,11 +219,12 @@ static bool check_pool(const char *name, const tg_tensor *x, const tg_pool_optio
                         name, SHOW(x));
     for (int d = 0; d < 2; d++)
         if (o->kernel[d] < 1 || o->stride[d] < 0 || o->padding[d] < 0 || o->dilation[d] < 1 ||
-            o->padding[d] > o->kernel[d] / 2)
+            o->padding[d] > o->kernel[d] / 2 || o->kernel[d] > INT32_MAX ||
+            o->stride[d] > INT32_MAX || o->dilation[d] > INT32_MAX)
             return tg__fail(
                 tg, TG_ERR_ARGUMENT,
                 "%s: kernel %lld, stride %lld, padding %lld, dilation %lld: the padding "
-                "may be half of the kernel, the others must be positive",
+                "may be half of the kernel, the others must be positive and below 2^31",
                 name, (long long)o->kernel[d], (long long)o->stride[d], (long long)o->padding[d],
                 (long long)o->dilation[d]);
     return true;

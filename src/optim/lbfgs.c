@@ -304,7 +304,10 @@ static bool one_iteration(descent *r, double *loss, bool last)
         if (!found) return false;
     } else {
         write_all(r, l->t);
-        if (!last && !evaluate_here(r, loss, l->g)) return false;
+        if (!last && !evaluate_here(r, loss, l->g)) {
+            write_all(r, 0);
+            return false;
+        }
     }
     const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
     return !last && r->evaluations < most && largest(l, l->g) > r->o->tolerance_grad &&

@@ -20,14 +20,15 @@ struct tg_scheduler {
     };
     double best; /* reduce_lr_on_plateau */
     int64_t bad, cooling;
-    double first[]; /* rate of each group */
+    int groups;     /* when this was made */
+    double first[]; /* rate of each of them */
 };
 
 static bool apply(tg_scheduler *s)
 {
     int i = 0;
     for (group *g = s->optim->groups; g; g = g->next, i++)
-        g->o.number[0] = s->rate(s, g->o.number[0], s->first[i]);
+        g->o.number[0] = s->rate(s, g->o.number[0], i < s->groups ? s->first[i] : g->o.number[0]);
     return true;
 }
 
@@ -38,8 +39,8 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
     const size_t groups = (size_t)tg_groups(optim);
     tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + groups * sizeof(double));
     if (!s) return NULL;
-    *s = (tg_scheduler){.optim = optim, .rate = rate};
-    for (size_t i = 0; i < groups; i++) s->first[i] = tg_group_lr(optim, (int)i);
+    *s = (tg_scheduler){.optim = optim, .rate = rate, .groups = (int)groups};
+    for (int i = 0; i < s->groups; i++) s->first[i] = tg_group_lr(optim, i);
     return s;
 }
 
@@ -120,7 +121,7 @@ static int phase_of(const tg_scheduler *s, double *share)
         start = ends[phase];
         phase += phase == 0 && !o->three_phase ? 2 : 1;
     }
-    *share = (step - start) / (ends[phase] - start);
+    *share = ends[phase] > start ? (step - start) / (ends[phase] - start) : 1;
     return phase;
 }
 
