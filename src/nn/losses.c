@@ -53,9 +53,9 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
 
 static tg_tensor *weighted(tg_tensor *loss, const tg_loss_options *o)
 {
-    return tg__reduce_loss(
-        o->weight ? tg_mul(loss, tg_expand(o->weight, (tg_shape){loss->ndim, loss->shape})) : loss,
-        o->reduction);
+    if (loss && o->weight)
+        loss = tg_mul(loss, tg_expand(o->weight, (tg_shape){loss->ndim, loss->shape}));
+    return tg__reduce_loss(loss, o->reduction);
 }
 
 static tg_tensor *log_or_least(tg_tensor *log)

@@ -22,8 +22,9 @@ static bool fail_matrix(const problem *p, const char *what)
 
 static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double *to)
 {
+    if (numel == 0) return to;
     const char *from = (const char *)t->data + (size_t)(at * numel) * tg__dtype_size(t->dtype);
-    if (numel) pick(0, to_f64, t->dtype)(numel, to, from);
+    pick(0, to_f64, t->dtype)(numel, to, from);
     return to + numel;
 }
 

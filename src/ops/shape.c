@@ -43,13 +43,14 @@ static const tg_list no_list = {0, NULL};
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
     int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
-    if (d < 0 || t->ndim == 0) return no_list;
-    int64_t sum = 0;
-    for (int i = 0; i < sizes.ndim; i++) sum += sizes.dims[i] >= 0 ? sizes.dims[i] : INT32_MIN;
-    if (sum != t->shape[d]) {
+    if (d < 0) return no_list;
+    int64_t left = t->ndim ? t->shape[d] : -1;
+    for (int i = 0; i < sizes.ndim && left >= 0; i++)
+        left = sizes.dims[i] >= 0 && sizes.dims[i] <= left ? left - sizes.dims[i] : -1;
+    if (left != 0) {
         tg__fail(t->context, TG_ERR_SHAPE,
                  "split: the sizes do not add up to %lld, the size of dimension %d of %s",
-                 (long long)t->shape[d], d, SHOW(t));
+                 (long long)(t->ndim ? t->shape[d] : 0), d, SHOW(t));
         return no_list;
     }
     tg_tensor **parts = tg__alloc(t->context, (size_t)sizes.ndim * sizeof *parts);
@@ -64,14 +65,14 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
     int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
     if (d < 0) return no_list;
     const int64_t n = t->ndim ? t->shape[d] : 0;
-    if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0)) {
+    if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0) ||
+        (n > 0 && (n - 1) / split_size >= INT32_MAX)) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "split: %s into parts of %lld", SHOW(t),
                  (long long)split_size);
         return no_list;
     }
     const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
-    int64_t *sizes =
-        parts > INT32_MAX ? NULL : tg__alloc(t->context, (size_t)parts * sizeof *sizes);
+    int64_t *sizes = tg__alloc(t->context, (size_t)parts * sizeof *sizes);
     if (!sizes) return no_list;
     for (int64_t i = 0; i < parts; i++)
         sizes[i] = n - i * split_size < split_size ? n - i * split_size : split_size;
@@ -82,15 +83,14 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 {
     int d = t ? tg__dim(t, "chunk", dim, t->ndim) : -1;
     if (d < 0) return no_list;
-    if (chunks < 1 || t->ndim == 0) {
+    if (chunks < 1 || chunks > INT32_MAX || t->ndim == 0) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: %s in %lld chunks", SHOW(t),
                  (long long)chunks);
         return no_list;
     }
-    const int64_t n = t->shape[d], size = (n + chunks - 1) / chunks;
-    if (n > 0) return tg_split(t, size, d);
-    int64_t *sizes =
-        chunks > INT32_MAX ? NULL : tg__alloc(t->context, (size_t)chunks * sizeof *sizes);
+    const int64_t n = t->shape[d];
+    if (n > 0) return tg_split(t, (n - 1) / chunks + 1, d);
+    int64_t *sizes = tg__alloc(t->context, (size_t)chunks * sizeof *sizes);
     if (!sizes) return no_list;
     memset(sizes, 0, (size_t)chunks * sizeof *sizes);
     return tg_split_sizes(t, (tg_shape){(int)chunks, sizes}, d);
@@ -140,7 +140,7 @@ tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)
 
 static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
 {
-    const int64_t n = t->shape[d], at = n ? ((-shift % n) + n) % n : 0;
+    const int64_t n = t->shape[d], at = n ? (n - shift % n) % n : 0;
     if (at == 0) return tg_clone(t);
     return tg_cat(TG_LIST(tg_narrow(t, d, at, n - at), tg_narrow(t, d, 0, at)), d);
 }
@@ -297,11 +297,15 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
     for (int i = 0; out && i < pad.ndim / 2; i++) {
         const int d = t->ndim - 1 - i;
         const int64_t before = pad.dims[2 * i], after = pad.dims[2 * i + 1], n = t->shape[d];
-        const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
-        if (skip > n || drop > n - skip || (before == 0 && after == 0 ? 0 : n + before + after < 0))
-            return tg__fail(t->context, TG_ERR_SHAPE,
-                            "pad: %lld and %lld leave less than nothing of dimension %d of %s",
-                            (long long)before, (long long)after, d, SHOW(t));
+        const bool fits =
+            before >= -n && after >= -n && before < INT64_MAX / 4 && after < INT64_MAX / 4;
+        const int64_t skip = fits && before < 0 ? -before : 0,
+                      drop = fits && after < 0 ? -after : 0;
+        if (!fits || skip + drop > n)
+            return tg__fail(
+                t->context, TG_ERR_SHAPE,
+                "pad: %lld and %lld leave less than nothing, or too much, of dimension %d of %s",
+                (long long)before, (long long)after, d, SHOW(t));
         if (skip || drop) out = tg_narrow(out, d, skip, n - skip - drop);
         if (before <= 0 && after <= 0) continue;
         out = tg__apply(&pad_op, 1, &out,

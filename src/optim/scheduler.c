@@ -47,7 +47,7 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
 static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t period, double number,
                                    double (*rate)(const tg_scheduler *s, double lr, double first))
 {
-    if (optim && (period < 1 || !isfinite(number)))
+    if (optim && (period < 1 || period > INT32_MAX || !isfinite(number)))
         return tg__fail(optim->tg, TG_ERR_ARGUMENT,
                         "%s: a period of %lld steps, and %g; it must be 1 at least, and finite",
                         name, (long long)period, number);
