@@ -171,6 +171,11 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
                         int64_t offset);
 /* Checks of what the caller gave; they record the error. */
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape);
+bool tg__check_list(tg_context *tg, const char *op, const char *what, tg_shape list);
+/* The dims as bits; of a 0-d tensor none. */
+bool tg__dim_bits(const tg_tensor *t, const char *op, tg_shape dims, uint64_t *bits);
+/* Whether these sizes, none of them negative, add up to n. */
+bool tg__adds_up(tg_shape sizes, int64_t n);
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value);
 bool tg__is_dtype(tg_dtype dtype);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the

@@ -139,6 +139,15 @@ static void test_the_steady_state_allocates_nothing(void **state)
 #endif
 }
 
+static void test_no_rows_are_split_into_no_rows(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *parts[2], *none = tg_ones(tg, TG_F32, TG_SHAPE(0, 2));
+    assert_true(tg_random_split(TG_LIST(none), TG_SHAPE(0, 0), parts));
+    for (int i = 0; i < 2; i++) assert_true(parts[i]->shape[0] == 0 && parts[i]->shape[1] == 2);
+    check_ok(tg);
+}
+
 static void test_refused(void **state)
 {
     tg_context *tg = *state;
@@ -159,7 +168,9 @@ static void test_refused(void **state)
     check_error(tg, TG_ERR_ARGUMENT,
                 "random_split: the lengths [2, 2] do not add up to 3 rows, or parts is NULL");
     assert_true(!parts[0] && !parts[3]);
+    parts[0] = parts[1] = x;
     assert_false(tg_random_split(TG_LIST(x), TG_SHAPE(4, -1), parts));
+    assert_true(parts[0] == NULL && parts[1] == NULL);
     tg_clear_error(tg);
     assert_true(!tg_data_loader(TG_LIST(), NULL) && !tg_next_batch(NULL, parts) &&
                 tg_batches(NULL) == 0 && !tg_random_split(TG_LIST(), TG_SHAPE(1), parts));
@@ -172,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_batches_are_copies),
         cmocka_unit_test(test_the_steady_state_allocates_nothing),
+        cmocka_unit_test(test_no_rows_are_split_into_no_rows),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

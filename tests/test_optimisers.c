@@ -271,7 +271,12 @@ static void test_schedules_refused(void **state)
     tg_optim *sgd = tg_sgd_list(p, NULL);
     assert_null(tg_step_lr(sgd, 0, 0.1));
     check_error(tg, TG_ERR_ARGUMENT,
-                "step_lr: a period of 0 steps, and 0.1; it must be 1 at least, and finite");
+                "step_lr: a period of 0 steps, and 0.1: it must be 1 to 2147483647, and finite");
+    assert_null(tg_cosine_annealing_lr(sgd, INT64_MAX, 0));
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "cosine_annealing_lr: a period of 9223372036854775807 steps, and 0: it must be 1 to "
+        "2147483647, and finite");
     tg_one_cycle_options o = tg_one_cycle_defaults(1, 10);
     assert_null(tg_one_cycle_lr(sgd, &o));
     check_error(tg, TG_ERR_ARGUMENT,

@@ -137,11 +137,67 @@ static void test_rearranging(void **state)
             "chunk: dim 5 is out of range for [2, 3]: -2 to 1");
 }
 
+static void test_lists_that_are_null(void **state)
+{
+    (void)state;
+    const tg_shape none_given = {2, NULL}, negative = TG_CONTIGUOUS;
+    REFUSED(TG_ERR_ARGUMENT, tg_repeat(x, none_given), "repeat: the list of repeats is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_tile(x, (tg_shape){1, NULL}), "tile: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_tile(x, negative), "tile: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_flip(x, none_given), "flip: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_flip(x, negative), "flip: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_roll(x, none_given, TG_DIMS(0, 1)),
+            "roll: the list of shifts is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_roll(x, TG_SHAPE(1, 1), none_given),
+            "roll: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_pad(x, none_given, 0), "pad: the list of numbers is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_movedim(x, none_given, TG_DIMS(0, 1)),
+            "movedim: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_movedim(x, TG_DIMS(0, 1), none_given),
+            "movedim: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_movedim(x, negative, negative),
+            "movedim: the list of dims is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_split_sizes(x, none_given, 0).items,
+            "split: the list of sizes is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_conv2d_layer(tg, 1, 1, none_given, TG_BIAS, NULL),
+            "Conv2d: the list of sizes is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_amax(x, negative, false), "amax: the list of dims is NULL");
+}
+
+static void test_numbers_near_the_ends_of_int64(void **state)
+{
+    (void)state;
+    REFUSED(TG_ERR_ARGUMENT, tg_chunk(x, INT64_MAX, 0).items,
+            "chunk: [2, 3] in 9223372036854775807 chunks");
+    REFUSED(TG_ERR_SHAPE, tg_split_sizes(x, TG_SHAPE(INT64_MAX, INT64_MAX, 4), 0).items,
+            "split: the sizes do not add up to 2, the size of dimension 0 of [2, 3]");
+    REFUSED(TG_ERR_SHAPE, tg_split_sizes(tg_scalar(tg, TG_F32, 1), TG_SHAPE(1), 0).items,
+            "split: the sizes do not add up to 0, the size of dimension 0 of []");
+    REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(INT64_MIN, 1), 0),
+            "pad: -9223372036854775808 and 1 leave less than nothing, or too much, of dimension 0 "
+            "of [3]");
+    REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(1, INT64_MAX), 0),
+            "pad: 1 and 9223372036854775807 leave less than nothing, or too much, of dimension 0 "
+            "of [3]");
+    REFUSED(TG_ERR_ARGUMENT, tg_clamp(i, INFINITY, INFINITY), "clamp: inf is not a value of int64");
+    tg_conv_options many = tg_conv_defaults();
+    many.groups = INT64_MAX;
+    REFUSED(TG_ERR_SHAPE, tg_conv1d(x, tg_ones(tg, TG_F32, TG_SHAPE(0, 2, 1)), &many),
+            "conv1d: 9223372036854775807 groups do not fit input [2, 3] with 2 channels and weight "
+            "[0, 2, 1]");
+    /* Both are 1 modulo 3. */
+    tg_tensor *counted = tg_arange(tg, TG_F32, 0, 3, 1);
+    check_values(tg_roll(counted, TG_SHAPE(INT64_MIN), TG_DIMS(0)), 2, 0, 1);
+    check_values(tg_roll(counted, TG_SHAPE(INT64_MAX), TG_DIMS(0)), 2, 0, 1);
+}
+
 static void test_picking(void **state)
 {
     (void)state;
     REFUSED(TG_ERR_INDEX, tg_index_select(x, 0, far),
             "index_select: index 9 is out of range for dimension 0 of [2, 3]");
+    REFUSED(TG_ERR_SHAPE, tg_index_select(tg_scalar(tg, TG_F32, 1), 0, far),
+            "index_select: 2 indices for [], which takes one");
     REFUSED(TG_ERR_SHAPE, tg_index_select(x, 0, x),
             "index_select: the index is float32 [2, 3], not 1-d int64");
     REFUSED(TG_ERR_SHAPE, tg_index_select(x, 0, i),
@@ -402,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_reductions_and_rows),
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_rearranging),
+        cmocka_unit_test(test_lists_that_are_null),
+        cmocka_unit_test(test_numbers_near_the_ends_of_int64),
         cmocka_unit_test(test_picking),
         cmocka_unit_test(test_inputs_are_as_they_were),
         cmocka_unit_test(test_nothing_is_passed_on),

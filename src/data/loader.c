@@ -68,13 +68,17 @@ static void begin_epoch(tg_loader *l)
     tg__permute(&own, l->rows, l->order);
 }
 
-/* Rows of all tensors, by order. */
-static bool take_rows(int n, tg_tensor *const *tensors, int64_t *order, int64_t rows,
-                      tg_tensor **out)
+/* What a failure leaves. */
+static bool no_rows(int n, tg_tensor **out)
 {
-    tg_tensor *index = tg_wrap_i64(tensors[0]->context, TG_SHAPE(rows), TG_CONTIGUOUS, order);
-    for (int i = 0; i < n; i++)
-        if (!(out[i] = tg_index_select(tensors[i], 0, index))) return false;
+    for (int i = 0; i < n; i++) out[i] = NULL;
+    return false;
+}
+
+static bool take_rows(tg_list tensors, tg_tensor *index, tg_tensor **out)
+{
+    for (int i = 0; i < tensors.n; i++)
+        if (!(out[i] = tg_index_select(tensors.items[i], 0, index))) return false;
     return true;
 }
 
@@ -83,39 +87,34 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
     tg_loader *l = loader;
     if (!l || !tg__ready(l->tg)) return false;
     if (!batch) return tg__fail(l->tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");
-    for (int i = 0; i < l->n; i++) batch[i] = NULL;
     if (l->at < 0) begin_epoch(l);
-    const int64_t left = l->rows - l->at, size = l->o.batch_size;
+    const int64_t left = l->rows - l->at, size = l->o.batch_size, rows = left < size ? left : size;
     if (left == 0 || (left < size && l->o.drop_last)) {
         l->at = -1;
-        return false;
+        return no_rows(l->n, batch);
     }
-    const int64_t rows = left < size ? left : size, at = l->at;
+    tg_tensor *index = tg_wrap_i64(l->tg, TG_SHAPE(rows), TG_CONTIGUOUS, l->order + l->at);
+    if (!take_rows((tg_list){l->n, l->tensors}, index, batch)) return no_rows(l->n, batch);
     l->at += rows;
-    return take_rows(l->n, l->tensors, l->order + at, rows, batch);
+    return true;
 }
 
 bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
 {
-    int64_t rows = common_rows("random_split", tensors), sum = 0;
+    const int n = lengths.ndim * tensors.n;
+    if (parts) no_rows(n, parts);
+    const int64_t rows = common_rows("random_split", tensors);
     if (rows < 0) return false;
     tg_context *tg = tensors.items[0]->context;
-    bool right = parts && lengths.dims;
-    for (int i = 0; right && i < lengths.ndim; i++) {
-        right = lengths.dims[i] >= 0 && lengths.dims[i] <= rows - sum;
-        sum += lengths.dims[i];
-        for (int j = 0; j < tensors.n; j++) parts[i * tensors.n + j] = NULL;
-    }
-    if (!right || sum != rows)
+    if (!tg__check_list(tg, "random_split", "lengths", lengths)) return false;
+    if (!parts || !tg__adds_up(lengths, rows))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "random_split: the lengths %s do not add up to %lld rows, or parts is NULL",
-                        tg__show_sizes(tg, lengths.dims ? lengths.ndim : 0, lengths.dims),
-                        (long long)rows);
+                        tg__show_sizes(tg, lengths.ndim, lengths.dims), (long long)rows);
     tg_tensor *order = tg_randperm(tg, rows);
-    int64_t *at = order ? order->data : NULL;
-    for (int i = 0; at && i < lengths.ndim; at += lengths.dims[i++])
-        if (!take_rows(tensors.n, tensors.items, at, lengths.dims[i], parts + i * tensors.n))
-            at = NULL;
-    for (int i = 0; !at && i < lengths.ndim * tensors.n; i++) parts[i] = NULL;
-    return at != NULL;
+    int64_t at = 0;
+    for (int i = 0; i < lengths.ndim; at += lengths.dims[i++])
+        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]), parts + i * tensors.n))
+            return no_rows(n, parts);
+    return true;
 }

@@ -18,7 +18,7 @@ static tg_module *make_conv(tg_context *tg, const char *name, int spatial, int64
 {
     const tg_conv_options o = options ? *options : tg_conv_defaults();
     int64_t shape[4] = {out_channels, o.groups > 0 ? in_channels / o.groups : 0};
-    if (!tg || !tg__ready(tg)) return NULL;
+    if (!tg || !tg__ready(tg) || !tg__check_list(tg, name, "sizes", kernel_size)) return NULL;
     bool right = kernel_size.ndim == spatial && out_channels > 0 && shape[1] > 0 &&
                  in_channels % o.groups == 0 && out_channels % o.groups == 0 && !o.bias;
     for (int d = 0; d < spatial && right; d++) {

@@ -58,7 +58,7 @@ static sight sight_of(const geometry *s, int64_t k1)
     int64_t to = s->w > start ? (s->w - start - 1) / step + 1 : 0;
     if (to > s->ow) to = s->ow;
     if (from > to) from = to;
-    return (sight){from, to, start + from * step, step};
+    return (sight){from, to, from < to ? start + from * step : 0, step};
 }
 
 static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64_t step)
@@ -350,8 +350,7 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                         "dimensions",
                         name, SHOW(x), SHOW(w), spatial + 1, spatial + 2, spatial + 2);
     const int64_t channels = x->shape[x->ndim - spatial - 1];
-    if (groups < 1 || w->shape[0] % groups || channels != w->shape[1] * groups ||
-        tg__numel(w->ndim, w->shape) == 0)
+    if (groups < 1 || w->numel == 0 || w->shape[0] % groups || channels != w->shape[1] * groups)
         return tg__fail(tg, TG_ERR_SHAPE,
                         "%s: %lld groups do not fit input %s with %lld channels and weight %s",
                         name, (long long)groups, SHOW(x), (long long)channels, SHOW(w));

@@ -197,6 +197,9 @@ static bool index_select_shape(const call *c, spec *s)
                         "index_select: the index is %s %s, not 1-d int64",
                         tg_dtype_name(index->dtype), SHOW(index));
     tg__same_shape(c, s);
+    if (s->ndim == 0 && index->numel != 1)
+        return tg__fail(c->tg, TG_ERR_SHAPE, "index_select: %lld indices for [], which takes one",
+                        (long long)index->numel);
     if (s->ndim) s->shape[c->a[0].i] = index->numel;
     return tg__check_shape(c->tg, "index_select", (tg_shape){s->ndim, s->shape});
 }

@@ -15,23 +15,6 @@ static uint64_t all_dims(const tg_tensor *t)
     return (1u << t->ndim) - 1;
 }
 
-/* The dims given by a caller as bits: all when there are none. */
-static bool dim_bits(const tg_tensor *t, const char *name, tg_shape dims, uint64_t *bits)
-{
-    *bits = dims.ndim == 0 ? all_dims(t) : 0;
-    if (dims.ndim < 0 || (dims.ndim > 0 && !dims.dims))
-        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of dims is NULL", name);
-    for (int i = 0; i < dims.ndim; i++) {
-        int d = tg__dim(t, name, dims.dims[i], t->ndim);
-        if (d < 0) return false;
-        if (*bits & (1u << d))
-            return tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d appears twice", name, d);
-        *bits |= 1u << d;
-    }
-    if (t->ndim == 0) *bits = 0;
-    return true;
-}
-
 /* How many terms an output has. */
 static int64_t terms_of(const tg_tensor *t, const attr *a)
 {
@@ -217,7 +200,9 @@ static bool reduce_into(const call *c, reduction *reduce, tg_tensor *values, int
 static tg_tensor *over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim)
 {
     uint64_t bits;
-    return a && dim_bits(a, o->name, dims, &bits) ? apply_reduction(o, a, bits, keepdim) : NULL;
+    return a && tg__dim_bits(a, o->name, dims, &bits)
+               ? apply_reduction(o, a, dims.ndim ? bits : all_dims(a), keepdim)
+               : NULL;
 }
 
 /* ---- sum and mean. */

@@ -10,8 +10,10 @@ tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination)
 {
     int64_t order[TG_MAX_DIMS], from = 0;
     unsigned taken = 0, placed = 0;
-    if (!t) return NULL;
-    if (source.ndim != destination.ndim || source.ndim > t->ndim)
+    if (!t || !tg__check_list(t->context, "movedim", "dims", source) ||
+        !tg__check_list(t->context, "movedim", "dims", destination))
+        return NULL;
+    if (source.ndim != destination.ndim || source.ndim > TG_MAX_DIMS)
         return tg__fail(t->context, TG_ERR_INDEX, "movedim: %d dimensions to %d places, of %s",
                         source.ndim, destination.ndim, SHOW(t));
     for (int i = 0; i < source.ndim; i++) {
@@ -44,10 +46,8 @@ tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
     int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
     if (d < 0) return no_list;
-    int64_t left = t->ndim ? t->shape[d] : -1;
-    for (int i = 0; i < sizes.ndim && left >= 0; i++)
-        left = sizes.dims[i] >= 0 && sizes.dims[i] <= left ? left - sizes.dims[i] : -1;
-    if (left != 0) {
+    if (!tg__check_list(t->context, "split", "sizes", sizes)) return no_list;
+    if (t->ndim == 0 || !tg__adds_up(sizes, t->shape[d])) {
         tg__fail(t->context, TG_ERR_SHAPE,
                  "split: the sizes do not add up to %lld, the size of dimension %d of %s",
                  (long long)(t->ndim ? t->shape[d] : 0), d, SHOW(t));
@@ -100,7 +100,7 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 
 tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
 {
-    if (!t) return NULL;
+    if (!t || !tg__check_list(t->context, "repeat", "repeats", repeats)) return NULL;
     if (repeats.ndim < t->ndim || repeats.ndim > TG_MAX_DIMS)
         return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %d numbers for %s", repeats.ndim,
                         SHOW(t));
@@ -130,7 +130,8 @@ tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
 tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)
 {
     int64_t repeats[TG_MAX_DIMS];
-    if (!t || dims.ndim >= t->ndim) return tg_repeat(t, dims);
+    if (!t || !tg__check_list(t->context, "tile", "dims", dims)) return NULL;
+    if (dims.ndim >= t->ndim) return tg_repeat(t, dims);
     for (int d = 0; d < t->ndim; d++) {
         int own = d - (t->ndim - dims.ndim);
         repeats[d] = own < 0 ? 1 : dims.dims[own];
@@ -147,7 +148,9 @@ static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
 
 tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
 {
-    if (!t) return NULL;
+    if (!t || !tg__check_list(t->context, "roll", "shifts", shifts) ||
+        !tg__check_list(t->context, "roll", "dims", dims))
+        return NULL;
     if (dims.ndim == 0 && shifts.ndim == 1)
         return tg_reshape(tg_roll(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
                           (tg_shape){t->ndim, t->shape});
@@ -192,13 +195,7 @@ tg_tensor *tg_flip(tg_tensor *t, tg_shape dims)
 {
     uint64_t bits = 0;
     if (!t) return NULL;
-    for (int i = 0; i < dims.ndim; i++) {
-        int d = tg__dim(t, "flip", dims.dims[i], t->ndim);
-        if (d < 0) return NULL;
-        if (bits >> d & 1)
-            return tg__fail(t->context, TG_ERR_INDEX, "flip: dim %d appears twice", d);
-        bits |= UINT64_C(1) << d;
-    }
+    if (!tg__dim_bits(t, "flip", dims, &bits)) return NULL;
     return tg__apply(&flip_op, 1, &t, (attr[TG_ATTRS]){{.i = (int64_t)bits}});
 }
 
@@ -289,8 +286,10 @@ static const op_row pad_op = {"pad", "ConstantPadNdBackward0", pad_shape, pad_ru
 
 tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
 {
-    if (!t || !tg__check_value(t->context, "pad", t->dtype, value)) return NULL;
-    if (pad.ndim < 0 || pad.ndim % 2 || pad.ndim / 2 > t->ndim)
+    if (!t || !tg__check_value(t->context, "pad", t->dtype, value) ||
+        !tg__check_list(t->context, "pad", "numbers", pad))
+        return NULL;
+    if (pad.ndim % 2 || pad.ndim / 2 > t->ndim)
         return tg__fail(t->context, TG_ERR_SHAPE, "pad: %d numbers for %s: two a dimension",
                         pad.ndim, SHOW(t));
     tg_tensor *out = t;

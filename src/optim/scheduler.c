@@ -48,9 +48,10 @@ static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t pe
                                    double (*rate)(const tg_scheduler *s, double lr, double first))
 {
     if (optim && (period < 1 || period > INT32_MAX || !isfinite(number)))
-        return tg__fail(optim->tg, TG_ERR_ARGUMENT,
-                        "%s: a period of %lld steps, and %g; it must be 1 at least, and finite",
-                        name, (long long)period, number);
+        return tg__fail(
+            optim->tg, TG_ERR_ARGUMENT,
+            "%s: a period of %lld steps, and %g: it must be 1 to 2147483647, and finite", name,
+            (long long)period, number);
     tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
     s->period = period;

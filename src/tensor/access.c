@@ -36,10 +36,7 @@ double tg_item(const tg_tensor *t)
 /* Offset of an element, or -1 with the error. */
 static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
 {
-    if (index.ndim > 0 && !index.dims) {
-        tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of indices is NULL", op);
-        return -1;
-    }
+    if (!tg__check_list(t->context, op, "indices", index)) return -1;
     if (index.ndim != t->ndim) {
         tg__fail(t->context, TG_ERR_INDEX, "%s: %d indices for %s", op, index.ndim, SHOW(t));
         return -1;

@@ -109,8 +109,7 @@ static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_sha
     if (strides.ndim != shape.ndim)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d strides for %d dimensions", op, strides.ndim,
                         shape.ndim);
-    if (strides.ndim > 0 && !strides.dims)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of strides is NULL", op);
+    if (!tg__check_list(tg, op, "strides", strides)) return false;
     for (int i = 0; i < strides.ndim; i++) {
         int64_t step = strides.dims[i], last = shape.dims[i] - 1;
         if (step < 0)

@@ -29,13 +29,18 @@ bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double valu
                                                  op, value, tg_dtype_name(dtype));
 }
 
+bool tg__check_list(tg_context *tg, const char *op, const char *what, tg_shape list)
+{
+    return list.ndim == 0 || (list.ndim > 0 && list.dims) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of %s is NULL", op, what);
+}
+
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
 {
     if (shape.ndim < 0 || shape.ndim > TG_MAX_DIMS)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", op, shape.ndim,
                         TG_MAX_DIMS);
-    if (shape.ndim > 0 && !shape.dims)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of sizes is NULL", op);
+    if (!tg__check_list(tg, op, "sizes", shape)) return false;
     int64_t numel = 1; /* zero sizes left out, so that strides fit too */
     for (int i = 0; i < shape.ndim; i++) {
         int64_t n = shape.dims[i];
@@ -202,6 +207,28 @@ int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim)
     tg__fail(t->context, TG_ERR_INDEX, "%s: dim %lld is out of range for %s: %d to %d", op,
              (long long)dim, SHOW(t), -range, range - 1);
     return -1;
+}
+
+bool tg__dim_bits(const tg_tensor *t, const char *op, tg_shape dims, uint64_t *bits)
+{
+    *bits = 0;
+    if (!tg__check_list(t->context, op, "dims", dims)) return false;
+    for (int i = 0; i < dims.ndim; i++) {
+        int d = tg__dim(t, op, dims.dims[i], t->ndim);
+        if (d < 0) return false;
+        if (*bits & (1u << d))
+            return tg__fail(t->context, TG_ERR_INDEX, "%s: dim %d appears twice", op, d);
+        *bits |= 1u << d;
+    }
+    if (t->ndim == 0) *bits = 0;
+    return true;
+}
+
+bool tg__adds_up(tg_shape sizes, int64_t n)
+{
+    for (int i = 0; i < sizes.ndim && n >= 0; i++)
+        n = sizes.dims[i] >= 0 && sizes.dims[i] <= n ? n - sizes.dims[i] : -1;
+    return n == 0;
 }
 
 /* Whether two elements may share a place, as after expand. Exact for what views can make; true at

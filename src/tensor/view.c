@@ -23,8 +23,7 @@ static bool check_list(const tg_tensor *t, const char *name, tg_shape list)
     if (list.ndim < 0 || list.ndim > TG_MAX_DIMS)
         return tg__fail(t->context, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", name,
                         list.ndim, TG_MAX_DIMS);
-    return list.ndim == 0 || list.dims ||
-           tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list of sizes is NULL", name);
+    return tg__check_list(t->context, name, "sizes", list);
 }
 
 /* ---- view and reshape. */

@@ -54,7 +54,7 @@ def copy_cases():
 
 def view_cases():
     move = lambda x, n: x.movedim(n[:len(n) // 2], n[len(n) // 2:])
-    for shape, n in (((2, 3, 4), [0, 2]), ((2, 3, 4), [-1, 0]), ((2, 3, 4), [0, 1, 1, 2]), ((2, 3), [0, 0]), ((2, 3, 4), [2, 0, 0, 1])):
+    for shape, n in (((2, 3, 4), [0, 2]), ((2, 3, 4), [-1, 0]), ((2, 3, 4), [0, 1, 1, 2]), ((2, 3), [0, 0]), ((2, 3, 4), [2, 0, 0, 1]), ((), [0, -1])):
         every("movedim", move, shape, n)
     refused("movedim", move, (2, 3), [0, 0, 0, 1])
     refused("movedim", move, (2, 3), [2, 0])
