@@ -108,7 +108,15 @@ static void test_options_refused(void **state)
     lbfgs.history_size = 0;
     assert_null(tg_lbfgs_list(p, &lbfgs));
     check_error(tg, TG_ERR_ARGUMENT,
-                "lbfgs: max_iter 20, max_eval 0, history_size 0 must be positive");
+                "lbfgs: max_iter 20, history_size 0, max_eval 0: they must be 1 to 2147483647, the "
+                "last not negative");
+    lbfgs.history_size = 1;
+    lbfgs.max_iter = INT64_MAX;
+    assert_null(tg_lbfgs_list(p, &lbfgs));
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "lbfgs: max_iter 9223372036854775807, history_size 1, max_eval 0: they must be 1 to "
+        "2147483647, the last not negative");
     assert_null(tg_adam(tg_mseloss(tg, TG_MEAN), NULL));
     check_error(tg, TG_ERR_ARGUMENT, "adam: MSELoss has no parameters");
     assert_true(!tg_adam(NULL, NULL) && !tg_lbfgs(NULL, NULL) && !tg_adam_list(TG_LIST(), NULL));

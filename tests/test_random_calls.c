@@ -291,11 +291,24 @@ static bool divide(void)
 
 /* ---- The calls. */
 
+/* The gradients of t, and those of their sum. */
+static void differentiate(tg_tensor *t)
+{
+    tg_tensor *inputs[TENSORS], *grads[TENSORS], *ones = tg_ones_like(t);
+    int n = 0;
+    for (int i = 0; i < TENSORS; i++)
+        if (pool[i]->requires_grad) inputs[n++] = pool[i];
+    tg_grad_options o = {{1, &ones}, .create_graph = true, .allow_unused = true};
+    if (!tg_grad((tg_list){1, &t}, (tg_list){n, inputs}, grads, &o)) return;
+    for (int i = 0; i < n; i++)
+        if (grads[i] && grads[i]->requires_grad) tg_backward(tg_sum(grads[i]));
+}
+
 static void look(const char *call, tg_tensor *t)
 {
     if (!t == tg_ok(tg) || !t == !*tg_error(tg))
         fail_msg("%s: %s, and \"%s\"", call, t ? "a tensor" : "nothing", tg_error(tg));
-    if (t && t->requires_grad) tg_backward_with(t, tg_ones_like(t));
+    if (t && t->requires_grad) differentiate(t);
     for (int64_t k = 0; t && k < t->numel && k < 100; k++) element_of(t, k);
     tg_clear_error(tg);
 }

@@ -363,10 +363,12 @@ static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user),
 static bool check_counts(tg_context *tg, const any_options *o)
 {
     const tg_lbfgs_options *l = &o->lbfgs;
-    return (l->max_iter > 0 && l->max_eval >= 0 && l->history_size > 0) ||
+    return (l->max_iter > 0 && l->max_iter <= INT32_MAX && l->max_eval >= 0 &&
+            l->history_size > 0 && l->history_size <= INT32_MAX) ||
            tg__fail(tg, TG_ERR_ARGUMENT,
-                    "lbfgs: max_iter %lld, max_eval %lld, history_size %lld must be positive",
-                    (long long)l->max_iter, (long long)l->max_eval, (long long)l->history_size);
+                    "lbfgs: max_iter %lld, history_size %lld, max_eval %lld: they must be 1 to "
+                    "2147483647, the last not negative",
+                    (long long)l->max_iter, (long long)l->history_size, (long long)l->max_eval);
 }
 
 static unsigned no_states(const any_options *o)
