@@ -43,8 +43,8 @@ typedef struct place {
     int64_t in_index, in_a, other;
 } place;
 
-static place line_start(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third, int dim,
-                        int64_t line)
+static inline place line_start(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third,
+                               int dim, int64_t line)
 {
     place p = {0, 0, 0};
     for (int d = index->ndim - 2; d >= 0; d--) {
