@@ -350,8 +350,8 @@ struct op_row {
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
 /* Puts what made c->out on the tape, if a gradient needs it. */
 bool tg__record(const call *c);
-/* tg__apply for one that writes its result over t, from source broadcast to t. */
-tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source);
+/* tg__apply for one that writes its result over the first input; the second broadcasts to it. */
+tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, const attr *a);
 /* Shape rules: of the last two inputs, which broadcast and have one dtype; of the first input. */
 bool tg__broadcast_shape(const call *c, spec *s);
 bool tg__same_shape(const call *c, spec *s);

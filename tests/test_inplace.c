@@ -426,6 +426,15 @@ static void test_stale_view_without_history(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
+/* Nothing stays behind in the scope. */
+static void test_filling_takes_no_memory(void **state)
+{
+    tg_tensor *t = tg_zeros(*state, TG_F32, TG_SHAPE(3));
+    const size_t before = tg_get_stats(*state).live_bytes;
+    for (int i = 0; i < 1000; i++) assert_true(tg_fill_(t, 2) && tg_zero_(t));
+    assert_true(tg_get_stats(*state).live_bytes == before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +462,7 @@ int main(void)
         test(versions),
         test(stale_view),
         test(stale_view_without_history),
+        cmocka_unit_test(test_filling_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

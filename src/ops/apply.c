@@ -218,6 +218,7 @@ static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source, bool read_later)
 /* Puts copies in the place of inputs whose old values are needed beyond the write. */
 static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
 {
+    if (c->n == 1) return true;
     const uint8_t *reads = c->op->reads;
     tg_tensor *t = in[0], *source = in[1];
     bool reads_t = recorded && source->requires_grad && reads[1] & READS_0;
@@ -227,16 +228,16 @@ static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
     return in[0] && in[1];
 }
 
-tg_tensor *tg__apply_in_place(const op_row *o, tg_tensor *t, tg_tensor *source)
+tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, const attr *a)
 {
-    tg_tensor *in[] = {t, source};
-    if (!tg__check_inputs(o->name, 2, in) || !tg__writable(t, o->name)) return NULL;
-    call c = {.op = o, .tg = t->context, .n = 2, .in = in, .out = t};
+    tg_tensor *t = inputs[0], *in[] = {t, inputs[n - 1]};
+    if (!tg__check_inputs(o->name, n, in) || !tg__writable(t, o->name)) return NULL;
+    call c = {.op = o, .tg = t->context, .n = n, .in = in, .a = a, .out = t};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool recorded = !c.tg->no_grad && needs_grad(2, in);
+    bool recorded = !c.tg->no_grad && needs_grad(n, in);
     if (recorded && !check_recorded_write(&c)) return NULL;
-    if (!c.tg->no_grad && !tg__check_history(o->name, 2, in)) return NULL;
+    if (!c.tg->no_grad && !tg__check_history(o->name, n, in)) return NULL;
     if (!save_inputs(&c, recorded, in)) return NULL;
     record *r = recorded ? make_record(&c) : NULL;
     if (recorded && !r) return NULL;

@@ -190,7 +190,7 @@ static bool binary_write_shape(const call *c, spec *s)
         {reads_a, reads_b}, OP_BROADCAST, &tg__##name##_kernel};                                   \
     tg_tensor *tg_##name##_(tg_tensor *t, tg_tensor *other)                                        \
     {                                                                                              \
-        return tg__apply_in_place(&name##_in_place_op, t, other);                                  \
+        return tg__apply_in_place(&name##_in_place_op, 2, (tg_tensor *[]){t, other}, NULL);        \
     }
 
 IN_PLACE(add, "AddBackward0", READS_NOTHING, READS_NOTHING)
@@ -213,20 +213,32 @@ static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
 
 static const op_row copy_in_op = {
     "copy_", "CopyBackwards", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
-static const op_row fill_in_op = {
-    "fill_", "FillBackward0", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
-static const op_row zero_in_op = {
-    "zero_", "ZeroBackward0", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
 
 tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
 {
-    return tg__apply_in_place(&copy_in_op, t, source);
+    return tg__apply_in_place(&copy_in_op, 2, (tg_tensor *[]){t, source}, NULL);
 }
+
+/* a[0]: the value. */
+static bool fill_in_shape(const call *c, spec *s)
+{
+    return tg__check_value(c->tg, c->op->name, c->in[0]->dtype, c->a[0].f) && tg__same_shape(c, s);
+}
+
+static bool fill_in_run(const call *c)
+{
+    tg__fill(c->out, c->a[0].f);
+    return true;
+}
+
+static const op_row fill_in_op = {
+    "fill_", "FillBackward0", fill_in_shape, fill_in_run, copy_in_grad, {0}, 0, 0};
+static const op_row zero_in_op = {
+    "zero_", "ZeroBackward0", fill_in_shape, fill_in_run, copy_in_grad, {0}, 0, 0};
 
 static tg_tensor *fill_in(const op_row *o, tg_tensor *t, double value)
 {
-    if (!t || !tg__check_value(t->context, o->name, t->dtype, value)) return NULL;
-    return tg__apply_in_place(o, t, tg_scalar(t->context, t->dtype, value));
+    return tg__apply_in_place(o, 1, &t, (attr[TG_ATTRS]){{.f = value}});
 }
 
 tg_tensor *tg_fill_(tg_tensor *t, double value)
