@@ -1,5 +1,6 @@
 /* Batches and splits: PyTorch's orders, in loader_golden.txt, whose form golden/data.py tells; and
  * what is refused. */
+#include "guarded.h"
 #include "leaf.h"
 #include "sanitizer.h"
 
@@ -119,6 +120,20 @@ static void test_batches_are_copies(void **state)
     check_values(x, 1, 1);
 }
 
+/* Through the rows it was made of, whatever order there is by then. */
+static void test_a_gradient_goes_to_the_rows_of_its_batch(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_arange(tg, TG_F64, 0, 6, 1), true), *batch;
+    tg_loader *loader = tg_data_loader(TG_LIST(x), &(tg_loader_options){3, true, false});
+    assert_true(tg_next_batch(loader, &batch));
+    tg_tensor *first = batch, *rows = tg_zeros(tg, TG_F64, TG_SHAPE(6));
+    for (int i = 0; i < 3; i++) tg_set(rows, TG_INDEX((int64_t)element_of(first, i)), 1);
+    for (int i = 0; i < 5; i++) tg_next_batch(loader, &batch);
+    assert_true(tg_backward(tg_sum(first)));
+    for (int i = 0; i < 6; i++) assert_true(element_of(x->grad, i) == element_of(rows, i));
+}
+
 static void test_the_steady_state_allocates_nothing(void **state)
 {
 #ifdef UNDER_ASAN /* which gives every tensor memory of its own */
@@ -146,6 +161,33 @@ static void test_no_rows_are_split_into_no_rows(void **state)
     assert_true(tg_random_split(TG_LIST(none), TG_SHAPE(0, 0), parts));
     for (int i = 0; i < 2; i++) assert_true(parts[i]->shape[0] == 0 && parts[i]->shape[1] == 2);
     check_ok(tg);
+}
+
+/* A split that finds no memory draws nothing. */
+static void test_a_failed_split_leaves_the_stream(void **state)
+{
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    (void)state;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(1 << 18)), *parts[2] = {NULL, NULL};
+    tg_manual_seed(tg, 7);
+    const double draw = tg_item(tg_rand(tg, TG_F32, TG_SHAPE()));
+    tg_manual_seed(tg, 7);
+    long failed = 0;
+    for (; !parts[1]; failed++) {
+        tg_scope_begin(tg);
+        tg_manual_seed(tg, 7);
+        g.asked = 0;
+        g.fail_at = failed + 1;
+        const bool done = tg_random_split(TG_LIST(x), TG_SHAPE(1 << 17, 1 << 17), parts);
+        g.fail_at = 0;
+        tg_clear_error(tg);
+        if (!done) assert_true(tg_item(tg_rand(tg, TG_F32, TG_SHAPE())) == draw);
+        tg_scope_end(tg);
+    }
+    assert_true(failed > 1);
+    tg_close(tg);
 }
 
 static void test_refused(void **state)
@@ -182,8 +224,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_batches_are_copies),
+        cmocka_unit_test(test_a_gradient_goes_to_the_rows_of_its_batch),
         cmocka_unit_test(test_the_steady_state_allocates_nothing),
         cmocka_unit_test(test_no_rows_are_split_into_no_rows),
+        cmocka_unit_test(test_a_failed_split_leaves_the_stream),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -93,7 +93,7 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
         l->at = -1;
         return no_rows(l->n, batch);
     }
-    tg_tensor *index = tg_wrap_i64(l->tg, TG_SHAPE(rows), TG_CONTIGUOUS, l->order + l->at);
+    tg_tensor *index = tg_from_i64(l->tg, TG_SHAPE(rows), l->order + l->at);
     if (!take_rows((tg_list){l->n, l->tensors}, index, batch)) return no_rows(l->n, batch);
     l->at += rows;
     return true;
@@ -111,10 +111,13 @@ bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "random_split: the lengths %s do not add up to %lld rows, or parts is NULL",
                         tg__show_sizes(tg, lengths.ndim, lengths.dims), (long long)rows);
+    const generator before = tg->random;
     tg_tensor *order = tg_randperm(tg, rows);
     int64_t at = 0;
     for (int i = 0; i < lengths.ndim; at += lengths.dims[i++])
-        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]), parts + i * tensors.n))
+        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]), parts + i * tensors.n)) {
+            tg->random = before;
             return no_rows(n, parts);
+        }
     return true;
 }
