@@ -1,4 +1,5 @@
 /* Trees of modules: names, modes, a module of one's own, and what is refused. */
+#include "guarded.h"
 #include "leaf.h"
 
 static tg_module *small_net(tg_context *tg)
@@ -146,6 +147,50 @@ static void test_a_module_of_ones_own(void **state)
     check_values(tg_param(m, "0.linear.weight"), 5, 6);
 }
 
+/* ---- Failures. */
+
+/* Both statistics move, or none does. */
+static void test_batchnorm_without_memory(void **state)
+{
+    enum { FEATURES = 20000 };
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    (void)state;
+    tg_module *norm = tg_batchnorm1d(tg, FEATURES, NULL);
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(4, FEATURES)), *y = NULL;
+    long failed = 0;
+    for (; !y; failed++) {
+        const double mean = element_of(tg_buffer(norm, "running_mean"), 0);
+        tg_scope_begin(tg);
+        g.asked = 0;
+        g.fail_at = failed + 1;
+        y = tg_forward(norm, x);
+        g.fail_at = 0;
+        tg_clear_error(tg);
+        tg_scope_end(tg);
+        assert_true(y || mean == element_of(tg_buffer(norm, "running_mean"), 0));
+    }
+    assert_true(failed > 5 && element_of(tg_buffer(norm, "running_mean"), 0) != 0);
+    assert_true(element_of(tg_buffer(norm, "num_batches_tracked"), 0) == 1);
+    tg_close(tg);
+}
+
+/* Each is listed once, when the list is asked for. */
+static void test_many_parameters_take_memory_once(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *m = tg_module_new(tg, "Wide", NULL, 0);
+    const size_t before = tg_get_stats(tg).live_bytes;
+    for (int i = 0; i < 500; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i);
+        assert_non_null(tg_register_parameter(m, name, tg_ones(tg, TG_F32, TG_SHAPE())));
+    }
+    assert_int_equal(tg_parameters(m).n, 500);
+    assert_true(tg_get_stats(tg).live_bytes - before < 500 * 2000);
+}
+
 /* ---- What is refused. */
 
 static void test_registering(void **state)
@@ -175,6 +220,9 @@ static void test_registering(void **state)
     assert_null(tg_register_parameter(m, "made", tg_mul_scalar(tg_param(child, "bias"), 2)));
     check_error(tg, TG_ERR_ARGUMENT,
                 "register: parameter made, float32 [1], is not a floating leaf");
+    assert_null(tg_register_parameter(m, "a.b", t));
+    tg_clear_error(tg);
+    assert_false(t->requires_grad);
     tg_scope_begin(tg);
     assert_null(tg_register_buffer(m, "brief", tg_zeros(tg, TG_F32, TG_SHAPE(2))));
     check_error(tg, TG_ERR_ARGUMENT,
@@ -262,6 +310,8 @@ int main(void)
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_dropout_layer),
         cmocka_unit_test(test_a_module_of_ones_own),
+        cmocka_unit_test(test_batchnorm_without_memory),
+        cmocka_unit_test(test_many_parameters_take_memory_once),
         cmocka_unit_test(test_registering),
         cmocka_unit_test(test_making),
         cmocka_unit_test(test_normalization),

@@ -115,9 +115,7 @@ static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_
 {
     if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
     part p = {.kind = kind, .tensor = t};
-    if (!add_part(m, &p, name, t->context, priv(t)->depth)) return NULL;
-    return kind != PARAMETER || tg_parameters(m).items ? t
-                                                       : NULL; /* listed: that cannot fail later */
+    return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
 }
 
 tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
@@ -126,8 +124,11 @@ tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor 
         return tg__fail(t->context, TG_ERR_ARGUMENT,
                         "register: parameter %s, %s %s, is not a floating leaf",
                         name ? name : "NULL", tg_dtype_name(t->dtype), SHOW(t));
-    return module && t && !tg_requires_grad_(t, true) ? NULL
-                                                      : add_tensor(module, name, t, PARAMETER);
+    const bool before = t && t->requires_grad;
+    if (module && t && !tg_requires_grad_(t, true)) return NULL;
+    if (add_tensor(module, name, t, PARAMETER)) return t;
+    if (module && t) t->requires_grad = before;
+    return NULL;
 }
 
 tg_tensor *tg_register_buffer(tg_module *module, const char *name, tg_tensor *t)
