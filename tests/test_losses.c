@@ -161,6 +161,96 @@ static void test_closed_forms(void **state)
     check_near(tg_binary_cross_entropy_with_logits(sure, one, NULL), exp(-100));
 }
 
+/* The loss's first and second gradient, of each element's own. */
+static void differentiate(tg_loss_function loss, const tg_loss_options *o, tg_tensor *x,
+                          tg_tensor **g, tg_tensor **h)
+{
+    tg_grad_options how = tg_grad_defaults();
+    how.create_graph = true;
+    tg_tensor *sum = tg_sum(loss(x, tg_zeros_like(x), o));
+    assert_true(tg_grad(TG_LIST(sum), TG_LIST(x), g, &how));
+    sum = tg_sum(*g);
+    assert_true(tg_grad(TG_LIST(sum), TG_LIST(x), h, &how));
+}
+
+/* Both parabolas curve at 0, and no more at the kink. PyTorch's values. */
+static void test_the_curvature_of_huber(void **state)
+{
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_NONE;
+    o.beta = 2;
+    tg_tensor *g, *h;
+    differentiate(tg_huber_loss, &o, leaf(*state, 0, 0.5, 1, 2, -1, -2), &g, &h);
+    check_values(g, 0, 0.5, 1, 1, -1, -1);
+    check_values(h, 1, 1, 0, 0, 0, 0);
+    differentiate(tg_smooth_l1_loss, &o, leaf(*state, 0, 0.5, 2, 3, -2, -3), &g, &h);
+    check_values(g, 0, 0.25, 1, 1, -1, -1);
+    check_values(h, 0.5, 0.5, 0, 0, 0, 0);
+}
+
+/* A beta that float32 has not is 0; a large one does not overflow. */
+static void test_extreme_betas(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_NONE;
+    tg_tensor *x = tg_from_f32(tg, TG_SHAPE(3), (float[]){0, 2, 1e30f}), *zero = tg_zeros_like(x);
+    o.beta = 1e-50;
+    check_values(tg_smooth_l1_loss(x, zero, &o), 0, 2, 1e30f);
+    o.beta = 1e20;
+    assert_true(element_of(tg_smooth_l1_loss(x, zero, &o), 2) == 1e30f);
+}
+
+static void test_variances(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_NONE;
+    tg_tensor *x = constant(tg, 1, 2), *zero = tg_zeros_like(x);
+    check_values(tg_gaussian_nll_loss(x, zero, constant(tg, INFINITY, 1), &o), INFINITY, 2);
+    assert_null(tg_gaussian_nll_loss(x, zero, constant(tg, NAN, -1), &o));
+    check_error(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
+    tg_tensor *one = tg_scalar(tg, TG_F64, 1);
+    assert_null(tg_gaussian_nll_loss(one, one, constant(tg, 1, 2, 3), &o));
+    check_error(tg, TG_ERR_SHAPE,
+                "gaussian_nll_loss: var [3] is neither of the input's shape [] nor one number a "
+                "row");
+}
+
+/* Over the rows of the input as it was given. PyTorch's value. */
+static void test_the_mean_over_a_batch_that_broadcasts(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.reduction = TG_BATCHMEAN | TG_BROADCAST;
+    tg_tensor *x = tg_from_f64(tg, TG_SHAPE(1, 2), (double[]){-1, -2});
+    const double t[] = {.1, .9, .2, .8, .3, .7, .4, .6};
+    double sum = 0;
+    for (int i = 0; i < 8; i++) sum += t[i] * (log(t[i]) - (i % 2 ? -2 : -1));
+    tg_tensor *loss = tg_kl_div(x, tg_from_f64(tg, TG_SHAPE(4, 2), t), &o);
+    assert_true(fabs(tg_item(loss) - sum) < 1e-14 && fabs(sum - 4.8906) < 1e-4);
+}
+
+static void test_pos_weight_broadcasts_to_the_input(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.pos_weight = tg_ones(tg, TG_F64, TG_SHAPE(2, 1));
+    assert_null(tg_binary_cross_entropy_with_logits(constant(tg, 1, 2), constant(tg, 0, 1), &o));
+    check_error(tg, TG_ERR_SHAPE, "expand: [2, 1] does not broadcast to [2]");
+}
+
+/* What no double is. */
+static void test_an_ignored_label_of_any_size(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    o.label_smoothing = 0.5;
+    o.ignore_index = INT64_MAX;
+    tg_tensor *x = tg_zeros(tg, TG_F64, TG_SHAPE(2, 5));
+    check_near(tg_cross_entropy(x, tg_zeros(tg, TG_I64, TG_SHAPE(2)), &o), log(5));
+}
+
 static void test_mean_of_nothing(void **state)
 {
     tg_context *tg = *state;
@@ -205,6 +295,12 @@ int main(void)
         cmocka_unit_test(test_numbers_out_of_range),
         cmocka_unit_test(test_classes_refused),
         cmocka_unit_test(test_closed_forms),
+        cmocka_unit_test(test_the_curvature_of_huber),
+        cmocka_unit_test(test_extreme_betas),
+        cmocka_unit_test(test_variances),
+        cmocka_unit_test(test_the_mean_over_a_batch_that_broadcasts),
+        cmocka_unit_test(test_pos_weight_broadcasts_to_the_input),
+        cmocka_unit_test(test_an_ignored_label_of_any_size),
         cmocka_unit_test(test_mean_of_nothing),
         cmocka_unit_test(test_criterion),
     };

@@ -153,7 +153,8 @@ static tg_tensor *spread_evenly(tg_list in, const picking *p)
 {
     tg_tensor *x = in.items[0];
     tg_tensor *all = tg_neg(tg_sum_dims(in.n > 2 ? tg_mul(x, in.items[2]) : x, TG_DIMS(1), false));
-    return tg_masked_fill(all, tg_eq_scalar(in.items[1], (double)p->ignore_index), 0);
+    tg_tensor *ignored = tg_from_i64(x->context, TG_SHAPE(), &p->ignore_index);
+    return tg_masked_fill(all, tg_eq(in.items[1], ignored), 0);
 }
 
 static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)

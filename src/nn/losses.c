@@ -21,11 +21,13 @@ tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options
     return tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction);
 }
 
-/* With d = |input - target|: d^2 / 2 up to delta, and delta (d - delta / 2) from there on. */
-static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta)
+/* With d = input - target: d^2 / 2 up to delta, and delta (|d| - delta / 2) from there on; divided
+ * by scale. */
+static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, double scale)
 {
-    tg_tensor *d = tg_abs(tg_sub(input, target)), *near = tg_clamp(d, -INFINITY, delta);
-    return tg_mul(near, tg_sub(d, tg_mul_scalar(near, 0.5)));
+    tg_tensor *d = tg_sub(input, target), *near = tg_hardtanh(d, -delta, delta);
+    tg_tensor *rest = tg_sub(d, tg_mul_scalar(near, 0.5));
+    return tg_mul(scale == 1 ? near : tg_div_scalar(near, scale), rest);
 }
 
 tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -35,7 +37,7 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
     if (!(o.delta > 0))
         return tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
                         o.delta);
-    return tg__reduce_loss(huber(input, target, o.delta), o.reduction);
+    return tg__reduce_loss(huber(input, target, o.delta, 1), o.reduction);
 }
 
 tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -45,8 +47,9 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
     if (!(o.beta >= 0))
         return tg__fail(input->context, TG_ERR_ARGUMENT,
                         "smooth_l1_loss: beta %g must not be negative", o.beta);
-    if (o.beta == 0) return tg_l1_loss(input, target, &o);
-    return tg__reduce_loss(tg_div_scalar(huber(input, target, o.beta), o.beta), o.reduction);
+    const double beta = input->dtype == TG_F32 ? (double)(float)o.beta : o.beta;
+    if (beta == 0) return tg_l1_loss(input, target, &o);
+    return tg__reduce_loss(huber(input, target, beta, beta), o.reduction);
 }
 
 /* ---- Probabilities of two classes. */
@@ -71,7 +74,7 @@ static tg_tensor *entropy_forward(tg_list in, const void *attributes)
                   tg_mul(t, log_or_least(tg_log(x))));
 }
 
-/* Where x is 0 or 1 PyTorch divides by 1e-12, as a float. */
+/* Where x is 0 or 1 PyTorch divides by 1e-12, as a float; target's gradient has no bound there. */
 static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                    const void *attributes)
 {
@@ -80,7 +83,7 @@ static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
     if (i == 0)
         return tg_div(tg_mul(grad, tg_sub(x, t)),
                       tg_clamp(tg_mul(rest, x), (double)1e-12f, INFINITY));
-    return tg_mul(grad, tg_sub(log_or_least(tg_log1p(tg_neg(x))), log_or_least(tg_log(x))));
+    return tg_mul(grad, tg_sub(tg_log1p(tg_neg(x)), tg_log(x)));
 }
 
 static const tg_autograd_function entropy = {"binary_cross_entropy", entropy_forward,
@@ -109,9 +112,11 @@ tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *targ
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("binary_cross_entropy_with_logits", &input, &target, o.reduction))
         return NULL;
-    tg_tensor *log = tg_logsigmoid(input);
-    if (o.pos_weight)
-        log = tg_mul(log, tg_add_scalar(tg_mul(tg_sub_scalar(o.pos_weight, 1), target), 1));
+    tg_tensor *log = tg_logsigmoid(input), *more = o.pos_weight;
+    if (more) {
+        more = tg_sub_scalar(tg_expand(more, (tg_shape){input->ndim, input->shape}), 1);
+        log = tg_mul(log, tg_add_scalar(tg_mul(more, target), 1));
+    }
     return weighted(tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log), &o);
 }
 
@@ -122,6 +127,7 @@ tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options 
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     const bool by_batch = (o.reduction & ~TG_BROADCAST) == TG_BATCHMEAN;
     const int reduction = by_batch ? TG_SUM | (o.reduction & TG_BROADCAST) : o.reduction;
+    const double batch = input && input->ndim ? (double)input->shape[0] : 1;
     if (!tg__loss_sides("kl_div", &input, &target, reduction)) return NULL;
     tg_tensor *loss;
     if (o.log_target) {
@@ -132,7 +138,7 @@ tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options 
         loss = tg_sub(self, tg_mul(target, input));
     }
     loss = tg__reduce_loss(loss, reduction);
-    return by_batch ? tg_div_scalar(loss, input->ndim ? (double)input->shape[0] : 1) : loss;
+    return by_batch ? tg_div_scalar(loss, batch) : loss;
 }
 
 tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
@@ -143,20 +149,22 @@ tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *
     if (!tg__check_inputs("gaussian_nll_loss", 3, (tg_tensor *[]){input, target, var})) return NULL;
     if (!tg__loss_sides("gaussian_nll_loss", &input, &target, o.reduction)) return NULL;
     tg_context *tg = input->context;
-    const int last = input->ndim - 1, n = var->ndim;
-    if (n == last && tg__same_sizes(n, var->shape, last, input->shape)) var = tg_unsqueeze(var, -1);
+    const int n = input->ndim, last = n - 1;
+    bool fits = tg__same_sizes(var->ndim, var->shape, n, input->shape);
+    if (!fits && tg__same_sizes(var->ndim, var->shape, last, input->shape))
+        var = tg_unsqueeze(var, -1);
     if (!var) return NULL;
-    const bool alike =
-        var->ndim == last + 1 && tg__same_sizes(last, var->shape, last, input->shape);
-    if (last >= 0 && !(alike && (var->shape[last] == 1 || var->shape[last] == input->shape[last])))
+    fits = fits || (n > 0 && var->ndim == n && var->shape[last] == 1 &&
+                    tg__same_sizes(last, var->shape, last, input->shape));
+    if (!fits)
         return tg__fail(tg, TG_ERR_SHAPE,
                         "gaussian_nll_loss: var %s is neither of the input's shape %s nor one "
                         "number a row",
                         SHOW(var), SHOW(input));
     if (!(o.eps > 0))
         return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps %g must be positive", o.eps);
-    tg_tensor *raise = tg_detach(tg_sub(tg_clamp(var, o.eps, INFINITY), var));
-    if (raise && var->numel > 0 && tg_item(tg_min(tg_detach(var))) < 0)
+    tg_tensor *raise = tg_detach(tg_relu(tg_neg(tg_sub_scalar(var, o.eps))));
+    if (raise && tg_item(tg_any(tg_lt_scalar(var, 0))) != 0)
         return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
     var = tg_add(var, raise); /* at least eps, with var's own gradient */
     tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
