@@ -82,6 +82,32 @@ static void test_groups(void **state)
     assert_false(tg_sgd_group(NULL, TG_LIST(p), NULL));
 }
 
+static void test_a_group_of_another_context_is_refused(void **state)
+{
+    tg_context *other = tg_open(NULL);
+    tg_optim *adam = tg_adam_list(TG_LIST(leaf(*state, 1)), NULL);
+    assert_false(tg_adam_group(adam, TG_LIST(leaf(other, 1)), NULL));
+    check_error(*state, TG_ERR_CONTEXT,
+                "adam: parameter 1, [1], is of another context than the optimiser");
+    assert_int_equal(tg_groups(adam), 1);
+    tg_close(other);
+}
+
+/* torch.optim's values in float64. */
+static void test_an_infinite_parameter_stays(void **state)
+{
+    maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    const double left[] = {0.99900000001, 0.9000000099999991, 0.990000000001};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *p = leaf(*state, -INFINITY, 1);
+        tg_optim *optim = makers[i](TG_LIST(p));
+        assert_true(
+            tg_backward(tg_sum(tg_mul(p, tg_masked_fill(constant(*state, 0, 1), tg_isinf(p), 0)))));
+        assert_true(tg_step(optim));
+        assert_true(element_of(p, 0) == -INFINITY && fabs(element_of(p, 1) - left[i]) < 1e-15);
+    }
+}
+
 static void test_options_refused(void **state)
 {
     tg_context *tg = *state;
@@ -148,6 +174,7 @@ typedef struct problem {
     tg_tensor *p;
     int calls;
     int fails; /* at that call */
+    double by; /* with what the loss of steep is multiplied */
 } problem;
 
 /* (p - 3)^2, summed. */
@@ -161,16 +188,45 @@ static tg_tensor *distance(void *user)
     return loss;
 }
 
+static tg_tensor *steep(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    if (++q->calls == q->fails) return tg_matmul(q->p, tg_scalar(q->p->context, TG_F64, 1));
+    tg_tensor *loss = tg_sum(tg_mul_scalar(tg_square(q->p), q->by));
+    tg_backward(loss);
+    return loss;
+}
+
+/* p^2 - log p, summed. */
+static tg_tensor *with_log(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    q->calls++;
+    tg_tensor *loss = tg_sum(tg_sub(tg_square(q->p), tg_log(q->p)));
+    tg_backward(loss);
+    return loss;
+}
+
+static tg_tensor *nothing(void *user)
+{
+    (void)user;
+    return NULL;
+}
+
 static void test_step_closure(void **state)
 {
     tg_tensor *p = leaf(*state, 1);
-    problem q = {tg_sgd_list(TG_LIST(p), &(tg_sgd_options){.lr = 0.5}), p, 0, 0};
+    problem q = {tg_sgd_list(TG_LIST(p), &(tg_sgd_options){.lr = 0.5}), p, 0, 0, 1};
     assert_true(tg_step_closure(q.optim, distance, &q) == 4);
     assert_int_equal(q.calls, 1);
     check_values(p, 3);
     assert_true(isnan(tg_step_closure(q.optim, NULL, NULL)));
     check_error(*state, TG_ERR_ARGUMENT, "step_closure: the closure is NULL");
     assert_true(isnan(tg_step_closure(NULL, distance, &q)));
+    assert_true(isnan(tg_step_closure(q.optim, nothing, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "step_closure: the closure returned NULL");
     q.fails = 2;
     assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
     assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
@@ -184,7 +240,7 @@ static void test_lbfgs(void **state)
     tg_tensor *p = leaf(*state, 1, -5);
     tg_lbfgs_options o = tg_lbfgs_defaults();
     o.strong_wolfe = true;
-    problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 0};
+    problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 0, 1};
     assert_true(tg_step_closure(q.optim, distance, &q) == 68);
     assert_true(fabs(tg_get(p, TG_INDEX(0)) - 3) < 1e-9 && fabs(tg_get(p, TG_INDEX(1)) - 3) < 1e-9);
     const int calls = q.calls;
@@ -202,12 +258,47 @@ static void test_lbfgs_after_a_failure(void **state)
         tg_tensor *p = leaf(*state, 1, -5);
         tg_lbfgs_options o = tg_lbfgs_defaults();
         o.strong_wolfe = wolfe;
-        problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 2};
+        problem q = {tg_lbfgs_list(TG_LIST(p), &o), p, 0, 2, 1};
         assert_true(isnan(tg_step_closure(q.optim, distance, &q)));
         assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
         tg_clear_error(*state);
         check_values(p, 1, -5);
     }
+}
+
+/* The first step of a new attempt is a first step. PyTorch's values. */
+static void test_lbfgs_is_stepped_again_after_a_failure(void **state)
+{
+    tg_tensor *p = leaf(*state, 3, 4);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.max_iter = 2;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p, .fails = 2, .by = 100};
+    assert_true(isnan(tg_step_closure(q.optim, steep, &q)));
+    tg_clear_error(*state);
+    assert_true(tg_step_closure(q.optim, steep, &q) == 2500);
+    check_near(p, 2.5714285714285716, 3.4285714285714284);
+}
+
+static void test_lbfgs_along_an_infinite_gradient(void **state)
+{
+    tg_tensor *p = leaf(*state, 3, 4);
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), NULL), .p = p, .fails = 2, .by = INFINITY};
+    assert_true(isnan(tg_step_closure(q.optim, steep, &q)));
+    tg_clear_error(*state);
+    check_values(p, 3, 4);
+}
+
+/* A loss that is NaN has not stopped changing. PyTorch's values. */
+static void test_lbfgs_goes_on_after_nan(void **state)
+{
+    tg_tensor *p = leaf(*state, 0.5, 2);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.lr = 50;
+    o.max_iter = 3;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+    assert_true(tg_step_closure(q.optim, with_log, &q) == 4.25);
+    assert_int_equal(q.calls, 3);
+    check_near(p, -521.080220357026, 1819.4105851653824);
 }
 
 /* Of two dtypes, one of them not contiguous: the sum of both distances. */
@@ -229,7 +320,7 @@ static void test_lbfgs_of_several_parameters(void **state)
     tg_tensor *p[] = {leaf(tg, 1, -5), tg_requires_grad_(turned, true)};
     tg_lbfgs_options o = tg_lbfgs_defaults();
     o.strong_wolfe = true;
-    problem q = {tg_lbfgs_list((tg_list){2, p}, &o), (tg_tensor *)(void *)p, 0, 0};
+    problem q = {tg_lbfgs_list((tg_list){2, p}, &o), (tg_tensor *)(void *)p, 0, 0, 1};
     assert_true(tg_step_closure(q.optim, distances, &q) == 68 + 24);
     assert_true(fabs(tg_get(p[0], TG_INDEX(1)) - 3) < 1e-6);
     for (int i = 0; i < 6; i++) assert_true(fabs(element_of(p[1], i) + 2) < 1e-6);
@@ -331,6 +422,18 @@ static void test_a_group_added_under_a_schedule(void **state)
     assert_true(isfinite(tg_group_lr(sgd, 1)));
 }
 
+/* A schedule starts from the rate before the first one. PyTorch's values. */
+static void test_a_schedule_after_another(void **state)
+{
+    const double rates[] = {0.0005, 0, 0.5, 1, 0.5, 0};
+    tg_optim *sgd = tg_sgd_list(TG_LIST(leaf(*state, 1)), &(tg_sgd_options){.lr = 1});
+    tg_scheduler *steps = tg_exponential_lr(sgd, 0.1);
+    for (int i = 0; i < 3; i++) assert_true(tg_scheduler_step(steps));
+    tg_scheduler *waves = tg_cosine_annealing_lr(sgd, 2, 0);
+    for (int i = 0; i < 6; i++)
+        assert_true(tg_scheduler_step(waves) && fabs(tg_lr(sgd) - rates[i]) < 1e-15);
+}
+
 /* A first phase without length is passed over. */
 static void test_one_cycle_of_few_steps(void **state)
 {
@@ -350,16 +453,22 @@ int main(void)
         cmocka_unit_test(test_first_steps),
         cmocka_unit_test(test_a_missing_gradient_is_skipped),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_a_group_of_another_context_is_refused),
+        cmocka_unit_test(test_an_infinite_parameter_stays),
         cmocka_unit_test(test_options_refused),
         cmocka_unit_test(test_nothing_moves_while_an_error_is_pending),
         cmocka_unit_test(test_step_closure),
         cmocka_unit_test(test_lbfgs),
         cmocka_unit_test(test_lbfgs_after_a_failure),
+        cmocka_unit_test(test_lbfgs_is_stepped_again_after_a_failure),
+        cmocka_unit_test(test_lbfgs_along_an_infinite_gradient),
+        cmocka_unit_test(test_lbfgs_goes_on_after_nan),
         cmocka_unit_test(test_lbfgs_of_several_parameters),
         cmocka_unit_test(test_clip_grad_norm),
         cmocka_unit_test(test_clip_grad_value),
         cmocka_unit_test(test_schedules_refused),
         cmocka_unit_test(test_a_group_added_under_a_schedule),
+        cmocka_unit_test(test_a_schedule_after_another),
         cmocka_unit_test(test_one_cycle_of_few_steps),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

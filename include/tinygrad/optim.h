@@ -132,14 +132,15 @@ TG_API bool tg_set_lr(tg_optim *optim, double lr);
 
 /* ---- Clipping, between backward and step. Parameters without a gradient are skipped. */
 
-/* Scales all gradients so that their norm as one vector is max_norm at most. norm_type 2, any other
- * order, or INFINITY. Returns the norm they had; NaN on failure. */
+/* Scales all gradients so that their norm as one vector is max_norm at most. norm_type is 2,
+ * another positive order, or INFINITY. Returns the norm they had; NaN on failure. */
 TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type);
 /* Cuts every element to [-clip_value, clip_value]. */
 TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
 
 /* ---- Schedules of the learning rate, of all groups, as torch.optim.lr_scheduler. Each belongs to
- * the scope it is made in, and its optimiser must outlive it. */
+ * the scope it is made in, and its optimiser must outlive it. Of several, each starts from the rate
+ * that the first one found. */
 typedef struct tg_scheduler tg_scheduler;
 
 /* lr * gamma every step_size steps; every step; between lr and eta_min along a cosine of half a

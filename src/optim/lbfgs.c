@@ -56,7 +56,7 @@ static void vector_copy(const lbfgs *l, double *y, const double *x)
 static double largest(const lbfgs *l, const double *x)
 {
     double most = 0;
-    for (int64_t i = 0; i < l->n; i++)
+    for (int64_t i = 0; i < l->n && !isnan(most); i++)
         if (!(fabs(x[i]) <= most)) most = fabs(x[i]);
     return most;
 }
@@ -80,8 +80,8 @@ static bool read_all(const descent *r, bool gradients, double *out)
     return tg__ready(r->optim->tg);
 }
 
-/* The parameters become x + t d. */
-static void write_all(const descent *r, double t)
+/* The parameters become x + t d; d NULL: x. */
+static void write_all(const descent *r, const double *d, double t)
 {
     const lbfgs *l = r->l;
     const group *g = r->optim->groups;
@@ -90,7 +90,7 @@ static void write_all(const descent *r, double t)
         const slot *s = &g->slots[i];
         const tg_tensor *to = s->dense ? s->dense : s->param;
         for (int64_t k = 0; k < to->numel; k++, at++) {
-            const double value = l->x[at] + t * l->d[at];
+            const double value = d ? l->x[at] + t * d[at] : l->x[at];
             if (to->dtype == TG_F32)
                 ((float *)to->data)[k] = (float)value;
             else
@@ -111,7 +111,7 @@ static bool evaluate_here(descent *r, double *loss, double *g)
 
 static bool evaluate_at(descent *r, double t, trial *p)
 {
-    write_all(r, t);
+    write_all(r, r->l->d, t);
     p->t = t;
     const bool done = evaluate_here(r, &p->f, p->g);
     p->slope = vector_dot(r->l, p->g, r->l->d);
@@ -298,21 +298,17 @@ static bool one_iteration(descent *r, double *loss, bool last)
     l->t = (l->iterations == 1 ? first_step(l) : 1) * r->o->lr;
     const double slope = vector_dot(l, l->g, l->d);
     if (slope > -r->o->tolerance_change || !read_all(r, false, l->x)) return false;
-    if (r->o->strong_wolfe) {
-        const bool found = line_search(r, &l->t, loss, slope);
-        write_all(r, found ? l->t : 0);
-        if (!found) return false;
-    } else {
-        write_all(r, l->t);
-        if (!last && !evaluate_here(r, loss, l->g)) {
-            write_all(r, 0);
-            return false;
-        }
+    const bool found = !r->o->strong_wolfe || line_search(r, &l->t, loss, slope);
+    if (found) write_all(r, l->d, l->t);
+    if (!found || (!r->o->strong_wolfe && !last && !evaluate_here(r, loss, l->g))) {
+        write_all(r, NULL, 0);
+        l->iterations--;
+        return false;
     }
     const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
-    return !last && r->evaluations < most && largest(l, l->g) > r->o->tolerance_grad &&
-           fabs(l->t) * largest(l, l->d) > r->o->tolerance_change &&
-           fabs(*loss - before) >= r->o->tolerance_change;
+    return !last && r->evaluations < most && !(largest(l, l->g) <= r->o->tolerance_grad) &&
+           !(fabs(l->t) * largest(l, l->d) <= r->o->tolerance_change) &&
+           !(fabs(*loss - before) < r->o->tolerance_change);
 }
 
 /* ---- The optimiser. */

@@ -32,6 +32,10 @@ static bool check_parameter(const tg_optim *optim, tg_list parameters, int i)
 {
     tg_tensor *p = parameters.items[i];
     const char *name = optim->kind->name;
+    if (p->context != optim->tg)
+        return tg__fail(optim->tg, TG_ERR_CONTEXT,
+                        "%s: parameter %d, %s, is of another context than the optimiser", name,
+                        i + 1, SHOW(p));
     if (!p->requires_grad || priv(p)->record)
         return tg__fail(p->context, TG_ERR_ARGUMENT,
                         "%s: parameter %d, %s, is not a leaf that requires grad", name, i + 1,
@@ -77,7 +81,7 @@ static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
     const size_t size = sizeof(group) + (size_t)parameters.n * sizeof(slot);
     group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
     if (!g) return false;
-    *g = (group){.o = o, .n = parameters.n};
+    *g = (group){.o = o, .initial_lr = NAN, .n = parameters.n};
     for (int i = 0; i < g->n; i++)
         if (!fill_slot(optim, &g->slots[i], parameters.items[i], kind->states(&o))) return false;
     while (*end) end = &(*end)->next;
@@ -155,9 +159,11 @@ bool tg_zero_grad(tg_optim *optim)
 double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)
 {
     tg_scope_begin(optim->tg);
-    const double loss = tg_item(closure(user));
+    tg_tensor *loss = closure(user);
+    if (!loss) tg__fail(optim->tg, TG_ERR_ARGUMENT, "step_closure: the closure returned NULL");
+    const double value = tg_item(loss);
     tg_scope_end(optim->tg);
-    return tg__ready(optim->tg) ? loss : NAN;
+    return tg__ready(optim->tg) ? value : NAN;
 }
 
 double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user)

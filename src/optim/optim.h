@@ -29,6 +29,7 @@ typedef union any_options {
 typedef struct group {
     struct group *next;
     any_options o;
+    double initial_lr; /* before the first schedule; NaN: there is none */
     int n;
     slot slots[];
 } group;

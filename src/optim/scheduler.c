@@ -20,15 +20,14 @@ struct tg_scheduler {
     };
     double best; /* reduce_lr_on_plateau */
     int64_t bad, cooling;
-    int groups;     /* when this was made */
-    double first[]; /* rate of each of them */
 };
 
 static bool apply(tg_scheduler *s)
 {
-    int i = 0;
-    for (group *g = s->optim->groups; g; g = g->next, i++)
-        g->o.number[0] = s->rate(s, g->o.number[0], i < s->groups ? s->first[i] : g->o.number[0]);
+    for (group *g = s->optim->groups; g; g = g->next) {
+        const double lr = g->o.number[0];
+        g->o.number[0] = s->rate(s, lr, isnan(g->initial_lr) ? lr : g->initial_lr);
+    }
     return true;
 }
 
@@ -36,11 +35,8 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
                                     double (*rate)(const tg_scheduler *s, double lr, double first))
 {
     if (!optim || !tg__ready(optim->tg)) return NULL;
-    const size_t groups = (size_t)tg_groups(optim);
-    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + groups * sizeof(double));
-    if (!s) return NULL;
-    *s = (tg_scheduler){.optim = optim, .rate = rate, .groups = (int)groups};
-    for (int i = 0; i < s->groups; i++) s->first[i] = tg_group_lr(optim, i);
+    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s);
+    if (s) *s = (tg_scheduler){.optim = optim, .rate = rate};
     return s;
 }
 
@@ -54,6 +50,8 @@ static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t pe
             (long long)period, number);
     tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
+    for (group *g = optim->groups; g; g = g->next)
+        if (isnan(g->initial_lr)) g->initial_lr = g->o.number[0];
     s->period = period;
     s->number = number;
     return s;
@@ -183,6 +181,8 @@ tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *optio
     tg_scheduler *s = check_cycle(optim, options) ? make_scheduler(optim, cycle_rate) : NULL;
     if (!s) return NULL;
     s->cycle = *options;
+    for (group *g = optim->groups; g; g = g->next)
+        g->initial_lr = options->max_lr / options->div_factor;
     cycle_momentum(s);
     return apply(s) ? s : NULL;
 }
