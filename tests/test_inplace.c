@@ -424,8 +424,6 @@ static void test_stale_view_without_history(void **state)
     check_values(tg_neg(part), -2);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
-
 /* Nothing stays behind in the scope. */
 static void test_filling_takes_no_memory(void **state)
 {
@@ -434,6 +432,8 @@ static void test_filling_takes_no_memory(void **state)
     for (int i = 0; i < 1000; i++) assert_true(tg_fill_(t, 2) && tg_zero_(t));
     assert_true(tg_get_stats(*state).live_bytes == before);
 }
+
+#define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
 {
@@ -462,7 +462,7 @@ int main(void)
         test(versions),
         test(stale_view),
         test(stale_view_without_history),
-        cmocka_unit_test(test_filling_takes_no_memory),
+        test(filling_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
