@@ -319,8 +319,9 @@ struct record {
 };
 
 enum {
-    OP_VIEW = 1,     /* the result shares its input's storage; no forward */
-    OP_BROADCAST = 2 /* a gradient may come wider than its input; the engine sums it down */
+    OP_VIEW = 1,      /* the result shares its input's storage; no forward */
+    OP_BROADCAST = 2, /* a gradient may come wider than its input; the engine sums it down */
+    OP_OWN = 4        /* what its gradient function made may be asked for once more */
 };
 /* What the gradient for one input reads, so that changes in place are noticed. */
 enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_OUT = 8 };
@@ -429,10 +430,10 @@ struct tg_context {
     scope *scope;  /* innermost one that has memory */
     int64_t depth; /* scopes open; 0 is the outermost */
     block *free_blocks[TG_FREE_LISTS];
-    record *tape;     /* newest record */
-    int64_t no_grad;  /* depth of tg_no_grad */
-    bool in_backward; /* gradients may read what the caller has released */
-    int level;        /* of the kernels */
+    record *tape;        /* newest record */
+    int64_t no_grad;     /* depth of tg_no_grad */
+    struct sweep *sweep; /* under way: gradients may read what the caller has released */
+    int level;           /* of the kernels */
     tg_dtype default_dtype;
     tg_status status;
     char message[TG_MESSAGE];

@@ -155,6 +155,119 @@ static tg_tensor *failing(tg_list in, const void *attributes)
     return tg_matmul(in.items[0], tg_scalar(in.items[0]->context, TG_F64, 1));
 }
 
+/* ---- All gradients at once, of which one is handed out later. */
+
+typedef struct later {
+    tg_tensor *second;
+} later;
+
+static tg_tensor *product_forward(tg_list in, const void *attributes)
+{
+    (void)attributes;
+    return tg_mul(in.items[0], in.items[1]);
+}
+
+static tg_tensor *product_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                   const void *attributes)
+{
+    later *l = *(later *const *)attributes;
+    (void)out;
+    if (i == 0) l->second = tg_mul(grad, in.items[0]);
+    return i == 0 ? tg_mul(grad, in.items[1]) : l->second;
+}
+
+static tg_tensor *same_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                const void *attributes)
+{
+    later *l = *(later *const *)attributes;
+    (void)in, (void)out;
+    if (i == 0) l->second = tg_mul_scalar(grad, 7);
+    return l->second;
+}
+
+static void test_gradients_made_together(void **state)
+{
+    static const tg_autograd_function product = {"product", product_forward, product_backward};
+    static const tg_autograd_function same = {"same", product_forward, same_backward};
+    later l, *at = &l;
+    for (int64_t n = 10; n <= 10000; n *= 1000) {
+        tg_tensor *x = tg_requires_grad_(tg_full(*state, TG_F32, TG_SHAPE(n), 3), true);
+        tg_tensor *y = tg_requires_grad_(tg_full(*state, TG_F32, TG_SHAPE(n), 5), true);
+        assert_true(tg_backward(tg_sum(tg_apply(&product, TG_LIST(x, y), &at, sizeof at))));
+        assert_true(element_of(x->grad, n - 1) == 5 && element_of(y->grad, n - 1) == 3);
+        tg_tensor *sum = tg_sum(tg_apply(&same, TG_LIST(tg_neg(x), tg_neg(y)), &at, sizeof at));
+        assert_true(tg_backward(sum));
+        assert_true(element_of(x->grad, n - 1) == -2 && element_of(y->grad, n - 1) == -4);
+    }
+}
+
+/* ---- Gradients taken within a backward. */
+
+typedef struct inner {
+    tg_tensor *loss, *w, *g;
+} inner;
+
+static tg_tensor *copy_forward(tg_list in, const void *attributes)
+{
+    (void)attributes;
+    return tg_clone(in.items[0]);
+}
+
+static tg_tensor *asking_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                  const void *attributes)
+{
+    inner *a = *(inner *const *)attributes;
+    tg_tensor *g;
+    (void)in, (void)out, (void)i;
+    assert_true(tg_grad(TG_LIST(a->loss), TG_LIST(a->w), &g, NULL) && tg_backward(a->loss));
+    a->g = tg_copy_(a->g, g);
+    return grad;
+}
+
+static void test_a_gradient_within_a_backward(void **state)
+{
+    static const tg_autograd_function asking = {"asking", copy_forward, asking_backward};
+    tg_tensor *w = leaf(*state, 2, 2);
+    inner a = {tg_sum(tg_square(w)), w, tg_zeros(*state, TG_F64, TG_SHAPE(2))}, *at = &a;
+    tg_tensor *y = tg_apply(&asking, TG_LIST(tg_mul_scalar(w, 3)), &at, sizeof at);
+    assert_true(tg_backward(tg_add(tg_sum(y), tg_sum(tg_mul_scalar(w, 10)))));
+    check_values(a.g, 4, 4);
+    check_values(w->grad, 13 + 4, 13 + 4); /* and what the backward within has added */
+}
+
+/* Computes its forward once more, with a graph, as a checkpoint does. */
+static tg_tensor *again_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                 const void *attributes)
+{
+    tg_tensor *x = in.items[0], *g = NULL;
+    tg_grad_options o = tg_grad_defaults();
+    (void)out, (void)i, (void)attributes;
+    o.grad_outputs = (tg_list){1, &grad};
+    tg_no_grad_end(x->context);
+    x = tg_requires_grad_(tg_detach(x), true);
+    assert_true(tg_grad(TG_LIST(tg_square(x)), TG_LIST(x), &g, &o));
+    tg_no_grad_begin(x->context);
+    return g;
+}
+
+static tg_tensor *square_forward(tg_list in, const void *attributes)
+{
+    (void)attributes;
+    return tg_square(in.items[0]);
+}
+
+static void test_a_checkpoint_of_released_tensors(void **state)
+{
+    static const tg_autograd_function again = {"again", square_forward, again_backward};
+    tg_tensor *w = leaf(*state, 3, 3);
+    tg_tensor *h = tg_square(w), *square = tg_mul(h, h);
+    tg_tensor *y = tg_apply(&again, TG_LIST(square), NULL, 0);
+    tg_release(square);
+    tg_release(h);
+    assert_true(tg_backward(tg_sum(y)));
+    check_values(w->grad, 8 * 2187, 8 * 2187); /* of w^8 */
+}
+
 static void test_forwards_refused(void **state)
 {
     static const char text[] = "own: forward must return a tensor that it made in the current "
@@ -205,7 +318,7 @@ static void test_a_gradient_of_another_shape(void **state)
     tg_tensor *x = leaf(*state, 1, 2);
     assert_false(tg_backward(tg_sum(tg_apply(&f, TG_LIST(x), NULL, 0))));
     check_error(*state, TG_ERR_AUTOGRAD,
-                "own: the gradient of input 1 is float64 [], the input is float64 [2]");
+                "own: the gradient of inputs.items[0] is float64 [], the input is float64 [2]");
     assert_null(x->grad);
 }
 
@@ -219,6 +332,9 @@ int main(void)
         cmocka_unit_test(test_changes_in_place_are_noticed),
         cmocka_unit_test(test_many_inputs),
         cmocka_unit_test(test_backward_may_return_an_input),
+        cmocka_unit_test(test_gradients_made_together),
+        cmocka_unit_test(test_a_gradient_within_a_backward),
+        cmocka_unit_test(test_a_checkpoint_of_released_tensors),
         cmocka_unit_test(test_forwards_refused),
         cmocka_unit_test(test_arguments_refused),
         cmocka_unit_test(test_a_gradient_of_another_shape),

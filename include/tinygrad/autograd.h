@@ -60,8 +60,10 @@ typedef struct tg_autograd_function {
     const char *name; /* in messages and, with "Backward", as grad_fn */
     /* The result, a tensor made here and now. Nothing is recorded meanwhile. */
     tg_tensor *(*forward)(tg_list inputs, const void *attributes);
-    /* The gradient of input i (counted from 0), of its shape, given that of the output; NULL: 0.
-     * Written with the library's operations it can be differentiated again. NULL: there is none. */
+    /* The gradient of inputs.items[i], of its shape, given that of the output; NULL: 0. It is
+     * called for each input that wants one, the first first; what it makes lasts until the backward
+     * under way ends. Of an input that was broadcast it sums the gradient up. Written with the
+     * library's operations it can be differentiated again. NULL: there is none. */
     tg_tensor *(*backward)(tg_list inputs, tg_tensor *output, tg_tensor *grad, int i,
                            const void *attributes);
 } tg_autograd_function;

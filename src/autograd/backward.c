@@ -6,7 +6,16 @@ typedef struct sweep {
     bool create_graph;
     int64_t waiting;      /* pending gradients of tensors whose record is still to come */
     tensor_priv *touched; /* all tensors that the sweep has written to */
+    struct sweep *outer;  /* in which an operation of the user's own began this one */
+    struct aside *aside;  /* what that had touched */
+    int64_t n;
 } sweep;
+
+typedef struct aside {
+    tensor_priv *p;
+    tg_tensor *pending, *captured;
+    bool wanted;
+} aside;
 
 static void touch(sweep *s, tensor_priv *p)
 {
@@ -14,6 +23,44 @@ static void touch(sweep *s, tensor_priv *p)
     p->touched = true;
     p->next_touched = s->touched;
     s->touched = p;
+}
+
+static void forget(const sweep *s)
+{
+    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        p->pending = p->captured = NULL;
+        p->touched = false;
+        p->wanted = p->retains;
+    }
+}
+
+static bool begin_sweep(sweep *s)
+{
+    s->outer = s->tg->sweep;
+    s->tg->sweep = s;
+    if (!s->outer) return true;
+    int64_t n = 0;
+    for (const tensor_priv *p = s->outer->touched; p; p = p->next_touched) n++;
+    s->aside = tg__alloc(s->tg, (size_t)n * sizeof *s->aside);
+    if (!s->aside) return false;
+    for (tensor_priv *p = s->outer->touched; p; p = p->next_touched)
+        s->aside[s->n++] = (aside){p, p->pending, p->captured, p->wanted};
+    forget(s->outer);
+    return true;
+}
+
+static void end_sweep(sweep *s)
+{
+    forget(s);
+    s->tg->sweep = s->outer;
+    if (s->n) s->outer->touched = NULL;
+    for (int64_t i = 0; i < s->n; i++) {
+        const aside *a = &s->aside[i];
+        touch(s->outer, a->p);
+        a->p->pending = a->pending;
+        a->p->captured = a->captured;
+        a->p->wanted = a->wanted;
+    }
 }
 
 /* Adds g, which the sweep owns from here on, to what t has collected. */
@@ -71,10 +118,11 @@ static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
     const block *before = tg__newest_block(s->tg);
     tg_tensor *own = r->op->grad(r, i, g);
     if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
-    if (own && !s->create_graph) /* what the gradient was computed from */
+    const bool may_return = r->op->flags & OP_OWN;
+    if (own && !s->create_graph && !may_return) /* what the gradient was computed from */
         tg__free_elements(s->tg, before, priv(own)->storage->block);
-    if (own == g && !s->create_graph)
-        own = tg_detach(g); /* each pending gradient is released by itself */
+    if (own && !s->create_graph && (may_return || own == g))
+        own = tg_detach(own); /* each pending gradient is released by itself */
     return own && collect(s, t, own);
 }
 
@@ -127,8 +175,9 @@ static bool check_output(tg_tensor *out, const char *op)
         return false;
     return out->requires_grad ||
            tg__fail(out->context, TG_ERR_AUTOGRAD,
-                    "%s: the tensor %s does not require grad: it depends on no leaf that does", op,
-                    SHOW(out));
+                    "%s: the tensor %s does not require grad: it depends on no leaf that does, or "
+                    "was made after tg_no_grad_begin",
+                    op, SHOW(out));
 }
 
 static bool check_weight(tg_tensor *out, tg_tensor *weight, const char *op)
@@ -181,26 +230,15 @@ static void commit(const sweep *s)
     }
 }
 
-static void forget(const sweep *s)
-{
-    for (tensor_priv *p = s->touched; p; p = p->next_touched) {
-        p->pending = p->captured = NULL;
-        p->touched = false;
-        p->wanted = p->retains;
-    }
-}
-
 static bool backward(tg_tensor *out, tg_list weights)
 {
     tg_context *tg = out->context;
     sweep s = {.tg = tg};
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
-    tg->in_backward = true;
-    bool done = sweep_back(&s, (tg_list){1, &out}, weights) && prepare(&s);
+    bool done = begin_sweep(&s) && sweep_back(&s, (tg_list){1, &out}, weights) && prepare(&s);
     if (done) commit(&s);
-    forget(&s);
-    tg->in_backward = false;
+    end_sweep(&s);
     tg_no_grad_end(tg);
     tg_scope_end(tg);
     return done;
@@ -299,17 +337,16 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     int64_t no_grad = tg->no_grad;
     tg->no_grad = !o.create_graph;
     if (!o.create_graph) tg_scope_begin(tg);
-    tg->in_backward = true;
-    for (int i = 0; i < inputs.n; i++) {
+    bool done = begin_sweep(&s);
+    for (int i = 0; i < inputs.n && done; i++) {
         touch(&s, priv(inputs.items[i]));
         priv(inputs.items[i])->wanted = true;
     }
-    bool done = sweep_back(&s, outputs, o.grad_outputs);
+    done = done && sweep_back(&s, outputs, o.grad_outputs);
     for (int i = 0; i < inputs.n && done; i++)
         done = hand_out(&s, inputs.items[i], i, o.allow_unused, grads);
     for (int i = 0; i < inputs.n && !done; i++) grads[i] = NULL;
-    forget(&s);
-    tg->in_backward = false;
+    end_sweep(&s);
     if (!o.create_graph) tg_scope_end(tg);
     tg->no_grad = no_grad;
     return done;

@@ -30,8 +30,9 @@ static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
     if (!tg__check_inputs(f->name, 2, (tg_tensor *[]){g, own})) return NULL;
     if (own->dtype != x->dtype || !tg__same_sizes(own->ndim, own->shape, x->ndim, x->shape))
         return tg__fail(tg, TG_ERR_AUTOGRAD,
-                        "%s: the gradient of input %d is %s %s, the input is %s %s", f->name, i + 1,
-                        tg_dtype_name(own->dtype), SHOW(own), tg_dtype_name(x->dtype), SHOW(x));
+                        "%s: the gradient of inputs.items[%d] is %s %s, the input is %s %s",
+                        f->name, i, tg_dtype_name(own->dtype), SHOW(own), tg_dtype_name(x->dtype),
+                        SHOW(x));
     return priv(own)->depth < tg->depth ? tg_clone(own) : own; /* the sweep will release it */
 }
 
@@ -46,6 +47,7 @@ static own_op *make_op(tg_context *tg, const tg_autograd_function *f)
                       .grad_name = o->grad_name,
                       .grad = f->backward ? own_grad : NULL,
                       .reads = {(uint8_t)all, (uint8_t)all, (uint8_t)all},
+                      .flags = OP_OWN,
                       .kernel = o};
     return o;
 }

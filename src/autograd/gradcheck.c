@@ -89,11 +89,12 @@ static bool compare(const gradcheck *c, const tg_tensor *gradient, int i, int64_
         double analytic = gradient ? *element_at(gradient, j) : 0, slope = slopes[j * outputs + k];
         if (isfinite(slope) && fabs(analytic - slope) <= c->o.atol + c->o.rtol * fabs(slope))
             continue;
-        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
-                        "gradcheck: d output[%lld] / d input %d[%lld] is %.10g by backward, %.10g "
-                        "by differences "
-                        "(elements counted row-major)",
-                        (long long)k, i + 1, (long long)j, analytic, slope);
+        return tg__fail(
+            c->tg, TG_ERR_AUTOGRAD,
+            "gradcheck: d output[%lld] / d inputs.items[%d][%lld] is %.10g by backward, %.10g "
+            "by differences "
+            "(elements counted row-major)",
+            (long long)k, i, (long long)j, analytic, slope);
     }
     return true;
 }
