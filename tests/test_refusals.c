@@ -70,7 +70,7 @@ static void test_reductions_and_rows(void **state)
     REFUSED(TG_ERR_INDEX, tg_std_dims(x, TG_DIMS(3), 1, false),
             "mean: dim 3 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_DTYPE, tg_norm(i, 2), "norm: not for int64 and p 2");
-    REFUSED(TG_ERR_DTYPE, tg_logsumexp(i, TG_DIMS(0), false), "exp: not for int64");
+    REFUSED(TG_ERR_DTYPE, tg_logsumexp(i, TG_DIMS(0), false), "logsumexp: not for int64");
     REFUSED(TG_ERR_INDEX, tg_logsumexp(x, TG_DIMS(2), false),
             "amax: dim 2 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_INDEX, tg_any_dim(x, 2, false),
@@ -232,6 +232,16 @@ static void test_picking(void **state)
             "embedding: the weight [3] is not a matrix");
     REFUSED(TG_ERR_INDEX, tg_embedding(far, x, 2),
             "embedding: padding_idx 2 is out of range for weight [2, 3]");
+}
+
+static void test_null_beside_a_tensor(void **state)
+{
+    (void)state;
+    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(x, NULL, 0), "masked_fill: tensor 2 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(NULL, b, 0), "masked_fill: tensor 1 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_addmm(NULL, x, x, 1, 1), "addmm: tensor 1 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_gather(NULL, 0, i), "gather: tensor 1 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_index_select(NULL, 0, far), "index_select: tensor 1 is NULL");
 }
 
 static void test_inputs_are_as_they_were(void **state)
@@ -461,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_lists_that_are_null),
         cmocka_unit_test(test_numbers_near_the_ends_of_int64),
         cmocka_unit_test(test_picking),
+        cmocka_unit_test(test_null_beside_a_tensor),
         cmocka_unit_test(test_inputs_are_as_they_were),
         cmocka_unit_test(test_nothing_is_passed_on),
     };

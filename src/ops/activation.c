@@ -209,7 +209,9 @@ tg_tensor *tg_sub_alpha(tg_tensor *a, tg_tensor *b, double alpha)
 
 tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
 {
-    if (!a || !mask || !tg__check_value(a->context, "masked_fill", a->dtype, value)) return NULL;
+    if (!tg__check_inputs("masked_fill", 2, (tg_tensor *[]){a, mask}) ||
+        !tg__check_value(a->context, "masked_fill", a->dtype, value))
+        return NULL;
     return tg_where(mask, tg_scalar(a->context, a->dtype, value), a);
 }
 

@@ -32,7 +32,8 @@ static bool check_divisor(const call *c, bool has_zero)
 static bool modulo_run(const call *c)
 {
     tg_tensor *b = c->in[1];
-    bool has_zero = b->dtype == TG_I64 && c->out->numel > 0 && tg_item(tg_min(tg_abs(b))) == 0;
+    bool has_zero =
+        b->dtype == TG_I64 && c->out->numel > 0 && tg_item(tg_any(tg_eq_scalar(b, 0))) != 0;
     return check_divisor(c, has_zero) && binary_run(c);
 }
 

@@ -115,7 +115,8 @@ static const op_row gather_op = {
 
 tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index)
 {
-    int d = a ? tg__dim(a, "gather", dim, a->ndim) : -1;
+    if (!tg__check_inputs("gather", 2, (tg_tensor *[]){a, index})) return NULL;
+    int d = tg__dim(a, "gather", dim, a->ndim);
     if (d < 0) return NULL;
     return tg__apply(&gather_op, 2, (tg_tensor *[]){a, index}, (attr[TG_ATTRS]){{.i = d}});
 }
@@ -251,7 +252,8 @@ static const op_row index_select_op = {"index_select",
 
 tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index)
 {
-    int d = a ? tg__dim(a, "index_select", dim, a->ndim) : -1;
+    if (!tg__check_inputs("index_select", 2, (tg_tensor *[]){a, index})) return NULL;
+    int d = tg__dim(a, "index_select", dim, a->ndim);
     if (d < 0) return NULL;
     return tg__apply(&index_select_op, 2, (tg_tensor *[]){a, index}, (attr[TG_ATTRS]){{.i = d}});
 }

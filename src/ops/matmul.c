@@ -280,8 +280,9 @@ tg_tensor *tg_mv(tg_tensor *a, tg_tensor *b)
 
 tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, double alpha)
 {
+    if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
     tg_tensor *ab = strict_product("addmm", a, 2, b, 2);
-    if (!ab || !input) return NULL;
+    if (!ab) return NULL;
     tg_tensor *added = tg_expand(input, (tg_shape){2, ab->shape});
     if (alpha != 1) ab = tg_mul_scalar(ab, alpha);
     if (beta == 0) return added ? ab : NULL;

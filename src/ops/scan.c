@@ -104,16 +104,16 @@ tg_tensor *tg_cumsum(tg_tensor *a, int dim)
     return apply_scan("cumsum", countable(a), NULL, dim, false);
 }
 
-/* y[0] = x[0], then y[i] = x[i] y[i - 1]. */
+/* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], 0, 0 ... and 0, a[1], a[2] ... */
 tg_tensor *tg_cumprod(tg_tensor *a, int dim)
 {
     a = countable(a);
     if (!a || tg__dim(a, "cumprod", dim, a->ndim) < 0) return NULL;
     if (a->numel == 0 || a->ndim == 0) return tg_clone(a);
     tg_tensor *first = tg_narrow(a, dim, 0, 1);
-    tg_tensor *rest =
-        tg_zeros_like(tg_narrow(a, dim, 1, a->shape[dim < 0 ? dim + a->ndim : dim] - 1));
-    return apply_scan("cumprod", tg_cat(TG_LIST(first, rest), dim), a, dim, false);
+    tg_tensor *rest = tg_narrow(a, dim, 1, a->shape[dim < 0 ? dim + a->ndim : dim] - 1);
+    return apply_scan("cumprod", tg_cat(TG_LIST(first, tg_zeros_like(rest)), dim),
+                      tg_cat(TG_LIST(tg_zeros_like(first), rest), dim), dim, false);
 }
 
 tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)

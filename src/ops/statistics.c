@@ -1,6 +1,7 @@
 /* Reductions that are said with others: their gradients come with these. */
 #include "../internal.h"
 
+#include <float.h>
 #include <math.h>
 
 /* t where it is not 0, else a 0 through which no gradient goes: roots and powers have none there.
@@ -16,12 +17,19 @@ static double terms(const tg_tensor *whole, const tg_tensor *reduced)
     return reduced->numel > 0 ? (double)whole->numel / (double)reduced->numel : 0;
 }
 
-tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+/* In float64, where float32 has the digits and the range for the squares. */
+static tg_tensor *wide_var(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
+    if (a && a->dtype == TG_F32) a = tg_cast(a, TG_F64);
     tg_tensor *mean = tg_mean_dims(a, dims, TG_KEEPDIM);
     if (!mean) return NULL;
     double n = terms(a, mean) - (double)correction;
     return tg_div_scalar(tg_sum_dims(tg_square(tg_sub(a, mean)), dims, keepdim), n > 0 ? n : 0);
+}
+
+tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+{
+    return a ? tg_cast(wide_var(a, dims, correction, keepdim), a->dtype) : NULL;
 }
 
 tg_tensor *tg_var(tg_tensor *a, int64_t correction)
@@ -31,7 +39,8 @@ tg_tensor *tg_var(tg_tensor *a, int64_t correction)
 
 tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
-    return tg_sqrt(stopped_at_zero(tg_var_dims(a, dims, correction, keepdim)));
+    tg_tensor *root = tg_sqrt(stopped_at_zero(wide_var(a, dims, correction, keepdim)));
+    return root ? tg_cast(root, a->dtype) : NULL;
 }
 
 tg_tensor *tg_std(tg_tensor *a, int64_t correction)
@@ -47,7 +56,8 @@ tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
                         "norm: not for %s and p %g", tg_dtype_name(a->dtype), p);
     if (p == INFINITY) return tg_amax(tg_abs(a), dims, keepdim);
     if (p == -INFINITY) return tg_amin(tg_abs(a), dims, keepdim);
-    if (p == 0) return tg_sum_dims(tg_abs(tg_sign(a)), dims, keepdim);
+    if (p == 0) /* NaN is not 0 either */
+        return tg_sum_dims(tg_abs(tg_sign(tg_masked_fill(a, tg_isnan(a), 1))), dims, keepdim);
     if (p == 1) return tg_sum_dims(tg_abs(a), dims, keepdim);
     if (p == 2) return tg_sqrt(stopped_at_zero(tg_sum_dims(tg_square(a), dims, keepdim)));
     tg_tensor *powers = tg_pow_scalar(stopped_at_zero(tg_abs(a)), p);
@@ -59,14 +69,17 @@ tg_tensor *tg_norm(tg_tensor *a, double p)
     return tg_norm_dims(a, p, TG_DIMS(), false);
 }
 
-/* log sum exp(a - m) + m, with the greatest m, or 0 where that is infinite. */
+/* log sum exp(a - m) + m, with the greatest m, or what is finite and nearest to it. */
 tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
 {
     if (!a) return NULL;
+    if (!tg__is_float(a->dtype))
+        return tg__fail(a->context, TG_ERR_DTYPE, "logsumexp: not for %s", tg_dtype_name(a->dtype));
     if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
     tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
     if (!most) return NULL;
-    most = tg_masked_fill(most, tg_isinf(most), 0);
+    const double bound = a->dtype == TG_F32 ? FLT_MAX : DBL_MAX;
+    most = tg_clamp(most, -bound, bound);
     tg_tensor *sum = tg_sum_dims(tg_exp(tg_sub(a, most)), dims, keepdim);
     return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;
 }

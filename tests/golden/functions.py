@@ -75,7 +75,8 @@ def pair_cases():
         for s in (2.0, -0.75):
             case("remainder_scalar", WHOLE, lambda x, s: torch.remainder(x[0], s), [make((5,), dtype)], [s])
     case("remainder", WHOLE, lambda x: torch.remainder(*x), [of([7, -7, 7, -7, 2**62, 5], I64), of([3, 3, -3, -3, -1, 9], I64)])
-    case("remainder", WHOLE, lambda x: torch.remainder(*x), [of([7, 1], I64), of([3, 0], I64)], fails=True)
+    for divisors in ([3, 0], [-(2**63), 0]):
+        case("remainder", WHOLE, lambda x: torch.remainder(*x), [of([7, 1], I64), of(divisors, I64)], fails=True)
     case("remainder_scalar", WHOLE, lambda x, s: torch.remainder(x[0], s), [of([7, -7], I64)], [3])
     case("atan2", FUNCTION, lambda x: torch.atan2(*x), [make((2,), F32), make((3,), F32)], fails=True)
     for op, f in (("logical_and", torch.logical_and), ("logical_or", torch.logical_or), ("logical_xor", torch.logical_xor)):

@@ -61,6 +61,9 @@ def product_cases():
         case("prod_dim", SUMS, lambda x, d, k: torch.prod(x[0], d, bool(k)), [make((2, 0), dtype, grad=False)], [1, 0])
         case("cumsum", SUMS, lambda x, d: torch.cumsum(x[0], d), [make((2, 0), dtype)], [1])
         case("cumprod", SUMS, lambda x, d: torch.cumprod(x[0], d), [make((0, 2), dtype)], [0])
+        for edge in ([INF, 2.0, 3.0], [NAN, 2.0], [0.0, INF, 1.0]):
+            case("cumprod", SUMS, lambda x, d: torch.cumprod(x[0], d), [of(edge, dtype, grad=False)], [0])
+            case("prod", SUMS, lambda x: torch.prod(x[0]), [of(edge, dtype, grad=False)])
         case("cumsum", SUMS, lambda x, d: torch.cumsum(x[0], d), [of([1.0, INF, 2.0, -INF, 1.0], dtype, grad=False)], [0])
     for dtype in (I64, BOOL):
         case("prod", WHOLE, lambda x: torch.prod(x[0]), [make((2, 3), dtype)])
@@ -97,7 +100,16 @@ def statistics_cases():
     for dtype in (F32, F64):
         case("logsumexp", SUMS, lambda x, k, *d: torch.logsumexp(x[0], d, bool(k)),
              [of([[INF, 1.0], [-INF, -INF], [NAN, 0.0], [1000.0, 1000.0], [-1000.0, -INF]], dtype, grad=False)], [0, 1])
+        case("logsumexp", SUMS, lambda x, k, *d: torch.logsumexp(x[0], d, bool(k)), [of([100.0, INF, 1.0], dtype, grad=False)], [0, 0])
+        case("norm", SUMS, lambda x, k, p, *d: torch.norm(x[0], p, d, bool(k)), [of([NAN, 0.0, 1.0], dtype, grad=False)], [0, 0.0, 0])
         for op, f in (("var", torch.var), ("std", torch.std)):
+            g = lambda x, k, c, *d, f=f: f(x[0], d or None, correction=int(c), keepdim=bool(k))
+            if dtype == F32:  # in float64 PyTorch itself has lost digits here
+                near = Input((1e5 + values((200, 2), F64) / 10).to(F32), grad=False)
+                case(op, SUMS, g, [near], [0, 1, 0])
+            if op == "std" or dtype == F64:
+                for scale in (1e20, 1e-25):
+                    case(op, SUMS, g, [of([scale, 2 * scale, 3 * scale], dtype)], [0, 1])
             case(op, SUMS, lambda x, k, c, *d, f=f: f(x[0], None, correction=int(c), keepdim=bool(k)), [make((1,), dtype, grad=False)], [0, 1])
             case(op, SUMS, lambda x, k, c, *d, f=f: f(x[0], None, correction=int(c), keepdim=bool(k)), [of([2.0, 2.0, 2.0], dtype)], [0, 1])
     for dtype in DTYPES:
