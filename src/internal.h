@@ -413,7 +413,7 @@ typedef struct team {
 enum {
     TG_MESSAGE = 1024,
     TG_SHOWN = 4,
-    TG_SIZES = TG_MAX_DIMS * 22 + 3,
+    TG_SIZES = TG_MAX_DIMS * 22 + 8,
     TG_FREE_LISTS = 52 * 16 /* see free_list */
 };
 

@@ -16,8 +16,8 @@ static void test_conv_refused(void **state)
     assert_null(tg_conv2d(x, w, &o));
     check_error(
         tg, TG_ERR_SHAPE,
-        "conv2d: 3 groups do not fit input [1, 2, 3, 3] with 2 channels and weight [2, 2, 4, "
-        "1]");
+        "conv2d: input [1, 2, 3, 3] has 2 channels, which weight [2, 2, 4, 1] in 3 groups does "
+        "not fit");
     o = tg_conv_defaults();
     o.stride[1] = 0;
     assert_null(tg_conv2d(x, w, &o));
@@ -84,13 +84,15 @@ static void test_layers_refused(void **state)
     tg_conv_options o = tg_conv_defaults();
     o.groups = 2;
     assert_null(tg_conv2d_layer(tg, 3, 4, TG_SHAPE(2, 2), TG_BIAS, &o));
-    check_error(tg, TG_ERR_SHAPE,
-                "Conv2d: 3 channels to 4 in 2 groups, kernel [2, 2]: sizes must be positive, the "
-                "channels multiples of the groups, and the bias NULL");
+    check_error(
+        tg, TG_ERR_SHAPE,
+        "Conv2d: 3 channels to 4 in 2 groups, kernel [2, 2]: the kernel has 2 sizes, all are "
+        "positive, the channels multiples of the groups, and the bias NULL");
     assert_null(tg_conv1d_layer(tg, 3, 4, TG_SHAPE(2, 2), TG_BIAS, NULL));
-    check_error(tg, TG_ERR_SHAPE,
-                "Conv1d: 3 channels to 4 in 1 groups, kernel [2, 2]: sizes must be positive, the "
-                "channels multiples of the groups, and the bias NULL");
+    check_error(
+        tg, TG_ERR_SHAPE,
+        "Conv1d: 3 channels to 4 in 1 groups, kernel [2, 2]: the kernel has 1 sizes, all are "
+        "positive, the channels multiples of the groups, and the bias NULL");
     assert_null(tg_conv2d_layer(NULL, 1, 1, TG_SHAPE(1, 1), TG_BIAS, NULL));
 }
 

@@ -251,6 +251,18 @@ static void test_an_ignored_label_of_any_size(void **state)
     check_near(tg_cross_entropy(x, tg_zeros(tg, TG_I64, TG_SHAPE(2)), &o), log(5));
 }
 
+/* A literal of options leaves the index 0, which is a label. */
+static void test_options_without_defaults(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_zeros(tg, TG_F64, TG_SHAPE(2, 5)),
+              *labels = tg_zeros(tg, TG_I64, TG_SHAPE(2));
+    assert_null(tg_cross_entropy(x, labels, &(tg_loss_options){.reduction = TG_MEAN}));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "cross_entropy: these options would ignore label 0; begin with "
+                "tg_loss_defaults()");
+}
+
 static void test_mean_of_nothing(void **state)
 {
     tg_context *tg = *state;
@@ -301,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_the_mean_over_a_batch_that_broadcasts),
         cmocka_unit_test(test_pos_weight_broadcasts_to_the_input),
         cmocka_unit_test(test_an_ignored_label_of_any_size),
+        cmocka_unit_test(test_options_without_defaults),
         cmocka_unit_test(test_mean_of_nothing),
         cmocka_unit_test(test_criterion),
     };

@@ -233,9 +233,17 @@ static void test_registering(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "register: foreign in Net: it is of another context");
     tg_close(other);
     assert_int_equal(tg_parameters(m).n, 2);
-    assert_true(!tg_register_module(NULL, "a", m) && !tg_register_module(m, "a", NULL));
+    assert_null(tg_register_module(m, "a", NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "register: a in Net: the module is NULL");
+    assert_null(tg_register_module(NULL, "a", m));
     assert_true(!tg_register_buffer(NULL, "a", t) && !tg_register_parameter(NULL, "a", t));
     check_ok(tg);
+}
+
+static tg_tensor *returns_null(tg_tensor *x)
+{
+    (void)x;
+    return NULL;
 }
 
 static void test_making(void **state)
@@ -247,6 +255,12 @@ static void test_making(void **state)
     check_error(tg, TG_ERR_MEMORY, "module_new: no memory for Huge");
     assert_null(tg_forward(tg_module_new(tg, "Net", NULL, 0), tg_ones(tg, TG_F32, TG_SHAPE(1))));
     check_error(tg, TG_ERR_ARGUMENT, "forward: Net has no forward function");
+    assert_null(tg_sequential(TG_MODULES(NULL, tg_lambda(tg, tg_relu))));
+    check_error(tg, TG_ERR_ARGUMENT, "register: 0 in Sequential: the module is NULL");
+    assert_null(tg_forward(NULL, tg_ones(tg, TG_F32, TG_SHAPE(1))));
+    check_error(tg, TG_ERR_ARGUMENT, "forward: the module is NULL");
+    assert_null(tg_forward(tg_lambda(tg, returns_null), tg_ones(tg, TG_F32, TG_SHAPE(1))));
+    check_error(tg, TG_ERR_ARGUMENT, "forward: Lambda returned NULL");
     assert_null(tg_lambda(tg, NULL));
     check_error(tg, TG_ERR_ARGUMENT, "lambda: the function is NULL");
     assert_true(!tg_sequential((tg_modules){0, NULL}) && !tg_sequential(TG_MODULES(NULL)));

@@ -143,6 +143,12 @@ static void test_options_refused(void **state)
         tg, TG_ERR_ARGUMENT,
         "lbfgs: max_iter 9223372036854775807, history_size 1, max_eval 0: they must be 1 to "
         "2147483647, the last not negative");
+    assert_null(tg_adam_list(p, &(tg_adam_options){.lr = 0.01}));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
+    assert_null(tg_rmsprop_list(p, &(tg_rmsprop_options){.lr = 0.01}));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "rmsprop: alpha and eps are 0; begin with tg_rmsprop_defaults()");
     assert_null(tg_adam(tg_mseloss(tg, TG_MEAN), NULL));
     check_error(tg, TG_ERR_ARGUMENT, "adam: MSELoss has no parameters");
     assert_true(!tg_adam(NULL, NULL) && !tg_lbfgs(NULL, NULL) && !tg_adam_list(TG_LIST(), NULL));

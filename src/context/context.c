@@ -129,8 +129,7 @@ char *tg__show_sizes(tg_context *tg, int ndim, const int64_t *sizes)
     *p++ = '[';
     for (int i = 0; i < ndim && i < TG_MAX_DIMS; i++)
         p += sprintf(p, "%s%lld", i ? ", " : "", (long long)sizes[i]);
-    *p++ = ']';
-    *p = 0;
+    strcpy(p, ndim > TG_MAX_DIMS ? ", ...]" : "]");
     return text;
 }
 

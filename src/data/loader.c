@@ -24,8 +24,11 @@ static int64_t common_rows(const char *name, tg_list tensors)
     for (int i = 0; i < tensors.n; i++) {
         const tg_tensor *t = tensors.items[i], *first = tensors.items[0];
         if (t->ndim > 0 && t->shape[0] == first->shape[0]) continue;
-        tg__fail(tg, TG_ERR_SHAPE, "%s: tensors %s and %s have not the same number of rows", name,
-                 SHOW(first), SHOW(t));
+        if (t->ndim == 0)
+            tg__fail(tg, TG_ERR_SHAPE, "%s: tensor %d is [], which has no rows", name, i + 1);
+        else
+            tg__fail(tg, TG_ERR_SHAPE, "%s: tensors %s and %s have not the same number of rows",
+                     name, SHOW(first), SHOW(t));
         return -1;
     }
     return tg__ready(tg) ? tensors.items[0]->shape[0] : -1;
@@ -107,9 +110,10 @@ bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
     if (rows < 0) return false;
     tg_context *tg = tensors.items[0]->context;
     if (!tg__check_list(tg, "random_split", "lengths", lengths)) return false;
-    if (!parts || !tg__adds_up(lengths, rows))
+    if (!parts) return tg__fail(tg, TG_ERR_ARGUMENT, "random_split: parts is NULL");
+    if (!tg__adds_up(lengths, rows))
         return tg__fail(tg, TG_ERR_ARGUMENT,
-                        "random_split: the lengths %s do not add up to %lld rows, or parts is NULL",
+                        "random_split: the lengths %s do not add up to %lld rows",
                         tg__show_sizes(tg, lengths.ndim, lengths.dims), (long long)rows);
     const generator before = tg->random;
     tg_tensor *order = tg_randperm(tg, rows);

@@ -36,8 +36,10 @@ static tg_tensor *sequential_forward(tg_module *m, tg_tensor *x)
 
 tg_module *tg_sequential(tg_modules modules)
 {
-    if (modules.n < 1 || !modules.items || !modules.items[0]) return NULL;
-    tg_module *m = tg_module_new(modules.items[0]->tg, "Sequential", sequential_forward, 0);
+    const tg_module *first = NULL;
+    for (int i = 0; modules.items && i < modules.n && !first; i++) first = modules.items[i];
+    if (!first) return NULL;
+    tg_module *m = tg_module_new(first->tg, "Sequential", sequential_forward, 0);
     for (int i = 0; i < modules.n && m; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);

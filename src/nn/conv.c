@@ -28,10 +28,10 @@ static tg_module *make_conv(tg_context *tg, const char *name, int spatial, int64
     if (!right)
         return tg__fail(
             tg, TG_ERR_SHAPE,
-            "%s: %lld channels to %lld in %lld groups, kernel %s: sizes must be positive, "
-            "the channels multiples of the groups, and the bias NULL",
+            "%s: %lld channels to %lld in %lld groups, kernel %s: the kernel has %d sizes, all are "
+            "positive, the channels multiples of the groups, and the bias NULL",
             name, (long long)in_channels, (long long)out_channels, (long long)o.groups,
-            tg__show_sizes(tg, kernel_size.ndim, kernel_size.dims));
+            tg__show_sizes(tg, kernel_size.ndim, kernel_size.dims), spatial);
     if (!tg__check_shape(tg, name, (tg_shape){spatial + 2, shape})) return NULL;
     tg_module *m = tg_module_new(tg, name, conv_forward, sizeof(conv));
     if (!m) return NULL;

@@ -128,6 +128,10 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
         return tg__fail(tg, TG_ERR_SHAPE, "%s: the weight is %s %s, not %s [%lld]", name,
                         tg_dtype_name(w->dtype), SHOW(w), tg_dtype_name(input->dtype),
                         (long long)classes);
+    if (o->ignore_index == 0 && o->beta == 0 && o->delta == 0 && o->eps == 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: these options would ignore label 0; begin with tg_loss_defaults()",
+                        name);
     if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1))
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: label_smoothing %g must lie in [0, 1]", name,
                         o->label_smoothing);

@@ -146,7 +146,10 @@ static bool contains(const tg_module *m, const tg_module *other)
 
 tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child)
 {
-    if (!module || !child) return NULL;
+    if (!module) return NULL;
+    if (!child)
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s: the module is NULL",
+                        name ? name : "NULL", module->name);
     if (contains(child, module))
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s would contain itself",
                         child->name, module->name);
@@ -220,7 +223,8 @@ const char *tg_param_name(const tg_module *module, int i)
 /* ---- Use. */
 tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
 {
-    if (!module) return NULL;
+    if (!module)
+        return x ? tg__fail(x->context, TG_ERR_ARGUMENT, "forward: the module is NULL") : NULL;
     if (!module->forward)
         return tg__fail(module->tg, TG_ERR_ARGUMENT,
                         module->loss ? "forward: %s is a loss and takes two tensors; use tg_loss"
@@ -232,7 +236,9 @@ tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
     if (x->context != module->tg)
         return tg__fail(module->tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
                         module->name);
-    return module->forward(module, x);
+    tg_tensor *y = module->forward(module, x);
+    if (!y) tg__fail(module->tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", module->name);
+    return y;
 }
 
 tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)

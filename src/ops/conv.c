@@ -352,8 +352,9 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
     const int64_t channels = x->shape[x->ndim - spatial - 1];
     if (groups < 1 || w->numel == 0 || w->shape[0] % groups || channels != w->shape[1] * groups)
         return tg__fail(tg, TG_ERR_SHAPE,
-                        "%s: %lld groups do not fit input %s with %lld channels and weight %s",
-                        name, (long long)groups, SHOW(x), (long long)channels, SHOW(w));
+                        "%s: input %s has %lld channels, which weight %s in %lld groups does "
+                        "not fit",
+                        name, SHOW(x), (long long)channels, SHOW(w), (long long)groups);
     return !b || (b->ndim == 1 && b->shape[0] == w->shape[0] && b->dtype == x->dtype) ||
            tg__fail(tg, TG_ERR_SHAPE, "%s: the bias is %s %s, not %s [%lld]", name,
                     tg_dtype_name(b->dtype), SHOW(b), tg_dtype_name(x->dtype),

@@ -80,6 +80,15 @@ static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
     adapt(tg, s, &c);
 }
 
+/* As in options that were not begun with the defaults. */
+static bool check_adam(tg_context *tg, const any_options *any)
+{
+    const tg_adam_options *o = &any->adam;
+    return o->beta1 != 0 || o->beta2 != 0 || o->eps != 0 ||
+           tg__fail(tg, TG_ERR_ARGUMENT,
+                    "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
+}
+
 #define ADAM_KIND(NAME, DECAY)                                                                     \
     {                                                                                              \
         .name = #NAME, .size = sizeof(tg_adam_options),                                            \
@@ -93,7 +102,7 @@ static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
                   {"beta2", BELOW_ONE},                                                            \
                   {"eps", NOT_NEGATIVE},                                                           \
                   {"weight_decay", NOT_NEGATIVE}},                                                 \
-        .momentum = 1, .states = adam_states, .update = NAME##_update                              \
+        .momentum = 1, .check = check_adam, .states = adam_states, .update = NAME##_update         \
     }
 static const optim_kind adam_kind = ADAM_KIND(adam, 0), adamw_kind = ADAM_KIND(adamw, 0.01);
 OPTIMISER(adam)
@@ -126,6 +135,13 @@ static void rmsprop_update(const tg_context *tg, slot *s, const any_options *any
                              .centered = o->centered});
 }
 
+static bool check_rmsprop(tg_context *tg, const any_options *o)
+{
+    return o->rmsprop.alpha != 0 || o->rmsprop.eps != 0 ||
+           tg__fail(tg, TG_ERR_ARGUMENT,
+                    "rmsprop: alpha and eps are 0; begin with tg_rmsprop_defaults()");
+}
+
 static const optim_kind rmsprop_kind = {
     .name = "rmsprop",
     .defaults.rmsprop = {.lr = 0.01, .alpha = 0.99, .eps = 1e-8},
@@ -136,6 +152,7 @@ static const optim_kind rmsprop_kind = {
               {"eps", NOT_NEGATIVE},
               {"weight_decay", NOT_NEGATIVE}},
     .momentum = 1,
+    .check = check_rmsprop,
     .states = rmsprop_states,
     .update = rmsprop_update};
 OPTIMISER(rmsprop)
