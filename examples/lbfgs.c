@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     p.optim = tg_lbfgs(p.net, &how);
     for (int step = 0; step < 5; step++) {
         const double loss = tg_step_closure(p.optim, evaluate, &p);
-        printf("step %d  loss %.6f  after %d evaluations\n", step, loss, p.evaluations);
+        printf("step %d from loss %.6f, %d evaluations in all\n", step, loss, p.evaluations);
     }
 
     tg_tensor *ones = tg_ones(tg, TG_F64, TG_SHAPE(table->shape[0], 1));

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
     how.tolerance_change = 0; /* on, to the last digits */
     problem p = {tg_lbfgs_list(TG_LIST(w), &how), X, y, w};
     for (int step = 0; step < 3; step++)
-        printf("step %d  loss %.6f\n", step, tg_step_closure(p.optim, evaluate, &p));
+        printf("step %d from loss %.6f\n", step, tg_step_closure(p.optim, evaluate, &p));
 
     printf("\n       closed form          LBFGS\n");
     for (int k = 0; k <= DEGREE; k++)

@@ -81,11 +81,10 @@ void digits_train(tg_module *net, const digits *d, int epochs)
         }
         tg_scope_begin(tg);
         seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-        printf("\repoch %2d of %d  loss %.4f  held out %.2f %%  %.1f s", epoch, epochs,
-               total / (double)tg_batches(loader),
-               100 * digits_accuracy(net, d->test[0], d->test[1]), seconds);
-        fflush(stdout);
+        if (epoch % ((epochs + 5) / 6) == 0 || epoch == epochs)
+            printf("epoch %2d of %d  loss %.4f  held out %.2f %%  %.1f s\n", epoch, epochs,
+                   total / (double)tg_batches(loader),
+                   100 * digits_accuracy(net, d->test[0], d->test[1]), seconds);
         tg_scope_end(tg);
     }
-    printf("\n");
 }

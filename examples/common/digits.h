@@ -14,7 +14,7 @@ typedef struct digits {
 /* False, with a line on stderr, if the file cannot be read. */
 bool digits_read(tg_context *tg, const char *path, digits *d);
 
-/* Trains net by Adam on batches of 32, with a progress line, which ends with the time it took. */
+/* Trains net by Adam on batches of 32, with six lines of progress. */
 void digits_train(tg_module *net, const digits *d, int epochs);
 
 /* The share of images that net names right, and how often it took which for which. */

@@ -24,6 +24,7 @@ TG_API tg_loader_options tg_loader_defaults(void);
 TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
 /* Copies of the rows of the next batch, batch[i] of tensors.items[i], in the current scope. False
  * at the end of the epoch, after which the next call begins another, and on failure (tg_ok tells).
+ * An epoch that was left early goes on where it stopped.
  * Each epoch draws from the context's stream. */
 TG_API bool tg_next_batch(tg_loader *loader, tg_tensor **batch);
 /* How many batches an epoch has; 0 for NULL. */
