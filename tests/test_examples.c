@@ -232,7 +232,7 @@ static void test_what_they_show(void **state)
     assert_int_equal(program_run(printed, SIZE, "own_op"), 0);
     assert_non_null(strstr(printed, "gradcheck: passed"));
     assert_int_equal(program_run(printed, SIZE, "digits"), 0);
-    assert_non_null(strstr(printed, "\repoch 60 of 60  loss "));
+    assert_non_null(strstr(printed, "\nepoch 60 of 60  loss "));
     assert_non_null(strstr(printed, "taken for\n"));
     assert_int_equal(program_run(printed, SIZE, "polynomial"), 0);
     program_read("polynomial.svg", svg, SIZE);

@@ -63,8 +63,8 @@ static void measure_size(int k)
     contender c[CONTENDERS] = {
         [OURS] = {.name = "libtinygrad", .run = model_train, .data = &m},
         [FUSED] = {.name = "C, one fused pass", .run = hand_fused, .data = &fused},
-        [FIVE] = {.name = "C, five kernels", .run = hand_five, .data = &five},
-        [NINE] = {.name = "C, nine and malloc", .run = hand_nine, .data = &nine},
+        [FIVE] = {.name = "C, five loops", .run = hand_five, .data = &five},
+        [NINE] = {.name = "C, nine loops and malloc", .run = hand_nine, .data = &nine},
         [TORCH] = {.name = "PyTorch"},
     };
     snprintf(c[TORCH].torch, sizeof c[TORCH].torch, "lecture %ld", sizes[k].n);
@@ -87,13 +87,13 @@ static void draw(const char *path)
     static const struct {
         const char *label, *color;
     } lines[CONTENDERS] = {
-        [OURS] = {"libtinygrad", PLOT_RED},      [FUSED] = {"C, one fused pass", PLOT_BLACK},
-        [FIVE] = {"C, five kernels", PLOT_BLUE}, [NINE] = {"C, nine and malloc", PLOT_SKY},
+        [OURS] = {"libtinygrad", PLOT_RED},    [FUSED] = {"C, one fused pass", PLOT_BLACK},
+        [FIVE] = {"C, five loops", PLOT_BLUE}, [NINE] = {"C, nine loops and malloc", PLOT_SKY},
         [TORCH] = {"PyTorch", PLOT_ORANGE},
     };
     double x[SIZES];
     for (int k = 0; k < SIZES; k++) x[k] = log10((double)sizes[k].n);
-    plot *p = plot_new("A step of the lecture", "rows, as a power of ten", "nanoseconds", true);
+    plot *p = plot_new("A step of the lecture", "log10 of the rows", "nanoseconds", true);
     for (int i = 0; i < CONTENDERS; i++)
         if (isfinite(nanoseconds[i][0]))
             plot_line(p, lines[i].label, lines[i].color, SIZES, x, nanoseconds[i]);
