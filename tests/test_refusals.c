@@ -44,7 +44,7 @@ static void test_functions(void **state)
     REFUSED(TG_ERR_SHAPE, tg_lerp(x, x, tg_ones(tg, TG_F32, TG_SHAPE(5))),
             "mul: shapes [2, 3] and [5] do not broadcast");
     REFUSED(TG_ERR_DTYPE, tg_where(x, x, x), "where: the condition is float32, not bool");
-    REFUSED(TG_ERR_DTYPE, tg_masked_fill(x, x, 1), "where: the condition is float32, not bool");
+    REFUSED(TG_ERR_DTYPE, tg_masked_fill(x, x, 1), "masked_fill: the mask is float32, not bool");
     REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(i, b, 0.5), "masked_fill: 0.5 is not a value of int64");
     REFUSED(TG_ERR_ARGUMENT, tg_gelu(x, 7), "gelu: there is no approximation 7");
     REFUSED(TG_ERR_DTYPE, tg_elu(i, 1), "expm1: not for int64");
@@ -225,9 +225,9 @@ static void test_picking(void **state)
     REFUSED(TG_ERR_INDEX, tg_one_hot(tg_neg(far), -1), "one_hot: label -9 is negative");
     REFUSED(TG_ERR_ARGUMENT, tg_one_hot(far, 0), "one_hot: 0 classes for labels [2]");
     REFUSED(TG_ERR_INDEX, tg_embedding(far, x, TG_NO_INDEX),
-            "index_select: index 9 is out of range for dimension 0 of [2, 3]");
+            "embedding: index 9 is out of range for dimension 0 of [2, 3]");
     REFUSED(TG_ERR_DTYPE, tg_embedding(x, x, TG_NO_INDEX),
-            "index_select: the index is float32 [6], not 1-d int64");
+            "embedding: the index is float32 [6], not 1-d int64");
     REFUSED(TG_ERR_SHAPE, tg_embedding(far, v, TG_NO_INDEX),
             "embedding: the weight [3] is not a matrix");
     REFUSED(TG_ERR_INDEX, tg_embedding(far, x, 2),

@@ -212,6 +212,9 @@ tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
     if (!tg__check_inputs("masked_fill", 2, (tg_tensor *[]){a, mask}) ||
         !tg__check_value(a->context, "masked_fill", a->dtype, value))
         return NULL;
+    if (mask->dtype != TG_BOOL)
+        return tg__fail(a->context, TG_ERR_DTYPE, "masked_fill: the mask is %s, not bool",
+                        tg_dtype_name(mask->dtype));
     return tg_where(mask, tg_scalar(a->context, a->dtype, value), a);
 }
 

@@ -195,14 +195,14 @@ static bool index_select_shape(const call *c, spec *s)
     const tg_tensor *index = c->in[1];
     if (index->dtype != TG_I64 || index->ndim > 1)
         return tg__fail(c->tg, index->ndim > 1 ? TG_ERR_SHAPE : TG_ERR_DTYPE,
-                        "index_select: the index is %s %s, not 1-d int64",
+                        "%s: the index is %s %s, not 1-d int64", c->op->name,
                         tg_dtype_name(index->dtype), SHOW(index));
     tg__same_shape(c, s);
     if (s->ndim == 0 && index->numel != 1)
-        return tg__fail(c->tg, TG_ERR_SHAPE, "index_select: %lld indices for [], which takes one",
-                        (long long)index->numel);
+        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %lld indices for [], which takes one",
+                        c->op->name, (long long)index->numel);
     if (s->ndim) s->shape[c->a[0].i] = index->numel;
-    return tg__check_shape(c->tg, "index_select", (tg_shape){s->ndim, s->shape});
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
 static bool index_select_run(const call *c)
@@ -214,7 +214,7 @@ static bool index_select_run(const call *c)
     for (int64_t i = 0; i < index->numel; i++)
         if (at[i] < 0 || at[i] >= n)
             return tg__fail(c->tg, TG_ERR_INDEX,
-                            "index_select: index %lld is out of range for dimension %d of %s",
+                            "%s: index %lld is out of range for dimension %d of %s", c->op->name,
                             (long long)at[i], dim, SHOW(c->in[0]));
     if (c->out->numel == 0) return true;
     const size_t slice = (size_t)tg__numel(a->ndim - dim - (a->ndim > 0), a->shape + dim + 1) *
@@ -241,19 +241,50 @@ static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
     return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, spread_index(r->in[1].t, g, dim), g);
 }
 
-static const op_row index_select_op = {"index_select",
-                                       "IndexSelectBackward0",
-                                       index_select_shape,
-                                       index_select_run,
-                                       index_select_grad,
-                                       {READS_1},
-                                       0,
-                                       0};
+#define SELECTION(name, grad_fn)                                                                   \
+    {                                                                                              \
+        name, grad_fn, index_select_shape, index_select_run, index_select_grad, {READS_1}, 0, 0    \
+    }
+static const op_row index_select_op = SELECTION("index_select", "IndexSelectBackward0");
+static const op_row embedding_op = SELECTION("embedding", "EmbeddingBackward0");
+#undef SELECTION
+
+static tg_tensor *slices_of(const op_row *o, tg_tensor *a, int dim, tg_tensor *index)
+{
+    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, index})) return NULL;
+    int d = tg__dim(a, o->name, dim, a->ndim);
+    if (d < 0) return NULL;
+    return tg__apply(o, 2, (tg_tensor *[]){a, index}, (attr[TG_ATTRS]){{.i = d}});
+}
 
 tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index)
 {
-    if (!tg__check_inputs("index_select", 2, (tg_tensor *[]){a, index})) return NULL;
-    int d = tg__dim(a, "index_select", dim, a->ndim);
-    if (d < 0) return NULL;
-    return tg__apply(&index_select_op, 2, (tg_tensor *[]){a, index}, (attr[TG_ATTRS]){{.i = d}});
+    return slices_of(&index_select_op, a, dim, index);
+}
+
+/* The rows of weight, of which the padding row gets no gradient. */
+tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+{
+    if (!tg__check_inputs("embedding", 2, (tg_tensor *[]){input, weight})) return NULL;
+    if (weight->ndim != 2)
+        return tg__fail(weight->context, TG_ERR_SHAPE, "embedding: the weight %s is not a matrix",
+                        SHOW(weight));
+    const int64_t n = weight->shape[0];
+    if (padding_idx != TG_NO_INDEX && (padding_idx < -n || padding_idx >= n))
+        return tg__fail(weight->context, TG_ERR_INDEX,
+                        "embedding: padding_idx %lld is out of range for weight %s",
+                        (long long)padding_idx, SHOW(weight));
+    tg_tensor *rows = slices_of(&embedding_op, weight, 0, tg_flatten(input, 0, -1));
+    if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
+        const int64_t at = padding_idx < 0 ? padding_idx + n : padding_idx;
+        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(tg_flatten(input, 0, -1), (double)at), -1);
+        rows = tg_where(padding, tg_detach(rows), rows);
+    }
+    int64_t shape[TG_MAX_DIMS];
+    if (input->ndim == TG_MAX_DIMS)
+        return tg__fail(input->context, TG_ERR_SHAPE, "embedding: %s has %d dimensions already",
+                        SHOW(input), TG_MAX_DIMS);
+    for (int d = 0; d < input->ndim; d++) shape[d] = input->shape[d];
+    shape[input->ndim] = weight->shape[1];
+    return tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
 }

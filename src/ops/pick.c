@@ -110,30 +110,3 @@ tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
     tg_tensor *classes = tg_arange(tg, TG_I64, 0, (double)num_classes, 1);
     return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);
 }
-
-/* The rows of weight, of which the padding row gets no gradient. */
-tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
-{
-    if (!tg__check_inputs("embedding", 2, (tg_tensor *[]){input, weight})) return NULL;
-    if (weight->ndim != 2)
-        return tg__fail(weight->context, TG_ERR_SHAPE, "embedding: the weight %s is not a matrix",
-                        SHOW(weight));
-    const int64_t n = weight->shape[0];
-    if (padding_idx != TG_NO_INDEX && (padding_idx < -n || padding_idx >= n))
-        return tg__fail(weight->context, TG_ERR_INDEX,
-                        "embedding: padding_idx %lld is out of range for weight %s",
-                        (long long)padding_idx, SHOW(weight));
-    tg_tensor *rows = tg_index_select(weight, 0, tg_flatten(input, 0, -1));
-    if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
-        const int64_t at = padding_idx < 0 ? padding_idx + n : padding_idx;
-        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(tg_flatten(input, 0, -1), (double)at), -1);
-        rows = tg_where(padding, tg_detach(rows), rows);
-    }
-    int64_t shape[TG_MAX_DIMS];
-    if (input->ndim == TG_MAX_DIMS)
-        return tg__fail(input->context, TG_ERR_SHAPE, "embedding: %s has %d dimensions already",
-                        SHOW(input), TG_MAX_DIMS);
-    for (int d = 0; d < input->ndim; d++) shape[d] = input->shape[d];
-    shape[input->ndim] = weight->shape[1];
-    return tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
-}

@@ -64,7 +64,7 @@ static void measure_size(int k)
         [OURS] = {.name = "libtinygrad", .run = model_train, .data = &m},
         [FUSED] = {.name = "C, one fused pass", .run = hand_fused, .data = &fused},
         [FIVE] = {.name = "C, five loops", .run = hand_five, .data = &five},
-        [NINE] = {.name = "C, nine loops and malloc", .run = hand_nine, .data = &nine},
+        [NINE] = {.name = "C, with malloc", .run = hand_nine, .data = &nine},
         [TORCH] = {.name = "PyTorch"},
     };
     snprintf(c[TORCH].torch, sizeof c[TORCH].torch, "lecture %ld", sizes[k].n);
@@ -88,7 +88,7 @@ static void draw(const char *path)
         const char *label, *color;
     } lines[CONTENDERS] = {
         [OURS] = {"libtinygrad", PLOT_RED},    [FUSED] = {"C, one fused pass", PLOT_BLACK},
-        [FIVE] = {"C, five loops", PLOT_BLUE}, [NINE] = {"C, nine loops and malloc", PLOT_SKY},
+        [FIVE] = {"C, five loops", PLOT_BLUE}, [NINE] = {"C, with malloc", PLOT_SKY},
         [TORCH] = {"PyTorch", PLOT_ORANGE},
     };
     double x[SIZES];
