@@ -40,6 +40,24 @@ static void test_paths(void **state)
     check_error(*state, TG_ERR_ARGUMENT, "submodule: Sequential has no submodule named NULL");
 }
 
+/* In the order of PyTorch's named_buffers. */
+static void test_buffers(void **state)
+{
+    static const char *const paths[] = {"0.running_mean", "0.running_var", "0.num_batches_tracked",
+                                        "1.0.running_mean"};
+    tg_module *norm = tg_batchnorm1d(*state, 2, NULL), *other = tg_batchnorm1d(*state, 2, NULL);
+    tg_module *net = tg_sequential(TG_MODULES(norm, tg_sequential(TG_MODULES(other)), norm));
+    const tg_list all = tg_buffers(net);
+    assert_int_equal(all.n, 6);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(tg_buffer_name(net, i), paths[i]);
+        assert_ptr_equal(tg_buffer(net, paths[i]), all.items[i]);
+    }
+    assert_int_equal(tg_parameters(net).n, 4);
+    assert_int_equal(tg_buffers(tg_linear(*state, 1, 1, TG_BIAS)).n, 0);
+    assert_true(!tg_buffer_name(net, 6) && !tg_buffer_name(NULL, 0) && tg_buffers(NULL).n == 0);
+}
+
 static void test_more_than_ten_children(void **state)
 {
     tg_module *layers[12];
@@ -317,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_more_than_ten_children),
         cmocka_unit_test(test_a_shared_module_is_listed_once),
         cmocka_unit_test(test_the_list_grows_with_the_tree),

@@ -16,12 +16,14 @@ typedef struct tg_module tg_module;
 /* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. */
 TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
 
-/* The parameters of the tree, each once: a module's own in order, then those of its children. The
- * array belongs to the module. */
+/* The parameters of the tree, each once: a module's own in order, then those of its children; and
+ * its buffers, what else a module remembers. The arrays belong to the module. */
 TG_API tg_list tg_parameters(const tg_module *module);
-/* PyTorch's path of parameter i of that list, such as "0.weight"; NULL out of range. Belongs to the
+TG_API tg_list tg_buffers(const tg_module *module);
+/* PyTorch's path of tensor i of these lists, such as "0.weight"; NULL out of range. Belongs to the
  * module. */
 TG_API const char *tg_param_name(const tg_module *module, int i);
+TG_API const char *tg_buffer_name(const tg_module *module, int i);
 /* By path, "weight" or "0.weight", "1.running_mean", "0"; no such name is TG_ERR_ARGUMENT. */
 TG_API tg_tensor *tg_param(const tg_module *module, const char *name);
 TG_API tg_tensor *tg_buffer(const tg_module *module, const char *name);

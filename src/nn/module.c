@@ -34,7 +34,7 @@ tg_module *tg_module_new(tg_context *tg, const char *name,
     *m = (tg_module){.tg = tg, .depth = tg->depth, .forward = forward, .training = true};
     m->data = memory + head;
     m->end = &m->parts;
-    m->listed = -1;
+    m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
     m->name = join(m, name, "");
     return m->name ? m : NULL;
 }
@@ -162,8 +162,8 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
     return tg_register_parameter(m, name, tg_empty(m->tg, m->tg->default_dtype, shape));
 }
 
-/* ---- The list of all parameters. Parts are never taken away: as long as a tree has as many of
- * them its list is right. */
+/* ---- The lists of all parameters, and buffers. Parts are never taken away: as long as a tree has
+ * as many of them its lists are right. */
 
 static int count_parts(const tg_module *m)
 {
@@ -181,43 +181,63 @@ static bool is_listed(tg_list list, const tg_tensor *t)
 }
 
 /* Those of m, then those of its children; each once. */
-static bool list_parameters(const tg_module *m, tg_module *root, tg_tensor **items,
-                            const char *prefix)
+static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg_tensor **items,
+                         const char *prefix)
 {
+    named *all = &root->named[kind];
     for (const part *p = m->parts; p; p = p->next) {
-        if (p->kind != PARAMETER || is_listed(root->parameters, p->tensor)) continue;
-        const int at = root->parameters.n;
-        items[at] = p->tensor;
-        if (!(root->paths[at] = join(root, prefix, p->name))) return false;
-        root->parameters.n++;
+        if (p->kind != kind || is_listed(all->list, p->tensor)) continue;
+        items[all->list.n] = p->tensor;
+        if (!(all->paths[all->list.n] = join(root, prefix, p->name))) return false;
+        all->list.n++;
     }
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != CHILD) continue;
         const char *path = join(root, prefix, p->name);
         if (path) path = join(root, path, ".");
-        if (!path || !list_parameters(p->child, root, items, path)) return false;
+        if (!path || !list_tensors(p->child, root, kind, items, path)) return false;
     }
     return true;
 }
 
-tg_list tg_parameters(const tg_module *module)
+static tg_list tensors_of(const tg_module *module, part_kind kind)
 {
     if (!module) return (tg_list){0, NULL};
     const int parts = count_parts(module);
-    if (module->listed == parts) return module->parameters;
+    if (module->named[kind].parts == parts) return module->named[kind].list;
     tg_module *m = (tg_module *)(uintptr_t)module;
+    named *all = &m->named[kind];
     const size_t size = (size_t)parts * sizeof(void *);
     tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
-    m->paths = tg__alloc_at(m->tg, m->depth, size);
-    m->parameters = (tg_list){0, items};
-    const bool done = items && m->paths && list_parameters(m, m, items, "");
-    m->listed = done ? parts : -1;
-    return done ? m->parameters : (tg_list){0, NULL};
+    *all = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
+    const bool done = items && all->paths && list_tensors(m, m, kind, items, "");
+    all->parts = done ? parts : -1;
+    return done ? all->list : (tg_list){0, NULL};
+}
+
+static const char *path_of(const tg_module *module, part_kind kind, int i)
+{
+    return i >= 0 && i < tensors_of(module, kind).n ? module->named[kind].paths[i] : NULL;
+}
+
+tg_list tg_parameters(const tg_module *module)
+{
+    return tensors_of(module, PARAMETER);
+}
+
+tg_list tg_buffers(const tg_module *module)
+{
+    return tensors_of(module, BUFFER);
 }
 
 const char *tg_param_name(const tg_module *module, int i)
 {
-    return i >= 0 && i < tg_parameters(module).n ? module->paths[i] : NULL;
+    return path_of(module, PARAMETER, i);
+}
+
+const char *tg_buffer_name(const tg_module *module, int i)
+{
+    return path_of(module, BUFFER, i);
 }
 
 /* ---- Use. */

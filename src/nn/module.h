@@ -15,6 +15,13 @@ typedef struct part {
     char name[];
 } part;
 
+/* All tensors of a kind in a tree, and their paths, in the module's own memory. */
+typedef struct named {
+    tg_list list;
+    const char **paths;
+    int parts; /* that the tree had then; -1: not listed yet */
+} named;
+
 struct tg_module {
     tg_context *tg;
     int64_t depth; /* of the scope it belongs to */
@@ -23,9 +30,7 @@ struct tg_module {
     tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
     part *parts, **end; /* in order of registration */
     bool training;
-    tg_list parameters; /* of the tree, and their paths, */
-    const char **paths;
-    int listed; /* when it had so many parts */
+    named named[2]; /* parameters, buffers */
     void *data;
 };
 
