@@ -173,9 +173,8 @@ static void take(const program *p, snapshot *s)
     s->random.normal = p->tg->random.normal;
     s->lr = p->sgd ? tg_lr(p->sgd) : 0;
     s->trained = p->net != NULL;
-    tg_list params = tg_parameters(p->net);
-    for (int i = 0; i < params.n; i++) {
-        tg_tensor *t = params.items[i];
+    for (int i = 0; i < 2 && p->net; i++) { /* tg_parameters may need memory */
+        const tg_tensor *t = tg_param(p->net, i ? "bias" : "weight");
         assert_true(tg_copy_to_f32(t, s->param[i]));
         s->has_grad[i] = t->grad;
         if (t->grad) assert_true(tg_copy_to_f32(t->grad, s->grad[i]));

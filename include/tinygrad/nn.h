@@ -17,7 +17,7 @@ typedef struct tg_module tg_module;
 TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
 
 /* The parameters of the tree, each once: a module's own in order, then those of its children; and
- * its buffers, what else a module remembers. The arrays belong to the module. */
+ * its buffers, what else a module remembers. The arrays belong to the module; none on failure. */
 TG_API tg_list tg_parameters(const tg_module *module);
 TG_API tg_list tg_buffers(const tg_module *module);
 /* PyTorch's path of tensor i of these lists, such as "0.weight"; NULL out of range. Belongs to the
