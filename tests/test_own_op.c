@@ -235,6 +235,24 @@ static void test_a_gradient_within_a_backward(void **state)
     check_values(w->grad, 13 + 4, 13 + 4); /* and what the backward within has added */
 }
 
+static tg_tensor *failing_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                   const void *attributes)
+{
+    (void)out, (void)i, (void)attributes;
+    tg_matmul(in.items[0], tg_scalar(grad->context, TG_F64, 1));
+    return grad;
+}
+
+static void test_a_failure_within_a_backward(void **state)
+{
+    static const tg_autograd_function f = {"failing", copy_forward, failing_backward};
+    tg_tensor *w = leaf(*state, 2);
+    assert_false(tg_backward(tg_apply(&f, TG_LIST(w), NULL, 0)));
+    assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
+    tg_clear_error(*state);
+    assert_null(w->grad);
+}
+
 /* Computes its forward once more, with a graph, as a checkpoint does. */
 static tg_tensor *again_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                  const void *attributes)
@@ -334,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_backward_may_return_an_input),
         cmocka_unit_test(test_gradients_made_together),
         cmocka_unit_test(test_a_gradient_within_a_backward),
+        cmocka_unit_test(test_a_failure_within_a_backward),
         cmocka_unit_test(test_a_checkpoint_of_released_tensors),
         cmocka_unit_test(test_forwards_refused),
         cmocka_unit_test(test_arguments_refused),

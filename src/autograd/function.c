@@ -26,7 +26,8 @@ static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
     const tg_tensor *x = r->in[i].t;
     const tg_list inputs = inputs_of(r);
     tg_tensor *own = inputs.n ? f->backward(inputs, r->out, g, i, r->a) : NULL;
-    if (!own) return tg__ready(tg) ? tg_zeros_like(x) : NULL;
+    if (!tg__ready(tg)) return NULL;
+    if (!own) return tg_zeros_like(x);
     if (!tg__check_inputs(f->name, 2, (tg_tensor *[]){g, own})) return NULL;
     if (own->dtype != x->dtype || !tg__same_sizes(own->ndim, own->shape, x->ndim, x->shape))
         return tg__fail(tg, TG_ERR_AUTOGRAD,
