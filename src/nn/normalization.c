@@ -103,7 +103,7 @@ static bool check_batch(const tg_module *m, const norm *n, const tg_tensor *x, b
 }
 
 /* running + momentum (seen - running), in PyTorch's order of rounding. */
-static tg_tensor *moved(tg_tensor *running, tg_tensor *seen, double momentum)
+static tg_tensor *moving_average(tg_tensor *running, tg_tensor *seen, double momentum)
 {
     seen = tg_mul_scalar(tg_view(tg_detach(seen), TG_SHAPE(running->numel)), momentum);
     return tg_add(seen, tg_mul_scalar(running, 1 - momentum));
@@ -116,8 +116,8 @@ static bool track(const norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor 
                  count = (double)(x->numel / var->numel);
     const double momentum = isnan(n->o.momentum) ? 1 / seen : n->o.momentum;
     var = tg_mul_scalar(var, count / (count - 1));
-    mean = moved(n->running_mean, mean, momentum);
-    var = var ? moved(n->running_var, var, momentum) : NULL;
+    mean = moving_average(n->running_mean, mean, momentum);
+    var = var ? moving_average(n->running_var, var, momentum) : NULL;
     bool done = mean && var && tg_copy_(n->running_mean, mean) && tg_copy_(n->running_var, var) &&
                 tg_fill_(n->num_batches_tracked, seen);
     tg_no_grad_end(x->context);
