@@ -62,6 +62,12 @@ static void test_pools_refused(void **state)
     check_error(tg, TG_ERR_ARGUMENT,
                 "avg_pool2d: kernel 2, stride 0, padding 2, dilation 1: the padding may be half of "
                 "the kernel, the others must be positive and below 2^31");
+    o = tg_pool_defaults(1);
+    o.kernel[1] = o.dilation[1] = 2;
+    o.stride[0] = o.stride[1] = o.padding[1] = 1;
+    assert_null(tg_max_pool2d(tg_ones(tg, TG_F32, TG_SHAPE(1, 3, 1)), &o));
+    check_error(tg, TG_ERR_SHAPE,
+                "max_pool2d: a window sees nothing of the input [1, 3, 1] but its padding");
     o = tg_pool_defaults(INT64_MAX);
     assert_null(tg_max_pool2d(x, &o));
     assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);

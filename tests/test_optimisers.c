@@ -285,6 +285,46 @@ static void test_lbfgs_is_stepped_again_after_a_failure(void **state)
     check_near(p, 2.5714285714285716, 3.4285714285714284);
 }
 
+/* (p0 - by)^2 + 10 (p1 - by)^2. */
+static tg_tensor *valley(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    if (++q->calls == q->fails) return NULL;
+    tg_tensor *square = tg_square(tg_sub_scalar(q->p, q->by));
+    tg_tensor *loss = tg_dot(square, constant(q->p->context, 1, 10));
+    tg_backward(loss);
+    return loss;
+}
+
+/* What was undone tells nothing of the curvature: with another loss, the next step goes where the
+ * pair before it, and only that, turns the gradient (Nocedal and Wright, algorithm 7.4). */
+static void test_lbfgs_forgets_a_step_that_was_undone(void **state)
+{
+    tg_tensor *p = leaf(*state, 3, 4);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.max_iter = 1;
+    o.strong_wolfe = true;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+    assert_true(!isnan(tg_step_closure(q.optim, valley, &q)));
+    const double x[] = {element_of(p, 0), element_of(p, 1)}, s[] = {x[0] - 3, x[1] - 4};
+    q.fails = q.calls + 2;
+    assert_true(isnan(tg_step_closure(q.optim, valley, &q)));
+    tg_clear_error(*state);
+    check_values(p, x[0], x[1]);
+    q.by = 1;
+    assert_true(!isnan(tg_step_closure(q.optim, valley, &q)));
+    const double y[] = {2 * s[0], 20 * s[1]}, g[] = {2 * (x[0] - 1), 20 * (x[1] - 1)};
+    const double ys = y[0] * s[0] + y[1] * s[1], scale = ys / (y[0] * y[0] + y[1] * y[1]);
+    const double alpha = -(s[0] * g[0] + s[1] * g[1]) / ys;
+    double d[2];
+    for (int i = 0; i < 2; i++) d[i] = scale * (-g[i] - alpha * y[i]);
+    const double beta = (y[0] * d[0] + y[1] * d[1]) / ys;
+    for (int i = 0; i < 2; i++) d[i] += (alpha - beta) * s[i];
+    const double gone[] = {element_of(p, 0) - x[0], element_of(p, 1) - x[1]};
+    assert_true(fabs(gone[0] * d[1] - gone[1] * d[0]) < 1e-12 && fabs(gone[0]) > 0.01);
+}
+
 static void test_lbfgs_along_an_infinite_gradient(void **state)
 {
     tg_tensor *p = leaf(*state, 3, 4);
@@ -440,6 +480,21 @@ static void test_a_schedule_after_another(void **state)
         assert_true(tg_scheduler_step(waves) && fabs(tg_lr(sgd) - rates[i]) < 1e-15);
 }
 
+/* Each keeps the rate that it found, whatever the next one begins with. PyTorch's values. */
+static void test_two_schedules_at_once(void **state)
+{
+    const double rates[] = {0.78, 0.666666666666667, 0, 1.648491307899526, 3.667572131617739};
+    tg_optim *sgd =
+        tg_sgd_list(TG_LIST(leaf(*state, 1)), &(tg_sgd_options){.lr = 0.1, .momentum = 0.9});
+    tg_scheduler *waves = tg_cosine_annealing_lr(sgd, 3, 0);
+    const tg_one_cycle_options o = tg_one_cycle_defaults(2, 10);
+    tg_scheduler *cycle = tg_one_cycle_lr(sgd, &o);
+    for (int i = 0; i < 5; i++) {
+        assert_true(tg_scheduler_step(cycle) && tg_scheduler_step(waves));
+        assert_true(fabs(tg_lr(sgd) - rates[i]) < 1e-14);
+    }
+}
+
 /* A first phase without length is passed over. */
 static void test_one_cycle_of_few_steps(void **state)
 {
@@ -467,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_lbfgs),
         cmocka_unit_test(test_lbfgs_after_a_failure),
         cmocka_unit_test(test_lbfgs_is_stepped_again_after_a_failure),
+        cmocka_unit_test(test_lbfgs_forgets_a_step_that_was_undone),
         cmocka_unit_test(test_lbfgs_along_an_infinite_gradient),
         cmocka_unit_test(test_lbfgs_goes_on_after_nan),
         cmocka_unit_test(test_lbfgs_of_several_parameters),
@@ -475,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_schedules_refused),
         cmocka_unit_test(test_a_group_added_under_a_schedule),
         cmocka_unit_test(test_a_schedule_after_another),
+        cmocka_unit_test(test_two_schedules_at_once),
         cmocka_unit_test(test_one_cycle_of_few_steps),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

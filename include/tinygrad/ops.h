@@ -232,7 +232,8 @@ typedef struct tg_pool_options {
 TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 
 /* Of each window in input (N, C, H, W) or (C, H, W): the greatest element, to whose place (of
- * several the first) the gradient goes, NaN being greater than all; the mean. */
+ * several the first) the gradient goes, NaN being greater than all; the mean. A window of padding
+ * alone, which dilation makes, is TG_ERR_SHAPE. */
 TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
 TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
 

@@ -286,5 +286,5 @@ tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx
                         SHOW(input), TG_MAX_DIMS);
     for (int d = 0; d < input->ndim; d++) shape[d] = input->shape[d];
     shape[input->ndim] = weight->shape[1];
-    return tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
+    return input->ndim == 1 ? rows : tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
 }

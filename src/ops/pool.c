@@ -146,9 +146,17 @@ static bool pool_shape(const call *c, spec *s)
 
 static bool places_shape(const call *c, spec *s)
 {
-    bool right = pool_shape(c, s);
+    if (!pool_shape(c, s)) return false;
+    for (int d = 0; d < 2; d++) {
+        const int k = s->ndim - 2 + d;
+        for (int64_t at = 0; at < s->shape[k]; at++)
+            if (window_of(c->a, c->a[POOL_DILATION + d].i, c->in[0]->shape[k], at, d).n == 0)
+                return tg__fail(c->tg, TG_ERR_SHAPE,
+                                "%s: a window sees nothing of the input %s but its padding",
+                                c->op->name, SHOW(c->in[0]));
+    }
     s->dtype = TG_I64;
-    return right;
+    return true;
 }
 
 static bool places_run(const call *c)

@@ -104,7 +104,8 @@ tg_tensor *tg_cumsum(tg_tensor *a, int dim)
     return apply_scan("cumsum", countable(a), NULL, dim, false);
 }
 
-/* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], 0, 0 ... and 0, a[1], a[2] ... */
+/* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], -0, -0 ... and -0, a[1], a[2] ...,
+ * since -0 added changes nothing. */
 tg_tensor *tg_cumprod(tg_tensor *a, int dim)
 {
     a = countable(a);
@@ -112,8 +113,8 @@ tg_tensor *tg_cumprod(tg_tensor *a, int dim)
     if (a->numel == 0 || a->ndim == 0) return tg_clone(a);
     tg_tensor *first = tg_narrow(a, dim, 0, 1);
     tg_tensor *rest = tg_narrow(a, dim, 1, a->shape[dim < 0 ? dim + a->ndim : dim] - 1);
-    return apply_scan("cumprod", tg_cat(TG_LIST(first, tg_zeros_like(rest)), dim),
-                      tg_cat(TG_LIST(tg_zeros_like(first), rest), dim), dim, false);
+    return apply_scan("cumprod", tg_cat(TG_LIST(first, tg_full_like(rest, -0.0)), dim),
+                      tg_cat(TG_LIST(tg_full_like(first, -0.0), rest), dim), dim, false);
 }
 
 tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)

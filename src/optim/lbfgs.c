@@ -303,6 +303,7 @@ static bool one_iteration(descent *r, double *loss, bool last)
     if (!found || (!r->o->strong_wolfe && !last && !evaluate_here(r, loss, l->g))) {
         write_all(r, NULL, 0);
         l->iterations--;
+        l->t = 0; /* nothing to remember */
         return false;
     }
     const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;

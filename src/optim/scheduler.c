@@ -20,14 +20,15 @@ struct tg_scheduler {
     };
     double best; /* reduce_lr_on_plateau */
     int64_t bad, cooling;
+    int groups;     /* when this was made */
+    double first[]; /* rate of each of them, before any schedule */
 };
 
 static bool apply(tg_scheduler *s)
 {
-    for (group *g = s->optim->groups; g; g = g->next) {
-        const double lr = g->o.number[0];
-        g->o.number[0] = s->rate(s, lr, isnan(g->initial_lr) ? lr : g->initial_lr);
-    }
+    int i = 0;
+    for (group *g = s->optim->groups; g; g = g->next, i++)
+        g->o.number[0] = s->rate(s, g->o.number[0], i < s->groups ? s->first[i] : g->o.number[0]);
     return true;
 }
 
@@ -35,8 +36,12 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
                                     double (*rate)(const tg_scheduler *s, double lr, double first))
 {
     if (!optim || !tg__ready(optim->tg)) return NULL;
-    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s);
-    if (s) *s = (tg_scheduler){.optim = optim, .rate = rate};
+    const size_t groups = (size_t)tg_groups(optim);
+    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + groups * sizeof(double));
+    if (!s) return NULL;
+    *s = (tg_scheduler){.optim = optim, .rate = rate};
+    for (const group *g = optim->groups; g; g = g->next)
+        s->first[s->groups++] = isnan(g->initial_lr) ? g->o.number[0] : g->initial_lr;
     return s;
 }
 
@@ -50,8 +55,8 @@ static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t pe
             (long long)period, number);
     tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
-    for (group *g = optim->groups; g; g = g->next)
-        if (isnan(g->initial_lr)) g->initial_lr = g->o.number[0];
+    const double *first = s->first;
+    for (group *g = optim->groups; g; g = g->next) g->initial_lr = *first++;
     s->period = period;
     s->number = number;
     return s;

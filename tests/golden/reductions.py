@@ -61,7 +61,7 @@ def product_cases():
         case("prod_dim", SUMS, lambda x, d, k: torch.prod(x[0], d, bool(k)), [make((2, 0), dtype, grad=False)], [1, 0])
         case("cumsum", SUMS, lambda x, d: torch.cumsum(x[0], d), [make((2, 0), dtype)], [1])
         case("cumprod", SUMS, lambda x, d: torch.cumprod(x[0], d), [make((0, 2), dtype)], [0])
-        for edge in ([INF, 2.0, 3.0], [NAN, 2.0], [0.0, INF, 1.0]):
+        for edge in ([INF, 2.0, 3.0], [NAN, 2.0], [0.0, INF, 1.0], [-0.0, 1.0, -1.0], [2.0, -0.0]):
             case("cumprod", SUMS, lambda x, d: torch.cumprod(x[0], d), [of(edge, dtype, grad=False)], [0])
             case("prod", SUMS, lambda x: torch.prod(x[0]), [of(edge, dtype, grad=False)])
         case("cumsum", SUMS, lambda x, d: torch.cumsum(x[0], d), [of([1.0, INF, 2.0, -INF, 1.0], dtype, grad=False)], [0])
