@@ -358,11 +358,12 @@ bool tg__broadcast_shape(const call *c, spec *s);
 bool tg__same_shape(const call *c, spec *s);
 /* The common shape of two, or false. */
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out);
-/* For shape rules: the error unless t's dtype is supported. */
-bool tg__refuse_dtype(const call *c, const tg_tensor *t);
+/* The error that op does not take t's dtype. */
+void *tg__refuse_dtype(const char *op, const tg_tensor *t);
+/* For shape rules: that error unless the dtype is supported. */
 static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
 {
-    return supported || tg__refuse_dtype(c, t);
+    return supported || tg__refuse_dtype(c->op->name, t);
 }
 /* The common case: all there, of one context, not released, and no view that may be stale. */
 static inline bool tg__are_plain(int n, tg_tensor *const *in)

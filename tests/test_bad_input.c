@@ -141,13 +141,13 @@ static void test_unary_dtypes(void **state)
                                          {"square", tg_square},
                                          {"relu", tg_relu}};
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
-        snprintf(text, sizeof text, "%s: not for int64", floats[i].name);
+        snprintf(text, sizeof text, "%s: not for int64; use tg_cast", floats[i].name);
         refused(floats[i].f(t->i), TG_ERR_DTYPE, text);
-        snprintf(text, sizeof text, "%s: not for bool", floats[i].name);
+        snprintf(text, sizeof text, "%s: not for bool; use tg_cast", floats[i].name);
         refused(floats[i].f(t->b), TG_ERR_DTYPE, text);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        snprintf(text, sizeof text, "%s: not for bool", numbers[i].name);
+        snprintf(text, sizeof text, "%s: not for bool; use tg_cast", numbers[i].name);
         refused(numbers[i].f(t->b), TG_ERR_DTYPE, text);
     }
 }
@@ -210,7 +210,7 @@ static void test_binary(void **state)
         snprintf(text, sizeof text,
                  "%s: float32 [2, 3] and float64 [2, 3]: dtypes differ; use tg_cast", c.name);
         refused(c.f(t->m, t->d), TG_ERR_DTYPE, text);
-        snprintf(text, sizeof text, "%s: not for bool", c.name);
+        snprintf(text, sizeof text, "%s: not for bool; use tg_cast", c.name);
         if (!c.bools) refused(c.f(t->b, t->b), TG_ERR_DTYPE, text);
         snprintf(text, sizeof text, "%s: the tensor [2, 3] is borrowed and read-only", c.name);
         if (c.writes) refused(c.f(t->borrowed, t->m), TG_ERR_ARGUMENT, text);
@@ -222,8 +222,8 @@ static void test_binary(void **state)
             c.name);
         if (c.writes) refused(c.f(t->leaf, t->s), TG_ERR_AUTOGRAD, text);
     }
-    refused(tg_div(t->i, t->i), TG_ERR_DTYPE, "div: not for int64");
-    refused(tg_pow(t->i, t->i), TG_ERR_DTYPE, "pow: not for int64");
+    refused(tg_div(t->i, t->i), TG_ERR_DTYPE, "div: not for int64; use tg_cast");
+    refused(tg_pow(t->i, t->i), TG_ERR_DTYPE, "pow: not for int64; use tg_cast");
 }
 
 typedef struct scalar_case {
@@ -255,11 +255,11 @@ static void test_scalars(void **state)
     }
     refused(tg_gt_scalar(t->b, 0.5), TG_ERR_ARGUMENT, "gt_scalar: 0.5 is not a value of bool");
     refused(tg_eq_scalar(t->b, 2), TG_ERR_ARGUMENT, "eq_scalar: 2 is not a value of bool");
-    refused(tg_div_scalar(t->i, 1), TG_ERR_DTYPE, "div_scalar: not for int64");
-    refused(tg_pow_scalar(t->i, 1), TG_ERR_DTYPE, "pow_scalar: not for int64");
-    refused(tg_add_scalar(t->b, 1), TG_ERR_DTYPE, "add_scalar: not for bool");
-    refused(tg_mul_scalar(t->b, 1), TG_ERR_DTYPE, "mul_scalar: not for bool");
-    refused(tg_sub_scalar(t->b, 1), TG_ERR_DTYPE, "sub_scalar: not for bool");
+    refused(tg_div_scalar(t->i, 1), TG_ERR_DTYPE, "div_scalar: not for int64; use tg_cast");
+    refused(tg_pow_scalar(t->i, 1), TG_ERR_DTYPE, "pow_scalar: not for int64; use tg_cast");
+    refused(tg_add_scalar(t->b, 1), TG_ERR_DTYPE, "add_scalar: not for bool; use tg_cast");
+    refused(tg_mul_scalar(t->b, 1), TG_ERR_DTYPE, "mul_scalar: not for bool; use tg_cast");
+    refused(tg_sub_scalar(t->b, 1), TG_ERR_DTYPE, "sub_scalar: not for bool; use tg_cast");
 }
 
 /* ---- NULL without a context: no message to leave, no crash either. */
@@ -741,7 +741,7 @@ static void test_operations(void **state)
     refused(tg_where(t->b, NULL, t->m), TG_ERR_ARGUMENT, "where: tensor 2 is NULL");
     refused(tg_where(NULL, t->m, t->m), TG_ERR_ARGUMENT, "where: tensor 1 is NULL");
     refused(tg_where(t->b, t->m, t->gone), TG_ERR_CONTEXT, "where: the tensor [2, 3] was released");
-    refused(tg_maximum(t->b, t->b), TG_ERR_DTYPE, "maximum: not for bool");
+    refused(tg_maximum(t->b, t->b), TG_ERR_DTYPE, "maximum: not for bool; use tg_cast");
     refused(tg_sum_dims(t->m, TG_DIMS(2), false), TG_ERR_INDEX,
             "sum: dim 2 is out of range for [2, 3]: -2 to 1");
     refused(tg_sum_dims(t->m, TG_DIMS(0, -2), false), TG_ERR_INDEX, "sum: dim 0 appears twice");
@@ -755,7 +755,7 @@ static void test_operations(void **state)
             "sum: the tensor [2, 3] was released");
     refused(tg_mean_dims(t->m, TG_DIMS(-3), true), TG_ERR_INDEX,
             "mean: dim -3 is out of range for [2, 3]: -2 to 1");
-    refused(tg_mean_dims(t->i, TG_DIMS(0), true), TG_ERR_DTYPE, "mean: not for int64");
+    refused(tg_mean_dims(t->i, TG_DIMS(0), true), TG_ERR_DTYPE, "mean: not for int64; use tg_cast");
     refused(tg_mean_dims(t->gone, TG_DIMS(0), true), TG_ERR_CONTEXT,
             "mean: the tensor [2, 3] was released");
     refused(tg_max(t->none), TG_ERR_SHAPE, "max: of nothing: dimension 0 of [0] has size 0");
@@ -795,7 +795,7 @@ static void test_operations(void **state)
             "matmul: [2, 3] @ []: both sides need a dimension");
     refused(tg_matmul(t->m, tg_t(t->d)), TG_ERR_DTYPE,
             "matmul: float32 [2, 3] @ float64 [3, 2]: dtypes differ; use tg_cast");
-    refused(tg_matmul(t->b, tg_t(t->b)), TG_ERR_DTYPE, "matmul: not for bool");
+    refused(tg_matmul(t->b, tg_t(t->b)), TG_ERR_DTYPE, "matmul: not for bool; use tg_cast");
     refused(tg_matmul(t->m, NULL), TG_ERR_ARGUMENT, "matmul: tensor 2 is NULL");
     refused(tg_matmul(NULL, t->m), TG_ERR_ARGUMENT, "matmul: tensor 1 is NULL");
     refused(tg_matmul(t->m, t->gone), TG_ERR_CONTEXT, "matmul: the tensor [2, 3] was released");
@@ -807,7 +807,7 @@ static void test_operations(void **state)
     refused(tg_outer(NULL, t->v), TG_ERR_ARGUMENT, "outer: tensor 1 is NULL");
     refused(tg_outer(t->gone, t->v), TG_ERR_CONTEXT, "outer: the tensor [2, 3] was released");
     refused(tg_outer(tg_ones(t->tg, TG_BOOL, TG_SHAPE(2)), tg_ones(t->tg, TG_BOOL, TG_SHAPE(2))),
-            TG_ERR_DTYPE, "mul: not for bool");
+            TG_ERR_DTYPE, "mul: not for bool; use tg_cast");
 }
 
 static void test_joins_and_order(void **state)
@@ -883,7 +883,8 @@ static void test_joins_and_order(void **state)
             TG_ERR_SHAPE, "scatter_add: index [2, 4] does not fit [2, 3] along dim 0");
     refused(tg_scatter_add(t->m, 0, tg_full(t->tg, TG_I64, TG_SHAPE(2, 3), 2), t->m), TG_ERR_INDEX,
             "scatter_add: index 2 is out of range for dimension 0 of [2, 3]");
-    refused(tg_scatter_add(t->b, 0, t->i, t->b), TG_ERR_DTYPE, "scatter_add: not for bool");
+    refused(tg_scatter_add(t->b, 0, t->i, t->b), TG_ERR_DTYPE,
+            "scatter_add: not for bool; use tg_cast");
     refused(tg_scatter_add(t->m, 0, t->i, NULL), TG_ERR_ARGUMENT, "scatter_add: tensor 3 is NULL");
     refused(tg_scatter_add(t->m, 0, NULL, t->m), TG_ERR_ARGUMENT, "scatter_add: tensor 2 is NULL");
     refused(tg_scatter_add(t->m, 0, t->i, t->gone), TG_ERR_CONTEXT,
@@ -1109,7 +1110,7 @@ static void test_modules(void **state)
             "have 4 and 1 elements");
     refused(tg_dropout(t->m, 1.5, true), TG_ERR_ARGUMENT, "dropout: p 1.5 must lie in [0, 1]");
     refused(tg_dropout(t->m, NAN, false), TG_ERR_ARGUMENT, "dropout: p nan must lie in [0, 1]");
-    refused(tg_dropout(t->i, 0.5, true), TG_ERR_DTYPE, "dropout: not for int64");
+    refused(tg_dropout(t->i, 0.5, true), TG_ERR_DTYPE, "dropout: not for int64; use tg_cast");
     refused(tg_dropout(t->gone, 0.5, true), TG_ERR_CONTEXT,
             "dropout: the tensor [2, 3] was released");
     assert_null(tg_param_name(net, -1));

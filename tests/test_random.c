@@ -464,11 +464,11 @@ static void bad_new_tensors(void **state)
     FAILS(tg, tg_bernoulli(tg_fill_(p, NAN)), TG_ERR_ARGUMENT,
           "bernoulli: p nan must lie in [0, 1]");
     FAILS(tg, tg_bernoulli(tg_ones(tg, TG_I64, TG_SHAPE(2))), TG_ERR_DTYPE,
-          "bernoulli: not for int64");
+          "bernoulli: not for int64; use tg_cast");
     FAILS(tg, tg_dropout(p, -0.5, false), TG_ERR_ARGUMENT, "dropout: p -0.5 must lie in [0, 1]");
     FAILS(tg, tg_dropout(p, NAN, true), TG_ERR_ARGUMENT, "dropout: p nan must lie in [0, 1]");
     FAILS(tg, tg_dropout(tg_ones(tg, TG_I64, TG_SHAPE(2)), 0.5, true), TG_ERR_DTYPE,
-          "dropout: not for int64");
+          "dropout: not for int64; use tg_cast");
 }
 
 static void bad_draws_in_place(void **state)

@@ -118,8 +118,7 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
     tg_context *tg = input->context;
     if (o->reduction < TG_MEAN || o->reduction > TG_NONE)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d", name, o->reduction);
-    if (!tg__is_float(input->dtype))
-        return tg__fail(tg, TG_ERR_DTYPE, "%s: not for %s", name, tg_dtype_name(input->dtype));
+    if (!tg__is_float(input->dtype)) return tg__refuse_dtype(name, input);
     if (input->ndim == 0)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: the input [] has no dimension of classes", name);
     const int64_t classes = input->shape[class_dim(input)];

@@ -69,9 +69,10 @@ bool tg__broadcast_shape(const call *c, spec *s)
     return alike || broadcast_unlike(c, a, b, s);
 }
 
-bool tg__refuse_dtype(const call *c, const tg_tensor *t)
+void *tg__refuse_dtype(const char *op, const tg_tensor *t)
 {
-    return tg__fail(c->tg, TG_ERR_DTYPE, "%s: not for %s", c->op->name, tg_dtype_name(t->dtype));
+    return tg__fail(t->context, TG_ERR_DTYPE, "%s: not for %s; use tg_cast", op,
+                    tg_dtype_name(t->dtype));
 }
 
 /* A view made before a recorded write to its storage has a history, perhaps none, that its values

@@ -220,8 +220,7 @@ tg_pool_options tg_pool_defaults(int64_t kernel)
 static bool check_pool(const char *name, const tg_tensor *x, const tg_pool_options *o)
 {
     tg_context *tg = x->context;
-    if (!tg__is_float(x->dtype))
-        return tg__fail(tg, TG_ERR_DTYPE, "%s: not for %s", name, tg_dtype_name(x->dtype));
+    if (!tg__is_float(x->dtype)) return tg__refuse_dtype(name, x);
     if ((x->ndim != 3 && x->ndim != 4) || x->shape[x->ndim - 1] == 0 || x->shape[x->ndim - 2] == 0)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: the input %s is no image (C, H, W) or (N, C, H, W)",
                         name, SHOW(x));

@@ -73,8 +73,7 @@ tg_tensor *tg_norm(tg_tensor *a, double p)
 tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
 {
     if (!a) return NULL;
-    if (!tg__is_float(a->dtype))
-        return tg__fail(a->context, TG_ERR_DTYPE, "logsumexp: not for %s", tg_dtype_name(a->dtype));
+    if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);
     if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
     tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
     if (!most) return NULL;

@@ -170,7 +170,7 @@ tg_tensor *tg_bernoulli(tg_tensor *p)
 {
     if (!tg__check_inputs("bernoulli", 1, &p) || !tg__ready(p->context)) return NULL;
     tg_context *tg = p->context;
-    if (!check_floating(tg, "bernoulli", p->dtype)) return NULL;
+    if (!tg__is_float(p->dtype)) return tg__refuse_dtype("bernoulli", p);
     tg_tensor *dense = tg__dense(p);
     tg_tensor *t = dense ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
     if (!t) return NULL;
