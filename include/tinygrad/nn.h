@@ -154,7 +154,7 @@ typedef struct tg_loss_options {
     int reduction; /* TG_MEAN */
     tg_tensor *weight;
     tg_tensor *pos_weight;
-    int64_t ignore_index; /* -100 */
+    int64_t ignore_index; /* -100; 0, a label, only in options begun with the defaults */
     double label_smoothing;
     double beta, delta; /* 1 */
     bool log_target;

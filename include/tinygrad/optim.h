@@ -33,7 +33,7 @@ TG_API tg_sgd_options tg_sgd_defaults(void);
  * p *= 1 - lr * weight_decay. */
 typedef struct tg_adam_options {
     double lr;           /* 0.001; >= 0, as all numbers here, and finite */
-    double beta1, beta2; /* 0.9, 0.999; < 1 */
+    double beta1, beta2; /* 0.9, 0.999; < 1, and not both 0 when eps is */
     double eps;          /* 1e-8 */
     double weight_decay; /* 0; adamw 0.01 */
     bool amsgrad;
@@ -48,7 +48,7 @@ typedef tg_adam_options tg_adamw_options;
 typedef struct tg_rmsprop_options {
     double lr;       /* 0.01 */
     double momentum; /* 0 */
-    double alpha;    /* 0.99 */
+    double alpha;    /* 0.99; not 0 when eps is */
     double eps;      /* 1e-8 */
     double weight_decay;
     bool centered;
