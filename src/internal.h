@@ -376,6 +376,8 @@ static inline bool tg__are_plain(int n, tg_tensor *const *in)
     }
     return true;
 }
+/* Released, and not even kept by a record for the sweep that is under way. */
+bool tg__is_gone(const tg_tensor *t);
 /* The inputs of an operation: there, not released, of one context; else the error. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale; else the error. */
@@ -433,7 +435,7 @@ struct tg_context {
     block *free_blocks[TG_FREE_LISTS];
     record *tape;        /* newest record */
     int64_t no_grad;     /* depth of tg_no_grad */
-    struct sweep *sweep; /* under way: gradients may read what the caller has released */
+    struct sweep *sweep; /* under way */
     int level;           /* of the kernels */
     tg_dtype default_dtype;
     tg_status status;

@@ -251,6 +251,10 @@ static void test_registering(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "register: foreign in Net: it is of another context");
     tg_close(other);
     assert_int_equal(tg_parameters(m).n, 2);
+    assert_null(tg_register_buffer(m, "a", NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "register: a in Net: the tensor is NULL");
+    assert_null(tg_loss(NULL, t, t));
+    check_error(tg, TG_ERR_ARGUMENT, "loss: the module is NULL");
     assert_null(tg_register_module(m, "a", NULL));
     check_error(tg, TG_ERR_ARGUMENT, "register: a in Net: the module is NULL");
     assert_null(tg_register_module(NULL, "a", m));

@@ -89,6 +89,8 @@ static void test_a_group_of_another_context_is_refused(void **state)
     assert_false(tg_adam_group(adam, TG_LIST(leaf(other, 1)), NULL));
     check_error(*state, TG_ERR_CONTEXT,
                 "adam: parameter 1, [1], is of another context than the optimiser");
+    assert_false(tg_adam_group(adam, TG_LIST(NULL), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "adam: there are no parameters, or one is NULL");
     assert_int_equal(tg_groups(adam), 1);
     tg_close(other);
 }

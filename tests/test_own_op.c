@@ -176,6 +176,12 @@ static tg_tensor *product_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
     return i == 0 ? tg_mul(grad, in.items[1]) : l->second;
 }
 
+static tg_tensor *copy_of_first(tg_list in, const void *attributes)
+{
+    (void)attributes;
+    return tg_clone(in.items[0]);
+}
+
 static tg_tensor *same_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                 const void *attributes)
 {
@@ -201,17 +207,49 @@ static void test_gradients_made_together(void **state)
     }
 }
 
+/* ---- Released tensors, which a sweep reads where a record has kept them. */
+
+typedef struct freed {
+    tg_tensor *held;
+} freed;
+
+static tg_tensor *forgetful_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                     const void *attributes)
+{
+    const freed *f = *(freed *const *)attributes;
+    (void)in, (void)out, (void)i;
+    return tg_mul(grad, f->held);
+}
+
+static tg_tensor *releasing_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                     const void *attributes)
+{
+    tg_tensor *own = tg_mul(grad, in.items[0]);
+    (void)out, (void)i, (void)attributes;
+    tg_release(own);
+    return own;
+}
+
+static void test_what_no_record_kept_is_gone(void **state)
+{
+    static const tg_autograd_function forgetful = {"forgetful", copy_of_first, forgetful_backward};
+    static const tg_autograd_function releasing = {"releasing", copy_of_first, releasing_backward};
+    tg_tensor *x = tg_requires_grad_(tg_full(*state, TG_F64, TG_SHAPE(3000), 1), true);
+    freed f = {tg_full(*state, TG_F64, TG_SHAPE(3000), 5)}, *at = &f;
+    tg_tensor *y = tg_apply(&forgetful, TG_LIST(x), &at, sizeof at);
+    tg_release(f.held);
+    assert_false(tg_backward(tg_sum(tg_add(y, x))));
+    check_error(*state, TG_ERR_CONTEXT, "mul: the tensor [3000] was released");
+    assert_false(tg_backward(tg_sum(tg_apply(&releasing, TG_LIST(x), NULL, 0))));
+    check_error(*state, TG_ERR_CONTEXT, "releasing: the tensor [3000] was released");
+    assert_null(x->grad);
+}
+
 /* ---- Gradients taken within a backward. */
 
 typedef struct inner {
     tg_tensor *loss, *w, *g;
 } inner;
-
-static tg_tensor *copy_forward(tg_list in, const void *attributes)
-{
-    (void)attributes;
-    return tg_clone(in.items[0]);
-}
 
 static tg_tensor *asking_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                   const void *attributes)
@@ -226,7 +264,7 @@ static tg_tensor *asking_backward(tg_list in, tg_tensor *out, tg_tensor *grad, i
 
 static void test_a_gradient_within_a_backward(void **state)
 {
-    static const tg_autograd_function asking = {"asking", copy_forward, asking_backward};
+    static const tg_autograd_function asking = {"asking", copy_of_first, asking_backward};
     tg_tensor *w = leaf(*state, 2, 2);
     inner a = {tg_sum(tg_square(w)), w, tg_zeros(*state, TG_F64, TG_SHAPE(2))}, *at = &a;
     tg_tensor *y = tg_apply(&asking, TG_LIST(tg_mul_scalar(w, 3)), &at, sizeof at);
@@ -245,12 +283,45 @@ static tg_tensor *failing_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
 
 static void test_a_failure_within_a_backward(void **state)
 {
-    static const tg_autograd_function f = {"failing", copy_forward, failing_backward};
+    static const tg_autograd_function f = {"failing", copy_of_first, failing_backward};
     tg_tensor *w = leaf(*state, 2);
     assert_false(tg_backward(tg_apply(&f, TG_LIST(w), NULL, 0)));
     assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
     tg_clear_error(*state);
     assert_null(w->grad);
+}
+
+static tg_tensor *counting_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
+                                    const void *attributes)
+{
+    (void)in, (void)out, (void)i;
+    ++**(int *const *)attributes;
+    return grad;
+}
+
+/* What lies behind the inputs is not run: not what was overwritten, nor what has no gradient. */
+static void test_a_gradient_ends_at_its_inputs(void **state)
+{
+    static const tg_autograd_function counting = {"counting", copy_of_first, counting_backward};
+    static const tg_autograd_function without = {"without", copy_of_first, NULL};
+    int calls = 0, *at = &calls;
+    tg_tensor *x = leaf(*state, 3), *g[2], *y = tg_mul_scalar(x, 2), *h = tg_mul(y, y);
+    tg_fill_(y, 1);
+    assert_true(tg_grad(TG_LIST(tg_square(h)), TG_LIST(h), g, NULL));
+    check_values(g[0], 72);
+    h = tg_apply(&without, TG_LIST(x), NULL, 0);
+    assert_true(tg_grad(TG_LIST(tg_square(h)), TG_LIST(h), g, NULL));
+    check_values(g[0], 6);
+    y = tg_apply(&counting, TG_LIST(x), &at, sizeof at);
+    h = tg_square(y);
+    tg_tensor *loss = tg_mul(h, y); /* x^3, through both */
+    assert_true(tg_grad(TG_LIST(loss), TG_LIST(h, y), g, NULL));
+    check_values(g[0], 3);
+    check_values(g[1], 27);
+    assert_int_equal(calls, 0);
+    assert_true(tg_grad(TG_LIST(loss), TG_LIST(h, x), g, NULL));
+    check_values(g[1], 27);
+    assert_int_equal(calls, 1);
 }
 
 /* Computes its forward once more, with a graph, as a checkpoint does. */
@@ -351,8 +422,10 @@ int main(void)
         cmocka_unit_test(test_many_inputs),
         cmocka_unit_test(test_backward_may_return_an_input),
         cmocka_unit_test(test_gradients_made_together),
+        cmocka_unit_test(test_what_no_record_kept_is_gone),
         cmocka_unit_test(test_a_gradient_within_a_backward),
         cmocka_unit_test(test_a_failure_within_a_backward),
+        cmocka_unit_test(test_a_gradient_ends_at_its_inputs),
         cmocka_unit_test(test_a_checkpoint_of_released_tensors),
         cmocka_unit_test(test_forwards_refused),
         cmocka_unit_test(test_arguments_refused),

@@ -5,6 +5,7 @@ typedef struct sweep {
     tg_context *tg;
     bool create_graph;
     int64_t waiting;      /* pending gradients of tensors whose record is still to come */
+    const record *last;   /* of the oldest tensor that is asked for: no further; NULL: to the end */
     tensor_priv *touched; /* all tensors that the sweep has written to */
     struct sweep *outer;  /* in which an operation of the user's own began this one */
     struct aside *aside;  /* what that had touched */
@@ -135,7 +136,7 @@ static bool run_record(sweep *s, const record *r)
     s->waiting--;
     bool keep = p->wanted && p->record == r; /* an older record made values that are gone */
     if (keep) p->captured = g;
-    for (int i = 0; i < r->n; i++)
+    for (int i = 0; i < r->n && r != s->last; i++)
         if (r->in[i].needs_grad && !send_back(s, r, i, g)) return false;
     if (!keep && !s->create_graph) tg_release(g);
     return true;
@@ -162,8 +163,10 @@ static bool sweep_back(sweep *s, tg_list outputs, tg_list weights)
         tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
         if (!g || !collect(s, out, g)) return false;
     }
-    for (record *r = from; r && s->waiting > 0; r = r->prev)
+    for (record *r = from; r && s->waiting > 0; r = r->prev) {
         if (!run_record(s, r)) return false;
+        if (r == s->last) break;
+    }
     return true;
 }
 
@@ -308,6 +311,19 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
     return true;
 }
 
+/* The record of the oldest of these tensors; NULL if one of them is a leaf. */
+static const record *oldest_record(const tg_context *tg, tg_list inputs)
+{
+    int left = inputs.n;
+    for (int i = 0; i < inputs.n; i++)
+        if (!priv(inputs.items[i])->record) return NULL;
+    for (const record *r = tg->tape; r; r = r->prev) {
+        for (int i = 0; i < inputs.n; i++) left -= priv(inputs.items[i])->record == r;
+        if (left == 0) return r;
+    }
+    return NULL;
+}
+
 /* The gradient found for input i, into the scope of the caller. */
 static bool hand_out(const sweep *s, tg_tensor *t, int i, bool allow_unused, tg_tensor **grads)
 {
@@ -333,7 +349,7 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     if (!tg) tg = context_of(inputs);
     if (!tg || !check_grad(tg, outputs, inputs, &o)) return false;
     if (!grads) return tg__fail(tg, TG_ERR_ARGUMENT, "grad: grads is NULL");
-    sweep s = {.tg = tg, .create_graph = o.create_graph};
+    sweep s = {.tg = tg, .create_graph = o.create_graph, .last = oldest_record(tg, inputs)};
     int64_t no_grad = tg->no_grad;
     tg->no_grad = !o.create_graph;
     if (!o.create_graph) tg_scope_begin(tg);

@@ -21,6 +21,12 @@ tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options
     return tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction);
 }
 
+/* x as an element of t. */
+static double rounded(const tg_tensor *t, double x)
+{
+    return t->dtype == TG_F32 ? (double)(float)x : x;
+}
+
 /* With d = input - target: d^2 / 2 up to delta, and delta (|d| - delta / 2) from there on; divided
  * by scale. */
 static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, double scale)
@@ -37,7 +43,7 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
     if (!(o.delta > 0))
         return tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
                         o.delta);
-    return tg__reduce_loss(huber(input, target, o.delta, 1), o.reduction);
+    return tg__reduce_loss(huber(input, target, rounded(input, o.delta), 1), o.reduction);
 }
 
 tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -47,7 +53,7 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
     if (!(o.beta >= 0))
         return tg__fail(input->context, TG_ERR_ARGUMENT,
                         "smooth_l1_loss: beta %g must not be negative", o.beta);
-    const double beta = input->dtype == TG_F32 ? (double)(float)o.beta : o.beta;
+    const double beta = rounded(input, o.beta);
     if (beta == 0) return tg_l1_loss(input, target, &o);
     return tg__reduce_loss(huber(input, target, beta, beta), o.reduction);
 }

@@ -113,6 +113,9 @@ static bool add_part(tg_module *m, const part *p, const char *name, const tg_con
 
 static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_kind kind)
 {
+    if (m && !t)
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "register: %s in %s: the tensor is NULL",
+                        name ? name : "NULL", m->name);
     if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
     part p = {.kind = kind, .tensor = t};
     return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
@@ -263,7 +266,8 @@ tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
 
 tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)
 {
-    if (!loss) return NULL;
+    if (!loss)
+        return input ? tg__fail(input->context, TG_ERR_ARGUMENT, "loss: the module is NULL") : NULL;
     if (!loss->loss)
         return tg__fail(loss->tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward",
                         loss->name);

@@ -17,7 +17,7 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
             return tg__fail(tg, TG_ERR_CONTEXT,
                             "%s: tensors of two contexts; tg_borrow makes an alias", op);
         }
-        if (priv(in[i])->released && !tg->sweep)
+        if (tg__is_gone(in[i]))
             return tg__fail(tg, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(in[i]));
     }
     return true;

@@ -73,7 +73,10 @@ static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
     const optim_kind *kind = optim->kind;
     any_options o = kind->defaults;
     if (options) memcpy(&o, options, kind->size);
-    if (parameters.n < 1 || !tg__check_inputs(kind->name, parameters.n, parameters.items) ||
+    if (parameters.n < 1 || !parameters.items || !parameters.items[0])
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: there are no parameters, or one is NULL",
+                        kind->name);
+    if (!tg__check_inputs(kind->name, parameters.n, parameters.items) ||
         !tg__check_options(optim->tg, kind, &o))
         return false;
     for (int i = 0; i < parameters.n; i++)

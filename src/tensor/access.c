@@ -18,7 +18,7 @@ static double read_at(const tg_tensor *t, int64_t at)
 static bool readable(const tg_tensor *t, const char *op)
 {
     if (!t) return false;
-    return !priv(t)->released || t->context->sweep ||
+    return !tg__is_gone(t) ||
            tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
 }
 

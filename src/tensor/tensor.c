@@ -278,6 +278,11 @@ tg_tensor *tg_keep(tg_tensor *t)
     return kept;
 }
 
+bool tg__is_gone(const tg_tensor *t)
+{
+    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
+}
+
 void tg_release(tg_tensor *t)
 {
     if (!t || priv(t)->released || priv(t)->is_grad) return;
