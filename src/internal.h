@@ -407,6 +407,7 @@ typedef void portion(void *work, int64_t from, int64_t to);
 /* The threads of a context that has more than one. */
 typedef struct team {
     int threads;
+    bool (*is_here)(const struct team *t); /* not lost in a fork */
     void (*run)(struct team *t, int64_t n, int64_t grain, portion *run, void *work);
     void (*disband)(tg_context *tg, struct team *t);
 } team;

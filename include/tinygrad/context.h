@@ -98,7 +98,8 @@ TG_API const char *tg_simd_level(const tg_context *tg);
  * cut so that no bit depends on the number; small ones stay on the caller's thread. The helpers
  * look out for work for some 200 us, then sleep; they end with the context or with a change of the
  * number, which may be made at any time. False, the number as it was, for one out of range or when
- * the system gives no more threads. */
+ * the system gives no more threads. fork() does not copy threads: in the child a context works on
+ * with one, and may be given more. */
 TG_API bool tg_set_num_threads(tg_context *tg, int n);
 
 /* 0 for NULL. */

@@ -109,7 +109,8 @@ const char *tg_simd_level(const tg_context *tg)
 /* Here, so that a program links threads only to have some. */
 int tg_get_num_threads(const tg_context *tg)
 {
-    return !tg ? 0 : tg->team ? tg->team->threads : 1;
+    if (!tg) return 0;
+    return tg->team && tg->team->is_here(tg->team) ? tg->team->threads : 1;
 }
 
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)

@@ -19,6 +19,7 @@ enum {
  * helper that is awake sees the work, and takes part, without it. */
 typedef struct crew {
     team base;
+    pid_t process; /* where the helpers are: a process that fork made does not have them */
     int helpers;
     int patience; /* 0 when there are more threads than processors */
     pthread_mutex_t lock;
@@ -96,9 +97,18 @@ static void wait_for_helpers(crew *c)
     atomic_store(&c->waits, false);
 }
 
+static bool is_here(const team *t)
+{
+    return ((const crew *)t)->process == getpid();
+}
+
 static void run_together(team *t, int64_t n, int64_t grain, portion *run, void *work)
 {
     crew *c = (crew *)t;
+    if (!is_here(t)) {
+        run(work, 0, n);
+        return;
+    }
     c->n = n;
     c->grain = grain;
     c->run = run;
@@ -116,31 +126,57 @@ static size_t crew_bytes(int helpers)
     return sizeof(crew) + (size_t)helpers * sizeof(pthread_t);
 }
 
-static void disband(tg_context *tg, team *t)
+static void stop_helpers(crew *c)
 {
-    crew *c = (crew *)t;
     atomic_store(&c->stop, true);
     call_helpers(c);
     for (int i = 0; i < c->helpers; i++) pthread_join(c->threads[i], NULL);
+}
+
+static bool make_locks(crew *c)
+{
+    if (pthread_mutex_init(&c->lock, NULL)) return false;
+    if (!pthread_cond_init(&c->work_there, NULL)) {
+        if (!pthread_cond_init(&c->helpers_done, NULL)) return true;
+        pthread_cond_destroy(&c->work_there);
+    }
+    pthread_mutex_destroy(&c->lock);
+    return false;
+}
+
+static void destroy_locks(crew *c)
+{
     pthread_cond_destroy(&c->helpers_done);
     pthread_cond_destroy(&c->work_there);
     pthread_mutex_destroy(&c->lock);
+}
+
+/* After a fork the child has the memory alone: no helper is left to join, and the locks are as
+ * those happened to hold them. */
+static void disband(tg_context *tg, team *t)
+{
+    crew *c = (crew *)t;
+    if (is_here(t)) {
+        stop_helpers(c);
+        destroy_locks(c);
+    }
     tg__give(tg, c, crew_bytes(t->threads - 1));
 }
 
-/* Signals stay with the threads of the program. */
+/* Signals stay with the threads of the program: the helpers are born with all of them blocked. */
 static bool start_helpers(crew *c)
 {
     sigset_t all, before;
     pthread_attr_t how;
     if (pthread_attr_init(&how)) return false;
-    pthread_attr_setstacksize(&how, STACK);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (c->helpers < c->base.threads - 1 &&
-           !pthread_create(&c->threads[c->helpers], &how, help, c))
-        c->helpers++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    bool ready = !pthread_attr_setstacksize(&how, STACK) && !sigfillset(&all) &&
+                 !pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (ready) {
+        while (c->helpers < c->base.threads - 1 &&
+               !pthread_create(&c->threads[c->helpers], &how, help, c))
+            c->helpers++;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
     pthread_attr_destroy(&how);
     return c->helpers == c->base.threads - 1;
 }
@@ -150,11 +186,13 @@ static team *gather_team(tg_context *tg, int threads)
     crew *c = tg__take(tg, crew_bytes(threads - 1));
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
-    c->base = (team){threads, run_together, disband};
+    c->base = (team){threads, is_here, run_together, disband};
+    c->process = getpid();
     c->patience = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? PATIENCE : 0;
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->work_there, NULL);
-    pthread_cond_init(&c->helpers_done, NULL);
+    if (!make_locks(c)) {
+        tg__give(tg, c, crew_bytes(threads - 1));
+        return NULL;
+    }
     if (start_helpers(c)) return &c->base;
     disband(tg, &c->base);
     return NULL;
