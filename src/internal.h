@@ -118,13 +118,13 @@ void tg__hold(tg_context *tg, hold *h, storage *on);
 
 struct storage {
     void *data;
-    block *block;       /* of the data when it has one of its own */
-    int64_t depth;      /* of the scope that has it */
-    int64_t refs;       /* tensors and records that need the data */
-    uint32_t version;   /* writes since it was made */
-    uint32_t rewrites;  /* those that changed a history, see tensor_priv.rewrites */
-    const char *writer; /* the operation that wrote last */
-    bool read_only;
+    block *block;          /* of the data when it has one of its own */
+    int64_t depth;         /* of the scope that has it */
+    int64_t refs;          /* tensors and records that need the data */
+    uint32_t version;      /* writes since it was made */
+    uint32_t rewrites;     /* those that changed a history, see tensor_priv.rewrites */
+    const char *writer;    /* the operation that wrote last */
+    const storage *lender; /* the same memory in another context, if it is borrowed: read-only */
 };
 
 /* What stands behind a public tg_tensor. */
@@ -156,6 +156,18 @@ typedef struct tensor_priv {
 static inline tensor_priv *priv(const tg_tensor *t)
 {
     return (tensor_priv *)(uintptr_t)t;
+}
+
+/* The storage that counts the writes to t's memory. */
+static inline const storage *tg__origin(const tg_tensor *t)
+{
+    const storage *s = priv(t)->storage;
+    return s->lender ? s->lender : s;
+}
+
+static inline uint32_t tg__version(const tg_tensor *t)
+{
+    return tg__origin(t)->version;
 }
 
 /* A contiguous tensor, to be written by the caller; in the current scope or the one at depth. shape
@@ -263,6 +275,9 @@ tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
 
 /* Records the error if it is the first. Returns NULL, which is also false. */
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
+/* Makes "." the decimal point of a number that printf wrote, which is that of the locale and may be
+ * several bytes long. */
+void tg__use_point(char *number);
 /* No error is pending. */
 static inline bool tg__ready(const tg_context *tg);
 

@@ -587,10 +587,10 @@ static void test_two_contexts(void **state)
     const char *text = "backward: tensors of two contexts; tg_borrow makes an alias";
     assert_false(tg_backward_with(w, theirs));
     check_error(*state, TG_ERR_CONTEXT, text);
-    check_error(other, TG_ERR_CONTEXT, "backward: tensors of two contexts");
+    check_ok(other);
     assert_false(tg_grad(TG_LIST(w), TG_LIST(theirs), &g, NULL));
     check_error(*state, TG_ERR_CONTEXT, "grad: tensors of two contexts; tg_borrow makes an alias");
-    check_error(other, TG_ERR_CONTEXT, "grad: tensors of two contexts");
+    check_ok(other);
     tg_close(other);
 }
 

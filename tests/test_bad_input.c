@@ -185,8 +185,7 @@ static void check_foreign(bench *t, const binary_case *c, tg_tensor *a, tg_tenso
     assert_null(c->f(a, b));
     snprintf(text, sizeof text, "%s: tensors of two contexts; tg_borrow makes an alias", c->name);
     check_error(ours ? t->tg : t->other, TG_ERR_CONTEXT, text);
-    snprintf(text, sizeof text, "%s: tensors of two contexts", c->name);
-    check_error(ours ? t->other : t->tg, TG_ERR_CONTEXT, text);
+    check_ok(ours ? t->other : t->tg);
 }
 
 static void test_binary(void **state)

@@ -101,8 +101,108 @@ static void test_gradient_comes_home(void **state)
     check_values(weight->grad, 6, 8);
     assert_null(tg_add(weight, alias));
     check_error(*state, TG_ERR_CONTEXT, "add: tensors of two contexts; tg_borrow makes an alias");
-    check_error(other, TG_ERR_CONTEXT, "add: tensors of two contexts");
+    check_ok(other);
     tg_close(other);
+}
+
+/* What borrows reads the lender's count of writes, and so notices that a gradient would be of
+ * another value: 10 for 2. */
+static void test_write_by_the_owner_is_noticed_by_the_borrower(void **state)
+{
+    tg_context *other = tg_open(NULL);
+    tg_tensor *weight = leaf(*state, 1), *alias = tg_borrow(other, tg_squeeze(weight));
+    tg_tensor *loss = tg_square(alias), *again = tg_borrow(*state, alias);
+    assert_true(tg_set(weight, TG_INDEX(0), 5));
+    assert_false(tg_backward(loss));
+    check_error(other, TG_ERR_AUTOGRAD,
+                "backward: the gradient of square needs its input 1, a tensor [], but set changed "
+                "it in place");
+    assert_null(alias->grad);
+    loss = tg_square(alias);
+    assert_true(tg_backward(loss));
+    check_values(alias->grad, 10);
+    loss = tg_square(again); /* an alias of the alias */
+    assert_true(tg_set(weight, TG_INDEX(0), 6));
+    assert_false(tg_backward(loss));
+    check_error(*state, TG_ERR_AUTOGRAD,
+                "backward: the gradient of square needs its input 1, a tensor [], but set changed "
+                "it in place");
+    tg_close(other);
+}
+
+/* The owner steps where no borrower runs: each round reads its values and their version. */
+static void test_owner_steps_between_rounds(void **state)
+{
+    tg_tensor *weight = leaf(*state, 0.5, -1, 2);
+    worker w = {.weight = weight, .first = 0};
+    pthread_t thread;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(pthread_create(&thread, NULL, work, &w), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_true(w.ok);
+        assert_true(tg_set(weight, TG_INDEX(0), round));
+    }
+}
+
+enum { MISTAKES = 200 };
+
+typedef struct mistaken {
+    const tg_tensor *foreign;
+    tg_context *tg;
+    bool ok;
+} mistaken;
+
+/* Calls that are refused because a tensor is of another thread's context. */
+static void *make_mistakes(void *arg)
+{
+    mistaken *m = arg;
+    tg_context *tg = m->tg;
+    tg_tensor *own = tg_ones(tg, TG_F64, TG_SHAPE(3)),
+              *foreign = (tg_tensor *)(uintptr_t)m->foreign;
+    tg_module *module = tg_module_new(tg, "Own", NULL, 0);
+    tg_optim *sgd = tg_sgd_list(TG_LIST(tg_requires_grad_(own, true)), NULL);
+    m->ok = true;
+    for (int i = 0; i < MISTAKES; i++) {
+        const bool done = tg_add(own, foreign) || tg_lerp(own, foreign, foreign) ||
+                          tg_cat(TG_LIST(own, foreign), 0) || tg_mse_loss(own, foreign, TG_MEAN) ||
+                          tg_register_parameter(module, "weight", foreign) ||
+                          tg_add_(own, foreign) || tg_sgd_group(sgd, TG_LIST(foreign), NULL) ||
+                          tg_backward_with(tg_exp(own), foreign);
+        m->ok = m->ok && !done && tg_error_code(tg) == TG_ERR_CONTEXT;
+        tg_clear_error(tg);
+    }
+    return NULL;
+}
+
+static void test_mistakes_do_not_reach_another_threads_context(void **state)
+{
+    tg_tensor *x = tg_ones(*state, TG_F64, TG_SHAPE(3));
+    mistaken m = {.foreign = x, .tg = tg_open(NULL)};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, make_mistakes, &m), 0);
+    for (int i = 0; i < MISTAKES; i++) {
+        assert_null(tg_add(x, tg_ones(*state, TG_F64, TG_SHAPE(2))));
+        assert_int_equal(tg_error_code(*state), TG_ERR_SHAPE);
+        tg_clear_error(*state);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(m.ok);
+    tg_close(m.tg);
+}
+
+/* Of the lender nothing is written, not even the room for texts in its context. */
+static void test_borrow_only_reads_the_lender(void **state)
+{
+    tg_context *lender = tg_open(NULL), before;
+    tg_tensor *gone = tg_ones(lender, TG_F32, TG_SHAPE(2, 3));
+    tg_tensor *kept = tg_requires_grad_(tg_ones(lender, TG_F32, TG_SHAPE(2)), true);
+    tg_release(gone);
+    memcpy(&before, lender, sizeof before);
+    assert_null(tg_borrow(*state, gone));
+    check_error(*state, TG_ERR_CONTEXT, "borrow: the tensor [2, 3] was released");
+    assert_true(tg_backward(tg_sum(tg_square(tg_borrow(*state, kept)))));
+    assert_memory_equal(&before, lender, sizeof before);
+    tg_close(lender);
 }
 
 /* ---- Threads that help. */
@@ -300,6 +400,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {test(shared_parameters),
                                        test(gradient_comes_home),
+                                       test(write_by_the_owner_is_noticed_by_the_borrower),
+                                       test(owner_steps_between_rounds),
+                                       test(mistakes_do_not_reach_another_threads_context),
+                                       test(borrow_only_reads_the_lender),
                                        test(no_helper_outlives_its_context),
                                        test(impossible_counts_are_refused),
                                        test(without_memory_the_number_stays),

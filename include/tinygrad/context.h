@@ -37,15 +37,21 @@ typedef struct tg_options {
      * called from the thread that uses the context. */
     void *(*allocate)(void *user, size_t bytes);
     void (*deallocate)(void *user, void *memory, size_t bytes);
-    void *user;
+    void *user; /* the first argument of the three functions here */
     /* Cap on the bytes held from the allocator at once; 0 for none. */
     size_t max_bytes;
     /* The instruction set of the kernels, by its name in tg_simd_level. NULL: the one that the
      * environment variable TINYGRAD_SIMD names, else the fastest of this CPU. */
     const char *simd_level;
+    /* Called at the first failure since tg_open or tg_clear_error, before the failing call returns,
+     * with what tg_error_code and tg_error will say: a line for a log, or a place for a breakpoint,
+     * from where a debugger shows the caller's line. It may read and print (tg_error, tg_item,
+     * tg_print), but not make, change, release or close anything of this context, nor clear the
+     * error. A tg_open that returns NULL calls it, too. NULL: nothing is called. */
+    void (*on_error)(void *user, tg_status code, const char *message);
 } tg_options;
 
-/* malloc, free, no cap, the fastest kernels. */
+/* malloc, free, no cap, the fastest kernels, no on_error. */
 TG_API tg_options tg_defaults(void);
 
 /* A context with its outermost scope open, seeded with 0. options NULL: tg_defaults(). NULL when
@@ -63,6 +69,10 @@ TG_API void tg_close(tg_context *tg);
  * training loop asks the allocator for nothing after its first step. */
 TG_API void tg_scope_begin(tg_context *tg);
 TG_API void tg_scope_end(tg_context *tg);
+
+/* A call records its failure in one context: that of the context, module, loader or optimiser which
+ * it is given, else that of the first tensor which is not NULL. Of a tensor of another context it
+ * only says, in that one, that it does not belong there. */
 
 /* True until a call has failed. False for NULL. */
 TG_API bool tg_ok(const tg_context *tg);

@@ -153,7 +153,8 @@ TG_API void tg_release(tg_tensor *t);
 
 /* A read-only alias, in context tg, of a tensor of any context; a leaf with a gradient of its own
  * when t requires grad. t must outlive it, must not be written to meanwhile from another thread,
- * and, if it is a grad, must not be cleared. */
+ * and, if it is a grad, must not be cleared. A write to t between the forward and the backward of
+ * an alias is noticed as one to the alias would be. Only reads t: errors are those of tg. */
 TG_API tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t);
 
 /* ---- Views: the same memory seen with another shape. dim counts from the end when negative. All

@@ -91,12 +91,12 @@ TG_APART static bool complain_of_change(const record *r, const tg_tensor *t, con
     return tg__fail(
         t->context, TG_ERR_AUTOGRAD,
         "backward: the gradient of %s needs its %s%s, a tensor %s, but %s changed it in place",
-        r->op->name, what, which, SHOW(t), priv(t)->storage->writer);
+        r->op->name, what, which, SHOW(t), tg__origin(t)->writer);
 }
 
 static bool changed(const tg_tensor *t, uint32_t version)
 {
-    return priv(t)->storage->version != version;
+    return tg__version(t) != version;
 }
 
 static bool check_versions(const record *r, int i)

@@ -45,8 +45,9 @@ static double *element_at(const tg_tensor *t, int64_t i)
 static tg_tensor *call_function(const gradcheck *c)
 {
     tg_tensor *y = c->fn(c->inputs, c->user);
-    if (y && tg__ready(c->tg)) return y;
-    return tg__fail(c->tg, TG_ERR_ARGUMENT, "gradcheck: the function returned NULL");
+    if (y && y->context == c->tg && tg__ready(c->tg)) return y;
+    return tg__fail(c->tg, TG_ERR_ARGUMENT, "gradcheck: the function returned %s",
+                    y ? "a tensor of another context" : "NULL");
 }
 
 /* The elements of the output, contiguous and without a graph. NULL if fn failed. */

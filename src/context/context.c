@@ -48,13 +48,21 @@ static int choose_level(tg_context *tg, const char *name)
     return fastest;
 }
 
+/* There is no context that could keep the error. */
+static void *fail_to_open(const tg_options *o, tg_status code, const char *message)
+{
+    if (o->on_error) o->on_error(o->user, code, message);
+    return NULL;
+}
+
 tg_context *tg_open(const tg_options *options)
 {
     tg_options o = options ? *options : tg_defaults();
-    if (!o.allocate || !o.deallocate) return NULL;
-    if (o.max_bytes && o.max_bytes < sizeof(tg_context)) return NULL;
-    tg_context *tg = o.allocate(o.user, sizeof *tg);
-    if (!tg) return NULL;
+    if (!o.allocate || !o.deallocate)
+        return fail_to_open(&o, TG_ERR_ARGUMENT, "open: allocate or deallocate is NULL");
+    const bool fits = !o.max_bytes || o.max_bytes >= sizeof(tg_context);
+    tg_context *tg = fits ? o.allocate(o.user, sizeof *tg) : NULL;
+    if (!tg) return fail_to_open(&o, TG_ERR_MEMORY, "open: no memory for the context");
     memset(tg, 0, sizeof *tg);
     tg->options = o;
     tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
@@ -113,14 +121,60 @@ int tg_get_num_threads(const tg_context *tg)
     return tg->team && tg->team->is_here(tg->team) ? tg->team->threads : 1;
 }
 
+void tg__use_point(char *number)
+{
+    char *point = number + strspn(number, "-0123456789");
+    if (strchr("ein", *point)) return; /* a whole number, an infinity or NaN */
+    memmove(point + 1, point + strcspn(point, "0123456789"), strlen(point));
+    *point = '.';
+}
+
+/* The next argument as "%s", "%d", "%lld", "%zu" or "%.10g" says. */
+static void put_argument(char *text, size_t room, const char *conversion, va_list *args)
+{
+    const char type = conversion[strlen(conversion) - 1];
+    if (type == 's') {
+        snprintf(text, room, conversion, va_arg(*args, const char *));
+    } else if (type == 'g') {
+        snprintf(text, room, conversion, va_arg(*args, double));
+        tg__use_point(text);
+    } else if (type == 'u') {
+        snprintf(text, room, conversion, va_arg(*args, size_t));
+    } else if (conversion[1] == 'l') {
+        snprintf(text, room, conversion, va_arg(*args, long long));
+    } else {
+        snprintf(text, room, conversion, va_arg(*args, int));
+    }
+}
+
+/* vsnprintf with the decimal point "." in every locale. */
+static void write_message(char *text, size_t size, const char *format, va_list *args)
+{
+    const char *end = text + size;
+    while (*format) {
+        char conversion[8] = "";
+        const size_t plain = strcspn(format, "%");
+        snprintf(text, (size_t)(end - text), "%.*s", (int)plain, format);
+        text += strlen(text);
+        format += plain;
+        if (!*format) break;
+        const size_t n = strcspn(format, "sgud") + 1;
+        memcpy(conversion, format, n);
+        put_argument(text, (size_t)(end - text), conversion, args);
+        text += strlen(text);
+        format += n;
+    }
+}
+
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
 {
     if (tg->status != TG_OK) return NULL;
     tg->status = code;
     va_list args;
     va_start(args, format);
-    vsnprintf(tg->message, sizeof tg->message, format, args);
+    write_message(tg->message, sizeof tg->message, format, &args);
     va_end(args);
+    if (tg->options.on_error) tg->options.on_error(tg->options.user, code, tg->message);
     return NULL;
 }
 

@@ -114,15 +114,6 @@ static void choose_form(const tg_tensor *t, print_style *style)
     style->scientific = greatest / least > 1000 || greatest > 1e8 || least < 1e-4;
 }
 
-/* printf writes the decimal point of the locale, which may be several bytes long. */
-static void use_decimal_point(char *text)
-{
-    char *point = text + strspn(text, "-0123456789");
-    size_t n = strcspn(point, "0123456789");
-    memmove(point + 1, point + n, strlen(point + n) + 1);
-    *point = '.';
-}
-
 static void real_text(double x, const print_style *style, char *text)
 {
     if (isnan(x)) {
@@ -132,7 +123,7 @@ static void real_text(double x, const print_style *style, char *text)
     } else {
         const char *form = style->scientific ? "%.4e" : style->integral ? "%.0f." : "%.4f";
         snprintf(text, PRINT_ELEMENT, form, x);
-        use_decimal_point(text);
+        tg__use_point(text);
     }
 }
 

@@ -116,21 +116,22 @@ static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_
     if (m && !t)
         return tg__fail(m->tg, TG_ERR_ARGUMENT, "register: %s in %s: the tensor is NULL",
                         name ? name : "NULL", m->name);
-    if (!m || !tg__check_inputs("register", 1, &t)) return NULL;
+    if (!m || (t->context == m->tg && !tg__check_inputs("register", 1, &t))) return NULL;
     part p = {.kind = kind, .tensor = t};
     return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
 }
 
 tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
 {
-    if (t && (priv(t)->record || !tg__is_float(t->dtype)))
-        return tg__fail(t->context, TG_ERR_ARGUMENT,
+    const bool own = module && t && t->context == module->tg;
+    if (own && (priv(t)->record || !tg__is_float(t->dtype)))
+        return tg__fail(module->tg, TG_ERR_ARGUMENT,
                         "register: parameter %s, %s %s, is not a floating leaf",
                         name ? name : "NULL", tg_dtype_name(t->dtype), SHOW(t));
-    const bool before = t && t->requires_grad;
-    if (module && t && !tg_requires_grad_(t, true)) return NULL;
+    const bool before = own && t->requires_grad;
+    if (own && !tg_requires_grad_(t, true)) return NULL;
     if (add_tensor(module, name, t, PARAMETER)) return t;
-    if (module && t) t->requires_grad = before;
+    if (own) t->requires_grad = before;
     return NULL;
 }
 

@@ -221,6 +221,7 @@ tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
 /* From the end that is nearer, so that both ends are met. */
 tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight)
 {
+    if (!tg__check_inputs("lerp", 3, (tg_tensor *[]){start, end, weight})) return NULL;
     tg_tensor *way = tg_sub(end, start);
     tg_tensor *from_end = tg_sub(end, tg_mul(way, tg_add_scalar(tg_neg(weight), 1)));
     return tg_where(tg_lt_scalar(tg_abs(weight), 0.5), tg_add(start, tg_mul(weight, way)),
@@ -229,6 +230,7 @@ tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight)
 
 tg_tensor *tg_lerp_scalar(tg_tensor *start, tg_tensor *end, double weight)
 {
+    if (!tg__check_inputs("lerp_scalar", 2, (tg_tensor *[]){start, end})) return NULL;
     tg_tensor *way = tg_sub(end, start);
     return fabs(weight) < 0.5 ? tg_add(start, tg_mul_scalar(way, weight))
                               : tg_sub(end, tg_mul_scalar(way, 1 - weight));

@@ -12,11 +12,9 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
     if (!tg) return false;
     for (int i = 0; i < n; i++) {
         if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
-        if (in[i]->context != tg) {
-            tg__fail(in[i]->context, TG_ERR_CONTEXT, "%s: tensors of two contexts", op);
+        if (in[i]->context != tg) /* which may be another thread's: its error is not set */
             return tg__fail(tg, TG_ERR_CONTEXT,
                             "%s: tensors of two contexts; tg_borrow makes an alias", op);
-        }
         if (tg__is_gone(in[i]))
             return tg__fail(tg, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(in[i]));
     }
@@ -117,7 +115,7 @@ static record *make_record(const call *c)
     for (int i = 0; i < c->n; i++) {
         tg_tensor *t = c->in[i];
         r->in[i].t = t;
-        r->in[i].version = priv(t)->storage->version;
+        r->in[i].version = tg__version(t);
         r->in[i].needs_grad = t->requires_grad;
         if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
     }
@@ -129,7 +127,7 @@ static void put_on_tape(record *r, tg_tensor *out)
 {
     tg_context *tg = out->context;
     r->out = out;
-    r->out_version = priv(out)->storage->version;
+    r->out_version = tg__version(out);
     r->prev = tg->tape;
     tg->tape = r;
     out->requires_grad = true;

@@ -28,14 +28,23 @@ static bool is_in(const group *g, const tg_tensor *p)
     return false;
 }
 
+/* Before anything else is asked of them: an error goes to the optimiser's context alone. */
+static bool check_contexts(const tg_optim *optim, tg_list parameters)
+{
+    for (int i = 0; i < parameters.n; i++) {
+        const tg_tensor *p = parameters.items[i];
+        if (p && p->context != optim->tg)
+            return tg__fail(optim->tg, TG_ERR_CONTEXT,
+                            "%s: parameter %d, %s, is of another context than the optimiser",
+                            optim->kind->name, i + 1, tg__show_sizes(optim->tg, p->ndim, p->shape));
+    }
+    return true;
+}
+
 static bool check_parameter(const tg_optim *optim, tg_list parameters, int i)
 {
     tg_tensor *p = parameters.items[i];
     const char *name = optim->kind->name;
-    if (p->context != optim->tg)
-        return tg__fail(optim->tg, TG_ERR_CONTEXT,
-                        "%s: parameter %d, %s, is of another context than the optimiser", name,
-                        i + 1, SHOW(p));
     if (!p->requires_grad || priv(p)->record)
         return tg__fail(p->context, TG_ERR_ARGUMENT,
                         "%s: parameter %d, %s, is not a leaf that requires grad", name, i + 1,
@@ -76,7 +85,8 @@ static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
     if (parameters.n < 1 || !parameters.items || !parameters.items[0])
         return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: there are no parameters, or one is NULL",
                         kind->name);
-    if (!tg__check_inputs(kind->name, parameters.n, parameters.items) ||
+    if (!check_contexts(optim, parameters) ||
+        !tg__check_inputs(kind->name, parameters.n, parameters.items) ||
         !tg__check_options(optim->tg, kind, &o))
         return false;
     for (int i = 0; i < parameters.n; i++)
@@ -163,7 +173,9 @@ double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *us
 {
     tg_scope_begin(optim->tg);
     tg_tensor *loss = closure(user);
-    if (!loss) tg__fail(optim->tg, TG_ERR_ARGUMENT, "step_closure: the closure returned NULL");
+    if (!loss || loss->context != optim->tg)
+        loss = tg__fail(optim->tg, TG_ERR_ARGUMENT, "step_closure: the closure returned %s",
+                        loss ? "a tensor of another context" : "NULL");
     const double value = tg_item(loss);
     tg_scope_end(optim->tg);
     return tg__ready(optim->tg) ? value : NAN;

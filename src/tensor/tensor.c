@@ -256,7 +256,7 @@ bool tg__writable(tg_tensor *t, const char *op)
     if (!tg__ready(t->context)) return false;
     if (priv(t)->released)
         return tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
-    if (priv(t)->storage->read_only)
+    if (priv(t)->storage->lender)
         return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the tensor %s is borrowed and read-only",
                         op, SHOW(t));
     if (overlaps(t))
@@ -296,11 +296,12 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
 {
     if (!tg) return NULL;
     if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
-    if (priv(t)->released)
-        return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released", SHOW(t));
+    if (priv(t)->released) /* shown with the memory of tg: the lender's may be in use */
+        return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released",
+                        tg__show_sizes(tg, t->ndim, t->shape));
     tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
                                         t->strides, t->data);
     if (!alias) return NULL;
-    priv(alias)->own.read_only = true;
+    priv(alias)->own.lender = tg__origin(t);
     return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
 }

@@ -1,0 +1,41 @@
+#define _XOPEN_SOURCE 700
+
+#include "foreign_locale.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool enter(const char *name)
+{
+    return setlocale(LC_ALL, name) && strcmp(localeconv()->decimal_point, ".") != 0;
+}
+
+/* setlocale of glibc looks in the directory that LOCPATH names. */
+static bool make_locale(const char *name)
+{
+    char directory[] = "/tmp/tinygrad-XXXXXX", command[256];
+    if (!mkdtemp(directory)) return false;
+    snprintf(command, sizeof command, "localedef -i %s -f UTF-8 --no-archive %s/%s 2>&1", name,
+             directory, name);
+    bool made = system(command) == 0 && setenv("LOCPATH", directory, 1) == 0 && enter(name);
+    unsetenv("LOCPATH");
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    return system(command) == 0 && made;
+}
+
+bool enter_locale(const char *name)
+{
+    char installed[32];
+    snprintf(installed, sizeof installed, "%s.UTF-8", name);
+    if (enter(installed) || make_locale(name)) return true;
+    leave_locale();
+    fprintf(stderr, "the locale %s is not installed, and localedef does not make it\n", name);
+    return false;
+}
+
+void leave_locale(void)
+{
+    setlocale(LC_ALL, "C");
+}
