@@ -140,6 +140,7 @@ typedef struct tensor_priv {
     tg_tensor *pending;               /* gradient collected so far by the backward under way */
     tg_tensor *captured;              /* gradient of a tensor with a record, where it is wanted */
     struct tensor_priv *next_touched; /* by the backward under way */
+    struct tensor_priv *next_step;    /* of the frame that it was made in */
     int64_t depth;                    /* of the scope it belongs to */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
@@ -148,7 +149,8 @@ typedef struct tensor_priv {
     bool detached; /* a view that shares values but no history, so that it is never stale */
     bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
     bool released;
-    bool touched; /* is in that list */
+    bool touched; /* is in the list of the backward */
+    bool is_step; /* is in the list of a frame */
     bool wanted;  /* captured is to be filled */
     bool retains; /* tg_retain_grad */
 } tensor_priv;
@@ -178,6 +180,9 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
 /* A tensor over memory that it does not own; strides NULL: row-major. */
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
                             const int64_t *strides, void *data);
+/* A tensor of t's sizes and dtype that has no elements, for gradients that need no more of t, which
+ * may be released. */
+tg_tensor *tg__sizes_of(const tg_tensor *t);
 /* A tensor that shares base's storage, its data offset elements on. Without history. */
 tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const int64_t *strides,
                         int64_t offset);
@@ -219,6 +224,33 @@ static inline void tg__written(tg_tensor *t, const char *op)
     s->version++;
     s->writer = op;
 }
+
+/* ---- Composed operations, in src/tensor/frame.c. */
+
+/* An operation that is said with others opens a frame around them and closes it on every path:
+ *
+ *     frame f;
+ *     tg__enter(&f, "softsign", a);
+ *     return tg__leave(&f, tg_div(a, tg_add_scalar(tg_abs(a), 1)));
+ *
+ * While a frame is open, errors name the outermost one. When it closes, the steps, which are the
+ * tensors made in it and not handed out, are released, and a result that is a view of a step is the
+ * only one to see that memory, and counts as no view. Frames nest; scopes begun in a frame end in
+ * it. */
+typedef struct frame {
+    tg_context *tg; /* NULL: the frame of no tensor, which does nothing */
+    struct frame *outer;
+    const char *name;   /* NULL: errors name what is in it */
+    int64_t depth;      /* of the scope it was opened in, whose tensors it watches */
+    tensor_priv *steps; /* the newest first */
+} frame;
+
+/* a: any tensor of the context, or NULL. */
+void tg__enter(frame *f, const char *name, const tg_tensor *a);
+/* Returns result, which may be NULL, a step or any other tensor. */
+tg_tensor *tg__leave(frame *f, tg_tensor *result);
+/* The same for n results. */
+void tg__leave_with(frame *f, int n, tg_tensor *const *results);
 
 /* ---- Gradients of leaves, in src/autograd/leaf.c. */
 
@@ -452,6 +484,7 @@ struct tg_context {
     record *tape;        /* newest record */
     int64_t no_grad;     /* depth of tg_no_grad */
     struct sweep *sweep; /* under way */
+    frame *frame;        /* innermost one open */
     int level;           /* of the kernels */
     tg_dtype default_dtype;
     tg_status status;

@@ -166,6 +166,19 @@ static void write_message(char *text, size_t size, const char *format, va_list *
     }
 }
 
+/* Puts the name of the operation that the caller wrote in the place of that which failed in it. */
+static void name_caller(tg_context *tg)
+{
+    const char *name = NULL;
+    for (const frame *f = tg->frame; f; f = f->outer)
+        if (f->name) name = f->name;
+    const char *rest = strchr(tg->message, ':');
+    if (!name || !rest) return;
+    char text[TG_MESSAGE];
+    snprintf(text, sizeof text, "%s%s", name, rest);
+    memcpy(tg->message, text, sizeof text);
+}
+
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
 {
     if (tg->status != TG_OK) return NULL;
@@ -174,6 +187,7 @@ void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
     va_start(args, format);
     write_message(tg->message, sizeof tg->message, format, &args);
     va_end(args);
+    if (tg->frame && code != TG_ERR_MEMORY) name_caller(tg);
     if (tg->options.on_error) tg->options.on_error(tg->options.user, code, tg->message);
     return NULL;
 }

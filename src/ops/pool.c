@@ -189,7 +189,7 @@ static const op_row avg_op, avg_back_op;
 
 static tg_tensor *avg_grad(const record *r, int i, tg_tensor *g)
 {
-    return tg__apply(&avg_back_op, 2, (tg_tensor *[]){g, tg_detach(r->in[i].t)}, r->a);
+    return tg__apply(&avg_back_op, 2, (tg_tensor *[]){g, tg__sizes_of(r->in[i].t)}, r->a);
 }
 
 static tg_tensor *avg_back_grad(const record *r, int i, tg_tensor *g)

@@ -29,7 +29,10 @@ static tg_tensor *wide_var(tg_tensor *a, tg_shape dims, int64_t correction, bool
 
 tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
-    return a ? tg_cast(wide_var(a, dims, correction, keepdim), a->dtype) : NULL;
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "var", a);
+    return tg__leave(&f, tg_cast(wide_var(a, dims, correction, keepdim), a->dtype));
 }
 
 tg_tensor *tg_var(tg_tensor *a, int64_t correction)
@@ -39,8 +42,11 @@ tg_tensor *tg_var(tg_tensor *a, int64_t correction)
 
 tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "std", a);
     tg_tensor *root = tg_sqrt(stopped_at_zero(wide_var(a, dims, correction, keepdim)));
-    return root ? tg_cast(root, a->dtype) : NULL;
+    return tg__leave(&f, tg_cast(root, a->dtype));
 }
 
 tg_tensor *tg_std(tg_tensor *a, int64_t correction)
@@ -48,9 +54,8 @@ tg_tensor *tg_std(tg_tensor *a, int64_t correction)
     return tg_std_dims(a, TG_DIMS(), correction, false);
 }
 
-tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
+static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 {
-    if (!a) return NULL;
     if (!tg__is_float(a->dtype) || isnan(p))
         return tg__fail(a->context, tg__is_float(a->dtype) ? TG_ERR_ARGUMENT : TG_ERR_DTYPE,
                         "norm: not for %s and p %g", tg_dtype_name(a->dtype), p);
@@ -64,15 +69,22 @@ tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
     return tg_pow_scalar(stopped_at_zero(tg_sum_dims(powers, dims, keepdim)), 1 / p);
 }
 
+tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
+{
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "norm", a);
+    return tg__leave(&f, norm_of(a, p, dims, keepdim));
+}
+
 tg_tensor *tg_norm(tg_tensor *a, double p)
 {
     return tg_norm_dims(a, p, TG_DIMS(), false);
 }
 
 /* log sum exp(a - m) + m, with the greatest m, or what is finite and nearest to it. */
-tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
+static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
 {
-    if (!a) return NULL;
     if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);
     if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
     tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
@@ -83,44 +95,62 @@ tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
     return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;
 }
 
+tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "logsumexp", a);
+    return tg__leave(&f, logsumexp_of(a, dims, keepdim));
+}
+
+/* ---- Truths: sums of those that are, or are not, 0. */
+
 tg_tensor *tg_any(tg_tensor *a)
 {
-    return tg_ne_scalar(tg_sum(tg_ne_scalar(a, 0)), 0);
+    frame f;
+    tg__enter(&f, "any", a);
+    return tg__leave(&f, tg_ne_scalar(tg_sum(tg_ne_scalar(a, 0)), 0));
 }
 
 tg_tensor *tg_any_dim(tg_tensor *a, int dim, bool keepdim)
 {
-    return tg_ne_scalar(tg_sum_dims(tg_ne_scalar(a, 0), TG_DIMS(dim), keepdim), 0);
+    frame f;
+    tg__enter(&f, "any", a);
+    return tg__leave(&f, tg_ne_scalar(tg_sum_dims(tg_ne_scalar(a, 0), TG_DIMS(dim), keepdim), 0));
 }
 
 tg_tensor *tg_all(tg_tensor *a)
 {
-    return tg_eq_scalar(tg_sum(tg_eq_scalar(a, 0)), 0);
+    frame f;
+    tg__enter(&f, "all", a);
+    return tg__leave(&f, tg_eq_scalar(tg_sum(tg_eq_scalar(a, 0)), 0));
 }
 
 tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim)
 {
-    return tg_eq_scalar(tg_sum_dims(tg_eq_scalar(a, 0), TG_DIMS(dim), keepdim), 0);
+    frame f;
+    tg__enter(&f, "all", a);
+    return tg__leave(&f, tg_eq_scalar(tg_sum_dims(tg_eq_scalar(a, 0), TG_DIMS(dim), keepdim), 0));
 }
 
-static tg_indexed extreme_indexed(tg_tensor *a, int dim, bool keepdim,
+static tg_indexed extreme_indexed(const char *name, tg_tensor *a, int dim, bool keepdim,
                                   tg_tensor *(*where)(tg_tensor *, int, bool))
 {
-    tg_indexed r = {NULL, where(a, dim, TG_KEEPDIM)};
-    r.values = r.indices ? tg_gather(a, dim, r.indices) : NULL;
-    if (r.values && !keepdim) {
-        r.values = tg_squeeze_dim(r.values, dim);
-        r.indices = tg_squeeze_dim(r.indices, dim);
-    }
-    return r.values && r.indices ? r : (tg_indexed){NULL, NULL};
+    frame f;
+    tg__enter(&f, name, a);
+    tg_tensor *places = where(a, dim, TG_KEEPDIM), *r[] = {NULL, places};
+    if (places) r[0] = tg_gather(a, dim, places);
+    for (int i = 0; i < 2 && !keepdim; i++) r[i] = tg_squeeze_dim(r[i], dim);
+    tg__leave_with(&f, 2, r);
+    return r[0] && r[1] ? (tg_indexed){r[0], r[1]} : (tg_indexed){NULL, NULL};
 }
 
 tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim)
 {
-    return extreme_indexed(a, dim, keepdim, tg_argmax_dim);
+    return extreme_indexed("max", a, dim, keepdim, tg_argmax_dim);
 }
 
 tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim)
 {
-    return extreme_indexed(a, dim, keepdim, tg_argmin_dim);
+    return extreme_indexed("min", a, dim, keepdim, tg_argmin_dim);
 }

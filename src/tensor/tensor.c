@@ -99,6 +99,12 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->rewrites = 0;
     p->dense = p->is_view = p->detached = p->is_grad = p->released = false;
     p->touched = p->wanted = p->retains = false;
+    frame *f = tg->frame;
+    p->is_step = f && f->depth == depth;
+    if (p->is_step) {
+        p->next_step = f->steps;
+        f->steps = p;
+    }
 }
 
 static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
@@ -136,6 +142,13 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     init_tensor(p, tg, depth, dtype, shape.ndim);
     lay_out(p, shape.dims, strides ? strides : row_major);
     return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
+}
+
+tg_tensor *tg__sizes_of(const tg_tensor *t)
+{
+    static const int64_t strides[TG_MAX_DIMS] = {0};
+    tg_context *tg = t->context;
+    return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
 }
 
 static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, int64_t depth,

@@ -417,7 +417,8 @@ static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
                                               0};                                                  \
     static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
     {                                                                                              \
-        return tg__apply(&name##_backward_op, 2, (tg_tensor *[]){g, tg_detach(r->in[i].t)}, r->a); \
+        tg_tensor *whole = tg__sizes_of(r->in[i].t);                                               \
+        return tg__apply(&name##_backward_op, 2, (tg_tensor *[]){g, whole}, r->a);                 \
     }                                                                                              \
     static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g)                   \
     {                                                                                              \
