@@ -29,16 +29,16 @@ int main(int argc, char **argv)
 
     tg_conv_options same = tg_conv_defaults(); /* the size stays */
     same.padding[0] = same.padding[1] = 1;
-    tg_module *net = tg_sequential(TG_MODULES(
-        tg_lambda(tg, as_images),                                       /* (n, 1, 8, 8) */
-        tg_conv2d_layer(tg, 1, 16, TG_SHAPE(3, 3), TG_NO_BIAS, &same),  /* (n, 16, 8, 8) */
-        tg_batchnorm2d(tg, 16, NULL), tg_lambda(tg, tg_relu),           /* */
-        tg_lambda(tg, halve),                                           /* (n, 16, 4, 4) */
-        tg_conv2d_layer(tg, 16, 32, TG_SHAPE(3, 3), TG_NO_BIAS, &same), /* (n, 32, 4, 4) */
-        tg_batchnorm2d(tg, 32, NULL), tg_lambda(tg, tg_relu),           /* */
-        tg_lambda(tg, halve),                                           /* (n, 32, 2, 2) */
-        tg_flatten_layer(tg, 1, -1),                                    /* (n, 128) */
-        tg_linear(tg, 128, DIGITS_CLASSES, TG_BIAS)));
+    tg_module *conv0 = tg_conv2d_layer(tg, 1, 16, TG_SHAPE(3, 3), TG_NO_BIAS, &same);
+    tg_module *conv1 = tg_conv2d_layer(tg, 16, 32, TG_SHAPE(3, 3), TG_NO_BIAS, &same);
+    tg_module *top = tg_linear(tg, 128, DIGITS_CLASSES, TG_BIAS);
+    tg_module *net = tg_sequential(
+        TG_MODULES(tg_lambda(tg, as_images),                                    /* (n, 1, 8, 8) */
+                   conv0, tg_batchnorm2d(tg, 16, NULL), tg_lambda(tg, tg_relu), /* (n, 16, 8, 8) */
+                   tg_lambda(tg, halve),                                        /* (n, 16, 4, 4) */
+                   conv1, tg_batchnorm2d(tg, 32, NULL), tg_lambda(tg, tg_relu), /* (n, 32, 4, 4) */
+                   tg_lambda(tg, halve),                                        /* (n, 32, 2, 2) */
+                   tg_flatten_layer(tg, 1, -1), top)); /* (n, 128), (n, 10) */
     const tg_list parameters = tg_parameters(net);
     for (int i = 0; i < parameters.n; i++)
         printf("%-12s %lld numbers\n", tg_param_name(net, i),

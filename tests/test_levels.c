@@ -178,9 +178,10 @@ static uint64_t learn(tg_context *tg, tg_dtype dtype)
     hash = hash_tensor(hash_tensor(hash, rows), x->grad);
 
     tg_set_default_dtype(tg, dtype);
+    tg_module *conv = tg_conv2d_layer(tg, 2, 5, TG_SHAPE(3, 3), TG_BIAS, NULL);
+    tg_module *top = tg_linear(tg, 5 * 18 * 18, 7, TG_BIAS);
     tg_module *net = tg_sequential(TG_MODULES(
-        tg_conv2d_layer(tg, 2, 5, TG_SHAPE(3, 3), TG_BIAS, NULL), tg_batchnorm2d(tg, 5, NULL),
-        tg_lambda(tg, gelu), tg_flatten_layer(tg, 1, -1), tg_linear(tg, 5 * 18 * 18, 7, TG_BIAS)));
+        conv, tg_batchnorm2d(tg, 5, NULL), tg_lambda(tg, gelu), tg_flatten_layer(tg, 1, -1), top));
     tg_optim *adam = tg_adamw(net, NULL);
     tg_tensor *images = tg_randn(tg, dtype, TG_SHAPE(33, 2, 20, 20));
     tg_tensor *labels = tg_randint(tg, 0, 7, TG_SHAPE(33));

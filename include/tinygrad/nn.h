@@ -102,22 +102,16 @@ typedef struct tg_modules {
 }
 namespace tg_detail
 {
-template <int N> struct modules {
-    tg_module *v[N + 1];
-    operator tg_modules() const
-    {
-        return tg_modules{N, v};
-    }
-};
-template <class... T> modules<static_cast<int>(sizeof...(T))> make_modules(T... t)
+inline tg_modules modules_of(std::initializer_list<tg_module *> l)
 {
-    return {{t..., nullptr}};
+    return tg_modules{static_cast<int>(l.size()), l.begin()};
 }
 } // namespace tg_detail
-#define TG_MODULES(...) (tg_detail::make_modules(__VA_ARGS__))
+#define TG_MODULES(...) (tg_detail::modules_of({__VA_ARGS__}))
 extern "C" {
 #else
-/* TG_MODULES(a, b), like TG_LIST. */
+/* TG_MODULES(a, b), like TG_LIST. Layers draw their weights when they are made: in C, make those
+ * that draw in statements of their own, so that the order is yours. */
 #define TG_MODULES(...)                                                                            \
     ((tg_modules){(int)(sizeof((tg_module *[]){NULL, __VA_ARGS__}) / sizeof(tg_module *)) - 1,     \
                   (tg_module *const[]){NULL, __VA_ARGS__} + 1})

@@ -46,40 +46,36 @@ typedef struct tg_list {
 #ifdef __cplusplus
 }
 
+/* Braces evaluate what they hold from left to right, which the arguments of a call do not. */
+#include <initializer_list>
+
 namespace tg_detail
 {
-template <int N> struct ints {
-    int64_t v[N + 1];
-    operator tg_shape() const
+struct integer {
+    int64_t value;
+    template <class T> integer(T t) : value(static_cast<int64_t>(t))
     {
-        return tg_shape{N, v};
     }
 };
-template <int N> struct tensors {
-    tg_tensor *v[N + 1];
-    operator tg_list() const
-    {
-        return tg_list{N, v};
-    }
-};
-template <class... T> ints<static_cast<int>(sizeof...(T))> make_ints(T... t)
+inline tg_shape shape_of(std::initializer_list<integer> l)
 {
-    return {{static_cast<int64_t>(t)..., 0}};
+    return tg_shape{static_cast<int>(l.size()), l.size() ? &l.begin()->value : nullptr};
 }
-template <class... T> tensors<static_cast<int>(sizeof...(T))> make_tensors(T... t)
+inline tg_list list_of(std::initializer_list<tg_tensor *> l)
 {
-    return {{t..., nullptr}};
+    return tg_list{static_cast<int>(l.size()), l.begin()};
 }
 } // namespace tg_detail
 
-#define TG_SHAPE(...) (tg_detail::make_ints(__VA_ARGS__))
-#define TG_LIST(...)  (tg_detail::make_tensors(__VA_ARGS__))
+#define TG_SHAPE(...) (tg_detail::shape_of({__VA_ARGS__}))
+#define TG_LIST(...)  (tg_detail::list_of({__VA_ARGS__}))
 #define TG_CONTIGUOUS (tg_shape{-1, nullptr})
 
 extern "C" {
 #else
-/* TG_SHAPE(2, 3), TG_SHAPE() for a scalar; TG_LIST(a, b). The leading element, skipped, makes the
- * empty list valid C. */
+/* TG_SHAPE(2, 3), TG_SHAPE() for a scalar; TG_LIST(a, b). C leaves the order open in which a and b
+ * are evaluated; C++ goes from left to right. The leading element, skipped, makes the empty list
+ * valid C. */
 #define TG_SHAPE(...)                                                                              \
     ((tg_shape){(int)(sizeof((int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t)) - 1,                  \
                 (const int64_t[]){0, __VA_ARGS__} + 1})

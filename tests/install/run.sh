@@ -58,6 +58,9 @@ same 'pkg-config --static' ./alone
 for compiler in c++ clang++; do
     $compiler -std=c++17 $strict -x c++ "$program" $flags -o in_cpp
     same "C++17, $compiler" ./in_cpp
+    $compiler -std=c++17 $strict "$root/tests/install/cpp.cpp" $flags -o cpp
+    ./cpp
+    echo "ok: lists and exceptions in C++17, $compiler"
 done
 unset LD_LIBRARY_PATH
 

@@ -1,0 +1,84 @@
+/* What C++ asks of the library beyond what C does. Prints what is wrong, and returns the number of
+ * faults. */
+#include <cstdio>
+#include <stdexcept>
+#include <tinygrad.h>
+
+static int faults;
+
+static void check(bool right, const char *what)
+{
+    if (right) return;
+    std::printf("wrong: %s\n", what);
+    faults++;
+}
+
+static int64_t calls;
+
+static int64_t next()
+{
+    return ++calls;
+}
+
+static tg_tensor *draw(tg_context *tg)
+{
+    return tg_rand(tg, TG_F32, TG_SHAPE(1));
+}
+
+/* Each macro that makes a list evaluates its items from left to right. The numbers are those that
+ * torch.rand(1) and torch.nn.Linear(2, 3) draw after torch.manual_seed(1). */
+static void test_lists_go_from_left_to_right(tg_context *tg)
+{
+    const tg_tensor *shape = tg_empty(tg, TG_F32, TG_SHAPE(next(), next(), next()));
+    check(shape->shape[0] == 1 && shape->shape[1] == 2 && shape->shape[2] == 3, "TG_SHAPE");
+    calls = 0;
+    const tg_tensor *sum = tg_sum_dims(tg_ones(tg, TG_F32, TG_SHAPE(2, 3, 5)),
+                                       TG_DIMS(++calls == 1 ? 0 : 3, ++calls == 2 ? 1 : 3), false);
+    check(sum && sum->ndim == 1 && sum->shape[0] == 5, "TG_DIMS");
+    calls = -1;
+    tg_tensor *counts = tg_arange(tg, TG_I64, 0, 6, 1);
+    check(tg_get(tg_reshape(counts, TG_SHAPE(2, 3)), TG_INDEX(next(), next())) == 1, "TG_INDEX");
+
+    tg_manual_seed(tg, 1);
+    const tg_tensor *drawn = tg_cat(TG_LIST(draw(tg), draw(tg)), 0);
+    check(tg_get(drawn, TG_INDEX(0)) > 0.7575 && tg_get(drawn, TG_INDEX(0)) < 0.7577, "TG_LIST");
+    tg_manual_seed(tg, 1);
+    const tg_module *net =
+        tg_sequential(TG_MODULES(tg_linear(tg, 2, 3, TG_BIAS), tg_linear(tg, 3, 1, TG_BIAS)));
+    const double first = tg_get(tg_param(net, "0.weight"), TG_INDEX(0, 0));
+    check(first > 0.3643 && first < 0.3644, "TG_MODULES");
+
+    check(tg_ones(tg, TG_F32, TG_SHAPE())->ndim == 0 && TG_LIST().n == 0 && TG_MODULES().n == 0,
+          "empty lists");
+    check(tg_ok(tg), tg_error(tg));
+}
+
+static tg_tensor *throws(tg_tensor *)
+{
+    throw std::runtime_error("thrown");
+}
+
+/* An exception finds its way through the frames of the library, which a release build needs unwind
+ * tables for. The context is not used after it. */
+static void test_an_exception_passes_through()
+{
+    bool caught = false;
+    tg_context *tg = tg_open(nullptr);
+    try {
+        tg_forward(tg_sequential(TG_MODULES(tg_lambda(tg, throws))),
+                   tg_ones(tg, TG_F32, TG_SHAPE(1)));
+    } catch (const std::runtime_error &) {
+        caught = true;
+    }
+    check(caught, "exception");
+    tg_close(tg);
+}
+
+int main()
+{
+    tg_context *tg = tg_open(nullptr);
+    test_lists_go_from_left_to_right(tg);
+    tg_close(tg);
+    test_an_exception_passes_through();
+    return faults;
+}
