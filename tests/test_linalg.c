@@ -98,7 +98,210 @@ static void test_closed_form_and_pieces_agree(void **state)
     assert_true(fabs(log_det - by_l) < 1e-10);
 }
 
+/* ---- Singular, and nearly so. */
+
+enum { LARGEST = 6 };
+
+/* Of integers, exactly, by Bareiss' elimination without fractions. */
+static int64_t integer_det(int n, const double *a)
+{
+    int64_t m[LARGEST][LARGEST], before = 1, sign = 1;
+    for (int i = 0; i < n * n; i++) m[i / n][i % n] = (int64_t)a[i];
+    for (int k = 0; k < n - 1; before = m[k][k], k++) {
+        int at = k;
+        while (at < n && m[at][k] == 0) at++;
+        if (at == n) return 0;
+        for (int j = 0; j < n && at != k; j++) {
+            const int64_t swapped = m[k][j];
+            m[k][j] = m[at][j];
+            m[at][j] = swapped;
+        }
+        if (at != k) sign = -sign;
+        for (int i = k + 1; i < n; i++)
+            for (int j = k + 1; j < n; j++)
+                m[i][j] = (m[i][j] * m[k][k] - m[i][k] * m[k][j]) / before;
+    }
+    return sign * m[n - 1][n - 1];
+}
+
+/* Whole numbers from -9 to 9; every second time a row is a combination of the others. */
+static void draw_integers(uint32_t *seed, int n, bool dependent, double *a)
+{
+    for (int i = 0; i < n * n; i++) {
+        *seed = *seed * 1664525u + 1013904223u;
+        a[i] = (double)(*seed >> 16) - 19 * floor((double)(*seed >> 16) / 19) - 9;
+    }
+    const int r = (int)(*seed >> 8) % n;
+    for (int j = 0; j < n && dependent; j++) {
+        a[r * n + j] = 0;
+        for (int i = 0; i < n; i++)
+            if (i != r) a[r * n + j] += a[i * n + j] * (i % 2 ? 2 : -1);
+    }
+}
+
+/* Exactly singular matrices of whole numbers, of size 3 to 6, whose pivots rounding keeps from 0.
+ */
+static void test_singular_integer_matrices_are_noticed(void **state)
+{
+    tg_context *tg = *state;
+    uint32_t seed = 1;
+    int singular = 0, regular = 0;
+    for (int trial = 0; trial < 2000; trial++) {
+        const int n = 3 + trial % 4;
+        const tg_dtype dtype = trial / 4 % 2 ? TG_F32 : TG_F64;
+        double a[LARGEST * LARGEST];
+        draw_integers(&seed, n, trial / 8 % 2, a);
+        const bool is_singular = integer_det(n, a) == 0;
+        tg_scope_begin(tg);
+        tg_tensor *m = tg_cast(tg_from_f64(tg, TG_SHAPE(n, n), a), dtype);
+        assert_true((tg_inv(m) == NULL) == is_singular);
+        if (is_singular) assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
+        tg_clear_error(tg);
+        assert_true((tg_solve(m, tg_ones(tg, dtype, TG_SHAPE(n))) == NULL) == is_singular);
+        tg_clear_error(tg);
+        const double det = tg_item(tg_det(m)), exact = (double)integer_det(n, a);
+        assert_true(fabs(det - exact) < (dtype == TG_F32 ? 1e-6 * fabs(exact) : 0) + 1e-7);
+        is_singular ? singular++ : regular++;
+        tg_scope_end(tg);
+    }
+    assert_true(singular > 900 && regular > 900);
+}
+
+/* The condition that is told is the work of rounding. */
+static void check_singular(tg_context *tg, const char *message)
+{
+    if (strncmp(tg_error(tg), message, strlen(message)) != 0)
+        fail_msg("%s, not %s", tg_error(tg), message);
+    assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
+    tg_clear_error(tg);
+}
+
+static void test_one_to_nine_is_singular(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_reshape(tg_arange(tg, TG_F64, 1, 10, 1), TG_SHAPE(3, 3));
+    assert_null(tg_inv(a));
+    check_singular(tg, "inv: matrix 0 of [3, 3] is singular in float64: its condition is ");
+    assert_null(tg_solve(tg_cast(a, TG_F32), tg_ones(tg, TG_F32, TG_SHAPE(3))));
+    check_singular(tg, "solve: matrix 0 of [3, 3] is singular in float32: its condition is ");
+    /* Rows that are dependent but for the rounding of their numbers to float32. */
+    tg_tensor *b = tg_from_f32(tg, TG_SHAPE(2, 2), (float[]){0.1f, 0.2f, 0.7f, 1.4f});
+    tg_tensor *rounded = tg_add(b, tg_from_f32(tg, TG_SHAPE(2, 2), (float[]){0, 0, 0, 1.2e-7f}));
+    assert_null(tg_inv(rounded));
+    check_singular(tg, "inv: matrix 0 of [2, 2] is singular in float32: its condition is ");
+}
+
+/* (-1)^(i + j) (i + j + 1) C(n + i, n - j - 1) C(n + j, n - i - 1) C(i + j, i)^2, of whole numbers.
+ */
+static double inverse_of_hilbert(int n, int i, int j)
+{
+    double c[3] = {1, 1, 1};
+    for (int k = 1; k <= n - j - 1; k++) c[0] = c[0] * (i + j + 1 + k) / k;
+    for (int k = 1; k <= n - i - 1; k++) c[1] = c[1] * (i + j + 1 + k) / k;
+    for (int k = 1; k <= i; k++) c[2] = c[2] * (j + k) / k;
+    return ((i + j) % 2 ? -1 : 1) * (i + j + 1) * c[0] * c[1] * c[2] * c[2];
+}
+
+static void test_ill_conditioned_matrices_are_solved(void **state)
+{
+    enum { N = 8 };
+    tg_context *tg = *state;
+    double h[N * N], exact[N * N];
+    for (int i = 0; i < N * N; i++) {
+        h[i] = 1.0 / (i / N + i % N + 1);
+        exact[i] = inverse_of_hilbert(N, i / N, i % N);
+    }
+    assert_true(exact[0] == 64 && exact[1] == -2016);
+    tg_tensor *a = leaf_of(tg, TG_SHAPE(N, N), h), *inverse = tg_inv(a);
+    assert_non_null(inverse);
+    /* The condition is 3.4e10, and epsilon 2.2e-16. */
+    for (int i = 0; i < N * N; i++)
+        assert_true(fabs(element_of(inverse, i) - exact[i]) < 3.4e10 * 2.2e-16 * fabs(exact[63]));
+    assert_true(tg_backward(tg_sum(tg_solve(a, tg_ones(tg, TG_F64, TG_SHAPE(N))))));
+    /* Scales of rows and columns make no matrix singular. */
+    const double scaled[][4] = {{1e-20, 0, 0, 1e20}, {1, 2, 1e-30, 3e-30}, {1e20, 1, 1, 2e-20}};
+    const double inverses[][4] = {{1e20, 0, 0, 1e-20}, {3, -2e30, -1, 1e30}, {2e-20, -1, -1, 1e20}};
+    for (int k = 0; k < 3; k++) {
+        inverse = tg_inv(tg_from_f64(tg, TG_SHAPE(2, 2), scaled[k]));
+        for (int i = 0; i < 4; i++)
+            assert_true(fabs(element_of(inverse, i) - inverses[k][i]) <=
+                        1e-15 * fabs(inverses[k][i]));
+    }
+}
+
+static void test_cofactors_of_a_small_singular_matrix(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = leaf_of(tg, TG_SHAPE(2, 2), (double[]){1e-100, 0, 0, 0});
+    assert_true(tg_backward(tg_det(a)));
+    check_near(tg_select(tg_flatten(a->grad, 0, -1), 0, 3), 1e-100);
+    for (int i = 0; i < 3; i++) assert_true(fabs(element_of(a->grad, i)) < 1e-150);
+}
+
+/* 1, u, v and 0.1 u + 0.7 v, dependent but for the rounding of float32. */
+static void test_float32_columns_that_rounding_alone_keeps_apart(void **state)
+{
+    tg_context *tg = *state;
+    tg_manual_seed(tg, 1);
+    for (int n = 4; n < 400; n += 7) {
+        const tg_shape shape = TG_SHAPE(n);
+        tg_tensor *u = tg_randn(tg, TG_F32, shape), *v = tg_rand(tg, TG_F32, shape);
+        tg_tensor *w = tg_add(tg_mul_scalar(u, 0.1), tg_mul_scalar(v, 0.7));
+        tg_tensor *columns = tg_t(tg_vstack(TG_LIST(tg_ones(tg, TG_F32, shape), u, v, w)));
+        assert_null(tg_lstsq(columns, tg_ones(tg, TG_F32, shape)));
+        assert_non_null(strstr(tg_error(tg), "has linearly dependent columns"));
+        tg_clear_error(tg);
+        assert_non_null(tg_lstsq(tg_narrow(columns, 1, 0, 3), tg_ones(tg, TG_F32, shape)));
+    }
+}
+
+/* Columns whose squares are not in float64's range, and rows. */
+static void test_lstsq_at_the_ends_of_the_range(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_from_f64(tg, TG_SHAPE(3, 2), (double[]){1e200, 1e-200, 0, 1e-200, 1e200, 0});
+    tg_tensor *x = tg_from_f64(tg, TG_SHAPE(2), (double[]){3e-200, 5e200});
+    check_near(tg_lstsq(a, tg_matmul(a, x)), 3e-200, 5e200);
+    /* The rows are 1e200 and 1e-200 times (1, 1, 0) and (0, 1, 1). */
+    tg_tensor *wide =
+        tg_from_f64(tg, TG_SHAPE(2, 3), (double[]){1e200, 1e200, 0, 0, 1e-200, 1e-200});
+    check_near(tg_lstsq(wide, constant(tg, 3e200, 3e-200)), 1, 2, 1);
+}
+
 /* ---- What is refused. */
+
+static void test_what_is_no_number_is_named(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *nan = tg_from_f64(tg, TG_SHAPE(2, 2), (double[]){2, 0, NAN, 1});
+    tg_tensor *inf = tg_from_f64(tg, TG_SHAPE(2, 2), (double[]){2, 0, -INFINITY, 0});
+    tg_tensor *b = tg_ones(tg, TG_F64, TG_SHAPE(2));
+    assert_null(tg_lstsq(nan, b));
+    check_error(tg, TG_ERR_ARGUMENT, "lstsq: matrix 0 of [2, 2] has NaN at [1, 0]");
+    assert_null(tg_lstsq(inf, b));
+    check_error(tg, TG_ERR_ARGUMENT, "lstsq: matrix 0 of [2, 2] has an infinity at [1, 0]");
+    assert_null(tg_solve(inf, b));
+    check_error(tg, TG_ERR_ARGUMENT, "solve: matrix 0 of [2, 2] has an infinity at [1, 0]");
+    assert_null(tg_inv(nan));
+    check_error(tg, TG_ERR_ARGUMENT, "inv: matrix 0 of [2, 2] has NaN at [1, 0]");
+    assert_null(tg_cholesky(nan));
+    check_error(tg, TG_ERR_ARGUMENT, "cholesky: matrix 0 of [2, 2] has NaN at [1, 0]");
+    assert_true(isnan(tg_item(tg_det(nan))));
+    check_values(tg_cholesky(tg_t(nan)), sqrt(2), 0, 0, 1); /* which does not read it */
+    assert_true(isnan(element_of(tg_solve_triangular(nan, tg_unsqueeze(b, 1), TG_LOWER), 1)));
+    check_ok(tg);
+}
+
+/* The gradient reads the inverse alone. */
+static void test_inv_lets_go_of_its_input(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = leaf_of(tg, TG_SHAPE(2, 2), (double[]){2, 0, 0, 4});
+    tg_tensor *b = tg_clone(a), *inverse = tg_inv(b);
+    assert_non_null(tg_zero_(b));
+    assert_true(tg_backward(tg_sum(inverse)));
+    check_near(a->grad, -0.25, -0.125, -0.125, -0.0625);
+}
 
 static void test_refused(void **state)
 {
@@ -147,6 +350,14 @@ int main(void)
         cmocka_unit_test(test_singular_determinants_have_gradients),
         cmocka_unit_test(test_shortest_solution),
         cmocka_unit_test(test_closed_form_and_pieces_agree),
+        cmocka_unit_test(test_singular_integer_matrices_are_noticed),
+        cmocka_unit_test(test_one_to_nine_is_singular),
+        cmocka_unit_test(test_ill_conditioned_matrices_are_solved),
+        cmocka_unit_test(test_cofactors_of_a_small_singular_matrix),
+        cmocka_unit_test(test_float32_columns_that_rounding_alone_keeps_apart),
+        cmocka_unit_test(test_lstsq_at_the_ends_of_the_range),
+        cmocka_unit_test(test_what_is_no_number_is_named),
+        cmocka_unit_test(test_inv_lets_go_of_its_input),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -20,6 +20,27 @@ static bool fail_matrix(const problem *p, const char *what)
                     (long long)p->at, SHOW(p->c->in[0]), what);
 }
 
+/* Of float32, what rounding has moved the entries by; and what elimination in float64 moves them
+ * by, which grows with the number of terms. */
+static double precision(const problem *p, int64_t terms)
+{
+    const double rounding = p->c->out->dtype == TG_F32 ? FLT_EPSILON / 2 : DBL_EPSILON;
+    return fmax(rounding, (double)terms * DBL_EPSILON);
+}
+
+/* Whether the entries are numbers, those of the lower triangle or all; else the error. */
+static bool is_finite_matrix(const problem *p, bool lower)
+{
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < (lower ? i + 1 : p->n); j++)
+            if (!isfinite(p->a[i * p->n + j]))
+                return tg__fail(
+                    p->c->tg, TG_ERR_ARGUMENT, "%s: matrix %lld of %s has %s at [%lld, %lld]",
+                    p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
+                    isnan(p->a[i * p->n + j]) ? "NaN" : "an infinity", (long long)i, (long long)j);
+    return true;
+}
+
 static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double *to)
 {
     if (numel == 0) return to;
@@ -188,6 +209,7 @@ tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
 static bool factorize(problem *p)
 {
     const int64_t n = p->n;
+    if (!is_finite_matrix(p, true)) return false;
     memset(p->x, 0, (size_t)(n * n) * sizeof(double));
     for (int64_t i = 0; i < n; i++) {
         double *row = p->x + i * n;
@@ -236,9 +258,19 @@ tg_tensor *tg_cholesky(tg_tensor *a)
 
 /* ---- General systems. */
 
-/* Gauss' elimination with partial pivoting of a, and of b (n, k) with it. The determinant; a pivot
- * of 0 becomes tiny. */
-static double eliminate(problem *p, double *b, int64_t k, double tiny)
+static void swap_rows(int64_t n, double *a, double *b)
+{
+    for (int64_t j = 0; j < n; j++) {
+        const double swapped = a[j];
+        a[j] = b[j];
+        b[j] = swapped;
+    }
+}
+
+/* Gauss' elimination with partial pivoting of a, which becomes its factors l (but for the ones on
+ * the diagonal) and u, and of b (n, k) with it; the numbers in rows, if there are any, follow the
+ * exchange of rows. The determinant; a pivot of 0 becomes tiny. */
+static double eliminate(problem *p, double *b, int64_t k, double *rows, double tiny)
 {
     const int64_t n = p->n;
     double det = 1;
@@ -246,23 +278,19 @@ static double eliminate(problem *p, double *b, int64_t k, double tiny)
         int64_t most = i;
         for (int64_t r = i + 1; r < n; r++)
             if (fabs(p->a[r * n + i]) > fabs(p->a[most * n + i])) most = r;
-        for (int64_t j = i; j < n && most != i; j++) {
-            const double swapped = p->a[i * n + j];
-            p->a[i * n + j] = p->a[most * n + j];
-            p->a[most * n + j] = swapped;
-        }
-        for (int64_t j = 0; j < k && most != i; j++) {
-            const double swapped = b[i * k + j];
-            b[i * k + j] = b[most * k + j];
-            b[most * k + j] = swapped;
+        if (most != i) {
+            swap_rows(n, p->a + i * n, p->a + most * n);
+            swap_rows(k, b + i * k, b + most * k);
+            if (rows) swap_rows(1, rows + i, rows + most);
         }
         double *row = p->a + i * n;
         if (row[i] == 0) row[i] = tiny;
         det *= most == i ? row[i] : -row[i];
         for (int64_t r = i + 1; r < n && row[i] != 0; r++) {
-            const double factor = -p->a[r * n + i] / row[i];
-            add_multiple(n - i, p->a + r * n + i, factor, row + i);
-            add_multiple(k, b + r * k, factor, b + i * k);
+            double *below = p->a + r * n, factor = below[i] / row[i];
+            below[i] = factor;
+            add_multiple(n - i - 1, below + i + 1, -factor, row + i + 1);
+            add_multiple(k, b + r * k, -factor, b + i * k);
         }
     }
     return det;
@@ -280,23 +308,113 @@ static void substitute(problem *p, const double *b, int64_t k)
     }
 }
 
+/* v becomes u^-1 l^-1 v, or l^-T u^-T v. */
+static void divide_by_factors(const problem *p, bool across, double *v)
+{
+    const int64_t n = p->n;
+    const double *a = p->a;
+    for (int64_t i = 0; i < n; i++) {
+        const double *row = a + i * n;
+        v[i] = across ? v[i] / row[i] : v[i] - inner(i, row, v);
+        if (across) add_multiple(n - i - 1, v + i + 1, -v[i], row + i + 1);
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        const double *row = a + i * n;
+        if (across)
+            add_multiple(i, v, -v[i], row);
+        else
+            v[i] = (v[i] - inner(n - i - 1, row + i + 1, v + i + 1)) / row[i];
+    }
+}
+
+/* The sizes of a's columns, relative to the rows; and the sums of the rows of |a| once its columns
+ * are divided by them. */
+static void scales_of(const problem *p, double *rows, double *columns)
+{
+    const int64_t n = p->n;
+    memset(columns, 0, (size_t)n * sizeof(double));
+    for (int64_t i = 0; i < n; i++) {
+        double most = 0;
+        for (int64_t j = 0; j < n; j++) most = fmax(most, fabs(p->a[i * n + j]));
+        for (int64_t j = 0; j < n; j++) columns[j] = fmax(columns[j], fabs(p->a[i * n + j]) / most);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        rows[i] = 0;
+        for (int64_t j = 0; j < n; j++) rows[i] += fabs(p->a[i * n + j]) / columns[j];
+    }
+}
+
+/* v becomes diag(rows) a^-T diag(columns) v, whose 1-norm is wanted; the sum of its sizes. */
+static double apply_condition(const problem *p, const double *rows, const double *columns,
+                              double *v)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < p->n; j++) v[j] *= columns[j];
+    divide_by_factors(p, true, v);
+    for (int64_t j = 0; j < p->n; j++) sum += fabs(v[j] *= rows[j]);
+    return sum;
+}
+
+/* The greatest row sum of |a^-1| |a|, from below: Bauer and Skeel's condition of a, which scaling
+ * the rows of a does not change, with columns divided by their sizes. It is the 1-norm of
+ * diag(rows) a^-T diag(columns), which Hager and Higham estimate by a few products with it and its
+ * transpose (Higham, Accuracy and Stability of Numerical Algorithms, 2002, algorithm 15.1). */
+static double condition_of(const problem *p, const double *rows, const double *columns, double *v)
+{
+    enum { ROUNDS = 5 };
+    const int64_t n = p->n;
+    double most = 0;
+    for (int64_t j = 0; j < n; j++) v[j] = 1 / (double)n;
+    for (int64_t round = 0, last = -1, at = 0; round < ROUNDS; round++, last = at) {
+        const double sum = apply_condition(p, rows, columns, v);
+        if (!(sum > most)) break;
+        most = sum;
+        for (int64_t i = 0; i < n; i++) v[i] = copysign(rows[i], v[i]);
+        divide_by_factors(p, false, v);
+        at = 0;
+        for (int64_t j = 0; j < n; j++)
+            if (fabs(v[j] *= columns[j]) > fabs(v[at])) at = j;
+        if (at == last) break;
+        memset(v, 0, (size_t)n * sizeof(double));
+        v[at] = 1;
+    }
+    for (int64_t j = 0; j < n && n > 1; j++)
+        v[j] = (j % 2 ? -1 : 1) * (1 + (double)j / (double)(n - 1));
+    return n > 1 ? fmax(most, 2 * apply_condition(p, rows, columns, v) / (3 * (double)n)) : most;
+}
+
+enum { KNOWN_REGULAR = 1 }; /* by an elimination before; in a[0] */
+
+/* The factors that elimination finds are those of a matrix whose entries differ from a's by some n
+ * epsilon of float64 at most, and float32 has rounded the entries before. With a condition of one
+ * by that, a singular matrix may be among those that are told as a. */
 static bool solve_one(problem *p)
 {
-    eliminate(p, p->b, p->k, 0);
+    const bool known = p->c->a[0].i & KNOWN_REGULAR;
+    double *rows = p->spare, *columns = rows + p->n;
+    if (!known && !is_finite_matrix(p, false)) return false;
+    scales_of(p, rows, columns);
+    eliminate(p, p->b, p->k, rows, 0);
     for (int64_t i = 0; i < p->n; i++)
         if (p->a[i * p->n + i] == 0) return fail_matrix(p, "is singular");
+    const double condition = known ? 1 : condition_of(p, rows, columns, columns + p->n);
+    if (condition * precision(p, p->n) >= 1)
+        return tg__fail(p->c->tg, TG_ERR_ARGUMENT,
+                        "%s: matrix %lld of %s is singular in %s: its condition is %.2g",
+                        p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
+                        tg_dtype_name(p->c->out->dtype), condition);
     substitute(p, p->b, p->k);
     return true;
 }
 
 static bool solve_run(const call *c)
 {
-    return each_matrix(c, solve_one, 0);
+    return each_matrix(c, solve_one, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
 }
 
 static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *b = tg_solve(transpose_of(r->in[0].t), g);
+    tg_tensor *b = apply_to_both(r->op, transpose_of(r->in[0].t), g, false, KNOWN_REGULAR);
     return i == 1 ? b : tg_neg(tg_matmul(b, transpose_of(r->out)));
 }
 
@@ -314,14 +432,15 @@ tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
     return apply_to_both(&solve_op, a, b, true, 0);
 }
 
-static const op_row inv_op = {"inv",
-                              "LinalgInvExBackward0",
-                              square_solved_shape,
-                              solve_run,
-                              solve_grad,
-                              {READS_0 | READS_OUT, READS_0},
-                              0,
-                              0};
+static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *up = transpose_of(r->out);
+    (void)i;
+    return tg_neg(tg_matmul(tg_matmul(up, g), up));
+}
+
+static const op_row inv_op = {
+    "inv", "LinalgInvExBackward0", square_solved_shape, solve_run, inv_grad, {READS_OUT}, 0, 0};
 
 tg_tensor *tg_inv(tg_tensor *a)
 {
@@ -341,7 +460,7 @@ static bool det_shape(const call *c, spec *s)
 
 static bool det_one(problem *p)
 {
-    p->x[0] = eliminate(p, p->a, 0, 0); /* with no b */
+    p->x[0] = eliminate(p, p->a, 0, NULL, 0); /* with no b */
     return true;
 }
 
@@ -354,10 +473,11 @@ static bool det_run(const call *c)
 static bool cofactor_one(problem *p)
 {
     const int64_t n = p->n;
-    double *unit = p->spare;
+    double *unit = p->spare, most = 0;
+    for (int64_t i = 0; i < n * n; i++) most = fmax(most, fabs(p->a[i]));
     memset(unit, 0, (size_t)(n * n) * sizeof(double));
     for (int64_t i = 0; i < n; i++) unit[i * n + i] = 1;
-    const double det = eliminate(p, unit, n, 0x1p-200);
+    const double det = eliminate(p, unit, n, NULL, (most > 0 ? most : 1) * 0x1p-200);
     substitute(p, unit, n);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) unit[j * n + i] = det * p->x[i * n + j];
@@ -417,14 +537,15 @@ typedef struct qr {
     double *q, *diagonal, *x, *r, *f, *u;
 } qr;
 
-/* Makes the columns in q that; whether they are independent. */
-static bool householder(const qr *w)
+/* Makes the columns in q that; whether they are independent: what the columns before leave of one
+ * is more than tolerance by its norm. */
+static bool householder(const qr *w, double tolerance)
 {
     const int64_t m = w->m;
     for (int64_t j = 0; j < w->n; j++) {
         double *v = w->q + j * m;
         const double whole = sqrt(inner(m, v, v)), norm = sqrt(inner(m - j, v + j, v + j));
-        if (!(norm > (double)m * DBL_EPSILON * whole)) return false;
+        if (!(norm > tolerance * whole)) return false;
         w->diagonal[j] = v[j] > 0 ? -norm : norm;
         v[j] -= w->diagonal[j];
         for (int64_t l = j + 1; l < w->n; l++) {
@@ -495,8 +616,37 @@ static void refine_lstsq(const problem *p, const qr *w, const double *b)
 
 enum { REFINEMENTS = 4 };
 
+/* Multiplies a column of a, or a row and its right hand sides, by a power of two, if the squares of
+ * its numbers would leave the range. The power. */
+static int bring_into_range(const problem *p, bool tall, int64_t l)
+{
+    const int64_t terms = tall ? p->m : p->n, first = tall ? l : l * p->n, step = tall ? p->n : 1;
+    double most = 0;
+    for (int64_t i = 0; i < terms; i++) most = fmax(most, fabs(p->a[first + i * step]));
+    if (most == 0 || (most < 0x1p400 && most > 0x1p-400)) return 0;
+    const int power = -ilogb(most);
+    for (int64_t i = 0; i < terms; i++)
+        p->a[first + i * step] = ldexp(p->a[first + i * step], power);
+    for (int64_t j = 0; j < p->k && !tall; j++)
+        p->b[l * p->k + j] = ldexp(p->b[l * p->k + j], power);
+    return power;
+}
+
+/* w->x for column l of b. */
+static void solve_by_qr(const problem *p, const qr *w, bool tall, int64_t l)
+{
+    const int rounds = p->c->out->dtype == TG_F64 ? REFINEMENTS : 1;
+    memset(w->x, 0, (size_t)(2 * w->m) * sizeof(double)); /* r, too */
+    for (int round = 0; round < rounds && tall; round++) refine_lstsq(p, w, p->b + l);
+    if (tall) return;
+    for (int64_t i = 0; i < p->m; i++) w->x[i] = p->b[i * p->k + l];
+    divide_by_r(w, true, w->x);
+    apply_q(w, true, w->x);
+}
+
 static bool lstsq_one(problem *p)
 {
+    if (!is_finite_matrix(p, false)) return false;
     const bool tall = p->m >= p->n;
     const int64_t m = p->m, n = p->n, most = tall ? m : n, least_of = tall ? n : m;
     qr w = {most, least_of, p->spare, p->spare + m * n, 0, 0, 0, 0};
@@ -504,21 +654,17 @@ static bool lstsq_one(problem *p)
     w.r = w.x + most;
     w.f = w.r + most;
     w.u = w.f + most;
+    double *powers = w.u + most;
+    for (int64_t l = 0; l < least_of; l++) powers[l] = bring_into_range(p, tall, l);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) w.q[tall ? j * m + i : i * n + j] = p->a[i * n + j];
-    if (!householder(&w))
+    if (!householder(&w, precision(p, most)))
         return fail_matrix(p,
                            tall ? "has linearly dependent columns" : "has linearly dependent rows");
     for (int64_t l = 0; l < p->k; l++) {
-        memset(w.x, 0, (size_t)(2 * most) * sizeof(double)); /* r, too */
-        for (int round = 0; round < (p->c->out->dtype == TG_F64 ? REFINEMENTS : 1) && tall; round++)
-            refine_lstsq(p, &w, p->b + l);
-        for (int64_t i = 0; i < m && !tall; i++) w.x[i] = p->b[i * p->k + l];
-        if (!tall) {
-            divide_by_r(&w, true, w.x);
-            apply_q(&w, true, w.x);
-        }
-        for (int64_t j = 0; j < n; j++) p->x[j * p->k + l] = w.x[j];
+        solve_by_qr(p, &w, tall, l);
+        for (int64_t j = 0; j < n; j++)
+            p->x[j * p->k + l] = tall ? ldexp(w.x[j], (int)powers[j]) : w.x[j];
     }
     return true;
 }
@@ -527,7 +673,7 @@ static bool lstsq_run(const call *c)
 {
     const tg_tensor *a = c->in[0];
     const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
-    return each_matrix(c, lstsq_one, m * n + 5 * (m > n ? m : n));
+    return each_matrix(c, lstsq_one, m * n + 6 * (m > n ? m : n));
 }
 
 /* With a+ the pseudo-inverse, z = a+^T g and x = a+ b: the gradient of b is z, that of a
