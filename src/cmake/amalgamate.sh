@@ -43,9 +43,21 @@ BEGIN {
 }'
 
 cd "$root"
-files=$(find include src -name '*.[ch]' -o -name '*.inc' -o -name '*.def' | sort)
-awk -v roots='^include/tinygrad[.]h$' "$inline" $files > "$out/tinygrad.h"
+licence()
 {
+    echo '/* libtinygrad, the whole library in two files: tinygrad.h and tinygrad.c.'
+    echo ' *'
+    sed 's/^/ * /; s/ *$//' LICENSE
+    echo ' */'
+}
+
+files=$(find include src -name '*.[ch]' -o -name '*.inc' -o -name '*.def' | sort)
+{
+    licence
+    awk -v roots='^include/tinygrad[.]h$' "$inline" $files
+} > "$out/tinygrad.h"
+{
+    licence
     echo '#define _DEFAULT_SOURCE 1' # before any header, for what some of the files need
     awk -v roots='[.]c$' -v public=tinygrad.h "$inline" $files
 } > "$out/tinygrad.c"

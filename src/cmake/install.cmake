@@ -7,6 +7,8 @@ install(TARGETS tinygrad_static tinygrad_shared EXPORT tinygrad
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
 # The export is the whole configuration: it depends on no other package.
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tinygrad)
 set(version_file ${CMAKE_CURRENT_BINARY_DIR}/tinygrad-config-version.cmake)

@@ -40,6 +40,9 @@ cmake --install build --prefix "$work/installed" >/dev/null
 mv installed prefix
 prefix=$work/prefix
 
+for file in README.md LICENSE; do cmp "$root/$file" "$prefix/share/doc/tinygrad/$file"; done
+echo 'ok: README.md and LICENSE are installed'
+
 cmake -S "$root/tests/install" -B found -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
 cmake --build found >/dev/null
 same 'find_package, tinygrad::tinygrad' found/fit
@@ -81,6 +84,10 @@ for compiler in gcc clang; do
     $compiler -std=c11 -O2 -Wall -Wextra -Werror -I build "$program" build/tinygrad.c -lm -o two_files
     same "tinygrad.c and tinygrad.h, $compiler" ./two_files
 done
+for file in tinygrad.c tinygrad.h; do
+    sed -n '/^ \* MIT License/,/^ \*\/$/s/^ \* \{0,1\}//p' "build/$file" | cmp - "$root/LICENSE"
+done
+echo 'ok: both files begin with the licence'
 
 cc -E -P "$root/include/tinygrad.h" -I"$root/include" | tr '\n;' ' \n' |
     sed -n 's/.*visibility("default"))) [^(]*\(tg_[a-z0-9_]*\)(.*/\1/p' | sort >declared
