@@ -305,6 +305,8 @@ tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
 #define TG_PRINTF(text, first)
 #endif
 
+/* What a function returns in the place of a list when it fails: n is 0, and items can be read. */
+extern const tg_list tg__no_list;
 /* Records the error if it is the first. Returns NULL, which is also false. */
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
 /* Makes "." the decimal point of a number that printf wrote, which is that of the locale and may be
@@ -461,6 +463,15 @@ typedef struct team {
 
 /* ---- Context. */
 
+/* A module whose forward runs, on the stack of the call. Messages begin with its path. */
+typedef struct module_call {
+    const struct module_call *outer;
+    const tg_module *module;
+    const char *name; /* in the outer module, where that is known */
+    /* Writes "1.0 (Conv2d): ", or nothing for one that is in no tree. */
+    void (*tell)(const struct module_call *p, char *text, size_t size);
+} module_call;
+
 enum {
     TG_MESSAGE = 1024,
     TG_SHOWN = 4,
@@ -487,6 +498,7 @@ struct tg_context {
     frame *frame;        /* innermost one open */
     int level;           /* of the kernels */
     tg_dtype default_dtype;
+    const module_call *running; /* the innermost, or NULL */
     tg_status status;
     char message[TG_MESSAGE];
     char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */

@@ -126,6 +126,20 @@ static void test_dropout_layer(void **state)
 
 /* ---- A module of one's own. */
 
+static tg_tensor *returns_null(tg_tensor *x)
+{
+    (void)x;
+    return NULL;
+}
+
+/* Of the only child. */
+static tg_tensor *forward_child(tg_module *self, tg_tensor *x)
+{
+    char name[401] = "";
+    memset(name, 'n', sizeof name - 1);
+    return tg_forward(tg_submodule(self, name), x);
+}
+
 typedef struct scaled {
     tg_tensor *factor;
     tg_module *linear;
@@ -163,6 +177,104 @@ static void test_a_module_of_ones_own(void **state)
     assert_true(tg_step(sgd));
     check_values(tg_param(m, "0.factor"), 9);
     check_values(tg_param(m, "0.linear.weight"), 5, 6);
+}
+
+/* ---- Where a failure happens. */
+
+static tg_tensor *calls_its_parts(tg_module *self, tg_tensor *x)
+{
+    tg_module *body = tg_submodule(self, "body"), *alone = *(tg_module **)tg_module_data(self);
+    x = tg_forward(tg_submodule(body, "1"), tg_forward(tg_submodule(self, "body.0"), x));
+    return tg_loss(tg_submodule(self, "loss"), tg_forward(alone, x), x);
+}
+
+static tg_module *make_own(tg_context *tg, tg_module *body, tg_module *alone)
+{
+    tg_module *m = tg_module_new(tg, "Own", calls_its_parts, sizeof(tg_module *));
+    tg_register_module(m, "body", body);
+    tg_register_module(m, "loss", tg_mseloss(tg, TG_MEAN));
+    *(tg_module **)tg_module_data(m) = alone;
+    return m;
+}
+
+static void test_a_message_begins_with_the_path_of_the_module(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t few = 2, many = 3;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(4, few));
+    tg_module *fits = tg_linear(tg, few, few, TG_BIAS), *wide = tg_linear(tg, many, few, TG_BIAS);
+    tg_module *relu = tg_lambda(tg, tg_relu), *conv;
+    conv = tg_conv2d_layer(tg, 1, 1, TG_SHAPE(2, 2), TG_BIAS, NULL);
+    const char *linear = "linear: input [4, 2], weight [2, 3]: the last size of the input must be "
+                         "in_features, 3";
+    char text[200];
+    assert_null(tg_forward(wide, x)); /* of no tree */
+    check_error(tg, TG_ERR_SHAPE, linear);
+    assert_null(tg_forward(tg_sequential(TG_MODULES(fits, relu, wide)), x));
+    snprintf(text, sizeof text, "2 (Linear): %s", linear);
+    check_error(tg, TG_ERR_SHAPE, text);
+    tg_module *inner = tg_sequential(TG_MODULES(conv, relu));
+    assert_null(tg_forward(tg_sequential(TG_MODULES(fits, inner)), x));
+    check_error(tg, TG_ERR_SHAPE,
+                "1.0 (Conv2d): conv2d: input [4, 2] and weight [1, 1, 2, 2] must have 3 or 4, and "
+                "4 dimensions");
+    tg_module *square = tg_linear(tg, many, many, TG_BIAS);
+    tg_module *twice = tg_sequential(
+        TG_MODULES(square, tg_linear(tg, many, few, TG_BIAS), square)); /* fits at first */
+    assert_null(tg_forward(twice, tg_ones(tg, TG_F32, TG_SHAPE(1, many))));
+    check_error(tg, TG_ERR_SHAPE,
+                "2 (Linear): linear: input [1, 2], weight [3, 3]: the last size of the input must "
+                "be in_features, 3");
+    assert_null(tg_forward(tg_sequential(TG_MODULES(relu, tg_lambda(tg, returns_null))), x));
+    check_error(tg, TG_ERR_ARGUMENT, "1 (Lambda): forward: Lambda returned NULL");
+    assert_null(tg_add(x, tg_ones(tg, TG_F32, TG_SHAPE(5))));
+    check_error(tg, TG_ERR_SHAPE, "add: shapes [4, 2] and [5] do not broadcast");
+}
+
+static void test_the_path_goes_through_modules_of_ones_own(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(4, 2));
+    tg_module *fits = tg_linear(tg, 2, 2, TG_BIAS), *wide = tg_linear(tg, 3, 2, TG_BIAS);
+    tg_module *relu = tg_lambda(tg, tg_relu), *sum = tg_lambda(tg, tg_sum);
+    const char *linear = "linear: input [4, 2], weight [2, 3]: the last size of the input must be "
+                         "in_features, 3";
+    char text[200];
+    tg_module *own = make_own(tg, tg_sequential(TG_MODULES(fits, wide)), relu);
+    assert_null(tg_forward(own, x));
+    snprintf(text, sizeof text, "body.1 (Linear): %s", linear);
+    check_error(tg, TG_ERR_SHAPE, text);
+    assert_null(tg_forward(tg_sequential(TG_MODULES(relu, own)), x));
+    snprintf(text, sizeof text, "1.body.1 (Linear): %s", linear);
+    check_error(tg, TG_ERR_SHAPE, text);
+    tg_module *body = tg_sequential(TG_MODULES(fits, relu));
+    own = make_own(tg, body, tg_sequential(TG_MODULES(wide))); /* which is not registered */
+    assert_null(tg_forward(tg_sequential(TG_MODULES(own)), x));
+    snprintf(text, sizeof text, "0 (Own): %s", linear);
+    check_error(tg, TG_ERR_SHAPE, text);
+    own = make_own(tg, body, sum);
+    assert_null(tg_forward(tg_sequential(TG_MODULES(own)), x));
+    check_error(tg, TG_ERR_SHAPE,
+                "0.loss (MSELoss): mse_loss: input [] and target [4, 2] differ in shape and would "
+                "broadcast to [4, 2]: they have 1 and 8 elements");
+}
+
+/* Names are as long as one likes, and the message is as long as it is. */
+static void test_a_long_path_is_cut(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *net = tg_linear(tg, 3, 2, TG_BIAS);
+    char name[401] = "";
+    memset(name, 'n', sizeof name - 1);
+    for (int i = 0; i < 4; i++) {
+        tg_module *outer = tg_module_new(tg, name, forward_child, 0);
+        tg_register_module(outer, name, net);
+        net = outer;
+    }
+    assert_null(tg_forward(net, tg_ones(tg, TG_F32, TG_SHAPE(2))));
+    assert_memory_equal(tg_error(tg), name, sizeof name - 1);
+    assert_non_null(strstr(tg_error(tg), "linear: input [2]"));
+    tg_clear_error(tg);
 }
 
 /* ---- Failures. */
@@ -262,12 +374,6 @@ static void test_registering(void **state)
     check_ok(tg);
 }
 
-static tg_tensor *returns_null(tg_tensor *x)
-{
-    (void)x;
-    return NULL;
-}
-
 static void test_making(void **state)
 {
     tg_context *tg = *state;
@@ -346,6 +452,9 @@ int main(void)
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_dropout_layer),
         cmocka_unit_test(test_a_module_of_ones_own),
+        cmocka_unit_test(test_a_message_begins_with_the_path_of_the_module),
+        cmocka_unit_test(test_the_path_goes_through_modules_of_ones_own),
+        cmocka_unit_test(test_a_long_path_is_cut),
         cmocka_unit_test(test_batchnorm_without_memory),
         cmocka_unit_test(test_many_parameters_take_memory_once),
         cmocka_unit_test(test_registering),

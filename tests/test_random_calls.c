@@ -146,7 +146,7 @@ static tg_tensor *done(bool ok)
 
 static tg_tensor *first(tg_list parts)
 {
-    return parts.items ? done(true) : NULL;
+    return done(parts.n > 0 || tg_ok(tg)); /* there may be no parts */
 }
 
 static tg_conv_options *conv(void)

@@ -74,6 +74,12 @@ TG_API void tg_scope_end(tg_context *tg);
  * it is given, else that of the first tensor which is not NULL. Of a tensor of another context it
  * only says, in that one, that it does not belong there. */
 
+/* Functions of the program that the library calls (allocate, on_error, the forward of a module, a
+ * closure and their kind) return to it: they neither throw, nor longjmp, nor end the thread. If one
+ * did not, what it was called for stays half done: then tg_ok, tg_error_code and tg_error tell what
+ * they told in it, and tg_close frees all but the allocation under way; anything else done with the
+ * context or its tensors is undefined. */
+
 /* True until a call has failed. False for NULL. */
 TG_API bool tg_ok(const tg_context *tg);
 
@@ -83,9 +89,10 @@ TG_API bool tg_ok(const tg_context *tg);
 TG_API tg_status tg_error_code(const tg_context *tg);
 TG_API const char *tg_error(const tg_context *tg);
 
-/* Forgets the error. While one is pending, nothing that computes changes what exists: backward,
- * zero_grad, steps, in-place writes and random draws do nothing and return failure, and no
- * optimiser is made or changed. Operations, reading, printing, scopes and settings work as ever. */
+/* Forgets the error. While one is pending what exists does not change: backward, zero_grad, steps,
+ * in-place writes and random draws do nothing and return failure, and no module, optimiser,
+ * scheduler or loader is made or changed, and no batch is drawn. Operations, also those of the
+ * program's own, new tensors, reading, printing, scopes and settings work as ever. */
 TG_API void tg_clear_error(tg_context *tg);
 
 /* Bytes, and calls made of the allocator's two functions since tg_open. */

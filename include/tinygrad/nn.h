@@ -13,11 +13,13 @@ extern "C" {
  * NULL, false or nothing then. */
 typedef struct tg_module tg_module;
 
-/* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. */
+/* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. What
+ * fails while a module of a tree runs says where, with the path and the class: "2 (Linear): ...".
+ */
 TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
 
 /* The parameters of the tree, each once: a module's own in order, then those of its children; and
- * its buffers, what else a module remembers. The arrays belong to the module; none on failure. */
+ * its buffers, what else a module remembers. The arrays belong to the module. */
 TG_API tg_list tg_parameters(const tg_module *module);
 TG_API tg_list tg_buffers(const tg_module *module);
 /* PyTorch's path of tensor i of these lists, such as "0.weight"; NULL out of range. Belongs to the
@@ -122,7 +124,9 @@ TG_API tg_module *tg_sequential(tg_modules modules);
 
 /* ---- A module of your own. */
 
-/* forward gets the module itself; NULL: it has none. data_bytes of zeroed memory stand behind
+/* forward gets the module itself and a tensor of its context, never NULL; it returns a tensor, or
+ * NULL after a failure, as a NULL that an operation returned in it may be passed on to the next and
+ * returned. forward NULL: the module has none. data_bytes of zeroed memory stand behind
  * tg_module_data, until the module's scope ends. name is its class, for messages; copied. */
 TG_API tg_module *tg_module_new(tg_context *tg, const char *name,
                                 tg_tensor *(*forward)(tg_module *self, tg_tensor *x),

@@ -37,11 +37,14 @@ typedef struct tg_shape {
     const int64_t *dims;
 } tg_shape;
 
-/* Tensors: n pointers that the callee copies. */
+/* Tensors: n pointers that the callee copies. A function that fails to return a list returns one of
+ * n 0 whose first TG_READABLE items can be read all the same, and are NULL. */
 typedef struct tg_list {
     int n;
     tg_tensor *const *items;
 } tg_list;
+
+enum { TG_READABLE = 64 };
 
 #ifdef __cplusplus
 }
@@ -176,7 +179,7 @@ TG_API tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape);
 /* Dimensions of source at the places of destination; the others keep their order. */
 TG_API tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination);
 /* Parts along dim: of split_size but for the last, of these sizes, or in so many chunks. The list
- * lives in the current scope; {0, NULL} on failure. */
+ * lives in the current scope. */
 TG_API tg_list tg_split(tg_tensor *t, int64_t split_size, int dim);
 TG_API tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim);
 TG_API tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim);

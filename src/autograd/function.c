@@ -73,7 +73,7 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     const char *name = function && function->name ? function->name : "apply";
     if (!tg__check_inputs(name, inputs.n, inputs.items)) return NULL;
     tg_context *tg = inputs.items[0]->context;
-    if (!tg__ready(tg)) return NULL;
+    const bool ready = tg__ready(tg);
     if (!function || !function->name || !function->forward)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: a function needs a name and a forward", name);
     if (bytes > TG_MAX_ATTRIBUTES || (bytes && !attributes))
@@ -84,7 +84,7 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     tg_no_grad_begin(tg);
     tg_tensor *out = function->forward(inputs, a);
     tg_no_grad_end(tg);
-    if (!tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
+    if (ready != tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
     own_op *o = make_op(tg, function);
     call c = {
         .op = o ? &o->row : NULL, .tg = tg, .n = inputs.n, .in = inputs.items, .a = a, .out = out};

@@ -121,6 +121,9 @@ int tg_get_num_threads(const tg_context *tg)
     return tg->team && tg->team->is_here(tg->team) ? tg->team->threads : 1;
 }
 
+static tg_tensor *const nothing[TG_READABLE];
+const tg_list tg__no_list = {0, nothing};
+
 void tg__use_point(char *number)
 {
     char *point = number + strspn(number, "-0123456789");
@@ -179,6 +182,16 @@ static void name_caller(tg_context *tg)
     memcpy(tg->message, text, sizeof text);
 }
 
+static void put_path_first(tg_context *tg)
+{
+    char path[TG_MESSAGE / 2] = "";
+    tg->running->tell(tg->running, path, sizeof path);
+    const size_t n = strlen(path);
+    memmove(tg->message + n, tg->message, TG_MESSAGE - n);
+    memcpy(tg->message, path, n);
+    tg->message[TG_MESSAGE - 1] = 0;
+}
+
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
 {
     if (tg->status != TG_OK) return NULL;
@@ -188,6 +201,7 @@ void *tg__fail(tg_context *tg, tg_status code, const char *format, ...)
     write_message(tg->message, sizeof tg->message, format, &args);
     va_end(args);
     if (tg->frame && code != TG_ERR_MEMORY) name_caller(tg);
+    if (tg->running) put_path_first(tg);
     if (tg->options.on_error) tg->options.on_error(tg->options.user, code, tg->message);
     return NULL;
 }

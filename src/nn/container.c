@@ -30,7 +30,7 @@ bool tg_is_training(const tg_module *module)
 static tg_tensor *sequential_forward(tg_module *m, tg_tensor *x)
 {
     for (const part *p = m->parts; p && x; p = p->next)
-        if (p->kind == CHILD) x = tg_forward(p->child, x);
+        if (p->kind == CHILD) x = tg__forward(p->child, p->name, x);
     return x;
 }
 

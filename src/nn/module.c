@@ -206,7 +206,7 @@ static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg
 
 static tg_list tensors_of(const tg_module *module, part_kind kind)
 {
-    if (!module) return (tg_list){0, NULL};
+    if (!module) return tg__no_list;
     const int parts = count_parts(module);
     if (module->named[kind].parts == parts) return module->named[kind].list;
     tg_module *m = (tg_module *)(uintptr_t)module;
@@ -216,7 +216,7 @@ static tg_list tensors_of(const tg_module *module, part_kind kind)
     *all = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
     const bool done = items && all->paths && list_tensors(m, m, kind, items, "");
     all->parts = done ? parts : -1;
-    return done ? all->list : (tg_list){0, NULL};
+    return done ? all->list : tg__no_list;
 }
 
 static const char *path_of(const tg_module *module, part_kind kind, int i)
@@ -244,39 +244,113 @@ const char *tg_buffer_name(const tg_module *module, int i)
     return path_of(module, BUFFER, i);
 }
 
-/* ---- Use. */
-tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
+/* ---- Where a failure happens. */
+
+/* Writes text behind the first n bytes of path, as far as there is room; the bytes there are then.
+ */
+static size_t add_text(char *path, size_t size, size_t n, const char *text)
 {
-    if (!module)
-        return x ? tg__fail(x->context, TG_ERR_ARGUMENT, "forward: the module is NULL") : NULL;
+    snprintf(path + n, size - n, "%s", text);
+    return n + strlen(path + n);
+}
+
+/* The same for the path from a module to one of its tree; n if it is not in there. */
+static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
+                       const tg_module *to)
+{
+    for (const part *p = from->parts; p; p = p->next) {
+        if (p->kind != CHILD) continue;
+        size_t end = add_text(path, size, n, n ? "." : "");
+        end = add_text(path, size, end, p->name);
+        if (p->child == to || add_path(path, size, end, p->child, to) > end)
+            return n + strlen(path + n);
+    }
+    path[n] = 0;
+    return n;
+}
+
+/* Returns the innermost module that the path leads to: it ends where one runs that is not
+ * registered in the one around it. */
+static const tg_module *find_running(const module_call *p, char *path, size_t size)
+{
+    if (!p->outer) return p->module;
+    const tg_module *around = find_running(p->outer, path, size);
+    if (around != p->outer->module) return around;
+    const size_t n = strlen(path);
+    if (!p->name) return add_path(path, size, n, around, p->module) > n ? p->module : around;
+    add_text(path, size, add_text(path, size, n, n ? "." : ""), p->name);
+    return p->module;
+}
+
+static void tell_path(const module_call *p, char *text, size_t size)
+{
+    const tg_module *m = find_running(p, text, size);
+    const size_t n = strlen(text);
+    if (n) snprintf(text + n, size - n, " (%s): ", m->name);
+}
+
+static void enter_module(module_call *p, const tg_module *m, const char *name)
+{
+    *p = (module_call){m->tg->running, m, name, tell_path};
+    m->tg->running = p;
+}
+
+static tg_tensor *leave_module(const module_call *p, tg_tensor *result)
+{
+    p->module->tg->running = p->outer;
+    return result;
+}
+
+/* ---- Use. */
+
+static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
+{
+    tg_context *tg = module->tg;
     if (!module->forward)
-        return tg__fail(module->tg, TG_ERR_ARGUMENT,
+        return tg__fail(tg, TG_ERR_ARGUMENT,
                         module->loss ? "forward: %s is a loss and takes two tensors; use tg_loss"
                                      : "forward: %s has no forward function",
                         module->name);
-    if (!x)
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "forward: the input of %s is NULL",
-                        module->name);
-    if (x->context != module->tg)
-        return tg__fail(module->tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
+    if (!x) return tg__fail(tg, TG_ERR_ARGUMENT, "forward: the input of %s is NULL", module->name);
+    if (x->context != tg)
+        return tg__fail(tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
                         module->name);
     tg_tensor *y = module->forward(module, x);
-    if (!y) tg__fail(module->tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", module->name);
-    return y;
+    return y ? y : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", module->name);
+}
+
+tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x)
+{
+    module_call here;
+    enter_module(&here, module, name);
+    return leave_module(&here, run_forward(module, x));
+}
+
+tg_tensor *tg_forward(tg_module *module, tg_tensor *x)
+{
+    if (module) return tg__forward(module, NULL, x);
+    return x ? tg__fail(x->context, TG_ERR_ARGUMENT, "forward: the module is NULL") : NULL;
+}
+
+static tg_tensor *run_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)
+{
+    tg_context *tg = loss->tg;
+    if (!loss->loss)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward", loss->name);
+    if (!input || !target)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "loss: the %s of %s is NULL",
+                        input ? "target" : "input", loss->name);
+    if (input->context != tg)
+        return tg__fail(tg, TG_ERR_CONTEXT, "loss: %s and its input are of two contexts",
+                        loss->name);
+    return loss->loss(loss, input, target);
 }
 
 tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)
 {
+    module_call here;
     if (!loss)
         return input ? tg__fail(input->context, TG_ERR_ARGUMENT, "loss: the module is NULL") : NULL;
-    if (!loss->loss)
-        return tg__fail(loss->tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward",
-                        loss->name);
-    if (!input || !target)
-        return tg__fail(loss->tg, TG_ERR_ARGUMENT, "loss: the %s of %s is NULL",
-                        input ? "target" : "input", loss->name);
-    if (input->context != loss->tg)
-        return tg__fail(loss->tg, TG_ERR_CONTEXT, "loss: %s and its input are of two contexts",
-                        loss->name);
-    return loss->loss(loss, input, target);
+    enter_module(&here, loss, NULL);
+    return leave_module(&here, run_loss(loss, input, target));
 }

@@ -36,6 +36,8 @@ struct tg_module {
 
 /* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
+/* tg_forward of a child whose name in its parent is known: one module may have several. */
+tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
 /* The part of that kind and dotted path, or NULL. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
 /* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */

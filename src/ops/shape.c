@@ -40,40 +40,38 @@ tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
     return tg_expand(t, shape);
 }
 
-static const tg_list no_list = {0, NULL};
-
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
     int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
-    if (d < 0) return no_list;
-    if (!tg__check_list(t->context, "split", "sizes", sizes)) return no_list;
+    if (d < 0) return tg__no_list;
+    if (!tg__check_list(t->context, "split", "sizes", sizes)) return tg__no_list;
     if (t->ndim == 0 || !tg__adds_up(sizes, t->shape[d])) {
         tg__fail(t->context, TG_ERR_SHAPE,
                  "split: the sizes do not add up to %lld, the size of dimension %d of %s",
                  (long long)(t->ndim ? t->shape[d] : 0), d, SHOW(t));
-        return no_list;
+        return tg__no_list;
     }
     tg_tensor **parts = tg__alloc(t->context, (size_t)sizes.ndim * sizeof *parts);
     int64_t start = 0;
     for (int i = 0; parts && i < sizes.ndim; start += sizes.dims[i++])
-        if (!(parts[i] = tg_narrow(t, d, start, sizes.dims[i]))) return no_list;
-    return parts ? (tg_list){sizes.ndim, parts} : no_list;
+        if (!(parts[i] = tg_narrow(t, d, start, sizes.dims[i]))) return tg__no_list;
+    return parts ? (tg_list){sizes.ndim, parts} : tg__no_list;
 }
 
 tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
 {
     int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
-    if (d < 0) return no_list;
+    if (d < 0) return tg__no_list;
     const int64_t n = t->ndim ? t->shape[d] : 0;
     if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0) ||
         (n > 0 && (n - 1) / split_size >= INT32_MAX)) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "split: %s into parts of %lld", SHOW(t),
                  (long long)split_size);
-        return no_list;
+        return tg__no_list;
     }
     const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
     int64_t *sizes = tg__alloc(t->context, (size_t)parts * sizeof *sizes);
-    if (!sizes) return no_list;
+    if (!sizes) return tg__no_list;
     for (int64_t i = 0; i < parts; i++)
         sizes[i] = n - i * split_size < split_size ? n - i * split_size : split_size;
     return tg_split_sizes(t, (tg_shape){(int)parts, sizes}, d);
@@ -82,16 +80,16 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
 tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 {
     int d = t ? tg__dim(t, "chunk", dim, t->ndim) : -1;
-    if (d < 0) return no_list;
+    if (d < 0) return tg__no_list;
     if (chunks < 1 || chunks > INT32_MAX || t->ndim == 0) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: %s in %lld chunks", SHOW(t),
                  (long long)chunks);
-        return no_list;
+        return tg__no_list;
     }
     const int64_t n = t->shape[d];
     if (n > 0) return tg_split(t, (n - 1) / chunks + 1, d);
     int64_t *sizes = tg__alloc(t->context, (size_t)chunks * sizeof *sizes);
-    if (!sizes) return no_list;
+    if (!sizes) return tg__no_list;
     memset(sizes, 0, (size_t)chunks * sizeof *sizes);
     return tg_split_sizes(t, (tg_shape){(int)chunks, sizes}, d);
 }
