@@ -95,6 +95,120 @@ static void test_a_group_of_another_context_is_refused(void **state)
     tg_close(other);
 }
 
+/* ---- Frozen parameters, which every optimiser passes over. */
+
+static tg_optim *adam_of(tg_module *m)
+{
+    return tg_adam(m, NULL);
+}
+
+static tg_optim *adamw_of(tg_module *m)
+{
+    return tg_adamw(m, NULL);
+}
+
+static tg_optim *rmsprop_of(tg_module *m)
+{
+    return tg_rmsprop(m, NULL);
+}
+
+static tg_optim *adagrad_of(tg_module *m)
+{
+    return tg_adagrad(m, NULL);
+}
+
+static tg_optim *sgd_of(tg_module *m)
+{
+    return tg_sgd(m, &(tg_sgd_options){.lr = 0.1, .momentum = 0.9});
+}
+
+static tg_optim *lbfgs_of(tg_module *m)
+{
+    return tg_lbfgs(m, NULL);
+}
+
+typedef struct tuning {
+    tg_module *net;
+    tg_tensor *x;
+    tg_optim *optim;
+} tuning;
+
+static tg_tensor *tune(void *user)
+{
+    const tuning *t = user;
+    tg_zero_grad(t->optim);
+    tg_tensor *loss = tg_sum(tg_square(tg_forward(t->net, t->x)));
+    tg_backward(loss);
+    return loss;
+}
+
+static void test_a_frozen_parameter_is_passed_over(void **state)
+{
+    tg_optim *(*const makers[])(tg_module *) = {sgd_of,     adam_of,    adamw_of,
+                                                rmsprop_of, adagrad_of, lbfgs_of};
+    tg_context *tg = *state;
+    for (int i = 0; i < 6; i++) {
+        tg_module *first = tg_linear(tg, 3, 4, TG_BIAS), *second = tg_linear(tg, 4, 2, TG_BIAS);
+        tuning t = {tg_sequential(TG_MODULES(first, second)), tg_ones(tg, TG_F32, TG_SHAPE(5, 3)),
+                    NULL};
+        tg_tensor *frozen = tg_param(first, "weight"), *moves = tg_param(second, "weight");
+        tg_requires_grad_(frozen, false);
+        tg_tensor *before = tg_clone(frozen), *was = tg_clone(moves);
+        t.optim = makers[i](t.net);
+        assert_true(isfinite(tg_step_closure(t.optim, tune, &t)));
+        assert_true(tg_item(tg_all(tg_eq(frozen, before))) == 1);
+        assert_true(tg_item(tg_any(tg_eq(moves, was))) == 0);
+        check_ok(tg);
+    }
+}
+
+/* With Adam's first step, whatever the count of the others. */
+static void test_a_parameter_moves_once_it_is_no_longer_frozen(void **state)
+{
+    tg_tensor *p = leaf(*state, 1), *q = tg_requires_grad_(leaf(*state, 1), false);
+    tg_optim *adam = tg_adam_list(TG_LIST(p, q), NULL);
+    step_towards(adam, p, 1);
+    check_values(q, 1);
+    tg_requires_grad_(q, true);
+    step_towards(adam, q, 1);
+    assert_true(fabs(element_of(q, 0) - 0.999) < 1e-10);
+    tg_requires_grad_(q, false); /* its gradient is still there */
+    assert_true(tg_step(adam));
+    assert_true(fabs(element_of(q, 0) - 0.999) < 1e-10);
+}
+
+/* The memory of a large model that is trained at its end only. */
+static void test_a_frozen_parameter_takes_no_memory(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 1), *large = tg_zeros(tg, TG_F32, TG_SHAPE(1 << 20));
+    tg_requires_grad_(tg_requires_grad_(large, true), false);
+    const size_t before = tg_get_stats(tg).live_bytes;
+    tg_adam_list(TG_LIST(p, large), NULL);
+    assert_true(tg_get_stats(tg).live_bytes - before < 1 << 20);
+    tg_lbfgs_list(TG_LIST(p, large), NULL);
+    assert_true(tg_get_stats(tg).live_bytes - before < 1 << 20);
+}
+
+static void test_messages_name_a_parameter_by_its_path(void **state)
+{
+    tg_context *tg = *state;
+    tg_context *lender = tg_open(NULL);
+    tg_tensor *lent = leaf(lender, 1, 2);
+    tg_module *own = tg_module_new(tg, "Own", NULL, 0);
+    tg_register_parameter(own, "weight", tg_borrow(tg, lent));
+    tg_module *net = tg_sequential(TG_MODULES(own));
+    assert_null(tg_adam(net, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: 0.weight: the tensor [2] is borrowed and read-only");
+    tg_requires_grad_(tg_param(net, "0.weight"), false);
+    assert_non_null(tg_adam(net, NULL));
+    tg_requires_grad_(tg_param(net, "0.weight"), true);
+    tg_release(tg_param(net, "0.weight"));
+    assert_null(tg_adam(net, NULL));
+    check_error(tg, TG_ERR_CONTEXT, "adam: 0.weight: the tensor [2] was released");
+    tg_close(lender);
+}
+
 /* torch.optim's values in float64. */
 static void test_an_infinite_parameter_stays(void **state)
 {
@@ -166,7 +280,7 @@ static void test_nothing_moves_while_an_error_is_pending(void **state)
     assert_true(tg_backward(tg_sum(p)));
     assert_null(tg_matmul(p, tg_scalar(tg, TG_F64, 1)));
     assert_false(tg_step(adam) || tg_zero_grad(adam) || tg_scheduler_step(s));
-    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 0.1, 2)));
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 0.1, 2, false)));
     assert_false(tg_clip_grad_value_(TG_LIST(p), 0.1) || tg_set_lr(adam, 1));
     assert_null(tg_sgd_list(TG_LIST(p), NULL));
     tg_clear_error(tg);
@@ -336,17 +450,167 @@ static void test_lbfgs_along_an_infinite_gradient(void **state)
     check_values(p, 3, 4);
 }
 
-/* A loss that is NaN has not stopped changing. PyTorch's values. */
-static void test_lbfgs_goes_on_after_nan(void **state)
+/* ---- Losses that are not finite. */
+
+#define BACK "the parameters are back where both were finite; try a smaller lr, or strong_wolfe"
+
+static void test_lbfgs_stops_where_the_loss_was_last_finite(void **state)
 {
     tg_tensor *p = leaf(*state, 0.5, 2);
     tg_lbfgs_options o = tg_lbfgs_defaults();
     o.lr = 50;
-    o.max_iter = 3;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+    assert_true(isnan(tg_step_closure(q.optim, with_log, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "lbfgs: the loss is nan; " BACK);
+    assert_int_equal(q.calls, 2);
+    check_values(p, 0.5, 2);
+}
+
+/* A step of one iteration does not look at where it goes; the next one sees it. */
+static void test_lbfgs_goes_back_to_where_the_step_before_began(void **state)
+{
+    tg_tensor *p = leaf(*state, 0.5, 2);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.lr = 50;
+    o.max_iter = 1;
     problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
     assert_true(tg_step_closure(q.optim, with_log, &q) == 4.25);
-    assert_int_equal(q.calls, 3);
-    check_near(p, -521.080220357026, 1819.4105851653824);
+    assert_true(isnan(tg_step_closure(q.optim, with_log, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "lbfgs: the loss is nan; " BACK);
+    check_values(p, 0.5, 2);
+    assert_true(tg_step_closure(q.optim, with_log, &q) == 4.25);
+}
+
+/* But not when they have been moved since. */
+static void test_lbfgs_leaves_parameters_of_a_loss_that_is_not_finite_at_first(void **state)
+{
+    tg_tensor *p = leaf(*state, -1, 0);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.max_iter = 1;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+    assert_true(isnan(tg_step_closure(q.optim, with_log, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "lbfgs: the loss is nan; the parameters are as they were");
+    check_values(p, -1, 0);
+    tg_copy_from_f64(p, (double[]){1, 2});
+    assert_true(isfinite(tg_step_closure(q.optim, with_log, &q)));
+    tg_copy_from_f64(p, (double[]){0, 2});
+    assert_true(isnan(tg_step_closure(q.optim, with_log, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "lbfgs: the loss is inf; the parameters are as they were");
+    check_values(p, 0, 2);
+}
+
+/* sqrt(p), summed. */
+static tg_tensor *root(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    tg_tensor *loss = tg_sum(tg_sqrt(q->p));
+    tg_backward(loss);
+    return loss;
+}
+
+static void test_lbfgs_of_a_gradient_that_is_not_finite(void **state)
+{
+    tg_tensor *p = leaf(*state, 4, 0);
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), NULL), .p = p};
+    assert_true(isnan(tg_step_closure(q.optim, root, &q)));
+    check_error(*state, TG_ERR_ARGUMENT,
+                "lbfgs: the loss is 2, its gradient not finite; the parameters are as they were");
+    check_values(p, 4, 0);
+}
+
+/* To the search it is a step too far: the minimum of p^2 - log p is at the root of 1 / 2. */
+static void test_a_line_search_comes_back_from_a_loss_that_is_not_finite(void **state)
+{
+    const double lrs[] = {1, 50, 1e6};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *p = leaf(*state, 0.5, 2);
+        tg_lbfgs_options o = tg_lbfgs_defaults();
+        o.lr = lrs[i];
+        o.strong_wolfe = true;
+        o.max_iter = 100;
+        problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+        assert_true(tg_step_closure(q.optim, with_log, &q) == 4.25);
+        check_ok(*state);
+        for (int k = 0; k < 2; k++) assert_true(fabs(element_of(p, k) - sqrt(0.5)) < 1e-5);
+    }
+}
+
+/* Finite where the search begins, and nowhere else. */
+static tg_tensor *pit(void *user)
+{
+    problem *q = user;
+    tg_tensor *loss = distance(user);
+    return q->calls == 1 ? loss : tg_mul_scalar(loss, NAN);
+}
+
+static void test_a_line_search_that_finds_nothing_finite(void **state)
+{
+    tg_tensor *p = leaf(*state, 1, -5);
+    tg_lbfgs_options o = tg_lbfgs_defaults();
+    o.strong_wolfe = true;
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), &o), .p = p};
+    assert_true(isnan(tg_step_closure(q.optim, pit, &q)));
+    check_error(*state, TG_ERR_ARGUMENT, "lbfgs: the loss is nan; " BACK);
+    check_values(p, 1, -5);
+}
+
+/* ---- Closures that fail. */
+
+enum { FEW = 5 };
+
+/* sum (i + 1) (p[i] - 1)^2 + (sum p - 3)^2 + (p[0] p[1])^2 */
+static tg_tensor *bowl(void *user)
+{
+    problem *q = user;
+    tg_zero_grad(q->optim);
+    if (++q->calls == q->fails) return NULL;
+    tg_tensor *d = tg_square(tg_sub_scalar(q->p, 1));
+    tg_tensor *both = tg_mul(tg_select(q->p, 0, 0), tg_select(q->p, 0, 1));
+    tg_tensor *loss = tg_add(tg_dot(d, tg_arange(q->p->context, TG_F64, 1, FEW + 1, 1)),
+                             tg_add(tg_square(tg_sub_scalar(tg_sum(q->p), 3)), tg_square(both)));
+    tg_backward(loss);
+    return loss;
+}
+
+enum { RUNS = 4 };
+
+/* Some steps, in which one call of the closure fails; what failed has changed nothing and is done
+ * again. Returns whether it came to that call. */
+static bool descend(tg_context *tg, const tg_lbfgs_options *o, int fails, double *out)
+{
+    tg_tensor *p = leaf(tg, 0, 0, 0, 0, 0);
+    problem q = {.optim = tg_lbfgs_list(TG_LIST(p), o), .p = p, .fails = fails};
+    for (int run = 0; run < RUNS; run++) {
+        double before[FEW], after[FEW];
+        assert_true(tg_copy_to_f64(p, before));
+        if (!isnan(tg_step_closure(q.optim, bowl, &q))) continue;
+        check_error(tg, TG_ERR_ARGUMENT, "step_closure: the closure returned NULL");
+        assert_true(tg_copy_to_f64(p, after));
+        assert_memory_equal(after, before, sizeof after);
+        run--;
+    }
+    assert_true(tg_copy_to_f64(p, out));
+    return q.calls >= fails;
+}
+
+/* 0 became 1.42: what the iterations before the one that failed had done stayed. */
+static void test_lbfgs_step_whose_closure_fails_changes_nothing(void **state)
+{
+    const int64_t histories[] = {1, 2, 3, 100}, iterations[] = {1, 2, 3, 7};
+    int failures = 0;
+    for (int i = 0; i < 32; i++) {
+        double want[FEW], got[FEW];
+        tg_lbfgs_options o = tg_lbfgs_defaults();
+        o.history_size = histories[i % 4];
+        o.max_iter = iterations[i / 4 % 4];
+        o.strong_wolfe = i >= 16;
+        o.lr = o.strong_wolfe ? 1 : 0.5;
+        descend(*state, &o, 0, want);
+        for (int fails = 1; descend(*state, &o, fails, got); fails++, failures++)
+            assert_memory_equal(got, want, sizeof got);
+    }
+    assert_true(failures > 300);
 }
 
 /* Of two dtypes, one of them not contiguous: the sum of both distances. */
@@ -382,20 +646,43 @@ static void test_clip_grad_norm(void **state)
     tg_tensor *p = leaf(tg, 0, 0), *q = leaf(tg, 0), *none = leaf(tg, 0);
     tg_list all = TG_LIST(p, q, none);
     tg_backward(tg_add(tg_sum(tg_mul(p, constant(tg, 3, -4))), tg_mul_scalar(tg_sum(q), 12)));
-    assert_true(tg_clip_grad_norm_(all, 100, 2) == 13);
+    assert_true(tg_clip_grad_norm_(all, 100, 2, false) == 13);
     check_values(p->grad, 3, -4);
-    assert_true(tg_clip_grad_norm_(all, 100, INFINITY) == 12);
-    assert_true(tg_clip_grad_norm_(all, 100, 1) == 19);
-    assert_true(tg_clip_grad_norm_(all, 1, 2) == 13);
+    assert_true(tg_clip_grad_norm_(all, 100, INFINITY, false) == 12);
+    assert_true(tg_clip_grad_norm_(all, 100, 1, false) == 19);
+    assert_true(tg_clip_grad_norm_(all, 1, 2, false) == 13);
     const double f = 1 / (13 + 1e-6);
     check_near(p->grad, 3 * f, -4 * f);
     check_near(q->grad, 12 * f);
-    assert_true(tg_clip_grad_norm_(TG_LIST(none), 1, 2) == 0);
-    assert_true(isnan(tg_clip_grad_norm_(all, -1, 2)));
+    assert_true(tg_clip_grad_norm_(TG_LIST(none), 1, 2, false) == 0);
+    assert_true(isnan(tg_clip_grad_norm_(all, -1, 2, false)));
     check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: the bound -1 is negative");
-    assert_true(isnan(tg_clip_grad_norm_(all, 1, 0)));
+    assert_true(isnan(tg_clip_grad_norm_(all, 1, 0, false)));
     check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: norm_type 0 is not positive");
-    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(), 1, 2)));
+}
+
+/* torch.nn.utils.clip_grad_norm_([], 1) is 0. */
+static void test_clipping_an_empty_list_gives_0(void **state)
+{
+    assert_true(tg_clip_grad_norm_(TG_LIST(), 1, 2, true) == 0);
+    assert_true(tg_clip_grad_value_(TG_LIST(), 1));
+    check_ok(*state);
+}
+
+/* The gradients stay as they are; unasked, they become 0 or NaN, as in PyTorch. */
+static void test_clip_grad_norm_error_if_nonfinite(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 0, 0);
+    tg_backward(tg_sum(tg_mul(p, constant(tg, INFINITY, 2))));
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 1, 2, true)));
+    check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: the norm of the gradients is inf");
+    check_values(p->grad, INFINITY, 2);
+    assert_true(tg_clip_grad_norm_(TG_LIST(p), 1, 2, false) == INFINITY);
+    check_values(p->grad, NAN, 0);
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 1, 2, true)));
+    check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: the norm of the gradients is nan");
+    check_values(p->grad, NAN, 0);
 }
 
 static void test_clip_grad_value(void **state)
@@ -482,6 +769,24 @@ static void test_a_schedule_after_another(void **state)
         assert_true(tg_scheduler_step(waves) && fabs(tg_lr(sgd) - rates[i]) < 1e-15);
 }
 
+/* 1 .854 .5 .146 0, again and again, where PyTorch stays at 0. By hand: (1 + cos(pi i / 4)) / 2. */
+static void test_a_new_cosine_schedule_on_a_used_optimiser(void **state)
+{
+    const double pi = acos(-1), least = 0.25;
+    for (int above = 0; above < 2; above++) {
+        tg_optim *sgd = tg_sgd_list(TG_LIST(leaf(*state, 1)), &(tg_sgd_options){.lr = 1});
+        for (int round = 0; round < 3; round++) {
+            const double low = above ? least : 0;
+            tg_scheduler *waves = tg_cosine_annealing_lr(sgd, 4, low);
+            for (int i = 0; i < 5; i++) {
+                const double want = low + (1 - low) * (1 + cos(pi * i / 4)) / 2;
+                assert_true(fabs(tg_lr(sgd) - want) < 1e-15);
+                if (i < 4) assert_true(tg_scheduler_step(waves));
+            }
+        }
+    }
+}
+
 /* Each keeps the rate that it found, whatever the next one begins with. PyTorch's values. */
 static void test_two_schedules_at_once(void **state)
 {
@@ -517,6 +822,10 @@ int main(void)
         cmocka_unit_test(test_a_missing_gradient_is_skipped),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_a_group_of_another_context_is_refused),
+        cmocka_unit_test(test_a_frozen_parameter_is_passed_over),
+        cmocka_unit_test(test_a_parameter_moves_once_it_is_no_longer_frozen),
+        cmocka_unit_test(test_a_frozen_parameter_takes_no_memory),
+        cmocka_unit_test(test_messages_name_a_parameter_by_its_path),
         cmocka_unit_test(test_an_infinite_parameter_stays),
         cmocka_unit_test(test_options_refused),
         cmocka_unit_test(test_nothing_moves_while_an_error_is_pending),
@@ -526,13 +835,22 @@ int main(void)
         cmocka_unit_test(test_lbfgs_is_stepped_again_after_a_failure),
         cmocka_unit_test(test_lbfgs_forgets_a_step_that_was_undone),
         cmocka_unit_test(test_lbfgs_along_an_infinite_gradient),
-        cmocka_unit_test(test_lbfgs_goes_on_after_nan),
+        cmocka_unit_test(test_lbfgs_stops_where_the_loss_was_last_finite),
+        cmocka_unit_test(test_lbfgs_goes_back_to_where_the_step_before_began),
+        cmocka_unit_test(test_lbfgs_leaves_parameters_of_a_loss_that_is_not_finite_at_first),
+        cmocka_unit_test(test_lbfgs_of_a_gradient_that_is_not_finite),
+        cmocka_unit_test(test_a_line_search_comes_back_from_a_loss_that_is_not_finite),
+        cmocka_unit_test(test_a_line_search_that_finds_nothing_finite),
+        cmocka_unit_test(test_lbfgs_step_whose_closure_fails_changes_nothing),
         cmocka_unit_test(test_lbfgs_of_several_parameters),
         cmocka_unit_test(test_clip_grad_norm),
+        cmocka_unit_test(test_clipping_an_empty_list_gives_0),
+        cmocka_unit_test(test_clip_grad_norm_error_if_nonfinite),
         cmocka_unit_test(test_clip_grad_value),
         cmocka_unit_test(test_schedules_refused),
         cmocka_unit_test(test_a_group_added_under_a_schedule),
         cmocka_unit_test(test_a_schedule_after_another),
+        cmocka_unit_test(test_a_new_cosine_schedule_on_a_used_optimiser),
         cmocka_unit_test(test_two_schedules_at_once),
         cmocka_unit_test(test_one_cycle_of_few_steps),
     };

@@ -253,7 +253,7 @@ static tg_tensor *sum_of_squares(void *parameter)
 {
     tg_tensor *p = parameter, *loss = tg_sum(tg_square(p));
     if (!tg_clear_grad(p) || !tg_backward(loss)) return NULL;
-    if (!draw(4)) tg_clip_grad_norm_((tg_list){1, &p}, number(), number());
+    if (!draw(4)) tg_clip_grad_norm_((tg_list){1, &p}, number(), number(), draw(2));
     if (!draw(4)) tg_clip_grad_value_((tg_list){1, &p}, number());
     return loss;
 }

@@ -451,7 +451,7 @@ static void test_nothing_is_passed_on(void **state)
     assert_false(tg_groups(NULL));
     assert_true(isnan(tg_group_lr(NULL, 1)));
     assert_false(tg_set_group_lr(NULL, 1, 1));
-    assert_true(isnan(tg_clip_grad_norm_(list, 1, 1)));
+    assert_true(isnan(tg_clip_grad_norm_(list, 1, 1, false)));
     assert_false(tg_clip_grad_value_(list, 1));
     assert_false(tg_step_lr(NULL, 1, 1));
     assert_false(tg_exponential_lr(NULL, 1));

@@ -167,7 +167,8 @@ typedef tg_tensor *(*tg_loss_function)(tg_tensor *input, tg_tensor *target,
                                        const tg_loss_options *options);
 
 /* With d = |input - target|: d; d^2 / 2 up to delta, then delta (d - delta / 2); the same with
- * beta, divided by it. */
+ * beta, divided by it; beta 0 is l1_loss, the gradient where the sides are equal included: it is 0,
+ * the middle of the slopes on both sides (PyTorch's smooth_l1_loss has -1 there, its l1_loss 0). */
 TG_API tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
 TG_API tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target,
                                 const tg_loss_options *options);

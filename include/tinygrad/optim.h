@@ -72,8 +72,9 @@ TG_API tg_adamw_options tg_adamw_defaults(void);
 TG_API tg_rmsprop_options tg_rmsprop_defaults(void);
 TG_API tg_adagrad_options tg_adagrad_defaults(void);
 
-/* For all parameters of a module, or for leaves that require grad. options NULL: the defaults. All
- * memory the optimiser will need is taken here. */
+/* For all parameters of a module, or for leaves that require grad. options NULL: the defaults. The
+ * memory that steps need is taken here, save for a parameter that is frozen (tg_requires_grad_ with
+ * false): steps pass it over, and when it is a leaf again the first step takes it. */
 TG_API tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options);
 TG_API tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options);
 TG_API tg_optim *tg_adam(tg_module *module, const tg_adam_options *options);
@@ -97,14 +98,20 @@ TG_API bool tg_adagrad_group(tg_optim *optim, tg_list parameters,
 
 /* As torch.optim.LBFGS: the direction comes from the last history_size changes of the gradient; the
  * step length is lr, or what a line search finds that meets the strong Wolfe conditions. Works in
- * float64 whatever the parameters are. */
+ * float64 whatever the parameters are. One that is frozen when the optimiser is made stays out.
+ *
+ * A loss or a gradient that is infinite or NaN ends the step with TG_ERR_ARGUMENT. The parameters
+ * go back to the last point where both were finite; those that the caller had set to a bad point
+ * stay. A line search takes such a trial for one that went too far, and fails only if it finds
+ * nothing else. PyTorch goes on from there. */
 typedef struct tg_lbfgs_options {
     double lr;               /* 1 */
     double tolerance_grad;   /* 1e-7: stops when no element of the gradient is larger, */
     double tolerance_change; /* 1e-9: or no element of the step, or the change of the loss */
     int64_t max_iter;        /* 20, in one step */
     int64_t max_eval;        /* of the loss, in one step; 0: max_iter * 5 / 4 */
-    int64_t history_size;    /* 100: vectors of all parameters, twice, are set aside */
+    int64_t history_size;    /* 100: for each, and for each of max_iter up to as many again, two
+                                vectors of all parameters are set aside */
     bool strong_wolfe;       /* false: no line search */
 } tg_lbfgs_options;
 
@@ -117,7 +124,8 @@ TG_API tg_optim *tg_lbfgs_list(tg_list parameters, const tg_lbfgs_options *optio
 TG_API bool tg_step(tg_optim *optim);
 /* The same after closure(user), which zeroes the gradients, computes the loss, calls tg_backward
  * and returns the loss; it runs in a scope of its own. LBFGS, which calls it several times, is
- * stepped so only. Returns the first loss; NaN on failure. */
+ * stepped so only. Returns the first loss; NaN on failure. When the closure fails, the parameters
+ * and the optimiser are as they were before the step. */
 TG_API double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 /* The gradient of every parameter becomes none. */
 TG_API bool tg_zero_grad(tg_optim *optim);
@@ -133,20 +141,25 @@ TG_API bool tg_set_lr(tg_optim *optim, double lr);
 /* ---- Clipping, between backward and step. Parameters without a gradient are skipped. */
 
 /* Scales all gradients so that their norm as one vector is max_norm at most. norm_type is 2,
- * another positive order, or INFINITY. Returns the norm they had; NaN on failure. */
-TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type);
-/* Cuts every element to [-clip_value, clip_value]. */
+ * another positive order, or INFINITY. Returns the norm they had, 0 for an empty list; NaN on
+ * failure. A norm that is infinite or NaN makes the gradients 0 or NaN, as in PyTorch; with
+ * error_if_nonfinite it is TG_ERR_ARGUMENT, and they stay as they are. */
+TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,
+                                 bool error_if_nonfinite);
+/* Cuts every element to [-clip_value, clip_value]. An empty list has nothing to cut. */
 TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
 
 /* ---- Schedules of the learning rate, of all groups, as torch.optim.lr_scheduler. Each belongs to
- * the scope it is made in, and its optimiser must outlive it. Of several, each starts from the rate
- * that the first one found. */
+ * the scope it is made in, and its optimiser must outlive it. Each changes the rate that it finds
+ * in a step, so that the factors of several at once multiply each other. */
 typedef struct tg_scheduler tg_scheduler;
 
-/* lr * gamma every step_size steps; every step; between lr and eta_min along a cosine of half a
- * period T_max. */
+/* lr * gamma every step_size steps; every step. */
 TG_API tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma);
 TG_API tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma);
+/* From lr down to eta_min along a cosine in T_max steps, and then up again, to the rate that there
+ * was before the first schedule of this optimiser. A rate that is eta_min already, where another
+ * such schedule has ended, is set to that one first (PyTorch 1.13 stays at eta_min). */
 TG_API tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min);
 
 /* Up from max_lr / div_factor to max_lr in the first pct_start of total_steps, then down to max_lr

@@ -31,8 +31,10 @@ static double total_norm(tg_list parameters, double order)
     return isinf(order) ? total : order == 2 ? sqrt(total) : pow(total, 1 / order);
 }
 
-double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
+double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,
+                          bool error_if_nonfinite)
 {
+    if (parameters.n == 0) return 0;
     if (!check_clip("clip_grad_norm_", parameters, max_norm)) return NAN;
     tg_context *tg = parameters.items[0]->context;
     if (!(norm_type > 0))
@@ -42,6 +44,9 @@ double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
     const double total = total_norm(parameters, norm_type), factor = max_norm / (total + 1e-6);
+    if (error_if_nonfinite && !isfinite(total))
+        tg__fail(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: the norm of the gradients is %g",
+                 isnan(total) ? (double)NAN : total);
     for (int i = 0; i < parameters.n && tg__ready(tg); i++) {
         tg_tensor *g = parameters.items[i]->grad;
         if (!g || factor >= 1) continue;
@@ -55,6 +60,7 @@ double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type)
 
 bool tg_clip_grad_value_(tg_list parameters, double clip_value)
 {
+    if (parameters.n == 0) return true;
     if (!check_clip("clip_grad_value_", parameters, clip_value)) return false;
     for (int i = 0; i < parameters.n; i++) {
         tg_tensor *g = parameters.items[i]->grad;

@@ -5,21 +5,33 @@
 #include <math.h>
 #include <string.h>
 
-/* A trial on the line of the line_search: the step, the loss there, its slope and its gradient. */
+/* A trial on the line that is searched: the step, the loss there, its slope and its gradient. */
 typedef struct trial {
     double t, f, slope;
     double *g;
+    bool finite; /* loss and gradient are */
 } trial;
 
-typedef struct lbfgs {
-    int64_t n;             /* elements of all parameters */
-    int64_t history, used; /* pairs that there is room for, and pairs there are, oldest first */
+/* What is known of the curvature: pairs of a change of the gradient and of the parameters. order
+ * has the numbers of their rows, the oldest first, and then those of the rows that are free. */
+typedef struct curvature {
+    int64_t *order, used;
+    double scale; /* of the first approximation of the inverse Hessian */
     int64_t iterations;
-    double t, scale; /* the last step, and of the first approximation of the inverse Hessian */
-    double *x, *d, *g,
-        *before;     /* where a line_search begins, its direction; the gradient, there before */
-    double *ends[3]; /* gradients that a line_search compares */
-    double *changes, *steps; /* of the gradient, of the parameters: history rows */
+} curvature;
+
+typedef struct lbfgs {
+    int64_t n;             /* elements of the parameters */
+    int64_t history, rows; /* pairs that are used at most, and that there is room for */
+    curvature now, begun;  /* begun: as the step under way found it, to go back to if it fails */
+    int64_t fresh;         /* pairs found since then */
+    double t;              /* the last step */
+    bool left;          /* the parameters were left at x + t d, where the loss is not known yet */
+    double *x, *d;      /* where an iteration begins, and its direction */
+    double *g, *before; /* the gradient, and what it was when the iteration before began */
+    double *start;      /* where the step under way began */
+    double *ends[3];    /* gradients that a line search compares */
+    double *changes, *steps; /* of the gradient, of the parameters: a row for each pair */
     double *rho, *alpha;
 } lbfgs;
 
@@ -31,6 +43,7 @@ typedef struct descent {
     tg_tensor *(*closure)(void *user);
     void *user;
     int64_t evaluations;
+    bool went_back; /* from where loss or gradient was not finite */
 } descent;
 
 /* ---- Vectors. */
@@ -63,12 +76,15 @@ static double largest(const lbfgs *l, const double *x)
 
 /* ---- Parameters as one vector, and back. */
 
+/* Parameters that were frozen when the optimiser was made have no slot that is filled, and no place
+ * in the vectors. */
 static bool read_all(const descent *r, bool gradients, double *out)
 {
     const group *g = r->optim->groups;
     tg_scope_begin(r->optim->tg);
     for (int i = 0; i < g->n; i++) {
-        tg_tensor *p = g->slots[i].param, *t = gradients ? p->grad : p;
+        if (!g->slots[i].filled) continue;
+        tg_tensor *p = g->slots[i].param, *t = !gradients ? p : p->requires_grad ? p->grad : NULL;
         const tg_tensor *dense = t ? tg__dense(t) : NULL;
         if (dense)
             pick(0, to_f64, t->dtype)(p->numel, out, dense->data);
@@ -80,24 +96,37 @@ static bool read_all(const descent *r, bool gradients, double *out)
     return tg__ready(r->optim->tg);
 }
 
-/* The parameters become x + t d; d NULL: x. */
-static void write_all(const descent *r, const double *d, double t)
+/* x + t d as an element of p; d NULL: x. */
+static double moved(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
 {
-    const lbfgs *l = r->l;
+    const double value = d ? x[k] + t * d[k] : x[k];
+    return p->dtype == TG_F32 ? (double)(float)value : value;
+}
+
+static void write_one(const slot *s, const double *x, const double *d, double t)
+{
+    const tg_tensor *to = s->dense ? s->dense : s->param;
+    for (int64_t k = 0; k < to->numel; k++) {
+        const double value = moved(to, x, d, t, k);
+        if (to->dtype == TG_F32)
+            ((float *)to->data)[k] = (float)value;
+        else
+            ((double *)to->data)[k] = value;
+    }
+    if (s->dense) tg__copy(s->param, s->dense);
+    tg__written(s->param, "step");
+}
+
+/* The parameters become x + t d; d NULL: x. */
+static void write_all(const descent *r, const double *x, const double *d, double t)
+{
     const group *g = r->optim->groups;
-    int64_t at = 0;
     for (int i = 0; i < g->n; i++) {
         const slot *s = &g->slots[i];
-        const tg_tensor *to = s->dense ? s->dense : s->param;
-        for (int64_t k = 0; k < to->numel; k++, at++) {
-            const double value = d ? l->x[at] + t * d[at] : l->x[at];
-            if (to->dtype == TG_F32)
-                ((float *)to->data)[k] = (float)value;
-            else
-                ((double *)to->data)[k] = value;
-        }
-        if (s->dense) tg__copy(s->param, s->dense);
-        tg__written(s->param, "step");
+        if (!s->filled) continue;
+        if (s->param->requires_grad) write_one(s, x, d, t);
+        x += s->param->numel;
+        if (d) d += s->param->numel;
     }
 }
 
@@ -109,23 +138,30 @@ static bool evaluate_here(descent *r, double *loss, double *g)
     return read_all(r, true, g);
 }
 
+static bool is_finite(const lbfgs *l, double loss, const double *g)
+{
+    return isfinite(loss) && isfinite(largest(l, g));
+}
+
 static bool evaluate_at(descent *r, double t, trial *p)
 {
-    write_all(r, r->l->d, t);
+    write_all(r, r->l->x, r->l->d, t);
     p->t = t;
     const bool done = evaluate_here(r, &p->f, p->g);
     p->slope = vector_dot(r->l, p->g, r->l->d);
+    p->finite = is_finite(r->l, p->f, p->g);
     return done;
 }
 
-/* ---- The line line_search. */
+/* ---- The line search. A trial that is not finite has gone too far. */
 
-/* Where the cubic that has these values and slopes at a and b is least, within bounds. */
+/* Where the cubic that has these values and slopes at a and b is least, within bounds; their middle
+ * if it is nowhere. */
 static double interpolate(const trial *a, const trial *b, double low, double high)
 {
     const double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t);
     const double square = d1 * d1 - a->slope * b->slope;
-    if (!(square >= 0)) return (low + high) / 2;
+    if (!(square >= 0 && square < INFINITY)) return (low + high) / 2;
     const double d2 = sqrt(square);
     const double at =
         a->t <= b->t
@@ -136,7 +172,7 @@ static double interpolate(const trial *a, const trial *b, double low, double hig
 
 static bool falls_enough(const trial *start, const trial *p)
 {
-    return !(p->f > start->f + 1e-4 * p->t * start->slope);
+    return p->finite && p->f <= start->f + 1e-4 * p->t * start->slope;
 }
 
 static bool is_flat_enough(const trial *start, const trial *p)
@@ -171,14 +207,14 @@ static int bracket_minimum(descent *r, const trial *start, double t, trial *a, t
         b->g = old;
         t = next;
     }
-    a->t = 0; /* nothing was found: from the start to here */
-    a->f = start->f;
-    a->slope = start->slope;
-    vector_copy(r->l, a->g, start->g);
+    double *g = a->g; /* nothing was found: from the start to here */
+    vector_copy(r->l, g, start->g);
+    *a = *start;
+    a->g = g;
     return trials;
 }
 
-/* A trial next_trial the ends that is not too near to one of them twice. */
+/* A trial between the ends that is not too near to one of them twice. */
 static double next_trial(const trial *a, const trial *b, bool *crowded)
 {
     const double low = fmin(a->t, b->t), high = fmax(a->t, b->t), margin = 0.1 * (high - low);
@@ -194,27 +230,26 @@ static double next_trial(const trial *a, const trial *b, bool *crowded)
     return t;
 }
 
-/* From the gradient g and the loss f at x along d: the step, with g and f as they are there. The
- * parameters are left at the last trial. */
-static bool line_search(descent *r, double *t, double *f, double slope)
+/* Which of them is lower; one of them is finite. */
+static int lower_of(const trial *ends)
 {
-    lbfgs *l = r->l;
-    const double width = largest(l, l->d);
-    const trial start = {0, *f, slope, l->g};
-    trial ends[2];
-    int trials = bracket_minimum(r, &start, *t, &ends[0], &ends[1]);
+    return ends[1].finite && !(ends[0].finite && ends[0].f <= ends[1].f);
+}
+
+/* Makes what lies between the ends smaller. */
+static bool zoom(descent *r, const trial *start, trial *ends, int trials)
+{
+    const double width = largest(r->l, r->l->d);
     bool done = ends[0].g == ends[1].g, crowded = false;
-    int low = !(ends[0].f <= ends[1].f);
-    trial p = {.g = l->ends[2]};
-    if (trials < 0) return false;
-    while (!done && trials < MOST_TRIALS) {
+    int low = lower_of(ends);
+    trial p = {.g = r->l->ends[2]};
+    for (; !done && trials < MOST_TRIALS; trials++) {
         if (fabs(ends[1].t - ends[0].t) * width < 1e-9) break;
         if (!evaluate_at(r, next_trial(&ends[0], &ends[1], &crowded), &p)) return false;
-        trials++;
         trial *lowest = &ends[low], *highest = &ends[1 - low], *replaced = lowest;
-        if (!falls_enough(&start, &p) || p.f >= lowest->f) {
+        if (!falls_enough(start, &p) || p.f >= lowest->f) {
             replaced = highest;
-        } else if (is_flat_enough(&start, &p)) {
+        } else if (is_flat_enough(start, &p)) {
             done = true;
         } else if (p.slope * (highest->t - lowest->t) >= 0) {
             double *g = highest->g;
@@ -224,34 +259,55 @@ static bool line_search(descent *r, double *t, double *f, double slope)
         const trial old = *replaced;
         *replaced = p;
         p.g = old.g;
-        if (replaced == highest) low = !(ends[0].f <= ends[1].f);
+        if (replaced == highest) low = lower_of(ends);
     }
-    *t = ends[low].t;
-    *f = ends[low].f;
-    vector_copy(l, l->g, ends[low].g);
+    return true;
+}
+
+/* From the gradient g and the loss f at x along d: the step, with g and f as they are there; if
+ * nothing finite was found, what was not. The parameters are left at the last trial. */
+static bool line_search(descent *r, double *t, double *f, double slope)
+{
+    lbfgs *l = r->l;
+    const trial start = {0, *f, slope, l->g, true};
+    trial ends[2];
+    const int trials = bracket_minimum(r, &start, *t, &ends[0], &ends[1]);
+    if (trials < 0 || !zoom(r, &start, ends, trials)) return false;
+    const int low = lower_of(ends);
+    const trial *end = ends[low].t == 0 && !ends[1 - low].finite ? &ends[1 - low] : &ends[low];
+    *t = end->t;
+    *f = end->f;
+    vector_copy(l, l->g, end->g);
     return true;
 }
 
 /* ---- The direction. */
 
-/* Keeps the last change of the gradient, and of the parameters, unless the curvature is lost. */
+/* Makes room for a pair. Its row is the first of the free ones when it was found in the step under
+ * way, and else the last, which is not used before the step has ended: there are so many others. */
+static void forget_oldest(lbfgs *l)
+{
+    curvature *c = &l->now;
+    const int64_t oldest = c->order[0], last = (l->fresh >= c->used ? c->used : l->rows) - 1;
+    memmove(c->order, c->order + 1, (size_t)last * sizeof *c->order);
+    c->order[last] = oldest;
+    c->used--;
+}
+
+/* Keeps the last change of the gradient, and of the parameters. */
 static void remember_step(lbfgs *l)
 {
-    if (l->used == l->history) { /* the oldest pair makes room */
-        const size_t rest = (size_t)(l->used - 1);
-        memmove(l->changes, l->changes + l->n, rest * (size_t)l->n * sizeof(double));
-        memmove(l->steps, l->steps + l->n, rest * (size_t)l->n * sizeof(double));
-        memmove(l->rho, l->rho + 1, rest * sizeof(double));
-        l->used--;
-    }
-    double *y = l->changes + l->used * l->n, *s = l->steps + l->used * l->n;
+    if (l->now.used == l->history) forget_oldest(l);
+    const int64_t row = l->now.order[l->now.used++];
+    double *y = l->changes + row * l->n, *s = l->steps + row * l->n;
     for (int64_t i = 0; i < l->n; i++) {
         y[i] = l->g[i] - l->before[i];
         s[i] = l->d[i] * l->t;
     }
     const double ys = vector_dot(l, y, s);
-    l->rho[l->used++] = 1 / ys;
-    l->scale = ys / vector_dot(l, y, y);
+    l->rho[row] = 1 / ys;
+    l->now.scale = ys / vector_dot(l, y, y);
+    l->fresh++;
 }
 
 /* Whether the last step tells something of the curvature. */
@@ -265,18 +321,21 @@ static bool is_curved(const lbfgs *l)
 /* d = - the approximate inverse Hessian times g. */
 static void find_direction(lbfgs *l)
 {
+    const curvature *c = &l->now;
     double *d = l->d;
-    if (l->iterations > 1 && is_curved(l)) remember_step(l);
+    if (c->iterations > 1 && is_curved(l)) remember_step(l);
     for (int64_t i = 0; i < l->n; i++) d[i] = -l->g[i];
-    if (l->iterations == 1) return;
-    for (int64_t k = l->used - 1; k >= 0; k--) {
-        l->alpha[k] = vector_dot(l, l->steps + k * l->n, d) * l->rho[k];
-        vector_add(l, d, -l->alpha[k], l->changes + k * l->n);
+    if (c->iterations == 1) return;
+    for (int64_t k = c->used - 1; k >= 0; k--) {
+        const int64_t row = c->order[k];
+        l->alpha[k] = vector_dot(l, l->steps + row * l->n, d) * l->rho[row];
+        vector_add(l, d, -l->alpha[k], l->changes + row * l->n);
     }
-    for (int64_t i = 0; i < l->n; i++) d[i] *= l->scale;
-    for (int64_t k = 0; k < l->used; k++) {
-        const double beta = vector_dot(l, l->changes + k * l->n, d) * l->rho[k];
-        vector_add(l, d, l->alpha[k] - beta, l->steps + k * l->n);
+    for (int64_t i = 0; i < l->n; i++) d[i] *= c->scale;
+    for (int64_t k = 0; k < c->used; k++) {
+        const int64_t row = c->order[k];
+        const double beta = vector_dot(l, l->changes + row * l->n, d) * l->rho[row];
+        vector_add(l, d, l->alpha[k] - beta, l->steps + row * l->n);
     }
 }
 
@@ -287,25 +346,84 @@ static double first_step(const lbfgs *l)
     return fmin(1, 1 / sum);
 }
 
+/* ---- Going back. */
+
+static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
+{
+    int64_t *order = to->order;
+    memcpy(order, from->order, (size_t)l->rows * sizeof *order);
+    *to = *from;
+    to->order = order;
+}
+
+/* The parameters and what is known of the curvature become what they were before the step. The pair
+ * of the step before stays known. */
+static void undo_step(const descent *r)
+{
+    lbfgs *l = r->l;
+    write_all(r, l->start, NULL, 0);
+    copy_curvature(l, &l->now, &l->begun);
+    l->t = 0; /* nothing to remember */
+}
+
+/* Whether the parameters are at x + t d, as the step before left them. */
+static bool are_where_left(const descent *r)
+{
+    const lbfgs *l = r->l;
+    const group *g = r->optim->groups;
+    double *here = l->ends[0];
+    int64_t at = 0;
+    if (!l->left || !read_all(r, false, here)) return false;
+    for (int i = 0; i < g->n; i++) {
+        if (!g->slots[i].filled) continue;
+        const tg_tensor *p = g->slots[i].param;
+        for (int64_t k = 0; k < p->numel; k++, at++)
+            if (here[at] != moved(p, l->x, l->d, l->t, at)) return false;
+    }
+    return true;
+}
+
+/* Loss or gradient is not finite where the parameters are: back to x, if they came from there. */
+static bool go_back(descent *r, double loss, bool moved_here)
+{
+    lbfgs *l = r->l;
+    r->went_back = true;
+    if (moved_here) {
+        write_all(r, l->x, NULL, 0);
+        l->now.iterations--;
+        l->t = 0;
+        l->left = false;
+    }
+    return tg__fail(r->optim->tg, TG_ERR_ARGUMENT, "lbfgs: the loss is %g%s; %s",
+                    isnan(loss) ? (double)NAN : loss,
+                    isfinite(loss) ? ", its gradient not finite" : "",
+                    moved_here ? "the parameters are back where both were finite; try a smaller "
+                                 "lr, or strong_wolfe"
+                               : "the parameters are as they were");
+}
+
 /* One iteration; whether another may follow. */
-static bool one_iteration(descent *r, double *loss, bool last)
+static bool one_iteration(descent *r, double *loss, int64_t number)
 {
     lbfgs *l = r->l;
     const double before = *loss;
-    l->iterations++;
+    const bool wolfe = r->o->strong_wolfe, last = number == r->o->max_iter;
+    l->now.iterations++;
     find_direction(l);
+    if (number == 1) {
+        copy_curvature(l, &l->begun, &l->now);
+        l->begun.iterations--;
+        l->fresh = 0;
+    }
     vector_copy(l, l->before, l->g);
-    l->t = (l->iterations == 1 ? first_step(l) : 1) * r->o->lr;
+    l->t = (l->now.iterations == 1 ? first_step(l) : 1) * r->o->lr;
     const double slope = vector_dot(l, l->g, l->d);
     if (slope > -r->o->tolerance_change || !read_all(r, false, l->x)) return false;
-    const bool found = !r->o->strong_wolfe || line_search(r, &l->t, loss, slope);
-    if (found) write_all(r, l->d, l->t);
-    if (!found || (!r->o->strong_wolfe && !last && !evaluate_here(r, loss, l->g))) {
-        write_all(r, NULL, 0);
-        l->iterations--;
-        l->t = 0; /* nothing to remember */
-        return false;
-    }
+    if (wolfe && !line_search(r, &l->t, loss, slope)) return false;
+    write_all(r, l->x, l->d, l->t);
+    l->left = !wolfe && last;
+    if (!wolfe && !last && !evaluate_here(r, loss, l->g)) return false;
+    if (!l->left && !is_finite(l, *loss, l->g)) return go_back(r, *loss, true);
     const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
     return !last && r->evaluations < most && !(largest(l, l->g) <= r->o->tolerance_grad) &&
            !(fabs(l->t) * largest(l, l->d) <= r->o->tolerance_change) &&
@@ -314,26 +432,43 @@ static bool one_iteration(descent *r, double *loss, bool last)
 
 /* ---- The optimiser. */
 
+/* Rows for the pairs that a step uses, and for those that it replaces and may need again. */
+static int64_t count_rows(const tg_lbfgs_options *o)
+{
+    return o->history_size + (o->max_iter <= o->history_size ? o->max_iter - 1 : o->history_size);
+}
+
+static bool make_vectors(const tg_optim *optim, lbfgs *l)
+{
+    const int64_t vectors = 8 + 2 * l->rows;
+    if (!tg__check_shape(optim->tg, "lbfgs", TG_SHAPE(vectors + 1, l->n + 2))) return false;
+    const size_t size = (size_t)(vectors * l->n + l->rows + l->history) * sizeof(double);
+    double *next = tg__alloc_at(optim->tg, optim->depth, size);
+    if (!next) return false;
+    double **const own[] = {&l->x,     &l->d,       &l->g,       &l->before,
+                            &l->start, &l->ends[0], &l->ends[1], &l->ends[2]};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++, next += l->n) *own[i] = next;
+    l->changes = next;
+    l->steps = next + l->rows * l->n;
+    l->rho = l->steps + l->rows * l->n;
+    l->alpha = l->rho + l->rows;
+    return true;
+}
+
 static bool make_state(tg_optim *optim)
 {
     tg_context *tg = optim->tg;
     const group *g = optim->groups;
-    const int64_t history = g->o.lbfgs.history_size;
     lbfgs *l = tg__alloc_at(tg, optim->depth, sizeof *l);
     if (!l) return false;
-    *l = (lbfgs){.history = history, .scale = 1};
-    for (int i = 0; i < g->n; i++) l->n += g->slots[i].param->numel;
-    const int64_t vectors = 7 + 2 * history;
-    if (!tg__check_shape(tg, "lbfgs", TG_SHAPE(vectors + 1, l->n + 2))) return false;
-    const size_t size = (size_t)(vectors * l->n + 2 * history) * sizeof(double);
-    double *next = tg__alloc_at(tg, optim->depth, size);
-    if (!next) return false;
-    double **const own[] = {&l->x, &l->d, &l->g, &l->before, &l->ends[0], &l->ends[1], &l->ends[2]};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++, next += l->n) *own[i] = next;
-    l->changes = next;
-    l->steps = next + history * l->n;
-    l->rho = l->steps + history * l->n;
-    l->alpha = l->rho + history;
+    *l = (lbfgs){.history = g->o.lbfgs.history_size, .rows = count_rows(&g->o.lbfgs)};
+    for (int i = 0; i < g->n; i++)
+        if (g->slots[i].filled) l->n += g->slots[i].param->numel;
+    const size_t rows = (size_t)l->rows * sizeof(int64_t);
+    l->now = (curvature){.order = tg__alloc_at(tg, optim->depth, rows), .scale = 1};
+    l->begun = (curvature){.order = tg__alloc_at(tg, optim->depth, rows)};
+    if (!l->now.order || !l->begun.order || !make_vectors(optim, l)) return false;
+    for (int64_t i = 0; i < l->rows; i++) l->now.order[i] = i;
     optim->extra = l;
     return true;
 }
@@ -345,16 +480,21 @@ static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user),
                  .o = &optim->groups->o.lbfgs,
                  .closure = closure,
                  .user = user};
+    lbfgs *l = r.l;
     double first;
     const group *g = optim->groups;
     for (int i = 0; i < g->n; i++)
-        if (!tg__writable(g->slots[i].param, "step")) return NAN;
-    if (!evaluate_here(&r, &first, r.l->g)) return NAN;
+        if (g->slots[i].filled && !tg__writable(g->slots[i].param, "step")) return NAN;
+    if (!evaluate_here(&r, &first, l->g)) return NAN;
+    if (!is_finite(l, first, l->g)) return go_back(&r, first, are_where_left(&r)), NAN;
+    if (!read_all(&r, false, l->start)) return NAN;
+    l->left = false;
     double loss = first;
-    bool on = !(largest(r.l, r.l->g) <= r.o->tolerance_grad);
-    for (int64_t i = 1; on && i <= r.o->max_iter; i++)
-        on = one_iteration(&r, &loss, i == r.o->max_iter);
-    return tg__ready(optim->tg) ? first : NAN;
+    bool on = !(largest(l, l->g) <= r.o->tolerance_grad);
+    for (int64_t i = 1; on && i <= r.o->max_iter; i++) on = one_iteration(&r, &loss, i);
+    if (tg__ready(optim->tg)) return first;
+    if (!r.went_back) undo_step(&r);
+    return NAN;
 }
 
 static bool check_counts(tg_context *tg, const any_options *o)

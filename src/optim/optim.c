@@ -41,87 +41,123 @@ static bool check_contexts(const tg_optim *optim, tg_list parameters)
     return true;
 }
 
-static bool check_parameter(const tg_optim *optim, tg_list parameters, int i)
+/* Where an optimiser's parameters come from: a list, or all of a module, which has their paths. */
+typedef struct source {
+    tg_list list;
+    const tg_module *module;
+} source;
+
+enum { LABEL = 128 };
+
+/* What messages call parameter i: its path, or its number. */
+static const char *label_of(const source *from, int i, char *text)
 {
-    tg_tensor *p = parameters.items[i];
+    if (from->module) return tg_param_name(from->module, i);
+    snprintf(text, LABEL, "%d", i + 1);
+    return text;
+}
+
+/* One that may become a leaf again needs no state until then. */
+static bool is_frozen(const tg_tensor *p)
+{
+    return !p->requires_grad && priv(p)->grad_slot && !priv(p)->record;
+}
+
+static bool check_parameter(const tg_optim *optim, const source *from, int i)
+{
+    tg_tensor *p = from->list.items[i];
     const char *name = optim->kind->name;
-    if (!p->requires_grad || priv(p)->record)
+    char number[LABEL], prefix[LABEL];
+    const char *label = label_of(from, i, number);
+    if (!label) return false;
+    snprintf(prefix, sizeof prefix, from->module ? "%s: %s" : "%s", name, label);
+    if ((!p->requires_grad || priv(p)->record) && !is_frozen(p))
         return tg__fail(p->context, TG_ERR_ARGUMENT,
-                        "%s: parameter %d, %s, is not a leaf that requires grad", name, i + 1,
+                        "%s: parameter %s, %s, is not a leaf that requires grad", name, label,
                         SHOW(p));
     for (int j = 0; j < i; j++)
-        if (parameters.items[j] == p)
+        if (from->list.items[j] == p)
             return tg__fail(p->context, TG_ERR_ARGUMENT,
                             "%s: parameters %d and %d are the same tensor", name, j + 1, i + 1);
     if (is_in(optim->groups, p))
-        return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %d, %s, is in a group already",
-                        name, i + 1, SHOW(p));
+        return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %s, %s, is in a group already",
+                        name, label, SHOW(p));
     if (priv(p)->depth > optim->depth)
         return tg__fail(p->context, TG_ERR_CONTEXT,
-                        "%s: the scope of parameter %d, %s, ends before that of the optimiser",
-                        name, i + 1, SHOW(p));
-    return tg__writable(p, name);
+                        "%s: the scope of parameter %s, %s, ends before that of the optimiser",
+                        name, label, SHOW(p));
+    return tg__check_inputs(prefix, 1, &p) && (is_frozen(p) || tg__writable(p, prefix));
 }
 
-static bool fill_slot(const tg_optim *optim, slot *s, tg_tensor *p, unsigned states)
+/* Takes the memory that steps of a parameter need. */
+static bool fill_slot(const tg_optim *optim, slot *s, unsigned states)
 {
-    *s = (slot){.param = p};
+    const tg_tensor *p = s->param;
     for (int i = 0; i < OPTIM_STATES; i++) {
         if (!(states & 1u << i)) continue;
         s->state[i] = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
         if (!s->state[i]) return false;
         tg__fill(s->state[i], 0);
     }
-    if (tg_is_contiguous(p)) return true;
-    s->dense = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
-    return s->dense != NULL;
+    if (!tg_is_contiguous(p))
+        s->dense = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
+    return s->filled = s->dense || tg_is_contiguous(p);
 }
 
-static bool add_group(tg_optim *optim, tg_list parameters, const void *options)
+static bool add_group(tg_optim *optim, const source *from, const void *options)
 {
     const optim_kind *kind = optim->kind;
+    const tg_list parameters = from->list;
     any_options o = kind->defaults;
     if (options) memcpy(&o, options, kind->size);
     if (parameters.n < 1 || !parameters.items || !parameters.items[0])
         return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: there are no parameters, or one is NULL",
                         kind->name);
     if (!check_contexts(optim, parameters) ||
-        !tg__check_inputs(kind->name, parameters.n, parameters.items) ||
+        (!from->module && !tg__check_inputs(kind->name, parameters.n, parameters.items)) ||
         !tg__check_options(optim->tg, kind, &o))
         return false;
     for (int i = 0; i < parameters.n; i++)
-        if (!check_parameter(optim, parameters, i)) return false;
+        if (!check_parameter(optim, from, i)) return false;
     const size_t size = sizeof(group) + (size_t)parameters.n * sizeof(slot);
     group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
     if (!g) return false;
     *g = (group){.o = o, .initial_lr = NAN, .n = parameters.n};
-    for (int i = 0; i < g->n; i++)
-        if (!fill_slot(optim, &g->slots[i], parameters.items[i], kind->states(&o))) return false;
+    for (int i = 0; i < g->n; i++) {
+        g->slots[i] = (slot){.param = parameters.items[i]};
+        if (!is_frozen(parameters.items[i]) && !fill_slot(optim, &g->slots[i], kind->states(&o)))
+            return false;
+    }
     while (*end) end = &(*end)->next;
     *end = g;
     return true;
 }
 
-tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options)
+static tg_optim *make_optim(const optim_kind *kind, const source *from, const void *options)
 {
     tg_context *tg = NULL;
-    for (int i = 0; parameters.items && i < parameters.n && !tg; i++)
-        if (parameters.items[i]) tg = parameters.items[i]->context;
+    for (int i = 0; from->list.items && i < from->list.n && !tg; i++)
+        if (from->list.items[i]) tg = from->list.items[i]->context;
     if (!tg || !tg__ready(tg)) return NULL;
     tg_optim *optim = tg__alloc(tg, sizeof *optim);
     if (!optim) return NULL;
     *optim = (tg_optim){.tg = tg, .depth = tg->depth, .kind = kind};
-    if (!add_group(optim, parameters, options)) return NULL;
+    if (!add_group(optim, from, options)) return NULL;
     return !kind->prepare || kind->prepare(optim) ? optim : NULL;
+}
+
+tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options)
+{
+    return make_optim(kind, &(source){parameters, NULL}, options);
 }
 
 tg_optim *tg__optim(const optim_kind *kind, tg_module *module, const void *options)
 {
-    const tg_list parameters = tg_parameters(module);
-    if (module && parameters.n == 0)
+    const source from = {tg_parameters(module), module};
+    if (module && from.list.n == 0)
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s has no parameters", kind->name,
                         module->name);
-    return tg__optim_list(kind, parameters, options);
+    return make_optim(kind, &from, options);
 }
 
 bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters,
@@ -131,10 +167,23 @@ bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters
     if (optim->kind != kind)
         return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: the optimiser is %s", kind->name,
                         optim->kind->name);
-    return add_group(optim, parameters, options);
+    return add_group(optim, &(source){parameters, NULL}, options);
 }
 
 /* ---- Steps. */
+
+/* A frozen parameter stays, even with a gradient from before it was frozen. */
+static bool is_due(const slot *s)
+{
+    return s->param->grad && s->param->requires_grad;
+}
+
+/* Whether a step can take place: then it takes no memory. */
+static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
+{
+    return tg__writable(s->param, "step") &&
+           (s->filled || fill_slot(optim, s, optim->kind->states(&g->o)));
+}
 
 static void update(const tg_optim *optim, slot *s, const any_options *o)
 {
@@ -157,8 +206,8 @@ bool tg_step(tg_optim *optim)
         return tg__fail(optim->tg, TG_ERR_ARGUMENT,
                         "step: %s evaluates the loss more than once; use tg_step_closure",
                         optim->kind->name);
-    EACH_SLOT(optim, if (!tg__writable(s->param, "step")) return false;)
-    EACH_SLOT(optim, if (s->param->grad) update(optim, s, &g->o);)
+    EACH_SLOT(optim, if (is_due(s) && !prepare_step(optim, g, s)) return false;)
+    EACH_SLOT(optim, if (is_due(s)) update(optim, s, &g->o);)
     return true;
 }
 

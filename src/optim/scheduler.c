@@ -88,9 +88,13 @@ static double cosine_rate(const tg_scheduler *s, double lr, double first)
            least;
 }
 
+/* From eta_min, where another such schedule has ended, the factors above lead nowhere. */
 tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min)
 {
-    return make_periodic(optim, "cosine_annealing_lr", T_max, eta_min, cosine_rate);
+    tg_scheduler *s = make_periodic(optim, "cosine_annealing_lr", T_max, eta_min, cosine_rate);
+    for (group *g = s ? optim->groups : NULL; g; g = g->next)
+        if (g->o.number[0] == eta_min) g->o.number[0] = g->initial_lr;
+    return s;
 }
 
 /* ---- One cycle. */
