@@ -279,6 +279,124 @@ static void test_mean_of_nothing(void **state)
     check_values(x->grad, 0, 0, 0, 0, 0, 0);
 }
 
+/* ---- Gradients of the tensors among options. */
+
+/* 1.202, 0, 0.823: minus log_softmax at the labels, of rows that are logarithms of probabilities.
+ */
+static void test_the_gradient_of_the_weight_of_classes(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    const double first = 1.202, last = 0.823,
+                 rest[] = {log((1 - exp(-first)) / 2), log((1 - exp(-last)) / 2)};
+    const double rows[] = {-first, rest[0], rest[0], rest[1], rest[1], -last};
+    tg_tensor *x = tg_from_f64(tg, TG_SHAPE(2, 3), rows), *logs = x;
+    tg_tensor *labels = tg_from_i64(tg, TG_SHAPE(2), (int64_t[]){0, 2});
+    o.reduction = TG_SUM;
+    o.weight = leaf(tg, 1, 1, 1);
+    assert_true(tg_backward(tg_cross_entropy(x, labels, &o)));
+    check_near(o.weight->grad, first, 0, last);
+    o.reduction = TG_MEAN; /* (w0 first + w2 last) / (w0 + w2) */
+    o.weight = leaf(tg, 2, 1, 3);
+    tg_tensor *mean = tg_nll_loss(logs, labels, &o);
+    const double loss = (2 * first + 3 * last) / 5;
+    check_near(mean, loss);
+    assert_true(tg_backward(mean));
+    const double slopes[] = {(first - loss) / 5, 0, (last - loss) / 5};
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs(element_of(o.weight->grad, i) - slopes[i]) < 1e-15);
+}
+
+/* Which tensor of the options is inputs.items[1]. */
+typedef struct option {
+    const char *name;
+    tg_loss_function function;
+    tg_tensor *target;
+    tg_loss_options o;
+    bool is_pos_weight;
+} option;
+
+static tg_tensor *loss_by_option(tg_list inputs, void *user)
+{
+    const option *q = user;
+    tg_loss_options o = q->o;
+    *(q->is_pos_weight ? &o.pos_weight : &o.weight) = inputs.items[1];
+    return q->function(inputs.items[0], q->target, &o);
+}
+
+static tg_tensor *conv_by_bias(tg_list inputs, void *user)
+{
+    tg_conv_options o = tg_conv_defaults();
+    o.bias = inputs.items[1];
+    return (inputs.items[0]->ndim == 4 ? tg_conv2d : tg_conv1d)(inputs.items[0], user, &o);
+}
+
+static void check_option(tg_context *tg, tg_function f, tg_tensor *x, tg_tensor *by, void *user)
+{
+    assert_true(tg_gradcheck(f, TG_LIST(x, by), user, NULL));
+    assert_true(tg_gradgradcheck(f, TG_LIST(x, by), user, NULL));
+    check_ok(tg);
+}
+
+static tg_tensor *drawn(tg_context *tg, tg_shape shape, double low, double high)
+{
+    return tg_requires_grad_(tg_uniform_(tg_empty(tg, TG_F64, shape), low, high), true);
+}
+
+/* By central differences, for every reduction, with smoothing and an ignored label. */
+static void test_gradients_of_tensors_in_options(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *labels = tg_from_i64(tg, TG_SHAPE(4), (int64_t[]){2, 0, -100, 2});
+    tg_tensor *shares = tg_softmax(tg_randn(tg, TG_F64, TG_SHAPE(4, 3)), 1);
+    const tg_loss_function cross = tg_cross_entropy,
+                           with_logits = tg_binary_cross_entropy_with_logits;
+    option options[] = {{"nll_loss", tg_nll_loss, labels, {0}, false},
+                        {"labels", cross, labels, {0}, false},
+                        {"probabilities", cross, shares, {0}, false},
+                        {"bce", tg_binary_cross_entropy, shares, {0}, false},
+                        {"logits", with_logits, shares, {0}, false},
+                        {"pos_weight", with_logits, shares, {0}, true}};
+    for (int i = 0; i < 6 * 3 * 2; i++) {
+        option *q = &options[i % 6];
+        q->o = tg_loss_defaults();
+        q->o.reduction = i / 6 % 3;
+        q->o.label_smoothing = i / 18 * 0.25;
+        check_option(tg, loss_by_option, drawn(tg, TG_SHAPE(4, 3), 0.2, 0.8),
+                     drawn(tg, TG_SHAPE(3), 0.5, 2), q);
+    }
+    check_option(tg, conv_by_bias, drawn(tg, TG_SHAPE(2, 2, 5), -1, 1),
+                 drawn(tg, TG_SHAPE(3), 0, 1), tg_randn(tg, TG_F64, TG_SHAPE(3, 2, 3)));
+    check_option(tg, conv_by_bias, drawn(tg, TG_SHAPE(2, 2, 4, 4), -1, 1),
+                 drawn(tg, TG_SHAPE(3), 0, 1), tg_randn(tg, TG_F64, TG_SHAPE(3, 2, 3, 3)));
+}
+
+/* As PyTorch: there is no label that could be ignored. A negative one, such as the default, is none
+ * there either. */
+static void test_probabilities_refuse_ignore_index(void **state)
+{
+    tg_context *tg = *state;
+    tg_loss_options o = tg_loss_defaults();
+    tg_tensor *x = tg_zeros(tg, TG_F64, TG_SHAPE(2, 4)), *even = tg_full_like(x, 0.25);
+    o.ignore_index = 1;
+    assert_null(tg_cross_entropy(x, even, &o));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "cross_entropy: ignore_index 1, but probabilities have no label to ignore");
+    o.ignore_index = -1;
+    check_near(tg_cross_entropy(x, even, &o), log(4));
+}
+
+/* Where the sides are equal the slope is 0, as of l1_loss, between -1 and 1. */
+static void test_smooth_l1_with_beta_0_has_gradient_0_at_equality(void **state)
+{
+    tg_loss_options o = tg_loss_defaults();
+    o.beta = 0;
+    o.reduction = TG_SUM;
+    tg_tensor *x = leaf(*state, 1, 2, 0);
+    assert_true(tg_backward(tg_smooth_l1_loss(x, constant(*state, 1, 1, 1), &o)));
+    check_values(x->grad, 0, 1, -1);
+}
+
 /* ---- As modules. */
 
 static void test_criterion(void **state)
@@ -317,6 +435,10 @@ int main(void)
         cmocka_unit_test(test_an_ignored_label_of_any_size),
         cmocka_unit_test(test_options_without_defaults),
         cmocka_unit_test(test_mean_of_nothing),
+        cmocka_unit_test(test_the_gradient_of_the_weight_of_classes),
+        cmocka_unit_test(test_gradients_of_tensors_in_options),
+        cmocka_unit_test(test_probabilities_refuse_ignore_index),
+        cmocka_unit_test(test_smooth_l1_with_beta_0_has_gradient_0_at_equality),
         cmocka_unit_test(test_criterion),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -147,7 +147,8 @@ enum { TG_MEAN = 0, TG_SUM = 1, TG_NONE = 2, TG_BATCHMEAN = 3, TG_BROADCAST = 4 
 TG_API tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction);
 /* The same as a module without parameters, for tg_loss. */
 TG_API tg_module *tg_mseloss(tg_context *tg, int reduction);
-/* What the other losses take; each says what it reads beside reduction. */
+/* What the other losses take; each says what it reads beside reduction. Gradients go to the tensors
+ * among them, too. */
 typedef struct tg_loss_options {
     int reduction; /* TG_MEAN */
     tg_tensor *weight;
@@ -193,7 +194,8 @@ TG_API tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_t
  * is by weight. A label out of range is TG_ERR_INDEX. */
 TG_API tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
 /* nll_loss of log_softmax(input); target may also be of input's shape, probabilities of all
- * classes. label_smoothing mixes the target with even probabilities. */
+ * classes, with which an ignore_index of 0 or more is TG_ERR_ARGUMENT. label_smoothing mixes the
+ * target with even probabilities. */
 TG_API tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target,
                                    const tg_loss_options *options);
 

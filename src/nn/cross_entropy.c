@@ -151,13 +151,38 @@ static double total_weight(tg_list in, const picking *p)
     return sum;
 }
 
+static tg_tensor *are_ignored(tg_list in, const picking *p)
+{
+    return tg_eq(in.items[1], tg_from_i64(in.items[1]->context, TG_SHAPE(), &p->ignore_index));
+}
+
 /* What label smoothing adds: the sum over all classes. */
 static tg_tensor *spread_evenly(tg_list in, const picking *p)
 {
     tg_tensor *x = in.items[0];
     tg_tensor *all = tg_neg(tg_sum_dims(in.n > 2 ? tg_mul(x, in.items[2]) : x, TG_DIMS(1), false));
-    tg_tensor *ignored = tg_from_i64(x->context, TG_SHAPE(), &p->ignore_index);
-    return tg_masked_fill(all, tg_eq(in.items[1], ignored), 0);
+    return tg_masked_fill(all, are_ignored(in, p), 0);
+}
+
+/* The weight of each label, 0 where it is ignored, by operations that a gradient goes through. */
+static tg_tensor *weights_of(tg_list in, const picking *p)
+{
+    tg_tensor *ignored = are_ignored(in, p);
+    tg_tensor *labels = tg_masked_fill(in.items[1], ignored, 0);
+    return tg_masked_fill(tg_index_select(in.items[2], 0, labels), ignored, 0);
+}
+
+/* One loss a row, and through total what divides their sum in a mean. */
+static tg_tensor *losses_of_rows(tg_list in, const picking *p, double smoothing, tg_tensor **total)
+{
+    const bool weight_moves = in.n > 2 && in.items[2]->requires_grad;
+    tg_tensor *weights = weight_moves ? weights_of(in, p) : NULL;
+    tg_tensor *loss = tg_apply(&pick_labels, (tg_list){weights ? 2 : in.n, in.items}, p, sizeof *p);
+    if (weight_moves) loss = tg_mul(loss, weights);
+    *total = weight_moves ? tg_sum(weights) : NULL;
+    if (!loss || smoothing == 0) return loss;
+    return tg_add(tg_mul_scalar(loss, 1 - smoothing),
+                  tg_mul_scalar(spread_evenly(in, p), smoothing / (double)p->classes));
 }
 
 static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
@@ -168,16 +193,13 @@ static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_
     for (int d = 0; d < n; d++) shape[d] = target->shape[d];
     if (x->ndim > 2) x = tg_movedim(x, TG_DIMS(1), TG_DIMS(-1));
     if (x && x->ndim != 2) x = tg_reshape(x, TG_SHAPE(target->numel, p.classes));
-    tg_tensor *inputs[] = {x, tg_flatten(target, 0, -1), o->weight};
+    tg_tensor *inputs[] = {x, tg_flatten(target, 0, -1), o->weight}, *total;
     const tg_list in = {o->weight ? 3 : 2, inputs};
-    tg_tensor *loss = tg_apply(&pick_labels, in, &p, sizeof p);
-    const double smoothing = o->label_smoothing;
-    if (loss && smoothing > 0)
-        loss = tg_add(tg_mul_scalar(loss, 1 - smoothing),
-                      tg_mul_scalar(spread_evenly(in, &p), smoothing / (double)p.classes));
+    tg_tensor *loss = losses_of_rows(in, &p, o->label_smoothing, &total);
     if (!loss || o->reduction == TG_NONE) return tg_reshape(loss, (tg_shape){n, shape});
     loss = tg_sum(loss);
-    return o->reduction == TG_SUM ? loss : tg_div_scalar(loss, total_weight(in, &p));
+    if (o->reduction == TG_SUM) return loss;
+    return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, &p));
 }
 
 tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -224,6 +246,11 @@ tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_o
                         "probabilities %s",
                         tg_dtype_name(target->dtype), SHOW(target), tg_dtype_name(input->dtype),
                         SHOW(input));
+    if (!labels && o.ignore_index >= 0)
+        return tg__fail(input->context, TG_ERR_ARGUMENT,
+                        "cross_entropy: ignore_index %lld, but probabilities have no label to "
+                        "ignore",
+                        (long long)o.ignore_index);
     if (labels && !check_labels("cross_entropy", input, target, o.ignore_index)) return NULL;
     tg_tensor *x = tg_log_softmax(input, class_dim(input));
     if (!x) return NULL;
