@@ -799,14 +799,14 @@ static void test_operations(void **state)
     refused(tg_matmul(NULL, t->m), TG_ERR_ARGUMENT, "matmul: tensor 1 is NULL");
     refused(tg_matmul(t->m, t->gone), TG_ERR_CONTEXT, "matmul: the tensor [2, 3] was released");
     refused(tg_dot(t->m, t->v), TG_ERR_SHAPE, "dot: [2, 3] and [4] are not both 1-d");
-    refused(tg_dot(t->v, t->leaf), TG_ERR_SHAPE, "matmul: [4] @ [2]: inner sizes differ (4 and 2)");
+    refused(tg_dot(t->v, t->leaf), TG_ERR_SHAPE, "dot: [4] @ [2]: inner sizes differ (4 and 2)");
     refused(tg_dot(t->v, NULL), TG_ERR_ARGUMENT, "dot: tensor 2 is NULL");
     refused(tg_dot(t->v, t->gone), TG_ERR_CONTEXT, "dot: the tensor [2, 3] was released");
     refused(tg_outer(t->m, t->v), TG_ERR_SHAPE, "outer: [2, 3] and [4] are not both 1-d");
     refused(tg_outer(NULL, t->v), TG_ERR_ARGUMENT, "outer: tensor 1 is NULL");
     refused(tg_outer(t->gone, t->v), TG_ERR_CONTEXT, "outer: the tensor [2, 3] was released");
     refused(tg_outer(tg_ones(t->tg, TG_BOOL, TG_SHAPE(2)), tg_ones(t->tg, TG_BOOL, TG_SHAPE(2))),
-            TG_ERR_DTYPE, "mul: not for bool; use tg_cast");
+            TG_ERR_DTYPE, "outer: not for bool; use tg_cast");
 }
 
 static void test_joins_and_order(void **state)
@@ -840,12 +840,12 @@ static void test_joins_and_order(void **state)
     refused(tg_stack(TG_LIST(t->m, t->gone), 0), TG_ERR_CONTEXT,
             "stack: the tensor [2, 3] was released");
     refused(tg_vstack(TG_LIST(t->m, t->v)), TG_ERR_SHAPE,
-            "cat: tensor 2 is [1, 4], which does not fit [2, 3]: all sizes but that of dimension 0 "
+            "vstack: tensor 2 is [4], which does not fit [2, 3]: all sizes but that of dimension 0 "
             "must be equal");
     refused(tg_vstack(TG_LIST(t->m, NULL)), TG_ERR_ARGUMENT, "vstack: tensor 2 is NULL");
     refused(tg_vstack(TG_LIST(t->gone)), TG_ERR_CONTEXT, "vstack: the tensor [2, 3] was released");
     refused(tg_hstack(TG_LIST(t->m, t->cube)), TG_ERR_SHAPE,
-            "cat: tensor 2 is [2, 3, 4], which does not fit [2, 3]: all sizes but that of "
+            "hstack: tensor 2 is [2, 3, 4], which does not fit [2, 3]: all sizes but that of "
             "dimension 1 must be equal");
     refused(tg_hstack(TG_LIST(NULL, t->m)), TG_ERR_ARGUMENT, "hstack: tensor 1 is NULL");
     refused(tg_hstack(TG_LIST(t->m, t->gone)), TG_ERR_CONTEXT,

@@ -413,7 +413,7 @@ static void test_normalization(void **state)
     assert_non_null(tg_forward(tg_eval(norm), tg_ones(tg, TG_F32, TG_SHAPE(1, 3))));
     assert_null(tg_forward(norm, tg_ones(tg, TG_F64, TG_SHAPE(4, 3))));
     check_error(tg, TG_ERR_DTYPE,
-                "sub: float64 [4, 3] and float32 [1, 3]: dtypes differ; use tg_cast");
+                "BatchNorm1d: float64 [4, 3] and float32 [1, 3]: dtypes differ; use tg_cast");
     assert_null(tg_forward(tg_batchnorm2d(tg, 2, NULL), tg_ones(tg, TG_F32, TG_SHAPE(4, 2))));
     check_error(tg, TG_ERR_SHAPE, "BatchNorm2d: the input [4, 2] is not (N, 2, H, W)");
     tg_norm_options bad = {.eps = -1};

@@ -95,15 +95,15 @@ static void test_reductions_and_rows(void **state)
 static void test_products(void **state)
 {
     (void)state;
-    REFUSED(TG_ERR_SHAPE, tg_mm(x, x), "matmul: [2, 3] @ [2, 3]: inner sizes differ (3 and 2)");
+    REFUSED(TG_ERR_SHAPE, tg_mm(x, x), "mm: [2, 3] @ [2, 3]: inner sizes differ (3 and 2)");
     REFUSED(TG_ERR_SHAPE, tg_mm(x, v), "mm: [2, 3] and [3] are not 2-d and 2-d; use tg_matmul");
     REFUSED(TG_ERR_SHAPE, tg_bmm(x, x),
             "bmm: [2, 3] and [2, 3] are not 3-d and 3-d, of one batch size; use tg_matmul");
     REFUSED(TG_ERR_SHAPE, tg_mv(x, x), "mv: [2, 3] and [2, 3] are not 2-d and 1-d; use tg_matmul");
     REFUSED(TG_ERR_DTYPE, tg_mv(x, tg_cast(v, TG_F64)),
-            "matmul: float32 [2, 3] @ float64 [3]: dtypes differ; use tg_cast");
+            "mv: float32 [2, 3] @ float64 [3]: dtypes differ; use tg_cast");
     REFUSED(TG_ERR_SHAPE, tg_addmm(tg_ones(tg, TG_F32, TG_SHAPE(3, 3)), x, tg_t(x), 1, 1),
-            "expand: [3, 3] does not broadcast to [2, 2]");
+            "addmm: [3, 3] does not broadcast to [2, 2]");
 }
 
 static void test_rearranging(void **state)
@@ -111,7 +111,7 @@ static void test_rearranging(void **state)
     (void)state;
     REFUSED(TG_ERR_SHAPE, tg_repeat(x, TG_SHAPE(2)), "repeat: 1 numbers for [2, 3]");
     REFUSED(TG_ERR_SHAPE, tg_repeat(x, TG_SHAPE(2, -1)),
-            "repeat: [4, 3], -1 times along dimension 1");
+            "repeat: [2, 3], -1 times along dimension 1");
     REFUSED(TG_ERR_INDEX, tg_flip(x, TG_DIMS(0, 0)), "flip: dim 0 appears twice");
     REFUSED(TG_ERR_INDEX, tg_flip(x, TG_DIMS(2)),
             "flip: dim 2 is out of range for [2, 3]: -2 to 1");
@@ -132,7 +132,7 @@ static void test_rearranging(void **state)
     REFUSED(TG_ERR_INDEX, tg_movedim(x, TG_DIMS(2), TG_DIMS(0)),
             "movedim: dim 2 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_SHAPE, tg_broadcast_to(x, TG_SHAPE(2, 4)),
-            "expand: [2, 3] does not broadcast to [2, 4]");
+            "broadcast_to: [2, 3] does not broadcast to [2, 4]");
     REFUSED(TG_ERR_ARGUMENT, tg_split(x, 0, 0).items[0], "split: [2, 3] into parts of 0");
     REFUSED(TG_ERR_ARGUMENT, tg_split(x, -1, 0).items[0], "split: [2, 3] into parts of -1");
     REFUSED(TG_ERR_SHAPE, tg_split_sizes(x, TG_SHAPE(1, 2), 0).items[0],
@@ -232,7 +232,7 @@ static void test_picking(void **state)
     REFUSED(TG_ERR_INDEX, tg_embedding(far, x, TG_NO_INDEX),
             "embedding: index 9 is out of range for dimension 0 of [2, 3]");
     REFUSED(TG_ERR_DTYPE, tg_embedding(x, x, TG_NO_INDEX),
-            "embedding: the index is float32 [6], not 1-d int64");
+            "embedding: the input is float32 [2, 3], not int64");
     REFUSED(TG_ERR_SHAPE, tg_embedding(far, v, TG_NO_INDEX),
             "embedding: the weight [3] is not a matrix");
     REFUSED(TG_ERR_INDEX, tg_embedding(far, x, 2),

@@ -202,7 +202,7 @@ static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_
     return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, &p));
 }
 
-tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+static tg_tensor *nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     tg_loss_options o = options ? *options : tg_loss_defaults();
     o.label_smoothing = 0;
@@ -212,6 +212,13 @@ tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_option
                         tg_dtype_name(target->dtype));
     if (!check_labels("nll_loss", input, target, o.ignore_index)) return NULL;
     return loss_of_labels(input, target, &o);
+}
+
+tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    frame f;
+    tg__enter(&f, "nll_loss", input);
+    return tg__leave(&f, nll_loss(input, target, options));
 }
 
 /* ---- Probabilities of all classes. */
@@ -234,7 +241,7 @@ static tg_tensor *loss_of_probabilities(tg_tensor *x, tg_tensor *target, const t
     return o->reduction == TG_SUM ? loss : tg_div_scalar(loss, rows);
 }
 
-tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+static tg_tensor *cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!check_classes("cross_entropy", input, target, &o)) return NULL;
@@ -255,4 +262,11 @@ tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_o
     tg_tensor *x = tg_log_softmax(input, class_dim(input));
     if (!x) return NULL;
     return labels ? loss_of_labels(x, target, &o) : loss_of_probabilities(x, target, &o);
+}
+
+tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    frame f;
+    tg__enter(&f, "cross_entropy", input);
+    return tg__leave(&f, cross_entropy(input, target, options));
 }

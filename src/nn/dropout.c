@@ -21,11 +21,13 @@ tg_tensor *tg_dropout(tg_tensor *x, double p, bool training)
     if (!tg__is_float(x->dtype)) return tg__refuse_dtype("dropout", x);
     if (p == 1) return tg_mul_scalar(x, 0);
     if (!tg__ready(tg)) return NULL;
+    frame f;
     generator before = tg->random;
+    tg__enter(&f, "dropout", x);
     tg_tensor *mask = dropout_mask(x, p);
     tg_tensor *out = mask ? tg_mul(x, mask) : NULL;
     if (!out) tg->random = before;
-    return out;
+    return tg__leave(&f, out);
 }
 
 static tg_tensor *dropout_forward(tg_module *m, tg_tensor *x)

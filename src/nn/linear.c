@@ -94,11 +94,13 @@ static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
     bool fits =
         x->ndim > 0 && x->dtype == l->weight->dtype && x->shape[x->ndim - 1] == l->weight->shape[1];
     if (fits && x->ndim > 2) {
+        frame f;
+        int64_t shape[TG_MAX_DIMS];
+        tg__enter(&f, "linear", x);
+        for (int d = 0; d < x->ndim; d++) shape[d] = x->shape[d];
+        shape[x->ndim - 1] = l->weight->shape[0];
         tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_forward(m, rows) : NULL;
-        if (!y) return NULL;
-        spec s = {.ndim = x->ndim};
-        for (int d = 0; d < x->ndim; d++) s.shape[d] = d == x->ndim - 1 ? y->shape[1] : x->shape[d];
-        return tg_reshape(y, (tg_shape){s.ndim, s.shape});
+        return tg__leave(&f, tg_reshape(y, (tg_shape){x->ndim, shape}));
     }
     return tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
                      (tg_tensor *[]){x, l->weight, l->bias}, NULL);

@@ -167,10 +167,14 @@ static const op_row mse_op = {"mse_loss", "MseLossBackward0",
 
 tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
 {
-    if (reduction & TG_BROADCAST && !tg__loss_sides("mse_loss", &input, &target, reduction))
-        return NULL;
-    return tg__apply(&mse_op, 2, (tg_tensor *[]){input, target},
-                     (attr[TG_ATTRS]){{.i = reduction & ~TG_BROADCAST}});
+    const attr kind[TG_ATTRS] = {{.i = reduction & ~TG_BROADCAST}};
+    if (!(reduction & TG_BROADCAST))
+        return tg__apply(&mse_op, 2, (tg_tensor *[]){input, target}, kind);
+    frame f;
+    tg__enter(&f, "mse_loss", input);
+    const bool fit = tg__loss_sides("mse_loss", &input, &target, reduction);
+    tg_tensor *loss = fit ? tg__apply(&mse_op, 2, (tg_tensor *[]){input, target}, kind) : NULL;
+    return tg__leave(&f, loss);
 }
 
 static tg_tensor *mseloss_loss(tg_module *m, tg_tensor *input, tg_tensor *target)

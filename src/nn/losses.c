@@ -8,17 +8,30 @@ tg_loss_options tg_loss_defaults(void)
     return (tg_loss_options){.ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6};
 }
 
+static tg_tensor *in_frame(const char *name, tg_loss_function loss, tg_tensor *input,
+                           tg_tensor *target, const tg_loss_options *options)
+{
+    frame f;
+    tg__enter(&f, name, input);
+    return tg__leave(&f, loss(input, target, options));
+}
+
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
 {
     const int kind = reduction & ~TG_BROADCAST;
     return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
 }
 
-tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+static tg_tensor *l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("l1_loss", &input, &target, o.reduction)) return NULL;
     return tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction);
+}
+
+tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    return in_frame("l1_loss", l1_loss, input, target, options);
 }
 
 /* x as an element of t. */
@@ -36,7 +49,7 @@ static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, doubl
     return tg_mul(scale == 1 ? near : tg_div_scalar(near, scale), rest);
 }
 
-tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+static tg_tensor *huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("huber_loss", &input, &target, o.reduction)) return NULL;
@@ -46,7 +59,13 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
     return tg__reduce_loss(huber(input, target, rounded(input, o.delta), 1), o.reduction);
 }
 
-tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    return in_frame("huber_loss", huber_loss, input, target, options);
+}
+
+static tg_tensor *smooth_l1_loss(tg_tensor *input, tg_tensor *target,
+                                 const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("smooth_l1_loss", &input, &target, o.reduction)) return NULL;
@@ -54,8 +73,13 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
         return tg__fail(input->context, TG_ERR_ARGUMENT,
                         "smooth_l1_loss: beta %g must not be negative", o.beta);
     const double beta = rounded(input, o.beta);
-    if (beta == 0) return tg_l1_loss(input, target, &o);
+    if (beta == 0) return l1_loss(input, target, &o);
     return tg__reduce_loss(huber(input, target, beta, beta), o.reduction);
+}
+
+tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    return in_frame("smooth_l1_loss", smooth_l1_loss, input, target, options);
 }
 
 /* ---- Probabilities of two classes. */
@@ -95,8 +119,8 @@ static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
 static const tg_autograd_function entropy = {"binary_cross_entropy", entropy_forward,
                                              entropy_backward};
 
-tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
-                                   const tg_loss_options *options)
+static tg_tensor *binary_cross_entropy(tg_tensor *input, tg_tensor *target,
+                                       const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("binary_cross_entropy", &input, &target, o.reduction)) return NULL;
@@ -111,9 +135,15 @@ tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
     return weighted(tg_apply(&entropy, TG_LIST(input, target), NULL, 0), &o);
 }
 
+tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
+                                   const tg_loss_options *options)
+{
+    return in_frame("binary_cross_entropy", binary_cross_entropy, input, target, options);
+}
+
 /* (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) */
-tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
-                                               const tg_loss_options *options)
+static tg_tensor *binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
+                                                   const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     if (!tg__loss_sides("binary_cross_entropy_with_logits", &input, &target, o.reduction))
@@ -126,9 +156,16 @@ tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *targ
     return weighted(tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log), &o);
 }
 
+tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
+                                               const tg_loss_options *options)
+{
+    return in_frame("binary_cross_entropy_with_logits", binary_cross_entropy_with_logits, input,
+                    target, options);
+}
+
 /* ---- Distributions. */
 
-tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+static tg_tensor *kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     const bool by_batch = (o.reduction & ~TG_BROADCAST) == TG_BATCHMEAN;
@@ -147,8 +184,13 @@ tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options 
     return by_batch ? tg_div_scalar(loss, batch) : loss;
 }
 
-tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
-                                const tg_loss_options *options)
+tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    return in_frame("kl_div", kl_div, input, target, options);
+}
+
+static tg_tensor *gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
+                                    const tg_loss_options *options)
 {
     const tg_loss_options o = options ? *options : tg_loss_defaults();
     const double half_log_two_pi = 0.918938533204672741780329736405617640;
@@ -176,6 +218,14 @@ tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *
     tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
     tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
     return tg__reduce_loss(o.full ? tg_add_scalar(loss, half_log_two_pi) : loss, o.reduction);
+}
+
+tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
+                                const tg_loss_options *options)
+{
+    frame f;
+    tg__enter(&f, "gaussian_nll_loss", input);
+    return tg__leave(&f, gaussian_nll_loss(input, target, var, options));
 }
 
 /* ---- Any of them as a module. */

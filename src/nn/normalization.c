@@ -68,10 +68,12 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     if (first < 0 || !tg__same_sizes(k, x->shape + first, k, n->shape))
         return tg__fail(m->tg, TG_ERR_SHAPE, "layernorm: the input %s does not end in %s", SHOW(x),
                         tg__show_sizes(m->tg, k, n->shape));
+    frame f;
     int64_t dims[TG_MAX_DIMS];
+    tg__enter(&f, "layernorm", x);
     for (int d = 0; d < k; d++) dims[d] = first + d;
     tg_tensor *mean, *var, *centered = center(x, (tg_shape){k, dims}, &mean, &var);
-    return scale(n, centered, var, (tg_shape){k, n->shape});
+    return tg__leave(&f, scale(n, centered, var, (tg_shape){k, n->shape}));
 }
 
 tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm_options *options)
@@ -132,6 +134,8 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->shape[1], 1, 1};
     const tg_shape channels = {x->ndim, shape};
     tg_tensor *mean = NULL, *var, *centered;
+    frame f;
+    tg__enter(&f, m->name, x);
     if (over_batch) {
         centered = center(x, (tg_shape){x->ndim - 1, dims}, &mean, &var);
     } else {
@@ -140,7 +144,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     }
     tg_tensor *y = scale(n, centered, var, channels);
     const bool tracks = m->training && n->running_mean && x->numel > 0;
-    return y && tracks && !track(n, x, mean, var) ? NULL : y;
+    return tg__leave(&f, y && tracks && !track(n, x, mean, var) ? NULL : y);
 }
 
 static tg_module *batchnorm(tg_context *tg, const char *name, int64_t features, int ndim,

@@ -77,17 +77,20 @@ COMPARISON(ge, _turned_, le)
 /* bool as it is, other dtypes where they are not 0. */
 static tg_tensor *truth(tg_tensor *a)
 {
-    return a && a->dtype != TG_BOOL ? tg_ne_scalar(a, 0) : a;
+    return a->dtype != TG_BOOL ? tg_ne_scalar(a, 0) : a;
 }
 
 /* Of two of one dtype, which is compared first. */
-static tg_tensor *logical(const char *name, tg_tensor *(*f)(tg_tensor *, tg_tensor *), tg_tensor *a,
-                          tg_tensor *b)
+static tg_tensor *logical(const char *name, tg_tensor *(*of_truths)(tg_tensor *, tg_tensor *),
+                          tg_tensor *a, tg_tensor *b)
 {
-    if (a && b && a->dtype != b->dtype)
+    frame f;
+    if (!tg__check_inputs(name, 2, (tg_tensor *[]){a, b})) return NULL;
+    if (a->dtype != b->dtype)
         return tg__fail(a->context, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
                         name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
-    return f(truth(a), truth(b));
+    tg__enter(&f, name, a);
+    return tg__leave(&f, of_truths(truth(a), truth(b)));
 }
 
 /* For truths: a and b is a > not b, a or b is a >= not b. */
@@ -118,22 +121,32 @@ tg_tensor *tg_logical_xor(tg_tensor *a, tg_tensor *b)
 
 tg_tensor *tg_logical_not(tg_tensor *a)
 {
-    return tg_eq_scalar(a, 0);
+    frame f;
+    tg__enter(&f, "logical_not", a);
+    return tg__leave(&f, tg_eq_scalar(a, 0));
 }
 
 tg_tensor *tg_isnan(tg_tensor *a)
 {
-    return tg_ne(a, a);
+    frame f;
+    tg__enter(&f, "isnan", a);
+    return tg__leave(&f, tg_ne(a, a));
 }
 
 tg_tensor *tg_isinf(tg_tensor *a)
 {
-    return a && tg__is_float(a->dtype) ? tg_eq_scalar(tg_abs(a), INFINITY) : tg_ne(a, a);
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "isinf", a);
+    return tg__leave(&f, tg__is_float(a->dtype) ? tg_eq_scalar(tg_abs(a), INFINITY) : tg_ne(a, a));
 }
 
 tg_tensor *tg_isfinite(tg_tensor *a)
 {
-    return a && tg__is_float(a->dtype) ? tg_lt_scalar(tg_abs(a), INFINITY) : tg_eq(a, a);
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "isfinite", a);
+    return tg__leave(&f, tg__is_float(a->dtype) ? tg_lt_scalar(tg_abs(a), INFINITY) : tg_eq(a, a));
 }
 
 static bool where_shape(const call *c, spec *s)

@@ -377,6 +377,8 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
         a[CONV_PADDING + at].i = o.padding[d];
         a[CONV_DILATION + at].i = o.dilation[d];
     }
+    frame f;
+    tg__enter(&f, name, x);
     const bool single = x->ndim == spatial + 1;
     if (single) x = tg_unsqueeze(x, 0);
     if (spatial == 1) {
@@ -386,7 +388,7 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
     tg_tensor *y = tg__apply(&conv2d_op, 2, (tg_tensor *[]){x, w}, a);
     if (y && o.bias) y = tg_add(y, tg_view(o.bias, TG_SHAPE(y->shape[1], 1, 1)));
     if (spatial == 1) y = tg_squeeze_dim(y, 2);
-    return single ? tg_squeeze_dim(y, 0) : y;
+    return tg__leave(&f, single ? tg_squeeze_dim(y, 0) : y);
 }
 
 tg_tensor *tg_conv1d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options)

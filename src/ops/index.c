@@ -181,11 +181,13 @@ tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *so
     if (!fits)
         return tg__fail(a->context, TG_ERR_SHAPE, "scatter_add: index %s is larger than source %s",
                         SHOW(index), SHOW(source));
+    frame f;
+    tg__enter(&f, "scatter_add", a);
     for (int i = 0; i < index->ndim; i++) /* the rest of source is not used */
         if (source && index->shape[i] < source->shape[i])
             source = tg_narrow(source, i, 0, index->shape[i]);
-    return tg__apply(&scatter_add_op, 3, (tg_tensor *[]){a, index, source},
-                     (attr[TG_ATTRS]){{.i = d}});
+    return tg__leave(&f, tg__apply(&scatter_add_op, 3, (tg_tensor *[]){a, index, source},
+                                   (attr[TG_ATTRS]){{.i = d}}));
 }
 
 /* ---- index_select: whole slices. */
@@ -262,29 +264,46 @@ tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index)
     return slices_of(&index_select_op, a, dim, index);
 }
 
-/* The rows of weight, of which the padding row gets no gradient. */
-tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+static bool check_embedding(const tg_tensor *input, const tg_tensor *weight, int64_t padding_idx)
 {
-    if (!tg__check_inputs("embedding", 2, (tg_tensor *[]){input, weight})) return NULL;
+    tg_context *tg = weight->context;
+    const int64_t n = weight->ndim ? weight->shape[0] : 0;
     if (weight->ndim != 2)
-        return tg__fail(weight->context, TG_ERR_SHAPE, "embedding: the weight %s is not a matrix",
-                        SHOW(weight));
-    const int64_t n = weight->shape[0];
+        return tg__fail(tg, TG_ERR_SHAPE, "embedding: the weight %s is not a matrix", SHOW(weight));
     if (padding_idx != TG_NO_INDEX && (padding_idx < -n || padding_idx >= n))
-        return tg__fail(weight->context, TG_ERR_INDEX,
+        return tg__fail(tg, TG_ERR_INDEX,
                         "embedding: padding_idx %lld is out of range for weight %s",
                         (long long)padding_idx, SHOW(weight));
-    tg_tensor *rows = slices_of(&embedding_op, weight, 0, tg_flatten(input, 0, -1));
+    if (input->dtype != TG_I64)
+        return tg__fail(tg, TG_ERR_DTYPE, "embedding: the input is %s %s, not int64",
+                        tg_dtype_name(input->dtype), SHOW(input));
+    return input->ndim < TG_MAX_DIMS ||
+           tg__fail(tg, TG_ERR_SHAPE, "embedding: %s has %d dimensions already", SHOW(input),
+                    TG_MAX_DIMS);
+}
+
+/* The rows of weight, of which the padding row gets no gradient. */
+static tg_tensor *embedded(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+{
+    tg_tensor *flat = tg_flatten(input, 0, -1), *rows = slices_of(&embedding_op, weight, 0, flat);
     if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
-        const int64_t at = padding_idx < 0 ? padding_idx + n : padding_idx;
-        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(tg_flatten(input, 0, -1), (double)at), -1);
+        const int64_t at = padding_idx < 0 ? padding_idx + weight->shape[0] : padding_idx;
+        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(flat, (double)at), -1);
         rows = tg_where(padding, tg_detach(rows), rows);
     }
+    if (!rows || input->ndim == 1) return rows;
     int64_t shape[TG_MAX_DIMS];
-    if (input->ndim == TG_MAX_DIMS)
-        return tg__fail(input->context, TG_ERR_SHAPE, "embedding: %s has %d dimensions already",
-                        SHOW(input), TG_MAX_DIMS);
-    for (int d = 0; d < input->ndim; d++) shape[d] = input->shape[d];
+    memcpy(shape, input->shape, sizeof shape);
     shape[input->ndim] = weight->shape[1];
-    return input->ndim == 1 ? rows : tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
+    return tg_reshape(rows, (tg_shape){input->ndim + 1, shape});
+}
+
+tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+{
+    frame f;
+    if (!tg__check_inputs("embedding", 2, (tg_tensor *[]){input, weight}) ||
+        !check_embedding(input, weight, padding_idx))
+        return NULL;
+    tg__enter(&f, "embedding", input);
+    return tg__leave(&f, embedded(input, weight, padding_idx));
 }

@@ -9,6 +9,22 @@ static bool skipped(const tg_tensor *t)
     return t->ndim == 1 && t->shape[0] == 0;
 }
 
+/* Whether t joins p along dim. */
+static bool joins(const tg_tensor *t, const tg_tensor *p, int dim)
+{
+    bool fits = t->ndim == p->ndim;
+    for (int d = 0; d < p->ndim && fits; d++) fits = d == dim || t->shape[d] == p->shape[d];
+    return fits;
+}
+
+static bool fail_to_join(const char *name, int i, const tg_tensor *t, const tg_tensor *p, int dim)
+{
+    return tg__fail(t->context, TG_ERR_SHAPE,
+                    "%s: tensor %d is %s, which does not fit %s: all sizes but that of dimension "
+                    "%d must be equal",
+                    name, i + 1, SHOW(t), SHOW(p), dim);
+}
+
 static const tg_tensor *pattern(const call *c)
 {
     for (int i = 0; i < c->n; i++)
@@ -30,13 +46,8 @@ static bool cat_shape(const call *c, spec *s)
             return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use tg_cast",
                             c->op->name, tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
         if (skipped(t)) continue;
-        bool fits = t->ndim == p->ndim && t->shape[dim] <= PTRDIFF_MAX - s->shape[dim];
-        for (int d = 0; d < p->ndim && fits; d++) fits = d == dim || t->shape[d] == p->shape[d];
-        if (!fits)
-            return tg__fail(c->tg, TG_ERR_SHAPE,
-                            "%s: tensor %d is %s, which does not fit %s: all sizes but that of "
-                            "dimension %d must be equal",
-                            c->op->name, i + 1, SHOW(t), SHOW(p), dim);
+        if (!joins(t, p, dim) || t->shape[dim] > PTRDIFF_MAX - s->shape[dim])
+            return fail_to_join(c->op->name, i, t, p, dim);
         s->shape[dim] += t->shape[dim];
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
@@ -152,10 +163,9 @@ tg_tensor *tg_stack(tg_list tensors, int dim)
                  : tg__apply(&stack_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
 }
 
-/* cat of the tensors with at least ndim dimensions each; the list is made in the scope. */
-static tg_tensor *cat_at_least(const char *name, tg_list tensors, int ndim, int dim)
+/* cat of the tensors with at least ndim dimensions each. */
+static tg_tensor *cat_raised(tg_list tensors, int ndim, int dim)
 {
-    if (!check_joined(name, tensors)) return NULL;
     tg_context *tg = tensors.items[0]->context;
     tg_tensor **items = tg__alloc(tg, (size_t)tensors.n * sizeof *items);
     if (!items) return NULL;
@@ -163,8 +173,18 @@ static tg_tensor *cat_at_least(const char *name, tg_list tensors, int ndim, int 
         items[i] = tensors.items[i];
         while (items[i] && items[i]->ndim < ndim) items[i] = tg_unsqueeze(items[i], 0);
         if (!items[i]) return NULL;
+        if (ndim > 1 && !joins(items[i], items[0], dim))
+            return fail_to_join("cat", i, tensors.items[i], tensors.items[0], dim), NULL;
     }
     return tg_cat((tg_list){tensors.n, items}, dim);
+}
+
+static tg_tensor *cat_at_least(const char *name, tg_list tensors, int ndim, int dim)
+{
+    frame f;
+    if (!check_joined(name, tensors)) return NULL;
+    tg__enter(&f, name, tensors.items[0]);
+    return tg__leave(&f, cat_raised(tensors, ndim, dim));
 }
 
 tg_tensor *tg_vstack(tg_list tensors)

@@ -211,6 +211,18 @@ PRODUCT(mm, "MmBackward0")
 PRODUCT(bmm, "BmmBackward0")
 #undef PRODUCT
 
+/* Of a batch with one matrix or vector: one product, and one gradient for b. */
+static tg_tensor *flat_product(tg_tensor *a, tg_tensor *b)
+{
+    frame f;
+    int64_t shape[TG_MAX_DIMS];
+    tg__enter(&f, "matmul", a);
+    memcpy(shape, a->shape, sizeof shape);
+    if (b->ndim == 2) shape[a->ndim - 1] = b->shape[1];
+    tg_tensor *c = tg_matmul(tg_flatten(a, 0, -2), b);
+    return tg__leave(&f, tg_reshape(c, (tg_shape){a->ndim + b->ndim - 2, shape}));
+}
+
 tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b)
 {
     tg_tensor *in[] = {a, b};
@@ -220,14 +232,7 @@ tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b)
                         SHOW(a), SHOW(b));
     bool fits =
         a->dtype == b->dtype && a->shape[a->ndim - 1] == b->shape[b->ndim >= 2 ? b->ndim - 2 : 0];
-    if (fits && a->ndim > 2 && b->ndim <= 2 && a->numel > 0) { /* one product, one gradient for b */
-        tg_tensor *c = tg_matmul(tg_flatten(a, 0, -2), b);
-        int64_t shape[TG_MAX_DIMS];
-        if (!c) return NULL;
-        memcpy(shape, a->shape, sizeof shape);
-        shape[a->ndim - 1] = c->shape[c->ndim - 1];
-        return tg_reshape(c, (tg_shape){a->ndim + b->ndim - 2, shape});
-    }
+    if (fits && a->ndim > 2 && b->ndim <= 2 && a->numel > 0) return flat_product(a, b);
     bool batched = a->ndim > 2 || b->ndim > 2;
     const op_row *rows[] = {&dot_op, &vm_op, &mv_op, &mm_op};
     const op_row *o = batched ? &bmm_op : rows[(a->ndim > 1) * 2 + (b->ndim > 1)];
@@ -244,12 +249,18 @@ static bool check_vectors(const char *name, tg_tensor *a, tg_tensor *b)
 
 tg_tensor *tg_dot(tg_tensor *a, tg_tensor *b)
 {
-    return check_vectors("dot", a, b) ? tg_matmul(a, b) : NULL;
+    frame f;
+    if (!check_vectors("dot", a, b)) return NULL;
+    tg__enter(&f, "dot", a);
+    return tg__leave(&f, tg_matmul(a, b));
 }
 
 tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b)
 {
-    return check_vectors("outer", a, b) ? tg_mul(tg_unsqueeze(a, 1), b) : NULL;
+    frame f;
+    if (!check_vectors("outer", a, b)) return NULL;
+    tg__enter(&f, "outer", a);
+    return tg__leave(&f, tg_mul(tg_unsqueeze(a, 1), b));
 }
 
 /* a and b with that many dimensions, one dtype and fitting batches. */
@@ -260,7 +271,9 @@ static tg_tensor *strict_product(const char *name, tg_tensor *a, int na, tg_tens
         return tg__fail(a->context, TG_ERR_SHAPE,
                         "%s: %s and %s are not %d-d and %d-d%s; use tg_matmul", name, SHOW(a),
                         SHOW(b), na, nb, na == 3 ? ", of one batch size" : "");
-    return tg_matmul(a, b);
+    frame f;
+    tg__enter(&f, name, a);
+    return tg__leave(&f, tg_matmul(a, b));
 }
 
 tg_tensor *tg_mm(tg_tensor *a, tg_tensor *b)
@@ -280,11 +293,12 @@ tg_tensor *tg_mv(tg_tensor *a, tg_tensor *b)
 
 tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, double alpha)
 {
+    frame f;
     if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
+    tg__enter(&f, "addmm", input);
     tg_tensor *ab = strict_product("addmm", a, 2, b, 2);
-    if (!ab) return NULL;
-    tg_tensor *added = tg_expand(input, (tg_shape){2, ab->shape});
+    tg_tensor *added = ab ? tg_expand(input, (tg_shape){2, ab->shape}) : NULL;
     if (alpha != 1) ab = tg_mul_scalar(ab, alpha);
-    if (beta == 0) return added ? ab : NULL;
-    return tg_add(beta == 1 ? added : tg_mul_scalar(added, beta), ab);
+    if (beta != 0) ab = tg_add(beta == 1 ? added : tg_mul_scalar(added, beta), ab);
+    return tg__leave(&f, added ? ab : NULL);
 }

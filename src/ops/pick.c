@@ -27,8 +27,10 @@ tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim)
         return tg__fail(a->context, TG_ERR_SHAPE,
                         "take_along_dim: %s and index %s differ in their number of dimensions",
                         SHOW(a), SHOW(index));
-    return tg_gather(broadcast_but("take_along_dim", a, index, d), d,
-                     broadcast_but("take_along_dim", index, a, d));
+    frame f;
+    tg__enter(&f, "take_along_dim", a);
+    return tg__leave(&f, tg_gather(broadcast_but("take_along_dim", a, index, d), d,
+                                   broadcast_but("take_along_dim", index, a, d)));
 }
 
 /* ---- nonzero: the indices of what is not 0, row by row. */
@@ -72,8 +74,10 @@ static const op_row nonzero_op = {.name = "nonzero", .shape = nonzero_shape, .ru
 
 tg_tensor *tg_nonzero(tg_tensor *a)
 {
+    frame f;
+    tg__enter(&f, "nonzero", a);
     tg_tensor *truth = tg_contiguous(tg_ne_scalar(a, 0));
-    return tg__apply(&nonzero_op, 1, &truth, NULL);
+    return tg__leave(&f, tg__apply(&nonzero_op, 1, &truth, NULL));
 }
 
 tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
@@ -82,16 +86,17 @@ tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
     if (mask->dtype != TG_BOOL)
         return tg__fail(a->context, TG_ERR_DTYPE, "masked_select: the mask is %s, not bool",
                         tg_dtype_name(mask->dtype));
+    frame f;
+    tg__enter(&f, "masked_select", a);
     tg_tensor *whole = tg_flatten(broadcast_but("masked_select", a, mask, -1), 0, -1);
     tg_tensor *chosen = tg_flatten(broadcast_but("masked_select", mask, a, -1), 0, -1);
-    return tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1));
+    return tg__leave(&f, tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1)));
 }
 
 /* ---- Labels. */
 
-tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
+static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
 {
-    if (!tg__check_inputs("one_hot", 1, &index)) return NULL;
     tg_context *tg = index->context;
     if (index->dtype != TG_I64)
         return tg__fail(tg, TG_ERR_DTYPE, "one_hot: the labels are %s, not int64",
@@ -109,4 +114,11 @@ tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
     }
     tg_tensor *classes = tg_arange(tg, TG_I64, 0, (double)num_classes, 1);
     return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);
+}
+
+tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes)
+{
+    frame f;
+    tg__enter(&f, "one_hot", index);
+    return tg__leave(&f, index ? one_hot(index, num_classes) : NULL);
 }

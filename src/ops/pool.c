@@ -259,10 +259,14 @@ static tg_tensor *apply_pool(const op_row *op, tg_tensor *x, const tg_pool_optio
 
 tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options)
 {
-    tg_tensor *places = apply_pool(&places_op, input, options);
-    if (!places) return NULL;
-    tg_tensor *y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(places, -2, -1));
-    return tg_reshape(y, (tg_shape){places->ndim, places->shape});
+    frame f;
+    tg__enter(&f, "max_pool2d", input);
+    tg_tensor *places = apply_pool(&places_op, input, options), *y = NULL;
+    if (places) {
+        y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(places, -2, -1));
+        y = tg_reshape(y, (tg_shape){places->ndim, places->shape});
+    }
+    return tg__leave(&f, y);
 }
 
 tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options)

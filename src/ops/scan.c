@@ -101,12 +101,14 @@ static tg_tensor *countable(tg_tensor *a)
 
 tg_tensor *tg_cumsum(tg_tensor *a, int dim)
 {
-    return apply_scan("cumsum", countable(a), NULL, dim, false);
+    frame f;
+    tg__enter(&f, "cumsum", a);
+    return tg__leave(&f, apply_scan("cumsum", countable(a), NULL, dim, false));
 }
 
 /* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], -0, -0 ... and -0, a[1], a[2] ...,
  * since -0 added changes nothing. */
-tg_tensor *tg_cumprod(tg_tensor *a, int dim)
+static tg_tensor *cumprod(tg_tensor *a, int dim)
 {
     a = countable(a);
     if (!a || tg__dim(a, "cumprod", dim, a->ndim) < 0) return NULL;
@@ -117,7 +119,14 @@ tg_tensor *tg_cumprod(tg_tensor *a, int dim)
                       tg_cat(TG_LIST(tg_full_like(first, -0.0), rest), dim), dim, false);
 }
 
-tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
+tg_tensor *tg_cumprod(tg_tensor *a, int dim)
+{
+    frame f;
+    tg__enter(&f, "cumprod", a);
+    return tg__leave(&f, cumprod(a, dim));
+}
+
+static tg_tensor *prod(tg_tensor *a, int dim, bool keepdim)
 {
     int d = a ? tg__dim(a, "prod", dim, a->ndim) : -1;
     if (d < 0) return NULL;
@@ -127,10 +136,19 @@ tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
         return tg_add_scalar(sum, 1);
     }
     tg_tensor *last = tg_narrow(tg_cumprod(a, d), d, a->shape[d] - 1, 1);
-    return keepdim ? last : tg_squeeze_dim(last, d);
+    return tg_clone(keepdim ? last : tg_squeeze_dim(last, d)); /* the others may go */
+}
+
+tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    frame f;
+    tg__enter(&f, "prod", a);
+    return tg__leave(&f, prod(a, dim, keepdim));
 }
 
 tg_tensor *tg_prod(tg_tensor *a)
 {
-    return tg_prod_dim(tg_flatten(a, 0, -1), 0, false);
+    frame f;
+    tg__enter(&f, "prod", a);
+    return tg__leave(&f, prod(tg_flatten(a, 0, -1), 0, false));
 }

@@ -32,12 +32,16 @@ tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination)
         while (taken >> from & 1) from++;
         order[d] = from++;
     }
-    return tg_permute(t, (tg_shape){t->ndim, order});
+    frame f;
+    tg__enter(&f, "movedim", t);
+    return tg__leave(&f, tg_permute(t, (tg_shape){t->ndim, order}));
 }
 
 tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
 {
-    return tg_expand(t, shape);
+    frame f;
+    tg__enter(&f, "broadcast_to", t);
+    return tg__leave(&f, tg_expand(t, shape));
 }
 
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
@@ -96,45 +100,62 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 
 /* ---- Copies that are said with others. */
 
-tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
+static bool check_repeats(const tg_tensor *t, tg_shape repeats)
 {
-    if (!t || !tg__check_list(t->context, "repeat", "repeats", repeats)) return NULL;
-    if (repeats.ndim < t->ndim || repeats.ndim > TG_MAX_DIMS)
+    const int extra = repeats.ndim - t->ndim;
+    int64_t shape[TG_MAX_DIMS];
+    if (extra < 0 || repeats.ndim > TG_MAX_DIMS)
         return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %d numbers for %s", repeats.ndim,
                         SHOW(t));
-    while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
-    bool copied = false;
-    for (int d = 0; t && d < repeats.ndim; d++) {
-        int64_t shape[TG_MAX_DIMS], n = repeats.dims[d];
-        if (n < 0 || n > PTRDIFF_MAX / (t->shape[d] ? t->shape[d] : 1))
+    for (int d = 0; d < repeats.ndim; d++) {
+        const int64_t n = repeats.dims[d], size = d < extra ? 1 : t->shape[d - extra];
+        if (n < 0 || n > PTRDIFF_MAX / (size ? size : 1))
             return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %s, %lld times along dimension %d",
                             SHOW(t), (long long)n, d);
-        if (n == 1) continue;
-        memcpy(shape, t->shape, sizeof shape);
-        shape[d] *= n;
-        copied = true;
-        if (t->shape[d] == 1) {
-            t = tg_expand(t, (tg_shape){t->ndim, shape});
-            continue;
-        }
-        /* [..., 1, rest] expanded to [..., n, rest], seen as two dimensions around the new one */
-        const int64_t before = tg__numel(d, t->shape), after = tg__numel(t->ndim - d, t->shape + d);
-        t = tg_expand(tg_reshape(t, TG_SHAPE(before, 1, after)), TG_SHAPE(before, n, after));
-        t = tg_reshape(t, (tg_shape){repeats.ndim, shape});
+        shape[d] = size * n;
     }
-    return copied ? tg_contiguous(t) : tg_clone(t);
+    return tg__check_shape(t->context, "repeat", (tg_shape){repeats.ndim, shape});
+}
+
+/* t with dimension d n times as long: a view of a copy, or of t. */
+static tg_tensor *repeat_dim(tg_tensor *t, int64_t n, int d)
+{
+    int64_t shape[TG_MAX_DIMS];
+    const tg_shape repeated = {t->ndim, shape};
+    memcpy(shape, t->shape, sizeof shape);
+    shape[d] *= n;
+    if (t->shape[d] == 1) return tg_expand(t, repeated);
+    /* [..., 1, rest] expanded to [..., n, rest], seen as two dimensions around the new one */
+    const int64_t before = tg__numel(d, t->shape), after = tg__numel(t->ndim - d, t->shape + d);
+    t = tg_expand(tg_reshape(t, TG_SHAPE(before, 1, after)), TG_SHAPE(before, n, after));
+    return tg_reshape(t, repeated);
+}
+
+tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
+{
+    frame f;
+    if (!t || !tg__check_list(t->context, "repeat", "repeats", repeats) ||
+        !check_repeats(t, repeats))
+        return NULL;
+    tg__enter(&f, "repeat", t);
+    const tg_tensor *last = t;
+    while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
+    for (int d = 0; t && d < repeats.ndim; d++)
+        if (repeats.dims[d] != 1) last = t = repeat_dim(t, repeats.dims[d], d);
+    return tg__leave(&f, t == last ? tg_contiguous(t) : tg_clone(t));
 }
 
 tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)
 {
     int64_t repeats[TG_MAX_DIMS];
+    frame f;
     if (!t || !tg__check_list(t->context, "tile", "dims", dims)) return NULL;
-    if (dims.ndim >= t->ndim) return tg_repeat(t, dims);
     for (int d = 0; d < t->ndim; d++) {
         int own = d - (t->ndim - dims.ndim);
         repeats[d] = own < 0 ? 1 : dims.dims[own];
     }
-    return tg_repeat(t, (tg_shape){t->ndim, repeats});
+    tg__enter(&f, "tile", t);
+    return tg__leave(&f, tg_repeat(t, dims.ndim >= t->ndim ? dims : (tg_shape){t->ndim, repeats}));
 }
 
 static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
@@ -144,23 +165,32 @@ static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
     return tg_cat(TG_LIST(tg_narrow(t, d, at, n - at), tg_narrow(t, d, 0, at)), d);
 }
 
-tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
+static tg_tensor *roll_of(tg_tensor *t, tg_shape shifts, tg_shape dims)
 {
-    if (!t || !tg__check_list(t->context, "roll", "shifts", shifts) ||
-        !tg__check_list(t->context, "roll", "dims", dims))
-        return NULL;
+    if (!t) return NULL;
     if (dims.ndim == 0 && shifts.ndim == 1)
-        return tg_reshape(tg_roll(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
+        return tg_reshape(roll_of(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
                           (tg_shape){t->ndim, t->shape});
     if (shifts.ndim != dims.ndim || shifts.ndim < 1)
         return tg__fail(t->context, TG_ERR_ARGUMENT, "roll: %d shifts for %d dims", shifts.ndim,
                         dims.ndim);
-    for (int i = 0; t && i < dims.ndim; i++) {
+    tg_tensor *rolled = t;
+    for (int i = 0; rolled && i < dims.ndim; i++) {
         int d = tg__dim(t, "roll", dims.dims[i], t->ndim);
         if (d < 0) return NULL;
-        if (t->ndim) t = roll_dim(t, shifts.dims[i], d);
+        if (t->ndim) rolled = roll_dim(rolled, shifts.dims[i], d);
     }
-    return t;
+    return rolled == t ? tg_clone(t) : rolled;
+}
+
+tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
+{
+    frame f;
+    if (!t || !tg__check_list(t->context, "roll", "shifts", shifts) ||
+        !tg__check_list(t->context, "roll", "dims", dims))
+        return NULL;
+    tg__enter(&f, "roll", t);
+    return tg__leave(&f, roll_of(t, shifts, dims));
 }
 
 /* ---- flip. a[0]: a bit for each dimension. */
@@ -252,11 +282,8 @@ tg_tensor *tg_triu(tg_tensor *t, int64_t diagonal)
 static bool pad_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
-    int64_t *n = &s->shape[c->a[0].i];
-    if (c->a[1].i > PTRDIFF_MAX / 4 || c->a[2].i > PTRDIFF_MAX / 4)
-        return tg__fail(c->tg, TG_ERR_SHAPE, "pad: too much");
-    *n += c->a[1].i + c->a[2].i;
-    return tg__check_shape(c->tg, "pad", (tg_shape){s->ndim, s->shape});
+    s->shape[c->a[0].i] += c->a[1].i + c->a[2].i;
+    return true;
 }
 
 static bool pad_run(const call *c)
@@ -282,34 +309,49 @@ static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
 static const op_row pad_op = {"pad", "ConstantPadNdBackward0", pad_shape, pad_run, pad_grad, {0}, 0,
                               0};
 
-tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
+static bool check_pad(const tg_tensor *t, tg_shape pad)
 {
-    if (!t || !tg__check_value(t->context, "pad", t->dtype, value) ||
-        !tg__check_list(t->context, "pad", "numbers", pad))
-        return NULL;
+    int64_t shape[TG_MAX_DIMS];
     if (pad.ndim % 2 || pad.ndim / 2 > t->ndim)
         return tg__fail(t->context, TG_ERR_SHAPE, "pad: %d numbers for %s: two a dimension",
                         pad.ndim, SHOW(t));
-    tg_tensor *out = t;
-    for (int i = 0; out && i < pad.ndim / 2; i++) {
+    memcpy(shape, t->shape, sizeof shape);
+    for (int i = 0; i < pad.ndim / 2; i++) {
         const int d = t->ndim - 1 - i;
         const int64_t before = pad.dims[2 * i], after = pad.dims[2 * i + 1], n = t->shape[d];
         const bool fits =
             before >= -n && after >= -n && before < INT64_MAX / 4 && after < INT64_MAX / 4;
-        const int64_t skip = fits && before < 0 ? -before : 0,
-                      drop = fits && after < 0 ? -after : 0;
-        if (!fits || skip + drop > n)
+        const int64_t cut = fits ? (before < 0 ? before : 0) + (after < 0 ? after : 0) : 0;
+        if (!fits || n + cut < 0)
             return tg__fail(
                 t->context, TG_ERR_SHAPE,
                 "pad: %lld and %lld leave less than nothing, or too much, of dimension %d of %s",
                 (long long)before, (long long)after, d, SHOW(t));
-        if (skip || drop) out = tg_narrow(out, d, skip, n - skip - drop);
-        if (before <= 0 && after <= 0) continue;
-        out = tg__apply(&pad_op, 1, &out,
-                        (attr[TG_ATTRS]){{.i = d},
-                                         {.i = before > 0 ? before : 0},
-                                         {.i = after > 0 ? after : 0},
-                                         {.f = value}});
+        shape[d] = n + before + after;
     }
-    return out == t || (out && priv(out)->is_view) ? tg_clone(out) : out;
+    return tg__check_shape(t->context, "pad", (tg_shape){t->ndim, shape});
+}
+
+/* Numbers below 0 cut elements off. */
+static tg_tensor *pad_dim(tg_tensor *t, int d, int64_t before, int64_t after, double value)
+{
+    const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
+    if (skip || drop) t = tg_narrow(t, d, skip, t->shape[d] - skip - drop);
+    if (before <= 0 && after <= 0) return t;
+    return tg__apply(
+        &pad_op, 1, &t,
+        (attr[TG_ATTRS]){{.i = d}, {.i = before + skip}, {.i = after + drop}, {.f = value}});
+}
+
+tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
+{
+    frame f;
+    if (!t || !tg__check_value(t->context, "pad", t->dtype, value) ||
+        !tg__check_list(t->context, "pad", "numbers", pad) || !check_pad(t, pad))
+        return NULL;
+    tg__enter(&f, "pad", t);
+    tg_tensor *out = t;
+    for (int i = 0; out && i < pad.ndim / 2; i++)
+        out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);
+    return tg__leave(&f, out == t || (out && priv(out)->is_view) ? tg_clone(out) : out);
 }

@@ -167,10 +167,12 @@ static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
 {
     int d = a ? tg__dim(a, o->name, dim, a->ndim) : -1;
     if (d < 0) return NULL;
-    const bool last = d >= a->ndim - 1;
-    tg_tensor *x = last ? a : tg_transpose(a, d, -1);
-    tg_tensor *y = tg__apply(o, 1, &x, (attr[TG_ATTRS]){{.i = o == &log_softmax_op}});
-    return last ? y : tg_transpose(y, d, -1);
+    const attr is_log[TG_ATTRS] = {{.i = o == &log_softmax_op}};
+    if (d >= a->ndim - 1) return tg__apply(o, 1, &a, is_log);
+    frame f;
+    tg__enter(&f, o->name, a);
+    tg_tensor *x = tg_transpose(a, d, -1);
+    return tg__leave(&f, tg_transpose(tg__apply(o, 1, &x, is_log), d, -1));
 }
 
 tg_tensor *tg_softmax(tg_tensor *a, int dim)

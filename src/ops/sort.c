@@ -252,7 +252,9 @@ tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable)
 
 tg_tensor *tg_sort(tg_tensor *a, int dim)
 {
-    return tg_sort_indexed(a, dim, false, false).values;
+    frame f;
+    tg__enter(&f, "sort", a);
+    return tg__leave(&f, tg_sort_indexed(a, dim, false, false).values);
 }
 
 tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
@@ -267,8 +269,11 @@ tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
                  (long long)n, d, SHOW(a));
         return none;
     }
-    tg_indexed r = {NULL, argsort(a, d, largest, sorted ? TOP_SORTED : TOP, k)};
-    if (a->ndim) r.indices = tg_narrow(r.indices, d, 0, k);
-    r.values = tg_gather(a, d, r.indices);
-    return r.values ? r : none;
+    frame f;
+    tg__enter(&f, "topk", a);
+    tg_tensor *order = argsort(a, d, largest, sorted ? TOP_SORTED : TOP, k), *r[] = {NULL, order};
+    if (a->ndim) r[1] = tg_clone(tg_narrow(order, d, 0, k)); /* the others may go */
+    r[0] = tg_gather(a, d, r[1]);
+    tg__leave_with(&f, 2, r);
+    return r[0] ? (tg_indexed){r[0], r[1]} : none;
 }

@@ -123,11 +123,11 @@ tg_tensor *tg_reshape(tg_tensor *t, tg_shape shape)
     if (!t || !resolve(t, "reshape", shape, sizes)) return NULL;
     spec s = {.ndim = shape.ndim};
     memcpy(s.shape, sizes, (size_t)shape.ndim * sizeof *sizes);
-    bool in_place = view_strides(t, &s);
-    if (!in_place) t = tg_clone(t);
-    return t ? apply_list(in_place ? &reshape_op : &copied_view_op, t,
-                          (tg_shape){shape.ndim, sizes})
-             : NULL;
+    const tg_shape list = {shape.ndim, sizes};
+    if (view_strides(t, &s)) return apply_list(&reshape_op, t, list);
+    frame f;
+    tg__enter(&f, "reshape", t);
+    return tg__leave(&f, apply_list(&copied_view_op, tg_clone(t), list));
 }
 
 tg_tensor *tg_flatten(tg_tensor *t, int start_dim, int end_dim)
