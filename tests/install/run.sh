@@ -85,7 +85,8 @@ for compiler in gcc clang; do
     same "tinygrad.c and tinygrad.h, $compiler" ./two_files
 done
 for file in tinygrad.c tinygrad.h; do
-    sed -n '/^ \* MIT License/,/^ \*\/$/s/^ \* \{0,1\}//p' "build/$file" | cmp - "$root/LICENSE"
+    sed -n '/^ \* MIT License/,/^ \*\/$/{/^ \*\/$/d; s/^ \* \{0,1\}//p}' "build/$file" |
+        cmp - "$root/LICENSE"
 done
 echo 'ok: both files begin with the licence'
 
