@@ -676,6 +676,43 @@ static void test_steady_state(void **state)
 #endif
 }
 
+/* Pages of other sizes than the usual one: the same loop, the same numbers, in less memory. */
+static void test_small_pages_take_little_memory(void **state)
+{
+    (void)state;
+#ifndef UNDER_ASAN
+    static const size_t pages[] = {0, 1, 4096, 4097, 6000, 16384, 1000000};
+    double loss = 0;
+    size_t usual = 0;
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        guarded g = {0};
+        tg_options o = guarded_options(&g);
+        o.page_bytes = pages[i];
+        tg_context *tg = tg_open(&o);
+        const size_t bare = g.held;
+        assert_non_null(tg_scalar(tg, TG_F32, 1));
+        const size_t page = pages[i] == 0 ? 65536 : pages[i] < 4096 ? 4096 : pages[i];
+        assert_in_range(g.held - bare, page, page + page / 16 + 128); /* rounded up, and a header */
+        trainer t = make_trainer(tg, 20, 3);
+        train_step(tg, &t, 0, 20);
+        const long calls = g.calls;
+        for (int step = 0; step < 20; step++) train_step(tg, &t, 0, 20);
+        assert_int_equal(g.calls, calls);
+        const double now = tg_item(tg_mse_loss(tg_forward(t.net, t.x), t.y, TG_MEAN));
+        if (i == 0) loss = now, usual = g.peak;
+        assert_true(now == loss);
+        if (page < 65536) assert_true(g.peak < usual);
+        check_ok(tg);
+        tg_close(tg);
+        assert_int_equal(g.blocks, 0);
+        assert_false(g.damaged);
+    }
+#else
+    print_message("Not applicable: under AddressSanitizer each thing has memory of its own.\n");
+    skip();
+#endif
+}
+
 /* The same with batches, of which the last is smaller: no call after the first epoch. */
 static void test_steady_batches(void **state)
 {
@@ -761,6 +798,7 @@ int main(void)
         IN_CONTEXT(test_borrow_as_source),
         IN_CONTEXT(test_use_after_scope),
         cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_small_pages_take_little_memory),
         cmocka_unit_test(test_steady_batches),
         cmocka_unit_test(test_steady_many_sizes),
     };

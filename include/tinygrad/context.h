@@ -40,6 +40,10 @@ typedef struct tg_options {
     void *user; /* the first argument of the three functions here */
     /* Cap on the bytes held from the allocator at once; 0 for none. */
     size_t max_bytes;
+    /* What a context takes at once for its small things: records, views, and tensors of up to 4 KB
+     * of elements, header included. 0: 65536; at least 4096 is taken. Small pages save memory where
+     * there is little of it. */
+    size_t page_bytes;
     /* The instruction set of the kernels, by its name in tg_simd_level. NULL: the one that the
      * environment variable TINYGRAD_SIMD names, else the fastest of this CPU. */
     const char *simd_level;

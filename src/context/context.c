@@ -55,6 +55,14 @@ static void *fail_to_open(const tg_options *o, tg_status code, const char *messa
     return NULL;
 }
 
+/* Smaller blocks than the least one have no free list of their own. */
+static size_t page_size(size_t wanted)
+{
+    enum { LEAST = 1 << 12, USUAL = 1 << 16 };
+    if (wanted == 0) return USUAL;
+    return wanted < LEAST ? LEAST : wanted;
+}
+
 tg_context *tg_open(const tg_options *options)
 {
     tg_options o = options ? *options : tg_defaults();
@@ -65,6 +73,7 @@ tg_context *tg_open(const tg_options *options)
     if (!tg) return fail_to_open(&o, TG_ERR_MEMORY, "open: no memory for the context");
     memset(tg, 0, sizeof *tg);
     tg->options = o;
+    tg->options.page_bytes = page_size(o.page_bytes);
     tg->stats.held_bytes = tg->stats.live_bytes = tg->stats.peak_bytes = sizeof *tg;
     tg->stats.allocator_calls = 1;
     tg->level = choose_level(tg, o.simd_level);

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { PAGE = 1 << 16 };
-
 _Static_assert(sizeof(block) <= TG_HEADER, "the header holds a block");
 
 static void *block_payload(block *b)
@@ -109,6 +107,14 @@ static block *take_block(tg_context *tg, size_t bytes)
     return b;
 }
 
+/* Where the block holds its elements only, as under ASan, a page is no larger than what it is for.
+ */
+static block *take_page(tg_context *tg, size_t least)
+{
+    const size_t page = TG_SMALL > 0 ? tg->options.page_bytes : 0;
+    return take_block(tg, page > least ? page : least);
+}
+
 static void drop_block(tg_context *tg, block *b)
 {
     tg->stats.live_bytes -= b->raw_bytes;
@@ -185,7 +191,7 @@ static scope *make_scope(tg_context *tg, scope *landlord)
         landlord->lent = true;
         return s;
     }
-    block *page = take_block(tg, TG_SMALL > 0 ? PAGE : head);
+    block *page = take_page(tg, head);
     if (!page) return NULL;
     scope *s = block_payload(page);
     *s = (scope){.landlord = NULL};
@@ -226,7 +232,7 @@ void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
         return block_payload(b);
     }
     if (s->lent || room_in(s) < tg__round_up(bytes)) {
-        block *page = take_block(tg, PAGE);
+        block *page = take_page(tg, bytes);
         if (!page) return NULL;
         open_page(s, page, 0);
         s->apart |= s->lent;
