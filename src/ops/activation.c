@@ -3,6 +3,7 @@
 #include "../internal.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- clamp: between two numbers. a[0], a[1]: the bounds; a[2]: no gradient passes at a bound. */
 
@@ -76,15 +77,300 @@ tg_tensor *tg_relu6(tg_tensor *a)
     return tg__leave(&f, tg_hardtanh(a, 0, 6));
 }
 
-/* NaN bounds and values win, as in maximum; where a bound is taken the other side has no gradient.
- */
+/* ---- Functions of three tensors that broadcast. */
+
+static bool three_shape(const call *c, spec *s)
+{
+    call pair = {c->op, c->tg, 2, c->in + 1, c->a, NULL};
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    pair.in = c->in;
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    const tg_tensor *last = c->in[2];
+    int64_t two[TG_MAX_DIMS];
+    const int n = s->ndim;
+    memcpy(two, s->shape, sizeof two);
+    return tg__broadcast(n, two, last->ndim, last->shape, &s->ndim, s->shape) ||
+           tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
+                    tg__show_sizes(c->tg, n, two), SHOW(last));
+}
+
+/* NaN bounds and values win, as in maximum. Of bools the greater is a or b, the lesser a and b. */
+static bool clamp_tensors_run(const call *c)
+{
+    tg_tensor *x = c->in[0], *min = c->in[1], *max = c->in[2], *out = c->out;
+    const int level = c->tg->level;
+    const tg_dtype d = out->dtype;
+    if (d == TG_BOOL) {
+        const loop where = {.where = pick(level, where, d)};
+        tg__elementwise(where, out, 3, (tg_tensor *[]){x, x, min});
+        tg__elementwise(where, out, 3, (tg_tensor *[]){out, max, out});
+    } else {
+        const loop greater = {.binary = pick(level, maximum, d)};
+        const loop lesser = {.binary = pick(level, minimum, d)};
+        tg__elementwise(greater, out, 2, (tg_tensor *[]){x, min});
+        tg__elementwise(lesser, out, 2, (tg_tensor *[]){out, max});
+    }
+    return true;
+}
+
+/* To the value between the bounds, or to the bound that was taken; NaN is neither. */
+static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[0].t, *min = r->in[1].t, *max = r->in[2].t, *passes;
+    if (i == 0)
+        passes = tg_logical_and(tg_ge(x, min), tg_le(x, max));
+    else if (i == 1)
+        passes = tg_logical_and(tg_lt(x, min), tg_le(min, max));
+    else
+        passes = tg_logical_or(tg_gt(x, max), tg_lt(max, min));
+    return tg_where(passes, g, tg_scalar(g->context, g->dtype, 0));
+}
+
+static const op_row clamp_tensors_op = {
+    "clamp_tensors",
+    "ClampBackward0",
+    three_shape,
+    clamp_tensors_run,
+    clamp_tensors_grad,
+    {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2},
+    OP_BROADCAST,
+    0};
+
 tg_tensor *tg_clamp_tensors(tg_tensor *a, tg_tensor *min, tg_tensor *max)
 {
+    return tg__apply(&clamp_tensors_op, 3, (tg_tensor *[]){a, min, max}, NULL);
+}
+
+static bool lerp_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && three_shape(c, s);
+}
+
+/* From the start for a weight below a half, from the end for others, so that both ends are met. */
+static bool lerp_run(const call *c)
+{
+    tg_tensor *start = c->in[0], *end = c->in[1], *weight = c->in[2], *out = c->out;
+    const tg_dtype d = out->dtype;
+    const int level = c->tg->level;
+    tg_tensor *way = tg__new(c->tg, d, out->ndim, out->shape);
+    tg_tensor *from_end = tg__new(c->tg, d, out->ndim, out->shape);
+    tg_tensor *near = tg__new(c->tg, TG_BOOL, weight->ndim, weight->shape);
+    if (!way || !from_end || !near) return false;
+    scalar s[2];
+    tg_tensor one = tg__as_tensor(out, &s[0], 1), half = tg__as_tensor(out, &s[1], 0.5);
+    const loop add = {.binary = pick(level, add, d)}, sub = {.binary = pick(level, sub, d)};
+    const loop mul = {.binary = pick(level, mul, d)}, lt = {.binary = pick(level, lt, d)};
+    tg__elementwise(sub, way, 2, (tg_tensor *[]){end, start});
+    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){&one, weight});
+    tg__elementwise(mul, from_end, 2, (tg_tensor *[]){way, from_end});
+    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){end, from_end});
+    tg__elementwise(mul, way, 2, (tg_tensor *[]){way, weight});
+    tg__elementwise(add, way, 2, (tg_tensor *[]){start, way});
+    tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, &half});
+    tg__elementwise((loop){.where = pick(level, where, d)}, out, 3,
+                    (tg_tensor *[]){near, way, from_end});
+    return true;
+}
+
+static tg_tensor *lerp_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *start = r->in[0].t, *end = r->in[1].t, *weight = r->in[2].t;
+    if (i == 2) return tg_mul(g, tg_sub(end, start));
+    return tg_mul(g, i == 0 ? tg_add_scalar(tg_neg(weight), 1) : weight);
+}
+
+static const op_row lerp_op = {"lerp",       "LerpBackward1",
+                               lerp_shape,   lerp_run,
+                               lerp_grad,    {READS_2, READS_2, READS_0 | READS_1},
+                               OP_BROADCAST, 0};
+static const op_row lerp_scalar_op = {"lerp_scalar", "LerpBackward0",
+                                      lerp_shape,    lerp_run,
+                                      lerp_grad,     {READS_2, READS_2, READS_0 | READS_1},
+                                      OP_BROADCAST,  0};
+
+tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight)
+{
+    return tg__apply(&lerp_op, 3, (tg_tensor *[]){start, end, weight}, NULL);
+}
+
+tg_tensor *tg_lerp_scalar(tg_tensor *start, tg_tensor *end, double weight)
+{
     frame f;
-    if (!tg__check_inputs("clamp_tensors", 3, (tg_tensor *[]){a, min, max})) return NULL;
-    tg__enter(&f, "clamp_tensors", a);
-    tg_tensor *low = tg_where(tg_logical_or(tg_lt(a, min), tg_isnan(min)), min, a);
-    return tg__leave(&f, tg_where(tg_logical_or(tg_gt(low, max), tg_isnan(max)), max, low));
+    if (!tg__check_inputs("lerp_scalar", 2, (tg_tensor *[]){start, end})) return NULL;
+    tg__enter(&f, "lerp_scalar", start);
+    tg_tensor *all[] = {start, end, tg_scalar(start->context, start->dtype, weight)};
+    return tg__leave(&f, tg__apply(&lerp_scalar_op, 3, all, NULL));
+}
+
+/* ---- x gate(x): the gate is the second input, which has no history. The gradient is that of the
+ * result times the slope, which is finite where x is, so that an infinite gradient at 0 stays one.
+ */
+
+static bool float_shape(const call *c, spec *s)
+{
+    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
+}
+
+static bool gated_run(const call *c)
+{
+    tg__elementwise((loop){.binary = pick(c->tg->level, mul, c->out->dtype)}, c->out, 2, c->in);
+    return true;
+}
+
+typedef tg_tensor *function(tg_tensor *a);
+
+static tg_tensor *apply_gate(const op_row *o, tg_tensor *a, function *gate)
+{
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, o->name, a);
+    tg_no_grad_begin(a->context);
+    tg_tensor *both[] = {a, gate(a)};
+    tg_no_grad_end(a->context);
+    return tg__leave(&f, tg__apply(o, 2, both, NULL));
+}
+
+/* As it was kept; for a gradient that is to have one, with its history. */
+static tg_tensor *gate_of(const record *r, function *gate)
+{
+    return r->out->context->no_grad ? r->in[1].t : gate(r->in[0].t);
+}
+
+#define GATED(name, Name, reads_)                                                                  \
+    static const op_row name##_op = {#name,       Name "Backward0", float_shape, gated_run,        \
+                                     name##_grad, {reads_},         0,           0};               \
+    tg_tensor *tg_##name(tg_tensor *a)                                                             \
+    {                                                                                              \
+        return apply_gate(&name##_op, a, name##_gate);                                             \
+    }
+
+static tg_tensor *silu_gate(tg_tensor *a)
+{
+    return tg_sigmoid(a);
+}
+
+static tg_tensor *silu_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *gate = gate_of(r, silu_gate);
+    return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x, gate)));
+}
+
+GATED(silu, "Silu", READS_0 | READS_1)
+
+static tg_tensor *mish_gate(tg_tensor *a)
+{
+    return tg_tanh(tg_softplus(a, 1, INFINITY));
+}
+
+static tg_tensor *mish_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *gate = gate_of(r, mish_gate);
+    return tg_mul(g, tg_add(gate, tg__tanh_backward(tg_mul(x, tg_sigmoid(x)), gate)));
+}
+
+GATED(mish, "Mish", READS_0 | READS_1)
+
+static tg_tensor *hardswish_gate(tg_tensor *a)
+{
+    return tg_div_scalar(tg_clamp(tg_add_scalar(a, 3), 0, 6), 6);
+}
+
+/* 0 below -3 and that of the result above 3, as PyTorch has it. */
+static tg_tensor *hardswish_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *inside = tg_mul(g, tg_add_scalar(tg_div_scalar(x, 3), 0.5));
+    return tg_where(tg_lt_scalar(x, -3), zero, tg_where(tg_gt_scalar(x, 3), g, inside));
+}
+
+GATED(hardswish, "Hardswish", READS_0)
+#undef GATED
+
+/* The normal distribution function, and its approximation by tanh. */
+
+static tg_tensor *gelu_gate(tg_tensor *a)
+{
+    const double root_half = 0.707106781186547524400844362104849039;
+    return tg_mul_scalar(tg_add_scalar(tg_erf(tg_mul_scalar(a, root_half)), 1), 0.5);
+}
+
+static tg_tensor *gelu_grad(const record *r, int i, tg_tensor *g)
+{
+    const double root_half_by_pi = 0.398942280401432677939946059934381868;
+    tg_tensor *x = r->in[i].t, *bell = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
+    tg_tensor *growth = tg_mul(x, tg_mul_scalar(bell, root_half_by_pi));
+    return tg_mul(g, tg_add(gate_of(r, gelu_gate), growth));
+}
+
+#define ROOT_TWO_BY_PI 0.797884560802865355879892119868763737
+#define CUBIC          0.044715
+
+static tg_tensor *gelu_tanh_gate(tg_tensor *a)
+{
+    tg_tensor *cube = tg_mul_scalar(tg_mul(tg_square(a), a), CUBIC);
+    tg_tensor *share = tg_tanh(tg_mul_scalar(tg_add(a, cube), ROOT_TWO_BY_PI));
+    return tg_mul_scalar(tg_add_scalar(share, 1), 0.5);
+}
+
+/* (1 + tanh(u)) / 2 is sigmoid(2 u). */
+static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *gate = gate_of(r, gelu_tanh_gate);
+    tg_tensor *slope = tg_add_scalar(tg_mul_scalar(tg_square(x), 3 * CUBIC), 1);
+    tg_tensor *growth = tg_mul(x, tg_mul_scalar(slope, 2 * ROOT_TWO_BY_PI));
+    return tg_mul(g, tg_add(gate, tg__sigmoid_backward(growth, gate)));
+}
+
+static const op_row gelu_op = {"gelu",    "GeluBackward0",     float_shape, gated_run,
+                               gelu_grad, {READS_0 | READS_1}, 0,           0};
+static const op_row gelu_tanh_op = {"gelu",         "GeluBackward0",     float_shape, gated_run,
+                                    gelu_tanh_grad, {READS_0 | READS_1}, 0,           0};
+
+tg_tensor *tg_gelu(tg_tensor *a, int approximate)
+{
+    if (!a) return NULL;
+    if (approximate == TG_GELU_NONE) return apply_gate(&gelu_op, a, gelu_gate);
+    if (approximate == TG_GELU_TANH) return apply_gate(&gelu_tanh_op, a, gelu_tanh_gate);
+    return tg__fail(a->context, TG_ERR_ARGUMENT, "gelu: there is no approximation %d", approximate);
+}
+
+/* ---- elu. a[0]: alpha. */
+
+/* alpha expm1(x) where x is not above 0. */
+static bool elu_run(const call *c)
+{
+    tg_tensor *x = c->in[0], *out = c->out;
+    tg_tensor *below = tg__new(c->tg, TG_BOOL, x->ndim, x->shape);
+    if (!below) return false;
+    const tg_dtype d = out->dtype;
+    const int level = c->tg->level;
+    scalar s[2];
+    tg_tensor zero = tg__as_tensor(out, &s[0], 0), alpha = tg__as_tensor(out, &s[1], c->a[0].f);
+    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2, (tg_tensor *[]){x, &zero});
+    bound(c, pick(level, minimum, d), x, 0);
+    tg__elementwise((loop){.unary = pick(level, expm1, d)}, out, 1, &out);
+    tg__elementwise((loop){.binary = pick(level, mul, d)}, out, 2, (tg_tensor *[]){out, &alpha});
+    tg__elementwise((loop){.where = pick(level, where, d)}, out, 3, (tg_tensor *[]){below, out, x});
+    return true;
+}
+
+static tg_tensor *elu_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t;
+    tg_tensor *below = tg_mul(tg_mul_scalar(g, r->a[0].f), tg_exp(tg_clamp(x, -INFINITY, 0)));
+    return tg_where(tg_le_scalar(x, 0), below, g);
+}
+
+static bool elu_shape(const call *c, spec *s)
+{
+    return float_shape(c, s) && tg__check_value(c->tg, c->op->name, s->dtype, c->a[0].f);
+}
+
+static const op_row elu_op = {"elu", "EluBackward0", elu_shape, elu_run, elu_grad, {READS_0}, 0, 0};
+
+tg_tensor *tg_elu(tg_tensor *a, double alpha)
+{
+    return tg__apply(&elu_op, 1, &a, (attr[TG_ATTRS]){{.f = alpha}});
 }
 
 /* ---- Said with others. Where a side is not taken its argument is kept from growing, so that its
@@ -97,14 +383,6 @@ tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope)
     return tg__leave(&f, tg_where(tg_gt_scalar(a, 0), a, tg_mul_scalar(a, negative_slope)));
 }
 
-tg_tensor *tg_elu(tg_tensor *a, double alpha)
-{
-    frame f;
-    tg__enter(&f, "elu", a);
-    tg_tensor *below = tg_mul_scalar(tg_expm1(tg_clamp(a, -INFINITY, 0)), alpha);
-    return tg__leave(&f, tg_where(tg_le_scalar(a, 0), below, a));
-}
-
 tg_tensor *tg_selu(tg_tensor *a)
 {
     const double alpha = 1.6732632423543772848170429916717;
@@ -114,51 +392,12 @@ tg_tensor *tg_selu(tg_tensor *a)
     return tg__leave(&f, tg_mul_scalar(tg_elu(a, alpha), scale));
 }
 
-tg_tensor *tg_gelu(tg_tensor *a, int approximate)
-{
-    const double root_half = 0.707106781186547524400844362104849039;
-    const double root_two_by_pi = 0.797884560802865355879892119868763737;
-    if (!a) return NULL;
-    if (approximate != TG_GELU_NONE && approximate != TG_GELU_TANH)
-        return tg__fail(a->context, TG_ERR_ARGUMENT, "gelu: there is no approximation %d",
-                        approximate);
-    frame f;
-    tg__enter(&f, "gelu", a);
-    tg_tensor *share;
-    if (approximate == TG_GELU_NONE) {
-        share = tg_erf(tg_mul_scalar(a, root_half));
-    } else {
-        tg_tensor *cube = tg_mul_scalar(tg_mul(tg_square(a), a), 0.044715);
-        share = tg_tanh(tg_mul_scalar(tg_add(a, cube), root_two_by_pi));
-    }
-    return tg__leave(&f, tg_mul(tg_mul_scalar(a, 0.5), tg_add_scalar(share, 1)));
-}
-
-tg_tensor *tg_silu(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "silu", a);
-    return tg__leave(&f, tg_mul(a, tg_sigmoid(a)));
-}
-
-tg_tensor *tg_mish(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "mish", a);
-    return tg__leave(&f, tg_mul(a, tg_tanh(tg_softplus(a, 1, INFINITY))));
-}
-
 /* log(sigmoid(a)) = min(a, 0) - log(1 + exp(-|a|)). */
 tg_tensor *tg_logsigmoid(tg_tensor *a)
 {
     frame f;
     tg__enter(&f, "logsigmoid", a);
     return tg__leave(&f, tg_neg(tg_softplus(tg_neg(a), 1, INFINITY)));
-}
-
-static bool softplus_shape(const call *c, spec *s)
-{
-    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
@@ -184,8 +423,8 @@ static tg_tensor *softplus_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_sigmoid(r->in[i].t));
 }
 
-static const op_row softplus_op = {
-    "softplus", "SoftplusBackward0", softplus_shape, softplus_run, softplus_grad, {READS_0}, 0, 0};
+static const op_row softplus_op = {"softplus",    "SoftplusBackward0", float_shape, softplus_run,
+                                   softplus_grad, {READS_0},           0,           0};
 
 tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold)
 {
@@ -212,15 +451,6 @@ tg_tensor *tg_hardsigmoid(tg_tensor *a)
     tg__enter(&f, "hardsigmoid", a);
     tg_tensor *inside = tg_div_scalar(tg_relu6(tg_add_scalar(a, 3)), 6);
     return tg__leave(&f, tg_where(tg_isnan(a), tg_detach(a), inside));
-}
-
-/* x relu6(x + 3) / 6, with a gradient of 1 from 3 on and of 0 below -3, as PyTorch has it. */
-tg_tensor *tg_hardswish(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "hardswish", a);
-    tg_tensor *share = tg_div_scalar(tg_clamp(tg_add_scalar(a, 3), 0, 6), 6);
-    return tg__leave(&f, tg_mul(a, share));
 }
 
 /* ---- Arithmetic and choice. */
@@ -252,25 +482,4 @@ tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
     frame f;
     tg__enter(&f, "masked_fill", a);
     return tg__leave(&f, tg_where(mask, tg_scalar(a->context, a->dtype, value), a));
-}
-
-/* From the end that is nearer, so that both ends are met. */
-tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight)
-{
-    frame f;
-    if (!tg__check_inputs("lerp", 3, (tg_tensor *[]){start, end, weight})) return NULL;
-    tg__enter(&f, "lerp", start);
-    tg_tensor *way = tg_sub(end, start), *from_start = tg_add(start, tg_mul(way, weight));
-    tg_tensor *from_end = tg_sub(end, tg_mul(way, tg_add_scalar(tg_neg(weight), 1)));
-    return tg__leave(&f, tg_where(tg_lt_scalar(tg_abs(weight), 0.5), from_start, from_end));
-}
-
-tg_tensor *tg_lerp_scalar(tg_tensor *start, tg_tensor *end, double weight)
-{
-    frame f;
-    if (!tg__check_inputs("lerp_scalar", 2, (tg_tensor *[]){start, end})) return NULL;
-    tg__enter(&f, "lerp_scalar", start);
-    tg_tensor *way = tg_sub(end, start);
-    return tg__leave(&f, fabs(weight) < 0.5 ? tg_add(start, tg_mul_scalar(way, weight))
-                                            : tg_sub(end, tg_mul_scalar(way, 1 - weight)));
 }

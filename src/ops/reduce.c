@@ -314,16 +314,30 @@ static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
     return tg_where(chosen, tg_div_scalar(g, n), tg_scalar(g->context, g->dtype, 0));
 }
 
-/* Over a dim: for the element that was taken. */
-static tg_tensor *extreme_dim_grad(const record *r, tg_tensor *g,
-                                   tg_tensor *(*where)(tg_tensor *, int, bool))
+/* Over a dim: for the element that was taken, whose place the second input has kept. */
+static tg_tensor *extreme_dim_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[0].t;
+    const tg_tensor *x = r->in[i].t;
     int dim = 0;
     if (x->ndim == 0) return g;
     while (!((uint64_t)r->a[0].i >> dim & 1)) dim++;
     if (!r->a[1].i) g = tg_unsqueeze(g, dim);
-    return tg_scatter_add(tg_zeros_like(x), dim, where(x, dim, true), g);
+    tg_tensor *zeros = tg_zeros(x->context, x->dtype, (tg_shape){x->ndim, x->shape});
+    return tg_scatter_add(zeros, dim, r->in[1].t, g);
+}
+
+/* With the places that a gradient will want, which the same pass finds. */
+static tg_tensor *extreme_over_dim(const op_row *o, tg_tensor *a, int dim, bool keepdim)
+{
+    if (!a || !a->requires_grad || a->context->no_grad)
+        return over_dims(o, a, TG_DIMS(dim), keepdim);
+    uint64_t bits;
+    int64_t shape[TG_MAX_DIMS];
+    if (!tg__dim_bits(a, o->name, TG_DIMS(dim), &bits)) return NULL;
+    for (int d = 0; d < a->ndim; d++) shape[d] = bits >> d & 1 ? 1 : a->shape[d];
+    tg_tensor *both[] = {a, tg__new(a->context, TG_I64, a->ndim, shape)};
+    return both[1] ? tg__apply(o, 2, both, (attr[TG_ATTRS]){{.i = (int64_t)bits}, {.i = keepdim}})
+                   : NULL;
 }
 
 /* Over dims: shared by the elements that are equal to the extreme of their output. */
@@ -339,16 +353,11 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
 #define EXTREME(fn, Name, reduce)                                                                  \
     static bool fn##_run(const call *c)                                                            \
     {                                                                                              \
-        return reduce_into(c, reduce, c->out, NULL);                                               \
+        return reduce_into(c, reduce, c->out, c->n > 1 ? c->in[1]->data : NULL);                   \
     }                                                                                              \
     static bool arg##fn##_run(const call *c)                                                       \
     {                                                                                              \
         return reduce_into(c, reduce, NULL, c->out->data);                                         \
-    }                                                                                              \
-    static tg_tensor *fn##_dim_grad(const record *r, int i, tg_tensor *g)                          \
-    {                                                                                              \
-        (void)i;                                                                                   \
-        return extreme_dim_grad(r, g, tg_arg##fn##_dim);                                           \
     }                                                                                              \
     static const op_row fn##_op = {#fn,                                                            \
                                    Name "Backward1",                                               \
@@ -359,7 +368,7 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
                                    0,                                                              \
                                    0};                                                             \
     static const op_row fn##_dim_op = {                                                            \
-        #fn, Name "Backward0", extreme_shape, fn##_run, fn##_dim_grad, {READS_0}, 0, 0};           \
+        #fn, Name "Backward0", extreme_shape, fn##_run, extreme_dim_grad, {READS_1}, 0, 0};        \
     static const op_row a##fn##_op = {"a" #fn,                                                     \
                                       "A" #fn "Backward0",                                         \
                                       extreme_shape,                                               \
@@ -380,7 +389,7 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
     }                                                                                              \
     tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
     {                                                                                              \
-        return over_dims(&fn##_dim_op, a, TG_DIMS(dim), keepdim);                                  \
+        return extreme_over_dim(&fn##_dim_op, a, dim, keepdim);                                    \
     }                                                                                              \
     tg_tensor *tg_a##fn(tg_tensor *a, tg_shape dims, bool keepdim)                                 \
     {                                                                                              \

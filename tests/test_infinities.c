@@ -1,0 +1,172 @@
+/* Values and gradients at infinities, at NaN and where products of them overflow, as PyTorch 1.13
+ * has them. */
+#include "leaf.h"
+
+typedef tg_tensor *function(tg_tensor *a);
+
+static tg_tensor *gelu(tg_tensor *a)
+{
+    return tg_gelu(a, TG_GELU_NONE);
+}
+
+static tg_tensor *gelu_tanh(tg_tensor *a)
+{
+    return tg_gelu(a, TG_GELU_TANH);
+}
+
+static double gradient_at(tg_context *tg, function *f, tg_dtype dtype, double x, double g)
+{
+    tg_tensor *a = tg_requires_grad_(tg_full(tg, dtype, TG_SHAPE(1), x), true);
+    assert_true(tg_backward_with(f(a), tg_full(tg, dtype, TG_SHAPE(1), g)));
+    return tg_item(a->grad);
+}
+
+/* The sign of an infinite gradient times the slope. */
+static void test_infinite_gradients_of_gated_activations(void **state)
+{
+    tg_context *tg = *state;
+    const struct {
+        function *f;
+        double at[7]; /* -3, -1, 0, 1, 3, 40, 200: the signs of the slope */
+    } rows[] = {{gelu, {-1, -1, 1, 1, 1, 1, 1}},
+                {gelu_tanh, {-1, -1, 1, 1, 1, 1, 1}},
+                {tg_silu, {-1, 1, 1, 1, 1, 1, 1}},
+                {tg_mish, {-1, 1, 1, 1, 1, 1, 1}},
+                {tg_hardswish, {-1, 1, 1, 1, 1, 1, 1}}};
+    const double x[] = {-3, -1, 0, 1, 3, 40, 200};
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++)
+        for (int k = 0; k < 5; k++)
+            for (int i = 0; i < 7; i++)
+                for (int sign = -1; sign <= 1; sign += 2) {
+                    const double got =
+                        gradient_at(tg, rows[k].f, d, x[i], copysign(INFINITY, sign));
+                    if (got != copysign(INFINITY, sign * rows[k].at[i]))
+                        fail_msg("function %d at %g: %g", k, x[i], got);
+                }
+    assert_true(gradient_at(tg, tg_hardswish, TG_F32, -40, INFINITY) == 0);
+    assert_true(gradient_at(tg, tg_hardswish, TG_F32, -INFINITY, INFINITY) == 0);
+    assert_true(gradient_at(tg, tg_hardswish, TG_F32, 3, 1) == 1.5);
+}
+
+/* gelu of 1e30 with a gradient of 1e30, and its kind: the slope is 1, or 0. */
+static void test_large_gradients_of_large_values(void **state)
+{
+    tg_context *tg = *state;
+    function *const f[] = {gelu, tg_silu, tg_mish, tg_hardswish};
+    const double large = (double)1e30f;
+    for (int k = 0; k < 4; k++) {
+        assert_true(gradient_at(tg, f[k], TG_F32, 1e30, 1e30) == large);
+        assert_true(gradient_at(tg, f[k], TG_F32, -1e30, 1e30) == 0);
+        assert_true(gradient_at(tg, f[k], TG_F64, 1e30, 1e300) == 1e300);
+    }
+    assert_true(gradient_at(tg, gelu_tanh, TG_F32, 1e10, 1e30) == large);
+}
+
+static void test_second_gradient_of_mish_far_out_is_0(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = leaf(tg, -1000, -100, 100, 1e30), *y = tg_sum(tg_mish(x)), *first, *second;
+    tg_grad_options how = tg_grad_defaults();
+    how.create_graph = true;
+    assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &first, &how));
+    y = tg_sum(first);
+    assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &second, NULL));
+    for (int i = 0; i < 4; i++) assert_true(fabs(element_of(second, i)) < 1e-40);
+}
+
+/* The gradient reads the result alone. */
+static void test_expm1_lets_go_of_its_input(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = leaf(tg, 0, 1), *b = tg_clone(a), *y = tg_expm1(b);
+    assert_non_null(tg_zero_(b));
+    assert_true(tg_backward(tg_sum(y)));
+    check_near(a->grad, 1, exp(1));
+}
+
+/* elu reads its input, so that its gradient far below 0 is exp(x), not what expm1(x) + 1 leaves. */
+static void test_elu_far_below_0(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = leaf(tg, -40, 2, NAN);
+    assert_true(tg_backward(tg_sum(tg_elu(x, 3))));
+    check_near(tg_narrow(x->grad, 0, 0, 2), 3 * exp(-40), 1);
+    assert_true(element_of(x->grad, 2) == 1);
+}
+
+/* ---- lerp: from the start for a weight below a half, of whatever sign. */
+
+static void test_lerp_to_infinity(void **state)
+{
+    tg_context *tg = *state;
+    const double weights[] = {-1, -0.5, -0.3, 0.3, 2};
+    const double to_inf[] = {-INFINITY, -INFINITY, -INFINITY, INFINITY, INFINITY};
+    const double from_inf[] = {INFINITY, INFINITY, INFINITY, NAN, -INFINITY};
+    tg_tensor *zero = constant(tg, 0), *inf = constant(tg, INFINITY);
+    for (int i = 0; i < 5; i++) {
+        tg_tensor *weight = constant(tg, weights[i]);
+        check_values(tg_lerp(zero, inf, weight), to_inf[i]);
+        check_values(tg_lerp_scalar(zero, inf, weights[i]), to_inf[i]);
+        check_values(tg_lerp(inf, zero, weight), from_inf[i]);
+        check_values(tg_lerp_scalar(inf, zero, weights[i]), from_inf[i]);
+    }
+}
+
+static void test_gradients_of_lerp_at_infinities(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *start = leaf(tg, 0, 1, 1), *end = leaf(tg, INFINITY, 2, 2);
+    tg_tensor *weight = leaf(tg, 0.25, 0.25, 0.75), *g = constant(tg, 1, INFINITY, INFINITY);
+    assert_true(tg_backward_with(tg_lerp(start, end, weight), g));
+    check_values(start->grad, 0.75, INFINITY, INFINITY);
+    check_values(end->grad, 0.25, INFINITY, INFINITY);
+    check_values(weight->grad, INFINITY, INFINITY, INFINITY);
+    start = leaf(tg, 0);
+    assert_true(tg_backward_with(tg_lerp_scalar(start, constant(tg, INFINITY), 0.25),
+                                 constant(tg, INFINITY)));
+    check_values(start->grad, INFINITY);
+}
+
+/* ---- clamp_tensors. */
+
+static void test_clamp_tensors_sends_no_gradient_to_nan(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = leaf(tg, NAN, 0, 2, 0, -2), *min = leaf(tg, -1, NAN, NAN, -1, -1);
+    tg_tensor *max = leaf(tg, 1, 1, 1, NAN, NAN), *y = tg_clamp_tensors(x, min, max);
+    check_values(y, NAN, NAN, NAN, NAN, NAN);
+    assert_true(tg_backward(tg_sum(y)));
+    check_values(x->grad, 0, 0, 0, 0, 0);
+    check_values(min->grad, 0, 0, 0, 0, 0);
+    check_values(max->grad, 0, 0, 1, 0, 0);
+}
+
+/* Where min is max, the gradient of what lies below goes to min; PyTorch loses it. */
+static void test_clamp_tensors_at_bounds(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = leaf(tg, 0, 1, 2, -1, 1, -2, 2, 1.5),
+              *min = leaf(tg, 1, 1, 1, -1, -1, -1, -1, 2);
+    tg_tensor *max = leaf(tg, 1, 1, 1, 1, 1, 1, 1, 1), *y = tg_clamp_tensors(x, min, max);
+    check_values(y, 1, 1, 1, -1, 1, -1, 1, 1);
+    assert_true(tg_backward(tg_sum(y)));
+    check_values(x->grad, 0, 1, 0, 1, 1, 0, 0, 0);
+    check_values(min->grad, 1, 0, 0, 0, 0, 1, 0, 0);
+    check_values(max->grad, 0, 0, 1, 0, 0, 0, 1, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_infinite_gradients_of_gated_activations),
+        cmocka_unit_test(test_large_gradients_of_large_values),
+        cmocka_unit_test(test_second_gradient_of_mish_far_out_is_0),
+        cmocka_unit_test(test_expm1_lets_go_of_its_input),
+        cmocka_unit_test(test_elu_far_below_0),
+        cmocka_unit_test(test_lerp_to_infinity),
+        cmocka_unit_test(test_gradients_of_lerp_at_infinities),
+        cmocka_unit_test(test_clamp_tensors_sends_no_gradient_to_nan),
+        cmocka_unit_test(test_clamp_tensors_at_bounds),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}

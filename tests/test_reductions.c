@@ -1,0 +1,30 @@
+/* Reductions: what their gradients keep, and values at the ends of the range. */
+#include "leaf.h"
+
+/* The gradient reads the places that were taken, not the input. */
+static void test_max_dim_and_min_dim_let_go_of_their_input(void **state)
+{
+    tg_context *tg = *state;
+    for (int keepdim = 0; keepdim < 2; keepdim++) {
+        tg_tensor *a = leaf_of(tg, TG_SHAPE(2, 3), (double[]){1, 3, 3, -2, NAN, 0});
+        tg_tensor *b = tg_clone(a), *c = tg_transpose(tg_clone(tg_t(a)), 0, 1);
+        tg_tensor *most = tg_max_dim(b, 1, keepdim), *least = tg_min_dim(c, 0, keepdim);
+        check_values(most, 3, NAN);
+        check_values(least, -2, NAN, 0);
+        assert_non_null(tg_zero_(b));
+        tg_release(c);
+        assert_true(tg_backward(tg_add(tg_sum(most), tg_sum(tg_mul_scalar(least, 10)))));
+        check_values(a->grad, 0, 1, 0, 10, 11, 10);
+    }
+    tg_tensor *scalar = tg_requires_grad_(tg_scalar(tg, TG_F64, 5), true);
+    assert_true(tg_backward(tg_max_dim(scalar, 0, false)));
+    check_values(scalar->grad, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max_dim_and_min_dim_let_go_of_their_input),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
