@@ -321,6 +321,22 @@ static void test_many_parameters_take_memory_once(void **state)
     assert_true(tg_get_stats(tg).live_bytes - before < 500 * 2000);
 }
 
+/* -1 is the last row, as nn.Embedding has it; TG_NO_INDEX is none. */
+static void test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *all = tg_arange(tg, TG_I64, 0, 3, 1);
+    const int64_t indices[] = {-1, 2, TG_NO_INDEX};
+    for (int i = 0; i < 3; i++) {
+        tg_module *m = tg_embedding_layer(tg, 3, 2, indices[i]);
+        tg_tensor *weight = tg_param(m, "weight");
+        assert_true(tg_backward(tg_sum(tg_forward(m, all))));
+        const bool none = indices[i] == TG_NO_INDEX;
+        check_values(weight->grad, 1, 1, 1, 1, none, none);
+        assert_true((tg_get(weight, TG_INDEX(2, 0)) != 0) == none);
+    }
+}
+
 /* ---- What is refused. */
 
 static void test_registering(void **state)
@@ -457,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_a_long_path_is_cut),
         cmocka_unit_test(test_batchnorm_without_memory),
         cmocka_unit_test(test_many_parameters_take_memory_once),
+        cmocka_unit_test(test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row),
         cmocka_unit_test(test_registering),
         cmocka_unit_test(test_making),
         cmocka_unit_test(test_normalization),

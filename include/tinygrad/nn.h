@@ -59,7 +59,9 @@ TG_API tg_module *tg_conv2d_layer(tg_context *tg, int64_t in_channels, int64_t o
                                   tg_shape kernel_size, tg_bias bias,
                                   const tg_conv_options *options);
 
-/* tg_embedding with weight (num_embeddings, embedding_dim), normal; the row padding_idx is 0. */
+/* tg_embedding with weight (num_embeddings, embedding_dim), normal. The row padding_idx is 0 and
+ * stays so. "None" is written TG_NO_INDEX, NOT -1: negative numbers count from the end here as
+ * everywhere, and -1 zeroes and freezes the last row, as nn.Embedding's does. */
 TG_API tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,
                                      int64_t padding_idx);
 

@@ -288,7 +288,7 @@ TG_API tg_tensor *tg_nonzero(tg_tensor *a);
 /* int64 (*, num_classes), 1 at the label, else 0. num_classes -1: as many as the labels need. */
 TG_API tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes);
 /* The rows of weight (n, width) that input (int64, *) names: (*, width). No gradient goes to row
- * padding_idx, which may be negative, or TG_NO_INDEX. */
+ * padding_idx; -1 is the last one, as in PyTorch, and TG_NO_INDEX is none. */
 #define TG_NO_INDEX INT64_MIN
 TG_API tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx);
 
