@@ -27,10 +27,9 @@ int main(int argc, char **argv)
     if (!digits_read(tg, argc > 1 ? argv[1] : EXAMPLES_DATA "/digits.csv", &d))
         return tg_close(tg), 1;
 
-    tg_conv_options same = tg_conv_defaults(); /* the size stays */
-    same.padding[0] = same.padding[1] = 1;
-    tg_module *conv0 = tg_conv2d_layer(tg, 1, 16, TG_SHAPE(3, 3), TG_NO_BIAS, &same);
-    tg_module *conv1 = tg_conv2d_layer(tg, 16, 32, TG_SHAPE(3, 3), TG_NO_BIAS, &same);
+    const tg_conv_options *same = TG_CONV(.padding = {1, 1}); /* the size stays */
+    tg_module *conv0 = tg_conv2d_layer(tg, 1, 16, TG_SHAPE(3, 3), TG_NO_BIAS, same);
+    tg_module *conv1 = tg_conv2d_layer(tg, 16, 32, TG_SHAPE(3, 3), TG_NO_BIAS, same);
     tg_module *top = tg_linear(tg, 128, DIGITS_CLASSES, TG_BIAS);
     tg_module *net = tg_sequential(
         TG_MODULES(tg_lambda(tg, as_images),                                    /* (n, 1, 8, 8) */

@@ -42,10 +42,8 @@ int main(int argc, char **argv)
                  .y = table_columns(table, FEATURES, 1),
                  .net = tg_linear(tg, FEATURES, 1, TG_BIAS)};
 
-    tg_lbfgs_options how = tg_lbfgs_defaults();
-    how.strong_wolfe = true;
-    how.tolerance_change = 0; /* on, to the last digits */
-    p.optim = tg_lbfgs(p.net, &how);
+    /* tolerance_change 0: on, to the last digits */
+    p.optim = tg_lbfgs(p.net, TG_LBFGS(.strong_wolfe = true, .tolerance_change = 0));
     for (int step = 0; step < 5; step++) {
         const double loss = tg_step_closure(p.optim, evaluate, &p);
         printf("step %d from loss %.6f, %d evaluations in all\n", step, loss, p.evaluations);

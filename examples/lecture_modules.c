@@ -26,9 +26,7 @@ int main(void)
     tg_module *mse = tg_mseloss(tg, TG_MEAN);
 
     /* The mean is the sum over 100: 100 times the step of 1/1000 makes the same path. */
-    tg_sgd_options how = tg_sgd_defaults();
-    how.lr = 0.1;
-    tg_optim *sgd = tg_sgd(net, &how);
+    tg_optim *sgd = tg_sgd(net, TG_SGD(.lr = 0.1));
 
     lecture_section("the same with Linear + MSELoss + optim.SGD(lr=0.1), 30 epochs");
     for (int epoch = 0; epoch < 30; epoch++) {

@@ -40,10 +40,7 @@ int main(int argc, char **argv)
 
     tg_module *net = tg_linear(tg, FEATURES, 1, TG_BIAS);
     tg_module *loss_of = tg_criterion(tg, tg_binary_cross_entropy_with_logits, NULL);
-    tg_sgd_options how = tg_sgd_defaults();
-    how.lr = 0.5;
-    how.momentum = 0.9;
-    tg_optim *sgd = tg_sgd(net, &how);
+    tg_optim *sgd = tg_sgd(net, TG_SGD(.lr = 0.5, .momentum = 0.9));
     for (int epoch = 0; epoch <= 500; epoch++) {
         tg_scope_begin(tg);
         tg_tensor *loss = tg_loss(loss_of, tg_forward(net, x), y);

@@ -44,9 +44,7 @@ static void fit(tg_tensor *z, tg_tensor *y, double share)
 {
     tg_context *tg = z->context;
     tg_module *line = tg_linear(tg, 1, 1, TG_BIAS);
-    tg_adam_options how = tg_adam_defaults();
-    how.lr = 3;
-    tg_optim *adam = tg_adam(line, &how);
+    tg_optim *adam = tg_adam(line, TG_ADAM(.lr = 3));
     tg_scheduler *slower = tg_exponential_lr(adam, 0.995);
     for (int epoch = 0; epoch < 2000; epoch++) {
         tg_scope_begin(tg);

@@ -60,10 +60,10 @@ int main(int argc, char **argv)
 
     tg_tensor *closed = tg_lstsq(X, y);
     tg_tensor *w = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(DEGREE + 1)), true);
-    tg_lbfgs_options how = tg_lbfgs_defaults();
-    how.strong_wolfe = true;
-    how.tolerance_change = 0; /* on, to the last digits */
-    problem p = {tg_lbfgs_list(TG_LIST(w), &how), X, y, w};
+    /* tolerance_change 0: on, to the last digits */
+    tg_optim *lbfgs =
+        tg_lbfgs_list(TG_LIST(w), TG_LBFGS(.strong_wolfe = true, .tolerance_change = 0));
+    problem p = {lbfgs, X, y, w};
     for (int step = 0; step < 3; step++)
         printf("step %d from loss %.6f\n", step, tg_step_closure(p.optim, evaluate, &p));
 

@@ -62,7 +62,7 @@ void digits_train(tg_module *net, const digits *d, int epochs)
     const clock_t start = clock();
     double seconds = 0;
     tg_loader *loader =
-        tg_data_loader((tg_list){2, d->train}, &(tg_loader_options){32, true, false});
+        tg_data_loader((tg_list){2, d->train}, TG_LOADER(.batch_size = 32, .shuffle = true));
     for (int epoch = 1; epoch <= epochs && tg_ok(tg); epoch++) {
         double total = 0;
         tg_train(net);

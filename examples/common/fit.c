@@ -176,10 +176,7 @@ static void make_net(training *s, tg_dtype dtype, const fit *f)
     tg_zero_(tg_param(s->net, "weight"));
     tg_zero_(tg_param(s->net, "bias"));
     tg_no_grad_end(s->tg);
-    tg_sgd_options how = tg_sgd_defaults();
-    how.lr = f->lr;
-    how.momentum = f->momentum;
-    s->sgd = tg_sgd(s->net, &how);
+    s->sgd = tg_sgd(s->net, TG_SGD(.lr = f->lr, .momentum = f->momentum));
 }
 
 static void train(training *s, const fit_options *o, fit *f)

@@ -44,7 +44,10 @@ typedef struct tg_grad_options {
     bool allow_unused; /* NULL, not an error, for an input that the outputs do not depend on */
 } tg_grad_options;
 
-/* No grad_outputs, no graph, unused inputs refused. */
+/* No grad_outputs, no graph, unused inputs refused. TG_GRAD(.create_graph = true) */
+#define TG_GRAD_DEFAULTS .create_graph = false
+#define TG_GRAD(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_grad_options, tg_grad_defaults(), TG_GRAD_DEFAULTS, __VA_ARGS__)
 TG_API tg_grad_options tg_grad_defaults(void);
 
 /* The gradients of the sum of outputs with respect to each input (leaf or not), written to grads[0
@@ -88,6 +91,11 @@ typedef struct tg_gradcheck_options {
     double rtol; /* and 1e-3 */
 } tg_gradcheck_options;
 
+/* TG_GRADCHECK(.atol = 1e-7) */
+#define TG_GRADCHECK_DEFAULTS .eps = 1e-6, .atol = 1e-5, .rtol = 1e-3
+#define TG_GRADCHECK(...)                                                                          \
+    TG_BEGIN_OPTIONS(tg_gradcheck_options, tg_gradcheck_defaults(), TG_GRADCHECK_DEFAULTS,         \
+                     __VA_ARGS__)
 TG_API tg_gradcheck_options tg_gradcheck_defaults(void);
 
 /* Compares backward's gradient of fn with central differences, for every element of every

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "options.h"
+
 #if defined(__GNUC__)
 #define TG_API __attribute__((visibility("default")))
 #else

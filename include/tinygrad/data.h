@@ -18,6 +18,10 @@ typedef struct tg_loader_options {
     bool drop_last; /* a last batch that is smaller is left out */
 } tg_loader_options;
 
+/* TG_LOADER(.batch_size = 32, .shuffle = true) */
+#define TG_LOADER_DEFAULTS .batch_size = 1
+#define TG_LOADER(...)                                                                             \
+    TG_BEGIN_OPTIONS(tg_loader_options, tg_loader_defaults(), TG_LOADER_DEFAULTS, __VA_ARGS__)
 TG_API tg_loader_options tg_loader_defaults(void);
 
 /* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */

@@ -72,6 +72,10 @@ typedef struct tg_norm_options {
     bool track_running_stats; /* true */
 } tg_norm_options;
 
+/* TG_NORM(.momentum = 0.01) */
+#define TG_NORM_DEFAULTS .eps = 1e-5, .momentum = 0.1, .affine = true, .track_running_stats = true
+#define TG_NORM(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_norm_options, tg_norm_defaults(), TG_NORM_DEFAULTS, __VA_ARGS__)
 TG_API tg_norm_options tg_norm_defaults(void);
 
 /* (x - mean) / sqrt(var + eps) weight + bias, for each of num_features channels, dimension 1 of x
@@ -163,6 +167,10 @@ typedef struct tg_loss_options {
     double eps; /* 1e-6 */
 } tg_loss_options;
 
+/* TG_LOSS(.reduction = TG_SUM) */
+#define TG_LOSS_DEFAULTS .ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6
+#define TG_LOSS(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_loss_options, tg_loss_defaults(), TG_LOSS_DEFAULTS, __VA_ARGS__)
 TG_API tg_loss_options tg_loss_defaults(void);
 
 /* options NULL: tg_loss_defaults(). */

@@ -210,6 +210,10 @@ typedef struct tg_conv_options {
     int64_t groups;                             /* 1 */
 } tg_conv_options;
 
+/* TG_CONV(.padding = {1, 1}) */
+#define TG_CONV_DEFAULTS .stride = {1, 1}, .dilation = {1, 1}, .groups = 1
+#define TG_CONV(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_conv_options, tg_conv_defaults(), TG_CONV_DEFAULTS, __VA_ARGS__)
 TG_API tg_conv_options tg_conv_defaults(void);
 
 /* input (N, C, L) or (C, L), weight (out_channels, C / groups, kernel); and with (H, W) in place of
@@ -228,7 +232,10 @@ typedef struct tg_pool_options {
     int64_t divisor_override; /* 0: none */
 } tg_pool_options;
 
-/* A square kernel; all else as above. */
+/* A square kernel; all else as above. TG_POOL(.kernel = {2, 2}, .ceil_mode = true) */
+#define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true
+#define TG_POOL(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_pool_options, tg_pool_defaults(0), TG_POOL_DEFAULTS, __VA_ARGS__)
 TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 
 /* Of each window in input (N, C, H, W) or (C, H, W): the greatest element, to whose place (of

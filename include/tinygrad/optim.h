@@ -23,7 +23,11 @@ typedef struct tg_sgd_options {
     bool maximize;
 } tg_sgd_options;
 
-/* lr 0.01, all else 0 or false. */
+/* lr 0.01, all else 0 or false. TG_SGD(.momentum = 0.9) begins so, too; &(tg_sgd_options){.momentum
+ * = 0.9} does not, and has an lr of 0. */
+#define TG_SGD_DEFAULTS .lr = 0.01
+#define TG_SGD(...)                                                                                \
+    TG_BEGIN_OPTIONS(tg_sgd_options, tg_sgd_defaults(), TG_SGD_DEFAULTS, __VA_ARGS__)
 TG_API tg_sgd_options tg_sgd_defaults(void);
 
 /* As torch.optim.Adam:
@@ -67,6 +71,19 @@ typedef struct tg_adagrad_options {
     bool maximize;
 } tg_adagrad_options;
 
+/* TG_ADAM(.lr = 0.01) and the like, with the numbers above for all that is left out. */
+#define TG_ADAM_DEFAULTS    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
+#define TG_ADAMW_DEFAULTS   TG_ADAM_DEFAULTS, .weight_decay = 0.01
+#define TG_RMSPROP_DEFAULTS .lr = 0.01, .alpha = 0.99, .eps = 1e-8
+#define TG_ADAGRAD_DEFAULTS .lr = 0.01, .eps = 1e-10
+#define TG_ADAM(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_adam_options, tg_adam_defaults(), TG_ADAM_DEFAULTS, __VA_ARGS__)
+#define TG_ADAMW(...)                                                                              \
+    TG_BEGIN_OPTIONS(tg_adamw_options, tg_adamw_defaults(), TG_ADAMW_DEFAULTS, __VA_ARGS__)
+#define TG_RMSPROP(...)                                                                            \
+    TG_BEGIN_OPTIONS(tg_rmsprop_options, tg_rmsprop_defaults(), TG_RMSPROP_DEFAULTS, __VA_ARGS__)
+#define TG_ADAGRAD(...)                                                                            \
+    TG_BEGIN_OPTIONS(tg_adagrad_options, tg_adagrad_defaults(), TG_ADAGRAD_DEFAULTS, __VA_ARGS__)
 TG_API tg_adam_options tg_adam_defaults(void);
 TG_API tg_adamw_options tg_adamw_defaults(void);
 TG_API tg_rmsprop_options tg_rmsprop_defaults(void);
@@ -115,6 +132,11 @@ typedef struct tg_lbfgs_options {
     bool strong_wolfe;       /* false: no line search */
 } tg_lbfgs_options;
 
+/* TG_LBFGS(.strong_wolfe = true) */
+#define TG_LBFGS_DEFAULTS                                                                          \
+    .lr = 1, .tolerance_grad = 1e-7, .tolerance_change = 1e-9, .max_iter = 20, .history_size = 100
+#define TG_LBFGS(...)                                                                              \
+    TG_BEGIN_OPTIONS(tg_lbfgs_options, tg_lbfgs_defaults(), TG_LBFGS_DEFAULTS, __VA_ARGS__)
 TG_API tg_lbfgs_options tg_lbfgs_defaults(void);
 TG_API tg_optim *tg_lbfgs(tg_module *module, const tg_lbfgs_options *options);
 TG_API tg_optim *tg_lbfgs_list(tg_list parameters, const tg_lbfgs_options *options);
@@ -176,6 +198,13 @@ typedef struct tg_one_cycle_options {
     bool three_phase;
 } tg_one_cycle_options;
 
+/* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500), which have no default. */
+#define TG_ONE_CYCLE_DEFAULTS                                                                      \
+    .pct_start = 0.3, .cycle_momentum = true, .base_momentum = 0.85, .max_momentum = 0.95,         \
+    .div_factor = 25, .final_div_factor = 1e4
+#define TG_ONE_CYCLE(...)                                                                          \
+    TG_BEGIN_OPTIONS(tg_one_cycle_options, tg_one_cycle_defaults(0, 0), TG_ONE_CYCLE_DEFAULTS,     \
+                     __VA_ARGS__)
 TG_API tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps);
 TG_API tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *options);
 
@@ -191,6 +220,10 @@ typedef struct tg_plateau_options {
     double eps; /* 1e-8: smaller changes are not made */
 } tg_plateau_options;
 
+/* TG_PLATEAU(.patience = 5) */
+#define TG_PLATEAU_DEFAULTS .factor = 0.1, .patience = 10, .threshold = 1e-4, .eps = 1e-8
+#define TG_PLATEAU(...)                                                                            \
+    TG_BEGIN_OPTIONS(tg_plateau_options, tg_plateau_defaults(), TG_PLATEAU_DEFAULTS, __VA_ARGS__)
 TG_API tg_plateau_options tg_plateau_defaults(void);
 TG_API tg_scheduler *tg_reduce_lr_on_plateau(tg_optim *optim, const tg_plateau_options *options);
 

@@ -263,7 +263,7 @@ bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
 
 tg_grad_options tg_grad_defaults(void)
 {
-    return (tg_grad_options){.grad_outputs = {0, NULL}};
+    return (tg_grad_options){TG_GRAD_DEFAULTS};
 }
 
 static tg_context *context_of(tg_list list)

@@ -5,7 +5,7 @@
 
 tg_gradcheck_options tg_gradcheck_defaults(void)
 {
-    return (tg_gradcheck_options){.eps = 1e-6, .atol = 1e-5, .rtol = 1e-3};
+    return (tg_gradcheck_options){TG_GRADCHECK_DEFAULTS};
 }
 
 typedef struct gradcheck {

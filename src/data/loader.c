@@ -13,7 +13,7 @@ struct tg_loader {
 
 tg_loader_options tg_loader_defaults(void)
 {
-    return (tg_loader_options){.batch_size = 1};
+    return (tg_loader_options){TG_LOADER_DEFAULTS};
 }
 
 /* The number of rows of all; -1 with the error. */

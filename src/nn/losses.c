@@ -5,7 +5,7 @@
 
 tg_loss_options tg_loss_defaults(void)
 {
-    return (tg_loss_options){.ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6};
+    return (tg_loss_options){TG_LOSS_DEFAULTS};
 }
 
 static tg_tensor *in_frame(const char *name, tg_loss_function loss, tg_tensor *input,

@@ -12,7 +12,7 @@ typedef struct norm {
 
 tg_norm_options tg_norm_defaults(void)
 {
-    return (tg_norm_options){1e-5, 0.1, true, true};
+    return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
 /* x without its mean over dims, and its variance there. */

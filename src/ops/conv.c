@@ -324,7 +324,7 @@ static const op_row weight_op = {"conv2d_weight",
 
 tg_conv_options tg_conv_defaults(void)
 {
-    return (tg_conv_options){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+    return (tg_conv_options){TG_CONV_DEFAULTS};
 }
 
 static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,

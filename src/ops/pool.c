@@ -213,8 +213,7 @@ static const op_row avg_back_op = {"avg_pool2d_backward",
 
 tg_pool_options tg_pool_defaults(int64_t kernel)
 {
-    return (tg_pool_options){
-        .kernel = {kernel, kernel}, .dilation = {1, 1}, .count_include_pad = true};
+    return (tg_pool_options){TG_POOL_DEFAULTS, .kernel = {kernel, kernel}};
 }
 
 static bool check_pool(const char *name, const tg_tensor *x, const tg_pool_options *o)

@@ -89,14 +89,9 @@ static bool check_adam(tg_context *tg, const any_options *any)
                     "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
 }
 
-#define ADAM_KIND(NAME, DECAY)                                                                     \
+#define ADAM_KIND(NAME, ...)                                                                       \
     {                                                                                              \
-        .name = #NAME, .size = sizeof(tg_adam_options),                                            \
-        .defaults.adam = {.lr = 1e-3,                                                              \
-                          .beta1 = 0.9,                                                            \
-                          .beta2 = 0.999,                                                          \
-                          .eps = 1e-8,                                                             \
-                          .weight_decay = DECAY},                                                  \
+        .name = #NAME, .size = sizeof(tg_adam_options), .defaults.adam = {__VA_ARGS__},            \
         .rules = {{"lr", NOT_NEGATIVE},                                                            \
                   {"beta1", BELOW_ONE},                                                            \
                   {"beta2", BELOW_ONE},                                                            \
@@ -104,7 +99,8 @@ static bool check_adam(tg_context *tg, const any_options *any)
                   {"weight_decay", NOT_NEGATIVE}},                                                 \
         .momentum = 1, .check = check_adam, .states = adam_states, .update = NAME##_update         \
     }
-static const optim_kind adam_kind = ADAM_KIND(adam, 0), adamw_kind = ADAM_KIND(adamw, 0.01);
+static const optim_kind adam_kind = ADAM_KIND(adam, TG_ADAM_DEFAULTS);
+static const optim_kind adamw_kind = ADAM_KIND(adamw, TG_ADAMW_DEFAULTS);
 OPTIMISER(adam)
 OPTIMISER_GROUP(adam)
 OPTIMISER(adamw)
@@ -142,19 +138,18 @@ static bool check_rmsprop(tg_context *tg, const any_options *o)
                     "rmsprop: alpha and eps are 0; begin with tg_rmsprop_defaults()");
 }
 
-static const optim_kind rmsprop_kind = {
-    .name = "rmsprop",
-    .defaults.rmsprop = {.lr = 0.01, .alpha = 0.99, .eps = 1e-8},
-    .size = sizeof(tg_rmsprop_options),
-    .rules = {{"lr", NOT_NEGATIVE},
-              {"momentum", NOT_NEGATIVE},
-              {"alpha", NOT_NEGATIVE},
-              {"eps", NOT_NEGATIVE},
-              {"weight_decay", NOT_NEGATIVE}},
-    .momentum = 1,
-    .check = check_rmsprop,
-    .states = rmsprop_states,
-    .update = rmsprop_update};
+static const optim_kind rmsprop_kind = {.name = "rmsprop",
+                                        .defaults.rmsprop = {TG_RMSPROP_DEFAULTS},
+                                        .size = sizeof(tg_rmsprop_options),
+                                        .rules = {{"lr", NOT_NEGATIVE},
+                                                  {"momentum", NOT_NEGATIVE},
+                                                  {"alpha", NOT_NEGATIVE},
+                                                  {"eps", NOT_NEGATIVE},
+                                                  {"weight_decay", NOT_NEGATIVE}},
+                                        .momentum = 1,
+                                        .check = check_rmsprop,
+                                        .states = rmsprop_states,
+                                        .update = rmsprop_update};
 OPTIMISER(rmsprop)
 OPTIMISER_GROUP(rmsprop)
 
@@ -182,7 +177,7 @@ static void adagrad_update(const tg_context *tg, slot *s, const any_options *any
 }
 
 static const optim_kind adagrad_kind = {.name = "adagrad",
-                                        .defaults.adagrad = {.lr = 0.01, .eps = 1e-10},
+                                        .defaults.adagrad = {TG_ADAGRAD_DEFAULTS},
                                         .size = sizeof(tg_adagrad_options),
                                         .rules = {{"lr", NOT_NEGATIVE},
                                                   {"lr_decay", NOT_NEGATIVE},

@@ -515,11 +515,7 @@ static unsigned no_states(const any_options *o)
 }
 
 static const optim_kind lbfgs_kind = {.name = "lbfgs",
-                                      .defaults.lbfgs = {.lr = 1,
-                                                         .tolerance_grad = 1e-7,
-                                                         .tolerance_change = 1e-9,
-                                                         .max_iter = 20,
-                                                         .history_size = 100},
+                                      .defaults.lbfgs = {TG_LBFGS_DEFAULTS},
                                       .size = sizeof(tg_lbfgs_options),
                                       .rules = {{"lr", NOT_NEGATIVE},
                                                 {"tolerance_grad", NOT_NEGATIVE},

@@ -101,14 +101,8 @@ tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_
 
 tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps)
 {
-    return (tg_one_cycle_options){.max_lr = max_lr,
-                                  .total_steps = total_steps,
-                                  .pct_start = 0.3,
-                                  .cycle_momentum = true,
-                                  .base_momentum = 0.85,
-                                  .max_momentum = 0.95,
-                                  .div_factor = 25,
-                                  .final_div_factor = 1e4};
+    return (tg_one_cycle_options){TG_ONE_CYCLE_DEFAULTS, .max_lr = max_lr,
+                                  .total_steps = total_steps};
 }
 
 static double anneal(const tg_one_cycle_options *o, double start, double end, double share)
@@ -200,7 +194,7 @@ tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *optio
 
 tg_plateau_options tg_plateau_defaults(void)
 {
-    return (tg_plateau_options){.factor = 0.1, .patience = 10, .threshold = 1e-4, .eps = 1e-8};
+    return (tg_plateau_options){TG_PLATEAU_DEFAULTS};
 }
 
 static double plateau_rate(const tg_scheduler *s, double lr, double first)

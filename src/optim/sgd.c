@@ -44,7 +44,7 @@ static void sgd_update(const tg_context *tg, slot *s, const any_options *any)
 }
 
 static const optim_kind sgd_kind = {.name = "sgd",
-                                    .defaults.sgd = {.lr = 0.01},
+                                    .defaults.sgd = {TG_SGD_DEFAULTS},
                                     .size = sizeof(tg_sgd_options),
                                     .rules = {{"lr", NOT_NEGATIVE},
                                               {"momentum", NOT_NEGATIVE},

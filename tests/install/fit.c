@@ -14,10 +14,7 @@ int main(void)
     tg_tensor *y = tg_add(tg_matmul(x, w), tg_full(tg, TG_F32, TG_SHAPE(), 0.125));
 
     tg_module *net = tg_linear(tg, 3, 1, TG_BIAS);
-    tg_sgd_options how = tg_sgd_defaults();
-    how.lr = 0.1;
-    how.momentum = 0.5;
-    tg_optim *sgd = tg_sgd(net, &how);
+    tg_optim *sgd = tg_sgd(net, TG_SGD(.lr = 0.1, .momentum = 0.5));
     for (int epoch = 0; epoch < 10; epoch++) {
         tg_scope_begin(tg);
         tg_tensor *loss = tg_mse_loss(tg_forward(net, x), y, TG_MEAN);

@@ -17,14 +17,15 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 strict='-Wall -Wextra -Wpedantic -Werror'
 
-# same TITLE COMMAND...: the command prints what the first one did.
+# same TITLE COMMAND...: the command prints what the first one did, which is in the file $expect.
+expect=expected
 same()
 {
     title=$1
     shift
     "$@" >printed
-    [ -f expected ] || cp printed expected
-    cmp expected printed
+    [ -f $expect ] || cp printed $expect
+    cmp $expect printed
     echo "ok: $title"
 }
 
@@ -65,10 +66,17 @@ for compiler in c++ clang++; do
     ./cpp
     echo "ok: lists and exceptions in C++17, $compiler"
 done
+expect=options
+for compiler in 'gcc -std=c11' 'clang -std=c11' 'g++ -std=c++17 -x c++' 'clang++ -std=c++17 -x c++' \
+    'g++ -std=c++20 -x c++' 'clang++ -std=c++20 -x c++'; do
+    $compiler $strict -Wconversion -Wshadow "$root/tests/install/options.c" -x none $flags -o begun
+    same "options that begin with the defaults, $compiler" ./begun
+done
+expect=expected
 unset LD_LIBRARY_PATH
 
 for header in tinygrad.h $(cd "$prefix/include" && ls tinygrad/*.h); do
-    echo "#include <$header>" >alone.c
+    printf '#include <%s>\nextern int any;\n' "$header" >alone.c
     cc -std=c11 $strict -Wstrict-prototypes -fsyntax-only -I"$prefix/include" alone.c
     c++ -std=c++17 $strict -fsyntax-only -I"$prefix/include" -x c++ alone.c
 done

@@ -1,0 +1,69 @@
+/* Options that begin with the defaults.
+ *
+ * A struct of options has a macro that takes the members which differ, in any order:
+ *
+ *     tg_sgd(net, TG_SGD(.lr = 0.1, .momentum = 0.9));
+ *
+ * It makes a pointer to options that live to the end of the enclosing block in C, and only to the
+ * end of the expression in C++. C++17 has no such initialisers: there the same text is a list of
+ * at most 12 assignments, and an array is set by its elements, .stride[0] = 2, .stride[1] = 2. */
+#ifndef TINYGRAD_OPTIONS_H
+#define TINYGRAD_OPTIONS_H
+
+#ifdef __cplusplus
+namespace tg_detail
+{
+template <class T> struct options {
+    T v;
+    operator const T *() const
+    {
+        return &v;
+    }
+};
+template <class T> options<T> make_options(T v)
+{
+    return {v};
+}
+} // namespace tg_detail
+
+/* Of type; what begins says, then the assignments. */
+#define TG_BEGIN_OPTIONS(type, begins, members, ...)                                               \
+    (tg_detail::make_options<type>([&] {                                                           \
+        type tg_o = begins;                                                                        \
+        TG_SET_NTH(__VA_ARGS__, TG_SET12, TG_SET11, TG_SET10, TG_SET9, TG_SET8, TG_SET7, TG_SET6,  \
+                   TG_SET5, TG_SET4, TG_SET3, TG_SET2, TG_SET1, 0)                                 \
+        (__VA_ARGS__) return tg_o;                                                                 \
+    }()))
+#define TG_SET_NTH(a, b, c, d, e, f, g, h, i, j, k, l, set, ...) set
+
+#define TG_SET1(a)       (void)(tg_o a);
+#define TG_SET2(a, ...)  TG_SET1(a) TG_SET1(__VA_ARGS__)
+#define TG_SET3(a, ...)  TG_SET1(a) TG_SET2(__VA_ARGS__)
+#define TG_SET4(a, ...)  TG_SET1(a) TG_SET3(__VA_ARGS__)
+#define TG_SET5(a, ...)  TG_SET1(a) TG_SET4(__VA_ARGS__)
+#define TG_SET6(a, ...)  TG_SET1(a) TG_SET5(__VA_ARGS__)
+#define TG_SET7(a, ...)  TG_SET1(a) TG_SET6(__VA_ARGS__)
+#define TG_SET8(a, ...)  TG_SET1(a) TG_SET7(__VA_ARGS__)
+#define TG_SET9(a, ...)  TG_SET1(a) TG_SET8(__VA_ARGS__)
+#define TG_SET10(a, ...) TG_SET1(a) TG_SET9(__VA_ARGS__)
+#define TG_SET11(a, ...) TG_SET1(a) TG_SET10(__VA_ARGS__)
+#define TG_SET12(a, ...) TG_SET1(a) TG_SET11(__VA_ARGS__)
+#else
+
+/* Of type, from the members that begin it and those that replace some of them. Compilers warn of
+ * such a replacement. Within an expression, only the body of a struct takes the pragmas that say it
+ * is meant; these two have one byte. */
+#define TG_BEGIN_OPTIONS(type, begins, members, ...)                                               \
+    ((type[sizeof(struct { TG_REPLACES char c; })]){{members, __VA_ARGS__}} +                      \
+     (sizeof(struct { TG_REPLACED char c; }) - 1))
+#if defined(__GNUC__)
+#define TG_REPLACES                                                                                \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")
+#define TG_REPLACED _Pragma("GCC diagnostic pop")
+#else
+#define TG_REPLACES
+#define TG_REPLACED
+#endif
+#endif
+
+#endif
