@@ -144,16 +144,19 @@ typedef struct tensor_priv {
     int64_t depth;                    /* of the scope it belongs to */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
+    int32_t sweep;     /* whose pending and captured these are: 1 is the outermost, 0 none */
     bool dense;        /* row-major without gaps */
     bool is_view;
     bool detached; /* a view that shares values but no history, so that it is never stale */
     bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
     bool released;
-    bool touched; /* is in the list of the backward */
-    bool is_step; /* is in the list of a frame */
-    bool wanted;  /* captured is to be filled */
-    bool retains; /* tg_retain_grad */
+    uint8_t wanted; /* WANTED_*: captured is to be filled */
+    uint8_t mark;   /* of a pass that ends before it calls anything */
+    bool is_step;   /* is in the list of a frame */
 } tensor_priv;
+
+/* By tg_retain_grad, and by the caller of the sweep under way. */
+enum { WANTED_ALWAYS = 1, WANTED_HERE = 2 };
 
 static inline tensor_priv *priv(const tg_tensor *t)
 {
@@ -254,6 +257,8 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results);
 
 /* ---- Gradients of leaves, in src/autograd/leaf.c. */
 
+/* Sees to it that t has a tensor for its grad, in t's scope. */
+bool tg__make_grad_slot(tg_tensor *t);
 /* None: a block of its own goes back to the pool. */
 void tg__clear_grad(tg_tensor *t);
 /* Sees to it that the grad of p can become g without failing; false with the error. */
@@ -353,13 +358,15 @@ typedef struct operand {
     tg_tensor *t;
     uint32_t version; /* when it was read */
     bool needs_grad;
-    hold claim; /* on its storage, when a gradient reads it */
+    uint8_t on_way; /* to what a sweep was asked for: bit 0 of the outermost, bit 1 of one in it */
+    hold claim;     /* on its storage, when a gradient reads it */
 } operand;
 
 /* One operation that was run, and that a gradient needs. */
 struct record {
     const op_row *op;
-    record *prev; /* the next older one on the tape */
+    record *prev;   /* the next older one on the tape */
+    int64_t number; /* greater than that of prev */
     tg_tensor *out;
     uint32_t out_version;
     int n;
@@ -370,7 +377,8 @@ struct record {
 enum {
     OP_VIEW = 1,      /* the result shares its input's storage; no forward */
     OP_BROADCAST = 2, /* a gradient may come wider than its input; the engine sums it down */
-    OP_OWN = 4        /* what its gradient function made may be asked for once more */
+    OP_OWN = 4,       /* what its gradient function made may be asked for once more */
+    OP_PART = 8       /* a view of a part, whose gradient tg__add_part puts in its place */
 };
 /* What the gradient for one input reads, so that changes in place are noticed. */
 enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_OUT = 8 };
@@ -442,6 +450,9 @@ typedef struct matrix {
 void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
                  matrix a, matrix b);
 
+/* Adds g to the part of whole that the view r->out is of its input, in src/tensor/view.c. */
+void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
+
 /* Gradients in one pass, in src/ops/binary.def. */
 tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
@@ -493,6 +504,7 @@ struct tg_context {
     int64_t depth; /* scopes open; 0 is the outermost */
     block *free_blocks[TG_FREE_LISTS];
     record *tape;        /* newest record */
+    int64_t records;     /* made so far */
     int64_t no_grad;     /* depth of tg_no_grad */
     struct sweep *sweep; /* under way */
     frame *frame;        /* innermost one open */

@@ -8,24 +8,18 @@ typedef struct own_op {
     op_row row;
     const tg_autograd_function *function;
     char grad_name[64];
+    tg_tensor *inputs[];
 } own_op;
 
 _Static_assert(TG_MAX_ATTRIBUTES <= sizeof(attr[TG_ATTRS]), "a record holds the attributes");
 
-static tg_list inputs_of(const record *r)
-{
-    tg_tensor **items = tg__alloc(r->out->context, (size_t)r->n * sizeof(tg_tensor *));
-    for (int i = 0; items && i < r->n; i++) items[i] = r->in[i].t;
-    return (tg_list){items ? r->n : 0, items};
-}
-
 static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
 {
-    const tg_autograd_function *f = ((const own_op *)r->op->kernel)->function;
+    const own_op *o = r->op->kernel;
+    const tg_autograd_function *f = o->function;
     tg_context *tg = g->context;
     const tg_tensor *x = r->in[i].t;
-    const tg_list inputs = inputs_of(r);
-    tg_tensor *own = inputs.n ? f->backward(inputs, r->out, g, i, r->a) : NULL;
+    tg_tensor *own = f->backward((tg_list){r->n, o->inputs}, r->out, g, i, r->a);
     if (!tg__ready(tg)) return NULL;
     if (!own) return tg_zeros_like(x);
     if (!tg__check_inputs(f->name, 2, (tg_tensor *[]){g, own})) return NULL;
@@ -37,12 +31,14 @@ static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
     return priv(own)->depth < tg->depth ? tg_clone(own) : own; /* the sweep will release it */
 }
 
-static own_op *make_op(tg_context *tg, const tg_autograd_function *f)
+static own_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list inputs)
 {
-    own_op *o = tg__alloc(tg, sizeof *o);
+    const size_t list = (size_t)inputs.n * sizeof inputs.items[0];
+    own_op *o = tg__alloc(tg, sizeof *o + list);
     if (!o) return NULL;
     const unsigned all = READS_0 | READS_1 | READS_2 | READS_OUT;
     o->function = f;
+    memcpy(o->inputs, inputs.items, list);
     snprintf(o->grad_name, sizeof o->grad_name, "%sBackward", f->name);
     o->row = (op_row){.name = f->name,
                       .grad_name = o->grad_name,
@@ -85,7 +81,7 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     tg_tensor *out = function->forward(inputs, a);
     tg_no_grad_end(tg);
     if (ready != tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
-    own_op *o = make_op(tg, function);
+    own_op *o = make_op(tg, function, inputs);
     call c = {
         .op = o ? &o->row : NULL, .tg = tg, .n = inputs.n, .in = inputs.items, .a = a, .out = out};
     return o && tg__record(&c) ? out : NULL;

@@ -28,7 +28,7 @@ static void give_block_back(tg_tensor *slot)
     set_block(slot, NULL);
 }
 
-static bool make_slot(tg_tensor *t)
+bool tg__make_grad_slot(tg_tensor *t)
 {
     tensor_priv *p = priv(t);
     if (p->grad_slot) return true;
@@ -94,7 +94,7 @@ tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad)
                    : tg__fail(t->context, TG_ERR_AUTOGRAD,
                               "requires_grad_: the tensor %s is not a leaf; use tg_detach",
                               SHOW(t));
-    if (requires_grad && !make_slot(t)) return NULL;
+    if (requires_grad && !tg__make_grad_slot(t)) return NULL;
     t->requires_grad = requires_grad;
     return t;
 }
@@ -113,8 +113,8 @@ tg_tensor *tg_retain_grad(tg_tensor *t)
     if (!t->requires_grad)
         return tg__fail(t->context, TG_ERR_AUTOGRAD,
                         "retain_grad: the tensor %s does not require grad", SHOW(t));
-    if (!make_slot(t)) return NULL;
-    priv(t)->retains = priv(t)->wanted = priv(t)->record != NULL;
+    if (!tg__make_grad_slot(t)) return NULL;
+    priv(t)->wanted = priv(t)->record ? WANTED_ALWAYS : 0;
     return t;
 }
 

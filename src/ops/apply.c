@@ -123,12 +123,13 @@ static record *make_record(const call *c)
     return r;
 }
 
-static void put_on_tape(record *r, tg_tensor *out)
+static inline void put_on_tape(record *r, tg_tensor *out)
 {
     tg_context *tg = out->context;
     r->out = out;
     r->out_version = tg__version(out);
     r->prev = tg->tape;
+    r->number = tg->records++;
     tg->tape = r;
     out->requires_grad = true;
     priv(out)->record = r;

@@ -79,15 +79,26 @@ static bool cat_run(const call *c)
     return true;
 }
 
+/* Where input i begins in the joined tensor. A sweep asks for one input after the other: the record
+ * remembers the last answer, which is right for ever, in its attributes. */
+static int64_t start_of(const record *r, int i)
+{
+    attr *a = (attr *)(uintptr_t)r->a;
+    enum { DIM, INPUT, START };
+    if (i < a[INPUT].i) a[INPUT].i = a[START].i = 0;
+    for (; a[INPUT].i < i; a[INPUT].i++) {
+        const tg_tensor *t = r->in[a[INPUT].i].t;
+        if (!skipped(t)) a[START].i += t->shape[a[DIM].i];
+    }
+    return a[START].i;
+}
+
 static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
 {
     int dim = (int)r->a[0].i;
     const tg_tensor *t = r->in[i].t;
     if (skipped(t)) return tg_zeros_like(t);
-    int64_t start = 0;
-    for (int j = 0; j < i; j++)
-        if (!skipped(r->in[j].t)) start += r->in[j].t->shape[dim];
-    return tg_narrow(g, dim, start, t->shape[dim]);
+    return tg_narrow(g, dim, start_of(r, i), t->shape[dim]);
 }
 
 static const op_row cat_op = {"cat", "CatBackward0", cat_shape, cat_run, cat_grad, {0}, 0, 0};

@@ -97,8 +97,9 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->grad_slot = p->pending = p->captured = NULL;
     p->depth = depth;
     p->rewrites = 0;
+    p->sweep = 0;
     p->dense = p->is_view = p->detached = p->is_grad = p->released = false;
-    p->touched = p->wanted = p->retains = false;
+    p->wanted = p->mark = 0;
     frame *f = tg->frame;
     p->is_step = f && f->depth == depth;
     if (p->is_step) {

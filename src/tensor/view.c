@@ -380,22 +380,40 @@ static bool whole_shape(const call *c, spec *s)
     return tg__same_shape(&whole, s);
 }
 
+/* The part of whole that a shape rule tells, for a loop to write to. */
+static tensor_priv see_part(const tg_tensor *whole, const spec *s)
+{
+    tensor_priv part = *priv(whole);
+    part.dense = false;
+    part.pub.ndim = s->ndim;
+    part.pub.numel = tg__numel(s->ndim, s->shape);
+    memcpy(part.pub.shape, s->shape, sizeof s->shape);
+    memcpy(part.pub.strides, s->strides, sizeof s->strides);
+    if (part.pub.numel > 0)
+        part.pub.data = (char *)whole->data + s->offset * (int64_t)tg__dtype_size(whole->dtype);
+    return part;
+}
+
 static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
 {
-    call part = *c;
+    call within = *c;
     spec s;
     tg__fill(c->out, 0);
-    part.in = &c->out;
-    if (!part_shape(&part, &s)) return false;
-    tg_tensor view = *c->out;
-    view.ndim = s.ndim;
-    view.numel = c->in[0]->numel;
-    memcpy(view.shape, s.shape, sizeof s.shape);
-    memcpy(view.strides, s.strides, sizeof s.strides);
-    if (view.numel == 0) return true;
-    view.data = (char *)view.data + s.offset * (int64_t)tg__dtype_size(view.dtype);
-    tg__copy(&view, c->in[0]);
+    within.in = &c->out;
+    if (!part_shape(&within, &s)) return false;
+    tensor_priv part = see_part(c->out, &s);
+    tg__copy(&part.pub, c->in[0]);
     return true;
+}
+
+void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
+{
+    const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
+    spec s;
+    if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
+    tensor_priv part = see_part(whole, &s);
+    loop add = {.binary = pick(g->context->level, add, g->dtype)};
+    tg__elementwise(add, &part.pub, 2, (tg_tensor *[]){&part.pub, g});
 }
 
 #define PART(name, Name)                                                                           \
@@ -406,7 +424,7 @@ static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
     static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g);                           \
     static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g);                  \
     static const op_row name##_op = {                                                              \
-        #name, Name "Backward0", name##_shape, NULL, name##_grad, {0}, OP_VIEW, 0};                \
+        #name, Name "Backward0", name##_shape, NULL, name##_grad, {0}, OP_VIEW | OP_PART, 0};      \
     static const op_row name##_backward_op = {#name "_backward",                                   \
                                               Name "BackwardBackward0",                            \
                                               whole_shape,                                         \
