@@ -299,8 +299,18 @@ static inline int64_t tg__grain_of(int64_t elements)
     return elements < TG_GRAIN ? TG_GRAIN / (elements > 0 ? elements : 1) : 1;
 }
 
-/* A 0-d tensor of like's dtype, with its one value in s. */
-tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value);
+/* Tensors on the stack, for loops alone: they are of no scope, and of what is private they have
+ * nothing but dense. */
+typedef struct scalar_tensor {
+    tensor_priv as;
+    scalar value;
+} scalar_tensor;
+
+/* A 0-d tensor of like's dtype. */
+tg_tensor *tg__scalar(scalar_tensor *s, const tg_tensor *like, double value);
+/* Elements of like's dtype that stand at data. */
+tg_tensor *tg__array(tensor_priv *p, const tg_tensor *like, void *data, int ndim,
+                     const int64_t *shape, const int64_t *strides);
 
 /* ---- Errors. */
 

@@ -72,9 +72,9 @@ static void begin_epoch(tg_loader *l)
 }
 
 /* What a failure leaves. */
-static bool no_rows(int n, tg_tensor **out)
+static bool no_rows(int64_t n, tg_tensor **out)
 {
-    for (int i = 0; i < n; i++) out[i] = NULL;
+    for (int64_t i = 0; i < n; i++) out[i] = NULL;
     return false;
 }
 
@@ -104,7 +104,7 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
 
 bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
 {
-    const int n = lengths.ndim * tensors.n;
+    const int64_t n = (int64_t)lengths.ndim * tensors.n;
     if (parts) no_rows(n, parts);
     const int64_t rows = common_rows("random_split", tensors);
     if (rows < 0) return false;
@@ -119,7 +119,8 @@ bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
     tg_tensor *order = tg_randperm(tg, rows);
     int64_t at = 0;
     for (int i = 0; i < lengths.ndim; at += lengths.dims[i++])
-        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]), parts + i * tensors.n)) {
+        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]),
+                       parts + (int64_t)i * tensors.n)) {
             tg->random = before;
             return no_rows(n, parts);
         }

@@ -133,10 +133,9 @@ static bool mse_backward_run(const call *c)
         tg__split(c->tg, a->numel, TG_GRAIN, some_differences, &w);
         return true;
     }
-    scalar value;
-    tg_tensor two = tg__as_tensor(c->out, &value, slope);
+    scalar_tensor two;
     elementwise_by(c, &tg__sub_kernel, c->in[1], c->in[2]);
-    elementwise_by(c, &tg__mul_kernel, c->out, &two);
+    elementwise_by(c, &tg__mul_kernel, c->out, tg__scalar(&two, c->out, slope));
     elementwise_by(c, &tg__mul_kernel, c->out, g);
     return true;
 }

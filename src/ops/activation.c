@@ -19,9 +19,9 @@ static bool clamp_shape(const call *c, spec *s)
 
 static void bound(const call *c, binary_kernel *f, tg_tensor *x, double value)
 {
-    scalar s;
-    tg_tensor limit = tg__as_tensor(c->out, &s, value);
-    tg__elementwise((loop){.binary = f}, c->out, 2, (tg_tensor *[]){x, &limit});
+    scalar_tensor s;
+    tg_tensor *in[] = {x, tg__scalar(&s, c->out, value)};
+    tg__elementwise((loop){.binary = f}, c->out, 2, in);
 }
 
 static bool clamp_run(const call *c)
@@ -156,17 +156,17 @@ static bool lerp_run(const call *c)
     tg_tensor *from_end = tg__new(c->tg, d, out->ndim, out->shape);
     tg_tensor *near = tg__new(c->tg, TG_BOOL, weight->ndim, weight->shape);
     if (!way || !from_end || !near) return false;
-    scalar s[2];
-    tg_tensor one = tg__as_tensor(out, &s[0], 1), half = tg__as_tensor(out, &s[1], 0.5);
+    scalar_tensor s[2];
+    tg_tensor *one = tg__scalar(&s[0], out, 1), *half = tg__scalar(&s[1], out, 0.5);
     const loop add = {.binary = pick(level, add, d)}, sub = {.binary = pick(level, sub, d)};
     const loop mul = {.binary = pick(level, mul, d)}, lt = {.binary = pick(level, lt, d)};
     tg__elementwise(sub, way, 2, (tg_tensor *[]){end, start});
-    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){&one, weight});
+    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){one, weight});
     tg__elementwise(mul, from_end, 2, (tg_tensor *[]){way, from_end});
     tg__elementwise(sub, from_end, 2, (tg_tensor *[]){end, from_end});
     tg__elementwise(mul, way, 2, (tg_tensor *[]){way, weight});
     tg__elementwise(add, way, 2, (tg_tensor *[]){start, way});
-    tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, &half});
+    tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, half});
     tg__elementwise((loop){.where = pick(level, where, d)}, out, 3,
                     (tg_tensor *[]){near, way, from_end});
     return true;
@@ -344,12 +344,12 @@ static bool elu_run(const call *c)
     if (!below) return false;
     const tg_dtype d = out->dtype;
     const int level = c->tg->level;
-    scalar s[2];
-    tg_tensor zero = tg__as_tensor(out, &s[0], 0), alpha = tg__as_tensor(out, &s[1], c->a[0].f);
-    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2, (tg_tensor *[]){x, &zero});
+    scalar_tensor s[2];
+    tg_tensor *zero = tg__scalar(&s[0], out, 0), *alpha = tg__scalar(&s[1], out, c->a[0].f);
+    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2, (tg_tensor *[]){x, zero});
     bound(c, pick(level, minimum, d), x, 0);
     tg__elementwise((loop){.unary = pick(level, expm1, d)}, out, 1, &out);
-    tg__elementwise((loop){.binary = pick(level, mul, d)}, out, 2, (tg_tensor *[]){out, &alpha});
+    tg__elementwise((loop){.binary = pick(level, mul, d)}, out, 2, (tg_tensor *[]){out, alpha});
     tg__elementwise((loop){.where = pick(level, where, d)}, out, 3, (tg_tensor *[]){below, out, x});
     return true;
 }

@@ -116,10 +116,10 @@ static bool scalar_shape(const call *c, spec *s)
 
 static bool scalar_run(const call *c)
 {
-    scalar value;
-    tg_tensor s = tg__as_tensor(c->out, &value, c->a[0].f);
+    scalar_tensor s;
+    tg_tensor *in[] = {c->in[0], tg__scalar(&s, c->out, c->a[0].f)};
     loop f = binary_loop(c, c->out->dtype);
-    tg__elementwise(f, c->out, 2, (tg_tensor *[]){c->in[0], &s});
+    tg__elementwise(f, c->out, 2, in);
     return true;
 }
 
@@ -130,10 +130,10 @@ static bool pow_scalar_run(const call *c)
     loop root = {.unary = pick(c->tg->level, sqrt, c->out->dtype)};
     tg__elementwise(root, c->out, 1, c->in);
     if (c->a[0].f > 0) return true;
-    scalar value;
-    tg_tensor one = tg__as_tensor(c->out, &value, 1);
+    scalar_tensor one;
+    tg_tensor *in[] = {tg__scalar(&one, c->out, 1), c->out};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
-    tg__elementwise(divide, c->out, 2, (tg_tensor *[]){&one, c->out});
+    tg__elementwise(divide, c->out, 2, in);
     return true;
 }
 

@@ -30,16 +30,14 @@ static bool compare_turned_run(const call *c)
 
 static bool compare_scalar_run(const call *c)
 {
-    scalar value;
-    tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
-    return compare_two(c, c->in[0], &s);
+    scalar_tensor s;
+    return compare_two(c, c->in[0], tg__scalar(&s, c->in[0], c->a[0].f));
 }
 
 static bool compare_scalar_turned_run(const call *c)
 {
-    scalar value;
-    tg_tensor s = tg__as_tensor(c->in[0], &value, c->a[0].f);
-    return compare_two(c, &s, c->in[0]);
+    scalar_tensor s;
+    return compare_two(c, tg__scalar(&s, c->in[0], c->a[0].f), c->in[0]);
 }
 
 static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)

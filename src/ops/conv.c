@@ -63,10 +63,8 @@ static sight sight_of(const geometry *s, int64_t k1)
 
 static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64_t step)
 {
-    for (int64_t i = 0; i < n && size == 4; i++)
-        ((uint32_t *)(void *)to)[i] = ((const uint32_t *)(const void *)from)[i * step];
-    for (int64_t i = 0; i < n && size == 8; i++)
-        ((uint64_t *)(void *)to)[i] = ((const uint64_t *)(const void *)from)[i * step];
+    for (int64_t i = 0; i < n && size == 4; i++) memcpy(to + 4 * i, from + 4 * i * step, 4);
+    for (int64_t i = 0; i < n && size == 8; i++) memcpy(to + 8 * i, from + 8 * i * step, 8);
 }
 
 static void add_steps(size_t size, int64_t n, char *to, int64_t step, const char *from)

@@ -88,6 +88,9 @@ static bool gather_run(const call *c)
     const tg_tensor *a = c->in[0], *index = c->in[1];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(a, index, c->out, dim);
+    const size_t size = tg__dtype_size(a->dtype);
+    char *out = c->out->data;
+    const char *in = a->data;
     if (!check_indices(c, a, index, dim)) return false;
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(a, index, c->out, dim, line);
@@ -95,10 +98,10 @@ static bool gather_run(const call *c)
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t from = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
             const int64_t to = p.other + i * l.third_step;
-            switch (tg__dtype_size(a->dtype)) {
-            case 1: ((char *)c->out->data)[to] = ((const char *)a->data)[from]; break;
-            case 4: ((uint32_t *)c->out->data)[to] = ((const uint32_t *)a->data)[from]; break;
-            default: ((uint64_t *)c->out->data)[to] = ((const uint64_t *)a->data)[from];
+            switch (size) { /* a constant size is one instruction */
+            case 1: out[to] = in[from]; break;
+            case 4: memcpy(out + 4 * to, in + 4 * from, 4); break;
+            default: memcpy(out + 8 * to, in + 8 * from, 8);
             }
         }
     }

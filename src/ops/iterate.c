@@ -6,6 +6,14 @@
 
 enum { OPERANDS = 4, CHUNK = 512, WIDE = 64 };
 
+/* Room for a piece of an operand: the member of its type is written and read. */
+typedef union chunk {
+    float f32[2 * CHUNK];
+    double f64[CHUNK];
+    int64_t i64[CHUNK];
+    uint8_t b[2 * CHUNK];
+} chunk;
+
 /* The iteration space of up to four operands (the result first), neighbouring dimensions merged
  * where every operand allows it. The current plane is told by offsets: pointers that move in
  * walk_next would be right too, but gcc 12 at -O2 takes them for constant. */
@@ -110,14 +118,14 @@ typedef struct run {
 /* Single values are spread over small arrays, which then serve piece by piece. */
 static void run_pieces(loop f, int64_t n, const run *r, int level)
 {
-    double spread[OPERANDS - 1][CHUNK];
+    chunk spread[OPERANDS - 1];
     const void *in[OPERANDS - 1] = {NULL};
     int64_t most = r->row ? CHUNK / 4 : CHUNK;
     if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
-        pick(level, copy, mover(r->size[i + 1]))(1, most, spread[i], most, 1, r->in[i], 0, 0);
-        in[i] = spread[i];
+        pick(level, copy, mover(r->size[i + 1]))(1, most, &spread[i], most, 1, r->in[i], 0, 0);
+        in[i] = &spread[i];
     }
     for (int64_t at = 0; at < n; at += most) {
         for (int i = 0; i < r->inputs; i++)
@@ -175,7 +183,7 @@ static void plane_by_rows(const walk *w, loop f, int level, int64_t from, int64_
 /* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
 static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int64_t to)
 {
-    double buffer[OPERANDS][CHUNK];
+    chunk buffer[OPERANDS];
     int r = w->ndim - 2, c = w->ndim - 1;
     int64_t most = 2 * CHUNK; /* elements at once: half as many where there are large ones */
     for (int o = 0; o < w->operands; o++)
@@ -192,16 +200,17 @@ static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int6
                 const char *source = place_of(w, o, i, j);
                 bool dense = s1 == 1 && (s0 == v || h == 1);
                 p.single[o - 1] = s0 == 0 && s1 == 0;
-                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)source : buffer[o];
-                if (p.in[o - 1] == buffer[o])
-                    pick(level, copy, mover(w->size[o]))(h, v, buffer[o], v, 1, source, s0, s1);
+                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)source : &buffer[o];
+                if (p.in[o - 1] == &buffer[o])
+                    pick(level, copy, mover(w->size[o]))(h, v, &buffer[o], v, 1, source, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
             char *target = place_of(w, 0, i, j);
             bool dense = s1 == 1 && (s0 == v || h == 1);
-            p.out = dense ? (void *)target : buffer[0];
+            p.out = dense ? (void *)target : &buffer[0];
             run_loop(f, h * v, &p, level);
-            if (!dense) pick(level, copy, mover(w->size[0]))(h, v, target, s0, s1, buffer[0], v, 1);
+            if (!dense)
+                pick(level, copy, mover(w->size[0]))(h, v, target, s0, s1, &buffer[0], v, 1);
         }
     }
 }
@@ -218,10 +227,9 @@ static void some_of_plane(void *work, int64_t from, int64_t to)
     (rows_fit(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
 }
 
-/* A single element may be without the private half, see tg__as_tensor. */
 static bool is_dense(const tg_tensor *t)
 {
-    return t->numel == 1 || priv(t)->dense;
+    return priv(t)->dense;
 }
 
 /* All dense and of one shape, for one thread: the common case. */
@@ -317,27 +325,25 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
 
 void tg__fill(tg_tensor *t, double value)
 {
-    scalar s;
-    tg_tensor one = tg__as_tensor(t, &s, value);
-    tg__copy(t, &one);
+    scalar_tensor one;
+    tg__copy(t, tg__scalar(&one, t, value));
 }
 
-tg_tensor tg__as_tensor(const tg_tensor *like, scalar *s, double value)
+tg_tensor *tg__scalar(scalar_tensor *s, const tg_tensor *like, double value)
 {
-    tg_tensor t; /* no dimensions: shape and strides stay open */
+    tg_tensor *t = &s->as.pub; /* no dimensions: shape and strides stay open */
+    t->context = like->context;
+    t->data = &s->value;
+    t->dtype = like->dtype;
+    t->ndim = 0;
+    t->numel = 1;
+    s->as.dense = true;
     switch (like->dtype) {
-    case TG_F32: s->f32 = (float)value; break;
-    case TG_F64: s->f64 = value; break;
-    case TG_I64: s->i64 = (int64_t)value; break;
-    case TG_BOOL: s->b = value != 0; break;
+    case TG_F32: s->value.f32 = (float)value; break;
+    case TG_F64: s->value.f64 = value; break;
+    case TG_I64: s->value.i64 = (int64_t)value; break;
+    case TG_BOOL: s->value.b = value != 0; break;
     }
-    t.context = like->context;
-    t.data = s;
-    t.grad = NULL;
-    t.dtype = like->dtype;
-    t.ndim = 0;
-    t.requires_grad = false;
-    t.numel = 1;
     return t;
 }
 

@@ -53,16 +53,13 @@ static bool cat_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-/* The part of the joined tensor that came from one input. */
-static tg_tensor part_of(const tg_tensor *whole, int dim, int64_t start, int64_t size)
+/* Copies t to the elements of whole from number at on that have these strides. */
+static void copy_into(tg_tensor *whole, int64_t at, const int64_t *strides, const tg_tensor *t)
 {
-    tg_tensor part = *whole;
-    part.shape[dim] = size;
-    part.numel = tg__numel(part.ndim, part.shape);
-    if (part.numel > 0)
-        part.data =
-            (char *)part.data + start * part.strides[dim] * (int64_t)tg__dtype_size(part.dtype);
-    return part;
+    tensor_priv part;
+    if (t->numel == 0) return;
+    char *data = (char *)whole->data + at * (int64_t)tg__dtype_size(whole->dtype);
+    tg__copy(tg__array(&part, whole, data, t->ndim, t->shape, strides), t);
 }
 
 static bool cat_run(const call *c)
@@ -72,8 +69,7 @@ static bool cat_run(const call *c)
     for (int i = 0; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
         if (skipped(t)) continue;
-        tg_tensor part = part_of(c->out, dim, start, t->shape[dim]);
-        tg__copy(&part, t);
+        copy_into(c->out, start * c->out->strides[dim], c->out->strides, t);
         start += t->shape[dim];
     }
     return true;
@@ -146,13 +142,10 @@ static bool stack_run(const call *c)
 {
     int dim = (int)c->a[0].i;
     for (int i = 0; i < c->n; i++) {
-        tg_tensor part = part_of(c->out, dim, i, 1), source = *c->in[i];
-        for (int d = source.ndim++; d > dim; d--) {
-            source.shape[d] = source.shape[d - 1];
-            source.strides[d] = source.strides[d - 1];
-        }
-        source.shape[dim] = 1;
-        tg__copy(&part, &source);
+        int64_t strides[TG_MAX_DIMS];
+        for (int d = 0, n = 0; d < c->out->ndim; d++)
+            if (d != dim) strides[n++] = c->out->strides[d];
+        copy_into(c->out, i * c->out->strides[dim], strides, c->in[i]);
     }
     return true;
 }

@@ -256,11 +256,10 @@ static bool mean_shape(const call *c, spec *s)
 static bool mean_run(const call *c)
 {
     if (!reduce_into(c, sums, c->out, NULL)) return false;
-    int64_t terms = terms_of(c->in[0], c->a);
-    scalar value;
-    tg_tensor n = tg__as_tensor(c->out, &value, (double)terms);
+    scalar_tensor n;
+    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)terms_of(c->in[0], c->a))};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
-    tg__elementwise(divide, c->out, 2, (tg_tensor *[]){c->out, &n});
+    tg__elementwise(divide, c->out, 2, in);
     return true;
 }
 

@@ -197,16 +197,17 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
 
 static bool flip_run(const call *c)
 {
-    tg_tensor t = *c->in[0];
-    int64_t start = 0;
-    for (int d = 0; d < t.ndim; d++) {
-        if (!((uint64_t)c->a[0].i >> d & 1)) continue;
-        start += (t.shape[d] - 1) * t.strides[d];
-        t.strides[d] = -t.strides[d];
+    const tg_tensor *t = c->in[0];
+    int64_t start = 0, strides[TG_MAX_DIMS];
+    for (int d = 0; d < t->ndim; d++) {
+        const bool turned = (uint64_t)c->a[0].i >> d & 1;
+        if (turned) start += (t->shape[d] - 1) * t->strides[d];
+        strides[d] = turned ? -t->strides[d] : t->strides[d];
     }
-    if (t.numel == 0) return true;
-    t.data = (char *)t.data + start * (int64_t)tg__dtype_size(t.dtype);
-    tg__copy(c->out, &t);
+    if (t->numel == 0) return true;
+    tensor_priv back;
+    char *data = (char *)t->data + start * (int64_t)tg__dtype_size(t->dtype);
+    tg__copy(c->out, tg__array(&back, t, data, t->ndim, t->shape, strides));
     return true;
 }
 
@@ -288,15 +289,12 @@ static bool pad_shape(const call *c, spec *s)
 
 static bool pad_run(const call *c)
 {
-    tg_tensor inner = *c->out;
-    const int d = (int)c->a[0].i;
+    const tg_tensor *t = c->in[0], *out = c->out;
     tg__fill(c->out, c->a[3].f);
-    inner.shape[d] = c->in[0]->shape[d];
-    inner.numel = c->in[0]->numel;
-    if (inner.numel == 0) return true;
-    inner.data =
-        (char *)inner.data + c->a[1].i * inner.strides[d] * (int64_t)tg__dtype_size(inner.dtype);
-    tg__copy(&inner, c->in[0]);
+    if (t->numel == 0) return true;
+    tensor_priv inner;
+    const int64_t at = c->a[1].i * out->strides[c->a[0].i] * (int64_t)tg__dtype_size(out->dtype);
+    tg__copy(tg__array(&inner, out, (char *)out->data + at, t->ndim, t->shape, out->strides), t);
     return true;
 }
 

@@ -12,6 +12,12 @@ static bool softmax_shape(const call *c, spec *s)
 /* Rows that are worked on together, so that they stay in the nearest cache. */
 enum { ROWS = 64, TOGETHER = 4096 };
 
+/* A number for each row. */
+typedef union row_values {
+    float f32[ROWS];
+    double f64[ROWS];
+} row_values;
+
 static double value_at(const void *p, tg_dtype dtype, int64_t i)
 {
     return dtype == TG_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
@@ -33,22 +39,23 @@ static void some_softmax_rows(const rows_work *w, int64_t first, int64_t rows)
     const size_t size = tg__dtype_size(d), line = (size_t)w->n * size;
     const char *x = w->x + (size_t)first * line;
     char *y = w->y + (size_t)first * line;
-    double most[ROWS], sum[ROWS];
+    row_values most, sum;
     affine_kernel *affine = pick(level, affine, d);
-    pick(level, extreme, d)(true, rows, w->n, most, NULL, x, w->n);
+    pick(level, extreme, d)(true, rows, w->n, &most, NULL, x, w->n);
     memcpy(y, x, (size_t)rows * line);
-    for (int64_t i = 0; i < rows; i++) affine(w->n, y + (size_t)i * line, -value_at(most, d, i), 1);
+    for (int64_t i = 0; i < rows; i++)
+        affine(w->n, y + (size_t)i * line, -value_at(&most, d, i), 1);
     pick(level, exp, d)(rows * w->n, y, y);
-    pick(level, sum, d)(rows, w->n, sum, y, w->n);
+    pick(level, sum, d)(rows, w->n, &sum, y, w->n);
     if (w->logarithm) {
-        pick(level, log, d)(rows, sum, sum);
+        pick(level, log, d)(rows, &sum, &sum);
         memcpy(y, x, (size_t)rows * line);
     }
     for (int64_t i = 0; i < rows; i++) {
         char *row = y + (size_t)i * line;
-        if (w->logarithm) affine(w->n, row, -value_at(most, d, i), 1);
-        affine(w->n, row, w->logarithm ? -value_at(sum, d, i) : 0,
-               w->logarithm ? 1 : 1 / value_at(sum, d, i));
+        if (w->logarithm) affine(w->n, row, -value_at(&most, d, i), 1);
+        affine(w->n, row, w->logarithm ? -value_at(&sum, d, i) : 0,
+               w->logarithm ? 1 : 1 / value_at(&sum, d, i));
     }
 }
 

@@ -19,12 +19,15 @@ typedef struct adapt_work {
 static void adapt_some(void *work, int64_t from, int64_t to)
 {
     const adapt_work *w = work;
-    double spare[OPTIM_STATES][ADAPT_CHUNK];
+    union {
+        float f32[ADAPT_CHUNK];
+        double f64[ADAPT_CHUNK];
+    } spare[OPTIM_STATES];
     for (int64_t i = from; i < to; i += ADAPT_CHUNK) {
         const size_t at = (size_t)i * w->size;
         void *state[OPTIM_STATES];
         for (int k = 0; k < OPTIM_STATES; k++)
-            state[k] = w->state[k] ? w->state[k] + at : memset(spare[k], 0, ADAPT_CHUNK * w->size);
+            state[k] = w->state[k] ? w->state[k] + at : memset(&spare[k], 0, ADAPT_CHUNK * w->size);
         w->kernel(to - i < ADAPT_CHUNK ? to - i : ADAPT_CHUNK, w->p + at, w->g + at, state[0],
                   state[1], state[2], w->c);
     }

@@ -67,11 +67,9 @@ bool tg_set(tg_tensor *t, tg_shape index, double value)
     if (!t || !tg__writable(t, "set")) return false;
     int64_t at = element(t, "set", index);
     if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
-    tg_tensor one = *t;
-    one.ndim = 0;
-    one.numel = 1;
-    one.data = (char *)t->data + at * (int64_t)tg__dtype_size(t->dtype);
-    tg__fill(&one, value);
+    scalar_tensor one;
+    const size_t size = tg__dtype_size(t->dtype);
+    memcpy((char *)t->data + at * (int64_t)size, tg__scalar(&one, t, value)->data, size);
     tg__written(t, "set");
     return true;
 }
@@ -83,13 +81,12 @@ static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)
                                          SHOW(t), tg_dtype_name(t->dtype));
 }
 
-/* The caller's row-major array as a tensor on the stack. */
-static tg_tensor array_like(const tg_tensor *t, void *values)
+/* The caller's row-major array. */
+static tg_tensor *array_like(tensor_priv *p, const tg_tensor *t, const void *values)
 {
-    tg_tensor array = *t;
-    array.data = values;
-    tg__strides(t->ndim, t->shape, array.strides);
-    return array;
+    int64_t strides[TG_MAX_DIMS];
+    tg__strides(t->ndim, t->shape, strides);
+    return tg__array(p, t, (void *)(uintptr_t)values, t->ndim, t->shape, strides);
 }
 
 static bool copy_from(tg_tensor *t, const char *op, tg_dtype dtype, const void *values)
@@ -97,8 +94,8 @@ static bool copy_from(tg_tensor *t, const char *op, tg_dtype dtype, const void *
     if (!check_dtype(t, op, dtype) || !tg__writable(t, op)) return false;
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
-    tg_tensor array = array_like(t, (void *)(uintptr_t)values);
-    tg__copy(t, &array);
+    tensor_priv array;
+    tg__copy(t, array_like(&array, t, values));
     tg__written(t, op);
     return true;
 }
@@ -108,8 +105,8 @@ static bool copy_to(const tg_tensor *t, const char *op, tg_dtype dtype, void *va
     if (!check_dtype(t, op, dtype)) return false;
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
-    tg_tensor array = array_like(t, values);
-    tg__copy(&array, t);
+    tensor_priv array;
+    tg__copy(array_like(&array, t, values), t);
     return true;
 }
 

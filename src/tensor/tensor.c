@@ -152,6 +152,17 @@ tg_tensor *tg__sizes_of(const tg_tensor *t)
     return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
 }
 
+tg_tensor *tg__array(tensor_priv *p, const tg_tensor *like, void *data, int ndim,
+                     const int64_t *shape, const int64_t *strides)
+{
+    p->pub.context = like->context;
+    p->pub.data = data;
+    p->pub.dtype = like->dtype;
+    p->pub.ndim = ndim;
+    lay_out(p, shape, strides);
+    return &p->pub;
+}
+
 static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
                                   tg_dtype dtype, int ndim, const int64_t *shape, size_t bytes)
 {

@@ -381,17 +381,11 @@ static bool whole_shape(const call *c, spec *s)
 }
 
 /* The part of whole that a shape rule tells, for a loop to write to. */
-static tensor_priv see_part(const tg_tensor *whole, const spec *s)
+static tg_tensor *see_part(tensor_priv *part, const tg_tensor *whole, const spec *s)
 {
-    tensor_priv part = *priv(whole);
-    part.dense = false;
-    part.pub.ndim = s->ndim;
-    part.pub.numel = tg__numel(s->ndim, s->shape);
-    memcpy(part.pub.shape, s->shape, sizeof s->shape);
-    memcpy(part.pub.strides, s->strides, sizeof s->strides);
-    if (part.pub.numel > 0)
-        part.pub.data = (char *)whole->data + s->offset * (int64_t)tg__dtype_size(whole->dtype);
-    return part;
+    char *data = whole->data;
+    if (tg__numel(s->ndim, s->shape) > 0) data += s->offset * (int64_t)tg__dtype_size(whole->dtype);
+    return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
 }
 
 static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
@@ -401,8 +395,8 @@ static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
     tg__fill(c->out, 0);
     within.in = &c->out;
     if (!part_shape(&within, &s)) return false;
-    tensor_priv part = see_part(c->out, &s);
-    tg__copy(&part.pub, c->in[0]);
+    tensor_priv part;
+    tg__copy(see_part(&part, c->out, &s), c->in[0]);
     return true;
 }
 
@@ -411,9 +405,10 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
     const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
     spec s;
     if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
-    tensor_priv part = see_part(whole, &s);
+    tensor_priv room;
+    tg_tensor *part = see_part(&room, whole, &s);
     loop add = {.binary = pick(g->context->level, add, g->dtype)};
-    tg__elementwise(add, &part.pub, 2, (tg_tensor *[]){&part.pub, g});
+    tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
 }
 
 #define PART(name, Name)                                                                           \
