@@ -449,6 +449,27 @@ bool tg__is_gone(const tg_tensor *t);
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale; else the error. */
 bool tg__check_history(const char *op, int n, tg_tensor *const *in);
+/* ---- Reductions, in src/ops/reduce.c. Their attributes: a bit for each dimension reduced;
+ * keepdim; what the operation pleases. */
+
+/* Over these dims, of which none are all. */
+tg_tensor *tg__over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim, attr last);
+void tg__reduced_shape(const call *c, spec *s);
+/* How many terms of t an output has. */
+int64_t tg__terms(const tg_tensor *t, const attr *a);
+/* t, which has the shape of the result, with a size of 1 where a dimension was reduced. */
+tg_tensor *tg__with_dims(const record *r, tg_tensor *t);
+
+/* In src/ops/moments.c, for normalization: x, floating, less its mean over dims, which is worked
+ * out in float64; and that mean, in float64 and without a history, if it is wanted. The mean of
+ * squares. Both keep the dims. */
+tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean);
+tg_tensor *tg__mean_square(tg_tensor *x, tg_shape dims);
+
+/* x g / y for g and y that broadcast to x, where |y| is |x| at least; 0 where y is. Nothing leaves
+ * the range on the way. In src/ops/statistics.c. */
+tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y);
+
 /* g summed down to like's shape, differentiably. */
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 

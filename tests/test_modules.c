@@ -301,7 +301,7 @@ static void test_batchnorm_without_memory(void **state)
         tg_scope_end(tg);
         assert_true(y || mean == element_of(tg_buffer(norm, "running_mean"), 0));
     }
-    assert_true(failed > 5 && element_of(tg_buffer(norm, "running_mean"), 0) != 0);
+    assert_true(failed > 2 && element_of(tg_buffer(norm, "running_mean"), 0) != 0);
     assert_true(element_of(tg_buffer(norm, "num_batches_tracked"), 0) == 1);
     tg_close(tg);
 }

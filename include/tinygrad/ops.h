@@ -168,12 +168,16 @@ TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
 /* Running sums and products along dim. */
 TG_API tg_tensor *tg_cumsum(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_cumprod(tg_tensor *a, int dim);
-/* sum (a - mean)^2 / (n - correction), and its root. correction 1 is the unbiased estimate. */
+/* sum (a - mean)^2 / (n - correction), and its root, worked out in float64; of what is the same
+ * everywhere exactly 0. correction 1 is the unbiased estimate. Where the root is 0 it has a
+ * gradient of 0. */
 TG_API tg_tensor *tg_var(tg_tensor *a, int64_t correction);
 TG_API tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
 TG_API tg_tensor *tg_std(tg_tensor *a, int64_t correction);
 TG_API tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
-/* (sum |a|^p)^(1/p); p INFINITY or -INFINITY: the greatest or least |a|; 0: how many are not 0. */
+/* (sum |a|^p)^(1/p), where no power leaves the range that a and the norm are in; p INFINITY or
+ * -INFINITY: the greatest or least |a|; 0: how many are not 0. Where the norm is 0 it has a
+ * gradient of 0. */
 TG_API tg_tensor *tg_norm(tg_tensor *a, double p);
 TG_API tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim);
 TG_API tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim);

@@ -31,6 +31,20 @@ typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void 
 /* out[i] = scale * (a[i] - b[i]) * *g, rounded in that order. */
 typedef void difference_kernel(int64_t n, void *out, const void *a, const void *b, double scale,
                                const void *g);
+/* For each of the outputs i: sum[i] grows by n terms made of a[i * stride ...] and mean[i], rest[i]
+ * by what rounding took from it. Of double, but for the squares, whose blocks are added as they
+ * are. */
+enum {
+    MOMENT_SUM,
+    MOMENT_SQUARES,
+    MOMENT_DEVIATIONS,
+    MOMENT_VARIANCE /* of scale times each */
+};
+typedef void moments_kernel(int what, int64_t rows, int64_t n, double *sum, double *rest,
+                            const void *a, int64_t stride, const double *mean, double scale);
+/* out[i * stride + j] = a[i * stride + j] - mean[i], or mean[j]. */
+typedef void deviations_kernel(bool by_row, int64_t rows, int64_t n, void *out, const void *a,
+                               int64_t stride, const double *mean);
 /* The same for the greatest or the least, n >= 1 or rows >= 1: its value and its place, either may
  * be NULL. NaN wins; the first one of equals. */
 typedef void extreme_kernel(bool greatest, int64_t rows, int64_t n, void *values, int64_t *places,
@@ -105,6 +119,8 @@ extern const uint8_t tg__slots[LEVELS][K_TYPES];
     KIND(reduce_pair)                                                                              \
     KIND(difference)                                                                               \
     KIND(extreme)                                                                                  \
+    KIND(moments)                                                                                  \
+    KIND(deviations)                                                                               \
     KIND(matmul)                                                                                   \
     KIND(sgd)                                                                                      \
     KIND(adapt)                                                                                    \

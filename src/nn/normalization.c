@@ -15,15 +15,6 @@ tg_norm_options tg_norm_defaults(void)
     return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
-/* x without its mean over dims, and its variance there. */
-static tg_tensor *center(tg_tensor *x, tg_shape dims, tg_tensor **mean, tg_tensor **var)
-{
-    *mean = tg_mean_dims(x, dims, TG_KEEPDIM);
-    tg_tensor *d = tg_sub(x, *mean);
-    *var = tg_mean_dims(tg_square(d), dims, TG_KEEPDIM);
-    return d;
-}
-
 /* centered / sqrt(var + eps) weight + bias; with parameters of that shape. */
 static tg_tensor *scale(const norm *n, tg_tensor *centered, tg_tensor *var, tg_shape shape)
 {
@@ -72,7 +63,8 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     int64_t dims[TG_MAX_DIMS];
     tg__enter(&f, "layernorm", x);
     for (int d = 0; d < k; d++) dims[d] = first + d;
-    tg_tensor *mean, *var, *centered = center(x, (tg_shape){k, dims}, &mean, &var);
+    tg_tensor *centered = tg__center(x, (tg_shape){k, dims}, NULL);
+    tg_tensor *var = tg__mean_square(centered, (tg_shape){k, dims});
     return tg__leave(&f, scale(n, centered, var, (tg_shape){k, n->shape}));
 }
 
@@ -118,7 +110,7 @@ static bool track(const norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor 
                  count = (double)(x->numel / var->numel);
     const double momentum = isnan(n->o.momentum) ? 1 / seen : n->o.momentum;
     var = tg_mul_scalar(var, count / (count - 1));
-    mean = moving_average(n->running_mean, mean, momentum);
+    mean = moving_average(n->running_mean, tg_cast(mean, n->running_mean->dtype), momentum);
     var = var ? moving_average(n->running_var, var, momentum) : NULL;
     bool done = mean && var && tg_copy_(n->running_mean, mean) && tg_copy_(n->running_var, var) &&
                 tg_fill_(n->num_batches_tracked, seen);
@@ -137,7 +129,9 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     frame f;
     tg__enter(&f, m->name, x);
     if (over_batch) {
-        centered = center(x, (tg_shape){x->ndim - 1, dims}, &mean, &var);
+        const tg_shape over = {x->ndim - 1, dims};
+        centered = tg__center(x, over, &mean);
+        var = tg__mean_square(centered, over);
     } else {
         var = tg_view(n->running_var, channels);
         centered = tg_sub(x, tg_view(n->running_mean, channels));

@@ -15,8 +15,7 @@ static uint64_t all_dims(const tg_tensor *t)
     return (1u << t->ndim) - 1;
 }
 
-/* How many terms an output has. */
-static int64_t terms_of(const tg_tensor *t, const attr *a)
+int64_t tg__terms(const tg_tensor *t, const attr *a)
 {
     int64_t terms = 1;
     for (int d = 0; d < t->ndim; d++)
@@ -29,7 +28,7 @@ static bool reduced(const call *c, int d)
     return ((uint64_t)c->a[0].i >> d) & 1;
 }
 
-static void reduced_shape(const call *c, spec *s)
+void tg__reduced_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     s->ndim = 0;
@@ -197,12 +196,17 @@ static bool reduce_into(const call *c, reduction *reduce, tg_tensor *values, int
     return true;
 }
 
-static tg_tensor *over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim)
+tg_tensor *tg__over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim, attr last)
 {
     uint64_t bits;
-    return a && tg__dim_bits(a, o->name, dims, &bits)
-               ? apply_reduction(o, a, dims.ndim ? bits : all_dims(a), keepdim)
-               : NULL;
+    if (!a || !tg__dim_bits(a, o->name, dims, &bits)) return NULL;
+    if (!dims.ndim) bits = all_dims(a);
+    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.i = (int64_t)bits}, {.i = keepdim}, last});
+}
+
+static tg_tensor *over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    return tg__over_dims(o, a, dims, keepdim, (attr){0});
 }
 
 /* ---- sum and mean. */
@@ -211,7 +215,7 @@ static bool sum_shape(const call *c, spec *s)
 {
     tg_dtype dtype = c->in[0]->dtype;
     s->dtype = tg__is_float(dtype) ? dtype : TG_I64;
-    reduced_shape(c, s);
+    tg__reduced_shape(c, s);
     return true;
 }
 
@@ -220,13 +224,18 @@ static bool sum_run(const call *c)
     return reduce_into(c, sums, c->out, NULL);
 }
 
-/* g with a size of 1 where a dimension was reduced, and spread over it. */
-static tg_tensor *spread(const record *r, tg_tensor *g)
+tg_tensor *tg__with_dims(const record *r, tg_tensor *t)
 {
     const tg_tensor *x = r->in[0].t;
     int64_t shape[TG_MAX_DIMS];
     for (int d = 0; d < x->ndim; d++) shape[d] = ((uint64_t)r->a[0].i >> d) & 1 ? 1 : x->shape[d];
-    return tg_expand(tg_reshape(g, (tg_shape){x->ndim, shape}), (tg_shape){x->ndim, x->shape});
+    return tg_reshape(t, (tg_shape){x->ndim, shape});
+}
+
+static tg_tensor *spread(const record *r, tg_tensor *g)
+{
+    const tg_tensor *x = r->in[0].t;
+    return tg_expand(tg__with_dims(r, g), (tg_shape){x->ndim, x->shape});
 }
 
 static tg_tensor *sum_grad(const record *r, int i, tg_tensor *g)
@@ -257,7 +266,7 @@ static bool mean_run(const call *c)
 {
     if (!reduce_into(c, sums, c->out, NULL)) return false;
     scalar_tensor n;
-    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)terms_of(c->in[0], c->a))};
+    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)tg__terms(c->in[0], c->a))};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, in);
     return true;
@@ -265,7 +274,7 @@ static bool mean_run(const call *c)
 
 static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
 {
-    int64_t terms = terms_of(r->in[i].t, r->a);
+    int64_t terms = tg__terms(r->in[i].t, r->a);
     return spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
@@ -293,7 +302,7 @@ static bool extreme_shape(const call *c, spec *s)
             return tg__fail(c->tg, TG_ERR_SHAPE, "%s: of nothing: dimension %d of %s has size 0",
                             c->op->name, d, SHOW(t));
     s->dtype = t->dtype;
-    reduced_shape(c, s);
+    tg__reduced_shape(c, s);
     return true;
 }
 

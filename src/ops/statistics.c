@@ -3,56 +3,145 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
-/* t where it is not 0, else a 0 through which no gradient goes: roots and powers have none there.
- */
-static tg_tensor *stopped_at_zero(tg_tensor *t)
+static double number_at(const tg_tensor *t, int64_t i)
 {
-    return t ? tg_where(tg_eq_scalar(t, 0), tg_scalar(t->context, t->dtype, 0), t) : NULL;
+    return t->dtype == TG_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 
-/* How many terms an output has. */
-static double terms(const tg_tensor *whole, const tg_tensor *reduced)
+/* ---- x g / y. */
+
+static bool over_norm_run(const call *c)
 {
-    return reduced->numel > 0 ? (double)whole->numel / (double)reduced->numel : 0;
+    tg_tensor *x = c->in[0], *g = c->in[1], *y = tg__dense(c->in[2]), *out = c->out;
+    tg_tensor *slope = y ? tg__new(c->tg, y->dtype, y->ndim, y->shape) : NULL;
+    if (!slope) return false;
+    const tg_dtype d = x->dtype;
+    const double least = d == TG_F32 ? (double)FLT_MIN : DBL_MIN;
+    const loop div = {.binary = pick(c->tg->level, div, d)};
+    const loop mul = {.binary = pick(c->tg->level, mul, d)};
+    bool in_range = true;
+    tg__elementwise(div, slope, 2, (tg_tensor *[]){g, y});
+    for (int64_t i = 0; i < slope->numel && in_range; i++) {
+        const double s = fabs(number_at(slope, i));
+        in_range = s >= least && s < INFINITY;
+    }
+    if (in_range) {
+        tg__elementwise(mul, out, 2, (tg_tensor *[]){x, slope});
+        return true;
+    }
+    tg_no_grad_begin(c->tg);
+    tg_tensor *is_zero = tg_eq_scalar(y, 0);
+    g = tg_masked_fill(g, is_zero, 0);
+    y = tg_masked_fill(y, is_zero, 1);
+    tg_no_grad_end(c->tg);
+    if (!g || !y) return false;
+    tg__elementwise(div, out, 2, (tg_tensor *[]){x, y});
+    tg__elementwise(mul, out, 2, (tg_tensor *[]){out, g});
+    return true;
 }
 
-/* In float64, where float32 has the digits and the range for the squares. */
-static tg_tensor *wide_var(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+static tg_tensor *over_norm_grad(const record *r, int i, tg_tensor *g)
 {
-    if (a && a->dtype == TG_F32) a = tg_cast(a, TG_F64);
-    tg_tensor *mean = tg_mean_dims(a, dims, TG_KEEPDIM);
-    if (!mean) return NULL;
-    double n = terms(a, mean) - (double)correction;
-    return tg_div_scalar(tg_sum_dims(tg_square(tg_sub(a, mean)), dims, keepdim), n > 0 ? n : 0);
+    tg_tensor *x = r->in[0].t, *weight = r->in[1].t, *y = r->in[2].t;
+    tg_tensor *one = tg_scalar(g->context, g->dtype, 1);
+    if (i == 0) return tg__over_norm(g, weight, y);
+    tg_tensor *share = tg_mul(g, tg__over_norm(x, one, y));
+    if (i == 1) return share;
+    return tg_neg(tg_mul(share, tg_div(weight, tg_masked_fill(y, tg_eq_scalar(y, 0), 1))));
 }
 
-tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+static const op_row over_norm_op = {
+    "norm_backward", "NormBackward1",
+    tg__same_shape,  over_norm_run,
+    over_norm_grad,  {READS_1 | READS_2, READS_0 | READS_2, READS_0 | READS_1 | READS_2},
+    OP_BROADCAST,    0};
+
+tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y)
 {
+    return tg__apply(&over_norm_op, 3, (tg_tensor *[]){x, g, y}, NULL);
+}
+
+/* ---- (sum |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite, in a[2]. */
+
+static tg_tensor *power_sum(tg_tensor *x, double p, tg_shape dims)
+{
+    return tg_sum_dims(p == 2 ? tg_square(x) : tg_pow_scalar(tg_abs(x), p), dims, TG_KEEPDIM);
+}
+
+static tg_tensor *root_of(tg_tensor *sum, double p)
+{
+    return p == 2 ? tg_sqrt(sum) : tg_pow_scalar(sum, 1 / p);
+}
+
+/* No power of a term has overflowed, and those that have lost digits or vanished do not count. */
+static bool in_range(double sum, tg_dtype dtype, double terms)
+{
+    return sum >= terms * (dtype == TG_F32 ? (double)FLT_MIN : DBL_MIN) && sum < INFINITY;
+}
+
+/* The same of x over its greatest size, or, for a negative p, its least one. */
+static tg_tensor *scaled_norm(tg_tensor *x, double p, tg_shape dims)
+{
+    tg_tensor *size = tg_abs(x),
+              *most = p > 0 ? tg_amax(size, dims, TG_KEEPDIM) : tg_amin(size, dims, TG_KEEPDIM);
+    tg_tensor *no_scale = tg_logical_or(tg_eq_scalar(most, 0), tg_logical_not(tg_isfinite(most)));
+    most = tg_masked_fill(most, no_scale, 1);
+    return tg_mul(root_of(power_sum(tg_div(x, most), p, dims), p), most);
+}
+
+static tg_tensor *norm_over(tg_tensor *x, double p, tg_shape dims, double terms)
+{
+    tg_tensor *sum = power_sum(x, p, dims), *y = root_of(sum, p), *scaled = NULL;
+    const size_t size = tg__dtype_size(x->dtype);
+    for (int64_t i = 0; y && x->numel > 0 && i < y->numel; i++) {
+        if (in_range(number_at(sum, i), x->dtype, terms)) continue;
+        if (!scaled && !(scaled = scaled_norm(x, p, dims))) return NULL;
+        memcpy((char *)y->data + (size_t)i * size, (char *)scaled->data + (size_t)i * size, size);
+    }
+    return y;
+}
+
+static bool norm_run(const call *c)
+{
+    tg_tensor *x = c->in[0];
+    int64_t dims[TG_MAX_DIMS];
+    int n = 0;
+    for (int d = 0; d < x->ndim; d++)
+        if ((uint64_t)c->a[0].i >> d & 1) dims[n++] = d;
     frame f;
-    if (!a) return NULL;
-    tg__enter(&f, "var", a);
-    return tg__leave(&f, tg_cast(wide_var(a, dims, correction, keepdim), a->dtype));
+    tg__enter(&f, NULL, x);
+    tg_no_grad_begin(c->tg);
+    const tg_tensor *y = norm_over(x, c->a[2].f, (tg_shape){n, dims}, (double)tg__terms(x, c->a));
+    if (y) memcpy(c->out->data, y->data, (size_t)y->numel * tg__dtype_size(y->dtype));
+    tg_no_grad_end(c->tg);
+    tg__leave(&f, NULL);
+    return y != NULL;
 }
 
-tg_tensor *tg_var(tg_tensor *a, int64_t correction)
+/* For p = 2 x / y g; else sign(x) (|x| / y)^(p - 1) g, and 0 where x or y is. */
+static tg_tensor *norm_grad(const record *r, int i, tg_tensor *g)
 {
-    return tg_var_dims(a, TG_DIMS(), correction, false);
+    tg_tensor *x = r->in[i].t, *y = tg__with_dims(r, r->out);
+    const double p = r->a[2].f;
+    g = tg__with_dims(r, g);
+    if (p == 2) return tg__over_norm(x, g, y);
+    tg_tensor *share = tg__over_norm(x, tg_scalar(g->context, g->dtype, 1), y);
+    tg_tensor *size = tg_masked_fill(tg_abs(share), tg_eq_scalar(x, 0), 1);
+    tg_tensor *slope = tg_mul(tg_sign(x), tg_pow_scalar(size, p - 1));
+    return tg_mul(slope, tg_masked_fill(g, tg_eq_scalar(y, 0), 0));
 }
 
-tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
+static bool norm_shape(const call *c, spec *s)
 {
-    frame f;
-    if (!a) return NULL;
-    tg__enter(&f, "std", a);
-    tg_tensor *root = tg_sqrt(stopped_at_zero(wide_var(a, dims, correction, keepdim)));
-    return tg__leave(&f, tg_cast(root, a->dtype));
+    s->dtype = c->in[0]->dtype;
+    tg__reduced_shape(c, s);
+    return true;
 }
 
-tg_tensor *tg_std(tg_tensor *a, int64_t correction)
-{
-    return tg_std_dims(a, TG_DIMS(), correction, false);
-}
+static const op_row norm_op = {"norm",    "NormBackward1",       norm_shape,   norm_run,
+                               norm_grad, {READS_0 | READS_OUT}, OP_BROADCAST, 0};
 
 static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 {
@@ -64,9 +153,7 @@ static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
     if (p == 0) /* NaN is not 0 either */
         return tg_sum_dims(tg_abs(tg_sign(tg_masked_fill(a, tg_isnan(a), 1))), dims, keepdim);
     if (p == 1) return tg_sum_dims(tg_abs(a), dims, keepdim);
-    if (p == 2) return tg_sqrt(stopped_at_zero(tg_sum_dims(tg_square(a), dims, keepdim)));
-    tg_tensor *powers = tg_pow_scalar(stopped_at_zero(tg_abs(a)), p);
-    return tg_pow_scalar(stopped_at_zero(tg_sum_dims(powers, dims, keepdim)), 1 / p);
+    return tg__over_dims(&norm_op, a, dims, keepdim, (attr){.f = p});
 }
 
 tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)

@@ -1,6 +1,7 @@
 /* Gradients cut down between backward and step. */
 #include "optim.h"
 
+#include <float.h>
 #include <math.h>
 
 static bool check_clip(const char *name, tg_list parameters, double value)
@@ -15,20 +16,31 @@ static bool check_clip(const char *name, tg_list parameters, double value)
     return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
 }
 
-/* The norm of the norms. */
-static double total_norm(tg_list parameters, double order)
+/* The sum of (norm / scale)^order over the gradients, and the greatest norm. */
+static double sum_of_norms(tg_list parameters, double order, double scale, double *most)
 {
     double total = 0;
     for (int i = 0; i < parameters.n; i++) {
         tg_tensor *g = parameters.items[i]->grad;
         if (!g || g->numel == 0) continue;
-        const double norm = tg_item(tg_norm(g, order));
-        if (!isinf(order))
-            total += order == 2 ? norm * norm : pow(norm, order);
-        else if (!(norm <= total))
-            total = norm;
+        const double norm = tg_item(tg_norm(g, order)), share = norm / scale;
+        total += order == 2 ? share * share : isinf(order) ? 0 : pow(share, order);
+        if (!(norm <= *most) && !isnan(*most)) *most = norm;
     }
-    return isinf(order) ? total : order == 2 ? sqrt(total) : pow(total, 1 / order);
+    return total;
+}
+
+/* The norm of the norms, which are scaled where their powers would leave the range. */
+static double total_norm(tg_list parameters, double order)
+{
+    double most = 0, scale = 1, total = sum_of_norms(parameters, order, scale, &most);
+    if (isinf(order)) return most;
+    const bool in_range = total >= parameters.n * DBL_MIN && total < INFINITY;
+    if (!in_range && most > 0 && most < INFINITY) {
+        scale = most;
+        total = sum_of_norms(parameters, order, scale, &most);
+    }
+    return scale * (order == 2 ? sqrt(total) : pow(total, 1 / order));
 }
 
 double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,
