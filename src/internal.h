@@ -124,7 +124,8 @@ struct storage {
     uint32_t version;      /* writes since it was made */
     uint32_t rewrites;     /* those that changed a history, see tensor_priv.rewrites */
     const char *writer;    /* the operation that wrote last */
-    const storage *lender; /* the same memory in another context, if it is borrowed: read-only */
+    const storage *lender; /* the same memory in another context, if it is borrowed, and this one if
+                              it is const: read-only */
 };
 
 /* What stands behind a public tg_tensor. */

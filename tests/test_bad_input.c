@@ -231,10 +231,15 @@ typedef struct scalar_case {
 } scalar_case;
 
 static const scalar_case scalar_cases[] = {
-    {"add_scalar", tg_add_scalar}, {"sub_scalar", tg_sub_scalar}, {"mul_scalar", tg_mul_scalar},
-    {"div_scalar", tg_div_scalar}, {"pow_scalar", tg_pow_scalar}, {"eq_scalar", tg_eq_scalar},
-    {"ne_scalar", tg_ne_scalar},   {"lt_scalar", tg_lt_scalar},   {"le_scalar", tg_le_scalar},
-    {"gt_scalar", tg_gt_scalar},   {"ge_scalar", tg_ge_scalar},   {"fill_", tg_fill_},
+    {"add_scalar", tg_add_scalar},   {"sub_scalar", tg_sub_scalar},
+    {"mul_scalar", tg_mul_scalar},   {"div_scalar", tg_div_scalar},
+    {"pow_scalar", tg_pow_scalar},   {"eq_scalar", tg_eq_scalar},
+    {"ne_scalar", tg_ne_scalar},     {"lt_scalar", tg_lt_scalar},
+    {"le_scalar", tg_le_scalar},     {"gt_scalar", tg_gt_scalar},
+    {"ge_scalar", tg_ge_scalar},     {"fill_", tg_fill_},
+    {"rsub_scalar", tg_rsub_scalar}, {"add_scalar_", tg_add_scalar_},
+    {"sub_scalar_", tg_sub_scalar_}, {"mul_scalar_", tg_mul_scalar_},
+    {"div_scalar_", tg_div_scalar_},
 };
 
 static void test_scalars(void **state)
@@ -246,7 +251,7 @@ static void test_scalars(void **state)
         assert_null(c.f(NULL, 1));
         snprintf(text, sizeof text, "%s: the tensor [2, 3] was released", c.name);
         refused(c.f(t->gone, 1), TG_ERR_CONTEXT, text);
-        if (c.f == tg_div_scalar || c.f == tg_pow_scalar) continue;
+        if (c.f == tg_div_scalar || c.f == tg_div_scalar_ || c.f == tg_pow_scalar) continue;
         snprintf(text, sizeof text, "%s: 0.5 is not a value of int64", c.name);
         refused(c.f(t->i, 0.5), TG_ERR_ARGUMENT, text);
         snprintf(text, sizeof text, "%s: nan is not a value of int64", c.name);
@@ -256,6 +261,10 @@ static void test_scalars(void **state)
     refused(tg_eq_scalar(t->b, 2), TG_ERR_ARGUMENT, "eq_scalar: 2 is not a value of bool");
     refused(tg_div_scalar(t->i, 1), TG_ERR_DTYPE, "div_scalar: not for int64; use tg_cast");
     refused(tg_pow_scalar(t->i, 1), TG_ERR_DTYPE, "pow_scalar: not for int64; use tg_cast");
+    refused(tg_div_scalar_(t->i, 1), TG_ERR_DTYPE, "div_scalar_: not for int64; use tg_cast");
+    refused(tg_div_(t->i, t->i), TG_ERR_DTYPE, "div_: not for int64; use tg_cast");
+    refused(tg_rsub_scalar(t->b, 1), TG_ERR_DTYPE, "rsub_scalar: not for bool; use tg_cast");
+    refused(tg_mul_scalar_(t->b, 1), TG_ERR_DTYPE, "mul_scalar_: not for bool; use tg_cast");
     refused(tg_add_scalar(t->b, 1), TG_ERR_DTYPE, "add_scalar: not for bool; use tg_cast");
     refused(tg_mul_scalar(t->b, 1), TG_ERR_DTYPE, "mul_scalar: not for bool; use tg_cast");
     refused(tg_sub_scalar(t->b, 1), TG_ERR_DTYPE, "sub_scalar: not for bool; use tg_cast");

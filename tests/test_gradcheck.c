@@ -120,6 +120,12 @@ static void check_case(tg_context *tg, checked c, bool pairs)
     CASE(tanh, -2, 2, tg_tanh(a))                                                                  \
     CASE(add_scalar, -2, 2, tg_add_scalar(a, 3))                                                   \
     CASE(sub_scalar, -2, 2, tg_sub_scalar(a, 3))                                                   \
+    CASE(rsub_scalar, -2, 2, tg_rsub_scalar(a, 3))                                                 \
+    CASE(add_scalar_, -2, 2, tg_add_scalar_(tg_square(a), 3))                                      \
+    CASE(sub_scalar_, -2, 2, tg_sub_scalar_(tg_square(a), 3))                                      \
+    CASE(mul_scalar_, -2, 2, tg_mul_scalar_(tg_square(a), -3))                                     \
+    CASE(div_scalar_, -2, 2, tg_div_scalar_(tg_square(a), 3))                                      \
+    CASE(div_, 0.5, 2, tg_div_(tg_square(a), tg_add_scalar(a, 1)))                                 \
     CASE(mul_scalar, -2, 2, tg_mul_scalar(a, -3))                                                  \
     CASE(div_scalar, -2, 2, tg_div_scalar(a, 3))                                                   \
     CASE(pow_0, -2, 2, tg_add(tg_pow_scalar(a, 0), a))                                             \

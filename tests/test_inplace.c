@@ -8,6 +8,49 @@ static uint32_t version(const tg_tensor *t)
     return priv(t)->storage->version;
 }
 
+/* ---- Numbers. */
+
+/* 2 x, plus 3, times 5, minus 1, divided by 2: the gradient is 5. */
+static void test_scalars_in_place(void **state)
+{
+    tg_tensor *x = leaf(*state, 1, -2), *h = tg_mul_scalar(x, 2);
+    assert_ptr_equal(tg_add_scalar_(h, 3), h);
+    assert_ptr_equal(tg_mul_scalar_(h, 5), h);
+    assert_ptr_equal(tg_sub_scalar_(h, 1), h);
+    assert_ptr_equal(tg_div_scalar_(h, 2), h);
+    check_values(h, 12, -3);
+    assert_int_equal(version(h), 4);
+    assert_true(tg_backward(tg_sum(h)));
+    check_values(x->grad, 5, 5);
+    tg_tensor *n = tg_from_i64(*state, TG_SHAPE(2), (int64_t[]){INT64_MAX, 7});
+    check_values(tg_select(tg_mul_scalar_(tg_add_scalar_(n, 1), 2), 0, 1), 16);
+    assert_true(tg_data_i64(n)[0] == 0);
+    tg_tensor *square = tg_square(x);
+    assert_null(tg_add_scalar_(x, 1));
+    check_error(*state, TG_ERR_AUTOGRAD,
+                "add_scalar_: the tensor [2] is a leaf that requires grad; write to it after "
+                "tg_no_grad_begin");
+    tg_no_grad_begin(*state);
+    tg_mul_scalar_(x, 10);
+    tg_no_grad_end(*state);
+    check_values(x, 10, -20);
+    assert_false(tg_backward(tg_sum(square)));
+    check_error(*state, TG_ERR_AUTOGRAD,
+                "backward: the gradient of square needs its input 1, a tensor [2], but mul_scalar_ "
+                "changed it in place");
+}
+
+/* x^2 / y: d/dx 2 x / y, d/dy -x^2 / y^2. */
+static void test_division_in_place(void **state)
+{
+    tg_tensor *x = leaf(*state, 1, -4), *y = leaf(*state, 2, 8), *h = tg_square(x);
+    assert_ptr_equal(tg_div_(h, y), h);
+    check_values(h, 0.5, 2);
+    assert_true(tg_backward(tg_sum(h)));
+    check_values(x->grad, 1, -1);
+    check_values(y->grad, -0.25, -0.25);
+}
+
 /* ---- Refused. */
 
 static void test_leaf(void **state)
@@ -438,6 +481,8 @@ static void test_filling_takes_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test(scalars_in_place),
+        test(division_in_place),
         test(leaf),
         test(leaf_inside_no_grad),
         test(view),

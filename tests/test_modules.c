@@ -457,9 +457,32 @@ static void test_embedding_layer(void **state)
     assert_null(tg_embedding_layer(NULL, 3, 2, 0));
 }
 
+static tg_tensor *times(tg_tensor *x, void *user)
+{
+    return tg_mul_scalar(x, *(const double *)user);
+}
+
+static void test_a_function_with_user_data(void **state)
+{
+    tg_context *tg = *state;
+    double two = 2, three = 3;
+    tg_module *net = tg_sequential(
+        TG_MODULES(tg_lambda_with(tg, times, &two), tg_lambda_with(tg, times, &three)));
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(1)), true);
+    check_values(tg_forward(net, x), 6);
+    three = 5;
+    tg_tensor *y = tg_forward(net, x);
+    assert_true(tg_backward(y));
+    check_values(x->grad, 10);
+    assert_null(tg_lambda_with(tg, NULL, &two));
+    check_error(tg, TG_ERR_ARGUMENT, "lambda_with: the function is NULL");
+    assert_null(tg_lambda_with(NULL, times, &two));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_function_with_user_data),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_more_than_ten_children),

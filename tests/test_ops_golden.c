@@ -33,6 +33,7 @@ static tg_tensor *base_of(const trial *c, const tg_tensor *written)
     OP(arithmetic, minimum, tg_minimum(x[0], x[1]))                                                \
     OP(with_a_number, add_scalar, tg_add_scalar(x[0], f[0]))                                       \
     OP(with_a_number, sub_scalar, tg_sub_scalar(x[0], f[0]))                                       \
+    OP(with_a_number, rsub_scalar, tg_rsub_scalar(x[0], f[0]))                                     \
     OP(with_a_number, mul_scalar, tg_mul_scalar(x[0], f[0]))                                       \
     OP(with_a_number, div_scalar, tg_div_scalar(x[0], f[0]))                                       \
     OP(with_a_number, pow_scalar, tg_pow_scalar(x[0], f[0]))                                       \
@@ -111,6 +112,11 @@ static tg_tensor *base_of(const trial *c, const tg_tensor *written)
     OP(in_place, add_, base_of(c, tg_add_(x[0], x[1])))                                            \
     OP(in_place, sub_, base_of(c, tg_sub_(x[0], x[1])))                                            \
     OP(in_place, mul_, base_of(c, tg_mul_(x[0], x[1])))                                            \
+    OP(in_place, add_scalar_, tg_add_scalar_(tg_clone(x[0]), f[0]))                                \
+    OP(in_place, sub_scalar_, tg_sub_scalar_(tg_clone(x[0]), f[0]))                                \
+    OP(in_place, mul_scalar_, tg_mul_scalar_(tg_clone(x[0]), f[0]))                                \
+    OP(in_place, div_scalar_, tg_div_scalar_(tg_clone(x[0]), f[0]))                                \
+    OP(in_place, clone_div_, tg_div_(tg_clone(x[0]), x[1]))                                        \
     OP(in_place, copy_, base_of(c, tg_copy_(x[0], x[1])))                                          \
     OP(in_place, fill_, base_of(c, tg_fill_(x[0], f[0])))                                          \
     OP(in_place, zero_, base_of(c, tg_zero_(x[0])))                                                \

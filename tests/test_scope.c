@@ -28,6 +28,41 @@ static int close_context(void **state)
     return 0;
 }
 
+/* A scope as a block: how often it is entered, and that it has ended after each way out that C
+ * sees. */
+static void test_scope_block(void **state)
+{
+    tg_context *tg = *state;
+    int entered = 0, passed = 0;
+    const size_t before = tg_get_stats(tg).live_bytes;
+    for (int i = 0; i < 6; i++) {
+        TG_SCOPE (tg) {
+            tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+            entered++;
+            if (i % 3 == 0) break;
+            if (i % 3 == 1) continue;
+            TG_SCOPE (tg) {
+                tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+                if (i == 5) break;
+            }
+            passed++;
+        }
+        assert_int_equal(tg_get_stats(tg).live_bytes, before);
+    }
+    assert_int_equal(entered, 6);
+    assert_int_equal(passed, 2);
+    if (entered)
+        TG_SCOPE (tg) entered++;
+    else
+        fail();
+    assert_int_equal(entered, 7);
+    check_ok(tg);
+    tg_scope_end(tg);
+    check_error(tg, TG_ERR_CONTEXT, "scope_end: no scope was begun");
+    TG_SCOPE ((tg_context *)NULL) entered++;
+    assert_int_equal(entered, 8);
+}
+
 static void test_balance(void **state)
 {
     tg_context *tg = *state;
@@ -774,6 +809,7 @@ static void test_steady_many_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_CONTEXT(test_scope_block),
         IN_CONTEXT(test_balance),
         IN_CONTEXT(test_no_grad_across_scopes),
         IN_CONTEXT(test_nested),

@@ -577,9 +577,87 @@ static void test_in_place_refused(void **state)
 
 #define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
 
+/* ---- Any dtype. */
+
+static void test_sizes_of_dtypes(void **state)
+{
+    (void)state;
+    assert_int_equal(tg_dtype_size(TG_F32), sizeof(float));
+    assert_int_equal(tg_dtype_size(TG_F64), sizeof(double));
+    assert_int_equal(tg_dtype_size(TG_I64), sizeof(int64_t));
+    assert_int_equal(tg_dtype_size(TG_BOOL), sizeof(bool));
+    assert_int_equal(tg_dtype_size((tg_dtype)9), 0);
+}
+
+static void test_copies_of_any_dtype(void **state)
+{
+    for (tg_dtype d = TG_F32; d <= TG_BOOL; d++) {
+        _Alignas(8) char bytes[6 * 8], back[6 * 8];
+        const size_t size = 6 * tg_dtype_size(d);
+        tg_tensor *t = tg_cast(tg_arange(*state, TG_F64, 0, 6, 1), d);
+        assert_true(tg_copy_to(tg_t(tg_reshape(t, TG_SHAPE(2, 3))), bytes, size));
+        tg_tensor *u = tg_zeros(*state, d, TG_SHAPE(2, 3));
+        assert_true(tg_copy_from(tg_t(u), bytes, size));
+        assert_true(tg_copy_to(u, back, size));
+        assert_memory_equal(back, t->data, size);
+    }
+    double value = 1;
+    tg_tensor *t = tg_zeros(*state, TG_F64, TG_SHAPE(2)),
+              *none = tg_zeros(*state, TG_F64, TG_SHAPE(0));
+    assert_false(tg_copy_from(t, &value, sizeof value));
+    check_error(*state, TG_ERR_ARGUMENT, "copy_from: 8 bytes for float64 [2], which has 16");
+    assert_false(tg_copy_to(t, &value, 0));
+    check_error(*state, TG_ERR_ARGUMENT, "copy_to: 0 bytes for float64 [2], which has 16");
+    assert_false(tg_copy_to(t, NULL, 16));
+    check_error(*state, TG_ERR_ARGUMENT, "copy_to: values is NULL");
+    assert_false(tg_copy_from(t, NULL, 16));
+    check_error(*state, TG_ERR_ARGUMENT, "copy_from: values is NULL");
+    assert_false(tg_copy_from(t, (char *)&value + 1, 16));
+    check_error(*state, TG_ERR_ARGUMENT, "copy_from: values is not aligned for float64");
+    assert_true(tg_copy_from(none, NULL, 0) && tg_copy_to(none, NULL, 0));
+    assert_false(tg_copy_from(NULL, &value, 8) || tg_copy_to(NULL, &value, 8));
+    check_values(t, 0, 0);
+}
+
+/* In read-only memory, as a microcontroller's flash is. */
+static const float weights[] = {1, 2, 3, 4, 5, 6};
+
+static void test_const_memory(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *w = tg_wrap_const(tg, TG_F32, TG_SHAPE(2, 3), TG_CONTIGUOUS, weights);
+    assert_ptr_equal(w->data, weights);
+    check_values(tg_wrap_const(tg, TG_F32, TG_SHAPE(2), TG_STRIDES(3), weights), 1, 4);
+    assert_null(tg_add_scalar_(w, 1));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "add_scalar_: the tensor [2, 3] is const memory and read-only");
+    assert_null(tg_zero_(tg_select(w, 0, 1)));
+    check_error(tg, TG_ERR_ARGUMENT, "zero_: the tensor [3] is const memory and read-only");
+    assert_false(tg_set(tg_detach(w), TG_INDEX(0, 0), 9));
+    check_error(tg, TG_ERR_ARGUMENT, "set: the tensor [2, 3] is const memory and read-only");
+    assert_null(tg_zero_(tg_borrow(tg, w)));
+    check_error(tg, TG_ERR_ARGUMENT, "zero_: the tensor [2, 3] is borrowed and read-only");
+    assert_true(tg_requires_grad_(w, true) && tg_backward(tg_sum(tg_mul(w, w))));
+    check_values(w->grad, 2, 4, 6, 8, 10, 12);
+    assert_null(tg_sgd_list(TG_LIST(w), NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "sgd: the tensor [2, 3] is const memory and read-only");
+    check_values(tg_add_(tg_clone(w), w), 2, 4, 6, 8, 10, 12);
+    assert_null(tg_wrap_const(tg, (tg_dtype)7, TG_SHAPE(2), TG_CONTIGUOUS, weights));
+    check_error(tg, TG_ERR_DTYPE, "wrap_const: there is no dtype 7");
+    assert_null(tg_wrap_const(tg, TG_F32, TG_SHAPE(2), TG_CONTIGUOUS, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "wrap_const: data is NULL");
+    assert_null(
+        tg_wrap_const(tg, TG_F64, TG_SHAPE(2), TG_CONTIGUOUS, (const char *)weights + 4 + 1));
+    check_error(tg, TG_ERR_ARGUMENT, "wrap_const: data is not aligned for float64");
+    assert_null(tg_wrap_const(NULL, TG_F32, TG_SHAPE(2), TG_CONTIGUOUS, weights));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_CONTEXT(test_sizes_of_dtypes),
+        IN_CONTEXT(test_copies_of_any_dtype),
+        IN_CONTEXT(test_const_memory),
         IN_CONTEXT(test_names),
         IN_CONTEXT(test_constants),
         IN_CONTEXT(test_from),

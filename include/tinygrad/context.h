@@ -86,6 +86,46 @@ TG_API void tg_scope_end(tg_context *tg);
  * they told in it, and tg_close frees all but the allocation under way; anything else done with the
  * context or its tensors is undefined. */
 
+/* TG_SCOPE(tg) { ... } is a block with a scope of its own. break and continue end the block and the
+ * scope, but not a loop around them. In C++, return and exceptions end the scope, too. In C, where
+ * no macro can see to that, return and goto out of the block leave the scope open, so that what is
+ * made next lives longer than meant: leave by break, then return. tg may be evaluated twice. */
+#ifdef __cplusplus
+}
+namespace tg_detail
+{
+struct scope {
+    tg_context *tg;
+    bool open;
+    explicit scope(tg_context *context) : tg(context), open(true)
+    {
+        tg_scope_begin(tg);
+    }
+    scope(const scope &) = delete;
+    scope &operator=(const scope &) = delete;
+    ~scope()
+    {
+        end();
+    }
+    void end()
+    {
+        if (open) tg_scope_end(tg);
+        open = false;
+    }
+};
+} // namespace tg_detail
+extern "C" {
+#define TG_SCOPE_NAMED(tg, name) for (tg_detail::scope name(tg); name.open; name.end())
+#else
+/* break and continue leave the inner loop, after which the outer one ends the scope. */
+#define TG_SCOPE_NAMED(tg, name)                                                                   \
+    for (int name = (tg_scope_begin(tg), 2); name > 0; name = (tg_scope_end(tg), 0))               \
+        for (; name == 2; name = 1)
+#endif
+#define TG_SCOPE_JOIN(tg, line) TG_SCOPE_NAMED(tg, tg_scope_at_##line)
+#define TG_SCOPE_LINE(tg, line) TG_SCOPE_JOIN(tg, line) /* the number, not the word __LINE__ */
+#define TG_SCOPE(tg)            TG_SCOPE_LINE(tg, __LINE__)
+
 /* True until a call has failed. False for NULL. */
 TG_API bool tg_ok(const tg_context *tg);
 

@@ -100,6 +100,10 @@ TG_API tg_module *tg_dropout_layer(tg_context *tg, double p);
 TG_API tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim);
 /* Any function of one tensor as a module: tg_lambda(tg, tg_relu) is nn.ReLU(). */
 TG_API tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x));
+/* The same for a function that gets user, too, which must outlive the module. In C++ tg_lambda
+ * takes a lambda with captures as well: the module keeps a copy. */
+TG_API tg_module *tg_lambda_with(tg_context *tg, tg_tensor *(*function)(tg_tensor *x, void *user),
+                                 void *user);
 
 typedef struct tg_modules {
     int n;
@@ -217,6 +221,25 @@ TG_API tg_module *tg_criterion(tg_context *tg, tg_loss_function function,
 TG_API tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target);
 
 #ifdef __cplusplus
+}
+
+#include <new>
+#include <type_traits>
+
+/* tg_lambda for a function object. Nobody calls its destructor: it captures references, pointers
+ * and numbers. */
+template <class F, typename std::enable_if<std::is_class<F>::value, int>::type = 0>
+tg_module *tg_lambda(tg_context *tg, F function)
+{
+    static_assert(std::is_trivially_copyable<F>::value, "capture references, pointers, numbers");
+    tg_module *module = tg_module_new(
+        tg, "Lambda",
+        [](tg_module *self, tg_tensor *x) -> tg_tensor * {
+            return (*static_cast<F *>(tg_module_data(self)))(x);
+        },
+        sizeof(F));
+    if (module) new (tg_module_data(module)) F(function);
+    return module;
 }
 #endif
 

@@ -21,6 +21,8 @@ TG_API tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha);
 TG_API tg_tensor *tg_sub_alpha(tg_tensor *a, tg_tensor *b, double alpha);
 TG_API tg_tensor *tg_add_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_sub_scalar(tg_tensor *a, double s);
+/* s - a, as torch.rsub. */
+TG_API tg_tensor *tg_rsub_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_mul_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_div_scalar(tg_tensor *a, double s);
 /* a to the power of b or s, floating. */

@@ -96,6 +96,8 @@ extern "C" {
 
 /* "float32", "float64", "int64", "bool"; "?" for no dtype. */
 TG_API const char *tg_dtype_name(tg_dtype dtype);
+/* Bytes of an element: 4, 8, 8, 1; 0 for no dtype. */
+TG_API size_t tg_dtype_size(tg_dtype dtype);
 
 /* ---- Making. Row-major, in the current scope, requires_grad false. A negative or overflowing
  * size, or more than TG_MAX_DIMS of them, is TG_ERR_SHAPE. A value that the dtype cannot hold (0.5
@@ -130,6 +132,11 @@ TG_API tg_tensor *tg_wrap_f32(tg_context *tg, tg_shape shape, tg_shape strides, 
 TG_API tg_tensor *tg_wrap_f64(tg_context *tg, tg_shape shape, tg_shape strides, double *data);
 TG_API tg_tensor *tg_wrap_i64(tg_context *tg, tg_shape shape, tg_shape strides, int64_t *data);
 TG_API tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *data);
+
+/* The same for memory of any dtype that is not to be written to, such as weights in read-only
+ * memory: each write through the tensor or a view of it is TG_ERR_ARGUMENT. It may require grad. */
+TG_API tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shape strides,
+                                const void *data);
 
 /* start, start + step, ... before end: ceil((end - start) / step) elements. The end of an
  * int64 range must be an integer. */
@@ -228,6 +235,11 @@ TG_API bool tg_copy_to_f64(const tg_tensor *t, double *values);
 TG_API bool tg_copy_to_i64(const tg_tensor *t, int64_t *values);
 TG_API bool tg_copy_to_bool(const tg_tensor *t, bool *values);
 
+/* The same for any dtype: in place of the types, bytes must agree, numel * tg_dtype_size(t->dtype).
+ * values is aligned for the dtype. TG_ERR_ARGUMENT otherwise. */
+TG_API bool tg_copy_from(tg_tensor *t, const void *values, size_t bytes);
+TG_API bool tg_copy_to(const tg_tensor *t, void *values, size_t bytes);
+
 /* data with its type, for reading; NULL with TG_ERR_DTYPE when t is of another, and NULL without an
  * error for an empty tensor. Elements stand at the tensor's strides. */
 TG_API const float *tg_data_f32(const tg_tensor *t);
@@ -245,6 +257,12 @@ TG_API tg_tensor *tg_zero_(tg_tensor *t);
 TG_API tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other);
 TG_API tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other);
 TG_API tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other);
+TG_API tg_tensor *tg_div_(tg_tensor *t, tg_tensor *other);
+/* s is a value of t's dtype. div of floating dtypes. */
+TG_API tg_tensor *tg_add_scalar_(tg_tensor *t, double s);
+TG_API tg_tensor *tg_sub_scalar_(tg_tensor *t, double s);
+TG_API tg_tensor *tg_mul_scalar_(tg_tensor *t, double s);
+TG_API tg_tensor *tg_div_scalar_(tg_tensor *t, double s);
 
 #ifdef __cplusplus
 }

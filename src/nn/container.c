@@ -52,19 +52,34 @@ tg_module *tg_sequential(tg_modules modules)
 
 typedef struct lambda {
     tg_tensor *(*function)(tg_tensor *x);
+    tg_tensor *(*with)(tg_tensor *x, void *user);
+    void *user;
 } lambda;
 
 static tg_tensor *lambda_forward(tg_module *m, tg_tensor *x)
 {
-    return ((const lambda *)m->data)->function(x);
+    const lambda *l = m->data;
+    return l->with ? l->with(x, l->user) : l->function(x);
+}
+
+static tg_module *make_lambda(tg_context *tg, const char *name, lambda l)
+{
+    if (tg && !l.function && !l.with)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
+    tg_module *m = tg_module_new(tg, "Lambda", lambda_forward, sizeof l);
+    if (m) *(lambda *)m->data = l;
+    return m;
 }
 
 tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x))
 {
-    if (tg && !function) return tg__fail(tg, TG_ERR_ARGUMENT, "lambda: the function is NULL");
-    tg_module *m = tg_module_new(tg, "Lambda", lambda_forward, sizeof(lambda));
-    if (m) ((lambda *)m->data)->function = function;
-    return m;
+    return make_lambda(tg, "lambda", (lambda){.function = function});
+}
+
+tg_module *tg_lambda_with(tg_context *tg, tg_tensor *(*function)(tg_tensor *x, void *user),
+                          void *user)
+{
+    return make_lambda(tg, "lambda_with", (lambda){.with = function, .user = user});
 }
 
 typedef struct flatten {

@@ -142,6 +142,15 @@ static bool modulo_scalar_run(const call *c)
     return check_divisor(c, c->a[0].f == 0) && scalar_run(c);
 }
 
+/* The number first. */
+static bool reversed_scalar_run(const call *c)
+{
+    scalar_tensor s;
+    tg_tensor *in[] = {tg__scalar(&s, c->out, c->a[0].f), c->in[0]};
+    tg__elementwise(binary_loop(c, c->out->dtype), c->out, 2, in);
+    return true;
+}
+
 /* SCALAR(name, kernel, run, grad_fn, what the gradient reads, gradient from g, x and s) */
 #define SCALAR(name, kernel_, run_, grad_fn, reads_, gradient)                                     \
     static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
@@ -161,6 +170,7 @@ static bool modulo_scalar_run(const call *c)
 
 SCALAR(add, add, scalar_run, "AddBackward0", READS_NOTHING, g)
 SCALAR(sub, sub, scalar_run, "SubBackward0", READS_NOTHING, g)
+SCALAR(rsub, sub, reversed_scalar_run, "RsubBackward1", READS_NOTHING, tg_neg(g))
 SCALAR(mul, mul, scalar_run, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
 SCALAR(div, div, scalar_run, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
 SCALAR(remainder, remainder, modulo_scalar_run, "RemainderBackward0", READS_NOTHING, g)
@@ -197,7 +207,23 @@ static bool binary_write_shape(const call *c, spec *s)
 IN_PLACE(add, "AddBackward0", READS_NOTHING, READS_NOTHING)
 IN_PLACE(sub, "SubBackward0", READS_NOTHING, READS_NOTHING)
 IN_PLACE(mul, "MulBackward0", READS_1, READS_0)
+IN_PLACE(div, "DivBackward0", READS_1, READS_0 | READS_1)
 #undef IN_PLACE
+
+#define SCALAR_IN_PLACE(name, grad_fn)                                                             \
+    static const op_row name##_scalar_in_place_op = {                                              \
+        #name "_scalar_", grad_fn, scalar_shape,        scalar_run, name##_scalar_grad,            \
+        {READS_NOTHING},  0,       &tg__##name##_kernel};                                          \
+    tg_tensor *tg_##name##_scalar_(tg_tensor *t, double s)                                         \
+    {                                                                                              \
+        return tg__apply_in_place(&name##_scalar_in_place_op, 1, &t, (attr[TG_ATTRS]){{.f = s}});  \
+    }
+
+SCALAR_IN_PLACE(add, "AddBackward0")
+SCALAR_IN_PLACE(sub, "SubBackward0")
+SCALAR_IN_PLACE(mul, "MulBackward0")
+SCALAR_IN_PLACE(div, "DivBackward0")
+#undef SCALAR_IN_PLACE
 
 static bool copy_in_run(const call *c)
 {

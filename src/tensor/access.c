@@ -89,9 +89,9 @@ static tg_tensor *array_like(tensor_priv *p, const tg_tensor *t, const void *val
     return tg__array(p, t, (void *)(uintptr_t)values, t->ndim, t->shape, strides);
 }
 
-static bool copy_from(tg_tensor *t, const char *op, tg_dtype dtype, const void *values)
+static bool take_values(tg_tensor *t, const char *op, const void *values)
 {
-    if (!check_dtype(t, op, dtype) || !tg__writable(t, op)) return false;
+    if (!tg__writable(t, op)) return false;
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
     tensor_priv array;
@@ -100,9 +100,8 @@ static bool copy_from(tg_tensor *t, const char *op, tg_dtype dtype, const void *
     return true;
 }
 
-static bool copy_to(const tg_tensor *t, const char *op, tg_dtype dtype, void *values)
+static bool give_values(const tg_tensor *t, const char *op, void *values)
 {
-    if (!check_dtype(t, op, dtype)) return false;
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
     tensor_priv array;
@@ -113,16 +112,40 @@ static bool copy_to(const tg_tensor *t, const char *op, tg_dtype dtype, void *va
 #define TYPED_ACCESS(suffix, type, dtype)                                                          \
     bool tg_copy_from_##suffix(tg_tensor *t, const type *values)                                   \
     {                                                                                              \
-        return copy_from(t, "copy_from_" #suffix, dtype, values);                                  \
+        return check_dtype(t, "copy_from_" #suffix, dtype) &&                                      \
+               take_values(t, "copy_from_" #suffix, values);                                       \
     }                                                                                              \
     bool tg_copy_to_##suffix(const tg_tensor *t, type *values)                                     \
     {                                                                                              \
-        return copy_to(t, "copy_to_" #suffix, dtype, values);                                      \
+        return check_dtype(t, "copy_to_" #suffix, dtype) &&                                        \
+               give_values(t, "copy_to_" #suffix, values);                                         \
     }                                                                                              \
     const type *tg_data_##suffix(const tg_tensor *t)                                               \
     {                                                                                              \
         return check_dtype(t, "data_" #suffix, dtype) ? t->data : NULL;                            \
     }
+
+static bool check_bytes(const tg_tensor *t, const char *op, const void *values, size_t bytes)
+{
+    if (!readable(t, op)) return false;
+    const size_t one = tg__dtype_size(t->dtype), all = (size_t)t->numel * one;
+    if (bytes != all)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: %zu bytes for %s %s, which has %zu", op,
+                        bytes, tg_dtype_name(t->dtype), SHOW(t), all);
+    return (uintptr_t)values % one == 0 ||
+           tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is not aligned for %s", op,
+                    tg_dtype_name(t->dtype));
+}
+
+bool tg_copy_from(tg_tensor *t, const void *values, size_t bytes)
+{
+    return check_bytes(t, "copy_from", values, bytes) && take_values(t, "copy_from", values);
+}
+
+bool tg_copy_to(const tg_tensor *t, void *values, size_t bytes)
+{
+    return check_bytes(t, "copy_to", values, bytes) && give_values(t, "copy_to", values);
+}
 
 TYPED_ACCESS(f32, float, TG_F32)
 TYPED_ACCESS(f64, double, TG_F64)

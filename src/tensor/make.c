@@ -157,6 +157,16 @@ tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *
     return wrap(tg, "wrap_bool", TG_BOOL, shape, strides, data);
 }
 
+tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shape strides,
+                         const void *data)
+{
+    if (tg && !tg__is_dtype(dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "wrap_const: there is no dtype %d", (int)dtype);
+    tg_tensor *t = wrap(tg, "wrap_const", dtype, shape, strides, (void *)(uintptr_t)data);
+    if (t) priv(t)->own.lender = &priv(t)->own;
+    return t;
+}
+
 /* Values computed in double and rounded once, as PyTorch does. */
 static void write_value(tg_tensor *t, int64_t i, double value)
 {

@@ -11,6 +11,11 @@ const char *tg_dtype_name(tg_dtype dtype)
     return tg__is_dtype(dtype) ? names[dtype] : "?";
 }
 
+size_t tg_dtype_size(tg_dtype dtype)
+{
+    return tg__is_dtype(dtype) ? tg__dtype_size(dtype) : 0;
+}
+
 bool tg__is_dtype(tg_dtype dtype)
 {
     return (unsigned)dtype <= TG_BOOL;
@@ -281,9 +286,10 @@ bool tg__writable(tg_tensor *t, const char *op)
     if (!tg__ready(t->context)) return false;
     if (priv(t)->released)
         return tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
-    if (priv(t)->storage->lender)
-        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the tensor %s is borrowed and read-only",
-                        op, SHOW(t));
+    const storage *s = priv(t)->storage;
+    if (s->lender)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the tensor %s %s and read-only", op,
+                        SHOW(t), s->lender == s ? "is const memory" : "is borrowed");
     if (overlaps(t))
         return tg__fail(
             t->context, TG_ERR_ARGUMENT,

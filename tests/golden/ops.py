@@ -621,6 +621,36 @@ def in_place_cases():
             case(op, MOVES, on_base, [make((3,), F32, grad=False), make((2, 3), F32, grad=False)], fails=True)
 
 
+# ---- A number first, and numbers in place.
+
+NUMBER_WRITES = {
+    "add_scalar_": lambda t, s: t.add_(s),
+    "sub_scalar_": lambda t, s: t.sub_(s),
+    "mul_scalar_": lambda t, s: t.mul_(s),
+    "div_scalar_": lambda t, s: t.div_(s),
+}
+
+
+def number_cases():
+    rsub = lambda x, s: torch.rsub(x[0], s)
+    writes = {op: lambda x, s, write=write: write(x[0].clone(), s) for op, write in NUMBER_WRITES.items()}
+    for op, f in {"rsub_scalar": rsub, **writes}.items():
+        for dtype in (F32, F64):
+            for s, how in zip((0.1, -2.5, 3.0, 1e-3), LAYOUTS[1::2]):
+                case(op, EXACT, f, [make((2, 3), dtype, "normal", how)], [s])
+        for s in (0.0, -0.0, INF, NAN, 2.0):
+            case(op, EXACT, f, [of(EDGES, F32)], [s])
+        case(op, EXACT, f, [make((), F32)], [0.3])
+        case(op, EXACT, f, [make((0, 2), F32)], [0.3])
+        if op != "div_scalar_":
+            for s in (3, -1):
+                case(op, EXACT, f, [of(INTEGERS, I64)], [s])
+    div = lambda x: x[0].clone().div_(x[1])
+    for shape, other in (((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), ()), ((2, 2), (2, 1)), ((), ()), ((0,), (1,))):
+        for dtype in (F32, F64):
+            case("clone_div_", BINARY["div"][1], div, [make(shape, dtype, "normal", "sliced"), make(other, dtype, "positive")])
+
+
 # ---- Linear and losses.
 
 
@@ -665,4 +695,4 @@ def loss_cases():
         case("mse_loss", rule, f, [make((0,), F32), make((0,), F32)], [reduction])
 
 
-write(binary_cases, scalar_cases, unary_cases, compare_cases, reduction_cases, extreme_cases, product_cases, join_cases, order_cases, view_cases, copy_cases, making_cases, in_place_cases, linear_cases, loss_cases)
+write(binary_cases, scalar_cases, unary_cases, compare_cases, reduction_cases, extreme_cases, product_cases, join_cases, order_cases, view_cases, copy_cases, making_cases, in_place_cases, linear_cases, loss_cases, number_cases)

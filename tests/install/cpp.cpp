@@ -53,6 +53,71 @@ static void test_lists_go_from_left_to_right(tg_context *tg)
     check(tg_ok(tg), tg_error(tg));
 }
 
+/* A lambda with captures is a module; one without, and a function, are as in C. */
+static void test_lambdas_are_modules(tg_context *tg)
+{
+    double factor = 2;
+    const double shift = 1;
+    tg_module *net = tg_sequential(TG_MODULES(
+        tg_lambda(tg, [&factor, shift](tg_tensor *x) {
+            return tg_add_scalar(tg_mul_scalar(x, factor), shift);
+        }),
+        tg_lambda(tg, [](tg_tensor *x) { return tg_square(x); }), tg_lambda(tg, tg_neg)));
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(1)), true);
+    check(tg_item(tg_forward(net, x)) == -9, "lambda");
+    factor = 3;
+    tg_tensor *y = tg_forward(net, x);
+    check(tg_item(y) == -16 && tg_backward(y) && tg_item(x->grad) == -24, "lambda by reference");
+    check(tg_ok(tg), tg_error(tg));
+}
+
+static size_t live(tg_context *tg)
+{
+    return tg_get_stats(tg).live_bytes;
+}
+
+static int leave_by_return(tg_context *tg)
+{
+    TG_SCOPE(tg)
+    {
+        tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+        return 1;
+    }
+    return 0;
+}
+
+/* However the block is left, its scope has ended. */
+static void test_a_block_ends_its_scope(tg_context *tg)
+{
+    const size_t before = live(tg);
+    int rounds = 0;
+    for (int i = 0; i < 3; i++) {
+        TG_SCOPE(tg)
+        {
+            tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+            TG_SCOPE(tg) tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+            rounds++;
+            if (i == 0) break;
+            if (i == 1) continue;
+        }
+        check(live(tg) == before, "break and continue");
+    }
+    check(rounds == 3 && leave_by_return(tg) == 1 && live(tg) == before, "return");
+    try {
+        TG_SCOPE(tg)
+        {
+            tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+            throw 1;
+        }
+    } catch (int) {
+    }
+    check(live(tg) == before, "throw");
+    check(tg_ok(tg), tg_error(tg));
+    tg_scope_end(tg);
+    check(!tg_ok(tg), "no scope is left");
+    tg_clear_error(tg);
+}
+
 static tg_tensor *throws(tg_tensor *)
 {
     throw std::runtime_error("thrown");
@@ -78,6 +143,8 @@ int main()
 {
     tg_context *tg = tg_open(nullptr);
     test_lists_go_from_left_to_right(tg);
+    test_lambdas_are_modules(tg);
+    test_a_block_ends_its_scope(tg);
     tg_close(tg);
     test_an_exception_passes_through();
     return faults;
