@@ -832,7 +832,7 @@ static void test_joins_and_order(void **state)
     refused(tg_cat(TG_LIST(t->m, NULL), 0), TG_ERR_ARGUMENT, "cat: tensor 2 is NULL");
     refused(tg_cat(TG_LIST(NULL, t->m), 0), TG_ERR_ARGUMENT, "cat: tensor 1 is NULL");
     refused(tg_cat(TG_LIST(t->s, t->s), 0), TG_ERR_SHAPE,
-            "cat: 0-d tensors cannot be joined; use tg_stack");
+            "cat: a tensor is [], and 0-d tensors cannot be joined; use tg_stack");
     refused(tg_cat(TG_LIST(t->m), 2), TG_ERR_INDEX,
             "cat: dim 2 is out of range for [2, 3]: -2 to 1");
     refused(tg_cat(TG_LIST(t->m), INT_MIN), TG_ERR_INDEX,
@@ -1173,8 +1173,8 @@ static void test_optimiser(void **state)
             "sgd: nesterov needs a momentum and no dampening, not 0 and 0");
     refused(tg_sgd(net, with(&how, 1, 0.5, 0.5, 0, true)), TG_ERR_ARGUMENT,
             "sgd: nesterov needs a momentum and no dampening, not 0.5 and 0.5");
-    refused(tg_set_lr(sgd, -1), TG_ERR_ARGUMENT, "sgd: lr -1 is not a finite number >= 0");
-    refused(tg_set_lr(sgd, NAN), TG_ERR_ARGUMENT, "sgd: lr nan is not a finite number >= 0");
+    refused(tg_set_lr(sgd, -1), TG_ERR_ARGUMENT, "set_lr: lr -1 is not a finite number >= 0");
+    refused(tg_set_lr(sgd, NAN), TG_ERR_ARGUMENT, "set_lr: lr nan is not a finite number >= 0");
     assert_true(tg_lr(sgd) == 0.01);
     assert_null(tg_sgd(NULL, &how));
     check_ok(t->tg);

@@ -400,7 +400,7 @@ static void test_making(void **state)
     assert_null(tg_forward(tg_module_new(tg, "Net", NULL, 0), tg_ones(tg, TG_F32, TG_SHAPE(1))));
     check_error(tg, TG_ERR_ARGUMENT, "forward: Net has no forward function");
     assert_null(tg_sequential(TG_MODULES(NULL, tg_lambda(tg, tg_relu))));
-    check_error(tg, TG_ERR_ARGUMENT, "register: 0 in Sequential: the module is NULL");
+    check_error(tg, TG_ERR_ARGUMENT, "sequential: 0 in Sequential: the module is NULL");
     assert_null(tg_forward(NULL, tg_ones(tg, TG_F32, TG_SHAPE(1))));
     check_error(tg, TG_ERR_ARGUMENT, "forward: the module is NULL");
     assert_null(tg_forward(tg_lambda(tg, returns_null), tg_ones(tg, TG_F32, TG_SHAPE(1))));

@@ -76,7 +76,7 @@ static void test_lr(void **state)
     assert_true(tg_backward(p) && tg_step(sgd));
     check_values(p, 0.75);
     assert_false(tg_set_lr(sgd, -1));
-    check_error(*state, TG_ERR_ARGUMENT, "sgd: lr -1 is not a finite number >= 0");
+    check_error(*state, TG_ERR_ARGUMENT, "set_lr: lr -1 is not a finite number >= 0");
     assert_true(tg_lr(sgd) == 0.25);
     assert_false(tg_set_lr(NULL, 1));
 }

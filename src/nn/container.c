@@ -43,7 +43,7 @@ tg_module *tg_sequential(tg_modules modules)
     for (int i = 0; i < modules.n && m; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);
-        if (!tg_register_module(m, name, modules.items[i])) return NULL;
+        if (!tg__register_module("sequential", m, name, modules.items[i])) return NULL;
     }
     return m;
 }

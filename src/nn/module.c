@@ -89,8 +89,8 @@ tg_module *tg_submodule(const tg_module *module, const char *name)
 }
 
 /* Adds a part that lives in the scope of that depth. */
-static bool add_part(tg_module *m, const part *p, const char *name, const tg_context *tg,
-                     int64_t depth)
+static bool add_part(const char *op, tg_module *m, const part *p, const char *name,
+                     const tg_context *tg, int64_t depth)
 {
     const char *refused = NULL;
     if (!tg__ready(m->tg)) return false;
@@ -100,7 +100,7 @@ static bool add_part(tg_module *m, const part *p, const char *name, const tg_con
     if (!refused && tg != m->tg) refused = "it is of another context";
     if (!refused && depth > m->depth) refused = "its scope ends before that of the module";
     if (refused)
-        return tg__fail(m->tg, TG_ERR_ARGUMENT, "register: %s in %s: %s", name ? name : "NULL",
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name ? name : "NULL",
                         m->name, refused);
     part *added = tg__alloc_at(m->tg, m->depth, sizeof *p + strlen(name) + 1);
     if (!added) return false;
@@ -118,7 +118,7 @@ static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_
                         name ? name : "NULL", m->name);
     if (!m || (t->context == m->tg && !tg__check_inputs("register", 1, &t))) return NULL;
     part p = {.kind = kind, .tensor = t};
-    return add_part(m, &p, name, t->context, priv(t)->depth) ? t : NULL;
+    return add_part("register", m, &p, name, t->context, priv(t)->depth) ? t : NULL;
 }
 
 tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor *t)
@@ -148,17 +148,23 @@ static bool contains(const tg_module *m, const tg_module *other)
     return found;
 }
 
-tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child)
+tg_module *tg__register_module(const char *op, tg_module *module, const char *name,
+                               tg_module *child)
 {
     if (!module) return NULL;
     if (!child)
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s: the module is NULL",
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s in %s: the module is NULL", op,
                         name ? name : "NULL", module->name);
     if (contains(child, module))
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "register: %s in %s would contain itself",
+        return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s in %s would contain itself", op,
                         child->name, module->name);
     part p = {.kind = CHILD, .child = child};
-    return add_part(module, &p, name, child->tg, child->depth) ? child : NULL;
+    return add_part(op, module, &p, name, child->tg, child->depth) ? child : NULL;
+}
+
+tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child)
+{
+    return tg__register_module("register", module, name, child);
 }
 
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)

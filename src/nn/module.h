@@ -36,6 +36,9 @@ struct tg_module {
 
 /* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
+/* tg_register_module, named op in messages. */
+tg_module *tg__register_module(const char *op, tg_module *module, const char *name,
+                               tg_module *child);
 /* tg_forward of a child whose name in its parent is known: one module may have several. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
 /* The part of that kind and dotted path, or NULL. */

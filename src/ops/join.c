@@ -111,7 +111,7 @@ tg_tensor *tg_cat(tg_list tensors, int dim)
     const tg_tensor *p = pattern(&c);
     if (p->ndim == 0)
         return tg__fail(p->context, TG_ERR_SHAPE,
-                        "cat: 0-d tensors cannot be joined; use tg_stack");
+                        "cat: a tensor is [], and 0-d tensors cannot be joined; use tg_stack");
     int d = tg__dim(p, "cat", dim, p->ndim);
     return d < 0 ? NULL : tg__apply(&cat_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
 }

@@ -197,6 +197,9 @@ static const op_row solve_triangular_op = {"solve_triangular",
 
 tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
 {
+    if (a && flags & ~(TG_UPPER | TG_RIGHT | TG_UNITRIANGULAR))
+        return tg__fail(a->context, TG_ERR_ARGUMENT, "solve_triangular: there are no flags %d",
+                        flags);
     if (flags & TG_RIGHT) {
         flags = (flags ^ TG_UPPER) & ~TG_RIGHT;
         return transpose_of(tg_solve_triangular(transpose_of(a), transpose_of(b), flags));

@@ -44,9 +44,17 @@ tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
     return tg__leave(&f, tg_expand(t, shape));
 }
 
+/* The dimension along which op takes t apart; -1 with the error. */
+static int dim_to_cut(const char *op, tg_tensor *t, int dim)
+{
+    if (!tg__check_inputs(op, 1, &t)) return -1;
+    if (!t->context->no_grad && !tg__check_history(op, 1, &t)) return -1;
+    return tg__dim(t, op, dim, t->ndim);
+}
+
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
-    int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
+    int d = dim_to_cut("split", t, dim);
     if (d < 0) return tg__no_list;
     if (!tg__check_list(t->context, "split", "sizes", sizes)) return tg__no_list;
     if (t->ndim == 0 || !tg__adds_up(sizes, t->shape[d])) {
@@ -64,7 +72,7 @@ tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 
 tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
 {
-    int d = t ? tg__dim(t, "split", dim, t->ndim) : -1;
+    int d = dim_to_cut("split", t, dim);
     if (d < 0) return tg__no_list;
     const int64_t n = t->ndim ? t->shape[d] : 0;
     if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0) ||
@@ -83,7 +91,7 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
 
 tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 {
-    int d = t ? tg__dim(t, "chunk", dim, t->ndim) : -1;
+    int d = dim_to_cut("chunk", t, dim);
     if (d < 0) return tg__no_list;
     if (chunks < 1 || chunks > INT32_MAX || t->ndim == 0) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: %s in %lld chunks", SHOW(t),

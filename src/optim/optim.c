@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-bool tg__check_options(tg_context *tg, const optim_kind *kind, const any_options *o)
+bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
+                       const any_options *o)
 {
     static const char *const musts[] = {"is not a finite number >= 0", "is not finite",
                                         "does not lie in [0, 1)"};
@@ -14,8 +15,7 @@ bool tg__check_options(tg_context *tg, const optim_kind *kind, const any_options
         bool right =
             isfinite(x) && (r->must == FINITE || x >= 0) && (r->must != BELOW_ONE || x < 1);
         if (!right)
-            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s %g %s", kind->name, r->name, x,
-                            musts[r->must]);
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s %g %s", name, r->name, x, musts[r->must]);
     }
     return !kind->check || kind->check(tg, o);
 }
@@ -115,7 +115,7 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
                         kind->name);
     if (!check_contexts(optim, parameters) ||
         (!from->module && !tg__check_inputs(kind->name, parameters.n, parameters.items)) ||
-        !tg__check_options(optim->tg, kind, &o))
+        !tg__check_options(optim->tg, kind->name, kind, &o))
         return false;
     for (int i = 0; i < parameters.n; i++)
         if (!check_parameter(optim, from, i)) return false;
@@ -267,23 +267,28 @@ double tg_lr(const tg_optim *optim)
     return tg_group_lr(optim, 0);
 }
 
-bool tg_set_group_lr(tg_optim *optim, int number, double lr)
+static bool set_lr(const char *name, tg_optim *optim, int number, double lr)
 {
     if (!optim || !tg__ready(optim->tg)) return false;
     group *g = find_group(optim, number);
     if (!g)
-        return tg__fail(optim->tg, TG_ERR_INDEX, "set_group_lr: there is no group %d in %d", number,
+        return tg__fail(optim->tg, TG_ERR_INDEX, "%s: there is no group %d in %d", name, number,
                         tg_groups(optim));
     any_options o = g->o;
     o.number[0] = lr;
-    if (!tg__check_options(optim->tg, optim->kind, &o)) return false;
+    if (!tg__check_options(optim->tg, name, optim->kind, &o)) return false;
     g->o = o;
     return true;
+}
+
+bool tg_set_group_lr(tg_optim *optim, int number, double lr)
+{
+    return set_lr("set_group_lr", optim, number, lr);
 }
 
 bool tg_set_lr(tg_optim *optim, double lr)
 {
     bool done = tg_groups(optim) > 0;
-    for (int i = 0; i < tg_groups(optim) && done; i++) done = tg_set_group_lr(optim, i, lr);
+    for (int i = 0; i < tg_groups(optim) && done; i++) done = set_lr("set_lr", optim, i, lr);
     return done;
 }

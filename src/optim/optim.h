@@ -72,7 +72,8 @@ tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void 
 bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters,
                      const void *options);
 /* Whether these options are right for its kind; else the error. */
-bool tg__check_options(tg_context *tg, const optim_kind *kind, const any_options *o);
+bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
+                       const any_options *o);
 /* The loss, after closure has run in a scope of its own; NaN on failure. */
 double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 

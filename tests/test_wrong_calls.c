@@ -1,0 +1,536 @@
+/* Every public function called wrongly, and called while an error is pending. A message begins with
+ * the name of the function and shows what it was given; an error is told to one context; and while
+ * one is pending what computes works on and what would change something refuses. */
+#include "supported.h"
+
+#include "internal.h"
+
+/* ---- What calls.def may use. */
+
+typedef struct stage {
+    operands o; /* float32 */
+    tg_tensor *x, *wide, *five, *cube, *none, *gone, *loss;
+    tg_module *net, *own, *mse;
+    tg_optim *sgd, *adam, *adamw, *rmsprop, *adagrad, *lbfgs;
+    tg_scheduler *schedule, *plateau;
+    tg_loader *loader;
+    FILE *file;
+    float f32[16];
+    double f64[16];
+    int64_t i64[16];
+    bool flags[16];
+    tg_tensor *grads[2];
+} stage;
+
+#define NINE TG_SHAPE(1, 1, 1, 1, 1, 1, 1, 1, 1)
+
+static bool number(double x)
+{
+    return !isnan(x);
+}
+
+static char open_message[200];
+
+static void listen(void *user, tg_status code, const char *message)
+{
+    (void)user, (void)code;
+    snprintf(open_message, sizeof open_message, "%s", message);
+}
+
+/* Whether tg_open succeeds with that SIMD level; what it complains of is the message to look at. */
+static bool opened(const char *level)
+{
+    tg_options o = tg_defaults();
+    o.simd_level = level;
+    o.on_error = listen;
+    tg_context *tg = tg_open(&o);
+    bool ok = tg_ok(tg);
+    tg_close(tg);
+    return ok;
+}
+
+static bool scope_of_one(tg_context *tg)
+{
+    tg_scope_begin(tg);
+    tg_tensor *kept = tg_keep(tg_ones(tg, TG_F32, TG_SHAPE(2)));
+    tg_scope_end(tg);
+    return tg_item(tg_sum(kept)) == 2;
+}
+
+static bool no_grad_of_none(tg_context *tg)
+{
+    tg_no_grad_begin(tg);
+    bool off = !tg_is_grad_enabled(tg);
+    tg_no_grad_end(tg);
+    return off && tg_is_grad_enabled(tg);
+}
+
+static tg_tensor *cloned_first(tg_list inputs, const void *attributes)
+{
+    (void)attributes;
+    return tg_clone(inputs.items[0]);
+}
+static const tg_autograd_function own_function = {"own", cloned_first, NULL};
+
+static tg_tensor *square_of_first(tg_list inputs, void *user)
+{
+    (void)user;
+    return tg_square(inputs.items[0]);
+}
+
+static tg_tensor *square_of(tg_tensor *x, void *user)
+{
+    (void)user;
+    return tg_square(x);
+}
+
+static tg_tensor *closure(void *user)
+{
+    return user;
+}
+
+static stage set_stage(tg_context *tg)
+{
+    stage s = {.o = make_operands(tg, TG_F32), .file = tmpfile()};
+    assert_non_null(s.file);
+    s.x = tg_clone(tg_detach(s.o.a));
+    s.wide = tg_requires_grad_(tg_cast(s.x, TG_F64), true);
+    s.five = tg_ones(tg, TG_F32, TG_SHAPE(5));
+    s.cube = tg_ones(tg, TG_F32, TG_SHAPE(1, 4, 4));
+    s.none = tg_ones(tg, TG_F32, TG_SHAPE(0));
+    s.gone = tg_clone(s.x);
+    tg_release(s.gone);
+    s.loss = tg_sum(s.o.a);
+    s.net = tg_linear(tg, 4, 3, TG_BIAS);
+    s.mse = tg_mseloss(tg, TG_MEAN);
+    s.own = tg_module_new(tg, "Own", NULL, 0);
+    tg_register_module(s.own, "net", s.net);
+    tg_register_buffer(s.own, "seen", s.x);
+    s.sgd = tg_sgd_list(TG_LIST(s.o.a), NULL);
+    s.adam = tg_adam_list(TG_LIST(s.o.a), NULL);
+    s.adamw = tg_adamw_list(TG_LIST(s.o.a), NULL);
+    s.rmsprop = tg_rmsprop_list(TG_LIST(s.o.a), NULL);
+    s.adagrad = tg_adagrad_list(TG_LIST(s.o.a), NULL);
+    s.lbfgs = tg_lbfgs_list(TG_LIST(s.o.a), NULL);
+    s.schedule = tg_exponential_lr(s.sgd, 0.5);
+    s.plateau = tg_reduce_lr_on_plateau(s.adam, NULL);
+    s.loader = tg_data_loader(TG_LIST(s.x), NULL);
+    check_ok(tg);
+    return s;
+}
+
+#define JOINED(a, b)  a##b
+#define NAME_OF(a, b) JOINED(a, b)
+#define CALL(call)                                                                                 \
+    static bool NAME_OF(call_at_, __LINE__)(stage * s)                                             \
+    {                                                                                              \
+        tg_context *tg = s->o.tg;                                                                  \
+        tg_tensor *a = s->o.a, *c = s->o.c, *v = s->o.v, *mask = s->o.mask, *index = s->o.index;   \
+        tg_tensor *rows = s->o.rows, *x = s->x, *wide = s->wide, *five = s->five;                  \
+        tg_tensor *cube = s->cube, *none = s->none, *gone = s->gone, *loss = s->loss;              \
+        tg_tensor **grads = s->grads;                                                              \
+        tg_module *net = s->net, *own = s->own, *mse = s->mse;                                     \
+        tg_optim *sgd = s->sgd, *adam = s->adam, *adamw = s->adamw, *rmsprop = s->rmsprop;         \
+        tg_optim *adagrad = s->adagrad, *lbfgs = s->lbfgs;                                         \
+        tg_scheduler *schedule = s->schedule, *plateau = s->plateau;                               \
+        tg_loader *loader = s->loader;                                                             \
+        FILE *file = s->file;                                                                      \
+        float *f32 = s->f32;                                                                       \
+        double *f64 = s->f64;                                                                      \
+        int64_t *i64 = s->i64;                                                                     \
+        bool *flags = s->flags;                                                                    \
+        tg_one_cycle_options one_cycle = tg_one_cycle_defaults(1, 10);                             \
+        one_cycle.cycle_momentum = false; /* SGD has none here */                                  \
+        (void)tg, (void)a, (void)c, (void)v, (void)mask, (void)index, (void)rows, (void)x;         \
+        (void)wide, (void)five, (void)cube, (void)none, (void)gone, (void)loss, (void)grads;       \
+        (void)net, (void)own, (void)mse, (void)sgd, (void)adam, (void)adamw, (void)rmsprop;        \
+        (void)adagrad, (void)lbfgs, (void)schedule, (void)plateau, (void)loader, (void)file;       \
+        (void)f32, (void)f64, (void)i64, (void)flags, (void)one_cycle;                             \
+        return (call) ? true : false;                                                              \
+    }
+#define WORKS(name, call)        CALL(call)
+#define REFUSED(name, call)      CALL(call)
+#define WRONG(name, shown, call) CALL(call)
+#define NEVER_WRONG(name)
+#include "calls.def"
+#undef WORKS
+#undef REFUSED
+#undef WRONG
+#undef NEVER_WRONG
+
+typedef enum entry_kind { WORKING, REFUSING, BEING_WRONG, NEVER } entry_kind;
+
+typedef struct entry {
+    const char *name;
+    entry_kind kind;
+    const char *shown;
+    bool (*call)(stage *s);
+} entry;
+
+static const entry entries[] = {
+#define WORKS(name, call)        {#name, WORKING, "", NAME_OF(call_at_, __LINE__)},
+#define REFUSED(name, call)      {#name, REFUSING, "", NAME_OF(call_at_, __LINE__)},
+#define WRONG(name, shown, call) {#name, BEING_WRONG, shown, NAME_OF(call_at_, __LINE__)},
+#define NEVER_WRONG(name)        {#name, NEVER, "", NULL},
+#include "calls.def"
+};
+enum { ENTRIES = sizeof entries / sizeof *entries };
+
+/* What the rows of supported.def are made of, as text. */
+static const char *const row_text[] = {
+#define GROUP(title)          title,
+#define ROW(name, expression) #expression,
+#include "supported.def"
+};
+
+/* ---- Names. */
+
+/* What the message says failed: all before the colon, after the path of a module. */
+static void read_name(const char *message, char *name, size_t size)
+{
+    const char *end = strchr(message, ':'), *path = strstr(message, "): ");
+    if (path && path < end + 1) {
+        message = path + 3;
+        end = strchr(message, ':');
+    }
+    snprintf(name, size, "%.*s", (int)(end ? end - message : 0), message);
+}
+
+/* PyTorch has one name for what are several functions in C. */
+static bool is_name_of(const char *said, const char *function)
+{
+    static const char *const endings[] = {"dims",   "dim",    "scalar", "sizes",     "indexed",
+                                          "layer",  "list",   "group",  "with",      "inputs",
+                                          "buffer", "module", "metric", "parameter", "closure"};
+    static const char *const classes[][2] = {{"Conv1d", "conv1d_layer"},
+                                             {"Conv2d", "conv2d_layer"},
+                                             {"mse_loss", "mseloss"},
+                                             {"BatchNorm1d", "batchnorm1d"},
+                                             {"BatchNorm2d", "batchnorm2d"}};
+    const size_t n = strlen(said);
+    if (n == 0) return false;
+    if (!strcmp(said, function)) return true;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (!strcmp(said, classes[i][0]) && !strcmp(function, classes[i][1])) return true;
+    if (strncmp(said, function, n) != 0 || function[n] != '_') return false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (!strcmp(function + n + 1, endings[i])) return true;
+    return false;
+}
+
+static int complaints;
+
+static void complain(const char *text, const char *message, const char *what)
+{
+    print_error("%s: \"%s\": %s\n", text, message, what);
+    complaints++;
+}
+
+/* ---- Wrong calls that calls.def lists. */
+
+static void test_messages_name_the_function_and_show_what_it_got(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int i = 0; i < ENTRIES; i++) {
+        const entry *e = &entries[i];
+        if (e->kind != BEING_WRONG) continue;
+        tg_context *tg = tg_open(NULL);
+        stage s = set_stage(tg);
+        char name[64];
+        open_message[0] = 0;
+        const bool done = e->call(&s);
+        const char *message = *open_message ? open_message : tg_error(tg);
+        read_name(message, name, sizeof name);
+        if (done || !*message) complain(e->name, message, "it has not failed");
+        if (*message && !is_name_of(name, e->name)) complain(e->name, message, "another name");
+        if (!strstr(message, e->shown)) complain(e->name, message, e->shown);
+        fclose(s.file);
+        tg_close(tg);
+    }
+    if (complaints) fail_msg("%d messages", complaints);
+}
+
+/* ---- Wrong operands for the rows of supported.def. */
+
+static bool is_called_in(const char *said, const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "tg_")); at++) {
+        char function[64];
+        snprintf(function, sizeof function, "%.*s", (int)strcspn(at + 3, "(),"), at + 3);
+        if (is_name_of(said, function)) return true;
+    }
+    return false;
+}
+
+/* The tensors of o that are not NULL: pointers to these. */
+static int operands_of(operands *o, tg_tensor ***t)
+{
+    tg_tensor **all[] = {&o->a, &o->b, &o->c, &o->v, &o->mask, &o->index, &o->rows};
+    memcpy(t, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+enum { OPERANDS_AT_MOST = 7 };
+
+/* "3, 5" */
+static bool shows_sizes_of(const char *message, const tg_tensor *t)
+{
+    char text[200] = "";
+    for (int d = 0; d < t->ndim; d++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld", d ? ", " : "",
+                 (long long)t->shape[d]);
+    return strstr(message, text) != NULL;
+}
+
+static void check_row(int row, const operands *o, const tg_tensor *wrong)
+{
+    char name[64];
+    const tg_tensor *out = table[row].call(o);
+    const char *message = tg_error(o->tg);
+    if (!*message && !out && wrong) complain(row_text[row], "", "fails without a message");
+    if (!*message) return;
+    read_name(message, name, sizeof name);
+    if (out && tg_error_code(o->tg) != TG_OK) complain(row_text[row], message, "a result");
+    if (!is_called_in(name, row_text[row])) complain(row_text[row], message, "another name");
+    if (tg_error_code(o->tg) == TG_ERR_SHAPE && wrong && !shows_sizes_of(message, wrong))
+        complain(row_text[row], message, "not the shape that is wrong");
+}
+
+/* Makes operand number k wrong in its n-th way; false if there are no more. */
+static bool spoil(tg_context *tg, tg_tensor **t, int n)
+{
+    tg_tensor *was = *t;
+    switch (n) {
+    case 0: *t = NULL; break;
+    case 1: tg_release(*t = tg_clone(was)); break;
+    case 2: *t = tg_ones(tg, was->dtype, TG_SHAPE(3, 5)); break;
+    case 3: *t = tg_ones(tg, was->dtype, TG_SHAPE()); break;
+    case 4: *t = tg_ones(tg, was->dtype, TG_SHAPE(0, 4)); break;
+    case 5: *t = tg_ones(tg, was->dtype, TG_SHAPE(1, 1, 1, 1, 1, 1, 4, 4)); break;
+    case 6: *t = tg_ones(tg, TG_BOOL, (tg_shape){was->ndim, was->shape}); break;
+    case 7: *t = tg_ones(tg, TG_I64, (tg_shape){was->ndim, was->shape}); break;
+    case 8: *t = tg_ones(tg, TG_F64, (tg_shape){was->ndim, was->shape}); break;
+    case 9: *t = tg_full(tg, was->dtype, (tg_shape){was->ndim, was->shape}, 9); break;
+    default: return false;
+    }
+    return true;
+}
+
+static void test_wrong_operands(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int row = 0; row < ROWS; row++)
+        for (int k = 0; k < OPERANDS_AT_MOST && table[row].call; k++) {
+            bool more = true;
+            for (int n = 0; more; n++) {
+                tg_context *tg = tg_open(NULL);
+                operands o = make_operands(tg, TG_F32);
+                tg_tensor **t[OPERANDS_AT_MOST];
+                operands_of(&o, t);
+                more = spoil(tg, t[k], n);
+                check_ok(tg);
+                if (more && (!strstr(row_text[row], "stepped") || n > 0)) check_row(row, &o, *t[k]);
+                tg_close(tg);
+            }
+        }
+    if (complaints) fail_msg("%d messages", complaints);
+}
+
+static void test_wrong_dtypes(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int row = 0; row < ROWS; row++)
+        for (tg_dtype d = TG_F32; d <= TG_BOOL && table[row].call; d++) {
+            tg_context *tg = tg_open(NULL);
+            const operands o = make_operands(tg, d);
+            check_row(row, &o, o.a);
+            tg_close(tg);
+        }
+    if (complaints) fail_msg("%d messages", complaints);
+}
+
+/* ---- Tensors of two contexts. */
+
+/* The first tensor that is named in the expression is a, or it is one of the others. */
+static bool begins_with_a(const char *text)
+{
+    const char *at = text + strcspn(text, "(");
+    while (*at && strncmp(at, "a,", 2) != 0 && strncmp(at, "a)", 2) != 0) {
+        static const char *const others[] = {"b,", "v,", "mask,", "rows,", "b)", "v)"};
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+            if ((at[-1] == '(' || at[-1] == ' ') && !strncmp(at, others[i], strlen(others[i])))
+                return false;
+        at++;
+    }
+    return true;
+}
+
+static void test_an_error_goes_to_the_first_tensors_context(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int row = 0; row < ROWS; row++) {
+        if (!table[row].call || strstr(row_text[row], "stepped")) continue;
+        tg_context *mine = tg_open(NULL), *other = tg_open(NULL);
+        operands o = make_operands(other, TG_F32);
+        o.tg = mine;
+        o.a = make_operands(mine, TG_F32).a;
+        tg_context *first = begins_with_a(row_text[row]) ? mine : other;
+        tg_context *second = first == mine ? other : mine;
+        table[row].call(&o);
+        if (!tg_ok(second)) complain(row_text[row], tg_error(second), "in the second context");
+        if (!tg_ok(first)) {
+            char name[64];
+            read_name(tg_error(first), name, sizeof name);
+            if (!is_called_in(name, row_text[row]))
+                complain(row_text[row], tg_error(first), "another name");
+        }
+        tg_close(mine);
+        tg_close(other);
+    }
+    if (complaints) fail_msg("%d calls", complaints);
+}
+
+/* ---- While an error is pending. */
+
+static const char pending[] = "select: index 9 of dimension 0 is out of range for [4]";
+
+static double checksum(const stage *s)
+{
+    const tg_tensor *all[] = {s->o.a, s->o.c, s->x, s->wide, s->o.index, s->o.mask, s->o.a->grad};
+    double sum = tg_lr(s->sgd) + tg_groups(s->sgd);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int64_t k = 0; all[i] && k < all[i]->numel; k++)
+            sum += (double)(k + 1 + (int64_t)i) * element_of(all[i], k);
+    return sum;
+}
+
+static void check_pending(const entry *e)
+{
+    tg_context *tg = tg_open(NULL);
+    stage s = set_stage(tg);
+    if (!e->call(&s) || !tg_ok(tg)) complain(e->name, tg_error(tg), "it fails");
+    fclose(s.file);
+    tg_close(tg);
+
+    tg = tg_open(NULL);
+    s = set_stage(tg);
+    tg_backward(s.loss);
+    tg_select(s.o.v, 0, 9);
+    const double before = checksum(&s);
+    const generator random = tg->random;
+    const bool done = e->call(&s);
+    if (done != (e->kind == WORKING)) complain(e->name, "", done ? "it works" : "it refuses");
+    if (strcmp(tg_error(tg), pending) != 0) complain(e->name, tg_error(tg), "another message");
+    if (e->kind == REFUSING) {
+        if (checksum(&s) != before) complain(e->name, "", "something has changed");
+        if (memcmp(&random, &tg->random, sizeof random) != 0) complain(e->name, "", "it has drawn");
+    }
+    fclose(s.file);
+    tg_close(tg);
+}
+
+static void test_one_rule_while_an_error_is_pending(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int i = 0; i < ENTRIES; i++)
+        if (entries[i].kind == WORKING || entries[i].kind == REFUSING) check_pending(&entries[i]);
+    if (complaints) fail_msg("%d calls", complaints);
+}
+
+/* The operations work; modules and optimisers, which are made in the rows, and draws do not. */
+static void test_operations_work_while_an_error_is_pending(void **state)
+{
+    (void)state;
+    complaints = 0;
+    bool makes = false;
+    for (int row = 0; row < ROWS; row++) {
+        if (!table[row].call) makes = strcmp(table[row].name, "Modules") == 0 || makes;
+        if (!table[row].call) continue;
+        const bool works = !makes && strcmp(table[row].name, "dropout") != 0;
+        const bool integral = strcmp(table[row].name, "one_hot") == 0;
+        tg_context *tg = tg_open(NULL);
+        operands o = make_operands(tg, integral ? TG_I64 : TG_F32);
+        tg_select(o.v, 0, 9);
+        const bool done = table[row].call(&o) != NULL;
+        if (done != works) complain(row_text[row], "", done ? "it works" : "it refuses");
+        if (strcmp(tg_error(tg), pending) != 0)
+            complain(row_text[row], tg_error(tg), "another message");
+        tg_close(tg);
+    }
+    if (complaints) fail_msg("%d calls", complaints);
+}
+
+/* ---- None is forgotten. */
+
+static bool is_listed(const char *name, entry_kind one, entry_kind other)
+{
+    for (int i = 0; i < ENTRIES; i++)
+        if (!strcmp(entries[i].name, name) && (entries[i].kind == one || entries[i].kind == other))
+            return true;
+    return false;
+}
+
+static bool is_row(const char *name)
+{
+    for (int i = 0; i < ROWS; i++)
+        if (table[i].call && !strcmp(table[i].name, name)) return true;
+    return false;
+}
+
+static void check_function(const char *name)
+{
+    if (!is_row(name) && !is_listed(name, WORKING, REFUSING) && strcmp(name, "clear_error") != 0)
+        complain(name, "", "neither WORKS nor REFUSED is in calls.def");
+    if (!is_row(name) && !is_listed(name, BEING_WRONG, NEVER))
+        complain(name, "", "neither WRONG nor NEVER_WRONG is in calls.def");
+}
+
+static void check_page(const char *page)
+{
+    char path[512], line[512];
+    int declared = 0;
+    snprintf(path, sizeof path, "%s/../../include/tinygrad/%s", TEST_DATA, page);
+    FILE *file = fopen(path, "r");
+    if (!file) fail_msg("%s cannot be read", path);
+    while (fgets(line, sizeof line, file)) {
+        char *open = strchr(line, '('), *name = NULL;
+        if (strncmp(line, "TG_API", 6) != 0 || !open) continue;
+        *open = 0;
+        for (char *at = line; (at = strstr(at, "tg_")); at++) name = at + 3;
+        if (!name) continue;
+        check_function(name);
+        declared++;
+    }
+    fclose(file);
+    assert_true(declared > 0);
+}
+
+static void test_every_public_function_is_called(void **state)
+{
+    (void)state;
+    static const char *const pages[] = {"context.h",  "tensor.h", "ops.h", "linalg.h",
+                                        "autograd.h", "random.h", "nn.h",  "optim.h",
+                                        "data.h",     "io.h"};
+    complaints = 0;
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) check_page(pages[i]);
+    if (complaints) fail_msg("%d functions", complaints);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_name_the_function_and_show_what_it_got),
+        cmocka_unit_test(test_wrong_operands),
+        cmocka_unit_test(test_wrong_dtypes),
+        cmocka_unit_test(test_an_error_goes_to_the_first_tensors_context),
+        cmocka_unit_test(test_one_rule_while_an_error_is_pending),
+        cmocka_unit_test(test_operations_work_while_an_error_is_pending),
+        cmocka_unit_test(test_every_public_function_is_called),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
