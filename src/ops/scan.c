@@ -59,7 +59,7 @@ static bool scan_run(const call *c)
 }
 
 /* t moved by one along dim, towards its start or its end; 0 comes in. */
-static tg_tensor *moved(tg_tensor *t, int dim, bool to_start)
+static tg_tensor *moved_by_one(tg_tensor *t, int dim, bool to_start)
 {
     if (t->ndim == 0 || t->shape[dim] == 0) return tg_zeros_like(t);
     tg_tensor *rest = tg_narrow(t, dim, to_start, t->shape[dim] - 1);
@@ -74,8 +74,9 @@ static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
     const int dim = (int)r->a[0].i;
     const bool reverse = r->a[1].i != 0;
     if (r->n == 1) return apply_scan(r->op->name, g, NULL, dim, !reverse);
-    tg_tensor *along = apply_scan(r->op->name, g, moved(r->in[1].t, dim, !reverse), dim, !reverse);
-    return i == 0 ? along : tg_mul(along, moved(r->out, dim, reverse));
+    tg_tensor *along =
+        apply_scan(r->op->name, g, moved_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
+    return i == 0 ? along : tg_mul(along, moved_by_one(r->out, dim, reverse));
 }
 
 static const op_row cumsum_op = {
