@@ -584,7 +584,7 @@ static void divide_by_r(const qr *w, bool across, double *y)
 static void add_product(double *sum, double x, double y)
 {
     const double product = x * y, high = sum[0] + product, z = high - sum[0];
-    sum[1] += fma(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
+    sum[1] += TG_FMA64(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
     sum[0] = high;
 }
 

@@ -25,7 +25,7 @@ static double normal_sample(generator *g)
 static void few_normals(generator *g, tg_dtype dtype, int64_t n, void *out, double mean, double std)
 {
     for (int64_t i = 0; i < n; i++) {
-        double value = fma(normal_sample(g), std, mean);
+        double value = TG_FMA64(normal_sample(g), std, mean);
         if (dtype == TG_F32)
             ((float *)out)[i] = (float)value;
         else
@@ -39,8 +39,8 @@ static void normal_blocks_f64(int64_t n, double *values, double mean, double std
         double *a = values + i, *b = a + NORMAL_BLOCK / 2;
         for (int j = 0; j < NORMAL_BLOCK / 2; j++) {
             double radius = sqrt(-2.0 * log(1.0 - a[j])), angle = two_pi * b[j];
-            a[j] = fma(radius * cos(angle), std, mean);
-            b[j] = fma(radius * sin(angle), std, mean);
+            a[j] = TG_FMA64(radius * cos(angle), std, mean);
+            b[j] = TG_FMA64(radius * sin(angle), std, mean);
         }
     }
 }
