@@ -315,7 +315,9 @@ tg_tensor *tg__array(tensor_priv *p, const tg_tensor *like, void *data, int ndim
 
 /* ---- Errors. */
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && !defined(__clang__) /* whose plain "printf" is Microsoft's */
+#define TG_PRINTF(text, first) __attribute__((format(gnu_printf, text, first), cold))
+#elif defined(__GNUC__)
 #define TG_PRINTF(text, first) __attribute__((format(printf, text, first), cold))
 #else
 #define TG_PRINTF(text, first)

@@ -25,9 +25,13 @@ typedef struct training {
 
 static double seconds_now(void)
 {
+#ifdef TIME_UTC
     struct timespec now;
     timespec_get(&now, TIME_UTC);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#else /* a C library older than C11 */
+    return (double)clock() / CLOCKS_PER_SEC;
+#endif
 }
 
 static standard standardise(tg_tensor *x)

@@ -47,7 +47,8 @@ typedef struct tg_options {
      * there is little of it. */
     size_t page_bytes;
     /* The instruction set of the kernels, by its name in tg_simd_level. NULL: the one that the
-     * environment variable TINYGRAD_SIMD names, else the fastest of this CPU. */
+     * environment variable TINYGRAD_SIMD names (which a setuid program on Linux does not read),
+     * else the fastest of this CPU. */
     const char *simd_level;
     /* Called at the first failure since tg_open or tg_clear_error, before the failing call returns,
      * with what tg_error_code and tg_error will say: a line for a log, or a place for a breakpoint,

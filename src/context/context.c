@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #ifdef __linux__
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #endif
 
@@ -38,9 +39,18 @@ tg_options tg_defaults(void)
     return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
 }
 
+/* Whoever starts a setuid program has no say in what it does. */
+static const char *level_in_environment(void)
+{
+#ifdef __linux__
+    if (getauxval(AT_SECURE)) return NULL;
+#endif
+    return getenv("TINYGRAD_SIMD");
+}
+
 static int choose_level(tg_context *tg, const char *name)
 {
-    if (!name) name = getenv("TINYGRAD_SIMD");
+    if (!name) name = level_in_environment();
     int fastest = tg__level(NULL), level = name && *name ? tg__level(name) : fastest;
     if (level >= 0) return level;
     tg__fail(tg, TG_ERR_ARGUMENT, "open: there is no SIMD level \"%s\" on this CPU; the best is %s",

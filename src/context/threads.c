@@ -2,14 +2,21 @@
 #define _DEFAULT_SOURCE 1 /* signals and sysconf */
 #include "../internal.h"
 
+#if defined(__unix__) || defined(__APPLE__) || defined(__MINGW32__)
+#include <unistd.h>
+#endif
+/* A library without them runs everything on the thread of the caller. */
+#if !defined(__STDC_NO_ATOMICS__) && defined(_POSIX_THREADS) && _POSIX_THREADS > 0
+#define TG_THREADS 1
+#endif
+
+#ifdef TG_THREADS
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    MOST_THREADS = 256,
     STACK = 1 << 20,   /* matrix products pack on it */
     PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
 };
@@ -163,19 +170,55 @@ static void disband(tg_context *tg, team *t)
     tg__give(tg, c, crew_bytes(t->threads - 1));
 }
 
+#ifdef _WIN32 /* has no signals that go to a thread */
+typedef int signals;
+
+static bool block_signals(signals *before)
+{
+    *before = 0;
+    return true;
+}
+
+static void allow_signals(const signals *before)
+{
+    (void)before;
+}
+
+static bool has_processors(int n)
+{
+    return n <= pthread_num_processors_np();
+}
+#else
+typedef sigset_t signals;
+
+static bool block_signals(signals *before)
+{
+    sigset_t all;
+    return !sigfillset(&all) && !pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+static void allow_signals(const signals *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static bool has_processors(int n)
+{
+    return n <= sysconf(_SC_NPROCESSORS_ONLN);
+}
+#endif
+
 /* Signals stay with the threads of the program: the helpers are born with all of them blocked. */
 static bool start_helpers(crew *c)
 {
-    sigset_t all, before;
+    signals before;
     pthread_attr_t how;
     if (pthread_attr_init(&how)) return false;
-    bool ready = !pthread_attr_setstacksize(&how, STACK) && !sigfillset(&all) &&
-                 !pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (ready) {
+    if (!pthread_attr_setstacksize(&how, STACK) && block_signals(&before)) {
         while (c->helpers < c->base.threads - 1 &&
                !pthread_create(&c->threads[c->helpers], &how, help, c))
             c->helpers++;
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        allow_signals(&before);
     }
     pthread_attr_destroy(&how);
     return c->helpers == c->base.threads - 1;
@@ -188,7 +231,7 @@ static team *gather_team(tg_context *tg, int threads)
     memset(c, 0, sizeof *c);
     c->base = (team){threads, is_here, run_together, disband};
     c->process = getpid();
-    c->patience = threads <= sysconf(_SC_NPROCESSORS_ONLN) ? PATIENCE : 0;
+    c->patience = has_processors(threads) ? PATIENCE : 0;
     if (!make_locks(c)) {
         tg__give(tg, c, crew_bytes(threads - 1));
         return NULL;
@@ -197,9 +240,18 @@ static team *gather_team(tg_context *tg, int threads)
     disband(tg, &c->base);
     return NULL;
 }
+#else
+static team *gather_team(tg_context *tg, int threads)
+{
+    (void)tg;
+    (void)threads;
+    return NULL;
+}
+#endif
 
 bool tg_set_num_threads(tg_context *tg, int n)
 {
+    enum { MOST_THREADS = 256 };
     if (!tg) return false;
     if (n < 1 || n > MOST_THREADS)
         return tg__fail(tg, TG_ERR_ARGUMENT, "set_num_threads: %d threads; 1 to %d are allowed", n,

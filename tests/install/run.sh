@@ -87,6 +87,10 @@ for flags in '-std=c11 -O2' '-std=gnu17 -O2 -march=native'; do
     same "cc $flags, no build system" ./plain
 done
 
+cc -std=c11 -O2 -D__STDC_NO_ATOMICS__ $strict -I"$root/include" $(find "$root/src" -name '*.c') \
+    "$program" -lm -o one_thread
+same 'without <stdatomic.h>, on one thread' ./one_thread
+
 cmake --build build --target amalgamation >/dev/null
 for compiler in gcc clang; do
     $compiler -std=c11 -O2 -Wall -Wextra -Werror -I build "$program" build/tinygrad.c -lm -o two_files
@@ -97,6 +101,36 @@ for file in tinygrad.c tinygrad.h; do
         cmp - "$root/LICENSE"
 done
 echo 'ok: both files begin with the licence'
+
+# refused FLAG...: neither form of the library compiles with these flags; its #error says why.
+refused()
+{
+    for source in "$root/src/context/context.c" build/tinygrad.c; do
+        if cc -std=c11 -fsyntax-only "$@" -I"$root/include" -Ibuild "$source" 2>refusal; then
+            echo "$source compiles with $*" >&2
+            exit 1
+        fi
+        grep -q '#error' refusal
+    done
+    echo "ok: $* is refused"
+}
+for flag in -ffast-math -Ofast -funsafe-math-optimizations -ffinite-math-only; do refused $flag; done
+[ "$(uname -m)" != x86_64 ] || refused -mfpmath=387
+
+if [ "$(id -u)" -eq 0 ]; then
+    printf '%s\n' '#include <stdio.h>' '#include <tinygrad.h>' \
+        'int main(void) { puts(tg_simd_level(tg_open(NULL))); return 0; }' >level.c
+    cc level.c -I"$prefix/include" "$prefix/lib/libtinygrad.a" -lm -pthread -o level
+    cp level setuid_level
+    chown nobody setuid_level
+    chmod 4755 setuid_level
+    TINYGRAD_SIMD= ./level >fastest
+    TINYGRAD_SIMD=portable ./level | grep -qx portable
+    TINYGRAD_SIMD=portable ./setuid_level | cmp - fastest
+    echo 'ok: a setuid program does not read TINYGRAD_SIMD'
+else
+    echo 'Not checked: that a setuid program does not read TINYGRAD_SIMD, which only root can.'
+fi
 
 cc -E -P "$root/include/tinygrad.h" -I"$root/include" | tr '\n;' ' \n' |
     sed -n 's/.*visibility("default"))) [^(]*\(tg_[a-z0-9_]*\)(.*/\1/p' | sort >declared
