@@ -63,7 +63,7 @@ typedef struct moments_work {
 } moments_work;
 
 /* Where the outputs from one on begin in a piece, in elements. */
-static int64_t element_at(const pieces *w, int64_t piece, int64_t from)
+static int64_t element_of_piece(const pieces *w, int64_t piece, int64_t from)
 {
     return piece * w->kept * w->reduced + from * (w->rows ? w->reduced : 1);
 }
@@ -80,7 +80,7 @@ static void some_moments(void *work, int64_t from, int64_t to)
     for (int64_t i = 0; i < w->count; i++) {
         const int64_t out = output_of(w, i) + from;
         const void *a =
-            (const char *)w->x->data + (size_t)element_at(w, i, from) * tg__dtype_size(d);
+            (const char *)w->x->data + (size_t)element_of_piece(w, i, from) * tg__dtype_size(d);
         f(m->what, rows, n, m->sum + out, m->rest + out, a, stride, m->mean ? m->mean + out : NULL,
           m->scale);
     }
@@ -94,7 +94,7 @@ static void some_deviations(void *work, int64_t from, int64_t to)
     const int64_t rows = w->rows ? to - from : w->reduced, n = w->rows ? w->reduced : to - from;
     const int64_t stride = w->rows ? w->reduced : w->kept;
     for (int64_t i = 0; i < w->count; i++) {
-        const size_t at = (size_t)element_at(w, i, from) * tg__dtype_size(d);
+        const size_t at = (size_t)element_of_piece(w, i, from) * tg__dtype_size(d);
         pick(w->level, deviations, d)(w->rows, rows, n, (char *)m->out + at,
                                       (const char *)w->x->data + at, stride,
                                       m->mean + output_of(w, i) + from);
