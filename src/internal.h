@@ -150,6 +150,7 @@ typedef struct tensor_priv {
     bool is_view;
     bool detached; /* a view that shares values but no history, so that it is never stale */
     bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
+    bool is_batch; /* of a loader, which alone releases it */
     bool released;
     uint8_t wanted; /* WANTED_*: captured is to be filled */
     uint8_t mark;   /* of a pass that ends before it calls anything */
@@ -239,13 +240,14 @@ static inline void tg__written(tg_tensor *t, const char *op)
  *
  * While a frame is open, errors name the outermost one. When it closes, the steps, which are the
  * tensors made in it and not handed out, are released, and a result that is a view of a step is the
- * only one to see that memory, and counts as no view. Frames nest; scopes begun in a frame end in
- * it. */
+ * only one to see that memory, and counts as no view. An operation in which an error came up has no
+ * result. Frames nest; scopes begun in a frame end in it. */
 typedef struct frame {
     tg_context *tg; /* NULL: the frame of no tensor, which does nothing */
     struct frame *outer;
     const char *name;   /* NULL: errors name what is in it */
     int64_t depth;      /* of the scope it was opened in, whose tensors it watches */
+    bool ready;         /* no error was pending then; one that came since is the operation's */
     tensor_priv *steps; /* the newest first */
 } frame;
 
@@ -531,6 +533,20 @@ typedef struct generator {
     double normal;
 } generator;
 
+/* What the forward under way has changed, to be put back if it fails: buffers of modules, of which
+ * each change knows how, and the random stream. */
+typedef struct state_change {
+    struct state_change *next;
+    void (*put_back)(struct state_change *c);
+    bool listed; /* by the forward under way */
+} state_change;
+
+typedef struct undo {
+    state_change *changes;
+    bool drew;
+    generator random; /* as it was, if numbers were drawn since */
+} undo;
+
 struct tg_context {
     tg_options options;
     tg_stats stats;
@@ -545,6 +561,7 @@ struct tg_context {
     int level;           /* of the kernels */
     tg_dtype default_dtype;
     const module_call *running; /* the innermost, or NULL */
+    undo *undo;                 /* of the outermost forward under way, or NULL */
     tg_status status;
     char message[TG_MESSAGE];
     char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */
@@ -603,6 +620,13 @@ void tg__units_f32(generator *g, int64_t n, float *out);
 void tg__units_f64(generator *g, int64_t n, double *out);
 /* 0 to n - 1 in random order. */
 void tg__permute(generator *g, int64_t n, int64_t *out);
+/* Before anything is drawn from the context's stream. */
+static inline void tg__before_draw(tg_context *tg)
+{
+    if (!tg->undo || tg->undo->drew) return;
+    tg->undo->random = tg->random;
+    tg->undo->drew = true;
+}
 /* n normal samples side by side, float32 or float64. */
 void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std);
 

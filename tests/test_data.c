@@ -154,6 +154,89 @@ static void test_the_steady_state_allocates_nothing(void **state)
 #endif
 }
 
+/* ---- The loop that everyone writes, with the scope inside. */
+
+/* 100 epochs of 2.6 MB took 283 MB: every batch stayed in the scope around the loop. */
+static void test_a_plain_loop_takes_the_memory_of_one_batch(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(10000, 64)), *batch[2];
+    tg_tensor *y = tg_randint(tg, 0, 10, TG_SHAPE(10000)), *w = tg_randn(tg, TG_F32, TG_SHAPE(64));
+    tg_loader *loader = tg_data_loader(TG_LIST(x, y), TG_LOADER(.batch_size = 1000));
+    const size_t before = tg_get_stats(tg).live_bytes, one = 1000 * (64 * 4 + 8);
+    for (int epoch = 0; epoch < 100; epoch++)
+        while (tg_next_batch(loader, batch)) {
+            tg_scope_begin(tg);
+            assert_true(isfinite(tg_item(tg_sum(tg_matmul(batch[0], w)))));
+            tg_scope_end(tg);
+        }
+    check_ok(tg);
+    assert_true(tg_get_stats(tg).peak_bytes - before < 8 * one);
+}
+
+static void test_a_batch_kept_for_too_long_is_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_arange(tg, TG_F64, 0, 6, 1), *batch, *copy;
+    tg_loader *loader = tg_data_loader(TG_LIST(x), TG_LOADER(.batch_size = 2));
+    assert_true(tg_next_batch(loader, &batch));
+    tg_tensor *first = batch, *part = tg_narrow(batch, 0, 1, 1);
+    copy = tg_clone(first);
+    tg_release(first); /* the loader's, so that this does nothing */
+    check_values(first, 0, 1);
+    assert_true(tg_next_batch(loader, &batch));
+    check_values(batch, 2, 3);
+    assert_null(tg_square(first));
+    check_error(tg, TG_ERR_CONTEXT, "square: the tensor [2] was released");
+    assert_true(isnan(tg_get(first, TG_INDEX(0))));
+    check_error(tg, TG_ERR_CONTEXT, "get: the tensor [2] was released");
+    check_values(copy, 0, 1);
+    check_values(part, 1);
+    while (tg_next_batch(loader, &batch)) tg_square(batch);
+    check_values(part, 1);
+    assert_null(batch);
+}
+
+/* Gradients are accumulated over batches, and come from the rows of each of them. */
+static void test_a_graph_keeps_the_values_of_its_batch(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t widths[] = {3, 2000};
+    for (int i = 0; i < 2; i++) {
+        tg_scope_begin(tg);
+        tg_tensor *x = tg_randn(tg, TG_F64, TG_SHAPE(6, widths[i])), *batch;
+        tg_tensor *w = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(widths[i])), true);
+        tg_tensor *total = tg_zeros(tg, TG_F64, TG_SHAPE());
+        tg_loader *loader = tg_data_loader(TG_LIST(x), TG_LOADER(.batch_size = 2, .shuffle = true));
+        for (int epoch = 0; epoch < 2; epoch++)
+            while (tg_next_batch(loader, &batch)) {
+                tg_tensor *near = tg_mul(tg_square(batch), tg_exp(w));
+                total = tg_add(total, tg_sum(tg_mul(near, batch)));
+            }
+        assert_true(tg_backward(total));
+        tg_tensor *cubes = tg_sum_dims(tg_mul(tg_square(x), x), TG_DIMS(0), false);
+        for (int k = 0; k < 3; k++)
+            assert_true(fabs(element_of(w->grad, k) - 2 * element_of(cubes, k)) < 1e-12);
+        tg_scope_end(tg);
+    }
+}
+
+/* In whatever scope it is asked for, the batch is there in the next one. */
+static void test_a_batch_outlives_the_scope_it_was_asked_for_in(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_arange(tg, TG_F32, 0, 4, 1), *batch;
+    tg_loader *loader = tg_data_loader(TG_LIST(x), TG_LOADER(.batch_size = 3));
+    tg_scope_begin(tg);
+    tg_scope_begin(tg);
+    assert_true(tg_next_batch(loader, &batch));
+    tg_scope_end(tg);
+    tg_scope_end(tg);
+    check_values(batch, 0, 1, 2);
+    assert_true(tg_next_batch(loader, &batch));
+    check_values(batch, 3);
+}
+
 static void test_no_rows_are_split_into_no_rows(void **state)
 {
     tg_context *tg = *state;
@@ -229,6 +312,10 @@ int main(void)
         cmocka_unit_test(test_batches_are_copies),
         cmocka_unit_test(test_a_gradient_goes_to_the_rows_of_its_batch),
         cmocka_unit_test(test_the_steady_state_allocates_nothing),
+        cmocka_unit_test(test_a_plain_loop_takes_the_memory_of_one_batch),
+        cmocka_unit_test(test_a_batch_kept_for_too_long_is_refused),
+        cmocka_unit_test(test_a_graph_keeps_the_values_of_its_batch),
+        cmocka_unit_test(test_a_batch_outlives_the_scope_it_was_asked_for_in),
         cmocka_unit_test(test_no_rows_are_split_into_no_rows),
         cmocka_unit_test(test_a_failed_split_leaves_the_stream),
         cmocka_unit_test(test_refused),

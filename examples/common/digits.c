@@ -66,18 +66,14 @@ void digits_train(tg_module *net, const digits *d, int epochs)
     for (int epoch = 1; epoch <= epochs && tg_ok(tg); epoch++) {
         double total = 0;
         tg_train(net);
-        for (;;) {
+        while (tg_next_batch(loader, batch)) {
             tg_scope_begin(tg);
-            const bool more = tg_next_batch(loader, batch);
-            if (more) {
-                tg_tensor *loss = tg_cross_entropy(tg_forward(net, batch[0]), batch[1], NULL);
-                tg_zero_grad(adam);
-                tg_backward(loss);
-                tg_step(adam);
-                total += tg_item(loss);
-            }
+            tg_tensor *loss = tg_cross_entropy(tg_forward(net, batch[0]), batch[1], NULL);
+            tg_zero_grad(adam);
+            tg_backward(loss);
+            tg_step(adam);
+            total += tg_item(loss);
             tg_scope_end(tg);
-            if (!more) break;
         }
         tg_scope_begin(tg);
         seconds = (double)(clock() - start) / CLOCKS_PER_SEC;

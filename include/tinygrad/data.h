@@ -26,10 +26,22 @@ TG_API tg_loader_options tg_loader_defaults(void);
 
 /* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */
 TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
-/* Copies of the rows of the next batch, batch[i] of tensors.items[i], in the current scope. False
- * at the end of the epoch, after which the next call begins another, and on failure (tg_ok tells).
- * An epoch that was left early goes on where it stopped.
- * Each epoch draws from the context's stream. */
+/* Copies of the rows of the next batch, batch[i] of tensors.items[i]. False at the end of the epoch,
+ * after which the next call begins another, and on failure (tg_ok tells), which draws nothing and
+ * goes on with the same rows. An epoch that was left early goes on where it stopped. Each epoch
+ * draws from the context's stream.
+ *
+ *     while (tg_next_batch(loader, batch)) {
+ *         tg_scope_begin(tg);
+ *         ...
+ *         tg_scope_end(tg);
+ *     }
+ *
+ * A batch is the loader's, in whatever scope it is asked for, and lives until the next call, which
+ * uses its memory again; after it the batch counts as released. tg_release does nothing to it
+ * before. tg_clone or tg_keep makes a copy that stays. A graph and a view keep the values that they
+ * need. Of a tensor that requires grad, the batch is the result of an operation, and belongs to the
+ * current scope. */
 TG_API bool tg_next_batch(tg_loader *loader, tg_tensor **batch);
 /* How many batches an epoch has; 0 for NULL. */
 TG_API int64_t tg_batches(const tg_loader *loader);

@@ -4,11 +4,13 @@
 
 struct tg_loader {
     tg_context *tg;
+    int64_t depth; /* of the scope it belongs to */
     tg_loader_options o;
     int64_t rows, at; /* the next row of the epoch; -1: it has not begun */
     int64_t *order;
     int n;
-    tg_tensor *tensors[];
+    tg_tensor **batch;    /* what it has handed out, and takes back; NULL: nothing */
+    tg_tensor *tensors[]; /* n, and then the batch */
 };
 
 tg_loader_options tg_loader_defaults(void)
@@ -43,12 +45,21 @@ tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options)
     if (o.batch_size < 1)
         return tg__fail(tg, TG_ERR_ARGUMENT, "data_loader: batch_size %lld must be positive",
                         (long long)o.batch_size);
-    const size_t size = (size_t)tensors.n * sizeof(tg_tensor *);
-    tg_loader *l = tg__alloc(tg, sizeof *l + size);
+    tg_loader *l = tg__alloc(tg, sizeof *l + 2 * (size_t)tensors.n * sizeof(tg_tensor *));
     int64_t *order = l ? tg__alloc(tg, (size_t)rows * sizeof *order) : NULL;
     if (!order) return NULL;
-    *l = (tg_loader){.tg = tg, .o = o, .rows = rows, .at = -1, .order = order, .n = tensors.n};
-    memcpy(l->tensors, tensors.items, size);
+    *l = (tg_loader){.tg = tg,
+                     .depth = tg->depth,
+                     .o = o,
+                     .rows = rows,
+                     .at = -1,
+                     .order = order,
+                     .n = tensors.n,
+                     .batch = l->tensors + tensors.n};
+    for (int i = 0; i < l->n; i++) {
+        l->tensors[i] = tensors.items[i];
+        l->batch[i] = NULL;
+    }
     for (int64_t i = 0; i < rows; i++) order[i] = i;
     return l;
 }
@@ -85,21 +96,85 @@ static bool take_rows(tg_list tensors, tg_tensor *index, tg_tensor **out)
     return true;
 }
 
+/* The memory of the batch before serves the next one, unless a graph or a view needs it. */
+static void take_back(tg_loader *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        if (!l->batch[i]) continue;
+        priv(l->batch[i])->is_batch = false;
+        tg_release(l->batch[i]);
+        l->batch[i] = NULL;
+    }
+}
+
+/* Those rows of t become out's. */
+static bool fill_batch(const tg_loader *l, tg_tensor *out, tg_tensor *t)
+{
+    const int64_t rows = out->shape[0], *order = l->order + l->at;
+    const size_t size = (size_t)(t->numel / t->shape[0]) * tg__dtype_size(t->dtype);
+    if (priv(t)->dense && t->numel > 0) {
+        for (int64_t i = 0; i < rows; i++)
+            memcpy((char *)out->data + (size_t)i * size,
+                   (const char *)t->data + (size_t)order[i] * size, size);
+        return true;
+    }
+    tg_scope_begin(l->tg);
+    tg_no_grad_begin(l->tg);
+    tg_tensor *copy = tg_index_select(t, 0, tg_from_i64(l->tg, TG_SHAPE(rows), order));
+    if (copy) tg__copy(out, copy);
+    tg_no_grad_end(l->tg);
+    tg_scope_end(l->tg);
+    return copy != NULL;
+}
+
+/* A tensor of the loader's. A gradient goes back to t through an operation only, of which the
+ * current scope has the graph and so the result. */
+static tg_tensor *next_of(tg_loader *l, int i, int64_t rows)
+{
+    tg_tensor *t = l->tensors[i];
+    if (t->requires_grad && !l->tg->no_grad)
+        return tg_index_select(t, 0, tg_from_i64(l->tg, TG_SHAPE(rows), l->order + l->at));
+    int64_t shape[TG_MAX_DIMS] = {rows};
+    for (int d = 1; d < t->ndim; d++) shape[d] = t->shape[d];
+    tg_tensor *out = tg__new_at(l->tg, l->depth, t->dtype, t->ndim, shape);
+    if (!out) return NULL;
+    l->batch[i] = out;
+    priv(out)->is_batch = true;
+    return fill_batch(l, out, t) ? out : NULL;
+}
+
+static bool next_rows(tg_loader *l, tg_tensor **batch)
+{
+    const int64_t left = l->rows - l->at, size = l->o.batch_size, rows = left < size ? left : size;
+    no_rows(l->n, batch);
+    if (left == 0 || (left < size && l->o.drop_last)) {
+        l->at = -1;
+        return false;
+    }
+    if (!tg__check_inputs("next_batch", l->n, l->tensors)) return false;
+    for (int i = 0; i < l->n; i++) {
+        if ((batch[i] = next_of(l, i, rows))) continue;
+        take_back(l);
+        return no_rows(l->n, batch);
+    }
+    l->at += rows;
+    return true;
+}
+
 bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
 {
     tg_loader *l = loader;
     if (!l || !tg__ready(l->tg)) return false;
     if (!batch) return tg__fail(l->tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");
-    if (l->at < 0) begin_epoch(l);
-    const int64_t left = l->rows - l->at, size = l->o.batch_size, rows = left < size ? left : size;
-    if (left == 0 || (left < size && l->o.drop_last)) {
-        l->at = -1;
-        return no_rows(l->n, batch);
-    }
-    tg_tensor *index = tg_from_i64(l->tg, TG_SHAPE(rows), l->order + l->at);
-    if (!take_rows((tg_list){l->n, l->tensors}, index, batch)) return no_rows(l->n, batch);
-    l->at += rows;
-    return true;
+    take_back(l);
+    if (l->at >= 0) return next_rows(l, batch);
+    const generator before = l->tg->random;
+    begin_epoch(l);
+    if (next_rows(l, batch)) return true;
+    if (tg__ready(l->tg)) return false; /* there are no rows */
+    l->tg->random = before;
+    l->at = -1;
+    return false;
 }
 
 bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)

@@ -97,7 +97,7 @@ static bool read_all(const descent *r, bool gradients, double *out)
 }
 
 /* x + t d as an element of p; d NULL: x. */
-static double moved(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
+static double place_at(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
 {
     const double value = d ? x[k] + t * d[k] : x[k];
     return p->dtype == TG_F32 ? (double)(float)value : value;
@@ -107,7 +107,7 @@ static void write_one(const slot *s, const double *x, const double *d, double t)
 {
     const tg_tensor *to = s->dense ? s->dense : s->param;
     for (int64_t k = 0; k < to->numel; k++) {
-        const double value = moved(to, x, d, t, k);
+        const double value = place_at(to, x, d, t, k);
         if (to->dtype == TG_F32)
             ((float *)to->data)[k] = (float)value;
         else
@@ -378,7 +378,7 @@ static bool are_where_left(const descent *r)
         if (!g->slots[i].filled) continue;
         const tg_tensor *p = g->slots[i].param;
         for (int64_t k = 0; k < p->numel; k++, at++)
-            if (here[at] != moved(p, l->x, l->d, l->t, at)) return false;
+            if (here[at] != place_at(p, l->x, l->d, l->t, at)) return false;
     }
     return true;
 }

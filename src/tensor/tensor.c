@@ -103,7 +103,7 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->depth = depth;
     p->rewrites = 0;
     p->sweep = 0;
-    p->dense = p->is_view = p->detached = p->is_grad = p->released = false;
+    p->dense = p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
     p->wanted = p->mark = 0;
     frame *f = tg->frame;
     p->is_step = f && f->depth == depth;
@@ -316,7 +316,7 @@ bool tg__is_gone(const tg_tensor *t)
 
 void tg_release(tg_tensor *t)
 {
-    if (!t || priv(t)->released || priv(t)->is_grad) return;
+    if (!t || priv(t)->released || priv(t)->is_grad || priv(t)->is_batch) return;
     tensor_priv *p = priv(t);
     p->released = true;
     /* A claim on an outer scope's memory is given back by the end of its own scope. */
