@@ -26,10 +26,10 @@ TG_API tg_loader_options tg_loader_defaults(void);
 
 /* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */
 TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
-/* Copies of the rows of the next batch, batch[i] of tensors.items[i]. False at the end of the epoch,
- * after which the next call begins another, and on failure (tg_ok tells), which draws nothing and
- * goes on with the same rows. An epoch that was left early goes on where it stopped. Each epoch
- * draws from the context's stream.
+/* Copies of the rows of the next batch, batch[i] of tensors.items[i]. False at the end of the
+ * epoch, after which the next call begins another, and on failure (tg_ok tells), which draws
+ * nothing and goes on with the same rows. An epoch that was left early goes on where it stopped.
+ * Each epoch draws from the context's stream.
  *
  *     while (tg_next_batch(loader, batch)) {
  *         tg_scope_begin(tg);

@@ -191,7 +191,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
     }
     for (const record *r = newest; r && s->waiting > 0; r = r->prev)
         if (!run_record(s, r)) return false;
-    return true;
+    return tg__ready(s->tg); /* a gradient may read a number that could not be computed */
 }
 
 bool tg__check_output(tg_tensor *out, const char *op)

@@ -1,5 +1,7 @@
 #include "module.h"
 
+#include <string.h>
+
 typedef struct embedding {
     tg_tensor *weight;
     int64_t padding_idx;
@@ -27,8 +29,8 @@ tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t em
     e->padding_idx = padding_idx;
     e->weight = tg__add_param(m, "weight", TG_SHAPE(n, embedding_dim));
     if (!e->weight || !tg_normal_(e->weight, 0, 1)) return NULL;
-    tg_no_grad_begin(tg);
-    if (pads && embedding_dim > 0) tg_zero_(tg_select(e->weight, 0, padding_idx));
-    tg_no_grad_end(tg);
-    return tg__ready(tg) ? m : NULL;
+    const size_t row = (size_t)embedding_dim * tg__dtype_size(e->weight->dtype);
+    const int64_t at = padding_idx < 0 ? padding_idx + n : padding_idx;
+    if (pads && row > 0) memset((char *)e->weight->data + (size_t)at * row, 0, row);
+    return m;
 }

@@ -325,11 +325,42 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
     return y ? y : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", module->name);
 }
 
+static void settle(tg_context *tg, bool failed)
+{
+    undo *u = tg->undo;
+    for (state_change *c = u->changes; c; c = c->next) {
+        c->listed = false;
+        if (failed) c->put_back(c);
+    }
+    if (failed && u->drew) tg->random = u->random;
+    tg->undo = NULL;
+}
+
+/* The outermost forward succeeds as a whole or changes nothing: what it runs notes its changes. */
+static tg_tensor *run_outermost(tg_module *module, tg_tensor *x)
+{
+    undo u;
+    u.changes = NULL;
+    u.drew = false;
+    module->tg->undo = &u;
+    tg_tensor *y = run_forward(module, x);
+    settle(module->tg, !y);
+    return y;
+}
+
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x)
 {
     module_call here;
     enter_module(&here, module, name);
-    return leave_module(&here, run_forward(module, x));
+    return leave_module(&here,
+                        module->tg->undo ? run_forward(module, x) : run_outermost(module, x));
+}
+
+void tg__note_change(tg_context *tg, state_change *c)
+{
+    c->listed = true;
+    c->next = tg->undo->changes;
+    tg->undo->changes = c;
 }
 
 tg_tensor *tg_forward(tg_module *module, tg_tensor *x)

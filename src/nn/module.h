@@ -41,6 +41,8 @@ tg_module *tg__register_module(const char *op, tg_module *module, const char *na
                                tg_module *child);
 /* tg_forward of a child whose name in its parent is known: one module may have several. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
+/* To be put back if the forward under way fails. c->put_back is set, and what it needs. */
+void tg__note_change(tg_context *tg, state_change *c);
 /* The part of that kind and dotted path, or NULL. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
 /* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */

@@ -6,7 +6,9 @@ typedef struct norm {
     tg_norm_options o;
     tg_tensor *weight, *bias;
     tg_tensor *running_mean, *running_var, *num_batches_tracked;
-    int ndim[2]; /* of the inputs, least and most; LayerNorm: of normalized_shape */
+    state_change change;
+    tg_tensor *before[3]; /* these three as they were before that change */
+    int ndim[2];          /* of the inputs, least and most; LayerNorm: of normalized_shape */
     int64_t shape[TG_MAX_DIMS];
 } norm;
 
@@ -103,7 +105,27 @@ static tg_tensor *moving_average(tg_tensor *running, tg_tensor *seen, double mom
     return tg_add(seen, tg_mul_scalar(running, 1 - momentum));
 }
 
-static bool track(const norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor *var)
+static void put_statistics_back(state_change *c)
+{
+    norm *n = (norm *)(void *)((char *)c - offsetof(norm, change));
+    tg_tensor *const now[] = {n->running_mean, n->running_var, n->num_batches_tracked};
+    for (int i = 0; i < 3; i++) {
+        tg__copy(now[i], n->before[i]);
+        tg__written(now[i], "forward");
+    }
+}
+
+/* Before they change. Without a forward under way there is nothing that could fail later. */
+static void save_statistics(tg_context *tg, norm *n)
+{
+    tg_tensor *const now[] = {n->running_mean, n->running_var, n->num_batches_tracked};
+    if (!tg->undo || n->change.listed) return;
+    for (int i = 0; i < 3; i++) tg__copy(n->before[i], now[i]);
+    n->change.put_back = put_statistics_back;
+    tg__note_change(tg, &n->change);
+}
+
+static bool track(norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor *var)
 {
     tg_no_grad_begin(x->context);
     const double seen = tg_item(n->num_batches_tracked) + 1,
@@ -112,6 +134,7 @@ static bool track(const norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor 
     var = tg_mul_scalar(var, count / (count - 1));
     mean = moving_average(n->running_mean, tg_cast(mean, n->running_mean->dtype), momentum);
     var = var ? moving_average(n->running_var, var, momentum) : NULL;
+    if (mean && var) save_statistics(x->context, n);
     bool done = mean && var && tg_copy_(n->running_mean, mean) && tg_copy_(n->running_var, var) &&
                 tg_fill_(n->num_batches_tracked, seen);
     tg_no_grad_end(x->context);
@@ -120,7 +143,7 @@ static bool track(const norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor 
 
 static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
 {
-    const norm *n = m->data;
+    norm *n = m->data;
     const bool over_batch = m->training || !n->running_mean;
     if (!check_batch(m, n, x, over_batch)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->shape[1], 1, 1};
@@ -158,7 +181,11 @@ static tg_module *batchnorm(tg_context *tg, const char *name, int64_t features, 
     n->running_mean = tg_register_buffer(m, "running_mean", tg_zeros(tg, dtype, shape));
     n->running_var = tg_register_buffer(m, "running_var", tg_ones(tg, dtype, shape));
     n->num_batches_tracked = tg_register_buffer(m, "num_batches_tracked", tg_scalar(tg, TG_I64, 0));
-    return n->num_batches_tracked ? m : NULL;
+    if (!n->num_batches_tracked) return NULL;
+    tg_tensor *const now[] = {n->running_mean, n->running_var, n->num_batches_tracked};
+    for (int i = 0; i < 3; i++)
+        if (!(n->before[i] = tg_clone(now[i]))) return NULL;
+    return m;
 }
 
 tg_module *tg_batchnorm1d(tg_context *tg, int64_t num_features, const tg_norm_options *options)

@@ -67,15 +67,17 @@ static tg_tensor *moved_by_one(tg_tensor *t, int dim, bool to_start)
     return to_start ? tg_cat(TG_LIST(rest, zero), dim) : tg_cat(TG_LIST(zero, rest), dim);
 }
 
-static tg_tensor *apply_scan(const char *name, tg_tensor *a, tg_tensor *x, int dim, bool reverse);
+static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool reverse);
+static tg_tensor *running_products(const char *name, tg_tensor *a, tg_tensor *x, int dim,
+                                   bool reverse);
 
 static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
 {
     const int dim = (int)r->a[0].i;
     const bool reverse = r->a[1].i != 0;
-    if (r->n == 1) return apply_scan(r->op->name, g, NULL, dim, !reverse);
+    if (r->n == 1) return running_sums(r->op->name, g, dim, !reverse);
     tg_tensor *along =
-        apply_scan(r->op->name, g, moved_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
+        running_products(r->op->name, g, moved_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
     return i == 0 ? along : tg_mul(along, moved_by_one(r->out, dim, reverse));
 }
 
@@ -86,11 +88,19 @@ static const op_row cumprod_op = {"cumprod",  "CumprodBackward0",
                                   scan_grad,  {READS_1, READS_1 | READS_OUT},
                                   0,          0};
 
-static tg_tensor *apply_scan(const char *name, tg_tensor *a, tg_tensor *x, int dim, bool reverse)
+static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool reverse)
 {
     int d = a ? tg__dim(a, name, dim, a->ndim) : -1;
     if (d < 0) return NULL;
-    return tg__apply(x ? &cumprod_op : &cumsum_op, x ? 2 : 1, (tg_tensor *[]){a, x},
+    return tg__apply(&cumsum_op, 1, &a, (attr[TG_ATTRS]){{.i = d}, {.i = reverse}});
+}
+
+static tg_tensor *running_products(const char *name, tg_tensor *a, tg_tensor *x, int dim,
+                                   bool reverse)
+{
+    int d = a ? tg__dim(a, name, dim, a->ndim) : -1;
+    if (d < 0) return NULL;
+    return tg__apply(&cumprod_op, 2, (tg_tensor *[]){a, x},
                      (attr[TG_ATTRS]){{.i = d}, {.i = reverse}});
 }
 
@@ -104,7 +114,7 @@ tg_tensor *tg_cumsum(tg_tensor *a, int dim)
 {
     frame f;
     tg__enter(&f, "cumsum", a);
-    return tg__leave(&f, apply_scan("cumsum", countable(a), NULL, dim, false));
+    return tg__leave(&f, running_sums("cumsum", countable(a), dim, false));
 }
 
 /* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], -0, -0 ... and -0, a[1], a[2] ...,
@@ -116,8 +126,8 @@ static tg_tensor *cumprod(tg_tensor *a, int dim)
     if (a->numel == 0 || a->ndim == 0) return tg_clone(a);
     tg_tensor *first = tg_narrow(a, dim, 0, 1);
     tg_tensor *rest = tg_narrow(a, dim, 1, a->shape[dim < 0 ? dim + a->ndim : dim] - 1);
-    return apply_scan("cumprod", tg_cat(TG_LIST(first, tg_full_like(rest, -0.0)), dim),
-                      tg_cat(TG_LIST(tg_full_like(first, -0.0), rest), dim), dim, false);
+    return running_products("cumprod", tg_cat(TG_LIST(first, tg_full_like(rest, -0.0)), dim),
+                            tg_cat(TG_LIST(tg_full_like(first, -0.0), rest), dim), dim, false);
 }
 
 tg_tensor *tg_cumprod(tg_tensor *a, int dim)

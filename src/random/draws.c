@@ -78,6 +78,7 @@ static void draw_strided(tg_tensor *t, draw *f, double a, double b)
 /* t has been checked. */
 static tg_tensor *draw_into(tg_tensor *t, const char *op, draw *f, double a, double b)
 {
+    tg__before_draw(t->context);
     if (tg_is_contiguous(t))
         f(t->context, t->dtype, t->numel, t->data, a, b);
     else
@@ -108,6 +109,7 @@ static tg_tensor *undrawn(tg_context *tg, const char *op, tg_dtype dtype, tg_sha
 bool tg_manual_seed(tg_context *tg, uint64_t seed)
 {
     if (!tg) return false;
+    tg__before_draw(tg);
     tg__seed(&tg->random, seed);
     return true;
 }
@@ -137,6 +139,7 @@ tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
     tg_tensor *t = undrawn(tg, "randint", TG_I64, shape);
     if (!t) return NULL;
     uint64_t range = (uint64_t)high - (uint64_t)low;
+    tg__before_draw(tg);
     int64_t *out = t->data;
     for (int64_t i = 0; i < t->numel; i++) {
         uint64_t word = range > UINT32_MAX ? tg__u64(&tg->random) : tg__u32(&tg->random);
@@ -162,7 +165,9 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     if (n < 0)
         return tg__fail(tg, TG_ERR_ARGUMENT, "randperm: n %lld must not be negative", (long long)n);
     tg_tensor *t = undrawn(tg, "randperm", TG_I64, (tg_shape){1, &n});
-    if (t) tg__permute(&tg->random, n, t->data);
+    if (!t) return NULL;
+    tg__before_draw(tg);
+    tg__permute(&tg->random, n, t->data);
     return t;
 }
 
@@ -181,6 +186,7 @@ tg_tensor *tg_bernoulli(tg_tensor *p)
         if (!check_probability(tg, "bernoulli", single ? (double)p32[i] : p64[i])) return NULL;
     float *out32 = t->data;
     double *out64 = t->data;
+    tg__before_draw(tg);
     if (single)
         tg__units_f32(&tg->random, t->numel, out32);
     else

@@ -8,6 +8,7 @@ void tg__enter(frame *f, const char *name, const tg_tensor *a)
     f->outer = f->tg->frame;
     f->name = name;
     f->depth = f->tg->depth;
+    f->ready = tg__ready(f->tg);
     f->steps = NULL;
     f->tg->frame = f;
 }
@@ -50,6 +51,7 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results)
 
 tg_tensor *tg__leave(frame *f, tg_tensor *result)
 {
+    if (f->tg && f->ready && !tg__ready(f->tg)) result = NULL;
     tg__leave_with(f, 1, &result);
     return result;
 }
