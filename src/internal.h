@@ -465,11 +465,11 @@ int64_t tg__terms(const tg_tensor *t, const attr *a);
 /* t, which has the shape of the result, with a size of 1 where a dimension was reduced. */
 tg_tensor *tg__with_dims(const record *r, tg_tensor *t);
 
-/* In src/ops/moments.c, for normalization: x, floating, less its mean over dims, which is worked
- * out in float64; and that mean, in float64 and without a history, if it is wanted. The mean of
- * squares. Both keep the dims. */
+/* For normalization, in src/ops/moments.c: x, floating, less its mean over dims, which is worked
+ * out in float64; and of such a tensor 1 / sqrt(var + eps), var being the mean of squares. The mean
+ * and var come without a history where they are wanted; all have the dims with size 1. */
 tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean);
-tg_tensor *tg__mean_square(tg_tensor *x, tg_shape dims);
+tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var);
 
 /* x g / y for g and y that broadcast to x, where |y| is |x| at least; 0 where y is. Nothing leaves
  * the range on the way. In src/ops/statistics.c. */

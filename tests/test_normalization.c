@@ -72,6 +72,32 @@ static void test_small_deviations_from_a_large_mean(void **state)
     }
 }
 
+/* 1e20 and 1e30, whose squares float32 cannot hold, and numbers whose squares vanish, with eps 0.
+ */
+static void test_channels_whose_squares_leave_the_range(void **state)
+{
+    tg_context *tg = *state;
+    tg_norm_options o = tg_norm_defaults();
+    o.eps = 0;
+    o.track_running_stats = false;
+    const double sizes[] = {1e-30, 1e20, 1e30};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *x = tg_from_f32(tg, TG_SHAPE(4, 1), (float[]){0, 2, 0, 2});
+        x = tg_requires_grad_(tg_mul_scalar(x, sizes[i]), true);
+        tg_tensor *y = tg_forward(tg_batchnorm1d(tg, 1, &o), x);
+        tg_tensor *z = tg_forward(tg_layernorm(tg, TG_SHAPE(4), &o), tg_t(x));
+        for (int k = 0; k < 4; k++) {
+            assert_true(fabs(element_of(y, k) - (k % 2 ? 1 : -1)) < 3e-7);
+            assert_true(fabs(element_of(z, k) - (k % 2 ? 1 : -1)) < 3e-7);
+        }
+        /* With g = (1, 0, 0, 0) and y: (g - mean(g) - y mean(g y)) / size. */
+        assert_true(tg_backward(tg_sum(tg_narrow(y, 0, 0, 1))));
+        const double want[] = {0.5, 0, -0.5, 0};
+        for (int k = 0; k < 4; k++)
+            assert_true(fabs(element_of(x->grad, k) * sizes[i] - want[k]) < 3e-7);
+    }
+}
+
 /* Dense or not, and in whatever order the dimensions lie. */
 static void test_layouts_of_batchnorm_agree(void **state)
 {
@@ -95,6 +121,7 @@ int main(void)
         cmocka_unit_test(test_constant_channels_are_0),
         cmocka_unit_test(test_running_variance_of_a_large_constant),
         cmocka_unit_test(test_small_deviations_from_a_large_mean),
+        cmocka_unit_test(test_channels_whose_squares_leave_the_range),
         cmocka_unit_test(test_layouts_of_batchnorm_agree),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

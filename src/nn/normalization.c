@@ -17,10 +17,9 @@ tg_norm_options tg_norm_defaults(void)
     return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
-/* centered / sqrt(var + eps) weight + bias; with parameters of that shape. */
-static tg_tensor *scale(const norm *n, tg_tensor *centered, tg_tensor *var, tg_shape shape)
+/* centered by weight + bias; with parameters of that shape. */
+static tg_tensor *scale(const norm *n, tg_tensor *centered, tg_tensor *by, tg_shape shape)
 {
-    tg_tensor *by = tg_rsqrt(tg_add_scalar(var, n->o.eps));
     if (!n->weight || !centered) return tg_mul(centered, by);
     tg_tensor *weight = tg_view(n->weight, shape), *bias = tg_view(n->bias, shape);
     tg_tensor *y = shape.ndim < centered->ndim ? tg_mul(tg_mul(centered, by), weight)
@@ -66,8 +65,8 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     tg__enter(&f, "layernorm", x);
     for (int d = 0; d < k; d++) dims[d] = first + d;
     tg_tensor *centered = tg__center(x, (tg_shape){k, dims}, NULL);
-    tg_tensor *var = tg__mean_square(centered, (tg_shape){k, dims});
-    return tg__leave(&f, scale(n, centered, var, (tg_shape){k, n->shape}));
+    tg_tensor *by = tg__inverse_deviation(centered, (tg_shape){k, dims}, n->o.eps, NULL);
+    return tg__leave(&f, scale(n, centered, by, (tg_shape){k, n->shape}));
 }
 
 tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm_options *options)
@@ -132,7 +131,7 @@ static bool track(norm *n, const tg_tensor *x, tg_tensor *mean, tg_tensor *var)
                  count = (double)(x->numel / var->numel);
     const double momentum = isnan(n->o.momentum) ? 1 / seen : n->o.momentum;
     var = tg_mul_scalar(var, count / (count - 1));
-    mean = moving_average(n->running_mean, tg_cast(mean, n->running_mean->dtype), momentum);
+    mean = moving_average(n->running_mean, mean, momentum);
     var = var ? moving_average(n->running_var, var, momentum) : NULL;
     if (mean && var) save_statistics(x->context, n);
     bool done = mean && var && tg_copy_(n->running_mean, mean) && tg_copy_(n->running_var, var) &&
@@ -148,18 +147,18 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     if (!check_batch(m, n, x, over_batch)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->shape[1], 1, 1};
     const tg_shape channels = {x->ndim, shape};
-    tg_tensor *mean = NULL, *var, *centered;
+    tg_tensor *mean = NULL, *var = NULL, *centered, *by;
     frame f;
     tg__enter(&f, m->name, x);
     if (over_batch) {
         const tg_shape over = {x->ndim - 1, dims};
         centered = tg__center(x, over, &mean);
-        var = tg__mean_square(centered, over);
+        by = tg__inverse_deviation(centered, over, n->o.eps, &var);
     } else {
-        var = tg_view(n->running_var, channels);
+        by = tg_rsqrt(tg_add_scalar(tg_view(n->running_var, channels), n->o.eps));
         centered = tg_sub(x, tg_view(n->running_mean, channels));
     }
-    tg_tensor *y = scale(n, centered, var, channels);
+    tg_tensor *y = scale(n, centered, by, channels);
     const bool tracks = m->training && n->running_mean && x->numel > 0;
     return tg__leave(&f, y && tracks && !track(n, x, mean, var) ? NULL : y);
 }

@@ -1,206 +1,158 @@
-/* Means, deviations from them, and variances, worked out in float64 without a copy of the input. */
+/* Means, deviations from them and variances, worked out in float64 without a copy of the input. */
 #include "../internal.h"
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
-/* A dense tensor whose neighbouring dimensions are taken as one where all are reduced or all are
- * kept: of the last two groups one is kept and the other reduced, and each piece of them is a
- * matrix that a kernel takes. */
-typedef struct pieces {
-    const tg_tensor *x;
-    int level;
-    int64_t kept, reduced; /* sizes of the last two groups */
-    bool rows;             /* the reduced one is last: each row of a piece has an output */
-    int groups;            /* before them */
-    int64_t size[TG_MAX_DIMS];
-    int64_t step[TG_MAX_DIMS]; /* of the outputs; 0: reduced */
+/* ---- The walk: a dense tensor whose neighbouring dimensions are taken as one where all are
+ * reduced or all are kept. Of the last two groups one is kept and the other reduced; both are a
+ * matrix that kernels take, for each of the groups before them. Some outputs at a time are worked
+ * out from first to last, so that what they are made of is still in a cache when it is read again.
+ */
+
+enum { AT_ONCE = 64 }; /* outputs */
+
+typedef struct outer_groups {
+    int groups;
+    int64_t size[TG_MAX_DIMS], step[TG_MAX_DIMS]; /* in elements */
     int64_t count;
-} pieces;
+} outer_groups;
 
-static void cut_in_pieces(pieces *w, const tg_tensor *x, uint64_t bits)
+typedef struct walk_of_moments moments_walk;
+
+/* Works out n outputs from out on, the first of whose terms is element at. On any thread. */
+typedef void output_visit(const moments_walk *w, int64_t out, int64_t at, int64_t n);
+
+struct walk_of_moments {
+    const call *c;
+    const tg_tensor *x; /* dense */
+    output_visit *each;
+    int64_t kept, reduced;  /* the last two groups */
+    bool rows;              /* the reduced one is last: each row of the matrix is an output's */
+    outer_groups before[2]; /* the other groups: those that are kept, and those that are reduced */
+    int64_t at_once;
+    double terms;
+};
+
+static void cut_in_groups(moments_walk *w, uint64_t bits)
 {
-    bool reduced[TG_MAX_DIMS + 1];
+    const tg_tensor *x = w->x;
+    bool reduced[TG_MAX_DIMS];
+    int64_t size[TG_MAX_DIMS];
     int n = 0;
     for (int d = 0; d < x->ndim; d++) {
         const bool r = bits >> d & 1;
         if (x->shape[d] == 1) continue;
-        if (n > 0 && reduced[n - 1] == r) {
-            w->size[n - 1] *= x->shape[d];
-            continue;
-        }
-        w->size[n] = x->shape[d];
-        reduced[n++] = r;
+        const bool joins = n > 0 && reduced[n - 1] == r;
+        size[joins ? n - 1 : n] = joins ? size[n - 1] * x->shape[d] : x->shape[d];
+        if (!joins) reduced[n++] = r;
     }
     w->rows = n == 0 || reduced[n - 1];
-    const int64_t last = n > 0 ? w->size[--n] : 1, other = n > 0 ? w->size[--n] : 1;
+    const int64_t last = n > 0 ? size[--n] : 1, other = n > 0 ? size[--n] : 1;
     w->kept = w->rows ? other : last;
     w->reduced = w->rows ? last : other;
-    w->groups = n;
-    w->count = 1;
-    for (int64_t step = w->kept; n-- > 0; w->count *= w->size[n]) {
-        w->step[n] = reduced[n] ? 0 : step;
-        if (!reduced[n]) step *= w->size[n];
+    w->before[0].count = w->before[1].count = 1;
+    for (int64_t step = w->kept * w->reduced; n-- > 0; step *= size[n]) {
+        outer_groups *o = &w->before[reduced[n]];
+        o->size[o->groups] = size[n];
+        o->step[o->groups++] = step;
+        o->count *= size[n];
     }
 }
 
-/* Of the first output of a piece. */
-static int64_t output_of(const pieces *w, int64_t piece)
+static int64_t offset_of(const outer_groups *o, int64_t i)
 {
     int64_t at = 0;
-    for (int g = w->groups - 1; g >= 0; piece /= w->size[g--])
-        at += piece % w->size[g] * w->step[g];
+    for (int g = 0; g < o->groups; i /= o->size[g++]) at += i % o->size[g] * o->step[g];
     return at;
 }
 
-typedef struct moments_work {
-    const pieces *w;
-    int what;
-    const double *mean;
-    double scale, *sum, *rest;
-    void *out; /* of deviations */
-} moments_work;
-
-/* Where the outputs from one on begin in a piece, in elements. */
-static int64_t element_of_piece(const pieces *w, int64_t piece, int64_t from)
+static void some_visits(void *work, int64_t from, int64_t to)
 {
-    return piece * w->kept * w->reduced + from * (w->rows ? w->reduced : 1);
-}
-
-/* The outputs [from, to) of each piece. */
-static void some_moments(void *work, int64_t from, int64_t to)
-{
-    const moments_work *m = work;
-    const pieces *w = m->w;
-    const tg_dtype d = w->x->dtype;
-    moments_kernel *f = w->rows ? pick(w->level, moments, d) : pick(w->level, moments_columns, d);
-    const int64_t rows = w->rows ? to - from : w->reduced, n = w->rows ? w->reduced : to - from;
-    const int64_t stride = w->rows ? w->reduced : w->kept;
-    for (int64_t i = 0; i < w->count; i++) {
-        const int64_t out = output_of(w, i) + from;
-        const void *a =
-            (const char *)w->x->data + (size_t)element_of_piece(w, i, from) * tg__dtype_size(d);
-        f(m->what, rows, n, m->sum + out, m->rest + out, a, stride, m->mean ? m->mean + out : NULL,
-          m->scale);
+    const moments_walk *w = work;
+    const int64_t strips = (w->kept + w->at_once - 1) / w->at_once;
+    for (int64_t i = from; i < to; i++) {
+        const int64_t first = i % strips * w->at_once, left = w->kept - first;
+        const int64_t at = offset_of(&w->before[0], i / strips);
+        w->each(w, i / strips * w->kept + first, at + first * (w->rows ? w->reduced : 1),
+                left < w->at_once ? left : w->at_once);
     }
 }
 
-static void some_deviations(void *work, int64_t from, int64_t to)
+/* Visits all outputs of a reduction, or all elements of what is to have a mean taken away. */
+static bool visit_all(const call *c, output_visit *each)
 {
-    const moments_work *m = work;
-    const pieces *w = m->w;
-    const tg_dtype d = w->x->dtype;
-    const int64_t rows = w->rows ? to - from : w->reduced, n = w->rows ? w->reduced : to - from;
-    const int64_t stride = w->rows ? w->reduced : w->kept;
-    for (int64_t i = 0; i < w->count; i++) {
-        const size_t at = (size_t)element_of_piece(w, i, from) * tg__dtype_size(d);
-        pick(w->level, deviations, d)(w->rows, rows, n, (char *)m->out + at,
-                                      (const char *)w->x->data + at, stride,
-                                      m->mean + output_of(w, i) + from);
-    }
-}
-
-/* On all threads; a thread has as many columns as are taken together, at least. */
-static void over_pieces(const pieces *w, portion *run, moments_work *m)
-{
-    enum { TOGETHER = 64 };
-    const int64_t grain = tg__grain_of(w->reduced * w->count);
-    m->w = w;
-    if (w->x->numel > 0)
-        tg__split(w->x->context, w->kept, w->rows || grain > TOGETHER ? grain : TOGETHER, run, m);
-}
-
-/* sum[i] = the sum for output i. */
-static void add_up(const pieces *w, int64_t outputs, moments_work m)
-{
-    memset(m.sum, 0, (size_t)outputs * sizeof(double));
-    memset(m.rest, 0, (size_t)outputs * sizeof(double));
-    over_pieces(w, some_moments, &m);
-    for (int64_t i = 0; i < outputs; i++)
-        if (isfinite(m.rest[i])) m.sum[i] += m.rest[i];
-}
-
-/* The means. Those of float64 once more, from what is left when they are taken away: what is the
- * same everywhere is its own mean. */
-static void means_of(const pieces *w, int64_t outputs, double terms, double *mean, double *work)
-{
-    moments_work m = {.what = MOMENT_SUM, .sum = mean, .rest = work};
-    add_up(w, outputs, m);
-    for (int64_t i = 0; i < outputs; i++) mean[i] /= terms;
-    if (w->x->dtype == TG_F32) return;
-    m.what = MOMENT_DEVIATIONS;
-    m.mean = mean;
-    m.sum = work;
-    m.rest = work + outputs;
-    add_up(w, outputs, m);
-    for (int64_t i = 0; i < outputs; i++)
-        if (isfinite(work[i])) mean[i] += work[i] / terms;
-}
-
-/* ---- x less its mean. The second input is the mean, in float64; the gradient does the same. */
-
-static tg_tensor *center(tg_tensor *x, uint64_t bits, tg_tensor **mean);
-
-static bool center_run(const call *c)
-{
-    const tg_tensor *x = tg__dense(c->in[0]);
-    if (!x) return false;
-    pieces w = {.x = x, .level = c->tg->level};
-    cut_in_pieces(&w, x, (uint64_t)c->a[0].i);
-    over_pieces(&w, some_deviations, &(moments_work){.mean = c->in[1]->data, .out = c->out->data});
+    enum { CACHED = 1 << 15 }; /* elements of rows */
+    moments_walk w = {.c = c, .x = tg__dense(c->in[0]), .each = each, .at_once = AT_ONCE};
+    if (!w.x) return false;
+    w.terms = (double)tg__terms(c->in[0], c->a);
+    cut_in_groups(&w, (uint64_t)c->a[0].i);
+    if (w.kept == 0 || w.before[0].count == 0) return true;
+    if (w.rows && w.reduced > CACHED / AT_ONCE)
+        w.at_once = w.reduced < CACHED ? CACHED / w.reduced : 1;
+    const int64_t strips = (w.kept + w.at_once - 1) / w.at_once * w.before[0].count;
+    const int64_t terms = w.reduced * w.before[1].count;
+    tg__split(c->tg, strips, tg__grain_of(w.at_once * terms), some_visits, &w);
     return true;
 }
 
-static tg_tensor *center_grad(const record *r, int i, tg_tensor *g)
+/* How the kernels see the matrix. */
+typedef struct view_of_matrix {
+    int64_t rows, columns, stride;
+} matrix_view;
+
+static matrix_view matrix_of(const moments_walk *w, int64_t n)
 {
-    (void)i;
-    return center(g, (uint64_t)r->a[0].i, NULL);
+    return w->rows ? (matrix_view){n, w->reduced, w->reduced}
+                   : (matrix_view){w->reduced, n, w->kept};
 }
 
-static const op_row center_op = {
-    "center", "SubBackward0", tg__same_shape, center_run, center_grad, {0}, 0, 0};
-
-static tg_tensor *means(tg_tensor *x, uint64_t bits)
+static void *element_of_moments(const moments_walk *w, const void *data, int64_t at)
 {
-    int64_t shape[TG_MAX_DIMS];
-    const attr a = {.i = (int64_t)bits};
-    for (int d = 0; d < x->ndim; d++) shape[d] = bits >> d & 1 ? 1 : x->shape[d];
-    tg_tensor *mean = tg__new(x->context, TG_F64, x->ndim, shape);
-    tg_tensor *work = mean ? tg__new(x->context, TG_F64, 1, &(int64_t){2 * mean->numel}) : NULL;
-    const tg_tensor *dense = work ? tg__dense(x) : NULL;
-    if (!dense) return NULL;
-    pieces w = {.x = dense, .level = x->context->level};
-    cut_in_pieces(&w, dense, bits);
-    means_of(&w, mean->numel, (double)tg__terms(x, &a), mean->data, work->data);
-    return mean;
+    return (char *)(uintptr_t)data + (size_t)at * tg__dtype_size(w->x->dtype);
 }
 
-static tg_tensor *center(tg_tensor *x, uint64_t bits, tg_tensor **mean)
+static void add_up_moments(const moments_walk *w, int what, int64_t at, int64_t n,
+                           const double *mean, double scale, double *sum)
 {
-    frame f;
-    if (!x) return NULL;
-    tg__enter(&f, NULL, x);
-    tg_tensor *both[] = {x, means(x, bits)};
-    tg_tensor *y =
-        both[1] ? tg__apply(&center_op, 2, both, (attr[TG_ATTRS]){{.i = (int64_t)bits}}) : NULL;
-    if (mean) *mean = both[1];
-    tg__leave_with(&f, 2, (tg_tensor *[]){y, mean ? both[1] : y});
-    return y;
+    const tg_dtype d = w->x->dtype;
+    const int level = w->c->tg->level;
+    const matrix_view v = matrix_of(w, n);
+    moments_kernel *f = w->rows ? pick(level, moments, d) : pick(level, moments_columns, d);
+    double rest[AT_ONCE] = {0};
+    for (int64_t i = 0; i < n; i++) sum[i] = 0;
+    for (int64_t i = 0; w->x->numel > 0 && i < w->before[1].count; i++)
+        f(what, v.rows, v.columns, sum, rest,
+          element_of_moments(w, w->x->data, at + offset_of(&w->before[1], i)), v.stride, mean,
+          scale);
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(rest[i])) sum[i] += rest[i];
 }
 
-static const char *const center_name = "center";
-
-tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean)
+/* Those of float64 once more, from what is left when they are taken away: what is the same
+ * everywhere is its own mean. */
+static void means_of(const moments_walk *w, int64_t at, int64_t n, double *mean)
 {
-    uint64_t bits;
-    if (mean) *mean = NULL;
-    if (!x || !tg__dim_bits(x, center_name, dims, &bits)) return NULL;
-    return tg__is_float(x->dtype) ? center(x, bits, mean) : tg__refuse_dtype(center_name, x);
+    add_up_moments(w, MOMENT_SUM, at, n, NULL, 1, mean);
+    for (int64_t i = 0; i < n; i++) mean[i] /= w->terms;
+    if (w->x->dtype == TG_F32) return;
+    double left[AT_ONCE];
+    add_up_moments(w, MOMENT_DEVIATIONS, at, n, mean, 1, left);
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(left[i])) mean[i] += left[i] / w->terms;
 }
 
-/* ---- The mean of squares. */
+static void store_outputs(tg_tensor *t, int64_t at, int64_t n, const double *values)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (t->dtype == TG_F32)
+            ((float *)t->data)[at + i] = (float)values[i];
+        else
+            ((double *)t->data)[at + i] = values[i];
+    }
+}
 
+/* Reductions of one input, and those that fill another tensor, which has no history, as well. */
 static bool float_reduction_shape(const call *c, spec *s)
 {
     s->dtype = c->in[0]->dtype;
@@ -208,43 +160,58 @@ static bool float_reduction_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(s->dtype));
 }
 
-static void store_moments(tg_tensor *out, const double *values)
+static tg_tensor *apply_filling(const op_row *o, tg_tensor *x, const attr *a, tg_tensor **filled)
 {
-    if (out->dtype == TG_F32)
-        tg__to_f32_f64(out->numel, out->data, values);
-    else
-        memcpy(out->data, values, (size_t)out->numel * sizeof *values);
+    int64_t shape[TG_MAX_DIMS];
+    for (int d = 0; d < x->ndim; d++) shape[d] = (uint64_t)a[0].i >> d & 1 ? 1 : x->shape[d];
+    if (!filled) return tg__apply(o, 1, &x, a);
+    *filled = tg__new(x->context, x->dtype, x->ndim, shape);
+    return *filled ? tg__apply(o, 2, (tg_tensor *[]){x, *filled}, a) : NULL;
 }
 
-static bool mean_square_run(const call *c)
+/* ---- x less its mean. The gradient does the same. */
+
+static void center_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
-    const int64_t outputs = c->out->numel;
-    const double terms = (double)tg__terms(c->in[0], c->a);
-    const tg_tensor *x = tg__dense(c->in[0]);
-    double *sum = tg__alloc(c->tg, 2 * (size_t)outputs * sizeof *sum);
-    if (!x || !sum) return false;
-    pieces w = {.x = x, .level = c->tg->level};
-    cut_in_pieces(&w, x, (uint64_t)c->a[0].i);
-    add_up(&w, outputs, (moments_work){.what = MOMENT_SQUARES, .sum = sum, .rest = sum + outputs});
-    for (int64_t i = 0; i < outputs; i++) sum[i] /= terms;
-    store_moments(c->out, sum);
-    return true;
+    const call *c = w->c;
+    const matrix_view v = matrix_of(w, n);
+    double mean[AT_ONCE];
+    means_of(w, at, n, mean);
+    if (c->n > 1) store_outputs(c->in[1], out, n, mean);
+    for (int64_t i = 0; i < w->before[1].count; i++) {
+        const int64_t place = at + offset_of(&w->before[1], i);
+        pick(c->tg->level, deviations,
+             w->x->dtype)(w->rows, v.rows, v.columns, element_of_moments(w, c->out->data, place),
+                          element_of_moments(w, w->x->data, place), v.stride, mean);
+    }
 }
 
-static tg_tensor *mean_square_grad(const record *r, int i, tg_tensor *g)
+static bool center_shape(const call *c, spec *s)
 {
-    tg_tensor *x = r->in[i].t;
-    const int64_t terms = tg__terms(x, r->a);
-    return tg_mul(x, tg_mul_scalar(g, terms > 0 ? 2 / (double)terms : 0));
+    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
-static const op_row mean_square_op = {
-    "mean_square",    "MeanBackward1", float_reduction_shape, mean_square_run,
-    mean_square_grad, {READS_0},       OP_BROADCAST,          0};
-
-tg_tensor *tg__mean_square(tg_tensor *x, tg_shape dims)
+static bool center_run(const call *c)
 {
-    return tg__over_dims(&mean_square_op, x, dims, TG_KEEPDIM, (attr){0});
+    return c->out->numel == 0 || visit_all(c, center_some);
+}
+
+static tg_tensor *center_grad(const record *r, int i, tg_tensor *g);
+
+static const op_row center_op = {
+    "center", "SubBackward0", center_shape, center_run, center_grad, {0}, 0, 0};
+
+static tg_tensor *center_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(&center_op, 1, &g, r->a);
+}
+
+tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean)
+{
+    uint64_t bits;
+    if (!x || !tg__dim_bits(x, center_op.name, dims, &bits)) return NULL;
+    return apply_filling(&center_op, x, (attr[TG_ATTRS]){{.i = (int64_t)bits}}, mean);
 }
 
 /* ---- Variances, and their roots. a[2]: the correction. */
@@ -256,75 +223,70 @@ static double freedom(const tg_tensor *x, const attr *a)
     return n > 0 ? n : 0;
 }
 
-/* Far outside of float64's range squares are those of numbers that are scaled. */
-static double scale_for(double sum, double terms)
+/* The sum of the squares of scale (x - mean) for the one output whose first term is at. sum is that
+ * for a scale of 1, which is kept unless it has left the range of float64 or lost digits there. */
+static double brought_into_range(const moments_walk *w, int64_t at, const double *mean, double *sum)
 {
-    return sum < terms * DBL_MIN ? 0x1p600 : sum > DBL_MAX ? 0x1p-600 : 1;
+    const bool vanishes = *sum < w->terms * DBL_MIN;
+    if (!vanishes && !(*sum > DBL_MAX)) return 1;
+    const double scale = vanishes ? 0x1p600 : 0x1p-600;
+    add_up_moments(w, MOMENT_VARIANCE, at, 1, mean, scale, sum);
+    return scale;
 }
 
-static void variances(const pieces *w, const call *c, bool root, double *out, double *work)
+static void spread_of_some(const moments_walk *w, bool root, int64_t out, int64_t at, int64_t n)
 {
-    const int64_t outputs = c->out->numel;
-    const double n = freedom(c->in[0], c->a), terms = (double)tg__terms(c->in[0], c->a);
-    double *mean = work, *plain = mean + outputs, *sum = plain + outputs;
-    means_of(w, outputs, terms, mean, plain);
-    moments_work m = {.what = MOMENT_VARIANCE, .mean = mean, .scale = 1};
-    m.sum = plain;
-    m.rest = sum;
-    add_up(w, outputs, m);
-    for (int64_t i = 0; i < outputs; i++) out[i] = root ? sqrt(plain[i] / n) : plain[i] / n;
-    for (int k = 0; k < 2 && w->x->dtype == TG_F64; k++) {
-        const double scale = k ? 0x1p600 : 0x1p-600;
-        bool some = false;
-        for (int64_t i = 0; i < outputs; i++) some |= scale_for(plain[i], terms) == scale;
-        if (!some) continue;
-        m.scale = scale;
-        m.sum = sum;
-        m.rest = sum + outputs;
-        add_up(w, outputs, m);
-        for (int64_t i = 0; i < outputs; i++)
-            if (scale_for(plain[i], terms) == scale)
-                out[i] = root ? sqrt(sum[i] / n) / scale : sum[i] / n / scale / scale;
+    const double count = freedom(w->c->in[0], w->c->a);
+    double mean[AT_ONCE], sum[AT_ONCE];
+    means_of(w, at, n, mean);
+    add_up_moments(w, MOMENT_VARIANCE, at, n, mean, 1, sum);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t first = at + i * (w->rows ? w->reduced : 1);
+        const double scale =
+            w->x->dtype == TG_F64 ? brought_into_range(w, first, mean + i, sum + i) : 1;
+        sum[i] = root ? sqrt(sum[i] / count) / scale : sum[i] / count / scale / scale;
     }
+    store_outputs(w->c->out, out, n, sum);
 }
 
-static bool run_variances(const call *c, bool root)
+static void vary_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
-    const size_t outputs = (size_t)c->out->numel;
-    const tg_tensor *x = tg__dense(c->in[0]);
-    double *work = tg__alloc(c->tg, 5 * outputs * sizeof *work);
-    if (!x || !work) return false;
-    pieces w = {.x = x, .level = c->tg->level};
-    cut_in_pieces(&w, x, (uint64_t)c->a[0].i);
-    variances(&w, c, root, work, work + outputs);
-    store_moments(c->out, work);
-    return true;
+    spread_of_some(w, false, out, at, n);
+}
+
+static void deviate_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
+{
+    spread_of_some(w, true, out, at, n);
 }
 
 static bool var_run(const call *c)
 {
-    return run_variances(c, false);
+    return visit_all(c, vary_some);
 }
 
 static bool std_run(const call *c)
 {
-    return run_variances(c, true);
+    return visit_all(c, deviate_some);
+}
+
+static tg_tensor *centered_input(const record *r)
+{
+    tg_tensor *x = r->in[0].t;
+    return tg__apply(&center_op, 1, &x, r->a);
 }
 
 /* 2 (x - mean) g / (n - correction). */
 static tg_tensor *var_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *d = center(x, (uint64_t)r->a[0].i, NULL);
-    g = tg_div_scalar(tg_mul_scalar(tg__with_dims(r, g), 2), freedom(x, r->a));
-    return tg_mul(d, g);
+    g = tg_mul_scalar(tg__with_dims(r, g), 2);
+    return tg_mul(centered_input(r), tg_div_scalar(g, freedom(r->in[i].t, r->a)));
 }
 
 /* (x - mean) g / (n - correction) / std. */
 static tg_tensor *std_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *d = center(x, (uint64_t)r->a[0].i, NULL);
-    g = tg_div_scalar(tg__with_dims(r, g), freedom(x, r->a));
-    return tg__over_norm(d, g, tg__with_dims(r, r->out));
+    g = tg_div_scalar(tg__with_dims(r, g), freedom(r->in[i].t, r->a));
+    return tg__over_norm(centered_input(r), g, tg__with_dims(r, r->out));
 }
 
 static const op_row var_op = {"var",    "VarBackward0", float_reduction_shape, var_run,
@@ -350,4 +312,63 @@ tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool kee
 tg_tensor *tg_std(tg_tensor *a, int64_t correction)
 {
     return tg_std_dims(a, TG_DIMS(), correction, false);
+}
+
+/* ---- 1 / sqrt(mean of squares + eps), and the mean of squares in the second input. a[2]: eps. */
+
+/* For one output whose sum of squares has left the range of what it was added up in, or lost digits
+ * there. */
+static void invert_one(const moments_walk *w, int64_t at, double eps, double *square,
+                       double *inverse)
+{
+    const double none = 0;
+    add_up_moments(w, MOMENT_VARIANCE, at, 1, &none, 1, square);
+    const double scale = brought_into_range(w, at, &none, square), by_scale = *square / w->terms;
+    *square = by_scale / scale / scale;
+    *inverse = isinf(*square) || eps == 0 ? scale / sqrt(by_scale) : 1 / sqrt(*square + eps);
+}
+
+static void invert_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
+{
+    const call *c = w->c;
+    const bool single = w->x->dtype == TG_F32;
+    const double eps = c->a[2].f, least = w->terms * (single ? (double)FLT_MIN : DBL_MIN);
+    const double most = single ? (double)FLT_MAX : DBL_MAX;
+    double sum[AT_ONCE], square[AT_ONCE], inverse[AT_ONCE];
+    add_up_moments(w, MOMENT_SQUARES, at, n, NULL, 1, sum);
+    for (int64_t i = 0; i < n; i++) {
+        square[i] = sum[i] / w->terms;
+        inverse[i] = 1 / sqrt(square[i] + eps);
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (!(sum[i] >= least && sum[i] <= most))
+            invert_one(w, at + i * (w->rows ? w->reduced : 1), eps, square + i, inverse + i);
+    store_outputs(c->out, out, n, inverse);
+    if (c->n > 1) store_outputs(c->in[1], out, n, square);
+}
+
+static bool inverse_run(const call *c)
+{
+    return visit_all(c, invert_some);
+}
+
+/* -x y^3 g / n, where x y and y g are of a size near 1. */
+static tg_tensor *inverse_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *y = r->out;
+    const int64_t terms = tg__terms(x, r->a);
+    g = tg_mul_scalar(tg_mul(tg_mul(y, g), y), terms > 0 ? -1 / (double)terms : 0);
+    return tg__over_norm(x, g, tg_reciprocal(y));
+}
+
+static const op_row inverse_op = {
+    "inverse_deviation", "RsqrtBackward0",      float_reduction_shape, inverse_run,
+    inverse_grad,        {READS_0 | READS_OUT}, OP_BROADCAST,          0};
+
+tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var)
+{
+    uint64_t bits;
+    if (!x || !tg__dim_bits(x, inverse_op.name, dims, &bits)) return NULL;
+    const attr a[TG_ATTRS] = {{.i = (int64_t)bits}, {.i = TG_KEEPDIM}, {.f = eps}};
+    return apply_filling(&inverse_op, x, a, var);
 }

@@ -21,11 +21,12 @@ static bool over_norm_run(const call *c)
     const double least = d == TG_F32 ? (double)FLT_MIN : DBL_MIN;
     const loop div = {.binary = pick(c->tg->level, div, d)};
     const loop mul = {.binary = pick(c->tg->level, mul, d)};
+    const bool alike = g->numel == y->numel && tg_is_contiguous(g);
     bool in_range = true;
     tg__elementwise(div, slope, 2, (tg_tensor *[]){g, y});
     for (int64_t i = 0; i < slope->numel && in_range; i++) {
         const double s = fabs(number_at(slope, i));
-        in_range = s >= least && s < INFINITY;
+        in_range = (s >= least && s < INFINITY) || (s == 0 && alike && number_at(g, i) == 0);
     }
     if (in_range) {
         tg__elementwise(mul, out, 2, (tg_tensor *[]){x, slope});
