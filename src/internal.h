@@ -4,6 +4,7 @@
 
 #include <tinygrad.h>
 
+#include "context/size.h"
 #include "kernels/kernels.h"
 
 /* No a * b + c becomes an fma unless it says so, whatever the compiler's flags. */
@@ -203,6 +204,7 @@ bool tg__is_dtype(tg_dtype dtype);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
  * error. */
 int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
+/* INT64_MAX if it does not fit. */
 int64_t tg__numel(int ndim, const int64_t *shape);
 static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_t *b)
 {

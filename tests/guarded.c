@@ -20,7 +20,8 @@ static void *guarded_allocate(void *user, size_t bytes)
     g->asked++;
     bool fails = g->fail_at && (g->asked == g->fail_at || (g->fail_on && g->asked > g->fail_at));
     unsigned char *raw = NULL;
-    if (!fails && bytes <= (g->limit ? g->limit : (size_t)1 << 30))
+    const size_t limit = g->limit ? g->limit : (size_t)1 << 30;
+    if (!fails && bytes <= limit && bytes <= SIZE_MAX - FRONT - BACK)
         raw = malloc(FRONT + bytes + BACK);
     if (!raw) {
         g->failed++;

@@ -121,7 +121,7 @@ static void test_rearranging(void **state)
     REFUSED(TG_ERR_SHAPE, tg_tril(v, 0), "tril: [3] has less than 2 dimensions");
     REFUSED(TG_ERR_SHAPE, tg_pad(x, TG_SHAPE(1), 0), "pad: 1 numbers for [2, 3]: two a dimension");
     REFUSED(TG_ERR_SHAPE, tg_pad(x, TG_SHAPE(-2, -2), 0),
-            "pad: -2 and -2 leave less than nothing, or too much, of dimension 1 of [2, 3]");
+            "pad: -2 and -2 leave less than nothing of dimension 1 of [2, 3]");
     REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(1, 1, 1, 1), 0),
             "pad: 4 numbers for [3]: two a dimension");
     REFUSED(TG_ERR_ARGUMENT, tg_pad(i, TG_SHAPE(1, 1), 0.5), "pad: 0.5 is not a value of int64");
@@ -179,11 +179,10 @@ static void test_numbers_near_the_ends_of_int64(void **state)
     REFUSED(TG_ERR_SHAPE, tg_split_sizes(tg_scalar(tg, TG_F32, 1), TG_SHAPE(1), 0).items[0],
             "split: the sizes do not add up to 0, the size of dimension 0 of []");
     REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(INT64_MIN, 1), 0),
-            "pad: -9223372036854775808 and 1 leave less than nothing, or too much, of dimension 0 "
+            "pad: -9223372036854775808 and 1 leave less than nothing of dimension 0 "
             "of [3]");
     REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(1, INT64_MAX), 0),
-            "pad: 1 and 9223372036854775807 leave less than nothing, or too much, of dimension 0 "
-            "of [3]");
+            "pad: [9223372036854775807] has more elements than memory can hold");
     REFUSED(TG_ERR_ARGUMENT, tg_clamp(i, INFINITY, INFINITY), "clamp: inf is not a value of int64");
     tg_conv_options many = tg_conv_defaults();
     many.groups = INT64_MAX;

@@ -35,12 +35,12 @@ static const char *shown(const char *cell, char buffer[SHOWN + 4])
     return buffer;
 }
 
-/* Twice the room for an array, or NULL. */
+/* Twice the room for an array of elements of that size, or NULL. */
 static void *grow(void *array, size_t *capacity, size_t size)
 {
+    if (*capacity > PTRDIFF_MAX / 2 || (size && *capacity > PTRDIFF_MAX / 2 / size)) return NULL;
     size_t more = *capacity ? 2 * *capacity : 16;
-    if (more > SIZE_MAX / 2 / size) return NULL;
-    array = realloc(array, more * size);
+    array = realloc(array, more * (size ? size : 1));
     if (array) *capacity = more;
     return array;
 }

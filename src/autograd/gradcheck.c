@@ -162,8 +162,8 @@ static tg_tensor *first_gradients(tg_list inputs, void *user)
     const gradcheck *c = user;
     int n = inputs.n - 1, used = 0;
     tg_context *tg = c->tg;
-    tg_tensor **of = tg__alloc(tg, (size_t)n * sizeof *of),
-              **grads = tg__alloc(tg, (size_t)n * sizeof *grads);
+    tg_tensor **of = tg__alloc(tg, tg__bytes(n, sizeof *of)),
+              **grads = tg__alloc(tg, tg__bytes(n, sizeof *grads));
     if (!of || !grads) return NULL;
     for (int i = 0; i < n; i++)
         if (inputs.items[i]->requires_grad) of[used++] = inputs.items[i];
@@ -204,7 +204,7 @@ bool tg_gradgradcheck(tg_function fn, tg_list inputs, void *user,
     gradcheck c;
     if (!begin_gradcheck(&c, "gradgradcheck", fn, inputs, user, options)) return false;
     tg_scope_begin(c.tg);
-    tg_tensor **all = tg__alloc(c.tg, ((size_t)inputs.n + 1) * sizeof *all),
+    tg_tensor **all = tg__alloc(c.tg, tg__bytes((int64_t)inputs.n + 1, sizeof *all)),
               *weight = make_weight(&c);
     bool same = all && weight;
     if (same) {

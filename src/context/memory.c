@@ -77,9 +77,9 @@ bool tg__trim(tg_context *tg)
 
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
-    if (bytes > PTRDIFF_MAX - TG_HEADER - TG_ALIGN)
-        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
+    if (raw_bytes > PTRDIFF_MAX)
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
     char *raw = tg__take(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = tg__take(tg, raw_bytes);
     if (!raw && tg->options.max_bytes)

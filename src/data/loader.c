@@ -45,8 +45,9 @@ tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options)
     if (o.batch_size < 1)
         return tg__fail(tg, TG_ERR_ARGUMENT, "data_loader: batch_size %lld must be positive",
                         (long long)o.batch_size);
-    tg_loader *l = tg__alloc(tg, sizeof *l + 2 * (size_t)tensors.n * sizeof(tg_tensor *));
-    int64_t *order = l ? tg__alloc(tg, (size_t)rows * sizeof *order) : NULL;
+    const size_t lists = tg__bytes(2 * (int64_t)tensors.n, sizeof(tg_tensor *));
+    tg_loader *l = tg__alloc(tg, sizeof *l + lists);
+    int64_t *order = l ? tg__alloc(tg, tg__bytes(rows, sizeof *order)) : NULL;
     if (!order) return NULL;
     *l = (tg_loader){.tg = tg,
                      .depth = tg->depth,

@@ -217,7 +217,7 @@ static tg_list tensors_of(const tg_module *module, part_kind kind)
     if (module->named[kind].parts == parts) return module->named[kind].list;
     tg_module *m = (tg_module *)(uintptr_t)module;
     named *all = &m->named[kind];
-    const size_t size = (size_t)parts * sizeof(void *);
+    const size_t size = tg__bytes(parts, sizeof(void *));
     tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
     *all = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
     const bool done = items && all->paths && list_tensors(m, m, kind, items, "");

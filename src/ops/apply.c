@@ -106,7 +106,7 @@ static void hold_values(const call *c, record *r, unsigned reads)
 /* The record, not yet on the tape. versions: of the inputs before the forward ran. */
 static record *make_record(const call *c)
 {
-    record *r = tg__alloc(c->tg, sizeof *r + (size_t)c->n * sizeof r->in[0]);
+    record *r = tg__alloc(c->tg, sizeof *r + tg__bytes(c->n, sizeof r->in[0]));
     if (!r) return NULL;
     r->op = c->op;
     r->n = c->n;

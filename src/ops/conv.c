@@ -19,10 +19,10 @@ typedef struct geometry {
     const attr *a;
 } geometry;
 
-static int64_t out_size(int64_t in, int64_t kernel, const attr *a, int d)
+/* How far a kernel of at least one element reaches. */
+static int64_t reach_of(int64_t kernel, int64_t dilation)
 {
-    const int64_t reach = a[CONV_DILATION + d].i * (kernel - 1) + 1;
-    return (in + 2 * a[CONV_PADDING + d].i - reach) / a[CONV_STRIDE + d].i + 1;
+    return tg__plus(tg__times(dilation, kernel - 1), 1);
 }
 
 static geometry geometry_of(const tg_tensor *x, const tg_tensor *w, const tg_tensor *y,
@@ -194,11 +194,13 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
     work.w = w->data;
     work.y = y->data;
     work.k = s.channels * s.kh * s.kw;
-    work.rows = CONV_PANEL / (work.k * s.ow) + 1;
+    const int64_t of_row = tg__times(work.k, s.ow);
+    work.rows = CONV_PANEL / of_row + 1;
     if (work.rows > s.oh) work.rows = s.oh;
-    work.of_block = work.rows * s.ow * work.k;
-    if (what == CONV_WEIGHT) work.of_block += s.out_channels * work.k * (1 + s.groups);
-    const size_t bytes = (size_t)(CONV_BLOCKS * work.of_block) * work.size;
+    work.of_block = tg__times(work.rows, of_row);
+    if (what == CONV_WEIGHT)
+        work.of_block = tg__plus(work.of_block, s.out_channels * work.k * (1 + s.groups));
+    const size_t bytes = tg__bytes(tg__times(CONV_BLOCKS, work.of_block), work.size);
     if (!(work.scratch = tg__alloc(c->tg, bytes))) return false;
     if (what == CONV_WEIGHT) memset(work.scratch, 0, bytes);
     if (x->numel + y->numel < TG_GRAIN)
@@ -232,15 +234,15 @@ static bool conv2d_shape(const call *c, spec *s)
     tg__same_shape(c, s);
     s->shape[1] = w->shape[0];
     for (int d = 0; d < 2; d++) {
-        s->shape[2 + d] = out_size(x->shape[2 + d], w->shape[2 + d], c->a, d);
         const int64_t padded = x->shape[2 + d] + 2 * c->a[CONV_PADDING + d].i;
-        const int64_t reach = c->a[CONV_DILATION + d].i * (w->shape[2 + d] - 1) + 1;
+        const int64_t reach = reach_of(w->shape[2 + d], c->a[CONV_DILATION + d].i);
         if (padded < reach)
             return tg__fail(
                 c->tg, TG_ERR_SHAPE,
                 "%s: the kernel of weight %s reaches over %lld elements, the input %s has "
                 "%lld with its padding",
                 c->op->name, SHOW(w), (long long)reach, SHOW(x), (long long)padded);
+        s->shape[2 + d] = (padded - reach) / c->a[CONV_STRIDE + d].i + 1;
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }

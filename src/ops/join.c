@@ -46,9 +46,8 @@ static bool cat_shape(const call *c, spec *s)
             return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use tg_cast",
                             c->op->name, tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
         if (skipped(t)) continue;
-        if (!joins(t, p, dim) || t->shape[dim] > PTRDIFF_MAX - s->shape[dim])
-            return fail_to_join(c->op->name, i, t, p, dim);
-        s->shape[dim] += t->shape[dim];
+        if (!joins(t, p, dim)) return fail_to_join(c->op->name, i, t, p, dim);
+        s->shape[dim] = tg__plus(s->shape[dim], t->shape[dim]);
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
@@ -171,7 +170,7 @@ tg_tensor *tg_stack(tg_list tensors, int dim)
 static tg_tensor *cat_raised(tg_list tensors, int ndim, int dim)
 {
     tg_context *tg = tensors.items[0]->context;
-    tg_tensor **items = tg__alloc(tg, (size_t)tensors.n * sizeof *items);
+    tg_tensor **items = tg__alloc(tg, tg__bytes(tensors.n, sizeof *items));
     if (!items) return NULL;
     for (int i = 0; i < tensors.n; i++) {
         items[i] = tensors.items[i];

@@ -59,7 +59,8 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     if (c->n > 1) p.k = b->shape[b->ndim - 1];
     const int64_t batch = tg__numel(a->ndim - 2, a->shape);
     const int64_t of_x = batch ? c->out->numel / batch : 0, of_a = p.m * p.n, of_b = p.m * p.k;
-    p.a = tg__alloc(c->tg, (size_t)(of_a + of_b + of_x + spare) * sizeof(double));
+    const int64_t doubles = tg__plus(tg__plus(of_a, of_b), tg__plus(of_x, spare));
+    p.a = tg__alloc(c->tg, tg__bytes(doubles, sizeof(double)));
     if (!p.a) return false;
     for (; p.at < batch; p.at++) {
         p.b = load_matrix(a, p.at, of_a, p.a);
@@ -114,7 +115,8 @@ static bool solved_shape(const call *c, spec *s)
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s and %s have not the same number of rows",
                         c->op->name, SHOW(a), SHOW(b));
     s->shape[b->ndim - 2] = a->shape[a->ndim - 1];
-    return tg__check_dtype(c, a, tg__is_float(a->dtype));
+    return tg__check_dtype(c, a, tg__is_float(a->dtype)) &&
+           tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
 static bool square_solved_shape(const call *c, spec *s)

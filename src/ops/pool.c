@@ -19,7 +19,7 @@ static inline window window_of(const attr *a, int64_t step, int64_t size, int64_
     const int64_t end = start + (n - 1) * step + 1, most = size + a[POOL_PADDING + d].i;
     if (start >= 0 && end <= size) return (window){start, n, step, n};
     int64_t first = start, last = end < size ? end : size;
-    while (first < 0) first += step;
+    if (first < 0) first = step == 1 ? 0 : (first % step + step) % step;
     return (window){first, last > first ? (last - first + step - 1) / step : 0, step,
                     (end < most ? end : most) - start};
 }
@@ -139,7 +139,7 @@ static bool pool_shape(const call *c, spec *s)
                             c->op->name, (long long)reach, SHOW(x), (long long)(size + 2 * pad));
         s->shape[s->ndim - 2 + d] = out;
     }
-    return true;
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
 /* ---- The places of maxima, within the last two dimensions. */
@@ -147,9 +147,10 @@ static bool pool_shape(const call *c, spec *s)
 static bool places_shape(const call *c, spec *s)
 {
     if (!pool_shape(c, s)) return false;
-    for (int d = 0; d < 2; d++) {
+    for (int d = 0; d < 2; d++) { /* those that begin in the image see its element there */
+        const int64_t step = c->a[POOL_STRIDE + d].i, pad = c->a[POOL_PADDING + d].i;
         const int k = s->ndim - 2 + d;
-        for (int64_t at = 0; at < s->shape[k]; at++)
+        for (int64_t at = 0; at < s->shape[k] && at * step < pad; at++)
             if (window_of(c->a, c->a[POOL_DILATION + d].i, c->in[0]->shape[k], at, d).n == 0)
                 return tg__fail(c->tg, TG_ERR_SHAPE,
                                 "%s: a window sees nothing of the input %s but its padding",

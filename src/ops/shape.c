@@ -63,7 +63,7 @@ tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
                  (long long)(t->ndim ? t->shape[d] : 0), d, SHOW(t));
         return tg__no_list;
     }
-    tg_tensor **parts = tg__alloc(t->context, (size_t)sizes.ndim * sizeof *parts);
+    tg_tensor **parts = tg__alloc(t->context, tg__bytes(sizes.ndim, sizeof *parts));
     int64_t start = 0;
     for (int i = 0; parts && i < sizes.ndim; start += sizes.dims[i++])
         if (!(parts[i] = tg_narrow(t, d, start, sizes.dims[i]))) return tg__no_list;
@@ -82,7 +82,7 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
         return tg__no_list;
     }
     const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
-    int64_t *sizes = tg__alloc(t->context, (size_t)parts * sizeof *sizes);
+    int64_t *sizes = tg__alloc(t->context, tg__bytes(parts, sizeof *sizes));
     if (!sizes) return tg__no_list;
     for (int64_t i = 0; i < parts; i++)
         sizes[i] = n - i * split_size < split_size ? n - i * split_size : split_size;
@@ -100,7 +100,7 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
     }
     const int64_t n = t->shape[d];
     if (n > 0) return tg_split(t, (n - 1) / chunks + 1, d);
-    int64_t *sizes = tg__alloc(t->context, (size_t)chunks * sizeof *sizes);
+    int64_t *sizes = tg__alloc(t->context, tg__bytes(chunks, sizeof *sizes));
     if (!sizes) return tg__no_list;
     memset(sizes, 0, (size_t)chunks * sizeof *sizes);
     return tg_split_sizes(t, (tg_shape){(int)chunks, sizes}, d);
@@ -270,7 +270,7 @@ static const op_row triu_op = {
 
 static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
 {
-    const int64_t far = INT32_MAX; /* beyond any matrix, and sums with it do not overflow */
+    const int64_t far = TG_MOST_ELEMENTS; /* beyond any matrix, and sums with it do not overflow */
     diagonal = diagonal > far ? far : diagonal < -far ? -far : diagonal;
     return tg__apply(o, 1, &t, (attr[TG_ATTRS]){{.i = diagonal}, {.i = o == &triu_op}});
 }
@@ -315,6 +315,7 @@ static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
 static const op_row pad_op = {"pad", "ConstantPadNdBackward0", pad_shape, pad_run, pad_grad, {0}, 0,
                               0};
 
+/* Numbers after which something, or nothing, is left of each dimension, and not too much. */
 static bool check_pad(const tg_tensor *t, tg_shape pad)
 {
     int64_t shape[TG_MAX_DIMS];
@@ -322,31 +323,33 @@ static bool check_pad(const tg_tensor *t, tg_shape pad)
         return tg__fail(t->context, TG_ERR_SHAPE, "pad: %d numbers for %s: two a dimension",
                         pad.ndim, SHOW(t));
     memcpy(shape, t->shape, sizeof shape);
-    for (int i = 0; i < pad.ndim / 2; i++) {
-        const int d = t->ndim - 1 - i;
-        const int64_t before = pad.dims[2 * i], after = pad.dims[2 * i + 1], n = t->shape[d];
-        const bool fits =
-            before >= -n && after >= -n && before < INT64_MAX / 4 && after < INT64_MAX / 4;
-        const int64_t cut = fits ? (before < 0 ? before : 0) + (after < 0 ? after : 0) : 0;
-        if (!fits || n + cut < 0)
-            return tg__fail(
-                t->context, TG_ERR_SHAPE,
-                "pad: %lld and %lld leave less than nothing, or too much, of dimension %d of %s",
-                (long long)before, (long long)after, d, SHOW(t));
-        shape[d] = n + before + after;
+    for (int i = 0; i < pad.ndim; i++) {
+        const int d = t->ndim - 1 - i / 2;
+        const int64_t more = pad.dims[i];
+        if (more < -t->shape[d] || (more < 0 && shape[d] < -more))
+            return tg__fail(t->context, TG_ERR_SHAPE,
+                            "pad: %lld and %lld leave less than nothing of dimension %d of %s",
+                            (long long)pad.dims[i / 2 * 2], (long long)pad.dims[i / 2 * 2 + 1], d,
+                            SHOW(t));
+        shape[d] = more < 0 ? shape[d] + more : tg__plus(shape[d], more);
     }
     return tg__check_shape(t->context, "pad", (tg_shape){t->ndim, shape});
 }
 
 /* Numbers below 0 cut elements off. */
-static tg_tensor *pad_dim(tg_tensor *t, int d, int64_t before, int64_t after, double value)
+static tg_tensor *cut_dim(tg_tensor *t, int d, int64_t before, int64_t after)
 {
     const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
-    if (skip || drop) t = tg_narrow(t, d, skip, t->shape[d] - skip - drop);
+    return skip || drop ? tg_narrow(t, d, skip, t->shape[d] - skip - drop) : t;
+}
+
+static tg_tensor *pad_dim(tg_tensor *t, int d, int64_t before, int64_t after, double value)
+{
     if (before <= 0 && after <= 0) return t;
     return tg__apply(
         &pad_op, 1, &t,
-        (attr[TG_ATTRS]){{.i = d}, {.i = before + skip}, {.i = after + drop}, {.f = value}});
+        (attr[TG_ATTRS]){
+            {.i = d}, {.i = before > 0 ? before : 0}, {.i = after > 0 ? after : 0}, {.f = value}});
 }
 
 tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
@@ -357,6 +360,8 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
         return NULL;
     tg__enter(&f, "pad", t);
     tg_tensor *out = t;
+    for (int i = 0; out && i < pad.ndim / 2; i++) /* first: no step is larger than the result */
+        out = cut_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
     for (int i = 0; out && i < pad.ndim / 2; i++)
         out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);
     return tg__leave(&f, out == t || (out && priv(out)->is_view) ? tg_clone(out) : out);

@@ -119,7 +119,7 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
         return false;
     for (int i = 0; i < parameters.n; i++)
         if (!check_parameter(optim, from, i)) return false;
-    const size_t size = sizeof(group) + (size_t)parameters.n * sizeof(slot);
+    const size_t size = sizeof(group) + tg__bytes(parameters.n, sizeof(slot));
     group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
     if (!g) return false;
     *g = (group){.o = o, .initial_lr = NAN, .n = parameters.n};

@@ -36,8 +36,8 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
                                     double (*rate)(const tg_scheduler *s, double lr, double first))
 {
     if (!optim || !tg__ready(optim->tg)) return NULL;
-    const size_t groups = (size_t)tg_groups(optim);
-    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + groups * sizeof(double));
+    const size_t firsts = tg__bytes(tg_groups(optim), sizeof(double));
+    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + firsts);
     if (!s) return NULL;
     *s = (tg_scheduler){.optim = optim, .rate = rate};
     for (const group *g = optim->groups; g; g = g->next)

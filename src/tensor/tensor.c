@@ -52,19 +52,17 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
         if (n < 0)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: size %lld of dimension %d is negative", op,
                             (long long)n, i);
-        bool small = n <= INT32_MAX && numel <= INT32_MAX; /* spares a division */
-        if (!small && n > PTRDIFF_MAX / 8 / numel)
-            return tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
-                            tg__show_sizes(tg, shape.ndim, shape.dims));
-        if (n > 1) numel *= n;
+        if (n > 1) numel = tg__times(numel, n);
     }
-    return true;
+    return numel <= TG_MOST_ELEMENTS ||
+           tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
+                    tg__show_sizes(tg, shape.ndim, shape.dims));
 }
 
 int64_t tg__numel(int ndim, const int64_t *shape)
 {
     int64_t n = 1;
-    for (int i = 0; i < ndim; i++) n *= shape[i];
+    for (int i = 0; i < ndim; i++) n = tg__times(n, shape[i]);
     return n;
 }
 
@@ -188,7 +186,7 @@ TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dt
                                       const int64_t *shape, size_t bytes)
 {
     const size_t head = tg__round_up(sizeof(tensor_priv));
-    bool together = tg__is_small(head + bytes);
+    bool together = tg__is_small(head + bytes); /* no overflow: tg__bytes left room */
     tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
     if (!p) return NULL;
     void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
@@ -199,7 +197,7 @@ TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dt
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
     const size_t head = tg__round_up(sizeof(tensor_priv));
-    const size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
+    const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
     char *p = tg__carve(tg, depth, head + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
     return init_new((tensor_priv *)(void *)p, p + head, tg, depth, dtype, ndim, shape, bytes);
@@ -220,8 +218,8 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     tg_tensor *t = &p->pub;
     init_tensor(p, tg, tg->depth, base->dtype, ndim);
     lay_out(p, shape, strides);
-    int64_t start = offset * (int64_t)tg__dtype_size(t->dtype);
-    t->data = t->numel > 0 ? (char *)base->data + start : NULL;
+    t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype)
+                           : NULL; /* where the offset may lie anywhere */
     tg__hold(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;

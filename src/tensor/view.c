@@ -92,10 +92,10 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
         sizes[i] = shape.dims[i];
         if (sizes[i] == -1 && open < 0)
             open = i;
-        else if (sizes[i] < 0 || (sizes[i] > 0 && rest > PTRDIFF_MAX / sizes[i]))
+        else if (sizes[i] < 0)
             fits = false;
         else
-            rest *= sizes[i];
+            rest = tg__times(rest, sizes[i]);
     }
     if (fits && open >= 0) {
         fits = rest > 0 && t->numel % rest == 0;
