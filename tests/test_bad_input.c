@@ -469,7 +469,7 @@ static void test_making(void **state)
     refused(tg_arange(t->tg, TG_I64, 0, 2, 0.5), TG_ERR_ARGUMENT,
             "arange: 0.5 is not a value of int64");
     refused(tg_arange(t->tg, TG_I64, 0x1p62, 1e19, 0x1p62), TG_ERR_ARGUMENT,
-            "arange: 9.22337e+18 is not a value of int64");
+            "arange: 1e+19 is not a value of int64");
     refused(tg_arange(t->tg, no_dtype, 0, 2, 1), TG_ERR_DTYPE, "arange: there is no dtype 7");
     refused(tg_arange(t->tg, TG_F32, 0, 1e300, 1e-300), TG_ERR_SHAPE,
             "arange: [4611686018427387904] has more elements than memory can hold");

@@ -101,7 +101,11 @@ TG_API size_t tg_dtype_size(tg_dtype dtype);
 
 /* ---- Making. Row-major, in the current scope, requires_grad false. A negative or overflowing
  * size, or more than TG_MAX_DIMS of them, is TG_ERR_SHAPE. A value that the dtype cannot hold (0.5
- * as int64, 1e300 as float32) is TG_ERR_ARGUMENT; as bool, all but 0 is true. */
+ * as int64, 1e300 as float32) is TG_ERR_ARGUMENT; as bool, all but 0 is true.
+ *
+ * Numbers are passed as double, which has every integer up to 2^53 and not all beyond. An int64
+ * that no double has is passed as a 0-d tensor, tg_from_i64(tg, TG_SHAPE(), &value), to an
+ * operation of two tensors, and through the functions that end in _i64. */
 
 /* The contents are undefined until written. */
 TG_API tg_tensor *tg_empty(tg_context *tg, tg_dtype dtype, tg_shape shape);
@@ -138,10 +142,13 @@ TG_API tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides,
 TG_API tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shape strides,
                                 const void *data);
 
-/* start, start + step, ... before end: ceil((end - start) / step) elements. The end of an
- * int64 range must be an integer. */
+/* start, start + step, ... before end: ceil((end - start) / step) elements, none if start is end. A
+ * step of 0, or that leads away from end, is TG_ERR_ARGUMENT. int64 is counted in integers, and its
+ * end must be one. */
 TG_API tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step);
-/* steps values from start to end, both included. Floating dtypes. */
+/* The same in int64, for what a double cannot hold. */
+TG_API tg_tensor *tg_arange_i64(tg_context *tg, int64_t start, int64_t end, int64_t step);
+/* steps values from start to end, both included. Floating dtypes, which must hold both ends. */
 TG_API tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
                               int64_t steps);
 /* (n, m), ones on the diagonal. */
@@ -215,15 +222,21 @@ TG_API tg_tensor *tg_cast(tg_tensor *t, tg_dtype dtype);
 TG_API bool tg_is_contiguous(const tg_tensor *t);
 
 /* The one element of t, whatever its shape; any dtype. NaN on failure; works while an error is
- * pending. */
+ * pending. An int64 that no double has is TG_ERR_ARGUMENT. */
 TG_API double tg_item(const tg_tensor *t);
-/* One index a dimension, negative counting from the end. NaN on failure. */
+/* One index a dimension, negative counting from the end. NaN on failure, as tg_item. */
 TG_API double tg_get(const tg_tensor *t, tg_shape index);
+/* The same of int64, and of bool as 0 and 1. Floating dtypes are TG_ERR_DTYPE. 0 on failure, which
+ * tg_ok tells from the number 0. */
+TG_API int64_t tg_item_i64(const tg_tensor *t);
+TG_API int64_t tg_get_i64(const tg_tensor *t, tg_shape index);
 
 /* The writes below are not recorded by autograd, as through PyTorch's .data: they are allowed on a
  * leaf that requires grad, and a backward that needs the old value notices. Refused while an error
  * is pending. */
 TG_API bool tg_set(tg_tensor *t, tg_shape index, double value);
+/* Into int64, or into bool, where all but 0 is true. */
+TG_API bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value);
 
 /* numel values, row-major, whatever the strides of t. The element types must agree. */
 TG_API bool tg_copy_from_f32(tg_tensor *t, const float *values);

@@ -291,7 +291,8 @@ static tg_tensor *embedded(tg_tensor *input, tg_tensor *weight, int64_t padding_
     tg_tensor *flat = tg_flatten(input, 0, -1), *rows = slices_of(&embedding_op, weight, 0, flat);
     if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
         const int64_t at = padding_idx < 0 ? padding_idx + weight->shape[0] : padding_idx;
-        tg_tensor *padding = tg_unsqueeze(tg_eq_scalar(flat, (double)at), -1);
+        tg_tensor *padded = tg_from_i64(input->context, TG_SHAPE(), &at);
+        tg_tensor *padding = tg_unsqueeze(tg_eq(flat, padded), -1);
         rows = tg_where(padding, tg_detach(rows), rows);
     }
     if (!rows || input->ndim == 1) return rows;

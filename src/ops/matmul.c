@@ -295,6 +295,10 @@ tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, d
 {
     frame f;
     if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
+    if (input->dtype != a->dtype) /* whatever beta is */
+        return tg__fail(a->context, TG_ERR_DTYPE,
+                        "addmm: %s %s and %s %s: dtypes differ; use tg_cast",
+                        tg_dtype_name(input->dtype), SHOW(input), tg_dtype_name(a->dtype), SHOW(a));
     tg__enter(&f, "addmm", input);
     tg_tensor *ab = strict_product("addmm", a, 2, b, 2);
     tg_tensor *added = ab ? tg_expand(input, (tg_shape){2, ab->shape}) : NULL;

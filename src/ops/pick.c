@@ -95,6 +95,15 @@ tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
 
 /* ---- Labels. */
 
+/* Whether there can be a result. */
+static bool check_one_hot(const tg_tensor *index, int64_t num_classes)
+{
+    int64_t shape[TG_MAX_DIMS + 1];
+    for (int d = 0; d < index->ndim; d++) shape[d] = index->shape[d];
+    shape[index->ndim] = num_classes;
+    return tg__check_shape(index->context, "one_hot", (tg_shape){index->ndim + 1, shape});
+}
+
 static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
 {
     tg_context *tg = index->context;
@@ -104,15 +113,20 @@ static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
     if (num_classes < -1 || num_classes == 0 || (num_classes < 0 && index->numel == 0))
         return tg__fail(tg, TG_ERR_ARGUMENT, "one_hot: %lld classes for labels %s",
                         (long long)num_classes, SHOW(index));
+    if (num_classes > 0 && !check_one_hot(index, num_classes)) return NULL;
     if (index->numel > 0) {
-        const double least = tg_item(tg_min(index)), most = tg_item(tg_max(index));
-        if (num_classes < 0) num_classes = (int64_t)most + 1;
-        if (least < 0) return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is negative", least);
-        if (most >= (double)num_classes)
-            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %g is not one of %lld classes", most,
-                            (long long)num_classes);
+        const tg_tensor *min = tg_min(index), *max = tg_max(index);
+        if (!min || !max) return NULL;
+        const int64_t least = tg_item_i64(min), most = tg_item_i64(max);
+        if (least < 0)
+            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %lld is negative", (long long)least);
+        if (num_classes > 0 && most >= num_classes)
+            return tg__fail(tg, TG_ERR_INDEX, "one_hot: label %lld is not one of %lld classes",
+                            (long long)most, (long long)num_classes);
+        if (num_classes < 0) num_classes = tg__plus(most, 1);
     }
-    tg_tensor *classes = tg_arange(tg, TG_I64, 0, (double)num_classes, 1);
+    if (!check_one_hot(index, num_classes)) return NULL;
+    tg_tensor *classes = tg_arange_i64(tg, 0, num_classes, 1);
     return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);
 }
 

@@ -4,13 +4,23 @@
 #include <math.h>
 #include <string.h>
 
-static double read_at(const tg_tensor *t, int64_t at)
+/* x as a double, which from 2^53 on has not every integer. */
+static double double_of(tg_context *tg, const char *op, int64_t x)
+{
+    const double value = (double)x;
+    if (value < 0x1p63 && (int64_t)value == x) return value;
+    tg__fail(tg, TG_ERR_ARGUMENT, "%s: %lld is not a value of double; use tg_%s_i64", op,
+             (long long)x, op);
+    return NAN;
+}
+
+static double read_at(const tg_tensor *t, const char *op, int64_t at)
 {
     switch (t->dtype) {
     case TG_F32: return (double)((const float *)t->data)[at];
     case TG_F64: return ((const double *)t->data)[at];
-    case TG_I64: return (double)((const int64_t *)t->data)[at];
-    case TG_BOOL: return ((const bool *)t->data)[at] ? 1 : 0;
+    case TG_I64: return double_of(t->context, op, ((const int64_t *)t->data)[at]);
+    case TG_BOOL: return ((const uint8_t *)t->data)[at] ? 1 : 0;
     }
     return NAN;
 }
@@ -22,15 +32,33 @@ static bool readable(const tg_tensor *t, const char *op)
            tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
 }
 
+/* For the functions that read and write whole numbers. */
+static bool is_whole(const tg_tensor *t, const char *op)
+{
+    return !tg__is_float(t->dtype) || tg__refuse_dtype(op, t);
+}
+
+static int64_t whole_at(const tg_tensor *t, int64_t at)
+{
+    if (t->dtype == TG_I64) return ((const int64_t *)t->data)[at];
+    return ((const uint8_t *)t->data)[at] ? 1 : 0;
+}
+
+static bool is_single(const tg_tensor *t, const char *op)
+{
+    return t->numel == 1 || tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements, not one",
+                                     op, SHOW(t), (long long)t->numel);
+}
+
 double tg_item(const tg_tensor *t)
 {
-    if (!readable(t, "item")) return NAN;
-    if (t->numel != 1) {
-        tg__fail(t->context, TG_ERR_SHAPE, "item: %s has %lld elements, not one", SHOW(t),
-                 (long long)t->numel);
-        return NAN;
-    }
-    return read_at(t, 0);
+    return readable(t, "item") && is_single(t, "item") ? read_at(t, "item", 0) : NAN;
+}
+
+int64_t tg_item_i64(const tg_tensor *t)
+{
+    const char *op = "item_i64";
+    return readable(t, op) && is_whole(t, op) && is_single(t, op) ? whole_at(t, 0) : 0;
 }
 
 /* Offset of an element, or -1 with the error. */
@@ -59,7 +87,22 @@ double tg_get(const tg_tensor *t, tg_shape index)
 {
     if (!readable(t, "get")) return NAN;
     int64_t at = element(t, "get", index);
-    return at < 0 ? NAN : read_at(t, at);
+    return at < 0 ? NAN : read_at(t, "get", at);
+}
+
+int64_t tg_get_i64(const tg_tensor *t, tg_shape index)
+{
+    if (!readable(t, "get_i64") || !is_whole(t, "get_i64")) return 0;
+    int64_t at = element(t, "get_i64", index);
+    return at < 0 ? 0 : whole_at(t, at);
+}
+
+static bool write_at(tg_tensor *t, const char *op, int64_t at, const void *value)
+{
+    const size_t size = tg__dtype_size(t->dtype);
+    memcpy((char *)t->data + (size_t)at * size, value, size);
+    tg__written(t, op);
+    return true;
 }
 
 bool tg_set(tg_tensor *t, tg_shape index, double value)
@@ -68,10 +111,16 @@ bool tg_set(tg_tensor *t, tg_shape index, double value)
     int64_t at = element(t, "set", index);
     if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
     scalar_tensor one;
-    const size_t size = tg__dtype_size(t->dtype);
-    memcpy((char *)t->data + at * (int64_t)size, tg__scalar(&one, t, value)->data, size);
-    tg__written(t, "set");
-    return true;
+    return write_at(t, "set", at, tg__scalar(&one, t, value)->data);
+}
+
+bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value)
+{
+    if (!t || !tg__writable(t, "set_i64") || !is_whole(t, "set_i64")) return false;
+    int64_t at = element(t, "set_i64", index);
+    if (at < 0) return false;
+    const uint8_t truth = value != 0;
+    return write_at(t, "set_i64", at, t->dtype == TG_BOOL ? (const void *)&truth : &value);
 }
 
 static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)

@@ -104,8 +104,7 @@ tg_tensor *tg_from_bool(tg_context *tg, tg_shape shape, const bool *values)
 
 static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_shape strides)
 {
-    const int64_t most = PTRDIFF_MAX / 8;
-    int64_t room = most;
+    int64_t reach = 0; /* the distance of the last element from the first */
     if (strides.ndim != shape.ndim)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d strides for %d dimensions", op, strides.ndim,
                         shape.ndim);
@@ -115,10 +114,10 @@ static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_sha
         if (step < 0)
             return tg__fail(tg, TG_ERR_ARGUMENT, "%s: stride %lld of dimension %d is negative", op,
                             (long long)step, i);
-        if (step > most || (last > 0 && step > room / last))
+        if (last > 0) reach = tg__plus(reach, tg__times(step, last));
+        if (step > TG_MOST_ELEMENTS || reach > TG_MOST_ELEMENTS)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: strides %s reach beyond memory", op,
                             tg__show_sizes(tg, strides.ndim, strides.dims));
-        if (last > 0) room -= step * last;
     }
     return true;
 }
@@ -178,24 +177,73 @@ static void write_value(tg_tensor *t, int64_t i, double value)
     }
 }
 
+/* start, start + step, ... up to last, which counts if it is met. */
+static tg_tensor *count_to(tg_context *tg, const char *op, int64_t start, int64_t last,
+                           int64_t step)
+{
+    const bool up = step > 0;
+    const uint64_t way = up ? (uint64_t)last - (uint64_t)start : (uint64_t)start - (uint64_t)last;
+    const uint64_t steps = way / (up ? (uint64_t)step : 0 - (uint64_t)step);
+    const int64_t count = steps < INT64_MAX ? (int64_t)steps + 1 : INT64_MAX;
+    tg_tensor *t = make(tg, op, TG_I64, TG_SHAPE(count));
+    int64_t *out = t ? t->data : NULL;
+    for (int64_t i = 0; out && i < count; i++)
+        out[i] = (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)step);
+    return t;
+}
+
+tg_tensor *tg_arange_i64(tg_context *tg, int64_t start, int64_t end, int64_t step)
+{
+    if (!tg) return NULL;
+    if (step == 0 || (step > 0 ? end < start : end > start))
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "arange_i64: no numbers go from %lld to %lld in steps of %lld",
+                        (long long)start, (long long)end, (long long)step);
+    if (start == end) return make(tg, "arange_i64", TG_I64, TG_SHAPE(0));
+    return count_to(tg, "arange_i64", start, step > 0 ? end - 1 : end + 1, step);
+}
+
+/* The same of doubles that are integers; end may be 2^63, which no int64 is. */
+static tg_tensor *arange_of_integers(tg_context *tg, double start, double end, double step)
+{
+    if (!tg__check_value(tg, "arange", TG_I64, start) ||
+        !tg__check_value(tg, "arange", TG_I64, step))
+        return NULL;
+    if (end != trunc(end)) /* PyTorch cuts it off, NumPy counts up to it */
+        return tg__fail(tg, TG_ERR_ARGUMENT, "arange: the end %g is not an integer", end);
+    if (end != 0x1p63 && !tg__check_value(tg, "arange", TG_I64, end)) return NULL;
+    if (start == end) return make(tg, "arange", TG_I64, TG_SHAPE(0));
+    const int64_t last = end == 0x1p63 ? INT64_MAX : (int64_t)end - (step > 0 ? 1 : -1);
+    return count_to(tg, "arange", (int64_t)start, last, (int64_t)step);
+}
+
 tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step)
 {
     if (!tg) return NULL;
     double count = ceil((end - start) / step), last = count > 0 ? start + (count - 1) * step : 0;
-    if (dtype == TG_BOOL || !isfinite(start) || !isfinite(end) || !(step != 0) || !(count >= 0))
+    if (dtype == TG_BOOL || !isfinite(start) || !isfinite(end) || !(count >= 0) ||
+        !(step > 0 ? start <= end : step < 0 && start >= end))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "arange: no %s numbers go from %g to %g in steps of %g",
                         tg_dtype_name(dtype), start, end, step);
+    if (dtype == TG_I64) return arange_of_integers(tg, start, end, step);
     if (tg__is_dtype(dtype) && (!tg__check_value(tg, "arange", dtype, start) ||
                                 !tg__check_value(tg, "arange", dtype, step) ||
                                 !tg__check_value(tg, "arange", dtype, last)))
         return NULL;
-    if (dtype == TG_I64 && end != trunc(end)) /* PyTorch cuts it off, NumPy counts up to it */
-        return tg__fail(tg, TG_ERR_ARGUMENT, "arange: the end %g is not an integer", end);
     if (count >= 0x1p62) count = 0x1p62;
     tg_tensor *t = make(tg, "arange", dtype, TG_SHAPE((int64_t)count));
     for (int64_t i = 0; t && i < t->numel; i++) write_value(t, i, start + (double)i * step);
     return t;
+}
+
+/* (end - start) / parts, where the difference may be beyond the dtype. */
+static double step_between(tg_dtype dtype, double start, double end, int64_t parts)
+{
+    const double n = (double)parts, far = end / n - start / n;
+    const double step =
+        dtype == TG_F32 ? (double)(((float)end - (float)start) / (float)parts) : (end - start) / n;
+    return isfinite(step) ? step : far;
 }
 
 /* The second half counts back from end, so that both ends are exact: PyTorch's rule. */
@@ -205,14 +253,15 @@ tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
     if (tg__is_dtype(dtype) && !tg__is_float(dtype))
         return tg__fail(tg, TG_ERR_DTYPE, "linspace: %s is not a floating dtype",
                         tg_dtype_name(dtype));
+    if (tg__is_dtype(dtype) && (!tg__check_value(tg, "linspace", dtype, start) ||
+                                !tg__check_value(tg, "linspace", dtype, end)))
+        return NULL;
     tg_tensor *t = make(tg, "linspace", dtype, TG_SHAPE(steps));
     if (!t) return NULL;
-    double step = steps > 1 ? (end - start) / (double)(steps - 1) : 0;
+    const double step = steps > 1 ? step_between(dtype, start, end, steps - 1) : 0;
     if (dtype == TG_F32) {
-        float first = (float)start, last = (float)end;
-        step = steps > 1 ? (double)((last - first) / (float)(steps - 1)) : 0;
-        start = (double)first;
-        end = (double)last;
+        start = (double)(float)start;
+        end = (double)(float)end;
     }
     for (int64_t i = 0; i < steps; i++) {
         bool front = i < steps / 2 || steps == 1;
