@@ -495,6 +495,7 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
 tg_tensor *tg__relu_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__sigmoid_backward(tg_tensor *g, tg_tensor *y);
 tg_tensor *tg__tanh_backward(tg_tensor *g, tg_tensor *y);
+tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b);
 
 /* ---- Threads. */
 

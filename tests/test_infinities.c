@@ -94,6 +94,28 @@ static void test_elu_far_below_0(void **state)
     assert_true(element_of(x->grad, 2) == 1);
 }
 
+/* ---- atan2, whose gradient is 1 / (2 size) at (size, size), and of the order of 1 / size^2
+ * beyond. */
+
+static void test_gradients_of_atan2_at_the_ends_of_the_range(void **state)
+{
+    tg_context *tg = *state;
+    const double sizes[][4] = {{1e-30, 1, 1e15, 1e30}, {1e-200, 1e-300, 1e150, 1e300}};
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++)
+        for (int i = 0; i < 4; i++) {
+            const double size = sizes[d][i], bound = d == TG_F32 ? 4e-7 : 8e-16;
+            tg_tensor *y = tg_requires_grad_(tg_full(tg, d, TG_SHAPE(1), size), true);
+            tg_tensor *x = tg_requires_grad_(tg_full(tg, d, TG_SHAPE(1), 2 * size), true);
+            assert_true(tg_backward(tg_atan2(y, x)));
+            assert_true(fabs(tg_item(y->grad) * size - 0.4) < bound);
+            assert_true(fabs(tg_item(x->grad) * size + 0.2) < bound);
+        }
+    tg_tensor *y = leaf(tg, 0, INFINITY, 1, 0), *x = leaf(tg, 1, 1, INFINITY, 0);
+    assert_true(tg_backward(tg_sum(tg_atan2(y, x))));
+    check_values(y->grad, 1, 0, NAN, NAN);
+    check_values(x->grad, 0, NAN, 0, NAN);
+}
+
 /* ---- lerp: from the start for a weight below a half, of whatever sign. */
 
 static void test_lerp_to_infinity(void **state)
@@ -163,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_second_gradient_of_mish_far_out_is_0),
         cmocka_unit_test(test_expm1_lets_go_of_its_input),
         cmocka_unit_test(test_elu_far_below_0),
+        cmocka_unit_test(test_gradients_of_atan2_at_the_ends_of_the_range),
         cmocka_unit_test(test_lerp_to_infinity),
         cmocka_unit_test(test_gradients_of_lerp_at_infinities),
         cmocka_unit_test(test_clamp_tensors_sends_no_gradient_to_nan),

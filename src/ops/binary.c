@@ -64,11 +64,6 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
     return tg_mul(g, tg_where(tg_eq_scalar(a, 0), at_zero, slope));
 }
 
-static tg_tensor *inverse_square(tg_tensor *a, tg_tensor *b)
-{
-    return tg_reciprocal(tg_add(tg_square(a), tg_square(b)));
-}
-
 /* The whole number that remainder leaves out. */
 static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
 {
@@ -79,6 +74,7 @@ static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
 #define tg_relu_backward    tg__relu_backward
 #define tg_sigmoid_backward tg__sigmoid_backward
 #define tg_tanh_backward    tg__tanh_backward
+#define tg_atan2_backward   tg__atan2_backward
 
 /* The run of a row, by its element types. */
 #define RUN_NUMBERS binary_run
