@@ -119,6 +119,12 @@ static stage set_stage(tg_context *tg)
     return s;
 }
 
+static void strike_stage(const stage *s)
+{
+    fclose(s->file);
+    tg_close(s->o.tg);
+}
+
 #define JOINED(a, b)  a##b
 #define NAME_OF(a, b) JOINED(a, b)
 #define CALL(call)                                                                                 \
@@ -245,8 +251,7 @@ static void test_messages_name_the_function_and_show_what_it_got(void **state)
         if (done || !*message) complain(e->name, message, "it has not failed");
         if (*message && !is_name_of(name, e->name)) complain(e->name, message, "another name");
         if (!strstr(message, e->shown)) complain(e->name, message, e->shown);
-        fclose(s.file);
-        tg_close(tg);
+        strike_stage(&s);
     }
     if (complaints) fail_msg("%d messages", complaints);
 }
@@ -408,16 +413,17 @@ static double checksum(const stage *s)
     return sum;
 }
 
+static void check_works(const entry *e)
+{
+    stage s = set_stage(tg_open(NULL));
+    if (!e->call(&s) || !tg_ok(s.o.tg)) complain(e->name, tg_error(s.o.tg), "it fails");
+    strike_stage(&s);
+}
+
 static void check_pending(const entry *e)
 {
     tg_context *tg = tg_open(NULL);
     stage s = set_stage(tg);
-    if (!e->call(&s) || !tg_ok(tg)) complain(e->name, tg_error(tg), "it fails");
-    fclose(s.file);
-    tg_close(tg);
-
-    tg = tg_open(NULL);
-    s = set_stage(tg);
     tg_backward(s.loss);
     tg_select(s.o.v, 0, 9);
     const double before = checksum(&s);
@@ -429,16 +435,18 @@ static void check_pending(const entry *e)
         if (checksum(&s) != before) complain(e->name, "", "something has changed");
         if (memcmp(&random, &tg->random, sizeof random) != 0) complain(e->name, "", "it has drawn");
     }
-    fclose(s.file);
-    tg_close(tg);
+    strike_stage(&s);
 }
 
 static void test_one_rule_while_an_error_is_pending(void **state)
 {
     (void)state;
     complaints = 0;
-    for (int i = 0; i < ENTRIES; i++)
-        if (entries[i].kind == WORKING || entries[i].kind == REFUSING) check_pending(&entries[i]);
+    for (int i = 0; i < ENTRIES; i++) {
+        if (entries[i].kind != WORKING && entries[i].kind != REFUSING) continue;
+        check_works(&entries[i]);
+        check_pending(&entries[i]);
+    }
     if (complaints) fail_msg("%d calls", complaints);
 }
 
