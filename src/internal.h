@@ -154,12 +154,21 @@ typedef struct tensor_priv {
     bool is_batch; /* of a loader, which alone releases it */
     bool released;
     uint8_t wanted; /* WANTED_*: captured is to be filled */
-    uint8_t mark;   /* of a pass that ends before it calls anything */
+    uint8_t mark;   /* MARK_*: of a pass over many tensors, while it lasts */
     bool is_step;   /* is in the list of a frame */
 } tensor_priv;
 
 /* By tg_retain_grad, and by the caller of the sweep under way. */
 enum { WANTED_ALWAYS = 1, WANTED_HERE = 2 };
+/* Each is the business of one file, which takes away what it has set; but what REACHES says is
+ * right only while ways are marked. */
+enum {
+    MARK_AWAITED = 1,
+    MARK_REACHES = 2,
+    MARK_HANDED_OUT = 4,
+    MARK_LISTED = 8,
+    MARK_GROUPED = 16
+};
 
 static inline tensor_priv *priv(const tg_tensor *t)
 {
@@ -558,6 +567,7 @@ struct tg_context {
     block *free_blocks[TG_FREE_LISTS];
     record *tape;        /* newest record */
     int64_t records;     /* made so far */
+    int64_t parts;       /* of modules, registered so far */
     int64_t no_grad;     /* depth of tg_no_grad */
     struct sweep *sweep; /* under way */
     frame *frame;        /* innermost one open */

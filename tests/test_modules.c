@@ -479,9 +479,39 @@ static void test_a_function_with_user_data(void **state)
     assert_null(tg_lambda_with(NULL, times, &two));
 }
 
+/* What took minutes when each part asked all others takes a fraction of a second. */
+static void check_chain(tg_context *tg, int n)
+{
+    tg_module **parts = malloc((size_t)n * sizeof(tg_module *));
+    assert_non_null(parts);
+    for (int i = 0; i < n; i++) {
+        parts[i] = tg_module_new(tg, "Part", NULL, 0);
+        tg_register_parameter(parts[i], "weight", tg_zeros(tg, TG_F32, TG_SHAPE(1)));
+    }
+    tg_module *net = tg_sequential((tg_modules){n, parts});
+    free(parts);
+    assert_int_equal(tg_parameters(net).n, n);
+    for (int i = 0; i < n; i++) assert_non_null(tg_param_name(net, i));
+    assert_string_equal(tg_param_name(net, n - 1), "99999.weight");
+    assert_non_null(tg_adam(net, NULL));
+    tg_tensor *scale = tg_register_parameter(net, "scale", tg_zeros(tg, TG_F32, TG_SHAPE(1)));
+    assert_int_equal(tg_parameters(net).n, n + 1);
+    assert_string_equal(tg_param_name(net, 0), "scale");
+    assert_null(tg_adam_list(TG_LIST(scale, scale), NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: parameters 1 and 2 are the same tensor");
+    assert_non_null(tg_adam_list(TG_LIST(scale), NULL));
+}
+
+static void test_a_chain_of_100000_modules(void **state)
+{
+    tg_context *tg = *state;
+    TG_SCOPE (tg) check_chain(tg, 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_chain_of_100000_modules),
         cmocka_unit_test(test_a_function_with_user_data),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_buffers),

@@ -51,10 +51,8 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
     return true;
 }
 
-/* Each result can be released by itself: the marked are copied. Without a graph all are. */
-enum { HANDED_OUT = 1 };
-
-/* The gradient found for input i, into the scope of the caller. */
+/* The gradient found for input i, into the scope of the caller. Each can be released by itself:
+ * what is another's already is copied; without a graph all are. */
 static bool hand_out(const sweep *s, int i, bool allow_unused, tg_tensor **grads)
 {
     tg_tensor *t = s->inputs.items[i], *g = tg__found(s, priv(t));
@@ -65,9 +63,9 @@ static bool hand_out(const sweep *s, int i, bool allow_unused, tg_tensor **grads
                         i + 1, SHOW(t));
     if (!s->create_graph)
         g = tg_keep(g);
-    else if (priv(g)->mark & HANDED_OUT)
+    else if (priv(g)->mark & MARK_HANDED_OUT)
         g = tg_clone(g);
-    if (g) priv(g)->mark = HANDED_OUT;
+    if (g) priv(g)->mark |= MARK_HANDED_OUT;
     grads[i] = g;
     return g != NULL;
 }
@@ -87,7 +85,7 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     bool done = tg__sweep(&s, outputs, o.grad_outputs);
     for (int i = 0; i < inputs.n && done; i++) done = hand_out(&s, i, o.allow_unused, grads);
     for (int i = 0; i < inputs.n; i++) {
-        if (grads[i]) priv(grads[i])->mark = 0;
+        if (grads[i]) priv(grads[i])->mark &= (uint8_t)~MARK_HANDED_OUT;
         if (!done) grads[i] = NULL;
     }
     tg__end_sweep(&s);

@@ -2,7 +2,7 @@
 #include "sweep.h"
 
 /* Marks of tensors: a gradient would come to it; it depends on an input. */
-enum { AWAITED = 1, REACHES = 2 };
+enum { AWAITED = MARK_AWAITED, REACHES = MARK_REACHES };
 
 /* The number of the oldest record that made an input; -1 if one of them is a leaf. */
 static int64_t oldest_of(tg_list inputs)

@@ -40,11 +40,8 @@ tg_module *tg_sequential(tg_modules modules)
     for (int i = 0; modules.items && i < modules.n && !first; i++) first = modules.items[i];
     if (!first) return NULL;
     tg_module *m = tg_module_new(first->tg, "Sequential", sequential_forward, 0);
-    for (int i = 0; i < modules.n && m; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%d", i);
-        if (!tg__register_module("sequential", m, name, modules.items[i])) return NULL;
-    }
+    for (int i = 0; i < modules.n && m; i++)
+        if (!tg__add_numbered("sequential", m, i, modules.items[i])) return NULL;
     return m;
 }
 

@@ -46,17 +46,24 @@ void *tg_module_data(tg_module *module)
 
 /* ---- Parts. */
 
+/* The part of this name, of n bytes. */
+static part *find_named(const tg_module *m, const char *name, size_t n)
+{
+    part *p = m->parts;
+    while (p && (strncmp(p->name, name, n) || p->name[n])) p = p->next;
+    return p;
+}
+
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path)
 {
-    for (const part *p = m->parts; p;) {
-        const size_t n = strlen(p->name);
-        const char end = strncmp(path, p->name, n) == 0 ? path[n] : 'x';
-        if (end == 0 && p->kind == kind) return (part *)(uintptr_t)p;
-        const bool inside = end == '.' && p->kind == CHILD;
-        if (inside) path += n + 1;
-        p = inside ? p->child->parts : p->next;
+    for (;;) {
+        const size_t n = strcspn(path, ".");
+        part *p = find_named(m, path, n);
+        if (!p || !path[n]) return p && p->kind == kind ? p : NULL;
+        if (p->kind != CHILD) return NULL;
+        m = p->child;
+        path += n + 1;
     }
-    return NULL;
 }
 
 static part *find_or_fail(const tg_module *m, part_kind kind, const char *path)
@@ -88,27 +95,37 @@ tg_module *tg_submodule(const tg_module *module, const char *name)
     return p ? p->child : NULL;
 }
 
-/* Adds a part that lives in the scope of that depth. */
-static bool add_part(const char *op, tg_module *m, const part *p, const char *name,
-                     const tg_context *tg, int64_t depth)
+/* Adds a part that lives in the scope of that depth, under a name that is not taken. */
+static bool append_part(const char *op, tg_module *m, const part *p, const char *name,
+                        const tg_context *tg, int64_t depth)
 {
     const char *refused = NULL;
-    if (!tg__ready(m->tg)) return false;
-    if (!name || !*name || strchr(name, '.')) refused = "a name has one character at least, no dot";
-    for (const part *q = m->parts; q && !refused; q = q->next)
-        if (!strcmp(q->name, name)) refused = "the name is taken";
-    if (!refused && tg != m->tg) refused = "it is of another context";
+    if (tg != m->tg) refused = "it is of another context";
     if (!refused && depth > m->depth) refused = "its scope ends before that of the module";
     if (refused)
-        return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name ? name : "NULL",
-                        m->name, refused);
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name, m->name, refused);
     part *added = tg__alloc_at(m->tg, m->depth, sizeof *p + strlen(name) + 1);
     if (!added) return false;
     *added = *p;
     memcpy(added->name, name, strlen(name) + 1);
     *m->end = added;
     m->end = &added->next;
+    m->tg->parts++;
+    if (p->child) p->child->is_part = true;
     return true;
+}
+
+static bool add_part(const char *op, tg_module *m, const part *p, const char *name,
+                     const tg_context *tg, int64_t depth)
+{
+    const char *refused = NULL;
+    if (!tg__ready(m->tg)) return false;
+    if (!name || !*name || strchr(name, '.')) refused = "a name has one character at least, no dot";
+    if (!refused && find_named(m, name, strlen(name))) refused = "the name is taken";
+    if (refused)
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name ? name : "NULL",
+                        m->name, refused);
+    return append_part(op, m, p, name, tg, depth);
 }
 
 static tg_tensor *add_tensor(tg_module *m, const char *name, tg_tensor *t, part_kind kind)
@@ -148,23 +165,31 @@ static bool contains(const tg_module *m, const tg_module *other)
     return found;
 }
 
-tg_module *tg__register_module(const char *op, tg_module *module, const char *name,
-                               tg_module *child)
+static bool check_child(const char *op, const tg_module *m, const char *name,
+                        const tg_module *child)
 {
-    if (!module) return NULL;
     if (!child)
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s in %s: the module is NULL", op,
-                        name ? name : "NULL", module->name);
-    if (contains(child, module))
-        return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s in %s would contain itself", op,
-                        child->name, module->name);
-    part p = {.kind = CHILD, .child = child};
-    return add_part(op, module, &p, name, child->tg, child->depth) ? child : NULL;
+        return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: the module is NULL", op,
+                        name ? name : "NULL", m->name);
+    return !((m->is_part || m == child) && contains(child, m)) ||
+           tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s would contain itself", op, child->name,
+                    m->name);
 }
 
 tg_module *tg_register_module(tg_module *module, const char *name, tg_module *child)
 {
-    return tg__register_module("register", module, name, child);
+    if (!module || !check_child("register", module, name, child)) return NULL;
+    part p = {.kind = CHILD, .child = child};
+    return add_part("register", module, &p, name, child->tg, child->depth) ? child : NULL;
+}
+
+bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%d", number);
+    part p = {.kind = CHILD, .child = child};
+    return check_child(op, m, name, child) && tg__ready(m->tg) &&
+           append_part(op, m, &p, name, child->tg, child->depth);
 }
 
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
@@ -173,7 +198,8 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
 }
 
 /* ---- The lists of all parameters, and buffers. Parts are never taken away: as long as a tree has
- * as many of them its lists are right. */
+ * as many of them its lists are right, and as long as no module has got any the tree need not be
+ * counted. */
 
 static int count_parts(const tg_module *m)
 {
@@ -183,23 +209,16 @@ static int count_parts(const tg_module *m)
     return n;
 }
 
-static bool is_listed(tg_list list, const tg_tensor *t)
-{
-    for (int i = 0; i < list.n; i++)
-        if (list.items[i] == t) return true;
-    return false;
-}
-
-/* Those of m, then those of its children; each once. */
+/* Those of m, then those of its children; each once, and marked. */
 static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg_tensor **items,
                          const char *prefix)
 {
     named *all = &root->named[kind];
     for (const part *p = m->parts; p; p = p->next) {
-        if (p->kind != kind || is_listed(all->list, p->tensor)) continue;
-        items[all->list.n] = p->tensor;
+        if (p->kind != kind || priv(p->tensor)->mark & MARK_LISTED) continue;
         if (!(all->paths[all->list.n] = join(root, prefix, p->name))) return false;
-        all->list.n++;
+        priv(p->tensor)->mark |= MARK_LISTED;
+        items[all->list.n++] = p->tensor;
     }
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != CHILD) continue;
@@ -210,19 +229,28 @@ static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg
     return true;
 }
 
-static tg_list tensors_of(const tg_module *module, part_kind kind)
+static tg_list make_list(tg_module *m, part_kind kind, int parts)
 {
-    if (!module) return tg__no_list;
-    const int parts = count_parts(module);
-    if (module->named[kind].parts == parts) return module->named[kind].list;
-    tg_module *m = (tg_module *)(uintptr_t)module;
     named *all = &m->named[kind];
     const size_t size = tg__bytes(parts, sizeof(void *));
     tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
     *all = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
     const bool done = items && all->paths && list_tensors(m, m, kind, items, "");
+    for (int i = 0; i < all->list.n; i++) priv(items[i])->mark &= (uint8_t)~MARK_LISTED;
     all->parts = done ? parts : -1;
     return done ? all->list : tg__no_list;
+}
+
+static tg_list tensors_of(const tg_module *module, part_kind kind)
+{
+    if (!module) return tg__no_list;
+    tg_module *m = (tg_module *)(uintptr_t)module;
+    named *all = &m->named[kind];
+    if (all->parts >= 0 && all->seen == m->tg->parts) return all->list;
+    const int parts = count_parts(m);
+    const tg_list list = all->parts == parts ? all->list : make_list(m, kind, parts);
+    all->seen = m->tg->parts;
+    return list;
 }
 
 static const char *path_of(const tg_module *module, part_kind kind, int i)

@@ -19,7 +19,8 @@ typedef struct part {
 typedef struct named {
     tg_list list;
     const char **paths;
-    int parts; /* that the tree had then; -1: not listed yet */
+    int parts;    /* that the tree had then; -1: not listed yet */
+    int64_t seen; /* that all modules had when this was found to be right */
 } named;
 
 struct tg_module {
@@ -30,19 +31,20 @@ struct tg_module {
     tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
     part *parts, **end; /* in order of registration */
     bool training;
+    bool is_part;   /* of another module */
     named named[2]; /* parameters, buffers */
     void *data;
 };
 
 /* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
-/* tg_register_module, named op in messages. */
-tg_module *tg__register_module(const char *op, tg_module *module, const char *name,
-                               tg_module *child);
 /* tg_forward of a child whose name in its parent is known: one module may have several. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
 /* To be put back if the forward under way fails. c->put_back is set, and what it needs. */
 void tg__note_change(tg_context *tg, state_change *c);
+/* Registers a child whose name is a number, larger than those of the children so far; op is the
+ * caller's name in messages. */
+bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child);
 /* The part of that kind and dotted path, or NULL. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
 /* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */

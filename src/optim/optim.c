@@ -20,14 +20,6 @@ bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
     return !kind->check || kind->check(tg, o);
 }
 
-static bool is_in(const group *g, const tg_tensor *p)
-{
-    for (; g; g = g->next)
-        for (int i = 0; i < g->n; i++)
-            if (g->slots[i].param == p) return true;
-    return false;
-}
-
 /* Before anything else is asked of them: an error goes to the optimiser's context alone. */
 static bool check_contexts(const tg_optim *optim, tg_list parameters)
 {
@@ -75,11 +67,13 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
         return tg__fail(p->context, TG_ERR_ARGUMENT,
                         "%s: parameter %s, %s, is not a leaf that requires grad", name, label,
                         SHOW(p));
-    for (int j = 0; j < i; j++)
-        if (from->list.items[j] == p)
-            return tg__fail(p->context, TG_ERR_ARGUMENT,
-                            "%s: parameters %d and %d are the same tensor", name, j + 1, i + 1);
-    if (is_in(optim->groups, p))
+    if (priv(p)->mark & MARK_LISTED) {
+        int j = 0;
+        while (from->list.items[j] != p) j++;
+        return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameters %d and %d are the same tensor",
+                        name, j + 1, i + 1);
+    }
+    if (priv(p)->mark & MARK_GROUPED)
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %s, %s, is in a group already",
                         name, label, SHOW(p));
     if (priv(p)->depth > optim->depth)
@@ -87,6 +81,35 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
                         "%s: the scope of parameter %s, %s, ends before that of the optimiser",
                         name, label, SHOW(p));
     return tg__check_inputs(prefix, 1, &p) && (is_frozen(p) || tg__writable(p, prefix));
+}
+
+static void unmark(tg_list list, int mark)
+{
+    for (int i = 0; i < list.n; i++) priv(list.items[i])->mark &= (uint8_t)~mark;
+}
+
+/* Marks those of the list that are in a group. */
+static void mark_grouped(const tg_optim *optim, tg_list list)
+{
+    for (int i = 0; i < list.n; i++) priv(list.items[i])->mark |= MARK_LISTED;
+    for (const group *g = optim->groups; g; g = g->next)
+        for (int i = 0; i < g->n; i++)
+            if (priv(g->slots[i].param)->mark & MARK_LISTED)
+                priv(g->slots[i].param)->mark |= MARK_GROUPED;
+    unmark(list, MARK_LISTED);
+}
+
+/* That each parameter may be one of optim, and that none is twice. */
+static bool check_parameters(const tg_optim *optim, const source *from)
+{
+    bool right = true;
+    mark_grouped(optim, from->list);
+    for (int i = 0; i < from->list.n && right; i++) {
+        right = check_parameter(optim, from, i);
+        priv(from->list.items[i])->mark |= MARK_LISTED;
+    }
+    unmark(from->list, MARK_LISTED | MARK_GROUPED);
+    return right;
 }
 
 /* Takes the memory that steps of a parameter need. */
@@ -115,10 +138,8 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
                         kind->name);
     if (!check_contexts(optim, parameters) ||
         (!from->module && !tg__check_inputs(kind->name, parameters.n, parameters.items)) ||
-        !tg__check_options(optim->tg, kind->name, kind, &o))
+        !tg__check_options(optim->tg, kind->name, kind, &o) || !check_parameters(optim, from))
         return false;
-    for (int i = 0; i < parameters.n; i++)
-        if (!check_parameter(optim, from, i)) return false;
     const size_t size = sizeof(group) + tg__bytes(parameters.n, sizeof(slot));
     group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
     if (!g) return false;
@@ -267,13 +288,8 @@ double tg_lr(const tg_optim *optim)
     return tg_group_lr(optim, 0);
 }
 
-static bool set_lr(const char *name, tg_optim *optim, int number, double lr)
+static bool change_lr(const char *name, tg_optim *optim, group *g, double lr)
 {
-    if (!optim || !tg__ready(optim->tg)) return false;
-    group *g = find_group(optim, number);
-    if (!g)
-        return tg__fail(optim->tg, TG_ERR_INDEX, "%s: there is no group %d in %d", name, number,
-                        tg_groups(optim));
     any_options o = g->o;
     o.number[0] = lr;
     if (!tg__check_options(optim->tg, name, optim->kind, &o)) return false;
@@ -283,12 +299,18 @@ static bool set_lr(const char *name, tg_optim *optim, int number, double lr)
 
 bool tg_set_group_lr(tg_optim *optim, int number, double lr)
 {
-    return set_lr("set_group_lr", optim, number, lr);
+    if (!optim || !tg__ready(optim->tg)) return false;
+    group *g = find_group(optim, number);
+    if (!g)
+        return tg__fail(optim->tg, TG_ERR_INDEX, "set_group_lr: there is no group %d in %d", number,
+                        tg_groups(optim));
+    return change_lr("set_group_lr", optim, g, lr);
 }
 
 bool tg_set_lr(tg_optim *optim, double lr)
 {
-    bool done = tg_groups(optim) > 0;
-    for (int i = 0; i < tg_groups(optim) && done; i++) done = set_lr("set_lr", optim, i, lr);
+    if (!optim || !tg__ready(optim->tg)) return false;
+    bool done = optim->groups != NULL;
+    for (group *g = optim->groups; g && done; g = g->next) done = change_lr("set_lr", optim, g, lr);
     return done;
 }
