@@ -385,8 +385,11 @@ static void test_an_error_goes_to_the_first_tensors_context(void **state)
         o.a = make_operands(mine, TG_F32).a;
         tg_context *first = begins_with_a(row_text[row]) ? mine : other;
         tg_context *second = first == mine ? other : mine;
+        const bool makes_others = strstr(row_text[row] + 1, "tg_") != NULL;
+        const tg_context before = *second;
         table[row].call(&o);
-        if (!tg_ok(second)) complain(row_text[row], tg_error(second), "in the second context");
+        if (!tg_ok(second) || (!makes_others && memcmp(&before, second, sizeof before) != 0))
+            complain(row_text[row], tg_error(second), "the second context has changed");
         if (!tg_ok(first)) {
             char name[64];
             read_name(tg_error(first), name, sizeof name);
@@ -396,6 +399,70 @@ static void test_an_error_goes_to_the_first_tensors_context(void **state)
         tg_close(mine);
         tg_close(other);
     }
+    if (complaints) fail_msg("%d calls", complaints);
+}
+
+/* The first argument is of the stage's context, the second of another. */
+static bool mix(const stage *s, int which, tg_tensor *theirs, tg_module *module, tg_tensor **grads)
+{
+    tg_tensor *a = s->o.a, *x = s->x;
+    switch (which) {
+    case 0: return tg_copy_(x, theirs);
+    case 1: return tg_add_(x, theirs);
+    case 2: return tg_backward_with(tg_neg(a), theirs);
+    case 3: return tg_backward_inputs(s->loss, TG_LIST(theirs));
+    case 4: return tg_grad(TG_LIST(s->loss), TG_LIST(theirs), grads, NULL);
+    case 5: return tg_grad(TG_LIST(s->loss), TG_LIST(a, theirs), grads, NULL);
+    case 6: return tg_apply(&own_function, TG_LIST(a, theirs), NULL, 0);
+    case 7: return tg_gradcheck(square_of_first, TG_LIST(s->wide, theirs), NULL, NULL);
+    case 8: return tg_forward(s->net, theirs);
+    case 9: return tg_loss(s->mse, theirs, x);
+    case 10: return tg_loss(s->mse, x, theirs);
+    case 11: return tg_register_parameter(s->own, "new", theirs);
+    case 12: return tg_register_buffer(s->own, "new", theirs);
+    case 13: return tg_register_module(s->own, "new", module);
+    case 14: return tg_sequential(TG_MODULES(s->net, module));
+    case 15: return tg_sgd_list(TG_LIST(a, theirs), NULL);
+    case 16: return tg_sgd_group(s->sgd, TG_LIST(theirs), NULL);
+    case 17: return number(tg_step_closure(s->sgd, closure, theirs));
+    case 18: return number(tg_clip_grad_norm_(TG_LIST(a, theirs), 1, 2, false));
+    case 19: return tg_data_loader(TG_LIST(x, theirs), NULL);
+    case 20: return tg_random_split(TG_LIST(x, theirs), TG_SHAPE(2, 2), grads);
+    case 21: return tg_binary_cross_entropy(x, x, &(tg_loss_options){.weight = theirs});
+    case 22: return tg_cross_entropy(x, s->o.rows, &(tg_loss_options){.weight = theirs, .eps = 1});
+    case 23: return tg_conv1d(s->cube, s->cube, &(tg_conv_options){.bias = theirs, .groups = 1});
+    case 24: return tg_where(s->o.mask, theirs, x);
+    case 25:
+        return tg_binary_cross_entropy_with_logits(x, x, &(tg_loss_options){.pos_weight = theirs});
+    case 26: return tg_borrow(s->o.tg, theirs) && !tg_ok(theirs->context);
+    default: return false;
+    }
+}
+
+enum { MIXTURES = 27 };
+
+static void test_a_call_writes_to_one_context(void **state)
+{
+    (void)state;
+    complaints = 0;
+    for (int which = 0; which < MIXTURES; which++)
+        for (int released = 0; released < 2; released++) {
+            tg_context *other = tg_open(NULL), before;
+            tg_tensor *theirs = tg_requires_grad_(tg_ones(other, TG_F32, TG_SHAPE(4, 4)), true);
+            tg_module *module = tg_linear(other, 1, 1, TG_BIAS);
+            stage s = set_stage(tg_open(NULL));
+            tg_tensor *grads[4] = {NULL};
+            char text[32];
+            snprintf(text, sizeof text, "mixture %d", which);
+            if (released) tg_release(theirs);
+            before = *other;
+            if (mix(&s, which, theirs, module, grads)) complain(text, "", "it has not failed");
+            if (memcmp(&before, other, sizeof before) != 0)
+                complain(text, tg_error(other), "the other context has changed");
+            if (tg_ok(s.o.tg) && which != MIXTURES - 1) complain(text, "", "no error");
+            strike_stage(&s);
+            tg_close(other);
+        }
     if (complaints) fail_msg("%d calls", complaints);
 }
 
@@ -536,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_wrong_operands),
         cmocka_unit_test(test_wrong_dtypes),
         cmocka_unit_test(test_an_error_goes_to_the_first_tensors_context),
+        cmocka_unit_test(test_a_call_writes_to_one_context),
         cmocka_unit_test(test_one_rule_while_an_error_is_pending),
         cmocka_unit_test(test_operations_work_while_an_error_is_pending),
         cmocka_unit_test(test_every_public_function_is_called),

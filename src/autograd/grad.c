@@ -17,9 +17,13 @@ static bool check_tensors(tg_context *tg, tg_list list, const char *role)
 {
     if (list.n < 1 || !list.items)
         return tg__fail(tg, TG_ERR_ARGUMENT, "grad: there are no %ss", role);
-    for (int i = 0; i < list.n; i++)
+    for (int i = 0; i < list.n; i++) {
         if (!list.items[i])
             return tg__fail(tg, TG_ERR_ARGUMENT, "grad: %s %d is NULL", role, i + 1);
+        if (list.items[i]->context != tg)
+            return tg__fail(tg, TG_ERR_CONTEXT,
+                            "grad: tensors of two contexts; tg_borrow makes an alias");
+    }
     return tg__check_inputs("grad", list.n, list.items);
 }
 

@@ -84,10 +84,16 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
 
 /* ---- Probabilities of two classes. */
 
+/* weight in the shape of x. */
+static tg_tensor *spread_to(tg_tensor *x, tg_tensor *weight)
+{
+    const bool right = x && tg__check_inputs("weight", 2, (tg_tensor *[]){x, weight});
+    return right ? tg_expand(weight, (tg_shape){x->ndim, x->shape}) : NULL;
+}
+
 static tg_tensor *weighted(tg_tensor *loss, const tg_loss_options *o)
 {
-    if (loss && o->weight)
-        loss = tg_mul(loss, tg_expand(o->weight, (tg_shape){loss->ndim, loss->shape}));
+    if (loss && o->weight) loss = tg_mul(loss, spread_to(loss, o->weight));
     return tg__reduce_loss(loss, o->reduction);
 }
 
@@ -150,7 +156,7 @@ static tg_tensor *binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *
         return NULL;
     tg_tensor *log = tg_logsigmoid(input), *more = o.pos_weight;
     if (more) {
-        more = tg_sub_scalar(tg_expand(more, (tg_shape){input->ndim, input->shape}), 1);
+        more = tg_sub_scalar(spread_to(input, more), 1);
         log = tg_mul(log, tg_add_scalar(tg_mul(more, target), 1));
     }
     return weighted(tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log), &o);
