@@ -31,12 +31,33 @@ typedef struct operands {
 #undef GROUP
 #undef ROW
 
+/* In place, on a copy. */
+#define WRITES(WRITE)                                                                              \
+    WRITE(add_, tg_add_(t, tg_t(b)))                                                               \
+    WRITE(sub_, tg_sub_(t, tg_exp(tg_t(b))))                                                       \
+    WRITE(mul_, tg_mul_(t, tg_t(t)))                                                               \
+    WRITE(div_, tg_div_(t, b))                                                                     \
+    WRITE(copy_, tg_copy_(t, tg_narrow(b, 0, 0, 1)))                                               \
+    WRITE(mul_scalar_, tg_mul_scalar_(t, 2))
+#define WRITE(name, expression)                                                                    \
+    static tg_tensor *call_##name(const operands *o)                                               \
+    {                                                                                              \
+        tg_tensor *t = tg_clone(o->a), *b = o->b;                                                  \
+        (void)b;                                                                                   \
+        return expression;                                                                         \
+    }
+WRITES(WRITE)
+#undef WRITE
+
 typedef struct supported {
     const char *name;
     tg_tensor *(*call)(const operands *o);
 } supported;
 
 static const supported table[] = {
+#define WRITE(name, expression) {#name, call_##name},
+    WRITES(WRITE)
+#undef WRITE
 #define GROUP(title)
 #define ROW(name, expression) {#name, call_##name},
 #include "supported.def"

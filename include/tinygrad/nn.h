@@ -15,7 +15,8 @@ typedef struct tg_module tg_module;
 
 /* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. What
  * fails while a module of a tree runs says where, with the path and the class: "2 (Linear): ...".
- */
+ * A forward that fails changes nothing: the statistics of every BatchNorm that it ran, and the
+ * random stream, are as before the outermost tg_forward. */
 TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
 
 /* The parameters of the tree, each once: a module's own in order, then those of its children; and
@@ -137,7 +138,9 @@ TG_API tg_module *tg_sequential(tg_modules modules);
 /* forward gets the module itself and a tensor of its context, never NULL; it returns a tensor, or
  * NULL after a failure, as a NULL that an operation returned in it may be passed on to the next and
  * returned. forward NULL: the module has none. data_bytes of zeroed memory stand behind
- * tg_module_data, until the module's scope ends. name is its class, for messages; copied. */
+ * tg_module_data, until the module's scope ends. name is its class, for messages; copied. What
+ * forward itself writes to, a buffer of its own or the data, it should write last: that is not
+ * undone when a module around it fails. */
 TG_API tg_module *tg_module_new(tg_context *tg, const char *name,
                                 tg_tensor *(*forward)(tg_module *self, tg_tensor *x),
                                 size_t data_bytes);

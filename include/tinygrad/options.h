@@ -5,8 +5,9 @@
  *     tg_sgd(net, TG_SGD(.lr = 0.1, .momentum = 0.9));
  *
  * It makes a pointer to options that live to the end of the enclosing block in C, and only to the
- * end of the expression in C++. C++17 has no such initialisers: there the same text is a list of
- * at most 12 assignments, and an array is set by its elements, .stride[0] = 2, .stride[1] = 2. */
+ * end of the expression in C++. C++ has no initialisers that replace others: there the same text is
+ * a list of at most 12 assignments, and an array is set by its elements, .stride[0] = 2, .stride[1]
+ * = 2. */
 #ifndef TINYGRAD_OPTIONS_H
 #define TINYGRAD_OPTIONS_H
 
