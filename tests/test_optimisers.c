@@ -661,6 +661,35 @@ static void test_clip_grad_norm(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "clip_grad_norm_: norm_type 0 is not positive");
 }
 
+/* PyTorch's parameters after three steps from 1 with a constant gradient: squares that vanish count
+ * as 0, and those that are infinite let nothing move. */
+static void test_adaptive_optimisers_at_the_ends_of_the_range(void **state)
+{
+    tg_context *tg = *state;
+    const double gradients[] = {1e-30, 1e-20, 1e20, 1e30};
+    const double want[][4] = {
+        {1, 1, 0.9970000386238098, 1},
+        {1, 1, 0.7710869908332825, 1},
+        {1, 1, 1, 1},
+        {0.9999699592590332, 0.9999699592590332, 0.996969997882843, 0.9999699592590332}};
+    for (int kind = 0; kind < 4; kind++)
+        for (int i = 0; i < 4; i++) {
+            tg_scope_begin(tg);
+            tg_tensor *p = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true);
+            const tg_list list = {1, &p};
+            tg_optim *o = kind == 0   ? tg_adam_list(list, NULL)
+                          : kind == 1 ? tg_rmsprop_list(list, NULL)
+                          : kind == 2 ? tg_adagrad_list(list, NULL)
+                                      : tg_adamw_list(list, NULL);
+            for (int step = 0; step < 3; step++) {
+                tg_zero_grad(o);
+                assert_true(tg_backward(tg_sum(tg_mul_scalar(p, gradients[i]))) && tg_step(o));
+            }
+            assert_true(fabs(tg_item(p) - want[kind][i]) < 1e-7);
+            tg_scope_end(tg);
+        }
+}
+
 /* torch.nn.utils.clip_grad_norm_([], 1) is 0. */
 static void test_clipping_an_empty_list_gives_0(void **state)
 {
@@ -844,6 +873,7 @@ int main(void)
         cmocka_unit_test(test_lbfgs_step_whose_closure_fails_changes_nothing),
         cmocka_unit_test(test_lbfgs_of_several_parameters),
         cmocka_unit_test(test_clip_grad_norm),
+        cmocka_unit_test(test_adaptive_optimisers_at_the_ends_of_the_range),
         cmocka_unit_test(test_clipping_an_empty_list_gives_0),
         cmocka_unit_test(test_clip_grad_norm_error_if_nonfinite),
         cmocka_unit_test(test_clip_grad_value),

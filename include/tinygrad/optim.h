@@ -34,7 +34,8 @@ TG_API tg_sgd_options tg_sgd_defaults(void);
  *     g += weight_decay * p;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2
  *     p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
  * amsgrad: with the greatest v so far. adamw: as torch.optim.AdamW, no weight_decay in g, but first
- * p *= 1 - lr * weight_decay. */
+ * p *= 1 - lr * weight_decay. Where v leaves the range of the dtype, as for g = 1e30 in float32, p
+ * does not move, here and in RMSprop and Adagrad, as in PyTorch. */
 typedef struct tg_adam_options {
     double lr;           /* 0.001; >= 0, as all numbers here, and finite */
     double beta1, beta2; /* 0.9, 0.999; < 1, and not both 0 when eps is */

@@ -146,29 +146,48 @@ static bool lerp_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && three_shape(c, s);
 }
 
+/* From the start: start + way weight; or from the end: end - way (1 - weight). */
+static void lerp_from(const call *c, bool from_start, tg_tensor *way, tg_tensor *to)
+{
+    tg_tensor *const *in = c->in;
+    const tg_dtype d = to->dtype;
+    const int level = c->tg->level;
+    scalar_tensor s;
+    const loop add = {.binary = pick(level, add, d)}, sub = {.binary = pick(level, sub, d)};
+    const loop mul = {.binary = pick(level, mul, d)};
+    if (from_start) {
+        tg__elementwise(mul, to, 2, (tg_tensor *[]){way, in[2]});
+        tg__elementwise(add, to, 2, (tg_tensor *[]){in[0], to});
+    } else {
+        tg__elementwise(sub, to, 2, (tg_tensor *[]){tg__scalar(&s, to, 1), in[2]});
+        tg__elementwise(mul, to, 2, (tg_tensor *[]){way, to});
+        tg__elementwise(sub, to, 2, (tg_tensor *[]){in[1], to});
+    }
+}
+
 /* From the start for a weight below a half, from the end for others, so that both ends are met. */
 static bool lerp_run(const call *c)
 {
-    tg_tensor *start = c->in[0], *end = c->in[1], *weight = c->in[2], *out = c->out;
+    tg_tensor *weight = c->in[2], *out = c->out;
     const tg_dtype d = out->dtype;
     const int level = c->tg->level;
+    const loop sub = {.binary = pick(level, sub, d)}, lt = {.binary = pick(level, lt, d)};
     tg_tensor *way = tg__new(c->tg, d, out->ndim, out->shape);
-    tg_tensor *from_end = tg__new(c->tg, d, out->ndim, out->shape);
+    if (!way) return false;
+    tg__elementwise(sub, way, 2, (tg_tensor *[]){c->in[1], c->in[0]});
+    if (weight->numel == 1) {
+        lerp_from(c, tg_item(weight) < 0.5, way, out);
+        return true;
+    }
     tg_tensor *near = tg__new(c->tg, TG_BOOL, weight->ndim, weight->shape);
-    if (!way || !from_end || !near) return false;
-    scalar_tensor s[2];
-    tg_tensor *one = tg__scalar(&s[0], out, 1), *half = tg__scalar(&s[1], out, 0.5);
-    const loop add = {.binary = pick(level, add, d)}, sub = {.binary = pick(level, sub, d)};
-    const loop mul = {.binary = pick(level, mul, d)}, lt = {.binary = pick(level, lt, d)};
-    tg__elementwise(sub, way, 2, (tg_tensor *[]){end, start});
-    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){one, weight});
-    tg__elementwise(mul, from_end, 2, (tg_tensor *[]){way, from_end});
-    tg__elementwise(sub, from_end, 2, (tg_tensor *[]){end, from_end});
-    tg__elementwise(mul, way, 2, (tg_tensor *[]){way, weight});
-    tg__elementwise(add, way, 2, (tg_tensor *[]){start, way});
-    tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, half});
+    tg_tensor *from_end = tg__new(c->tg, d, out->ndim, out->shape);
+    if (!near || !from_end) return false;
+    scalar_tensor half;
+    tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, tg__scalar(&half, out, 0.5)});
+    lerp_from(c, true, way, out);
+    lerp_from(c, false, way, from_end);
     tg__elementwise((loop){.where = pick(level, where, d)}, out, 3,
-                    (tg_tensor *[]){near, way, from_end});
+                    (tg_tensor *[]){near, out, from_end});
     return true;
 }
 

@@ -31,13 +31,18 @@ static double precision(const problem *p, int64_t terms)
 /* Whether the entries are numbers, those of the lower triangle or all; else the error. */
 static bool is_finite_matrix(const problem *p, bool lower)
 {
-    for (int64_t i = 0; i < p->m; i++)
-        for (int64_t j = 0; j < (lower ? i + 1 : p->n); j++)
-            if (!isfinite(p->a[i * p->n + j]))
-                return tg__fail(
-                    p->c->tg, TG_ERR_ARGUMENT, "%s: matrix %lld of %s has %s at [%lld, %lld]",
-                    p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
-                    isnan(p->a[i * p->n + j]) ? "NaN" : "an infinity", (long long)i, (long long)j);
+    for (int64_t i = 0; i < p->m; i++) {
+        const double *row = p->a + i * p->n;
+        const int64_t n = lower ? i + 1 : p->n;
+        int bad = 0;
+        for (int64_t j = 0; j < n; j++) bad |= !(fabs(row[j]) <= DBL_MAX);
+        for (int64_t j = 0; j < n && bad; j++)
+            if (!isfinite(row[j]))
+                return tg__fail(p->c->tg, TG_ERR_ARGUMENT,
+                                "%s: matrix %lld of %s has %s at [%lld, %lld]", p->c->op->name,
+                                (long long)p->at, SHOW(p->c->in[0]),
+                                isnan(row[j]) ? "NaN" : "an infinity", (long long)i, (long long)j);
+    }
     return true;
 }
 
@@ -313,6 +318,17 @@ static void substitute(problem *p, const double *b, int64_t k)
     }
 }
 
+/* Of sizes if that is so; in four sums, for estimates, which may round as they like. */
+static double quick_inner(int64_t n, const double *a, const double *b, bool sizes)
+{
+    double sum[4] = {0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int l = 0; l < 4; l++) sum[l] += (sizes ? fabs(a[i + l]) : a[i + l]) * b[i + l];
+    for (; i < n; i++) sum[0] += (sizes ? fabs(a[i]) : a[i]) * b[i];
+    return sum[0] + sum[1] + (sum[2] + sum[3]);
+}
+
 /* v becomes u^-1 l^-1 v, or l^-T u^-T v. */
 static void divide_by_factors(const problem *p, bool across, double *v)
 {
@@ -320,7 +336,7 @@ static void divide_by_factors(const problem *p, bool across, double *v)
     const double *a = p->a;
     for (int64_t i = 0; i < n; i++) {
         const double *row = a + i * n;
-        v[i] = across ? v[i] / row[i] : v[i] - inner(i, row, v);
+        v[i] = across ? v[i] / row[i] : v[i] - quick_inner(i, row, v, false);
         if (across) add_multiple(n - i - 1, v + i + 1, -v[i], row + i + 1);
     }
     for (int64_t i = n - 1; i >= 0; i--) {
@@ -328,25 +344,29 @@ static void divide_by_factors(const problem *p, bool across, double *v)
         if (across)
             add_multiple(i, v, -v[i], row);
         else
-            v[i] = (v[i] - inner(n - i - 1, row + i + 1, v + i + 1)) / row[i];
+            v[i] = (v[i] - quick_inner(n - i - 1, row + i + 1, v + i + 1, false)) / row[i];
     }
+}
+
+static double greater(double a, double b)
+{
+    return a > b ? a : b;
 }
 
 /* The sizes of a's columns, relative to the rows; and the sums of the rows of |a| once its columns
  * are divided by them. */
-static void scales_of(const problem *p, double *rows, double *columns)
+static void scales_of(const problem *p, double *rows, double *columns, double *inverse)
 {
     const int64_t n = p->n;
     memset(columns, 0, (size_t)n * sizeof(double));
     for (int64_t i = 0; i < n; i++) {
-        double most = 0;
-        for (int64_t j = 0; j < n; j++) most = fmax(most, fabs(p->a[i * n + j]));
-        for (int64_t j = 0; j < n; j++) columns[j] = fmax(columns[j], fabs(p->a[i * n + j]) / most);
+        const double *row = p->a + i * n;
+        double most = DBL_MIN;
+        for (int64_t j = 0; j < n; j++) most = greater(fabs(row[j]), most);
+        for (int64_t j = 0; j < n; j++) columns[j] = greater(fabs(row[j]) * (1 / most), columns[j]);
     }
-    for (int64_t i = 0; i < n; i++) {
-        rows[i] = 0;
-        for (int64_t j = 0; j < n; j++) rows[i] += fabs(p->a[i * n + j]) / columns[j];
-    }
+    for (int64_t j = 0; j < n; j++) inverse[j] = 1 / columns[j];
+    for (int64_t i = 0; i < n; i++) rows[i] = quick_inner(n, p->a + i * n, inverse, true);
 }
 
 /* v becomes diag(rows) a^-T diag(columns) v, whose 1-norm is wanted; the sum of its sizes. */
@@ -388,26 +408,51 @@ static double condition_of(const problem *p, const double *rows, const double *c
     return n > 1 ? fmax(most, 2 * apply_condition(p, rows, columns, v) / (3 * (double)n)) : most;
 }
 
+/* The same from above, where no term of a triangle's inverse cancels another: often it is far too
+ * much, and often it is enough to know. */
+static double bound_of_condition(const problem *p, const double *rows, const double *columns,
+                                 double *v)
+{
+    const int64_t n = p->n;
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) v[i] = rows[i] + quick_inner(i, p->a + i * n, v, true);
+    for (int64_t i = n - 1; i >= 0; i--) {
+        const double *row = p->a + i * n;
+        v[i] = (v[i] + quick_inner(n - i - 1, row + i + 1, v + i + 1, true)) / fabs(row[i]);
+        most = greater(v[i] * columns[i], most);
+    }
+    return most;
+}
+
 enum { KNOWN_REGULAR = 1 }; /* by an elimination before; in a[0] */
 
 /* The factors that elimination finds are those of a matrix whose entries differ from a's by some n
  * epsilon of float64 at most, and float32 has rounded the entries before. With a condition of one
  * by that, a singular matrix may be among those that are told as a. */
+static bool is_regular(const problem *p, const double *rows, const double *columns, double *v)
+{
+    const double most = 1 / precision(p, p->n);
+    if (bound_of_condition(p, rows, columns, v) < most) return true;
+    const double condition = condition_of(p, rows, columns, v);
+    return !(condition >= most) ||
+           tg__fail(p->c->tg, TG_ERR_ARGUMENT,
+                    "%s: matrix %lld of %s is singular in %s: its condition is %.2g",
+                    p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
+                    tg_dtype_name(p->c->out->dtype), condition);
+}
+
 static bool solve_one(problem *p)
 {
     const bool known = p->c->a[0].i & KNOWN_REGULAR;
     double *rows = p->spare, *columns = rows + p->n;
-    if (!known && !is_finite_matrix(p, false)) return false;
-    scales_of(p, rows, columns);
-    eliminate(p, p->b, p->k, rows, 0);
+    if (!known) {
+        if (!is_finite_matrix(p, false)) return false;
+        scales_of(p, rows, columns, columns + p->n);
+    }
+    eliminate(p, p->b, p->k, known ? NULL : rows, 0);
     for (int64_t i = 0; i < p->n; i++)
         if (p->a[i * p->n + i] == 0) return fail_matrix(p, "is singular");
-    const double condition = known ? 1 : condition_of(p, rows, columns, columns + p->n);
-    if (condition * precision(p, p->n) >= 1)
-        return tg__fail(p->c->tg, TG_ERR_ARGUMENT,
-                        "%s: matrix %lld of %s is singular in %s: its condition is %.2g",
-                        p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
-                        tg_dtype_name(p->c->out->dtype), condition);
+    if (!known && !is_regular(p, rows, columns, columns + p->n)) return false;
     substitute(p, p->b, p->k);
     return true;
 }
