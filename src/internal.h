@@ -489,13 +489,16 @@ tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y);
 /* g summed down to like's shape, differentiably. */
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 
-/* c = a b, row-major with c0 = n, on all threads if it is large; strides as a kernel takes them. */
+/* c = a b, row-major with c0 = n, on all threads if it is large; strides as a kernel takes them.
+ * false without memory to work in. */
 typedef struct matrix {
     const void *data;
     int64_t s0, s1;
 } matrix;
-void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
-                 matrix a, matrix b);
+bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
+                 matrix b);
+/* Bytes that the kernel of such a product works in. */
+size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1);
 
 /* Adds g to the part of whole that the view r->out is of its input, in src/tensor/view.c. */
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);

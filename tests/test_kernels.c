@@ -1,6 +1,6 @@
 /* The kernels of every level that this CPU runs: values against long double or libm, and the same
  * bits on all levels. */
-#include "kernels/kernels.h"
+#include "internal.h"
 
 #include <float.h>
 #include <math.h>
@@ -445,7 +445,7 @@ static void integers_wrap(int k)
     assert_int_equal(y[0], 1);
     pick(k, dot, K_I64)(4, y, x, x);
     assert_int_equal(y[0], 11);
-    pick(k, matmul, K_I64)(1, 1, 4, y, 1, x, 4, 1, x, 1, 1);
+    pick(k, matmul, K_I64)(1, 1, 4, y, 1, x, 4, 1, x, 1, 1, NULL);
     assert_int_equal(y[0], 11);
 }
 
@@ -771,6 +771,15 @@ static bool in_order_of_dot(const product *p)
            (p->m * p->n <= 8 || (p->a.column == 1 && p->b.row == 1));
 }
 
+/* Adds part to total; part becomes what rounding lost (Dekker's fast two-sum). */
+static void add_part(int type, double *total, double *part)
+{
+    const double sum = type == K_F32 ? (double)((float)*total + (float)*part) : *total + *part;
+    const bool ordered = fabs(*total) >= fabs(*part);
+    *part = ordered ? *part - (sum - *total) : *total - (sum - *part);
+    *total = sum;
+}
+
 /* One element of the product in the order that is promised. */
 static double ordered_product(int type, const product *p, const void *a, const void *b)
 {
@@ -783,15 +792,23 @@ static double ordered_product(int type, const product *p, const void *a, const v
         pick(LEVEL_PORTABLE, dot, type)(p->k, &total, x, y);
         return element(type, &total, 0);
     }
-    double total = 0;
+    const bool blocks = p->k > 1024;
+    double total = 0, sum = 0, acc = 0;
     for (int64_t l = 0; l < p->k; l++) {
         const double x = element(type, a, l * p->a.column), y = element(type, b, l * p->b.row);
-        total = type == K_F32 ? (double)fmaf((float)x, (float)y, (float)total) : fma(x, y, total);
+        acc = type == K_F32 ? (double)fmaf((float)x, (float)y, (float)acc) : fma(x, y, acc);
+        const int64_t done = l + 1;
+        if (!blocks || (done % 128 && done < p->k)) continue;
+        sum = type == K_F32 ? (double)((float)sum + (float)acc) : sum + acc;
+        acc = 0;
+        if (done % 2048 == 0 || done == p->k) add_part(type, &total, &sum);
     }
-    return total;
+    return blocks ? total : acc;
 }
 
-/* Each of k products and sums is rounded at most once: |error| <= k u / (1 - k u) * sum |a| |b|. */
+/* Of up to 1024 products and sums each is rounded at most once; for more there are blocks of 128
+ * and sums of 16 blocks, see src/kernels/matmul.inc. To first order |error| <= (k or 145 + k u) u *
+ * sum |a| |b|. */
 static void check_rounding(int type, const product *p, const void *a, const void *b, double sum)
 {
     const long double u = type == K_F32 ? 0x1p-24L : 0x1p-53L;
@@ -802,7 +819,8 @@ static void check_rounding(int type, const product *p, const void *a, const void
         exact += term;
         scale += fabsl(term);
     }
-    assert_true(fabsl(sum - exact) <= (long double)p->k * u * (1 + 0x1p-10L) * scale);
+    const long double steps = p->k > 1024 ? 145 + (long double)p->k * u : (long double)p->k;
+    assert_true(fabsl(sum - exact) <= steps * u * (1 + 0x1p-10L) * scale);
 }
 
 static void check_product(int type, const product *p, const char *a, const char *b)
@@ -810,6 +828,9 @@ static void check_product(int type, const product *p, const char *a, const char 
     static double want[PRODUCT_SPACE], got[PRODUCT_SPACE];
     const int64_t size = (int64_t)element_size[type], space = p->m * p->c0;
     assert_true(space <= PRODUCT_SPACE);
+    void *scratch = malloc(
+        tg__product_scratch(type == K_F32 ? TG_F32 : TG_F64, p->m, p->n, p->k, p->b.column) + 1);
+    assert_non_null(scratch);
     for (int64_t i = 0; i < space; i++) set_element(type, want, i, 7);
     for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->n; j++) {
@@ -821,12 +842,13 @@ static void check_product(int type, const product *p, const char *a, const char 
     for (int k = 0; k <= tg__level(NULL); k++) {
         for (int64_t i = 0; i < space; i++) set_element(type, got, i, 7);
         pick(k, matmul, type)(p->m, p->n, p->k, got, p->c0, a, p->a.row, p->a.column, b, p->b.row,
-                              p->b.column);
+                              p->b.column, scratch);
         if (memcmp(got, want, (size_t)(space * size)) != 0)
             fail_msg("%d x %d x %d, strides %d %d and %d %d, type %d differs at %s", (int)p->m,
                      (int)p->k, (int)p->n, (int)p->a.row, (int)p->a.column, (int)p->b.row,
                      (int)p->b.column, type, tg__level_name(k));
     }
+    free(scratch);
 }
 
 /* All layouts of a and b, with and without elements between rows; every step-th of them. */
@@ -853,13 +875,13 @@ static void exact_products(int k)
 {
     enum { M = 15, N = 37, K = 41 };
     int64_t a[M * K], b[K * N], c[M * N];
-    double x[M * K], y[K * N], z[M * N];
+    double x[M * K], y[K * N], z[M * N], scratch[K * N];
     for (int i = 0; i < M * K; i++) x[i] = (double)(a[i] = (int64_t)(random_bits() % 2001) - 1000);
     for (int i = 0; i < K * N; i++) y[i] = (double)(b[i] = (int64_t)(random_bits() % 2001) - 1000);
     for (int transposed = 0; transposed < 2; transposed++) {
         const int64_t b0 = transposed ? 1 : N, b1 = transposed ? K : 1;
-        pick(k, matmul, K_I64)(M, N, K, c, N, a, K, 1, b, b0, b1);
-        pick(k, matmul, K_F64)(M, N, K, z, N, x, K, 1, y, b0, b1);
+        pick(k, matmul, K_I64)(M, N, K, c, N, a, K, 1, b, b0, b1, scratch);
+        pick(k, matmul, K_F64)(M, N, K, z, N, x, K, 1, y, b0, b1, scratch);
         for (int i = 0; i < M * N; i++) {
             int64_t want = 0;
             for (int l = 0; l < K; l++) want += a[i / N * K + l] * b[l * b0 + i % N * b1];
@@ -875,11 +897,12 @@ static void test_products(void **state)
     static const int64_t m[] = {1, 2, 3, 5, 8, 9, 17}, k[] = {1, 2, 8, 9, 15, 16, 17};
     static const int64_t n[] = {1,  2,  3,  7,  8,  9,  15, 16, 17, 23, 24,
                                 25, 31, 33, 47, 48, 49, 63, 65, 71, 129};
-    static const int64_t larger[][3] = {{4, 4, 0},     {0, 3, 2},     {0, 1100, 2},   {2, 0, 2},
-                                        {1, 1, 600},   {1, 70, 300},  {70, 1, 300},   {1, 8, 4200},
-                                        {1, 9, 4200},  {1, 2, 9000},  {3, 1, 9000},   {9000, 1, 2},
-                                        {1, 1100, 19}, {5, 1030, 41}, {25, 67, 300},  {17, 191, 90},
-                                        {19, 193, 87}, {40, 33, 511}, {130, 100, 257}};
+    static const int64_t larger[][3] = {
+        {4, 4, 0},       {0, 3, 2},     {0, 1100, 2},  {2, 0, 2},     {1, 1, 600},    {1, 70, 300},
+        {70, 1, 300},    {1, 8, 4200},  {1, 9, 4200},  {1, 2, 9000},  {3, 1, 9000},   {9000, 1, 2},
+        {1, 1100, 19},   {5, 1030, 41}, {25, 67, 300}, {17, 191, 90}, {19, 193, 87},  {40, 33, 511},
+        {130, 100, 257}, {2, 3, 1024},  {2, 3, 1025},  {3, 7, 5000},  {20, 20, 1300}, {1, 15, 3000},
+        {18, 17, 2048},  {9, 33, 1281}, {1, 40, 1025}};
     int turn = 0;
     for (int type = K_F32; type <= K_F64; type++) {
         fill(type, PRODUCT_SPACE, left[type], false);

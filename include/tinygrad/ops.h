@@ -192,7 +192,9 @@ TG_API tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim);
 TG_API tg_tensor *tg_softmax(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_log_softmax(tg_tensor *a, int dim);
 
-/* ---- Products, of float32, float64 or int64. */
+/* ---- Products, of float32, float64 or int64. With u = 2^-24 or 2^-53 and an inner size of k, a
+ * product of matrices is within (145 + k u) u of the exact one, relative to the sum of the absolute
+ * terms; up to k = 1024 within k u. Its bits do not depend on the machine or on threads. */
 
 /* PyTorch's matmul: (n)@(n) a scalar; (m, k)@(k) and (k)@(k, n) a vector; (m, k)@(k, n) a matrix;
  * with more dimensions, batches of matrices that broadcast. */

@@ -55,6 +55,8 @@ typedef void reduce_columns_kernel(int64_t rows, int64_t columns, void *out, con
                                    int64_t stride);
 /* *out from two contiguous arrays of n. */
 typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void *b);
+/* sum[i] += part[i]; part[i] becomes what rounding lost. */
+typedef void accumulate_kernel(int64_t n, void *part, void *sum);
 /* out[i] = scale * (a[i] - b[i]) * *g, rounded in that order. */
 typedef void difference_kernel(int64_t n, void *out, const void *a, const void *b, double scale,
                                const void *g);
@@ -76,9 +78,29 @@ typedef void deviations_kernel(bool by_row, int64_t rows, int64_t n, void *out, 
  * be NULL. NaN wins; the first one of equals. */
 typedef void extreme_kernel(bool greatest, int64_t rows, int64_t n, void *values, int64_t *places,
                             const void *a, int64_t stride);
-/* c[i * c0 + j] = sum over l of a[i * a0 + l * a1] * b[l * b0 + j * b1]. */
+/* c[i * c0 + j] = sum over l of a[i * a0 + l * a1] * b[l * b0 + j * b1]; with memory of
+ * tg__matmul_scratch bytes. */
 typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0, const void *a,
-                           int64_t a0, int64_t a1, const void *b, int64_t b0, int64_t b1);
+                           int64_t a0, int64_t a1, const void *b, int64_t b0, int64_t b1,
+                           void *scratch);
+/* How products are cut. Up to MATMUL_WHOLE terms are added one after the other; more of them in
+ * blocks, whose sums are added up to MATMUL_SUMMED terms, and then with compensation. */
+enum {
+    MATMUL_WHOLE = 1024,
+    MATMUL_BLOCK = 128,
+    MATMUL_SUMMED = 2048,
+    MATMUL_PANEL = 1536,  /* bytes in a row of b that is packed, of which there is a block */
+    MATMUL_SUMS = 1 << 20 /* elements of c that are worked on together where there are blocks */
+};
+/* Whether a product takes b as it lies, for tiles of so many rows (at least 4 at any level); else
+ * it packs b. */
+static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
+                                       int64_t b1)
+{
+    enum { SMALL = 65536 };
+    return k == 0 || (b1 == 1 && (m <= 2 * tile_rows ||
+                                  (n <= SMALL && k <= SMALL && n * k <= SMALL / (int64_t)size)));
+}
 
 typedef struct sgd_constants {
     double lr, momentum, dampening, weight_decay;
@@ -144,6 +166,7 @@ extern const uint8_t tg__slots[LEVELS][K_TYPES];
     KIND(reduce)                                                                                   \
     KIND(reduce_columns)                                                                           \
     KIND(reduce_pair)                                                                              \
+    KIND(accumulate)                                                                               \
     KIND(difference)                                                                               \
     KIND(extreme)                                                                                  \
     KIND(moments)                                                                                  \

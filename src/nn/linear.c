@@ -25,9 +25,10 @@ static bool linear_run(const call *c)
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (c->out->numel == 0) return true;
     int64_t rows = x->ndim == 2 ? x->shape[0] : 1, x0 = x->ndim == 2 ? x->strides[0] : 0;
-    tg__product(c->tg, x->dtype, rows, w->shape[0], w->shape[1], c->out->data,
-                (matrix){x->data, x0, x->strides[x->ndim - 1]},
-                (matrix){w->data, w->strides[1], w->strides[0]});
+    if (!tg__product(c->tg, x->dtype, rows, w->shape[0], w->shape[1], c->out->data,
+                     (matrix){x->data, x0, x->strides[x->ndim - 1]},
+                     (matrix){w->data, w->strides[1], w->strides[0]}))
+        return false;
     if (c->n == 3) {
         loop add = {.binary = pick(c->tg->level, add, x->dtype)};
         tg__elementwise(add, c->out, 2, (tg_tensor *[]){c->out, c->in[2]});
@@ -50,10 +51,9 @@ static bool weight_grad_run(const call *c)
     const tg_tensor *g = c->in[0], *x = c->in[1];
     if (x->numel == 0) tg__fill(c->out, 0); /* sums of nothing */
     if (x->numel == 0) return true;
-    tg__product(c->tg, x->dtype, g->shape[1], x->shape[1], x->shape[0], c->out->data,
-                (matrix){g->data, g->strides[1], g->strides[0]},
-                (matrix){x->data, x->strides[0], x->strides[1]});
-    return true;
+    return tg__product(c->tg, x->dtype, g->shape[1], x->shape[1], x->shape[0], c->out->data,
+                       (matrix){g->data, g->strides[1], g->strides[0]},
+                       (matrix){x->data, x->strides[0], x->strides[1]});
 }
 
 static tg_tensor *weight_grad_grad(const record *r, int i, tg_tensor *g)

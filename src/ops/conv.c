@@ -121,63 +121,109 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
 
 /* ---- Running. The images are worked on in so many blocks, each with memory of its own, so that
  * threads do not change what the weight's gradient, a sum over images, is rounded to. */
-enum { CONV_BLOCKS = 4, CONV_PANEL = 1 << 16 /* elements of columns at a time */ };
+enum {
+    CONV_BLOCKS = 4,
+    CONV_PANEL = 1 << 16, /* elements of columns at a time */
+    CONV_SUMMED = 32      /* panels that a block adds one after the other; more of them are added
+                             like the blocks of a product, see src/kernels/matmul.inc */
+};
 
 typedef struct conv_work {
     const call *c;
     geometry s;
     conv_part what;
     size_t size;
-    int64_t rows, k; /* of a panel: rows of the output; and of columns */
-    char *x, *w, *y; /* the three tensors, of which one is the result */
-    char *scratch;   /* of a block: columns, the product, for CONV_WEIGHT its sum */
-    int64_t of_block;
+    int64_t rows, k;    /* of a panel: rows of the output; and of columns */
+    int64_t panels;     /* of an image */
+    int64_t each;       /* images of a block */
+    char *x, *w, *y;    /* the three tensors, of which one is the result */
+    char *scratch;      /* of a block: columns; for CONV_WEIGHT the product of a panel, sums of */
+    int64_t product_at; /* panels, and totals of such sums; what a product works in. All in */
+    int64_t sums_at, totals_at, work_at, of_block; /* elements; totals are nowhere if few panels */
 } conv_work;
 
-static void one_panel(const conv_work *w, char *columns, int64_t image, int64_t group,
-                      int64_t first, int64_t rows)
+static char *place_in_block(const conv_work *w, int64_t of, int64_t at)
+{
+    return w->scratch + (size_t)(of * w->of_block + at) * w->size;
+}
+
+/* Adds the product of a panel, the number-th of its block and group. */
+static void add_panel(const conv_work *w, int64_t of, int64_t group, int64_t number)
+{
+    const int64_t n = w->s.out_channels * w->k;
+    const tg_dtype d = w->c->out->dtype;
+    const int level = w->c->tg->level;
+    char *sum = place_in_block(w, of, w->sums_at + group * n);
+    pick(level, add, d)(n, sum, sum, place_in_block(w, of, w->product_at));
+    if (w->totals_at && (number + 1) % CONV_SUMMED == 0)
+        pick(level, accumulate, d)(n, sum, place_in_block(w, of, w->totals_at + group * n));
+}
+
+static void one_panel(const conv_work *w, int64_t image, int64_t group, int64_t panel)
 {
     const geometry *s = &w->s;
+    const int64_t of = image / w->each, first = panel * w->rows;
+    const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
     const int64_t whole = s->oh * s->ow, n = rows * s->ow, o = s->out_channels, k = w->k;
     matmul_kernel *multiply = pick(w->c->tg->level, matmul, w->c->out->dtype);
-    binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
     char *x = w->x + (size_t)((image * s->groups + group) * s->channels * s->h * s->w) * w->size;
     char *y = w->y + (size_t)((image * s->groups + group) * o * whole + first * s->ow) * w->size;
     const char *weight = w->w + (size_t)(group * o * k) * w->size;
-    char *product = columns + (size_t)(w->rows * s->ow * k) * w->size;
-    char *sum = product + (size_t)(o * k * (1 + group)) * w->size;
+    char *columns = place_in_block(w, of, 0), *work = place_in_block(w, of, w->work_at);
     if (w->what != CONV_INPUT) patches(s, w->size, x, first, rows, columns, NULL);
     switch (w->what) {
-    case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1); break;
+    case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1, work); break;
     case CONV_INPUT:
-        multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1);
-        patches(s, w->size, x, first, rows, columns, add);
+        multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1, work);
+        patches(s, w->size, x, first, rows, columns, pick(w->c->tg->level, add, w->c->out->dtype));
         break;
     case CONV_WEIGHT:
-        multiply(o, k, n, product, k, y, whole, 1, columns, 1, n);
-        add(o * k, sum, sum, product);
+        multiply(o, k, n, place_in_block(w, of, w->product_at), k, y, whole, 1, columns, 1, n,
+                 work);
+        add_panel(w, of, group, image % w->each * w->panels + panel);
     }
 }
 
 static void some_blocks(void *work, int64_t from, int64_t to)
 {
     const conv_work *w = work;
-    const geometry *s = &w->s;
-    const int64_t each = (s->images + CONV_BLOCKS - 1) / CONV_BLOCKS, end = to * each;
-    for (int64_t image = from * each; image < end && image < s->images; image++)
-        for (int64_t group = 0; group < s->groups; group++)
-            for (int64_t first = 0; first < s->oh; first += w->rows)
-                one_panel(w, w->scratch + (size_t)(image / each * w->of_block) * w->size, image,
-                          group, first, s->oh - first < w->rows ? s->oh - first : w->rows);
+    for (int64_t image = from * w->each; image < to * w->each && image < w->s.images; image++)
+        for (int64_t group = 0; group < w->s.groups; group++)
+            for (int64_t panel = 0; panel < w->panels; panel++) one_panel(w, image, group, panel);
 }
 
 /* The sums of the blocks, one after the other. */
 static void add_blocks(const conv_work *w)
 {
-    const int64_t n = w->c->out->numel, skipped = w->of_block - n;
+    const int64_t n = w->c->out->numel;
     binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
-    for (int b = 0; b < CONV_BLOCKS; b++)
-        add(n, w->w, w->w, w->scratch + (size_t)(b * w->of_block + skipped) * w->size);
+    for (int64_t b = 0; b < CONV_BLOCKS; b++) {
+        char *sum = place_in_block(w, b, w->sums_at);
+        if (w->totals_at) add(n, sum, sum, place_in_block(w, b, w->totals_at));
+        add(n, w->w, w->w, sum);
+    }
+}
+
+/* Says where what stands in the memory of a block. */
+static void lay_out_block(conv_work *w)
+{
+    const geometry *s = &w->s;
+    const int64_t n = w->rows * s->ow, o = s->out_channels, k = w->k, weights = o * k;
+    const tg_dtype d = w->c->out->dtype;
+    const size_t work = w->what == CONV_FORWARD ? tg__product_scratch(d, o, n, k, 1)
+                        : w->what == CONV_INPUT ? tg__product_scratch(d, k, n, o, 1)
+                                                : tg__product_scratch(d, o, k, n, n + 1);
+    w->work_at = tg__times(n, k);
+    if (w->what == CONV_WEIGHT) {
+        w->product_at = w->work_at;
+        w->sums_at = tg__plus(w->product_at, weights);
+        w->work_at = tg__plus(w->sums_at, s->groups * weights);
+        if (tg__is_float(d) && w->each * w->panels > CONV_SUMMED) {
+            w->totals_at = w->work_at;
+            w->work_at = tg__plus(w->work_at, s->groups * weights);
+        }
+    }
+    w->of_block = tg__plus(w->work_at, (int64_t)(work / w->size));
 }
 
 static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg_tensor *w,
@@ -197,9 +243,9 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
     const int64_t of_row = tg__times(work.k, s.ow);
     work.rows = CONV_PANEL / of_row + 1;
     if (work.rows > s.oh) work.rows = s.oh;
-    work.of_block = tg__times(work.rows, of_row);
-    if (what == CONV_WEIGHT)
-        work.of_block = tg__plus(work.of_block, s.out_channels * work.k * (1 + s.groups));
+    work.panels = (s.oh + work.rows - 1) / work.rows;
+    work.each = (s.images + CONV_BLOCKS - 1) / CONV_BLOCKS;
+    lay_out_block(&work);
     const size_t bytes = tg__bytes(tg__times(CONV_BLOCKS, work.of_block), work.size);
     if (!(work.scratch = tg__alloc(c->tg, bytes))) return false;
     if (what == CONV_WEIGHT) memset(work.scratch, 0, bytes);

@@ -66,19 +66,74 @@ static bool matmul_shape(const call *c, spec *s)
 /* Multiplications and additions that are worth a thread. */
 enum { LARGE_PRODUCT = 1 << 19 };
 
-/* A product, or a batch of them, as work to be split. */
+/* A product, or a batch of them, as work to be split in parts of so many units. */
 typedef struct product_work {
     matmul_kernel *kernel;
     int64_t m, n, k, size;
     char *c;
     matrix a, b;
     const product *batch;
+    int64_t grain;
+    size_t scratch_of_part;
+    char *scratch;
 } product_work;
 
-static void product_of(const product_work *w, int64_t m, int64_t n, char *c, const void *a,
-                       const void *b)
+static void product_of(const product_work *w, char *scratch, int64_t m, int64_t n, char *c,
+                       const void *a, const void *b)
 {
-    w->kernel(m, n, w->k, c, w->n, a, w->a.s0, w->a.s1, b, w->b.s0, w->b.s1);
+    w->kernel(m, n, w->k, c, w->n, a, w->a.s0, w->a.s1, b, w->b.s0, w->b.s1, scratch);
+}
+
+static char *scratch_from(const product_work *w, int64_t first_unit)
+{
+    return w->scratch + (size_t)(first_unit / w->grain) * w->scratch_of_part;
+}
+
+/* What tg__plain_matmul takes at any level: a block of b that is packed, or one of c; and sums. */
+size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1)
+{
+    enum { FEWEST_ROWS = 4, MOST_ROWS = 8 }; /* of a tile */
+    const size_t size = tg__dtype_size(dtype);
+    const bool column = n == 1; /* is worked out as a row */
+    const int64_t width = column ? m : n, most = MATMUL_PANEL / (int64_t)size;
+    const int64_t packed = (k < MATMUL_BLOCK ? k : MATMUL_BLOCK) * (width < most ? width : most);
+    const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
+    int64_t elements = 0;
+    if (!tg__is_float(dtype)) return 0;
+    if (column || !tg__matmul_in_place(size, FEWEST_ROWS, m, n, k, b1)) elements = packed;
+    if (k > MATMUL_WHOLE && (column || tg__matmul_in_place(size, MOST_ROWS, m, n, k, b1)))
+        elements = elements > together ? elements : together;
+    if (k > MATMUL_SUMMED) elements += together;
+    return tg__round_up((size_t)elements * size);
+}
+
+/* Memory for a kernel: the one at hand, or more of the context's, which goes back; NULL if there is
+ * none. */
+enum { AT_HAND = 8192 };
+
+static char *take_scratch(tg_context *tg, size_t bytes, void *at_hand)
+{
+    return bytes <= AT_HAND ? at_hand : tg__alloc(tg, bytes);
+}
+
+static void give_scratch(tg_context *tg, size_t bytes, char *scratch)
+{
+    if (bytes > AT_HAND) tg__block_free(tg, tg__block_of(scratch, bytes));
+}
+
+/* Splits w, with scratch memory for each part; false without it. */
+static bool split_product(tg_context *tg, product_work *w, int64_t units, int64_t grain,
+                          portion *run)
+{
+    const int64_t parts = tg->team && units >= 2 * grain ? (units + grain - 1) / grain : 1;
+    const size_t bytes = (size_t)parts * w->scratch_of_part;
+    double at_hand[AT_HAND / sizeof(double)];
+    w->grain = grain;
+    w->scratch = take_scratch(tg, bytes, at_hand);
+    if (!w->scratch) return false;
+    tg__split(tg, units, grain, run, w);
+    give_scratch(tg, bytes, w->scratch);
+    return true;
 }
 
 /* Rows or columns come in units, of which the last takes what is left as well. */
@@ -93,7 +148,7 @@ static void some_rows(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
     const int64_t first = from * UNIT, rows = unit_end(to, w->m) - first;
-    product_of(w, rows, w->n, w->c + first * w->n * w->size,
+    product_of(w, scratch_from(w, from), rows, w->n, w->c + first * w->n * w->size,
                (const char *)w->a.data + first * w->a.s0 * w->size, w->b.data);
 }
 
@@ -101,33 +156,39 @@ static void some_columns(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
     const int64_t first = from * UNIT, columns = unit_end(to, w->n) - first;
-    product_of(w, w->m, columns, w->c + first * w->size, w->a.data,
+    product_of(w, scratch_from(w, from), w->m, columns, w->c + first * w->size, w->a.data,
                (const char *)w->b.data + first * w->b.s1 * w->size);
 }
 
 /* Columns where there are many, since each block of b is packed once then; else rows. Every output
  * has an order of its own, which no cut changes as long as no part is a single row or column. */
-static TG_APART void share_product(const tg_context *tg, product_work *w, int64_t m, int64_t n)
+static TG_APART bool share_product(tg_context *tg, product_work *w, tg_dtype dtype)
 {
     const int64_t threads = tg->team->threads;
-    const bool wide = n >= 96 * threads || n > m;
-    const int64_t units = (wide ? n : m) / UNIT;
+    const bool wide = w->n >= 96 * threads || w->n > w->m;
+    const int64_t units = (wide ? w->n : w->m) / UNIT;
     const int64_t parts = units >= 24 * threads ? 2 * threads : threads;
-    if (units > 1)
-        tg__split(tg, units, units > parts ? units / parts : 1, wide ? some_columns : some_rows, w);
-    else
-        product_of(w, m, n, w->c, w->a.data, w->b.data);
+    const int64_t grain = units > parts ? units / parts : 1, most = (grain + 1) * UNIT;
+    w->scratch_of_part = tg__product_scratch(dtype, wide || w->m < most ? w->m : most,
+                                             wide && w->n > most ? most : w->n, w->k, w->b.s1);
+    return split_product(tg, w, units, grain, wide ? some_columns : some_rows);
 }
 
-void tg__product(const tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
-                 matrix a, matrix b)
+bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
+                 matrix b)
 {
-    product_work w = {
-        pick(tg->level, matmul, dtype), m, n, k, (int64_t)tg__dtype_size(dtype), c, a, b, NULL};
-    if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT)
-        share_product(tg, &w, m, n);
-    else
-        product_of(&w, m, n, c, a.data, b.data);
+    const int64_t size = (int64_t)tg__dtype_size(dtype);
+    product_work w = {pick(tg->level, matmul, dtype), m, n, k, size, c, a, b, NULL, 1, 0, NULL};
+    if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT &&
+        (m >= 2 * UNIT || n >= 2 * UNIT))
+        return share_product(tg, &w, dtype);
+    const size_t bytes = tg__product_scratch(dtype, m, n, k, b.s1);
+    double at_hand[AT_HAND / sizeof(double)];
+    char *scratch = take_scratch(tg, bytes, at_hand);
+    if (!scratch) return false;
+    product_of(&w, scratch, m, n, c, a.data, b.data);
+    give_scratch(tg, bytes, scratch);
+    return true;
 }
 
 static void some_of_batch(void *work, int64_t from, int64_t to)
@@ -141,7 +202,7 @@ static void some_of_batch(void *work, int64_t from, int64_t to)
             b += at % p->batch[d] * p->b_batch[d];
             at /= p->batch[d];
         }
-        product_of(w, w->m, w->n, w->c + i * w->m * w->n * w->size,
+        product_of(w, scratch_from(w, from), w->m, w->n, w->c + i * w->m * w->n * w->size,
                    (const char *)w->a.data + a * w->size, (const char *)w->b.data + b * w->size);
     }
 }
@@ -157,10 +218,8 @@ static bool matmul_run(const call *c)
         tg__fill(c->out, 0);
         return true;
     }
-    if (p.batch_dims == 0) {
-        tg__product(c->tg, a->dtype, p.m, p.n, p.k, c->out->data, left, right);
-        return true;
-    }
+    if (p.batch_dims == 0)
+        return tg__product(c->tg, a->dtype, p.m, p.n, p.k, c->out->data, left, right);
     product_work w = {pick(c->tg->level, matmul, a->dtype),
                       p.m,
                       p.n,
@@ -169,11 +228,16 @@ static bool matmul_run(const call *c)
                       c->out->data,
                       left,
                       right,
-                      &p};
-    double each = (double)p.m * (double)p.n * (double)p.k;
+                      &p,
+                      .scratch_of_part = tg__product_scratch(a->dtype, p.m, p.n, p.k, p.b1)};
+    const double each = (double)p.m * (double)p.n * (double)p.k;
+    const int64_t batch = tg__numel(p.batch_dims, p.batch);
     int64_t grain = each < LARGE_PRODUCT ? (int64_t)(LARGE_PRODUCT / each) : 1;
-    tg__split(c->tg, tg__numel(p.batch_dims, p.batch), grain, some_of_batch, &w);
-    return true;
+    if (c->tg->team && w.scratch_of_part > 0) { /* no more memory than some parts a thread need */
+        const int64_t least = batch / (4 * c->tg->team->threads);
+        grain = grain < least ? least : grain;
+    }
+    return split_product(c->tg, &w, batch, grain, some_of_batch);
 }
 
 static tg_tensor *turned(tg_tensor *t)

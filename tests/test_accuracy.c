@@ -1,0 +1,245 @@
+/* Sums of many terms keep their digits: products of long inner sizes, and what is made of them. */
+#include "check.h"
+
+static const char *const levels[] = {"portable", "avx2", "avx512"};
+
+static tg_context *open_at(const char *level)
+{
+    tg_options o = tg_defaults();
+    o.simd_level = level;
+    return tg_open(&o);
+}
+
+/* Long sums take minutes under valgrind. */
+static int64_t longest(int64_t usual)
+{
+    return getenv("TG_TEST_QUICK") && usual > 100000 ? 100000 : usual;
+}
+
+/* See src/kernels/matmul.inc: the error of a product of inner size k, as a part of the sum of its
+ * absolute terms; to which the second order, below a thousandth of it, is added. */
+static double product_bound(tg_dtype dtype, int64_t k)
+{
+    const double u = dtype == TG_F32 ? 0x1p-24 : 0x1p-53, n = (double)k;
+    return (k <= 1024 ? n : 145 + n * u) * u * 1.001;
+}
+
+static void check_near(double value, double exact, double relative)
+{
+    if (fabs(value - exact) <= relative * fabs(exact)) return;
+    fail_msg("%.17g is %.3g of %.17g off, more than %.3g", value, value / exact - 1, exact,
+             relative);
+}
+
+/* ---- Equal terms, which are rounded in one direction for long. */
+
+static void test_ones_times_a_tenth_at_any_inner_size(void **state)
+{
+    (void)state;
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (int64_t k = 1000; k <= longest(10000000); k *= 10) {
+            tg_context *tg = tg_open(NULL);
+            const double tenth = dtype == TG_F32 ? (double)0.1f : 0.1;
+            tg_tensor *ones = tg_ones(tg, (tg_dtype)dtype, TG_SHAPE(2, k));
+            tg_tensor *b = tg_full(tg, (tg_dtype)dtype, TG_SHAPE(k, 2), 0.1);
+            tg_tensor *c = tg_matmul(ones, b);
+            check_ok(tg);
+            for (int64_t i = 0; i < 4; i++)
+                check_near(element_of(c, i), (double)k * tenth, product_bound((tg_dtype)dtype, k));
+            tg_close(tg);
+        }
+}
+
+static void test_weight_gradient_of_linear_over_many_rows(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t rows = longest(2000000);
+    tg_module *net = tg_linear(tg, 3, 2, TG_BIAS);
+    tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(rows, 3), 0.3);
+    assert_true(tg_backward(tg_sum(tg_forward(net, x))));
+    tg_tensor *g = tg_param(net, "weight")->grad;
+    for (int64_t i = 0; i < 6; i++)
+        check_near(element_of(g, i), (double)rows * (double)0.3f, product_bound(TG_F32, rows));
+    check_near(element_of(tg_param(net, "bias")->grad, 0), (double)rows, 0);
+}
+
+/* Blocks of 1000 images, of one panel of 4 terms each: 32 of them are added one after the other,
+ * and such sums with compensation. To first order (4 + 32 + 1 + 3) u, 3 for the four blocks. */
+static void test_weight_gradient_of_conv_over_many_images(void **state)
+{
+    tg_context *tg = *state;
+    enum { IMAGES = 4000 };
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+        const double tenth = dtype == TG_F32 ? (double)0.1f : 0.1;
+        tg_tensor *x = tg_full(tg, (tg_dtype)dtype, TG_SHAPE(IMAGES, 2, 3, 3), 0.1);
+        tg_tensor *w = tg_requires_grad_(tg_zeros(tg, (tg_dtype)dtype, TG_SHAPE(1, 2, 2, 2)), true);
+        assert_true(tg_backward(tg_sum(tg_conv2d(x, w, NULL))));
+        for (int64_t i = 0; i < 8; i++)
+            check_near(element_of(w->grad, i), 4 * IMAGES * tenth,
+                       40 * (dtype == TG_F32 ? 0x1p-24 : 0x1p-53) * 1.001);
+    }
+}
+
+/* ---- Every way to work a product out. */
+
+enum { LAYOUTS = 4 };
+
+/* a b, with either side in memory as its transpose. */
+static tg_tensor *product_in(int layout, tg_tensor *a, tg_tensor *b)
+{
+    if (layout & 1) a = tg_t(tg_contiguous(tg_t(a)));
+    if (layout & 2) b = tg_t(tg_contiguous(tg_t(b)));
+    return tg_matmul(a, b);
+}
+
+/* sum[0] + sum[1] += x y, nearly without loss. */
+static void add_product(double *sum, double x, double y)
+{
+    const double product = x * y, high = sum[0] + product, z = high - sum[0];
+    sum[1] += fma(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
+    sum[0] = high;
+}
+
+static double value_at(const tg_tensor *t, int64_t i)
+{
+    return t->dtype == TG_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
+}
+
+static void check_product(tg_tensor *a, tg_tensor *b, tg_tensor *c)
+{
+    const int64_t m = a->shape[0], k = a->shape[1], n = b->shape[1];
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double exact[] = {0, 0}, scale = 0;
+            for (int64_t l = 0; l < k; l++) {
+                const double x = value_at(a, i * k + l), y = value_at(b, l * n + j);
+                add_product(exact, x, y);
+                scale += fabs(x * y);
+            }
+            const double error = fabs((value_at(c, i * n + j) - exact[0]) - exact[1]);
+            if (error > product_bound(a->dtype, k) * scale)
+                fail_msg("%d x %d x %d, %s: %.3g of the terms off", (int)m, (int)k, (int)n,
+                         tg_dtype_name(a->dtype), error / scale);
+        }
+}
+
+static void check_same_bits(tg_tensor *a, tg_tensor *b)
+{
+    const size_t size = a->dtype == TG_F32 ? sizeof(float) : sizeof(double);
+    assert_memory_equal(a->data, b->data, (size_t)a->numel * size);
+}
+
+/* Values about 0, or positive ones; at a level, in all layouts. want: the product in others. */
+static void check_layouts(tg_context *tg, tg_dtype dtype, const int64_t *mnk, bool positive,
+                          tg_tensor **want)
+{
+    const tg_shape as = TG_SHAPE(mnk[0], mnk[2]), bs = TG_SHAPE(mnk[2], mnk[1]);
+    tg_tensor *a = positive ? tg_rand(tg, dtype, as) : tg_randn(tg, dtype, as);
+    tg_tensor *b = positive ? tg_rand(tg, dtype, bs) : tg_randn(tg, dtype, bs);
+    for (int layout = 0; layout < LAYOUTS; layout++) {
+        tg_tensor *c = product_in(layout, a, b);
+        check_ok(tg);
+        if (!*want) check_product(a, b, *want = c);
+        check_same_bits(c, *want);
+    }
+}
+
+/* Few and many rows and columns, in tiles in place and of packed blocks, and inner sizes on both
+ * sides of where one block becomes many, and many become sums. */
+static void test_products_of_every_shape_at_every_level(void **state)
+{
+    static const int64_t shapes[][3] = {{2, 2, 1000},    {2, 3, 20011},  {5, 70, 1025},
+                                        {3, 1100, 2049}, {33, 40, 5000}, {17, 16, 2048},
+                                        {20, 390, 1300}};
+    tg_context *first = *state;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int kind = 0; kind < 4; kind++) {
+            tg_tensor *want = NULL;
+            tg_scope_begin(first);
+            for (int l = -1; l < 3; l++) {
+                tg_context *tg = l < 0 ? first : open_at(levels[l]);
+                tg_manual_seed(tg, s);
+                if (tg_ok(tg)) {
+                    assert_true(tg_set_num_threads(tg, l + 2));
+                    check_layouts(tg, kind & 1 ? TG_F64 : TG_F32, shapes[s], kind & 2, &want);
+                }
+                if (l >= 0) tg_close(tg);
+            }
+            tg_scope_end(first);
+        }
+}
+
+/* A row of a product is that of the row alone, as long as neither is the product of a vector. */
+static void test_bits_do_not_depend_on_the_other_rows(void **state)
+{
+    tg_context *tg = *state;
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+        tg_tensor *a = tg_randn(tg, (tg_dtype)dtype, TG_SHAPE(70, 3000));
+        tg_tensor *b = tg_randn(tg, (tg_dtype)dtype, TG_SHAPE(3000, 1200));
+        tg_tensor *all = tg_matmul(a, b), *few = tg_matmul(tg_narrow(a, 0, 40, 2), b);
+        tg_tensor *narrow = tg_matmul(a, tg_narrow(b, 1, 600, 3));
+        check_same_bits(few, tg_contiguous(tg_narrow(all, 0, 40, 2)));
+        check_same_bits(narrow, tg_contiguous(tg_narrow(all, 1, 600, 3)));
+        tg_tensor *one = tg_matmul(tg_narrow(a, 0, 40, 1), b);
+        check_same_bits(one, tg_contiguous(tg_narrow(all, 0, 40, 1)));
+    }
+}
+
+static void test_batches_have_the_bits_of_products(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_randn(tg, TG_F32, TG_SHAPE(6, 5, 2500));
+    tg_tensor *b = tg_randn(tg, TG_F32, TG_SHAPE(6, 2500, 20));
+    for (int threads = 1; threads <= 3; threads++) {
+        assert_true(tg_set_num_threads(tg, threads));
+        tg_tensor *c = tg_bmm(a, b);
+        for (int64_t i = 0; i < 6; i++)
+            check_same_bits(tg_contiguous(tg_select(c, 0, i)),
+                            tg_matmul(tg_select(a, 0, i), tg_select(b, 0, i)));
+    }
+}
+
+/* ---- Infinities have no rounding error to carry along. */
+
+static void test_long_products_of_infinities(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *ones = tg_ones(tg, TG_F32, TG_SHAPE(2, 9000));
+    tg_tensor *b = tg_ones(tg, TG_F32, TG_SHAPE(9000, 4));
+    tg_set(b, TG_INDEX(100, 0), INFINITY);
+    tg_set(b, TG_INDEX(2047, 1), -INFINITY);
+    tg_set(b, TG_INDEX(100, 2), INFINITY);
+    tg_set(b, TG_INDEX(8000, 2), -INFINITY);
+    tg_set(b, TG_INDEX(3000, 3), NAN);
+    tg_tensor *c = tg_matmul(ones, b);
+    check_values(c, INFINITY, -INFINITY, NAN, NAN, INFINITY, -INFINITY, NAN, NAN);
+    tg_tensor *huge = tg_full(tg, TG_F32, TG_SHAPE(9000, 2), 1e35);
+    check_values(tg_matmul(ones, huge), INFINITY, INFINITY, INFINITY, INFINITY);
+}
+
+static int open_context(void **state)
+{
+    *state = tg_open(NULL);
+    return *state ? 0 : -1;
+}
+
+static int close_context(void **state)
+{
+    tg_close(*state);
+    return 0;
+}
+
+int main(void)
+{
+#define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ones_times_a_tenth_at_any_inner_size),
+        IN_CONTEXT(test_weight_gradient_of_linear_over_many_rows),
+        IN_CONTEXT(test_weight_gradient_of_conv_over_many_images),
+        IN_CONTEXT(test_products_of_every_shape_at_every_level),
+        IN_CONTEXT(test_bits_do_not_depend_on_the_other_rows),
+        IN_CONTEXT(test_batches_have_the_bits_of_products),
+        IN_CONTEXT(test_long_products_of_infinities),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
