@@ -14,8 +14,8 @@ typedef enum tg_dtype { TG_F32, TG_F64, TG_I64, TG_BOOL } tg_dtype;
 
 /* Read-only for callers, and made by the library alone: there is more behind it. Element [i, j,
  * ...] stands at data + i * strides[0] + j * strides[1] + ..., counted in elements (one byte each
- * for TG_BOOL). ndim 0 is a scalar; a size of 0 is an empty tensor. What tg_empty has just made may
- * be filled through data, row-major, until another call is given it. */
+ * for TG_BOOL, true if it is not 0). ndim 0 is a scalar; a size of 0 is an empty tensor. What
+ * tg_empty has just made may be filled through data, row-major, until another call is given it. */
 typedef struct tg_tensor tg_tensor;
 struct tg_tensor {
     tg_context *context;

@@ -135,7 +135,7 @@ static void element_text(const shown_element *e, const print_style *style, char 
     case TG_I64:
         snprintf(text, PRINT_ELEMENT, "%lld", (long long)((const int64_t *)e->t->data)[e->at]);
         break;
-    case TG_BOOL: strcpy(text, ((const bool *)e->t->data)[e->at] ? "True" : "False"); break;
+    case TG_BOOL: strcpy(text, ((const uint8_t *)e->t->data)[e->at] ? "True" : "False"); break;
     }
 }
 

@@ -46,27 +46,27 @@
 #include "move.inc"
 
 /* To a type of another size, so never in place. */
-#define CAST(name, OUT, T, value)                                                                  \
+#define CAST(name, OUT, T, read, value)                                                            \
     void name(int64_t n, void *out, const void *in)                                                \
     {                                                                                              \
         OUT *restrict o = out;                                                                     \
         const T *p = in;                                                                           \
         for (int64_t i = 0; i < n; i++) {                                                          \
-            const T x = p[i];                                                                      \
+            const T x = (T)(read);                                                                 \
             o[i] = value;                                                                          \
         }                                                                                          \
     }
-#define CASTS(from, T, integer)                                                                    \
-    CAST(tg__to_f32_##from, float, T, (float)x)                                                    \
-    CAST(tg__to_f64_##from, double, T, (double)x)                                                  \
-    CAST(tg__to_i64_##from, int64_t, T, integer)                                                   \
-    CAST(tg__to_bool_##from, uint8_t, T, x != 0)
+#define CASTS(from, T, read, integer)                                                              \
+    CAST(tg__to_f32_##from, float, T, read, (float)x)                                              \
+    CAST(tg__to_f64_##from, double, T, read, (double)x)                                            \
+    CAST(tg__to_i64_##from, int64_t, T, read, integer)                                             \
+    CAST(tg__to_bool_##from, uint8_t, T, read, x != 0)
 #define TRUNCATED                                                                                  \
     (x >= -9223372036854775808.0f && x < 9223372036854775808.0f ? (int64_t)x : INT64_MIN)
-CASTS(f32, float, TRUNCATED)
-CASTS(f64, double, TRUNCATED)
-CASTS(i64, int64_t, x)
-CASTS(bool, uint8_t, x)
+CASTS(f32, float, p[i], TRUNCATED)
+CASTS(f64, double, p[i], TRUNCATED)
+CASTS(i64, int64_t, p[i], x)
+CASTS(bool, uint8_t, p[i] != 0, x)
 #undef CAST
 #undef CASTS
 #undef TRUNCATED

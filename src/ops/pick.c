@@ -37,9 +37,9 @@ tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim)
 
 static int64_t count_true(const tg_tensor *t)
 {
-    const bool *v = t->data;
+    const uint8_t *v = t->data;
     int64_t n = 0;
-    for (int64_t i = 0; i < t->numel; i++) n += v[i];
+    for (int64_t i = 0; i < t->numel; i++) n += v[i] != 0;
     return n;
 }
 
@@ -56,7 +56,7 @@ static bool nonzero_shape(const call *c, spec *s)
 static bool nonzero_run(const call *c)
 {
     const tg_tensor *t = c->in[0];
-    const bool *v = t->data;
+    const uint8_t *v = t->data;
     int64_t *to = c->out->data;
     for (int64_t i = 0; i < t->numel && c->out->numel > 0; i++) {
         if (!v[i]) continue;

@@ -156,7 +156,7 @@ static int64_t key_of(const tg_tensor *t, int64_t at)
     case TG_F32: v = (double)((const float *)t->data)[at]; break;
     case TG_F64: v = ((const double *)t->data)[at]; break;
     case TG_I64: return ((const int64_t *)t->data)[at];
-    default: return ((const bool *)t->data)[at];
+    default: return ((const uint8_t *)t->data)[at] != 0;
     }
     if (v != v) return INT64_MAX;
     if (v == 0) return 0;

@@ -154,7 +154,11 @@ static bool give_values(const tg_tensor *t, const char *op, void *values)
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
     tensor_priv array;
-    tg__copy(array_like(&array, t, values), t);
+    tg_tensor *out = array_like(&array, t, values), *in = &priv(t)->pub;
+    if (t->dtype == TG_BOOL) /* a C bool is 0 or 1 */
+        tg__elementwise((loop){.unary = pick(0, to_bool, TG_BOOL)}, out, 1, &in);
+    else
+        tg__copy(out, t);
     return true;
 }
 
