@@ -247,8 +247,9 @@ typedef struct tg_pool_options {
 TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 
 /* Of each window in input (N, C, H, W) or (C, H, W): the greatest element, to whose place (of
- * several the first) the gradient goes, NaN being greater than all; the mean. A window of padding
- * alone, which dilation makes, is TG_ERR_SHAPE. */
+ * several the first) the gradient goes, NaN being greater than all; the mean, summed in float64. A
+ * window of padding alone, which dilation makes, is TG_ERR_SHAPE. In the gradient of the mean each
+ * window that sees an element adds to it in the dtype, one after the other. */
 TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
 TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
 
@@ -290,7 +291,10 @@ TG_API tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool s
 /* out[i][j] = a[index[i][j]][j] for dim 0, and so on; index is int64, of a's ndim, and nowhere
  * larger than a except along dim. The result has index's shape. Out of range is TG_ERR_INDEX. */
 TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
-/* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on; in row-major order. */
+/* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on; in row-major order.
+ * float32 is summed in float64 if index has at least four times as many elements as a. Else each
+ * addition rounds to float32: an element that takes 2^24 equal terms stops to grow. The same holds
+ * for the gradients of gather, index_select and embedding, which are made so. */
 TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
 /* The slices of dim that a 1-d index names. */
 TG_API tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index);

@@ -135,28 +135,48 @@ static bool scatter_add_shape(const call *c, spec *s)
     return tg__same_shape(c, s);
 }
 
-static bool scatter_add_run(const call *c)
+/* out[...] += source, element by element; wide: out is in float64, source in float32. */
+static void add_at_places(const call *c, void *out, bool wide)
 {
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(c->out, index, source, dim);
-    if (!check_indices(c, c->out, index, dim)) return false;
-    tg__copy(c->out, c->in[0]);
+#define ADD(TO, FROM) ((TO *)out)[to] += (TO)((const FROM *)source->data)[from]
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(c->out, index, source, dim, line);
         const int64_t *at = (const int64_t *)index->data + p.in_index;
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
             const int64_t from = p.other + i * l.third_step;
-            switch (c->out->dtype) {
-            case TG_F32: ((float *)c->out->data)[to] += ((const float *)source->data)[from]; break;
-            case TG_F64:
-                ((double *)c->out->data)[to] += ((const double *)source->data)[from];
-                break;
-            default: ((uint64_t *)c->out->data)[to] += ((const uint64_t *)source->data)[from];
-            }
+            if (wide)
+                ADD(double, float);
+            else if (c->out->dtype == TG_F32)
+                ADD(float, float);
+            else if (c->out->dtype == TG_F64)
+                ADD(double, double);
+            else
+                ADD(uint64_t, uint64_t);
         }
     }
+#undef ADD
+}
+
+/* Sums of float32 are kept in float64 where that takes little beside what is added. */
+static bool scatter_add_run(const call *c)
+{
+    enum { MANY = 4 };
+    if (!check_indices(c, c->out, c->in[1], (int)c->a[0].i)) return false;
+    tg__copy(c->out, c->in[0]);
+    if (c->out->dtype != TG_F32 || c->in[1]->numel / MANY < c->out->numel) {
+        add_at_places(c, c->out->data, false);
+        return true;
+    }
+    tg_tensor *sums = tg__new(c->tg, TG_F64, c->out->ndim, c->out->shape);
+    if (!sums) return false;
+    pick(0, to_f64, TG_F32)(sums->numel, sums->data, c->out->data);
+    add_at_places(c, sums->data, true);
+    pick(0, to_f32, TG_F64)(sums->numel, c->out->data, sums->data);
+    tg_release(sums);
     return true;
 }
 

@@ -59,16 +59,16 @@ static int64_t divisor(const attr *a, window y, window x)
     {                                                                                              \
         T *corner = (T *)p->image + plane + y.first * p->w + x.first, *result = (T *)p->result;    \
         const T count = (T)divisor(p->a, y, x), part = p->back ? result[o] / count : 0;            \
-        T sum = 0;                                                                                 \
+        double sum = 0;                                                                            \
         for (int64_t i = 0; i < y.n; i++)                                                          \
             for (int64_t j = 0; j < x.n; j++) {                                                    \
                 T *at = corner + i * p->w + j;                                                     \
                 if (p->back)                                                                       \
                     *at += part;                                                                   \
                 else                                                                               \
-                    sum += *at;                                                                    \
+                    sum += (double)*at;                                                            \
             }                                                                                      \
-        if (!p->back) result[o] = sum / count;                                                     \
+        if (!p->back) result[o] = (T)sum / count;                                                  \
     }
 POOL(float)
 POOL(double)
