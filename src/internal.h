@@ -160,8 +160,8 @@ typedef struct tensor_priv {
 
 /* By tg_retain_grad, and by the caller of the sweep under way. */
 enum { WANTED_ALWAYS = 1, WANTED_HERE = 2 };
-/* Each is the business of one file, which takes away what it has set; but what REACHES says is
- * right only while ways are marked. */
+/* Each is the business of one file. AWAITED, HANDED_OUT and LISTED are taken away by the pass that
+ * sets them. REACHES is right only while ways are marked. GROUPED stays. */
 enum {
     MARK_AWAITED = 1,
     MARK_REACHES = 2,

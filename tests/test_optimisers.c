@@ -844,12 +844,33 @@ static void test_one_cycle_of_few_steps(void **state)
     assert_true(fabs(tg_lr(sgd) - 1 / 25e4) < 1e-12);
 }
 
+/* A group a parameter. */
+static void test_100000_groups(void **state)
+{
+    enum { MANY = 100000 };
+    tg_context *tg = *state;
+    TG_SCOPE (tg) {
+        tg_tensor *first = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true), *p = first;
+        tg_optim *sgd = tg_sgd_list(TG_LIST(p), NULL);
+        for (int i = 1; i < MANY; i++) {
+            p = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true);
+            assert_true(tg_sgd_group(sgd, TG_LIST(p), NULL));
+        }
+        assert_int_equal(tg_groups(sgd), MANY);
+        assert_true(tg_set_lr(sgd, 0.5) && tg_group_lr(sgd, MANY - 1) == 0.5);
+        assert_false(tg_sgd_group(sgd, TG_LIST(first), NULL));
+        check_error(tg, TG_ERR_ARGUMENT, "sgd: parameter 1, [1], is in a group already");
+        assert_non_null(tg_sgd_list(TG_LIST(first, p), NULL)); /* of another optimiser */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_steps),
         cmocka_unit_test(test_a_missing_gradient_is_skipped),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_100000_groups),
         cmocka_unit_test(test_a_group_of_another_context_is_refused),
         cmocka_unit_test(test_a_frozen_parameter_is_passed_over),
         cmocka_unit_test(test_a_parameter_moves_once_it_is_no_longer_frozen),

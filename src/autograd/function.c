@@ -33,7 +33,7 @@ static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
 
 static own_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list inputs)
 {
-    const size_t list = (size_t)inputs.n * sizeof inputs.items[0];
+    const size_t list = tg__bytes(inputs.n, sizeof inputs.items[0]);
     own_op *o = tg__alloc(tg, sizeof *o + list);
     if (!o) return NULL;
     const unsigned all = READS_0 | READS_1 | READS_2 | READS_OUT;

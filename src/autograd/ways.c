@@ -20,7 +20,7 @@ static int64_t oldest_of(tg_list inputs)
 static int await(tensor_priv *p)
 {
     if (p->mark & AWAITED) return 0;
-    p->mark = AWAITED;
+    p->mark = (uint8_t)((p->mark & ~REACHES) | AWAITED);
     return p->record != NULL;
 }
 
@@ -30,7 +30,7 @@ static int64_t visit(const sweep *s, record *r)
 {
     const bool visited = priv(r->out)->mark & AWAITED;
     int64_t change = -visited;
-    if (visited) priv(r->out)->mark = 0;
+    if (visited) priv(r->out)->mark &= (uint8_t)~AWAITED;
     for (int i = 0; i < r->n; i++) {
         operand *in = &r->in[i];
         const bool goes = visited && in->needs_grad;
@@ -55,7 +55,7 @@ static void narrow_down(const sweep *s, record *r)
         else
             in->on_way = (uint8_t)(in->on_way & ~s->way);
     }
-    if (visited) out->mark = reaches ? REACHES : 0;
+    if (visited) out->mark = (uint8_t)((out->mark & ~REACHES) | (reaches ? REACHES : 0));
 }
 
 /* Back from the outputs, and forth again. On the way back the links of the tape are turned round,

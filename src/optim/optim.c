@@ -20,6 +20,14 @@ bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
     return !kind->check || kind->check(tg, o);
 }
 
+static bool is_in(const group *g, const tg_tensor *p)
+{
+    for (; g; g = g->next)
+        for (int i = 0; i < g->n; i++)
+            if (g->slots[i].param == p) return true;
+    return false;
+}
+
 /* Before anything else is asked of them: an error goes to the optimiser's context alone. */
 static bool check_contexts(const tg_optim *optim, tg_list parameters)
 {
@@ -73,7 +81,7 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameters %d and %d are the same tensor",
                         name, j + 1, i + 1);
     }
-    if (priv(p)->mark & MARK_GROUPED)
+    if (priv(p)->mark & MARK_GROUPED && is_in(optim->groups, p)) /* not of another optimiser */
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %s, %s, is in a group already",
                         name, label, SHOW(p));
     if (priv(p)->depth > optim->depth)
@@ -83,32 +91,16 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
     return tg__check_inputs(prefix, 1, &p) && (is_frozen(p) || tg__writable(p, prefix));
 }
 
-static void unmark(tg_list list, int mark)
-{
-    for (int i = 0; i < list.n; i++) priv(list.items[i])->mark &= (uint8_t)~mark;
-}
-
-/* Marks those of the list that are in a group. */
-static void mark_grouped(const tg_optim *optim, tg_list list)
-{
-    for (int i = 0; i < list.n; i++) priv(list.items[i])->mark |= MARK_LISTED;
-    for (const group *g = optim->groups; g; g = g->next)
-        for (int i = 0; i < g->n; i++)
-            if (priv(g->slots[i].param)->mark & MARK_LISTED)
-                priv(g->slots[i].param)->mark |= MARK_GROUPED;
-    unmark(list, MARK_LISTED);
-}
-
 /* That each parameter may be one of optim, and that none is twice. */
 static bool check_parameters(const tg_optim *optim, const source *from)
 {
     bool right = true;
-    mark_grouped(optim, from->list);
-    for (int i = 0; i < from->list.n && right; i++) {
-        right = check_parameter(optim, from, i);
-        priv(from->list.items[i])->mark |= MARK_LISTED;
+    int n = 0;
+    for (; n < from->list.n && right; n++) {
+        right = check_parameter(optim, from, n);
+        priv(from->list.items[n])->mark |= MARK_LISTED;
     }
-    unmark(from->list, MARK_LISTED | MARK_GROUPED);
+    while (n-- > 0) priv(from->list.items[n])->mark &= (uint8_t)~MARK_LISTED;
     return right;
 }
 
@@ -141,7 +133,7 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
         !tg__check_options(optim->tg, kind->name, kind, &o) || !check_parameters(optim, from))
         return false;
     const size_t size = sizeof(group) + tg__bytes(parameters.n, sizeof(slot));
-    group *g = tg__alloc_at(optim->tg, optim->depth, size), **end = &optim->groups;
+    group *g = tg__alloc_at(optim->tg, optim->depth, size);
     if (!g) return false;
     *g = (group){.o = o, .initial_lr = NAN, .n = parameters.n};
     for (int i = 0; i < g->n; i++) {
@@ -149,8 +141,9 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
         if (!is_frozen(parameters.items[i]) && !fill_slot(optim, &g->slots[i], kind->states(&o)))
             return false;
     }
-    while (*end) end = &(*end)->next;
-    *end = g;
+    for (int i = 0; i < g->n; i++) priv(parameters.items[i])->mark |= MARK_GROUPED;
+    *optim->end = g;
+    optim->end = &g->next;
     return true;
 }
 
@@ -163,6 +156,7 @@ static tg_optim *make_optim(const optim_kind *kind, const source *from, const vo
     tg_optim *optim = tg__alloc(tg, sizeof *optim);
     if (!optim) return NULL;
     *optim = (tg_optim){.tg = tg, .depth = tg->depth, .kind = kind};
+    optim->end = &optim->groups;
     if (!add_group(optim, from, options)) return NULL;
     return !kind->prepare || kind->prepare(optim) ? optim : NULL;
 }

@@ -60,7 +60,7 @@ struct tg_optim {
     tg_context *tg;
     int64_t depth; /* of the scope it belongs to */
     const optim_kind *kind;
-    group *groups;
+    group *groups, **end;
     void *extra; /* from prepare */
 };
 
