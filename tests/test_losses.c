@@ -319,10 +319,9 @@ typedef struct option {
 
 static tg_tensor *loss_by_option(tg_list inputs, void *user)
 {
-    const option *q = user;
-    tg_loss_options o = q->o;
-    *(q->is_pos_weight ? &o.pos_weight : &o.weight) = inputs.items[1];
-    return q->function(inputs.items[0], q->target, &o);
+    option *q = user;
+    *(q->is_pos_weight ? &q->o.pos_weight : &q->o.weight) = inputs.items[1];
+    return q->function(inputs.items[0], q->target, &q->o);
 }
 
 static tg_tensor *conv_by_bias(tg_list inputs, void *user)
