@@ -74,6 +74,38 @@ static void test_singular_determinants_have_gradients(void **state)
     for (int i = 1; i < 4; i++) assert_true(fabs(element_of(half->grad, i)) < 1e-50);
 }
 
+/* Of x . cofactors of a: for 2 x 2 [[x11, -x10], [-x01, x00]]; for rank 1 of 3 x 3, and for [[1 ..
+ * 9]], by the formula that sums over permutations, d2 det / da[i][j] da[k][l] = +- a[m][n]. */
+static void test_second_gradients_of_singular_determinants(void **state)
+{
+    tg_context *tg = *state;
+    const double matrices[][9] = {{1, 2, 3, 4, 5, 6, 7, 8, 9},
+                                  {1, 2, 3, 2, 4, 6, -1, -2, -3},
+                                  {0, 0, 0, 0, 0, 0, 0, 0, 0},
+                                  {0, 2, 0, 0, 0, 3, 0, 0, 0},
+                                  {2, 1, 0, 1, 3, 1, 0, 1, 4}};
+    const double x[9] = {0.3, -1, 2, 0.5, 1.5, -0.7, 1, 0.2, -2};
+    tg_grad_options how = tg_grad_defaults();
+    how.create_graph = true;
+    for (int m = 0; m < 5; m++) {
+        tg_tensor *a = leaf_of(tg, TG_SHAPE(3, 3), matrices[m]), *y = tg_det(a), *first, *second;
+        assert_true(tg_grad(TG_LIST(y), TG_LIST(a), &first, &how));
+        y = tg_sum(tg_mul(first, tg_from_f64(tg, TG_SHAPE(3, 3), x)));
+        assert_true(tg_grad(TG_LIST(y), TG_LIST(a), &second, NULL));
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 3; j++) {
+                double want = 0;
+                for (int k = 1; k < 3; k++)
+                    for (int l = 1; l < 3; l++) {
+                        const int r = (i + k) % 3, c = (j + l) % 3;
+                        const double other = matrices[m][(i + 3 - k) % 3 * 3 + (j + 3 - l) % 3];
+                        want += (k == l ? 1 : -1) * x[r * 3 + c] * other;
+                    }
+                assert_true(fabs(element_of(second, i * 3 + j) - want) < 1e-13);
+            }
+    }
+}
+
 static void test_shortest_solution(void **state)
 {
     tg_context *tg = *state;
@@ -348,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_certified_regressions),
         cmocka_unit_test(test_singular_determinants_have_gradients),
+        cmocka_unit_test(test_second_gradients_of_singular_determinants),
         cmocka_unit_test(test_shortest_solution),
         cmocka_unit_test(test_closed_form_and_pieces_agree),
         cmocka_unit_test(test_singular_integer_matrices_are_noticed),

@@ -32,8 +32,8 @@ TG_API tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags);
 TG_API tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_inv(tg_tensor *a);
 /* Of a singular matrix 0, or what rounding leaves in its place, without an error; the gradient, the
- * matrix of cofactors, exists there, too. The gradient's own is made with tg_inv, which refuses a
- * singular matrix. */
+ * matrix of cofactors, and the gradient's own exist there, too. What goes beyond that is made with
+ * tg_inv, which refuses a singular matrix. */
 TG_API tg_tensor *tg_det(tg_tensor *a);
 
 /* The x with the least |a x - b|, for a (*, m, n) with m >= n; for m < n the shortest x with a x =
