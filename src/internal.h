@@ -48,9 +48,18 @@ typedef struct storage storage;
 /* A claim on the storage of an outer scope's tensor, given back when the scope of what makes it
  * ends. */
 typedef struct hold {
-    struct hold *next;
+    struct hold *next, **link; /* link: what points to this one */
     storage *on;
 } hold;
+
+/* Released tensors of one size, each with the elements behind it, in a queue: their memory serves
+ * again. The first one to be released holds this, and stays. */
+typedef struct spares {
+    struct spares *next; /* of another size */
+    size_t bytes;
+    struct tensor_priv *oldest, *newest;
+    int64_t n;
+} spares;
 
 /* Made lazily, in its own first page, by the first thing allocated at its depth: that is why a
  * scope's begin cannot fail. */
@@ -61,6 +70,7 @@ typedef struct scope {
     char *top, *end; /* free part of the current page */
     record *tape;    /* newest record when the scope was made */
     hold *holds;
+    spares *spares;         /* NULL: no tensor was released */
     struct scope *landlord; /* the outer scope in whose page this one lies, if it does */
     bool lent;              /* the free part of the page serves an inner scope */
     bool apart;             /* it needed memory while lent, so it lends no more */
@@ -94,10 +104,11 @@ static inline size_t tg__round_up(size_t bytes)
 {
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
 }
-/* The block behind memory of tg__alloc*, or NULL when it is part of a page. */
-static inline block *tg__block_of(void *memory, size_t bytes)
+/* A block in the scope of that depth, and the other way from what it holds. */
+void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes);
+static inline block *tg__block_of(void *payload)
 {
-    return memory && !tg__is_small(bytes) ? (block *)(void *)((char *)memory - TG_HEADER) : NULL;
+    return (block *)(void *)((char *)payload - TG_HEADER);
 }
 void tg__block_free(tg_context *tg, block *b);
 /* The block that the current scope took last, if it has one. */
@@ -105,6 +116,8 @@ const block *tg__newest_block(const tg_context *tg);
 /* Frees the elements that it took since then, but for one block; their tensors are of no more use.
  */
 void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);
+/* The memory of a tensor that nothing refers to, of so many bytes, serves again. */
+void tg__spare(struct tensor_priv *p, size_t bytes);
 /* Hands a block to the scope of that depth, which has memory. */
 void tg__block_move(tg_context *tg, block *b, int64_t depth);
 /* Gives cached blocks back to the allocator; whether there were any. */
@@ -112,8 +125,10 @@ bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
 /* Gives a claim on memory back: the last to go returns it. */
 void tg__unref(tg_context *tg, storage *s);
-/* A claim by what h is part of, which was just made in the current scope. */
+/* A claim by what h is part of, which was just made in the current scope; and back, before the
+ * scope ends. */
 void tg__hold(tg_context *tg, hold *h, storage *on);
+void tg__let_go(tg_context *tg, int64_t depth, hold *h, storage *on);
 
 /* ---- Tensor. */
 
@@ -137,25 +152,31 @@ typedef struct tensor_priv {
         struct storage own;
         hold claim; /* of a view */
     };
-    record *record;                   /* what made it, if a gradient goes back through it */
-    tg_tensor *grad_slot;             /* what pub.grad points to where there is one */
-    tg_tensor *pending;               /* gradient collected so far by the backward under way */
-    tg_tensor *captured;              /* gradient of a tensor with a record, where it is wanted */
-    struct tensor_priv *next_touched; /* by the backward under way */
-    struct tensor_priv *next_step;    /* of the frame that it was made in */
-    int64_t depth;                    /* of the scope it belongs to */
+    union {
+        struct {
+            record *record;       /* what made it, if a gradient goes back through it */
+            tg_tensor *grad_slot; /* what pub.grad points to where there is one */
+            tg_tensor *pending;   /* gradient collected so far by the backward under way */
+            tg_tensor *captured;  /* gradient of a tensor with a record, where it is wanted */
+            struct tensor_priv *next_touched; /* by the backward under way */
+        };
+        spares spares; /* when nothing refers to it any more */
+    };
+    struct tensor_priv *next_step; /* of the frame that it was made in; or the next spare */
+    int64_t depth;                 /* of the scope it belongs to */
+    int64_t birth;                 /* records made before it */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
     int32_t sweep;     /* whose pending and captured these are: 1 is the outermost, 0 none */
-    bool dense;        /* row-major without gaps */
-    bool is_view;
-    bool detached; /* a view that shares values but no history, so that it is never stale */
-    bool is_grad;  /* a leaf's grad_slot, which only the leaf's scope frees */
-    bool is_batch; /* of a loader, which alone releases it */
-    bool released;
-    uint8_t wanted; /* WANTED_*: captured is to be filled */
-    uint8_t mark;   /* MARK_*: of a pass over many tensors, while it lasts */
-    bool is_step;   /* is in the list of a frame */
+    bool dense : 1;    /* row-major without gaps */
+    bool is_view : 1;
+    bool detached : 1; /* a view that shares values but no history, so that it is never stale */
+    bool is_grad : 1;  /* a leaf's grad_slot, which only the leaf's scope frees */
+    bool is_batch : 1; /* of a loader, which alone releases it */
+    bool released : 1;
+    bool is_step : 1; /* is in the list of a frame */
+    uint8_t wanted;   /* WANTED_*: captured is to be filled */
+    uint8_t mark;     /* MARK_*: of a pass over many tensors, while it lasts */
 } tensor_priv;
 
 /* By tg_retain_grad, and by the caller of the sweep under way. */
@@ -173,6 +194,18 @@ enum {
 static inline tensor_priv *priv(const tg_tensor *t)
 {
     return (tensor_priv *)(uintptr_t)t;
+}
+
+static inline tensor_priv *tg__owner(storage *s)
+{
+    return (tensor_priv *)(void *)((char *)s - offsetof(tensor_priv, own));
+}
+
+/* Whether so many bytes of elements lie behind their tensor, in one piece; others have a block. */
+enum { TG_TENSOR = (sizeof(tensor_priv) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN };
+static inline bool tg__lies_behind(size_t bytes)
+{
+    return TG_TENSOR + bytes <= TG_SMALL;
 }
 
 /* The storage that counts the writes to t's memory. */
@@ -241,7 +274,7 @@ static inline void tg__written(tg_tensor *t, const char *op)
     s->writer = op;
 }
 
-/* ---- Composed operations, in src/tensor/frame.c. */
+/* ---- Composed operations, in src/tensor/lifetime.c. */
 
 /* An operation that is said with others opens a frame around them and closes it on every path:
  *
@@ -538,7 +571,7 @@ enum {
     TG_MESSAGE = 1024,
     TG_SHOWN = 4,
     TG_SIZES = TG_MAX_DIMS * 22 + 8,
-    TG_FREE_LISTS = 52 * 16 /* see free_list */
+    TG_FREE_LISTS = 53 * 16 /* see free_list */
 };
 
 typedef struct generator {
@@ -596,7 +629,8 @@ static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = tg->scope;
     const size_t size = tg__round_up(bytes);
-    if (!s || s->depth != depth || !tg__is_small(bytes) || (size_t)(s->end - s->top) < size)
+    if (!s || s->depth != depth || s->spares || !tg__is_small(bytes) ||
+        (size_t)(s->end - s->top) < size)
         return NULL;
     void *memory = s->top;
     s->top += size;

@@ -39,7 +39,7 @@ static int set_up(void **state)
     t->leaf = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2)), true);
     t->foreign = tg_ones(t->other, TG_F32, TG_SHAPE(2, 3));
     t->gone = tg_ones(tg, TG_F32, TG_SHAPE(2, 3));
-    tg_release(t->gone);
+    release_noticed(t->gone);
     t->borrowed = tg_borrow(tg, t->foreign);
     *state = t;
     return !tg_ok(tg) || !tg_ok(t->other);

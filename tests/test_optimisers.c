@@ -203,7 +203,7 @@ static void test_messages_name_a_parameter_by_its_path(void **state)
     tg_requires_grad_(tg_param(net, "0.weight"), false);
     assert_non_null(tg_adam(net, NULL));
     tg_requires_grad_(tg_param(net, "0.weight"), true);
-    tg_release(tg_param(net, "0.weight"));
+    release_noticed(tg_param(net, "0.weight"));
     assert_null(tg_adam(net, NULL));
     check_error(tg, TG_ERR_CONTEXT, "adam: 0.weight: the tensor [2] was released");
     tg_close(lender);

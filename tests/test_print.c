@@ -309,6 +309,7 @@ static void bad_arguments(void **state)
     assert_string_equal(tg_error(tg), "print: the file is NULL");
     tg_clear_error(tg);
 
+    tg_add(t, tg_requires_grad_(tg_scalar(tg, t->dtype, 1), true)); /* refers to t */
     tg_release(t);
     assert_int_equal(tg_snprint(buffer, sizeof buffer, t), 0);
     assert_int_equal(tg_error_code(tg), TG_ERR_CONTEXT);

@@ -99,7 +99,7 @@ static stage set_stage(tg_context *tg)
     s.cube = tg_ones(tg, TG_F32, TG_SHAPE(1, 4, 4));
     s.none = tg_ones(tg, TG_F32, TG_SHAPE(0));
     s.gone = tg_clone(s.x);
-    tg_release(s.gone);
+    release_noticed(s.gone);
     s.loss = tg_sum(s.o.a);
     s.net = tg_linear(tg, 4, 3, TG_BIAS);
     s.mse = tg_mseloss(tg, TG_MEAN);
@@ -308,7 +308,7 @@ static bool spoil(tg_context *tg, tg_tensor **t, int n)
     tg_tensor *was = *t;
     switch (n) {
     case 0: *t = NULL; break;
-    case 1: tg_release(*t = tg_clone(was)); break;
+    case 1: release_noticed(*t = tg_clone(was)); break;
     case 2: *t = tg_ones(tg, was->dtype, TG_SHAPE(3, 5)); break;
     case 3: *t = tg_ones(tg, was->dtype, TG_SHAPE()); break;
     case 4: *t = tg_ones(tg, was->dtype, TG_SHAPE(0, 4)); break;

@@ -156,11 +156,21 @@ TG_API tg_tensor *tg_eye(tg_context *tg, tg_dtype dtype, int64_t n, int64_t m);
 
 /* ---- Lifetime. */
 
-/* A detached copy of t in the scope around the current one (in the outermost scope: there). */
+/* A detached copy of t in the scope around the current one (in the outermost scope: there). With
+ * tg_release, a loop carries a state from step to step, in no more memory than one step takes:
+ *
+ *     tg_tensor *next = tg_keep(h_of_this_step);
+ *     tg_scope_end(tg);
+ *     tg_release(h);
+ *     h = next;
+ */
 TG_API tg_tensor *tg_keep(tg_tensor *t);
 
-/* Gives t up before its scope ends: the caller uses it no more. Its memory returns to the context
- * as soon as no view and no recorded operation needs it. NULL is ignored, and so is a leaf's grad,
+/* Gives t up before its scope ends: the caller uses neither t nor its grad any more. The memory
+ * returns to the context as soon as no view and no recorded operation needs it; that of small
+ * tensors serves others of their size in the same scope. Using t afterwards is a mistake of the
+ * caller's: an error (TG_ERR_CONTEXT) as long as nothing has taken its place, another tensor's
+ * values then; a build with AddressSanitizer stops at it. NULL is ignored, and so is a leaf's grad,
  * whose memory is the leaf's. */
 TG_API void tg_release(tg_tensor *t);
 

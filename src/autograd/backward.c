@@ -56,6 +56,12 @@ void tg__end_sweep(sweep *s)
     s->tg->sweep = s->outer;
 }
 
+/* Small ones go with the scope. */
+static void drop(tg_tensor *g)
+{
+    if (priv(g)->storage->block) tg_release(g);
+}
+
 /* Adds g, which the sweep owns from here on, to what t has collected. */
 static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
 {
@@ -68,8 +74,8 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     }
     tg_tensor *sum = tg_add(p->pending, g);
     if (!s->create_graph) {
-        tg_release(p->pending);
-        tg_release(g);
+        drop(p->pending);
+        drop(g);
     }
     p->pending = sum;
     return sum != NULL;
@@ -153,7 +159,7 @@ static bool run_record(sweep *s, const record *r)
         checked |= reads;
         if (!send_back(s, r, i, g)) return false;
     }
-    if (!keep && !s->create_graph) tg_release(g);
+    if (!keep && !s->create_graph) drop(g);
     return true;
 }
 

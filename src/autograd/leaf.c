@@ -15,7 +15,7 @@ static size_t slot_bytes(const tg_tensor *slot)
 static void set_block(tg_tensor *slot, void *data)
 {
     storage *s = priv(slot)->storage;
-    s->block = tg__block_of(data, slot_bytes(slot));
+    s->block = data ? tg__block_of(data) : NULL;
     s->data = slot->data = data;
     priv(slot)->released = !data;
 }
@@ -44,7 +44,7 @@ static bool has_block_alone(const tg_tensor *g)
     const storage *s = priv(g)->storage;
     const size_t bytes = slot_bytes(g);
     return s->block && s->refs == 1 && s->depth == g->context->depth && s->data == g->data &&
-           priv(g)->dense && tg__block_of(g->data, bytes) == s->block &&
+           priv(g)->dense && tg__block_of(g->data) == s->block &&
            s->block->bytes - bytes <= bytes / 8;
 }
 
@@ -52,7 +52,7 @@ bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g)
 {
     tg_tensor *slot = p->grad_slot;
     if (!priv(slot)->released || has_block_alone(g)) return true;
-    void *data = tg__alloc_at(slot->context, p->depth, slot_bytes(slot));
+    void *data = tg__alloc_block(slot->context, p->depth, slot_bytes(slot));
     if (data) set_block(slot, data);
     return data;
 }

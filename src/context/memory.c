@@ -37,7 +37,7 @@ static size_t block_size(size_t bytes)
 
 static block **free_list(tg_context *tg, size_t size)
 {
-    enum { LEAST = 12 };
+    enum { LEAST = 11 };
     unsigned log = log2_of(size);
     if (log < LEAST) return &tg->free_blocks[0]; /* only where blocks are not kept */
     return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
@@ -75,19 +75,25 @@ bool tg__trim(tg_context *tg)
     return any;
 }
 
+static void *fail_to_take(tg_context *tg, size_t bytes)
+{
+    if (block_size(bytes) + TG_HEADER + TG_ALIGN > PTRDIFF_MAX)
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
+    if (tg->options.max_bytes)
+        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held, cap %zu",
+                        bytes, tg->stats.held_bytes, tg->options.max_bytes);
+    return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held", bytes,
+                    tg->stats.held_bytes);
+}
+
+/* NULL without an error, as from all that follows but tg__alloc*. */
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
-    if (raw_bytes > PTRDIFF_MAX)
-        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
+    if (raw_bytes > PTRDIFF_MAX) return NULL;
     char *raw = tg__take(tg, raw_bytes);
     if (!raw && tg__trim(tg)) raw = tg__take(tg, raw_bytes);
-    if (!raw && tg->options.max_bytes)
-        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held, cap %zu",
-                        bytes, tg->stats.held_bytes, tg->options.max_bytes);
-    if (!raw)
-        return tg__fail(tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for, %zu held", bytes,
-                        tg->stats.held_bytes);
+    if (!raw) return NULL;
     block *b = (block *)(void *)(raw + (TG_ALIGN - (uintptr_t)raw % TG_ALIGN));
     b->raw = raw;
     b->raw_bytes = raw_bytes;
@@ -221,16 +227,16 @@ void tg__block_move(tg_context *tg, block *b, int64_t depth)
     link_block(scope_at(tg, depth), b);
 }
 
-void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+static void *block_in(tg_context *tg, scope *s, size_t bytes)
 {
-    scope *s = scope_at(tg, depth);
-    if (!s) return NULL;
-    if (!tg__is_small(bytes)) {
-        block *b = take_block(tg, bytes);
-        if (!b) return NULL;
-        link_block(s, b);
-        return block_payload(b);
-    }
+    block *b = take_block(tg, bytes);
+    if (!b) return NULL;
+    link_block(s, b);
+    return block_payload(b);
+}
+
+static void *piece_in(tg_context *tg, scope *s, size_t bytes)
+{
     if (s->lent || room_in(s) < tg__round_up(bytes)) {
         block *page = take_page(tg, bytes);
         if (!page) return NULL;
@@ -243,27 +249,109 @@ void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
     return memory;
 }
 
-void tg__unref(tg_context *tg, storage *s)
+/* ---- Spares. What a scope has released serves it again, for the same size: a loop in one scope,
+ * or around scopes, takes no more memory than its first rounds. A few wait, so that a use of what
+ * was released is noticed for a while. */
+
+enum { WAITING = 3 };
+
+static TG_APART spares *find_spares(scope *s, size_t bytes)
 {
-    if (--s->refs > 0 || !s->block) return;
-    tg__block_free(tg, s->block);
-    s->block = NULL;
-    s->data = NULL;
+    spares **link = &s->spares;
+    while (*link && (*link)->bytes != bytes) link = &(*link)->next;
+    spares *found = *link;
+    if (!found) return NULL;
+    *link = found->next;
+    found->next = s->spares;
+    s->spares = found;
+    return found;
+}
+
+/* Those of that size, which become the first of the list; NULL if there are none. */
+static inline spares *spares_of(scope *s, size_t bytes)
+{
+    return s->spares && s->spares->bytes == bytes ? s->spares : find_spares(s, bytes);
+}
+
+static inline void *take_spare(scope *s, size_t bytes)
+{
+    spares *same = spares_of(s, tg__round_up(bytes));
+    if (!same || same->n <= WAITING) return NULL;
+    tensor_priv *p = same->oldest;
+    same->oldest = p->next_step;
+    same->n--;
+    return p;
+}
+
+void tg__spare(tensor_priv *p, size_t bytes)
+{
+    scope *s = p->pub.context->scope;
+    if (!tg__is_small(bytes)) {
+        tg__block_free(p->pub.context, tg__block_of(p));
+        return;
+    }
+    bytes = tg__round_up(bytes);
+#ifdef TG_DEBUG
+    memset((char *)p + TG_TENSOR, 0xdd, bytes - TG_TENSOR);
+#endif
+    while (s->depth > p->depth) s = s->outer;
+    spares *same = spares_of(s, bytes);
+    if (!same) {
+        p->spares = (spares){.next = s->spares, .bytes = bytes};
+        s->spares = &p->spares;
+        return;
+    }
+    if (same->n++ == 0)
+        same->oldest = p;
+    else
+        same->newest->next_step = p;
+    same->newest = p;
+}
+
+/* ---- Allocation. */
+
+void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg->scope && tg->scope->depth == depth ? tg->scope : scope_at(tg, depth);
+    const bool small = tg__is_small(bytes);
+    void *memory = s && s->spares && small ? take_spare(s, bytes) : NULL;
+    if (s && !memory) memory = small ? piece_in(tg, s, bytes) : block_in(tg, s, bytes);
+    return memory ? memory : fail_to_take(tg, small ? tg->options.page_bytes : bytes);
+}
+
+void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = scope_at(tg, depth);
+    void *memory = s ? block_in(tg, s, bytes) : NULL;
+    if (!memory) return fail_to_take(tg, bytes);
+    tg__block_of(memory)->is_elements = true;
+    return memory;
 }
 
 void tg__hold(tg_context *tg, hold *h, storage *on)
 {
     on->refs++;
     if (on->depth == tg->depth) return;
-    *h = (hold){.next = tg->scope->holds, .on = on};
-    tg->scope->holds = h;
+    hold **first = &tg->scope->holds;
+    *h = (hold){.next = *first, .link = first, .on = on};
+    if (h->next) h->next->link = &h->next;
+    *first = h;
+}
+
+void tg__let_go(tg_context *tg, int64_t depth, hold *h, storage *on)
+{
+    if (on->depth != depth) {
+        *h->link = h->next;
+        if (h->next) h->next->link = h->link;
+    }
+    tg__unref(tg, on);
 }
 
 static void end_scope(tg_context *tg, scope *s)
 {
-    for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
     tg->tape = s->tape;
     tg->scope = s->outer;
+    for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
     scope *landlord = s->landlord;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;

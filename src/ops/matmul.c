@@ -118,7 +118,7 @@ static char *take_scratch(tg_context *tg, size_t bytes, void *at_hand)
 
 static void give_scratch(tg_context *tg, size_t bytes, char *scratch)
 {
-    if (bytes > AT_HAND) tg__block_free(tg, tg__block_of(scratch, bytes));
+    if (bytes > AT_HAND) tg__block_free(tg, tg__block_of(scratch));
 }
 
 /* Splits w, with scratch memory for each part; false without it. */

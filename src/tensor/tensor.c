@@ -87,6 +87,14 @@ bool tg_is_contiguous(const tg_tensor *t)
     return true;
 }
 
+TG_APART static void add_step(frame *f, tensor_priv *p)
+{
+    if (f->depth != p->depth) return;
+    p->is_step = true;
+    p->next_step = f->steps;
+    f->steps = p;
+}
+
 /* All but data, shape, strides and storage. Field by field: clearing the whole costs more. */
 static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype,
                                int ndim)
@@ -99,16 +107,13 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->record = NULL;
     p->grad_slot = p->pending = p->captured = NULL;
     p->depth = depth;
+    p->birth = tg->records;
     p->rewrites = 0;
     p->sweep = 0;
     p->dense = p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
+    p->is_step = false;
     p->wanted = p->mark = 0;
-    frame *f = tg->frame;
-    p->is_step = f && f->depth == depth;
-    if (p->is_step) {
-        p->next_step = f->steps;
-        f->steps = p;
-    }
+    if (tg->frame) add_step(tg->frame, p);
 }
 
 static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
@@ -116,7 +121,6 @@ static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
     p->pub.data = data;
     p->own = (storage){.data = data, .block = b, .depth = p->depth, .refs = 1};
     p->storage = &p->own;
-    if (b) b->is_elements = true;
     return &p->pub;
 }
 
@@ -179,28 +183,28 @@ static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, in
     }
     p->pub.numel = bytes ? step : 0;
     p->dense = true;
-    return own_storage(p, bytes ? data : NULL, tg__block_of(data, bytes));
+    const bool has_block = bytes && !tg__lies_behind(bytes);
+    return own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
 TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
                                       const int64_t *shape, size_t bytes)
 {
-    const size_t head = tg__round_up(sizeof(tensor_priv));
-    bool together = tg__is_small(head + bytes); /* no overflow: tg__bytes left room */
-    tensor_priv *p = tg__alloc_at(tg, depth, together ? head + bytes : sizeof *p);
+    const bool behind = tg__lies_behind(bytes);
+    tensor_priv *p = tg__alloc_slowly(tg, depth, behind ? TG_TENSOR + bytes : sizeof *p);
     if (!p) return NULL;
-    void *data = together ? (char *)p + head : bytes ? tg__alloc_at(tg, depth, bytes) : p;
+    void *data = (char *)p + TG_TENSOR;
+    if (!behind && bytes) data = tg__alloc_block(tg, depth, bytes);
     return data ? init_new(p, data, tg, depth, dtype, ndim, shape, bytes) : NULL;
 }
 
 /* Small elements lie behind the tensor, in one piece of memory. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
-    const size_t head = tg__round_up(sizeof(tensor_priv));
     const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
-    char *p = tg__carve(tg, depth, head + bytes);
+    char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
-    return init_new((tensor_priv *)(void *)p, p + head, tg, depth, dtype, ndim, shape, bytes);
+    return init_new((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape, bytes);
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -295,42 +299,4 @@ bool tg__writable(tg_tensor *t, const char *op)
             "tg_clone first",
             op, SHOW(t));
     return true;
-}
-
-tg_tensor *tg_keep(tg_tensor *t)
-{
-    if (!tg__check_inputs("keep", 1, &t)) return NULL;
-    int64_t depth = t->context->depth;
-    tg_tensor *kept =
-        tg__new_at(t->context, depth > 0 ? depth - 1 : 0, t->dtype, t->ndim, t->shape);
-    if (kept) tg__copy(kept, t);
-    return kept;
-}
-
-bool tg__is_gone(const tg_tensor *t)
-{
-    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
-}
-
-void tg_release(tg_tensor *t)
-{
-    if (!t || priv(t)->released || priv(t)->is_grad || priv(t)->is_batch) return;
-    tensor_priv *p = priv(t);
-    p->released = true;
-    /* A claim on an outer scope's memory is given back by the end of its own scope. */
-    if (p->storage->depth == p->depth) tg__unref(t->context, p->storage);
-}
-
-tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
-{
-    if (!tg) return NULL;
-    if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
-    if (priv(t)->released) /* shown with the memory of tg: the lender's may be in use */
-        return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released",
-                        tg__show_sizes(tg, t->ndim, t->shape));
-    tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
-                                        t->strides, t->data);
-    if (!alias) return NULL;
-    priv(alias)->own.lender = tg__origin(t);
-    return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
 }

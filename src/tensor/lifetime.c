@@ -1,0 +1,151 @@
+/* How long tensors live: keep, borrow, release, and the frames of composed operations. */
+#include "../internal.h"
+
+tg_tensor *tg_keep(tg_tensor *t)
+{
+    if (!tg__check_inputs("keep", 1, &t)) return NULL;
+    int64_t depth = t->context->depth;
+    tg_tensor *kept =
+        tg__new_at(t->context, depth > 0 ? depth - 1 : 0, t->dtype, t->ndim, t->shape);
+    if (kept) tg__copy(kept, t);
+    return kept;
+}
+
+tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
+{
+    if (!tg) return NULL;
+    if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
+    if (priv(t)->released) /* shown with the memory of tg: the lender's may be in use */
+        return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released",
+                        tg__show_sizes(tg, t->ndim, t->shape));
+    tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
+                                        t->strides, t->data);
+    if (!alias) return NULL;
+    priv(alias)->own.lender = tg__origin(t);
+    return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
+}
+
+/* ---- Release. The memory of elements goes when no tensor and no record has a claim on them, that
+ * of the tensor itself when, besides, no record is newer: one refers to what is older than it. */
+
+static inline bool may_be_recorded(const tensor_priv *p)
+{
+    const record *newest = p->pub.context->tape;
+    return newest && newest->number >= p->birth;
+}
+
+static void give_up(tensor_priv *p);
+
+/* Its grad goes with it. */
+static inline void spare(tensor_priv *p)
+{
+    const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
+    const size_t bytes = has_elements ? (size_t)p->pub.numel * tg__dtype_size(p->pub.dtype) : 0;
+    if (p->grad_slot) give_up(priv(p->grad_slot));
+    tg__spare(p, TG_TENSOR + bytes);
+}
+
+static inline void unref(tg_context *tg, storage *s)
+{
+    tensor_priv *owner = tg__owner(s);
+    if (--s->refs > 0) return;
+    if (s->block) {
+        tg__block_free(tg, s->block);
+        s->block = NULL;
+        s->data = NULL;
+    }
+    if (owner->released && !owner->is_step && !may_be_recorded(owner)) spare(owner);
+}
+
+void tg__unref(tg_context *tg, storage *s)
+{
+    unref(tg, s);
+}
+
+static void give_up(tensor_priv *p)
+{
+    tg_context *tg = p->pub.context;
+    p->released = true;
+    if (p->storage == &p->own) {
+        unref(tg, p->storage);
+        return;
+    }
+    tg__let_go(tg, p->depth, &p->claim, p->storage);
+    if (!p->is_step && !may_be_recorded(p)) spare(p);
+}
+
+bool tg__is_gone(const tg_tensor *t)
+{
+    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
+}
+
+void tg_release(tg_tensor *t)
+{
+    if (t && !priv(t)->released && !priv(t)->is_grad && !priv(t)->is_batch) give_up(priv(t));
+}
+
+/* ---- Frames. */
+
+void tg__enter(frame *f, const char *name, const tg_tensor *a)
+{
+    f->tg = a ? a->context : NULL;
+    if (!a) return;
+    f->outer = f->tg->frame;
+    f->name = name;
+    f->depth = f->tg->depth;
+    f->ready = tg__ready(f->tg);
+    f->steps = NULL;
+    f->tg->frame = f;
+}
+
+/* Hands a tensor to the frame around, if there is one that watches its scope. */
+static void hand_over(tensor_priv *p, frame *to, int64_t depth)
+{
+    p->is_step = to && to->depth == depth;
+    if (!p->is_step) return;
+    p->next_step = to->steps;
+    to->steps = p;
+}
+
+/* Makes r, a view that may be of this step, the one that has the memory. */
+static void take_from(tensor_priv *r, const tensor_priv *step)
+{
+    if (step->is_view || r->storage != step->storage) return;
+    r->is_view = r->detached = false;
+    r->rewrites = r->storage->rewrites;
+}
+
+static void end_step(tensor_priv *p)
+{
+    const bool has_claims = p->storage == &p->own && p->own.refs > 0;
+    p->is_step = false;
+    if (!p->released)
+        give_up(p);
+    else if (!has_claims && !may_be_recorded(p))
+        spare(p);
+}
+
+void tg__leave_with(frame *f, int n, tg_tensor *const *results)
+{
+    if (!f->tg) return;
+    f->tg->frame = f->outer;
+    for (tensor_priv *p = f->steps, *next; p; p = next) {
+        bool handed_out = false;
+        next = p->next_step;
+        for (int i = 0; i < n && !handed_out; i++) {
+            handed_out = results[i] == &p->pub;
+            if (results[i] && priv(results[i])->is_view) take_from(priv(results[i]), p);
+        }
+        if (handed_out)
+            hand_over(p, f->outer, f->depth);
+        else
+            end_step(p);
+    }
+}
+
+tg_tensor *tg__leave(frame *f, tg_tensor *result)
+{
+    if (f->tg && f->ready && !tg__ready(f->tg)) result = NULL;
+    tg__leave_with(f, 1, &result);
+    return result;
+}
