@@ -2,6 +2,7 @@
  * makes one of exactly the elements that arithmetic without a limit counts. The sizes lie around
  * every power of two, in pairs whose product lies around what 32 and 64 bits hold. */
 #include "check.h"
+#include "context/size.h"
 #include "guarded.h"
 
 /* ---- Arithmetic without a limit: 640 bits. */
@@ -64,6 +65,23 @@ static void test_arithmetic_of_the_test_itself(void **state)
     for (int i = 0; i < LIMBS; i++)
         assert_int_equal(square.limb[i], i == 3 ? UINT32_C(1) << 30 : 0);
     assert_int_equal(compare(all, plus(all, one)), -1);
+}
+
+/* The number, or the greatest one where that is not enough. */
+static bool is_capped(exact value, int64_t most, int64_t got)
+{
+    return got == most ? compare(value, number(most)) >= 0 : !compare(value, number(got));
+}
+
+static void check_arithmetic(int64_t a, int64_t b)
+{
+    const exact product = times(number(a), number(b)), sum = plus(number(a), number(b));
+    assert_true(is_capped(product, INT64_MAX, tg__times(a, b)));
+    assert_true(is_capped(sum, INT64_MAX, tg__plus(a, b)));
+    for (int64_t each = 1; each <= 64; each *= 2) {
+        const exact bytes = times(number(a), number(each));
+        assert_true(is_capped(bytes, PTRDIFF_MAX, (int64_t)tg__bytes(a, (size_t)each)));
+    }
 }
 
 /* ---- What a function should make of the sizes a and b. */
@@ -270,6 +288,17 @@ static int partners_of(int64_t a, int64_t *sizes)
     sizes[n++] = 3;
     sizes[n++] = INT64_MAX;
     return n;
+}
+
+static void test_products_and_sums_are_exact_or_the_greatest_number(void **state)
+{
+    int64_t sizes[MOST_SIZES];
+    const int n = all_sizes(sizes);
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        check_arithmetic(0, sizes[i]);
+        for (int j = 0; j < n; j++) check_arithmetic(sizes[i], sizes[j]);
+    }
 }
 
 /* ---- The comparison. */
@@ -516,6 +545,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_guarded, close_guarded)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arithmetic_of_the_test_itself),
+        cmocka_unit_test(test_products_and_sums_are_exact_or_the_greatest_number),
         TEST(test_every_maker_with_sizes_around_powers_of_two),
         TEST(test_reach_of_strides),
         TEST(test_reach_of_dilated_windows),
