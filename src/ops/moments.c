@@ -37,8 +37,8 @@ struct walk_of_moments {
 static void cut_in_groups(moments_walk *w, uint64_t bits)
 {
     const tg_tensor *x = w->x;
-    bool reduced[TG_MAX_DIMS];
-    int64_t size[TG_MAX_DIMS];
+    bool reduced[TG_MAX_DIMS] = {false};
+    int64_t size[TG_MAX_DIMS] = {0};
     int n = 0;
     for (int d = 0; d < x->ndim; d++) {
         const bool r = bits >> d & 1;
