@@ -157,7 +157,10 @@ TG_API tg_stats tg_get_stats(const tg_context *tg);
  * the same bits, save those of NaN. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
 
-/* How many threads the operations of this context may use: 1 unless told, at most 256. Large
+/* Stack: no function of the library has more than 16 KB of it, and a call takes less than 64 KB
+ * with all that it calls, on any CPU; matrices to work in come from the context's memory.
+ *
+ * How many threads the operations of this context may use: 1 unless told, at most 256. Large
  * products, elementwise operations, updates and reductions with many results are shared among them,
  * cut so that no bit depends on the number; small ones stay on the caller's thread. The helpers
  * look out for work for some 200 us, then sleep; they end with the context or with a change of the

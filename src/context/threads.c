@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    STACK = 1 << 20,   /* matrix products pack on it */
+    STACK = 1 << 18,   /* kernels take less than 32 KB, a libc has thread-local data there */
     PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
 };
 

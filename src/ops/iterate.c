@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { OPERANDS = 4, CHUNK = 512, WIDE = 64 };
+enum { OPERANDS = 4, CHUNK = 448 /* four of them stay within 16 KB */, WIDE = 64 };
 
 /* Room for a piece of an operand: the member of its type is written and read. */
 typedef union chunk {
