@@ -59,13 +59,6 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
                     tg__show_sizes(tg, shape.ndim, shape.dims));
 }
 
-int64_t tg__numel(int ndim, const int64_t *shape)
-{
-    int64_t n = 1;
-    for (int i = 0; i < ndim; i++) n = tg__times(n, shape[i]);
-    return n;
-}
-
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides)
 {
     int64_t step = 1;
@@ -201,7 +194,7 @@ TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dt
 /* Small elements lie behind the tensor, in one piece of memory. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
-    const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
+    const size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
     char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
     return init_new((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape, bytes);
