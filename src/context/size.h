@@ -16,10 +16,21 @@ static inline int64_t tg__plus(int64_t a, int64_t b)
     return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
-static inline int64_t tg__times(int64_t a, int64_t b)
+static inline int64_t tg__times_in_c(int64_t a, int64_t b)
 {
     if ((a | b) <= INT32_MAX) return a * b; /* spares the division */
     return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
+}
+
+/* Where pointers have 32 bits, some compilers have the builtin in a library that is not linked. */
+static inline int64_t tg__times(int64_t a, int64_t b)
+{
+#if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
+    int64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+#else
+    return tg__times_in_c(a, b);
+#endif
 }
 
 /* The memory of n objects; PTRDIFF_MAX where it does not fit, to which the size of a header can be
