@@ -471,6 +471,8 @@ struct op_row {
 /* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
  * NULL. */
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
+/* Whether a gradient will need the operation on these inputs that has a result of that dtype. */
+bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in);
 /* Puts what made c->out on the tape, if a gradient needs it. */
 bool tg__record(const call *c);
 /* tg__apply for one that writes its result over the first input; the second broadcasts to it. */

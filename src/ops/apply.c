@@ -143,12 +143,32 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
     return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
 }
 
+bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in)
+{
+    return !tg->no_grad && tg__is_float(result) && needs_grad(n, in);
+}
+
 bool tg__record(const call *c)
 {
-    if (c->tg->no_grad || !tg__is_float(c->out->dtype) || !needs_grad(c->n, c->in)) return true;
+    if (!tg__is_recorded(c->tg, c->out->dtype, c->n, c->in)) return true;
     record *r = make_record(c);
     if (r) put_on_tape(r, c->out);
     return r != NULL;
+}
+
+/* What a forward needs while it runs is of a scope of its own, and goes when it returns. A kernel
+ * for elements needs nothing. */
+static inline bool run_in_own_scope(const call *c)
+{
+    tg_context *tg = c->tg;
+    if (c->op->kernel) return c->op->run(c);
+    tg->depth++;
+    const bool done = c->op->run(c);
+    if (tg->scope->depth == tg->depth)
+        tg_scope_end(tg);
+    else
+        tg->depth--;
+    return done;
 }
 
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
@@ -162,7 +182,7 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
-    if (!out || (o->run && !o->run(&c))) return NULL;
+    if (!out || (o->run && !run_in_own_scope(&c))) return NULL;
     return !differentiable || tg__record(&c) ? out : NULL;
 }
 
@@ -241,7 +261,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
     if (!save_inputs(&c, recorded, in)) return NULL;
     record *r = recorded ? make_record(&c) : NULL;
     if (recorded && !r) return NULL;
-    if (!o->run(&c)) return NULL;
+    if (!run_in_own_scope(&c)) return NULL;
     tg__written(t, o->name);
     if (recorded) {
         priv(t)->storage->rewrites++;

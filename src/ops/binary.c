@@ -32,8 +32,12 @@ static bool check_divisor(const call *c, bool has_zero)
 static bool modulo_run(const call *c)
 {
     tg_tensor *b = c->in[1];
-    bool has_zero =
-        b->dtype == TG_I64 && c->out->numel > 0 && tg_item(tg_any(tg_eq_scalar(b, 0))) != 0;
+    bool has_zero = false;
+    if (b->dtype == TG_I64 && c->out->numel > 0) {
+        tg_scope_begin(c->tg);
+        has_zero = tg_item(tg_any(tg_eq_scalar(b, 0))) != 0;
+        tg_scope_end(c->tg);
+    }
     return check_divisor(c, has_zero) && binary_run(c);
 }
 

@@ -129,10 +129,10 @@ static bool square_solved_shape(const call *c, spec *s)
     return square_shape(c, s) && solved_shape(c, s);
 }
 
-/* An operation on a and b, whose batches broadcast; b may hold vectors if that is allowed. */
-static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, bool vectors, int flag)
+static tg_tensor *apply_broadcast(const op_row *o, tg_tensor *a, tg_tensor *b, bool vectors,
+                                  int flag)
 {
-    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
+    const tg_tensor *given = b;
     const bool vector =
         vectors && (b->ndim == 1 || (a->ndim - 1 == b->ndim &&
                                      tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape)));
@@ -145,7 +145,7 @@ static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, boo
         return tg__fail(a->context, TG_ERR_SHAPE,
                         "%s: %s and %s are no matrices, or their batches "
                         "do not broadcast",
-                        o->name, SHOW(a), SHOW(b));
+                        o->name, SHOW(a), SHOW(given));
     const tg_shape full = {n + 2, s.shape};
     tg_tensor *both[] = {a, b};
     for (int i = 0; i < 2; i++) {
@@ -155,6 +155,15 @@ static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, boo
     }
     tg_tensor *x = tg__apply(o, 2, both, (attr[TG_ATTRS]){{.i = flag}});
     return vector ? tg_squeeze_dim(x, -1) : x;
+}
+
+/* An operation on a and b, whose batches broadcast; b may hold vectors if that is allowed. */
+static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, bool vectors, int flag)
+{
+    frame f;
+    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
+    tg__enter(&f, o->name, a);
+    return tg__leave(&f, apply_broadcast(o, a, b, vectors, flag));
 }
 
 static tg_tensor *transpose_of(tg_tensor *a)
@@ -208,8 +217,11 @@ tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
         return tg__fail(a->context, TG_ERR_ARGUMENT, "solve_triangular: there are no flags %d",
                         flags);
     if (flags & TG_RIGHT) {
+        frame f;
+        tg__enter(&f, "solve_triangular", a);
         flags = (flags ^ TG_UPPER) & ~TG_RIGHT;
-        return transpose_of(tg_solve_triangular(transpose_of(a), transpose_of(b), flags));
+        tg_tensor *x = tg_solve_triangular(transpose_of(a), transpose_of(b), flags);
+        return tg__leave(&f, transpose_of(x));
     }
     return apply_to_both(&solve_triangular_op, a, b, false, flags);
 }
@@ -494,9 +506,11 @@ static const op_row inv_op = {
 
 tg_tensor *tg_inv(tg_tensor *a)
 {
+    frame f;
     if (!a) return NULL;
     const int64_t n = a->ndim > 1 ? a->shape[a->ndim - 1] : 0;
-    return apply_to_both(&inv_op, a, tg_eye(a->context, a->dtype, n, n), false, 0);
+    tg__enter(&f, "inv", a);
+    return tg__leave(&f, apply_to_both(&inv_op, a, tg_eye(a->context, a->dtype, n, n), false, 0));
 }
 
 /* ---- Determinants. */

@@ -1,0 +1,276 @@
+/* What operations that are said with others leave behind: no steps, no scratch memory, no views,
+ * and no need of their inputs but for the values that a gradient reads. */
+#include "supported.h"
+
+static const char *const row_text[] = {
+#define GROUP(title)          "",
+#define ROW(name, expression) #expression,
+#include "supported.def"
+#undef GROUP
+#undef ROW
+};
+
+static bool is_row(int i, const char *name)
+{
+    return strcmp(table[i].name, name) == 0;
+}
+
+/* The first row of the group of that title, and the one behind the last. */
+static int group_of(int row)
+{
+    while (table[row].call) row--;
+    return row;
+}
+
+static bool is_in_group(int row, const char *title)
+{
+    return is_row(group_of(row), title);
+}
+
+/* Whether the row is one call, which makes no tensor but its result. */
+static bool is_one_call(int row)
+{
+    if (strchr(row_text[row], '.')) return false; /* one of two results, or of a list */
+    const char *next = strchr(row_text[row], '(');
+    for (; next && (next = strstr(next, "tg_")); next++)
+        if (strcspn(next, "(") < strcspn(next, " ,)")) return false;
+    return true;
+}
+
+/* ---- Inputs that are released at once. */
+
+enum { INPUTS = 4 };
+
+/* The leaves of o, seen through operations, whose results can be released. */
+static operands passed_on(const operands *o)
+{
+    operands p = *o;
+    p.a = tg_mul_scalar(o->a, 1);
+    p.b = tg_mul_scalar(o->b, 1);
+    p.c = tg_mul_scalar(o->c, 1);
+    p.v = tg_mul_scalar(o->v, 1);
+    p.mask = tg_clone(o->mask);
+    p.index = tg_clone(o->index);
+    p.rows = tg_clone(o->rows);
+    return p;
+}
+
+static void release_inputs(const operands *p, const tg_tensor *out)
+{
+    tg_tensor *all[] = {p->a, p->b, p->c, p->v, p->mask, p->index, p->rows};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] != out) tg_release(all[i]);
+}
+
+static tg_tensor *square_sum(tg_tensor *t)
+{
+    return tg_sum(tg_mul(t, t));
+}
+
+/* The gradients of out, and those of theirs, of all the leaves: 2 INPUTS, NULL where there is none.
+ */
+static void differentiate(const operands *o, tg_tensor *out, tg_tensor **g)
+{
+    tg_grad_options how = tg_grad_defaults();
+    const tg_list leaves = TG_LIST(o->a, o->b, o->c, o->v);
+    tg_tensor *sum = NULL;
+    how.create_graph = how.allow_unused = true;
+    if (!out->requires_grad) return;
+    assert_true(tg_grad(TG_LIST(square_sum(out)), leaves, g, &how));
+    for (int i = 0; i < INPUTS; i++)
+        if (g[i]) sum = sum ? tg_add(sum, square_sum(g[i])) : square_sum(g[i]);
+    if (sum && sum->requires_grad) tg_grad(TG_LIST(sum), leaves, g + INPUTS, &how);
+}
+
+static void check_same(const char *name, const tg_tensor *a, const tg_tensor *b)
+{
+    bool same = !a == !b;
+    for (int64_t i = 0; same && a && i < a->numel; i++) {
+        const double x = element_of(a, i), y = element_of(b, i);
+        same = x == y || (isnan(x) && isnan(y));
+    }
+    if (!same) fail_msg("%s: another gradient once the inputs are released", name);
+}
+
+static void inputs_may_be_released_before_backward(void **state)
+{
+    (void)state;
+    int differentiated = 0;
+    for (int i = 0; i < ROWS; i++) {
+        tg_tensor *g[2][2 * INPUTS];
+        tg_context *tg[2];
+        if (!table[i].call || is_in_group(i, "Optimisers")) continue;
+        for (int release = 0; release < 2; release++) {
+            tg[release] = tg_open(NULL);
+            const operands o = make_operands(tg[release], TG_F64), p = passed_on(&o);
+            tg_tensor *out = table[i].call(&p);
+            for (int k = 0; k < 2 * INPUTS; k++) g[release][k] = NULL;
+            if (!out) tg_clear_error(tg[release]); /* not for float64 */
+            if (!out) continue;
+            if (release) release_inputs(&p, out);
+            differentiate(&o, out, g[release]);
+            if (!tg_ok(tg[release])) fail_msg("%s: %s", table[i].name, tg_error(tg[release]));
+        }
+        for (int k = 0; k < 2 * INPUTS; k++) check_same(table[i].name, g[0][k], g[1][k]);
+        differentiated += g[0][0] || g[0][1];
+        for (int k = 0; k < 2; k++) tg_close(tg[k]);
+    }
+    assert_true(differentiated > 100);
+}
+
+/* ---- Results that are written to. */
+
+/* Operations whose gradient needs the result: a write to it is noticed, as it is in PyTorch. */
+static const char *const needed[] = {"sqrt",       "exp",
+                                     "reciprocal", "rsqrt",
+                                     "expm1",      "tan",
+                                     "relu",       "sigmoid",
+                                     "tanh",       "max",
+                                     "min",        "amax",
+                                     "amin",       "std",
+                                     "std_dims",   "norm",
+                                     "norm_dims",  "cumprod",
+                                     "softmax",    "log_softmax",
+                                     "cholesky",   "solve_triangular",
+                                     "solve",      "lstsq",
+                                     "inv",        "sequential"};
+
+static bool is_needed(const char *name)
+{
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (strcmp(needed[i], name) == 0) return true;
+    return false;
+}
+
+static void results_are_no_views_unless_by_name(void **state)
+{
+    (void)state;
+    int written = 0;
+    for (int i = 0; i < ROWS; i++) {
+        if (!table[i].call || is_in_group(i, "Shapes and views") || is_row(i, "flatten_layer"))
+            continue;
+        tg_context *tg = tg_open(NULL);
+        const operands o = make_operands(tg, TG_F64);
+        tg_tensor *plain = table[i].call(&o);
+        tg_manual_seed(tg, 1);
+        const operands again = make_operands(tg, TG_F64);
+        tg_tensor *out = table[i].call(&again);
+        if (out && plain->requires_grad) {
+            tg_tensor *factor = tg_full_like(out, 1.5);
+            tg_tensor *product = tg_mul(plain, factor), *changed = tg_mul_(out, factor);
+            if (changed != out) fail_msg("%s: %s", table[i].name, tg_error(tg));
+            assert_true(tg_backward(tg_sum(product)));
+            if (tg_backward(tg_sum(changed)) == is_needed(table[i].name))
+                fail_msg("%s: %s", table[i].name, tg_error(tg));
+            if (tg_ok(tg) && o.a->grad) check_same(table[i].name, o.a->grad, again.a->grad);
+            written++;
+        }
+        tg_close(tg);
+    }
+    assert_true(written > 100);
+}
+
+/* ---- Memory. */
+
+static size_t live(const tg_context *tg)
+{
+    return tg_get_stats(tg).live_bytes;
+}
+
+static void call_and_release(int row, const operands *o, int times)
+{
+    for (int i = 0; i < times; i++) {
+        tg_tensor *out = table[row].call(o);
+        if (out != o->a && out != o->b) tg_release(out);
+    }
+}
+
+/* The one result of a call is all that it takes where no graph is recorded. */
+static void operations_leave_nothing_but_their_result(void **state)
+{
+    (void)state;
+    int rows = 0;
+    for (int i = 0; i < ROWS; i++) {
+        if (!table[i].call || !is_one_call(i) || is_in_group(i, "Modules")) continue;
+        for (tg_dtype d = TG_F32; d <= TG_I64; d++) {
+            tg_context *tg = tg_open(NULL);
+            const operands o = make_operands(tg, d);
+            tg_no_grad_begin(tg);
+            call_and_release(i, &o, 20);
+            const size_t before = live(tg);
+            call_and_release(i, &o, 500);
+            if (tg_ok(tg) && live(tg) != before)
+                fail_msg("%s: 500 calls keep %zu bytes", table[i].name, live(tg) - before);
+            rows += tg_ok(tg);
+            tg_close(tg);
+        }
+    }
+    assert_true(rows > 200);
+}
+
+/* ---- Large ones, with a graph and without. */
+
+enum { LARGE = 1024, PAGE = 1 << 16 };
+
+static void fifty_convolutions_keep_their_outputs(void **state)
+{
+    tg_context *tg = *state;
+    for (int recorded = 0; recorded < 2; recorded++) {
+        tg_scope_begin(tg);
+        tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(1, 8, 32, 32));
+        tg_tensor *w = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2, 8, 3, 3)), recorded);
+        const size_t before = live(tg);
+        size_t outputs = 0;
+        for (int i = 0; i < 50; i++) outputs += (size_t)tg_conv2d(x, w, NULL)->numel * 4;
+        assert_true(live(tg) - before <= outputs + outputs / 8 + 2 * PAGE);
+        tg_scope_end(tg);
+    }
+}
+
+static void large_operations_keep_their_results(void **state)
+{
+    tg_context *tg = *state;
+    const size_t bytes = (size_t)LARGE * LARGE * 4;
+    tg_scope_begin(tg);
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(LARGE, LARGE)), *y = tg_zeros_like(x);
+    size_t before = live(tg);
+    tg_var_dims(x, TG_DIMS(0), 1, false);
+    tg_mse_loss(tg_t(x), tg_t(y), TG_MEAN);
+    assert_true(live(tg) - before <= 2 * PAGE);
+    before = live(tg);
+    tg_gelu(x, TG_GELU_NONE);
+    assert_true(live(tg) - before <= bytes + bytes / 8);
+    before = live(tg);
+    tg_softmax(x, 0);
+    assert_true(live(tg) - before <= bytes + bytes / 8);
+    tg_scope_end(tg);
+}
+
+/* A step that no gradient reads goes, although a record refers to it. */
+static void recorded_steps_go_unless_a_gradient_reads_them(void **state)
+{
+    tg_context *tg = *state;
+    const size_t bytes = (size_t)LARGE * LARGE * 4;
+    tg_scope_begin(tg);
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(LARGE, LARGE)), true);
+    const size_t before = live(tg);
+    tg_add_alpha(x, tg_ones(tg, TG_F32, TG_SHAPE(1, LARGE)), 3);
+    tg_lerp_scalar(x, x, 0.25);
+    assert_true(live(tg) - before <= 2 * bytes + bytes / 4);
+    tg_scope_end(tg);
+}
+
+#define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inputs_may_be_released_before_backward),
+        cmocka_unit_test(results_are_no_views_unless_by_name),
+        cmocka_unit_test(operations_leave_nothing_but_their_result),
+        IN_CONTEXT(fifty_convolutions_keep_their_outputs),
+        IN_CONTEXT(large_operations_keep_their_results),
+        IN_CONTEXT(recorded_steps_go_unless_a_gradient_reads_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
