@@ -186,6 +186,9 @@ static void test_numbers_near_the_ends_of_int64(void **state)
     REFUSED(TG_ERR_ARGUMENT, tg_clamp(i, INFINITY, INFINITY), "clamp: inf is not a value of int64");
     tg_conv_options many = tg_conv_defaults();
     many.groups = INT64_MAX;
+    REFUSED(TG_ERR_SHAPE, tg_conv1d(x, tg_ones(tg, TG_F32, TG_SHAPE(1, 2, 4)), NULL),
+            "conv1d: the kernel of weight [1, 2, 4] reaches over 4 elements, the input [2, 3] has "
+            "3 with its padding");
     REFUSED(TG_ERR_SHAPE, tg_conv1d(x, tg_ones(tg, TG_F32, TG_SHAPE(0, 2, 1)), &many),
             "conv1d: input [2, 3] has 2 channels, which weight [0, 2, 1] in 9223372036854775807 "
             "groups does not fit");

@@ -267,6 +267,8 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
         priv(t)->storage->rewrites++;
         put_on_tape(r, t);
     }
+    for (int i = 0; i < n; i++) /* copies, to which the record refers */
+        if (in[i] != inputs[i]) tg_release(in[i]);
     return t;
 }
 

@@ -282,12 +282,6 @@ static bool conv2d_shape(const call *c, spec *s)
     for (int d = 0; d < 2; d++) {
         const int64_t padded = x->shape[2 + d] + 2 * c->a[CONV_PADDING + d].i;
         const int64_t reach = reach_of(w->shape[2 + d], c->a[CONV_DILATION + d].i);
-        if (padded < reach)
-            return tg__fail(
-                c->tg, TG_ERR_SHAPE,
-                "%s: the kernel of weight %s reaches over %lld elements, the input %s has "
-                "%lld with its padding",
-                c->op->name, SHOW(w), (long long)reach, SHOW(x), (long long)padded);
         s->shape[2 + d] = (padded - reach) / c->a[CONV_STRIDE + d].i + 1;
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
@@ -373,6 +367,23 @@ tg_conv_options tg_conv_defaults(void)
     return (tg_conv_options){TG_CONV_DEFAULTS};
 }
 
+/* Whether the kernel fits the image with its padding. */
+static bool check_reach(const char *name, const tg_tensor *x, const tg_tensor *w,
+                        const tg_conv_options *o, int spatial)
+{
+    for (int d = 0; d < spatial; d++) {
+        const int64_t padded = x->shape[x->ndim - spatial + d] + 2 * o->padding[d];
+        const int64_t reach = reach_of(w->shape[2 + d], o->dilation[d]);
+        if (padded < reach)
+            return tg__fail(
+                x->context, TG_ERR_SHAPE,
+                "%s: the kernel of weight %s reaches over %lld elements, the input %s has "
+                "%lld with its padding",
+                name, SHOW(w), (long long)reach, SHOW(x), (long long)padded);
+    }
+    return true;
+}
+
 static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                        const tg_conv_options *o, int spatial)
 {
@@ -413,7 +424,7 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
 {
     const tg_conv_options o = options ? *options : tg_conv_defaults();
     if (!tg__check_inputs(name, o.bias ? 3 : 2, (tg_tensor *[]){x, w, o.bias}) ||
-        !check_conv(name, x, w, &o, spatial))
+        !check_conv(name, x, w, &o, spatial) || !check_reach(name, x, w, &o, spatial))
         return NULL;
     attr a[TG_ATTRS] = {{.i = 1}, {.i = 1},        {0}, {0}, {.i = 1},
                         {.i = 1}, {.i = o.groups}, {0}, {0}};

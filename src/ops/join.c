@@ -170,8 +170,9 @@ tg_tensor *tg_stack(tg_list tensors, int dim)
 static tg_tensor *cat_raised(tg_list tensors, int ndim, int dim)
 {
     tg_context *tg = tensors.items[0]->context;
-    tg_tensor **items = tg__alloc(tg, tg__bytes(tensors.n, sizeof *items));
-    if (!items) return NULL;
+    tg_tensor *list = tg__new(tg, TG_I64, 1, (int64_t[]){tensors.n}); /* a step, which goes */
+    if (!list) return NULL;
+    tg_tensor **items = list->data;
     for (int i = 0; i < tensors.n; i++) {
         items[i] = tensors.items[i];
         while (items[i] && items[i]->ndim < ndim) items[i] = tg_unsqueeze(items[i], 0);
