@@ -115,7 +115,7 @@ static bool norm_run(const call *c)
     tg__enter(&f, NULL, x);
     tg_no_grad_begin(c->tg);
     const tg_tensor *y = norm_over(x, c->a[2].f, (tg_shape){n, dims}, (double)tg__terms(x, c->a));
-    if (y) memcpy(c->out->data, y->data, (size_t)y->numel * tg__dtype_size(y->dtype));
+    if (y) tg__copy(c->out, y);
     tg_no_grad_end(c->tg);
     tg__leave(&f, NULL);
     return y != NULL;
