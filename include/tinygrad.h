@@ -11,8 +11,8 @@
  *            NULL alone has no context to record in: it fails without a message.)
  * Threads    A context and everything made from it belong to one thread at a time. Different
  *            contexts are independent.
- * Options    Structs that begin with the defaults in TG_NAME(.member = value) (options.h) or as
- *            tg_NAME_defaults(): a member that a plain literal leaves out is 0, not the default.
+ * Options    Structs. TG_NAME(.member = value) (options.h) and tg_NAME_defaults() fill them with
+ *            the defaults; in a plain literal a member that is left out is 0, not its default.
  * Names      PyTorch's. A trailing underscore means "in place".
  */
 #ifndef TINYGRAD_H

@@ -33,14 +33,14 @@ TG_API bool tg_is_grad_enabled(const tg_context *tg);
 /* Adds d loss / d leaf to the grad of each leaf that loss depends on. loss has one element. Called
  * twice, it adds twice: the graph stays until its scope ends. On failure no grad changes. */
 TG_API bool tg_backward(tg_tensor *loss);
-/* The same for an output of any shape, weighted by gradient (the output's shape and dtype). A leaf
- * is an output, too: tg_backward_with(leaf, gradient) adds gradient to its grad, or begins one;
- * that of another context is tg_borrow(tg, other->grad). */
+/* The same for an output of any shape, weighted by gradient (the output's shape and dtype). The
+ * output may itself be a leaf: tg_backward_with(leaf, g) adds g to leaf->grad, or makes it the grad
+ * if there is none. A gradient from another context is passed as tg_borrow(tg, other->grad). */
 TG_API bool tg_backward_with(tg_tensor *output, tg_tensor *gradient);
 /* tg_backward for these inputs alone, as PyTorch's backward(inputs=...): the grad of other leaves
- * stays as it is, and operations that lead to no input are not run. An input may be a leaf or not;
- * one that the loss does not depend on keeps its grad. False, with the error, for an input that is
- * NULL or does not require grad, and for an empty list. */
+ * stays as it is, and operations that lead to no input are not run backward. An input need not be a
+ * leaf; one that the loss does not depend on keeps its grad. An input that does not require grad is
+ * TG_ERR_AUTOGRAD; one that is NULL, and an empty list, are TG_ERR_ARGUMENT. */
 TG_API bool tg_backward_inputs(tg_tensor *loss, tg_list inputs);
 
 typedef struct tg_grad_options {
@@ -51,7 +51,8 @@ typedef struct tg_grad_options {
     bool allow_unused; /* NULL, not an error, for an input that the outputs do not depend on */
 } tg_grad_options;
 
-/* No grad_outputs, no graph, unused inputs refused. TG_GRAD(.create_graph = true) */
+/* The defaults: no grad_outputs, no graph, unused inputs refused. TG_GRAD(.create_graph = true)
+ * changes one. */
 #define TG_GRAD_DEFAULTS .create_graph = false
 #define TG_GRAD(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_grad_options, tg_grad_defaults(), TG_GRAD_DEFAULTS, __VA_ARGS__)
@@ -59,7 +60,7 @@ TG_API tg_grad_options tg_grad_defaults(void);
 
 /* The gradients of the sum of outputs with respect to each input (leaf or not), written to grads[0
  * .. inputs.n); no t->grad changes. They live in the current scope. Operations that lead to no
- * input are not run. options NULL: tg_grad_defaults(). On failure, grads are NULL. */
+ * input are not run backward. options NULL: tg_grad_defaults(). On failure, grads are NULL. */
 TG_API bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads,
                     const tg_grad_options *options);
 

@@ -39,22 +39,23 @@ typedef struct tg_options {
      * called from the thread that uses the context. */
     void *(*allocate)(void *user, size_t bytes);
     void (*deallocate)(void *user, void *memory, size_t bytes);
-    void *user; /* the first argument of the three functions here */
+    void *user; /* the first argument of allocate, deallocate and on_error */
     /* Cap on the bytes held from the allocator at once; 0 for none. */
     size_t max_bytes;
-    /* What a context takes at once for its small things: records, views, and tensors of up to 4 KB
-     * of elements, header included. 0: 65536; at least 4096 is taken. Small pages save memory where
-     * there is little of it. */
+    /* The bytes that a context takes from the allocator at a time for its small objects: records of
+     * autograd, views, and tensors whose elements and header together have at most 4 KB. 0 means
+     * 65536; less than 4096 means 4096. Small pages save memory where there is little of it. */
     size_t page_bytes;
     /* The instruction set of the kernels, by its name in tg_simd_level. NULL: the one that the
      * environment variable TINYGRAD_SIMD names (which a setuid program on Linux does not read),
      * else the fastest of this CPU. */
     const char *simd_level;
     /* Called at the first failure since tg_open or tg_clear_error, before the failing call returns,
-     * with what tg_error_code and tg_error will say: a line for a log, or a place for a breakpoint,
-     * from where a debugger shows the caller's line. It may read and print (tg_error, tg_item,
-     * tg_print), but not make, change, release or close anything of this context, nor clear the
-     * error. A tg_open that returns NULL calls it, too. NULL: nothing is called. */
+     * with what tg_error_code and tg_error will return. It can write a line to a log, or carry a
+     * breakpoint from which a debugger shows the caller's line. It may read and print (tg_error,
+     * tg_item, tg_print), but must not make, change, release or close anything of this context, nor
+     * clear the error. It is also called by a tg_open that returns NULL. NULL: nothing is called.
+     */
     void (*on_error)(void *user, tg_status code, const char *message);
 } tg_options;
 
@@ -77,20 +78,22 @@ TG_API void tg_close(tg_context *tg);
 TG_API void tg_scope_begin(tg_context *tg);
 TG_API void tg_scope_end(tg_context *tg);
 
-/* A call records its failure in one context: that of the context, module, loader or optimiser which
- * it is given, else that of the first tensor which is not NULL. Of a tensor of another context it
- * only says, in that one, that it does not belong there. */
+/* A call records its failure in one context: that of the context, module, loader or optimiser it is
+ * given, else that of the first tensor that is not NULL. Where another tensor belongs to a
+ * different context, the failure is recorded in this one context alone, and the other stays as it
+ * was. */
 
-/* Functions of the program that the library calls (allocate, on_error, the forward of a module, a
- * closure and their kind) return to it: they neither throw, nor longjmp, nor end the thread. If one
- * did not, what it was called for stays half done: then tg_ok, tg_error_code and tg_error tell what
- * they told in it, and tg_close frees all but the allocation under way; anything else done with the
- * context or its tensors is undefined. */
+/* The library calls functions of the program: allocate, on_error, the forward of a module, a
+ * closure and the like. These must return; they must not throw, longjmp or end the thread. If one
+ * does, the call it was made from stays half done. After that, tg_ok, tg_error_code and tg_error
+ * still return what they returned inside the function, and tg_close frees everything but the
+ * allocation that was under way; any other use of the context or its tensors is undefined. */
 
-/* TG_SCOPE(tg) { ... } is a block with a scope of its own. break and continue end the block and the
- * scope, but not a loop around them. In C++, return and exceptions end the scope, too. In C, where
- * no macro can see to that, return and goto out of the block leave the scope open, so that what is
- * made next lives longer than meant: leave by break, then return. tg may be evaluated twice. */
+/* TG_SCOPE(tg) { ... } is a block with a scope of its own. break and continue end the block and its
+ * scope; they do not act on a loop around them. In C++, return and exceptions end the scope, too.
+ * In C no macro can do that: a return or goto out of the block leaves the scope open, and what is
+ * made afterwards lives until an outer scope ends. Leave the block by break, and return after it.
+ * The argument tg may be evaluated twice. */
 #ifdef __cplusplus
 }
 namespace tg_detail
@@ -118,13 +121,13 @@ struct scope {
 extern "C" {
 #define TG_SCOPE_NAMED(tg, name) for (tg_detail::scope name(tg); name.open; name.end())
 #else
-/* break and continue leave the inner loop, after which the outer one ends the scope. */
+/* break and continue leave the inner loop; the outer loop then ends the scope. */
 #define TG_SCOPE_NAMED(tg, name)                                                                   \
     for (int name = (tg_scope_begin(tg), 2); name > 0; name = (tg_scope_end(tg), 0))               \
         for (; name == 2; name = 1)
 #endif
 #define TG_SCOPE_JOIN(tg, line) TG_SCOPE_NAMED(tg, tg_scope_at_##line)
-#define TG_SCOPE_LINE(tg, line) TG_SCOPE_JOIN(tg, line) /* the number, not the word __LINE__ */
+#define TG_SCOPE_LINE(tg, line) TG_SCOPE_JOIN(tg, line) /* expands __LINE__ before it is joined */
 #define TG_SCOPE(tg)            TG_SCOPE_LINE(tg, __LINE__)
 
 /* True until a call has failed. False for NULL. */
@@ -136,10 +139,10 @@ TG_API bool tg_ok(const tg_context *tg);
 TG_API tg_status tg_error_code(const tg_context *tg);
 TG_API const char *tg_error(const tg_context *tg);
 
-/* Forgets the error. While one is pending what exists does not change: backward, zero_grad, steps,
- * in-place writes and random draws do nothing and return failure, and no module, optimiser,
- * scheduler or loader is made or changed, and no batch is drawn. Operations, also those of the
- * program's own, new tensors, reading, printing, scopes and settings work as ever. */
+/* Forgets the error. While an error is pending, what exists does not change: backward, zero_grad,
+ * steps, in-place writes and random draws do nothing and return failure; no module, optimiser,
+ * scheduler or loader is made or changed, and no batch is drawn. Operations (those of tg_apply
+ * included), new tensors, reading, printing, scopes and settings work as ever. */
 TG_API void tg_clear_error(tg_context *tg);
 
 /* Bytes, and calls made of the allocator's two functions since tg_open. */
@@ -157,16 +160,17 @@ TG_API tg_stats tg_get_stats(const tg_context *tg);
  * the same bits, save those of NaN. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
 
-/* Stack: no function of the library has more than 16 KB of it, and a call takes less than 64 KB
- * with all that it calls, on any CPU; matrices to work in come from the context's memory.
+/* Stack: no function of the library has a frame of more than 16 KB, and a call takes less than 64
+ * KB of stack with all that it calls, on any CPU. Larger work space comes from the context's
+ * memory.
  *
- * How many threads the operations of this context may use: 1 unless told, at most 256. Large
- * products, elementwise operations, updates and reductions with many results are shared among them,
- * cut so that no bit depends on the number; small ones stay on the caller's thread. The helpers
- * look out for work for some 200 us, then sleep; they end with the context or with a change of the
- * number, which may be made at any time. False, the number as it was, for one out of range or when
- * the system gives no more threads. fork() does not copy threads: in the child a context works on
- * with one, and may be given more. */
+ * The number of threads that the operations of this context may use: 1 unless set, at most 256.
+ * Large products, elementwise operations, updates and reductions with many results are shared among
+ * them, and cut in such a way that no bit of a result depends on the number; small ones stay on the
+ * caller's thread. A helper thread waits for work for some 200 us, then sleeps; it ends with the
+ * context or when the number changes, which is allowed at any time. Returns false, and keeps the
+ * number as it was, for a number out of range or when the system gives no more threads. fork() does
+ * not copy threads: in the child a context works on with one thread, and may be given more. */
 TG_API bool tg_set_num_threads(tg_context *tg, int n);
 
 /* 0 for NULL. */

@@ -27,9 +27,9 @@ TG_API tg_loader_options tg_loader_defaults(void);
 /* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */
 TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
 /* Copies of the rows of the next batch, batch[i] of tensors.items[i]. False at the end of the
- * epoch, after which the next call begins another, and on failure (tg_ok tells), which draws
- * nothing and goes on with the same rows. An epoch that was left early goes on where it stopped.
- * Each epoch draws from the context's stream.
+ * epoch, after which the next call begins another one. False also on failure, which tg_ok tells
+ * apart: then nothing is drawn, and the next call tries the same rows again. An epoch that was left
+ * early goes on where it stopped. Each epoch draws from the context's stream.
  *
  *     while (tg_next_batch(loader, batch)) {
  *         tg_scope_begin(tg);
@@ -37,11 +37,11 @@ TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *optio
  *         tg_scope_end(tg);
  *     }
  *
- * A batch is the loader's, in whatever scope it is asked for, and lives until the next call, which
- * uses its memory again; after it the batch counts as released. tg_release does nothing to it
- * before. tg_clone or tg_keep makes a copy that stays. A graph and a view keep the values that they
- * need. Of a tensor that requires grad, the batch is the result of an operation, and belongs to the
- * current scope. */
+ * A batch belongs to the loader, in whatever scope the call is made, and lives until the next call,
+ * which reuses its memory; from then on the batch counts as released. Until then tg_release does
+ * nothing to it. tg_clone or tg_keep makes a copy that stays. A graph or a view that needs the
+ * values of an earlier batch keeps them. Where tensors.items[i] requires grad, batch[i] is the
+ * result of a recorded operation and belongs to the current scope. */
 TG_API bool tg_next_batch(tg_loader *loader, tg_tensor **batch);
 /* How many batches an epoch has; 0 for NULL. */
 TG_API int64_t tg_batches(const tg_loader *loader);

@@ -12,8 +12,8 @@ extern "C" {
  * broadcast. float32 and float64, worked out in float64. In solve and lstsq b is (*, n), one vector
  * for each matrix, if that is a's shape without its last size, else (*, n, k).
  *
- * NaN and infinities in a are TG_ERR_ARGUMENT, with their place; det and solve_triangular, which
- * judge nothing, pass them on. */
+ * A NaN or an infinity in a is TG_ERR_ARGUMENT, and the message tells where it is. det and
+ * solve_triangular do not check a: there it goes into the result. */
 
 /* The lower triangular l with l l^T = a, of whose lower triangle alone is read. TG_ERR_ARGUMENT if
  * a is not positive-definite. */
@@ -26,21 +26,24 @@ enum { TG_LOWER = 0, TG_UPPER = 1, TG_RIGHT = 2, TG_UNITRIANGULAR = 4 };
 TG_API tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags);
 
 /* x with a x = b. TG_ERR_ARGUMENT if a is singular within the precision of its dtype, where no
- * digit of x would be certain: if its condition, the greatest row sum of |a^-1| |a| (which no
- * scaling of rows changes; columns are scaled first), is 1.7e7 at least in float32, or 4.5e15 / n
- * in float64. PyTorch notices only a pivot that is exactly 0. */
+ * digit of x would be certain: if its condition is at least 1.7e7 in float32, or 4.5e15 / n in
+ * float64. The condition is the greatest row sum of |a^-1| |a|, after each column of a is divided
+ * by its size; scaling the rows does not change it. PyTorch reports only a pivot that is exactly 0.
+ */
 TG_API tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b);
 TG_API tg_tensor *tg_inv(tg_tensor *a);
-/* Of a singular matrix 0, or what rounding leaves in its place, without an error; the gradient, the
- * matrix of cofactors, and the gradient's own exist there, too. What goes beyond that is made with
- * tg_inv, which refuses a singular matrix. */
+/* The determinant. For a singular matrix it is 0, or what rounding leaves in place of 0, and no
+ * error. Its gradient (the matrix of cofactors) and its second gradient exist for a singular
+ * matrix, too. A second gradient that is itself recorded, for a third, is computed with tg_inv,
+ * which refuses a singular matrix. */
 TG_API tg_tensor *tg_det(tg_tensor *a);
 
 /* The x with the least |a x - b|, for a (*, m, n) with m >= n; for m < n the shortest x with a x =
  * b. By Householder's QR; float64 is then refined with residuals in twice the precision (Bjoerck,
- * BIT 7, 1967), so that what can be told from the numbers in a and b comes out. TG_ERR_ARGUMENT if
- * columns (for m < n: rows) are linearly dependent: if what the columns before leave of one is no
- * more, by its norm, than the rounding of its numbers to float32, or m roundings of float64. */
+ * BIT 7, 1967), so that x is accurate to the last digits that a and b determine. TG_ERR_ARGUMENT if
+ * the columns (for m < n: the rows) are linearly dependent: if the part of one that is orthogonal
+ * to those before it has a norm of at most eps times its whole norm, where eps is 2^-24 for float32
+ * and max(m, n) * 2^-52 for float64. */
 TG_API tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b);
 
 #ifdef __cplusplus

@@ -13,10 +13,10 @@ extern "C" {
  * NULL, false or nothing then. */
 typedef struct tg_module tg_module;
 
-/* The output of a module for x. A loss module takes two tensors (tg_loss): TG_ERR_ARGUMENT. What
- * fails while a module of a tree runs says where, with the path and the class: "2 (Linear): ...".
- * A forward that fails changes nothing: the statistics of every BatchNorm that it ran, and the
- * random stream, are as before the outermost tg_forward. */
+/* The output of a module for x. A loss module, which takes two tensors (tg_loss), is
+ * TG_ERR_ARGUMENT. When a module inside another one fails, the message begins with its path and
+ * class: "2 (Linear): ...". A forward that fails changes nothing: the statistics of every BatchNorm
+ * in it and the random stream are as they were before the outermost tg_forward. */
 TG_API tg_tensor *tg_forward(tg_module *module, tg_tensor *x);
 
 /* The parameters of the tree, each once: a module's own in order, then those of its children; and
@@ -60,9 +60,9 @@ TG_API tg_module *tg_conv2d_layer(tg_context *tg, int64_t in_channels, int64_t o
                                   tg_shape kernel_size, tg_bias bias,
                                   const tg_conv_options *options);
 
-/* tg_embedding with weight (num_embeddings, embedding_dim), normal. The row padding_idx is 0 and
- * stays so. "None" is written TG_NO_INDEX, NOT -1: negative numbers count from the end here as
- * everywhere, and -1 zeroes and freezes the last row, as nn.Embedding's does. */
+/* tg_embedding with weight (num_embeddings, embedding_dim), drawn from the normal distribution. The
+ * row padding_idx is 0 and gets no gradient. PyTorch's None is TG_NO_INDEX, NOT -1: negative
+ * numbers count from the end, and -1 zeroes and freezes the last row, as in nn.Embedding. */
 TG_API tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,
                                      int64_t padding_idx);
 
@@ -101,8 +101,8 @@ TG_API tg_module *tg_dropout_layer(tg_context *tg, double p);
 TG_API tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim);
 /* Any function of one tensor as a module: tg_lambda(tg, tg_relu) is nn.ReLU(). */
 TG_API tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x));
-/* The same for a function that gets user, too, which must outlive the module. In C++ tg_lambda
- * takes a lambda with captures as well: the module keeps a copy. */
+/* The same for a function that is also passed user, which must outlive the module. In C++ tg_lambda
+ * itself takes a lambda with captures, too, and the module keeps a copy of it. */
 TG_API tg_module *tg_lambda_with(tg_context *tg, tg_tensor *(*function)(tg_tensor *x, void *user),
                                  void *user);
 
@@ -123,8 +123,9 @@ inline tg_modules modules_of(std::initializer_list<tg_module *> l)
 #define TG_MODULES(...) (tg_detail::modules_of({__VA_ARGS__}))
 extern "C" {
 #else
-/* TG_MODULES(a, b), like TG_LIST. Layers draw their weights when they are made: in C, make those
- * that draw in statements of their own, so that the order is yours. */
+/* TG_MODULES(a, b), like TG_LIST. Layers draw their weights when they are made, and C leaves open
+ * which item of a list is evaluated first: in C, make layers that draw in statements of their own.
+ */
 #define TG_MODULES(...)                                                                            \
     ((tg_modules){(int)(sizeof((tg_module *[]){NULL, __VA_ARGS__}) / sizeof(tg_module *)) - 1,     \
                   (tg_module *const[]){NULL, __VA_ARGS__} + 1})
@@ -135,12 +136,12 @@ TG_API tg_module *tg_sequential(tg_modules modules);
 
 /* ---- A module of your own. */
 
-/* forward gets the module itself and a tensor of its context, never NULL; it returns a tensor, or
- * NULL after a failure, as a NULL that an operation returned in it may be passed on to the next and
- * returned. forward NULL: the module has none. data_bytes of zeroed memory stand behind
- * tg_module_data, until the module's scope ends. name is its class, for messages; copied. What
- * forward itself writes to, a buffer of its own or the data, it should write last: that is not
- * undone when a module around it fails. */
+/* forward is given the module itself and a tensor of its context, never NULL, and returns a tensor.
+ * It may return NULL after an operation in it has failed; since operations pass NULL on, it need
+ * not check them. forward NULL: the module has none. tg_module_data is data_bytes of zeroed memory,
+ * which lives until the module's scope ends. name, which is copied, is the class that messages
+ * show. What forward itself writes, to a buffer or to the data, is not undone when a module around
+ * it fails later; it should write last. */
 TG_API tg_module *tg_module_new(tg_context *tg, const char *name,
                                 tg_tensor *(*forward)(tg_module *self, tg_tensor *x),
                                 size_t data_bytes);
@@ -160,8 +161,8 @@ enum { TG_MEAN = 0, TG_SUM = 1, TG_NONE = 2, TG_BATCHMEAN = 3, TG_BROADCAST = 4 
 TG_API tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction);
 /* The same as a module without parameters, for tg_loss. */
 TG_API tg_module *tg_mseloss(tg_context *tg, int reduction);
-/* What the other losses take; each says what it reads beside reduction. Gradients go to the tensors
- * among them, too. */
+/* The options of the other losses; each loss says which of them it reads beside reduction. weight
+ * and pos_weight receive gradients, too, if they require grad. */
 typedef struct tg_loss_options {
     int reduction; /* TG_MEAN */
     tg_tensor *weight;
@@ -184,9 +185,9 @@ TG_API tg_loss_options tg_loss_defaults(void);
 typedef tg_tensor *(*tg_loss_function)(tg_tensor *input, tg_tensor *target,
                                        const tg_loss_options *options);
 
-/* With d = |input - target|: d; d^2 / 2 up to delta, then delta (d - delta / 2); the same with
- * beta, divided by it; beta 0 is l1_loss, the gradient where the sides are equal included: it is 0,
- * the middle of the slopes on both sides (PyTorch's smooth_l1_loss has -1 there, its l1_loss 0). */
+/* With d = |input - target|. l1_loss: d. huber_loss: d^2 / 2 up to delta, then delta (d - delta /
+ * 2). smooth_l1_loss: the same with beta for delta, divided by beta; beta 0 is l1_loss, and its
+ * gradient at d = 0 is then 0, as l1_loss has it (PyTorch's smooth_l1_loss has -1 there). */
 TG_API tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
 TG_API tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target,
                                 const tg_loss_options *options);
@@ -210,9 +211,9 @@ TG_API tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_t
  * and target, int64 labels (N), (N, d...) or (). Rows labelled ignore_index count nothing. The mean
  * is by weight. A label out of range is TG_ERR_INDEX. */
 TG_API tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
-/* nll_loss of log_softmax(input); target may also be of input's shape, probabilities of all
- * classes, with which an ignore_index of 0 or more is TG_ERR_ARGUMENT. label_smoothing mixes the
- * target with even probabilities. */
+/* nll_loss of log_softmax(input). target may also be probabilities of all classes, of input's shape
+ * and dtype; with these an ignore_index of 0 or more is TG_ERR_ARGUMENT. label_smoothing mixes the
+ * target with equal probabilities. */
 TG_API tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target,
                                    const tg_loss_options *options);
 
@@ -229,8 +230,8 @@ TG_API tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target);
 #include <new>
 #include <type_traits>
 
-/* tg_lambda for a function object. Nobody calls its destructor: it captures references, pointers
- * and numbers. */
+/* tg_lambda for a function object. Its destructor is never called, so it may capture only
+ * references, pointers and numbers. */
 template <class F, typename std::enable_if<std::is_class<F>::value, int>::type = 0>
 tg_module *tg_lambda(tg_context *tg, F function)
 {

@@ -170,16 +170,16 @@ TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
 /* Running sums and products along dim. */
 TG_API tg_tensor *tg_cumsum(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_cumprod(tg_tensor *a, int dim);
-/* sum (a - mean)^2 / (n - correction), and its root, worked out in float64; of what is the same
- * everywhere exactly 0. correction 1 is the unbiased estimate. Where the root is 0 it has a
- * gradient of 0. */
+/* The variance, sum (a - mean)^2 / (n - correction), and its square root, worked out in float64;
+ * exactly 0 where all elements are equal. correction 1 is the unbiased estimate. The gradient of
+ * std is 0 where std is 0. */
 TG_API tg_tensor *tg_var(tg_tensor *a, int64_t correction);
 TG_API tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
 TG_API tg_tensor *tg_std(tg_tensor *a, int64_t correction);
 TG_API tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
-/* (sum |a|^p)^(1/p), where no power leaves the range that a and the norm are in; p INFINITY or
- * -INFINITY: the greatest or least |a|; 0: how many are not 0. Where the norm is 0 it has a
- * gradient of 0. */
+/* (sum |a|^p)^(1/p), right also where |a|^p leaves the range of the dtype, as long as the norm does
+ * not. p INFINITY or -INFINITY: the greatest or least |a|; 0: how many elements are not 0. The
+ * gradient is 0 where the norm is 0. */
 TG_API tg_tensor *tg_norm(tg_tensor *a, double p);
 TG_API tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim);
 TG_API tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim);
@@ -192,9 +192,10 @@ TG_API tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim);
 TG_API tg_tensor *tg_softmax(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_log_softmax(tg_tensor *a, int dim);
 
-/* ---- Products, of float32, float64 or int64. With u = 2^-24 or 2^-53 and an inner size of k, a
- * product of matrices is within (145 + k u) u of the exact one, relative to the sum of the absolute
- * terms; up to k = 1024 within k u. Its bits do not depend on the machine or on threads. */
+/* ---- Products, of float32, float64 or int64. With k the inner size and u = 2^-24 for float32 or
+ * 2^-53 for float64, an element of a product of matrices differs from the exact one by at most k u
+ * for k up to 1024, and (145 + k u) u beyond, times the sum of |a b| over its terms. Its bits
+ * depend neither on the machine nor on the number of threads. */
 
 /* PyTorch's matmul: (n)@(n) a scalar; (m, k)@(k) and (k)@(k, n) a vector; (m, k)@(k, n) a matrix;
  * with more dimensions, batches of matrices that broadcast. */
@@ -240,16 +241,17 @@ typedef struct tg_pool_options {
     int64_t divisor_override; /* 0: none */
 } tg_pool_options;
 
-/* A square kernel; all else as above. TG_POOL(.kernel = {2, 2}, .ceil_mode = true) */
+/* The defaults for a square kernel, all other members as noted above. TG_POOL(.kernel = {2, 2},
+ * .ceil_mode = true) names the kernel itself. */
 #define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true
 #define TG_POOL(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_pool_options, tg_pool_defaults(0), TG_POOL_DEFAULTS, __VA_ARGS__)
 TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 
-/* Of each window in input (N, C, H, W) or (C, H, W): the greatest element, to whose place (of
- * several the first) the gradient goes, NaN being greater than all; the mean, summed in float64. A
- * window of padding alone, which dilation makes, is TG_ERR_SHAPE. In the gradient of the mean each
- * window that sees an element adds to it in the dtype, one after the other. */
+/* Of each window in input (N, C, H, W) or (C, H, W): max_pool2d is the greatest element, to which
+ * (to the first of several) the gradient goes, NaN being greater than all; avg_pool2d is the mean,
+ * summed in float64, whose gradient is added up window by window in the dtype of input. A window
+ * that holds padding alone, which dilation can make, is TG_ERR_SHAPE. */
 TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
 TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
 
@@ -293,8 +295,9 @@ TG_API tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool s
 TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
 /* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on; in row-major order.
  * float32 is summed in float64 if index has at least four times as many elements as a. Else each
- * addition rounds to float32: an element that takes 2^24 equal terms stops to grow. The same holds
- * for the gradients of gather, index_select and embedding, which are made so. */
+ * addition rounds to float32, and a sum of equal terms stops growing at 2^24 of them. The same
+ * holds for the gradients of gather, index_select and embedding, which are computed by this
+ * operation. */
 TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
 /* The slices of dim that a 1-d index names. */
 TG_API tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index);
@@ -307,7 +310,7 @@ TG_API tg_tensor *tg_nonzero(tg_tensor *a);
 /* int64 (*, num_classes), 1 at the label, else 0. num_classes -1: as many as the labels need. */
 TG_API tg_tensor *tg_one_hot(tg_tensor *index, int64_t num_classes);
 /* The rows of weight (n, width) that input (int64, *) names: (*, width). No gradient goes to row
- * padding_idx; -1 is the last one, as in PyTorch, and TG_NO_INDEX is none. */
+ * padding_idx; -1 is the last row, as in PyTorch, and TG_NO_INDEX means no row. */
 #define TG_NO_INDEX INT64_MIN
 TG_API tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx);
 

@@ -23,8 +23,8 @@ typedef struct tg_sgd_options {
     bool maximize;
 } tg_sgd_options;
 
-/* lr 0.01, all else 0 or false. TG_SGD(.momentum = 0.9) begins so, too; &(tg_sgd_options){.momentum
- * = 0.9} does not, and has an lr of 0. */
+/* lr 0.01, all else 0 or false. TG_SGD(.momentum = 0.9) keeps that lr; in the plain literal
+ * &(tg_sgd_options){.momentum = 0.9} it is 0. */
 #define TG_SGD_DEFAULTS .lr = 0.01
 #define TG_SGD(...)                                                                                \
     TG_BEGIN_OPTIONS(tg_sgd_options, tg_sgd_defaults(), TG_SGD_DEFAULTS, __VA_ARGS__)
@@ -34,8 +34,8 @@ TG_API tg_sgd_options tg_sgd_defaults(void);
  *     g += weight_decay * p;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2
  *     p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
  * amsgrad: with the greatest v so far. adamw: as torch.optim.AdamW, no weight_decay in g, but first
- * p *= 1 - lr * weight_decay. Where v leaves the range of the dtype, as for g = 1e30 in float32, p
- * does not move, here and in RMSprop and Adagrad, as in PyTorch. */
+ * p *= 1 - lr * weight_decay. Where v overflows the dtype, as for g = 1e30 in float32, p does not
+ * move; RMSprop and Adagrad behave likewise, as in PyTorch. */
 typedef struct tg_adam_options {
     double lr;           /* 0.001; >= 0, as all numbers here, and finite */
     double beta1, beta2; /* 0.9, 0.999; < 1, and not both 0 when eps is */
@@ -72,7 +72,8 @@ typedef struct tg_adagrad_options {
     bool maximize;
 } tg_adagrad_options;
 
-/* TG_ADAM(.lr = 0.01) and the like, with the numbers above for all that is left out. */
+/* TG_ADAM(.lr = 0.01) and the like set the members they name; the others have the defaults noted
+ * above. */
 #define TG_ADAM_DEFAULTS    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
 #define TG_ADAMW_DEFAULTS   TG_ADAM_DEFAULTS, .weight_decay = 0.01
 #define TG_RMSPROP_DEFAULTS .lr = 0.01, .alpha = 0.99, .eps = 1e-8
@@ -91,8 +92,9 @@ TG_API tg_rmsprop_options tg_rmsprop_defaults(void);
 TG_API tg_adagrad_options tg_adagrad_defaults(void);
 
 /* For all parameters of a module, or for leaves that require grad. options NULL: the defaults. The
- * memory that steps need is taken here, save for a parameter that is frozen (tg_requires_grad_ with
- * false): steps pass it over, and when it is a leaf again the first step takes it. */
+ * memory that steps need is taken here. A frozen parameter (tg_requires_grad_ with false) is
+ * skipped by steps; if it was frozen here, its memory is taken by the first step after it requires
+ * grad again. */
 TG_API tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options);
 TG_API tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options);
 TG_API tg_optim *tg_adam(tg_module *module, const tg_adam_options *options);
@@ -116,20 +118,21 @@ TG_API bool tg_adagrad_group(tg_optim *optim, tg_list parameters,
 
 /* As torch.optim.LBFGS: the direction comes from the last history_size changes of the gradient; the
  * step length is lr, or what a line search finds that meets the strong Wolfe conditions. Works in
- * float64 whatever the parameters are. One that is frozen when the optimiser is made stays out.
+ * float64 whatever the parameters are. A parameter that is frozen when the optimiser is made is
+ * never updated by it.
  *
- * A loss or a gradient that is infinite or NaN ends the step with TG_ERR_ARGUMENT. The parameters
- * go back to the last point where both were finite; those that the caller had set to a bad point
- * stay. A line search takes such a trial for one that went too far, and fails only if it finds
- * nothing else. PyTorch goes on from there. */
+ * A loss or a gradient that is infinite or NaN ends the step with TG_ERR_ARGUMENT, and the
+ * parameters go back to the last point where both were finite; if the caller had set them to a bad
+ * point, they stay there. A line search treats such a trial as a step that was too long, and fails
+ * only if it finds no finite one. PyTorch goes on from the bad point. */
 typedef struct tg_lbfgs_options {
     double lr;               /* 1 */
     double tolerance_grad;   /* 1e-7: stops when no element of the gradient is larger, */
     double tolerance_change; /* 1e-9: or no element of the step, or the change of the loss */
     int64_t max_iter;        /* 20, in one step */
     int64_t max_eval;        /* of the loss, in one step; 0: max_iter * 5 / 4 */
-    int64_t history_size;    /* 100: for each, and for each of max_iter up to as many again, two
-                                vectors of all parameters are set aside */
+    int64_t history_size;    /* 100. Memory is taken for twice history_size + min(max_iter - 1,
+                                history_size) vectors of all parameters */
     bool strong_wolfe;       /* false: no line search */
 } tg_lbfgs_options;
 
@@ -146,9 +149,9 @@ TG_API tg_optim *tg_lbfgs_list(tg_list parameters, const tg_lbfgs_options *optio
  * returns false, while an error is pending. */
 TG_API bool tg_step(tg_optim *optim);
 /* The same after closure(user), which zeroes the gradients, computes the loss, calls tg_backward
- * and returns the loss; it runs in a scope of its own. LBFGS, which calls it several times, is
- * stepped so only. Returns the first loss; NaN on failure. When the closure fails, the parameters
- * and the optimiser are as they were before the step. */
+ * and returns the loss; it runs in a scope of its own. LBFGS calls the closure several times, and
+ * can be stepped only in this way. Returns the first loss; NaN on failure. When the closure fails,
+ * the parameters and the optimiser are as they were before the step. */
 TG_API double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 /* The gradient of every parameter becomes none. */
 TG_API bool tg_zero_grad(tg_optim *optim);
@@ -164,25 +167,27 @@ TG_API bool tg_set_lr(tg_optim *optim, double lr);
 /* ---- Clipping, between backward and step. Parameters without a gradient are skipped. */
 
 /* Scales all gradients so that their norm as one vector is max_norm at most. norm_type is 2,
- * another positive order, or INFINITY. Returns the norm they had, 0 for an empty list; NaN on
+ * another positive order, or INFINITY. Returns the norm before scaling, 0 for an empty list; NaN on
  * failure. A norm that is infinite or NaN makes the gradients 0 or NaN, as in PyTorch; with
- * error_if_nonfinite it is TG_ERR_ARGUMENT, and they stay as they are. */
+ * error_if_nonfinite it is TG_ERR_ARGUMENT, and the gradients stay as they are. */
 TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,
                                  bool error_if_nonfinite);
-/* Cuts every element to [-clip_value, clip_value]. An empty list has nothing to cut. */
+/* Cuts every element to [-clip_value, clip_value]. True for an empty list. */
 TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
 
 /* ---- Schedules of the learning rate, of all groups, as torch.optim.lr_scheduler. Each belongs to
- * the scope it is made in, and its optimiser must outlive it. Each changes the rate that it finds
- * in a step, so that the factors of several at once multiply each other. */
+ * the scope it is made in, and its optimiser must outlive it. A step changes the rate that it
+ * finds, so that several schedules of one optimiser multiply their factors; only one_cycle_lr sets
+ * the rate itself. */
 typedef struct tg_scheduler tg_scheduler;
 
-/* lr * gamma every step_size steps; every step. */
+/* step_lr multiplies the rate by gamma every step_size steps, exponential_lr every step. */
 TG_API tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma);
 TG_API tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma);
-/* From lr down to eta_min along a cosine in T_max steps, and then up again, to the rate that there
- * was before the first schedule of this optimiser. A rate that is eta_min already, where another
- * such schedule has ended, is set to that one first (PyTorch 1.13 stays at eta_min). */
+/* From lr down to eta_min along a cosine in T_max steps, then up again to the rate that the
+ * optimiser had before its first schedule, and so on. If the rate is eta_min when the schedule is
+ * made, because another one has ended there, it is set to that first rate (PyTorch 1.13 stays at
+ * eta_min). */
 TG_API tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min);
 
 /* Up from max_lr / div_factor to max_lr in the first pct_start of total_steps, then down to max_lr
@@ -199,7 +204,7 @@ typedef struct tg_one_cycle_options {
     bool three_phase;
 } tg_one_cycle_options;
 
-/* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500), which have no default. */
+/* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500): these two have no default. */
 #define TG_ONE_CYCLE_DEFAULTS                                                                      \
     .pct_start = 0.3, .cycle_momentum = true, .base_momentum = 0.85, .max_momentum = 0.95,         \
     .div_factor = 25, .final_div_factor = 1e4

@@ -1,13 +1,13 @@
 /* Options that begin with the defaults.
  *
- * A struct of options has a macro that takes the members which differ, in any order:
+ * Each struct of options has a macro that takes the members that differ from the defaults:
  *
  *     tg_sgd(net, TG_SGD(.lr = 0.1, .momentum = 0.9));
  *
- * It makes a pointer to options that live to the end of the enclosing block in C, and only to the
- * end of the expression in C++. C++ has no initialisers that replace others: there the same text is
- * a list of at most 12 assignments, and an array is set by its elements, .stride[0] = 2, .stride[1]
- * = 2. */
+ * The macro gives a pointer to a struct that lives to the end of the enclosing block in C, and only
+ * to the end of the expression in C++. In C++ the arguments become a list of at most 12
+ * assignments, since C++ has no initialiser that replaces another: an array is set by its elements,
+ * .stride[0] = 2, .stride[1] = 2. */
 #ifndef TINYGRAD_OPTIONS_H
 #define TINYGRAD_OPTIONS_H
 
@@ -27,7 +27,8 @@ template <class T> options<T> make_options(T v)
 }
 } // namespace tg_detail
 
-/* Of type; what begins says, then the assignments. */
+/* A struct of this type: `begins` gives the defaults, and the arguments after `members` become
+ * assignments to it. `members` is for C. */
 #define TG_BEGIN_OPTIONS(type, begins, members, ...)                                               \
     (tg_detail::make_options<type>([&] {                                                           \
         type tg_o = begins;                                                                        \
@@ -51,9 +52,10 @@ template <class T> options<T> make_options(T v)
 #define TG_SET12(a, ...) TG_SET1(a) TG_SET11(__VA_ARGS__)
 #else
 
-/* Of type, from the members that begin it and those that replace some of them. Compilers warn of
- * such a replacement. Within an expression, only the body of a struct takes the pragmas that say it
- * is meant; these two have one byte. */
+/* A struct of this type: `members` initialises the defaults, and the arguments after it replace
+ * some of these. `begins` is for C++. Compilers warn of an initialiser that replaces another. A
+ * pragma that silences them can stand inside an expression only in the body of a struct, so two
+ * structs of one byte are there to hold the pragmas. */
 #define TG_BEGIN_OPTIONS(type, begins, members, ...)                                               \
     ((type[sizeof(struct { TG_REPLACES char c; })]){{members, __VA_ARGS__}} +                      \
      (sizeof(struct { TG_REPLACED char c; }) - 1))

@@ -12,10 +12,11 @@ extern "C" {
 
 typedef enum tg_dtype { TG_F32, TG_F64, TG_I64, TG_BOOL } tg_dtype;
 
-/* Read-only for callers, and made by the library alone: there is more behind it. Element [i, j,
- * ...] stands at data + i * strides[0] + j * strides[1] + ..., counted in elements (one byte each
- * for TG_BOOL, true if it is not 0). ndim 0 is a scalar; a size of 0 is an empty tensor. What
- * tg_empty has just made may be filled through data, row-major, until another call is given it. */
+/* Read-only for callers. Only the library makes tensors, because there is more in memory behind the
+ * struct. Element [i, j, ...] is at data + i * strides[0] + j * strides[1] + ..., counted in
+ * elements (a TG_BOOL is one byte, true if it is not 0). ndim 0 is a scalar; a size of 0 is an
+ * empty tensor. A tensor from tg_empty may be filled through data, row-major, until it is passed to
+ * another call. */
 typedef struct tg_tensor tg_tensor;
 struct tg_tensor {
     tg_context *context;
@@ -37,8 +38,8 @@ typedef struct tg_shape {
     const int64_t *dims;
 } tg_shape;
 
-/* Tensors: n pointers that the callee copies. A function that fails to return a list returns one of
- * n 0 whose first TG_READABLE items can be read all the same, and are NULL. */
+/* Tensors: n pointers that the callee copies. A function that returns a list and fails returns one
+ * with n = 0; its first TG_READABLE items can be read all the same, and are NULL. */
 typedef struct tg_list {
     int n;
     tg_tensor *const *items;
@@ -49,7 +50,7 @@ enum { TG_READABLE = 64 };
 #ifdef __cplusplus
 }
 
-/* Braces evaluate what they hold from left to right, which the arguments of a call do not. */
+/* Items in braces are evaluated from left to right; arguments of a call are not. */
 #include <initializer_list>
 
 namespace tg_detail
@@ -76,9 +77,9 @@ inline tg_list list_of(std::initializer_list<tg_tensor *> l)
 
 extern "C" {
 #else
-/* TG_SHAPE(2, 3), TG_SHAPE() for a scalar; TG_LIST(a, b). C leaves the order open in which a and b
- * are evaluated; C++ goes from left to right. The leading element, skipped, makes the empty list
- * valid C. */
+/* TG_SHAPE(2, 3), TG_SHAPE() for a scalar; TG_LIST(a, b). C leaves open which of a and b is
+ * evaluated first; C++ goes from left to right. The leading element, which is skipped, makes the
+ * empty list valid C. */
 #define TG_SHAPE(...)                                                                              \
     ((tg_shape){(int)(sizeof((int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t)) - 1,                  \
                 (const int64_t[]){0, __VA_ARGS__} + 1})
@@ -103,9 +104,9 @@ TG_API size_t tg_dtype_size(tg_dtype dtype);
  * size, or more than TG_MAX_DIMS of them, is TG_ERR_SHAPE. A value that the dtype cannot hold (0.5
  * as int64, 1e300 as float32) is TG_ERR_ARGUMENT; as bool, all but 0 is true.
  *
- * Numbers are passed as double, which has every integer up to 2^53 and not all beyond. An int64
- * that no double has is passed as a 0-d tensor, tg_from_i64(tg, TG_SHAPE(), &value), to an
- * operation of two tensors, and through the functions that end in _i64. */
+ * Numbers are passed as double, which holds every integer up to 2^53 but not every one beyond. An
+ * int64 that double cannot hold is passed to an operation as a 0-d tensor, tg_from_i64(tg,
+ * TG_SHAPE(), &value), and read and written by the functions that end in _i64. */
 
 /* The contents are undefined until written. */
 TG_API tg_tensor *tg_empty(tg_context *tg, tg_dtype dtype, tg_shape shape);
@@ -137,16 +138,17 @@ TG_API tg_tensor *tg_wrap_f64(tg_context *tg, tg_shape shape, tg_shape strides, 
 TG_API tg_tensor *tg_wrap_i64(tg_context *tg, tg_shape shape, tg_shape strides, int64_t *data);
 TG_API tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *data);
 
-/* The same for memory of any dtype that is not to be written to, such as weights in read-only
- * memory: each write through the tensor or a view of it is TG_ERR_ARGUMENT. It may require grad. */
+/* The same, for any dtype, of memory that is not to be written to, such as weights in read-only
+ * memory: a write through the tensor or a view of it is TG_ERR_ARGUMENT. The tensor may require
+ * grad. */
 TG_API tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shape strides,
                                 const void *data);
 
-/* start, start + step, ... before end: ceil((end - start) / step) elements, none if start is end. A
- * step of 0, or that leads away from end, is TG_ERR_ARGUMENT. int64 is counted in integers, and its
- * end must be one. */
+/* start, start + step, ... before end: ceil((end - start) / step) elements, none if start equals
+ * end. A step that is 0 or leads away from end is TG_ERR_ARGUMENT, and so is bool. For int64,
+ * start, end and step must be integers. */
 TG_API tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step);
-/* The same in int64, for what a double cannot hold. */
+/* The same in int64, for integers that a double cannot hold. */
 TG_API tg_tensor *tg_arange_i64(tg_context *tg, int64_t start, int64_t end, int64_t step);
 /* steps values from start to end, both included. Floating dtypes, which must hold both ends. */
 TG_API tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
@@ -156,28 +158,29 @@ TG_API tg_tensor *tg_eye(tg_context *tg, tg_dtype dtype, int64_t n, int64_t m);
 
 /* ---- Lifetime. */
 
-/* A detached copy of t in the scope around the current one (in the outermost scope: there). With
- * tg_release, a loop carries a state from step to step, in no more memory than one step takes:
+/* A detached copy of t in the scope around the current one; in the outermost scope, a copy there.
+ * With tg_release, a loop can carry a state from step to step in no more memory than one step
+ * takes:
  *
  *     tg_tensor *next = tg_keep(h_of_this_step);
  *     tg_scope_end(tg);
  *     tg_release(h);
- *     h = next;
- */
+ *     h = next; */
 TG_API tg_tensor *tg_keep(tg_tensor *t);
 
-/* Gives t up before its scope ends: the caller uses neither t nor its grad any more. The memory
- * returns to the context as soon as no view and no recorded operation needs it; that of small
- * tensors serves others of their size in the same scope. Using t afterwards is a mistake of the
- * caller's: an error (TG_ERR_CONTEXT) as long as nothing has taken its place, another tensor's
- * values then; a build with AddressSanitizer stops at it. NULL is ignored, and so is a leaf's grad,
- * whose memory is the leaf's. */
+/* Gives t up before its scope ends; the caller must not use t or its grad afterwards. The memory of
+ * the elements returns to the context once no view and no recorded operation needs it; that of a
+ * small tensor serves other tensors of its size in the same scope. A use of t after its release is
+ * reported (TG_ERR_CONTEXT) as long as no other tensor has taken its memory; later it reads that
+ * tensor's values. A build with AddressSanitizer stops at it. NULL is ignored, and so is a leaf's
+ * grad, whose memory belongs to the leaf. */
 TG_API void tg_release(tg_tensor *t);
 
 /* A read-only alias, in context tg, of a tensor of any context; a leaf with a gradient of its own
- * when t requires grad. t must outlive it, must not be written to meanwhile from another thread,
- * and, if it is a grad, must not be cleared. A write to t between the forward and the backward of
- * an alias is noticed as one to the alias would be. Only reads t: errors are those of tg. */
+ * when t requires grad. t must outlive the alias, must not be written to meanwhile from another
+ * thread, and, if it is a grad, must not be cleared. Backward reports a write to t since the
+ * forward that read the alias, as it does for any other tensor. The call only reads t: an error is
+ * recorded in tg, never in t's context. */
 TG_API tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t);
 
 /* ---- Views: the same memory seen with another shape. dim counts from the end when negative. All
@@ -232,12 +235,13 @@ TG_API tg_tensor *tg_cast(tg_tensor *t, tg_dtype dtype);
 TG_API bool tg_is_contiguous(const tg_tensor *t);
 
 /* The one element of t, whatever its shape; any dtype. NaN on failure; works while an error is
- * pending. An int64 that no double has is TG_ERR_ARGUMENT. */
+ * pending. An int64 that a double cannot hold is TG_ERR_ARGUMENT. */
 TG_API double tg_item(const tg_tensor *t);
-/* One index a dimension, negative counting from the end. NaN on failure, as tg_item. */
+/* The element at index, one number for each dimension; negative numbers count from the end. NaN on
+ * failure; an int64 that a double cannot hold is a failure, as in tg_item. */
 TG_API double tg_get(const tg_tensor *t, tg_shape index);
-/* The same of int64, and of bool as 0 and 1. Floating dtypes are TG_ERR_DTYPE. 0 on failure, which
- * tg_ok tells from the number 0. */
+/* The same for int64, and for bool as 0 or 1. Floating dtypes are TG_ERR_DTYPE. 0 on failure; tg_ok
+ * distinguishes that from an element that is 0. */
 TG_API int64_t tg_item_i64(const tg_tensor *t);
 TG_API int64_t tg_get_i64(const tg_tensor *t, tg_shape index);
 
@@ -245,7 +249,8 @@ TG_API int64_t tg_get_i64(const tg_tensor *t, tg_shape index);
  * leaf that requires grad, and a backward that needs the old value notices. Refused while an error
  * is pending. */
 TG_API bool tg_set(tg_tensor *t, tg_shape index, double value);
-/* Into int64, or into bool, where all but 0 is true. */
+/* The same for int64, and for bool, where every value but 0 is true. Floating dtypes are
+ * TG_ERR_DTYPE. */
 TG_API bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value);
 
 /* numel values, row-major, whatever the strides of t. The element types must agree. */
@@ -258,8 +263,8 @@ TG_API bool tg_copy_to_f64(const tg_tensor *t, double *values);
 TG_API bool tg_copy_to_i64(const tg_tensor *t, int64_t *values);
 TG_API bool tg_copy_to_bool(const tg_tensor *t, bool *values);
 
-/* The same for any dtype: in place of the types, bytes must agree, numel * tg_dtype_size(t->dtype).
- * values is aligned for the dtype. TG_ERR_ARGUMENT otherwise. */
+/* The same for any dtype. In place of the element types the sizes must agree: bytes must be numel *
+ * tg_dtype_size(t->dtype), and values must be aligned for the dtype; else TG_ERR_ARGUMENT. */
 TG_API bool tg_copy_from(tg_tensor *t, const void *values, size_t bytes);
 TG_API bool tg_copy_to(const tg_tensor *t, void *values, size_t bytes);
 
@@ -281,7 +286,8 @@ TG_API tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other);
 TG_API tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other);
 TG_API tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other);
 TG_API tg_tensor *tg_div_(tg_tensor *t, tg_tensor *other);
-/* s is a value of t's dtype. div of floating dtypes. */
+/* t + s, t - s, t * s, t / s. The dtype of t must be able to hold s, else TG_ERR_ARGUMENT. Division
+ * is for floating dtypes. */
 TG_API tg_tensor *tg_add_scalar_(tg_tensor *t, double s);
 TG_API tg_tensor *tg_sub_scalar_(tg_tensor *t, double s);
 TG_API tg_tensor *tg_mul_scalar_(tg_tensor *t, double s);
