@@ -246,12 +246,11 @@ bool tg__is_dtype(tg_dtype dtype);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
  * error. */
 int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
-/* INT64_MAX if it does not fit. */
-/* The number of elements of a shape that has been checked, so that no product overflows. */
+/* The number of elements; INT64_MAX if it does not fit. */
 static inline int64_t tg__numel(int ndim, const int64_t *shape)
 {
     int64_t n = 1;
-    for (int i = 0; i < ndim; i++) n *= shape[i];
+    for (int i = 0; i < ndim; i++) n = tg__times(n, shape[i]);
     return n;
 }
 static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_t *b)

@@ -497,6 +497,23 @@ static void test_numbers_of_parts(void **state)
     each_pair(*state, cut_in_parts);
 }
 
+/* ---- Scratch: a table of 2^32 doubles, which are 0 bytes in 32 bits. */
+
+static tg_tensor *same(tg_list inputs, void *user)
+{
+    (void)user;
+    return tg_clone(inputs.items[0]);
+}
+
+static void test_a_table_of_two_sizes_that_fit(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(65536)), true);
+    assert_false(tg_gradcheck(same, TG_LIST(x), NULL, NULL));
+    assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+    tg_clear_error(tg);
+}
+
 /* ---- What had 2^61 elements in 13 KB. */
 
 static void test_a_product_of_two_sizes_below_2_to_the_31(void **state)
@@ -552,6 +569,7 @@ int main(void)
         TEST(test_reach_of_dilated_windows),
         TEST(test_counts_of_integers),
         TEST(test_numbers_of_parts),
+        TEST(test_a_table_of_two_sizes_that_fit),
         TEST(test_a_product_of_two_sizes_below_2_to_the_31),
         TEST(test_a_sum_of_two_views_whose_shape_does_not_fit),
     };

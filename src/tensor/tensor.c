@@ -194,7 +194,7 @@ TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dt
 /* Small elements lie behind the tensor, in one piece of memory. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
-    const size_t bytes = (size_t)tg__numel(ndim, shape) * tg__dtype_size(dtype);
+    const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
     char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
     return init_new((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape, bytes);
