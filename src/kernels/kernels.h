@@ -92,6 +92,12 @@ enum {
     MATMUL_PANEL = 1536,  /* bytes in a row of b that is packed, of which there is a block */
     MATMUL_SUMS = 1 << 20 /* elements of c that are worked on together where there are blocks */
 };
+/* Whether a product is a few dots that are long enough for lanes, in any layout. */
+static inline bool tg__matmul_is_dots(int64_t m, int64_t n, int64_t k)
+{
+    enum { FEW = 8, LONG = 16 };
+    return k >= LONG && ((m == 1 && n <= FEW) || (n == 1 && m <= FEW));
+}
 /* Whether a product takes b as it lies, for tiles of so many rows (at least 4 at any level); else
  * it packs b. */
 static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
