@@ -578,7 +578,7 @@ enum {
     TG_MESSAGE = 1024,
     TG_SHOWN = 4,
     TG_SIZES = TG_MAX_DIMS * 22 + 8,
-    TG_FREE_LISTS = 53 * 16 /* see free_list */
+    TG_FREE_LISTS = ((int)sizeof(size_t) * 8 - 11) * 16 /* see free_list */
 };
 
 typedef struct generator {

@@ -161,7 +161,8 @@ static void put_argument(char *text, size_t room, const char *conversion, va_lis
         snprintf(text, room, conversion, va_arg(*args, double));
         tg__use_point(text);
     } else if (type == 'u') {
-        snprintf(text, room, conversion, va_arg(*args, size_t));
+        /* "%zu" is not known to every C library that is used without an operating system. */
+        snprintf(text, room, "%llu", (unsigned long long)va_arg(*args, size_t));
     } else if (conversion[1] == 'l') {
         snprintf(text, room, conversion, va_arg(*args, long long));
     } else {
