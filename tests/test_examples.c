@@ -195,6 +195,14 @@ static double number_after(const char *printed, const char *word)
     return strtod(last + strlen(word), NULL);
 }
 
+/* In an emulator, or without vectors, training on digits takes minutes. */
+static bool leaves_digits_out(void)
+{
+    if (!getenv("TG_TEST_QUICK")) return false;
+    print_message("TG_TEST_QUICK: digits and digits_conv are left out\n");
+    return true;
+}
+
 static void test_what_the_other_examples_find(void **state)
 {
     (void)state;
@@ -214,7 +222,7 @@ static void test_what_the_other_examples_find(void **state)
     };
     static char printed[SIZE];
     const char *program = "";
-    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+    for (size_t i = leaves_digits_out() ? 3 : 0; i < sizeof facts / sizeof *facts; i++) {
         if (strcmp(program, facts[i].program) != 0)
             assert_int_equal(program_run(printed, SIZE, facts[i].program), 0);
         program = facts[i].program;
@@ -231,9 +239,11 @@ static void test_what_they_show(void **state)
     static char printed[SIZE], svg[SIZE];
     assert_int_equal(program_run(printed, SIZE, "own_op"), 0);
     assert_non_null(strstr(printed, "gradcheck: passed"));
-    assert_int_equal(program_run(printed, SIZE, "digits"), 0);
-    assert_non_null(strstr(printed, "\nepoch 60 of 60  loss "));
-    assert_non_null(strstr(printed, "taken for\n"));
+    if (!leaves_digits_out()) {
+        assert_int_equal(program_run(printed, SIZE, "digits"), 0);
+        assert_non_null(strstr(printed, "\nepoch 60 of 60  loss "));
+        assert_non_null(strstr(printed, "taken for\n"));
+    }
     assert_int_equal(program_run(printed, SIZE, "polynomial"), 0);
     program_read("polynomial.svg", svg, SIZE);
     assert_true(strstr(svg, ">cubic fit<") && strstr(svg, ">body mass index<") &&

@@ -204,6 +204,12 @@ static void check_case(tg_context *tg, char **text)
 
     tg_scope_begin(tg);
     tg_tensor *t = follow(tg, recipe + 2, values);
+    if (!t && sizeof(size_t) < sizeof(int64_t) && tg_error_code(tg) == TG_ERR_SHAPE) {
+        print_message("%s: not in memory of 32 bits\n", title);
+        tg_clear_error(tg);
+        tg_scope_end(tg);
+        return;
+    }
     if (!t) fail_msg("%s: %s", title, tg_error(tg));
     size_t told = tg_snprint(got, TEXT, t);
     if (strcmp(got, want)) fail_msg("%s: printed\n%s\nnot\n%s", title, got, want);

@@ -17,10 +17,10 @@
  * the machine that made the golden numbers. Elsewhere a good libm is off by a last bit or two of a
  * double: 1e-14 relative; a float32 rounded from it may then be the neighbour, at most 2^-23 off.
  */
-#ifdef __GLIBC__
-enum { LIBM_IS_GLIBC = 1 };
+#if defined(__GLIBC__) && defined(__x86_64__)
+enum { LIBM_IS_PYTORCHS = 1 };
 #else
-enum { LIBM_IS_GLIBC = 0 };
+enum { LIBM_IS_PYTORCHS = 0 };
 #endif
 
 /* One line of the golden file: OP ARGS : VALUES. */
@@ -41,7 +41,7 @@ static bool follows_libm(const golden *g)
 static bool same_bits(tg_dtype dtype, uint64_t got, uint64_t want, bool libm)
 {
     if (got == want) return true;
-    if (!libm || LIBM_IS_GLIBC) return false;
+    if (!libm || LIBM_IS_PYTORCHS) return false;
     double a = value_of(dtype, got), b = value_of(dtype, want);
     return fabs(a - b) <= (dtype == TG_F32 ? 0x1p-23 : 1e-14) * fabs(b);
 }
@@ -146,7 +146,7 @@ static void check_golden(tg_context *tg, const golden *g, const char *what, tg_m
     bool libm = follows_libm(g);
     if (!g->hash)
         check_values(t, g->values, libm, what);
-    else if (!libm || LIBM_IS_GLIBC)
+    else if (!libm || LIBM_IS_PYTORCHS)
         check_hash(t, g->values, what);
     else
         print_message("%s: drawn, but a hash of values that follow libm is not compared\n", what);

@@ -371,6 +371,10 @@ static void test_out_of_memory(void **state)
     print_message("AddressSanitizer needs more address space than the limit of this test\n");
     skip();
 #endif
+    if (getenv("TG_TEST_EMULATED")) {
+        print_message("TG_TEST_EMULATED: the emulator itself needs more than the limit\n");
+        skip();
+    }
     expect_status("(echo x,y; yes 1,2 | head -n 5000000) | (ulimit -v 65536; regress /dev/stdin "
                   "--target y 2>&1)",
                   1);

@@ -399,6 +399,10 @@ static void test_a_forked_child_may_have_threads_again(void **state)
 #ifdef UNDER_TSAN /* it ends a child that starts a thread */
     skip();
 #endif
+    if (getenv("TG_TEST_EMULATED")) {
+        print_message("TG_TEST_EMULATED: qemu-user cannot start threads in a forked child\n");
+        skip();
+    }
     check_child(gathers_a_team);
     check_child(forks_again);
 }

@@ -1,0 +1,180 @@
+#!/bin/sh
+# Usage: run.sh [MACHINE...]. Builds for other machines, and runs there, mostly in an emulator: a
+# program whose results have the same bits everywhere, the examples, and a quick set of the tests.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/src/cmake/setup.sh"
+
+# Calls $1 with each machine: name, C compiler, emulator, and the packages and a file of each.
+each_machine()
+{
+    cross i686 i686-linux-gnu i386 env
+    cross armhf arm-linux-gnueabihf armhf qemu-arm
+    cross aarch64 aarch64-linux-gnu arm64 qemu-aarch64
+    cross riscv64 riscv64-linux-gnu riscv64 qemu-riscv64
+    cross s390x s390x-linux-gnu s390x qemu-s390x
+    $step musl musl-gcc env musl-tools
+    $step windows x86_64-w64-mingw32-gcc-posix /usr/lib/wine/wine64 \
+        gcc-mingw-w64-x86-64-posix wine64
+    $step cortex-m7 arm-none-eabi-gcc qemu-system-arm \
+        gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+}
+
+# cross NAME TRIPLET ARCHITECTURE EMULATOR: one that Debian has a cross compiler for.
+cross()
+{
+    $step "$1" "$2-gcc" "$4" "gcc-$2" "libc6-dev-$3-cross" qemu-user
+}
+
+# The quick set; and the tests that fork or start programs by a shell, which Windows has not.
+quick='fma tensor sizes autograd random random_calls ops_golden reductions_golden functions_golden
+    layers_golden optimisers linalg faults bad_input refusals print'
+starting='threads examples regress'
+examples=$(cd "$root/examples" && ls *.c | sed 's/[.]c$//')
+
+all=$(step=echo && each_machine | cut -d ' ' -f 1)
+wanted=${*:-$all}
+work=$root/build-ci/machines
+export TG_TEST_QUICK=1 WINEPREFIX="$work/wine" WINEDEBUG=-all
+
+is_wanted()
+{
+    for machine in $wanted; do [ "$machine" != "$1" ] || return 0; done
+    return 1
+}
+
+need_machine()
+{
+    is_wanted "$1" || return 0
+    shift 3
+    for package; do need "$package" "dpkg-query -W -f '\${Status}' $package | grep -q 'ok installed'"; done
+}
+
+# The source of Debian's cmocka, by package lists of our own: those of the system stay as they are.
+fetch_cmocka()
+{
+    [ ! -f "$work/cmocka/src/cmocka.c" ] || return 0
+    mkdir -p "$work/lists/partial" "$work/cmocka"
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    apt-get indextargets --format 'deb-src $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+        'Created-By: Packages' 'Component: main' "Codename: $release" | sed -n 1p >"$work/list"
+    lists="-o Dir::Etc::SourceList=$work/list -o Dir::Etc::SourceParts=-
+        -o Dir::State::Lists=$work/lists -o APT::Sandbox::User=root"
+    cd "$work"
+    apt-get $lists -qq update
+    apt-get $lists -qq source --download-only cmocka >/dev/null
+    tar xJf cmocka_*.orig.tar.xz -C cmocka --strip-components=1
+    cd "$root"
+}
+
+# build_for COMPILER EMULATOR TARGET...: linked statically, since emulators lack the libraries.
+build_for()
+{
+    compiler=$1 emulator=$2
+    shift 2
+    case $compiler in *mingw*) system=Windows ;; *) system=Linux ;; esac
+    "$compiler" -O2 -I"$work/cmocka/include" -DHAVE_SIGNAL_H -DHAVE_MALLOC_H -DHAVE_INTTYPES_H \
+        -DHAVE_STRINGS_H -DHAVE_STDINT_H -c "$work/cmocka/src/cmocka.c" -o "$directory/cmocka.o"
+    ar rcs "$directory/libcmocka.a" "$directory/cmocka.o"
+    cmake -S "$root" -B "$directory" -DCMAKE_SYSTEM_NAME=$system -DCMAKE_C_COMPILER="$compiler" \
+        -DCMAKE_RC_COMPILER=x86_64-w64-mingw32-windres -DCMAKE_EXE_LINKER_FLAGS=-static \
+        -DCMOCKA_INCLUDE_DIR="$work/cmocka/include" -DCMOCKA_LIBRARY="$directory/libcmocka.a" \
+        -DTINYGRAD_TEST_LAUNCHER="$emulator" -DTINYGRAD_TEST_TIMEOUT=1200
+    cmake --build "$directory" --parallel "$(nproc)" --target machine_bits $examples "$@"
+}
+
+# Puts scripts in the place of the examples, so that tests start them in the emulator.
+wrap_examples()
+{
+    for program in $examples; do
+        [ "$(head -c 2 "$directory/examples/$program")" != '#!' ] || continue
+        mv "$directory/examples/$program" "$directory/examples/$program.emulated"
+        printf '#!/bin/sh\nexec %s -0 %s "$0.emulated" "$@"\n' "$emulator" "$program" \
+            >"$directory/examples/$program"
+        chmod +x "$directory/examples/$program"
+    done
+}
+
+# Without a shell there, the examples run one by one, and print what they print here.
+run_examples()
+{
+    for program in $examples; do
+        case $program in digits* | regress) continue ;; esac # too long; needs arguments
+        "$emulator" "$directory/examples/$program.exe" | tr -d '\r' >"$directory/printed"
+        "$work/native/examples/$program" | cmp - "$directory/printed"
+    done
+}
+
+# Without an operating system: a network learns in 42 KB, and has the bits that it has here.
+run_bare_metal()
+{
+    here=$root/tests/machines/cortex-m7
+    flags='-mcpu=cortex-m7 -mthumb -mfpu=fpv5-d16 -mfloat-abi=hard -std=c11 -O2 -ffp-contract=off
+        -ffunction-sections -fdata-sections -Wall -Wextra -Werror'
+    mkdir -p "$directory"
+    cd "$directory"
+    find "$root/src" -name '*.c' | xargs -P "$(nproc)" -n 8 "$1" $flags -I"$root/include" -c
+    "$1" $flags -I"$root/include" -DSMALL_NET_BYTES=43008 "$root/tests/machines/small_net.c" \
+        "$here/start.c" -T "$here/board.ld" --specs=rdimon.specs -Wl,--gc-sections *.o -lm -o net.elf
+    cc -O2 -I"$root/include" -DSMALL_NET_BYTES=0 "$root/tests/machines/small_net.c" \
+        "$work/native/libtinygrad.a" -lm -pthread -o native
+    timeout 300 "$2" -M mps2-an500 -nographic -semihosting -kernel net.elf >printed || {
+        cat printed >&2
+        exit 1
+    }
+    ./native 2>/dev/null | cmp - printed
+    cd "$root"
+}
+
+run_machine()
+{
+    is_wanted "$1" || return 0
+    start=$(date +%s)
+    directory=$work/$1
+    if [ "$1" = cortex-m7 ]; then
+        run_bare_metal "$2" "$3"
+        echo "ok: $1, the same bits in 42 KB; $(($(date +%s) - start)) s"
+        return
+    fi
+    case $1 in windows) set="$quick" suffix=.exe ;; *) set="$quick $starting" suffix= ;; esac
+    mkdir -p "$directory"
+    build_for "$2" "$3" $(printf 'test_%s ' $set) >"$directory/build.log" 2>&1 || {
+        cat "$directory/build.log" >&2
+        exit 1
+    }
+    built=$(date +%s)
+    "$emulator" "$directory/tests/machine_bits$suffix" | tr -d '\r' | diff "$work/bits" -
+    unset TG_TEST_EMULATED
+    case $3 in
+    qemu-*) wrap_examples && export TG_TEST_EMULATED=1 ;;
+    *wine*) run_examples ;;
+    esac
+    names=$(printf '|%s' $set)
+    (cd "$directory" && nice -n 5 ctest --output-on-failure --no-tests=error \
+        --parallel "$(nproc)" -R "^test_(${names#|})\$" >ctest.log) || {
+        cat "$directory/ctest.log" >&2
+        exit 1
+    }
+    echo "ok: $1, $(grep -c Passed "$directory/ctest.log") tests and the same bits;" \
+        "$((built - start)) s to build, $(($(date +%s) - built)) s to run"
+}
+
+for machine in $wanted; do
+    echo "$all" | grep -qx "$machine" || {
+        echo "There is no machine $machine, but these:" $all >&2
+        exit 1
+    }
+done
+need_compiler
+need libcmocka-dev "$(has_header cmocka.h)"
+need xz-utils 'command -v xz'
+step=need_machine
+each_machine
+install_missing
+
+mkdir -p "$work"
+fetch_cmocka
+build "$work/native" -DTINYGRAD_BUILD_TESTS=ON
+"$work/native/tests/machine_bits" >"$work/bits"
+step=run_machine
+each_machine
