@@ -29,7 +29,7 @@ static void step_towards(tg_optim *optim, tg_tensor *p, double g)
  * for eps, and a tenth of the square in RMSprop's average). */
 static void test_first_steps(void **state)
 {
-    maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
     const double far[] = {0.001, 0.1, 0.01};
     for (int i = 0; i < 3; i++) {
         tg_tensor *p = leaf(*state, 1);
@@ -144,8 +144,8 @@ static tg_tensor *tune(void *user)
 
 static void test_a_frozen_parameter_is_passed_over(void **state)
 {
-    tg_optim *(*const makers[])(tg_module *) = {sgd_of,     adam_of,    adamw_of,
-                                                rmsprop_of, adagrad_of, lbfgs_of};
+    static tg_optim *(*const makers[])(tg_module *) = {sgd_of,     adam_of,    adamw_of,
+                                                       rmsprop_of, adagrad_of, lbfgs_of};
     tg_context *tg = *state;
     for (int i = 0; i < 6; i++) {
         tg_module *first = tg_linear(tg, 3, 4, TG_BIAS), *second = tg_linear(tg, 4, 2, TG_BIAS);
@@ -212,7 +212,7 @@ static void test_messages_name_a_parameter_by_its_path(void **state)
 /* torch.optim's values in float64. */
 static void test_an_infinite_parameter_stays(void **state)
 {
-    maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
     const double left[] = {0.99900000001, 0.9000000099999991, 0.990000000001};
     for (int i = 0; i < 3; i++) {
         tg_tensor *p = leaf(*state, -INFINITY, 1);
