@@ -53,7 +53,7 @@ typedef struct tg_grad_options {
 
 /* The defaults: no grad_outputs, no graph, unused inputs refused. TG_GRAD(.create_graph = true)
  * changes one. */
-#define TG_GRAD_DEFAULTS .create_graph = false
+#define TG_GRAD_DEFAULTS .allow_unused = false
 #define TG_GRAD(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_grad_options, tg_grad_defaults(), TG_GRAD_DEFAULTS, __VA_ARGS__)
 TG_API tg_grad_options tg_grad_defaults(void);

@@ -19,7 +19,7 @@ typedef struct tg_loader_options {
 } tg_loader_options;
 
 /* TG_LOADER(.batch_size = 32, .shuffle = true) */
-#define TG_LOADER_DEFAULTS .batch_size = 1
+#define TG_LOADER_DEFAULTS .batch_size = 1, .drop_last = false
 #define TG_LOADER(...)                                                                             \
     TG_BEGIN_OPTIONS(tg_loader_options, tg_loader_defaults(), TG_LOADER_DEFAULTS, __VA_ARGS__)
 TG_API tg_loader_options tg_loader_defaults(void);

@@ -243,7 +243,7 @@ typedef struct tg_pool_options {
 
 /* The defaults for a square kernel, all other members as noted above. TG_POOL(.kernel = {2, 2},
  * .ceil_mode = true) names the kernel itself. */
-#define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true
+#define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true, .divisor_override = 0
 #define TG_POOL(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_pool_options, tg_pool_defaults(0), TG_POOL_DEFAULTS, __VA_ARGS__)
 TG_API tg_pool_options tg_pool_defaults(int64_t kernel);

@@ -15,7 +15,7 @@ typedef struct tg_optim tg_optim;
  *     g += weight_decay * p;  buf = g at first, then momentum * buf + (1 - dampening) * g;
  *     g = nesterov ? g + momentum * buf : buf  (momentum 0: no buf);  p -= lr * g */
 typedef struct tg_sgd_options {
-    double lr;       /* > = 0, finite */
+    double lr;       /* >= 0, finite */
     double momentum; /* >= 0 */
     double dampening;
     double weight_decay; /* >= 0 */
@@ -25,7 +25,7 @@ typedef struct tg_sgd_options {
 
 /* lr 0.01, all else 0 or false. TG_SGD(.momentum = 0.9) keeps that lr; in the plain literal
  * &(tg_sgd_options){.momentum = 0.9} it is 0. */
-#define TG_SGD_DEFAULTS .lr = 0.01
+#define TG_SGD_DEFAULTS .lr = 0.01, .maximize = false
 #define TG_SGD(...)                                                                                \
     TG_BEGIN_OPTIONS(tg_sgd_options, tg_sgd_defaults(), TG_SGD_DEFAULTS, __VA_ARGS__)
 TG_API tg_sgd_options tg_sgd_defaults(void);
@@ -74,10 +74,11 @@ typedef struct tg_adagrad_options {
 
 /* TG_ADAM(.lr = 0.01) and the like set the members they name; the others have the defaults noted
  * above. */
-#define TG_ADAM_DEFAULTS    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8
-#define TG_ADAMW_DEFAULTS   TG_ADAM_DEFAULTS, .weight_decay = 0.01
-#define TG_RMSPROP_DEFAULTS .lr = 0.01, .alpha = 0.99, .eps = 1e-8
-#define TG_ADAGRAD_DEFAULTS .lr = 0.01, .eps = 1e-10
+#define TG_ADAM_DEFAULTS .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .maximize = false
+#define TG_ADAMW_DEFAULTS                                                                          \
+    .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .weight_decay = 0.01, .maximize = false
+#define TG_RMSPROP_DEFAULTS .lr = 0.01, .alpha = 0.99, .eps = 1e-8, .maximize = false
+#define TG_ADAGRAD_DEFAULTS .lr = 0.01, .eps = 1e-10, .maximize = false
 #define TG_ADAM(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_adam_options, tg_adam_defaults(), TG_ADAM_DEFAULTS, __VA_ARGS__)
 #define TG_ADAMW(...)                                                                              \
@@ -138,7 +139,8 @@ typedef struct tg_lbfgs_options {
 
 /* TG_LBFGS(.strong_wolfe = true) */
 #define TG_LBFGS_DEFAULTS                                                                          \
-    .lr = 1, .tolerance_grad = 1e-7, .tolerance_change = 1e-9, .max_iter = 20, .history_size = 100
+    .lr = 1, .tolerance_grad = 1e-7, .tolerance_change = 1e-9, .max_iter = 20,                     \
+    .history_size = 100, .strong_wolfe = false
 #define TG_LBFGS(...)                                                                              \
     TG_BEGIN_OPTIONS(tg_lbfgs_options, tg_lbfgs_defaults(), TG_LBFGS_DEFAULTS, __VA_ARGS__)
 TG_API tg_lbfgs_options tg_lbfgs_defaults(void);
@@ -207,7 +209,7 @@ typedef struct tg_one_cycle_options {
 /* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500): these two have no default. */
 #define TG_ONE_CYCLE_DEFAULTS                                                                      \
     .pct_start = 0.3, .cycle_momentum = true, .base_momentum = 0.85, .max_momentum = 0.95,         \
-    .div_factor = 25, .final_div_factor = 1e4
+    .div_factor = 25, .final_div_factor = 1e4, .three_phase = false
 #define TG_ONE_CYCLE(...)                                                                          \
     TG_BEGIN_OPTIONS(tg_one_cycle_options, tg_one_cycle_defaults(0, 0), TG_ONE_CYCLE_DEFAULTS,     \
                      __VA_ARGS__)

@@ -5,9 +5,10 @@
  *     tg_sgd(net, TG_SGD(.lr = 0.1, .momentum = 0.9));
  *
  * The macro gives a pointer to a struct that lives to the end of the enclosing block in C, and only
- * to the end of the expression in C++. In C++ the arguments become a list of at most 12
- * assignments, since C++ has no initialiser that replaces another: an array is set by its elements,
- * .stride[0] = 2, .stride[1] = 2. */
+ * to the end of the expression in C++. Every value needs the name of its member: compilers warn of
+ * TG_SGD(0.1), since the defaults end with the last member of the struct. In C++ the arguments
+ * become a list of at most 12 assignments, since C++ has no initialiser that replaces another: an
+ * array is set by its elements, .stride[0] = 2, .stride[1] = 2. */
 #ifndef TINYGRAD_OPTIONS_H
 #define TINYGRAD_OPTIONS_H
 

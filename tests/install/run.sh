@@ -72,6 +72,15 @@ for compiler in 'gcc -std=c11' 'clang -std=c11' 'g++ -std=c++17 -x c++' 'clang++
     $compiler $strict -Wconversion -Wshadow "$root/tests/install/options.c" -x none $flags -o begun
     same "options that begin with the defaults, $compiler" ./begun
 done
+# A value without the name of its member would replace the one after the defaults.
+for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/include/tinygrad/*.h); do
+    for compiler in gcc clang; do
+        printf '#include <tinygrad.h>\nint any(void) { return %s(2) != 0; }\n' "$macro" >unnamed.c
+        $compiler -std=c11 -fsyntax-only -I"$prefix/include" unnamed.c 2>warnings
+        grep -q 'excess elements' warnings || { echo "$compiler takes $macro(2)" >&2; exit 1; }
+    done
+done
+echo 'ok: compilers warn of options without names'
 expect=expected
 unset LD_LIBRARY_PATH
 
