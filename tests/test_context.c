@@ -47,7 +47,6 @@ static void test_options(void **state)
     assert_int_equal(o.max_bytes, 0);
     tg_close(tg_open(&o));
     o = (tg_options){0};
-    assert_null(tg_open(&o));
     o.allocate = refuse;
     assert_null(tg_open(&o));
     o.deallocate = ignore;
@@ -62,6 +61,14 @@ static void test_options(void **state)
     assert_non_null(tg);
     assert_null(tg_scalar(tg, TG_F32, 1));
     assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+    tg_close(tg);
+}
+
+static void test_options_of_a_plain_literal_have_malloc(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(&(tg_options){.max_bytes = 1 << 20});
+    assert_true(tg_item(tg_ones(tg, TG_F32, TG_SHAPE())) == 1);
     tg_close(tg);
 }
 
@@ -449,6 +456,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_options_of_a_plain_literal_have_malloc),
         cmocka_unit_test(test_null_context),
         cmocka_unit_test(test_first_error_stays),
         cmocka_unit_test(test_pending_error),

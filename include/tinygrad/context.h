@@ -34,9 +34,9 @@ typedef enum tg_status {
 } tg_status;
 
 typedef struct tg_options {
-    /* Where memory comes from; malloc and free unless told. allocate returns NULL on failure,
-     * else memory aligned for any object; deallocate gets the size that was asked for. Both are
-     * called from the thread that uses the context. */
+    /* Where memory comes from; malloc and free where both are NULL. allocate returns NULL on
+     * failure, else memory aligned for any object; deallocate gets the size that was asked for.
+     * Both are called from the thread that uses the context. */
     void *(*allocate)(void *user, size_t bytes);
     void (*deallocate)(void *user, void *memory, size_t bytes);
     void *user; /* the first argument of allocate, deallocate and on_error */
@@ -63,8 +63,8 @@ typedef struct tg_options {
 TG_API tg_options tg_defaults(void);
 
 /* A context with its outermost scope open, seeded with 0. options NULL: tg_defaults(). NULL when
- * memory fails, or when allocate or deallocate is NULL. A SIMD level that does not exist, or that
- * this CPU lacks, is an error of the context, TG_ERR_ARGUMENT. */
+ * memory fails, or when one of allocate and deallocate is NULL and the other is not. A SIMD level
+ * that does not exist, or that this CPU lacks, is an error of the context, TG_ERR_ARGUMENT. */
 TG_API tg_context *tg_open(const tg_options *options);
 
 /* Ends every scope and frees all the context holds. NULL is ignored. */

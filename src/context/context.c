@@ -76,6 +76,10 @@ static size_t page_size(size_t wanted)
 tg_context *tg_open(const tg_options *options)
 {
     tg_options o = options ? *options : tg_defaults();
+    if (!o.allocate && !o.deallocate) {
+        o.allocate = default_allocate;
+        o.deallocate = default_deallocate;
+    }
     if (!o.allocate || !o.deallocate)
         return fail_to_open(&o, TG_ERR_ARGUMENT, "open: allocate or deallocate is NULL");
     const bool fits = !o.max_bytes || o.max_bytes >= sizeof(tg_context);
