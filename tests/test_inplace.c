@@ -476,6 +476,32 @@ static void test_filling_takes_no_memory(void **state)
     assert_true(tg_get_stats(*state).live_bytes == before);
 }
 
+/* What is written to a copy that changes nothing leaves its source alone. */
+static void test_copies_have_memory_of_their_own(void **state)
+{
+    tg_tensor *x = constant(*state, 1, 2);
+    tg_tensor *const copies[] = {
+        tg_repeat(x, TG_SHAPE(1)),
+        tg_repeat(x, TG_SHAPE(1, 1)),
+        tg_tile(x, TG_DIMS()),
+        tg_tile(x, TG_DIMS(1)),
+        tg_flip(x, TG_DIMS()),
+        tg_roll(x, TG_SHAPE(0), TG_DIMS(0)),
+        tg_roll(x, TG_SHAPE(2), TG_DIMS()),
+        tg_pad(x, TG_SHAPE(0, 0), 0),
+        tg_cat(TG_LIST(x), 0),
+        tg_vstack(TG_LIST(x)),
+        tg_hstack(TG_LIST(x)),
+        tg_clone(x),
+        tg_tril(tg_unsqueeze(x, 0), 1),
+        tg_triu(tg_unsqueeze(x, 0), 0),
+    };
+    for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
+        assert_non_null(tg_mul_scalar_(copies[i], 3));
+        check_values(x, 1, 2);
+    }
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
 
 int main(void)
@@ -508,6 +534,7 @@ int main(void)
         test(stale_view),
         test(stale_view_without_history),
         test(filling_takes_no_memory),
+        test(copies_have_memory_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

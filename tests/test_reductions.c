@@ -61,6 +61,8 @@ static void test_norms_whose_squares_leave_the_range(void **state)
     check_values(tg_norm(constant(tg, NAN, 1), 2), NAN);
     check_values(tg_norm(tg_full(tg, TG_F32, TG_SHAPE(4), 3e38), 2), INFINITY);
     check_values(tg_norm(tg_zeros(tg, TG_F32, TG_SHAPE(0)), 2), 0);
+    assert_int_equal(
+        tg_norm_dims(tg_zeros(tg, TG_F32, TG_SHAPE(0, 2)), 2, TG_DIMS(1), false)->numel, 0);
 }
 
 /* x / norm, whatever the size of x; and times a gradient that is not 1. */

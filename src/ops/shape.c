@@ -146,7 +146,7 @@ tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
         !check_repeats(t, repeats))
         return NULL;
     tg__enter(&f, "repeat", t);
-    const tg_tensor *last = t;
+    const tg_tensor *last = NULL;
     while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
     for (int d = 0; t && d < repeats.ndim; d++)
         if (repeats.dims[d] != 1) last = t = repeat_dim(t, repeats.dims[d], d);
