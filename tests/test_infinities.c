@@ -62,6 +62,18 @@ static void test_large_gradients_of_large_values(void **state)
     assert_true(gradient_at(tg, gelu_tanh, TG_F32, 1e10, 1e30) == large);
 }
 
+/* 1 above and 0 below; PyTorch has NaN where the square of the value overflows. */
+static void test_gradient_of_gelu_tanh_far_out(void **state)
+{
+    tg_context *tg = *state;
+    for (double x = 1e2; x <= 1e38; x *= 10) {
+        assert_true(gradient_at(tg, gelu_tanh, TG_F32, x, 2) == 2);
+        assert_true(gradient_at(tg, gelu_tanh, TG_F32, -x, 2) == 0);
+    }
+    assert_true(gradient_at(tg, gelu_tanh, TG_F64, 1e300, 2) == 2);
+    assert_true(gradient_at(tg, gelu_tanh, TG_F64, -1e300, 2) == 0);
+}
+
 static void test_second_gradient_of_mish_far_out_is_0(void **state)
 {
     tg_context *tg = *state;
@@ -182,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_infinite_gradients_of_gated_activations),
         cmocka_unit_test(test_large_gradients_of_large_values),
+        cmocka_unit_test(test_gradient_of_gelu_tanh_far_out),
         cmocka_unit_test(test_second_gradient_of_mish_far_out_is_0),
         cmocka_unit_test(test_expm1_lets_go_of_its_input),
         cmocka_unit_test(test_elu_far_below_0),

@@ -331,10 +331,11 @@ static tg_tensor *gelu_tanh_gate(tg_tensor *a)
     return tg_mul_scalar(tg_add_scalar(share, 1), 0.5);
 }
 
-/* (1 + tanh(u)) / 2 is sigmoid(2 u). */
+/* (1 + tanh(u)) / 2 is sigmoid(2 u), whose slope is 0 from |x| = 22 on. Bounds keep the slope of u
+ * from an infinity there, which times 0 is NaN. */
 static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *gate = gate_of(r, gelu_tanh_gate);
+    tg_tensor *x = tg_clamp(r->in[i].t, -100, 100), *gate = gate_of(r, gelu_tanh_gate);
     tg_tensor *slope = tg_add_scalar(tg_mul_scalar(tg_square(x), 3 * CUBIC), 1);
     tg_tensor *growth = tg_mul(x, tg_mul_scalar(slope, 2 * ROOT_TWO_BY_PI));
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(growth, gate)));
