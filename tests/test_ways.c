@@ -366,6 +366,16 @@ static void test_parts_that_overlap(void **state)
     check_values(gradient(loss, h), 2, 1, 2, 2, 21, 111, 1, 1, 201);
 }
 
+/* The whole has collected what a composed operation made, which has the memory of a step. */
+static void test_a_part_beside_a_reshape_that_copies(void **state)
+{
+    tg_tensor *x = leaf_of(*state, TG_SHAPE(3, 2), (double[]){1, 2, 3, 4, 5, 6});
+    tg_tensor *part = tg_sum(tg_narrow(x, 0, 1, 2));
+    tg_tensor *t = tg_t(tg_reshape(x, TG_SHAPE(2, 3)));
+    assert_true(tg_backward(tg_add(tg_sum(tg_mul(t, t)), part)));
+    check_values(x->grad, 2, 4, 7, 9, 11, 13);
+}
+
 static tg_tensor *parts(tg_list in, void *user)
 {
     tg_tensor *a = in.items[0];
@@ -487,6 +497,7 @@ int main(void)
         test(split_into_100000),
         test(rows_of_a_matrix_cost_what_they_have),
         test(parts_that_overlap),
+        test(a_part_beside_a_reshape_that_copies),
         test(parts_against_differences),
         test(own_operation_with_100000_inputs),
         test(grad_to_100000_intermediates),
