@@ -70,10 +70,11 @@ typedef struct scope {
     char *top, *end; /* free part of the current page */
     record *tape;    /* newest record when the scope was made */
     hold *holds;
-    spares *spares;         /* NULL: no tensor was released */
-    struct scope *landlord; /* the outer scope in whose page this one lies, if it does */
-    bool lent;              /* the free part of the page serves an inner scope */
-    bool apart;             /* it needed memory while lent, so it lends no more */
+    spares *spares;           /* NULL: no tensor was released */
+    struct tensor_priv *late; /* released in it, of outer scopes: its records may refer to them */
+    struct scope *landlord;   /* the outer scope in whose page this one lies, if it does */
+    bool lent;                /* the free part of the page serves an inner scope */
+    bool apart;               /* it needed memory while lent, so it lends no more */
 } scope;
 
 enum {
@@ -125,6 +126,9 @@ bool tg__trim(tg_context *tg);
 void tg__end_all_scopes(tg_context *tg);
 /* Gives a claim on memory back: the last to go returns it. */
 void tg__unref(tg_context *tg, storage *s);
+/* A released tensor, on which there are no claims, makes room at once, or when the scopes of the
+ * records that may refer to it have ended. */
+void tg__retire(struct tensor_priv *p);
 /* A claim by what h is part of, which was just made in the current scope; and back, before the
  * scope ends. */
 void tg__hold(tg_context *tg, hold *h, storage *on);
@@ -162,7 +166,7 @@ typedef struct tensor_priv {
         };
         spares spares; /* when nothing refers to it any more */
     };
-    struct tensor_priv *next_step; /* of the frame that it was made in; or the next spare */
+    struct tensor_priv *next_step; /* in the list of a frame, of spares or of late ones */
     int64_t depth;                 /* of the scope it belongs to */
     int64_t birth;                 /* records made before it */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is

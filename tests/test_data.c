@@ -245,6 +245,24 @@ static void test_a_graph_keeps_the_values_of_its_batch(void **state)
     }
 }
 
+/* Also of what a graph refers to without its values: the batches before the last of a scope. */
+static void test_several_batches_in_one_scope_take_the_memory_of_some(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F64, TG_SHAPE(8, 3)), *batch;
+    tg_tensor *w = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(3)), true);
+    tg_loader *loader = tg_data_loader(TG_LIST(x), TG_LOADER(.batch_size = 2));
+    size_t before = 0;
+    for (int epoch = 0; epoch < 500; epoch++) {
+        if (epoch == 10) before = tg_get_stats(tg).live_bytes;
+        tg_scope_begin(tg);
+        while (tg_next_batch(loader, &batch)) assert_true(tg_backward(tg_sum(tg_add(batch, w))));
+        tg_scope_end(tg);
+    }
+    assert_int_equal(tg_get_stats(tg).live_bytes, before);
+    check_values(w->grad, 4000, 4000, 4000);
+}
+
 /* In whatever scope it is asked for, the batch is there in the next one. */
 static void test_a_batch_outlives_the_scope_it_was_asked_for_in(void **state)
 {
@@ -340,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_a_plain_loop_allocates_nothing_in_the_steady_state),
         cmocka_unit_test(test_a_batch_kept_for_too_long_is_refused),
         cmocka_unit_test(test_a_graph_keeps_the_values_of_its_batch),
+        cmocka_unit_test(test_several_batches_in_one_scope_take_the_memory_of_some),
         cmocka_unit_test(test_a_batch_outlives_the_scope_it_was_asked_for_in),
         cmocka_unit_test(test_no_rows_are_split_into_no_rows),
         cmocka_unit_test(test_a_failed_split_leaves_the_stream),

@@ -414,6 +414,33 @@ static void test_released_from_within(void **state)
     check_ok(tg);
 }
 
+/* A record that reads no values refers to what the step releases before its scope ends. */
+static void test_released_within_a_step_that_recorded_it(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *w = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(128)), true);
+    tg_tensor *h = tg_zeros(tg, TG_F32, TG_SHAPE(128));
+    size_t before = 0;
+    for (int i = 0; i < 2000; i++) {
+        if (i == 20) before = live(tg);
+        tg_tensor *view = tg_narrow(h, 0, 0, 64);
+        tg_scope_begin(tg);
+        tg_tensor *sum = tg_add(h, w);
+        tg_scope_begin(tg);
+        assert_true(tg_backward(tg_sum(tg_add(tg_narrow(sum, 0, 0, 64), view))));
+        tg_release(view);
+        tg_release(h);
+        tg_scope_end(tg);
+        h = tg_keep(sum);
+        tg_scope_end(tg);
+    }
+    assert_int_equal(live(tg), before);
+    assert_true(tg_get(h, TG_INDEX(127)) == 2000);
+    assert_true(tg_get(w->grad, TG_INDEX(63)) == 2000);
+    assert_true(tg_get(w->grad, TG_INDEX(64)) == 0);
+    check_ok(tg);
+}
+
 /* A record that is newer than a released tensor may refer to it: its place is not taken. */
 static void test_released_before_backward_by_a_loop(void **state)
 {
@@ -965,6 +992,7 @@ int main(void)
         IN_CONTEXT(test_states_of_all_kinds),
         IN_CONTEXT(test_released_memory_of_each_small_size_serves_again),
         IN_CONTEXT(test_released_from_within),
+        IN_CONTEXT(test_released_within_a_step_that_recorded_it),
         IN_CONTEXT(test_released_before_backward_by_a_loop),
         IN_CONTEXT(test_release_before_backward),
         IN_CONTEXT(test_release_between_layers),

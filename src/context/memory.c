@@ -352,6 +352,10 @@ static void end_scope(tg_context *tg, scope *s)
     tg->tape = s->tape;
     tg->scope = s->outer;
     for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
+    for (tensor_priv *p = s->late, *next; p; p = next) {
+        next = p->next_step;
+        tg__retire(p);
+    }
     scope *landlord = s->landlord;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;

@@ -45,6 +45,17 @@ static inline void spare(tensor_priv *p)
     tg__spare(p, TG_TENSOR + bytes);
 }
 
+void tg__retire(tensor_priv *p)
+{
+    scope *s = p->pub.context->scope;
+    if (!may_be_recorded(p)) {
+        spare(p);
+    } else if (p->depth < s->depth) {
+        p->next_step = s->late;
+        s->late = p;
+    }
+}
+
 static inline void unref(tg_context *tg, storage *s)
 {
     tensor_priv *owner = tg__owner(s);
@@ -54,7 +65,7 @@ static inline void unref(tg_context *tg, storage *s)
         s->block = NULL;
         s->data = NULL;
     }
-    if (owner->released && !owner->is_step && !may_be_recorded(owner)) spare(owner);
+    if (owner->released && !owner->is_step) tg__retire(owner);
 }
 
 void tg__unref(tg_context *tg, storage *s)
@@ -71,7 +82,7 @@ static void give_up(tensor_priv *p)
         return;
     }
     tg__let_go(tg, p->depth, &p->claim, p->storage);
-    if (!p->is_step && !may_be_recorded(p)) spare(p);
+    if (!p->is_step) tg__retire(p);
 }
 
 bool tg__is_gone(const tg_tensor *t)
@@ -121,8 +132,8 @@ static void end_step(tensor_priv *p)
     p->is_step = false;
     if (!p->released)
         give_up(p);
-    else if (!has_claims && !may_be_recorded(p))
-        spare(p);
+    else if (!has_claims)
+        tg__retire(p);
 }
 
 void tg__leave_with(frame *f, int n, tg_tensor *const *results)
