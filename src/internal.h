@@ -597,7 +597,8 @@ typedef struct generator {
 typedef struct state_change {
     struct state_change *next;
     void (*put_back)(struct state_change *c);
-    bool listed; /* by the forward under way */
+    int64_t depth; /* of the scope of the module */
+    bool listed;   /* by the forward under way */
 } state_change;
 
 typedef struct undo {

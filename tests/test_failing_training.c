@@ -321,6 +321,31 @@ static void test_a_layer_that_refuses_undoes_what_those_before_it_did(void **sta
     check_statistics(norm, "", (double)0.2f, (double)(0.1f * 2 + 0.9f), 1);
 }
 
+/* Runs a module of a scope that ends within, and fails if x has not 2 rows. */
+static tg_tensor *passing_forward(tg_module *m, tg_tensor *x)
+{
+    tg_context *tg = x->context;
+    tg_tensor *y = NULL;
+    TG_SCOPE (tg) {
+        y = tg_keep(tg_forward(tg_batchnorm1d(tg, 2, NULL), x));
+    }
+    y = tg_forward(tg_submodule(m, "norm"), y);
+    return tg_add(y, tg_zeros(tg, TG_F32, TG_SHAPE(2, 2)));
+}
+
+static void test_a_module_that_ended_in_the_forward_is_left_alone(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *m = tg_module_new(tg, "Passing", passing_forward, 0);
+    tg_register_module(m, "norm", tg_batchnorm1d(tg, 2, NULL));
+    tg_tensor *mean = tg_buffer(m, "norm.running_mean");
+    assert_null(tg_forward(m, tg_rand(tg, TG_F32, TG_SHAPE(3, 2))));
+    check_error(tg, TG_ERR_SHAPE, "add: shapes [3, 2] and [2, 2] do not broadcast");
+    check_values(mean, 0, 0);
+    assert_non_null(tg_forward(m, tg_rand(tg, TG_F32, TG_SHAPE(2, 2))));
+    assert_true(tg_item(tg_buffer(m, "norm.num_batches_tracked")) == 1);
+}
+
 static tg_tensor *twice_forward(tg_module *m, tg_tensor *x)
 {
     tg_tensor *once = tg_forward(tg_submodule(m, "norm"), x);
@@ -352,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_each_allocation_of_training_fails_once),
         cmocka_unit_test(test_all_allocations_of_training_fail_from_one_on),
         cmocka_unit_test(test_a_layer_that_refuses_undoes_what_those_before_it_did),
+        cmocka_unit_test(test_a_module_that_ended_in_the_forward_is_left_alone),
         cmocka_unit_test(test_a_module_of_ones_own_undoes_its_children),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

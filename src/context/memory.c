@@ -347,8 +347,21 @@ void tg__let_go(tg_context *tg, int64_t depth, hold *h, storage *on)
     tg__unref(tg, on);
 }
 
+/* What dies with the scope of that depth need not be put back. */
+static TG_APART void forget_changes(undo *u, int64_t depth)
+{
+    state_change **link = &u->changes;
+    while (*link) {
+        if ((*link)->depth < depth)
+            link = &(*link)->next;
+        else
+            *link = (*link)->next;
+    }
+}
+
 static void end_scope(tg_context *tg, scope *s)
 {
+    if (tg->undo) forget_changes(tg->undo, s->depth);
     tg->tape = s->tape;
     tg->scope = s->outer;
     for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);

@@ -40,7 +40,7 @@ struct tg_module {
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
 /* tg_forward of a child whose name in its parent is known: one module may have several. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
-/* To be put back if the forward under way fails. c->put_back is set, and what it needs. */
+/* To be put back if the forward under way fails. put_back and depth are set. */
 void tg__note_change(tg_context *tg, state_change *c);
 /* Registers a child whose name is a number, larger than those of the children so far; op is the
  * caller's name in messages. */

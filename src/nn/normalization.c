@@ -121,6 +121,7 @@ static void save_statistics(tg_context *tg, norm *n)
     if (!tg->undo || n->change.listed) return;
     for (int i = 0; i < 3; i++) tg__copy(n->before[i], now[i]);
     n->change.put_back = put_statistics_back;
+    n->change.depth = priv(n->running_mean)->depth;
     tg__note_change(tg, &n->change);
 }
 
