@@ -21,6 +21,7 @@ typedef struct sweep {
     tg_list inputs;  /* whose gradients are asked for; none: all leaves and those that retain */
     int32_t number;  /* 1: the outermost */
     uint8_t way;     /* its bit of operand.on_way; 0: all ways are gone */
+    int64_t oldest;  /* number of the last record that the walk has to see */
     int64_t waiting; /* pending gradients of tensors whose record is still to come */
     tensor_priv *touched; /* all tensors that hold something of this sweep */
     aside *asides;
@@ -38,8 +39,8 @@ static inline tg_tensor *tg__found(const sweep *s, const tensor_priv *p)
     return p->sweep != s->number ? NULL : p->record ? p->captured : p->pending;
 }
 
-/* Sets s->way and marks the operands on the ways from outputs, of which newest is the newest
- * record, to the inputs of s. */
+/* Sets s->way and s->oldest, and marks the operands on the ways from outputs, of which newest is
+ * the newest record, to the inputs of s. */
 void tg__mark_ways(sweep *s, tg_list outputs, record *newest);
 
 /* Checks of what is differentiated; they record the error. */

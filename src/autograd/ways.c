@@ -63,13 +63,13 @@ static void narrow_down(const sweep *s, record *r)
  */
 void tg__mark_ways(sweep *s, tg_list outputs, record *newest)
 {
-    const int64_t oldest = oldest_of(s->inputs);
     int64_t to_come = 0;
     record *newer = NULL, *r = newest;
+    s->oldest = oldest_of(s->inputs);
     s->way = (uint8_t)(s->number <= 8 ? 1u << (s->number - 1) : 0);
     if (!s->way) return; /* so deep within each other, sweeps go all ways */
     for (int i = 0; i < outputs.n; i++) to_come += await(priv(outputs.items[i]));
-    while (r && to_come > 0 && r->number >= oldest) {
+    while (r && to_come > 0 && r->number >= s->oldest) {
         record *older = r->prev;
         to_come += visit(s, r);
         r->prev = newer;
