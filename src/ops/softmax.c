@@ -178,8 +178,8 @@ static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
     if (d >= a->ndim - 1) return tg__apply(o, 1, &a, is_log);
     frame f;
     tg__enter(&f, o->name, a);
-    tg_tensor *x = tg_transpose(a, d, -1);
-    return tg__leave(&f, tg_transpose(tg__apply(o, 1, &x, is_log), d, -1));
+    tg_tensor *x = tg_transpose(a, d, -1), *y = tg__apply(o, 1, &x, is_log);
+    return tg__leave(&f, tg_contiguous(tg_transpose(y, d, -1)));
 }
 
 tg_tensor *tg_softmax(tg_tensor *a, int dim)
