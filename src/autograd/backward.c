@@ -1,7 +1,7 @@
 /* One walk along the tape, from the outputs to the oldest record they reach. */
 #include "sweep.h"
 
-/* Keeps what an outer sweep has of p until this one has ended. */
+/* Saves the state that an outer sweep has in p, which tg__end_sweep of this sweep restores. */
 TG_APART static bool put_aside(sweep *s, tensor_priv *p)
 {
     aside *a = tg__alloc(s->tg, sizeof *a);
@@ -14,7 +14,7 @@ TG_APART static bool put_aside(sweep *s, tensor_priv *p)
     return true;
 }
 
-/* Makes p one of the tensors of s. */
+/* Lists p among the tensors that hold state of this sweep. */
 static inline bool touch(sweep *s, tensor_priv *p)
 {
     if (p->sweep == s->number) return true;
@@ -56,7 +56,7 @@ void tg__end_sweep(sweep *s)
     s->tg->sweep = s->outer;
 }
 
-/* Small ones go with the scope. */
+/* Releases a gradient that has a block of its own; small ones are freed with the scope. */
 static void drop(tg_tensor *g)
 {
     if (priv(g)->storage->block) tg_release(g);
@@ -102,7 +102,7 @@ static inline bool goes_back(const sweep *s, const operand *in)
     return s->way ? in->on_way & s->way : in->needs_grad;
 }
 
-/* None of the values that are read has changed. */
+/* Checks that no value that the gradient reads was changed since the forward; else the error. */
 static bool check_versions(const record *r, unsigned reads)
 {
     for (int j = 0; j < r->n; j++)
@@ -113,8 +113,9 @@ static bool check_versions(const record *r, unsigned reads)
     return true;
 }
 
-/* The gradient of a part is added in place to what the whole has collected, if that is memory of
- * the sweep that nothing else sees: parts then cost what they have, not each the whole. */
+/* Adds the gradient of a part (a slice of a larger tensor) in place to the pending gradient of the
+ * whole, if that is memory of this sweep that nothing else uses. Each part then costs work in
+ * proportion to its own size, not to that of the whole. */
 static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
 {
     const tensor_priv *p = priv(r->in[0].t);
@@ -152,7 +153,7 @@ static bool run_record(sweep *s, const record *r)
     s->waiting--;
     bool keep = p->wanted && p->record == r; /* an older record made values that are gone */
     if (keep) p->captured = g;
-    unsigned checked = 0; /* once for all inputs */
+    unsigned checked = 0; /* inputs that were checked already */
     for (int i = 0; i < r->n; i++) {
         if (!goes_back(s, &r->in[i])) continue;
         const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
@@ -198,7 +199,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
     }
     for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev)
         if (!run_record(s, r)) return false;
-    return tg__ready(s->tg); /* a gradient may read a number that could not be computed */
+    return tg__ready(s->tg); /* tg_item inside a gradient may have failed */
 }
 
 bool tg__check_output(tg_tensor *out, const char *op)
@@ -232,7 +233,7 @@ bool tg__check_single(tg_tensor *out, const char *op, const char *cure)
                     op, SHOW(out), (long long)out->numel, cure);
 }
 
-/* What the sweep found for the grad of p, which it has touched, if p is to have one. */
+/* The gradient that the sweep found for p, if p is to get it as grad; p is one of s->touched. */
 static inline tg_tensor *found_for(const sweep *s, const tensor_priv *p)
 {
     tg_tensor *g = p->record ? p->captured : p->pending;
@@ -295,7 +296,7 @@ bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
            backward(output, (tg_list){1, &gradient}, none);
 }
 
-/* Each has a place for its gradient from here on. */
+/* Checks the inputs of tg_backward_inputs, and gives each a slot for its grad. */
 static bool check_asked(tg_tensor *loss, tg_list inputs)
 {
     tg_context *tg = loss->context;

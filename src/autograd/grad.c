@@ -1,4 +1,4 @@
-/* Gradients as values. */
+/* tg_grad: gradients that are returned, not added to grad. */
 #include "sweep.h"
 
 tg_grad_options tg_grad_defaults(void)
@@ -55,8 +55,9 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
     return true;
 }
 
-/* The gradient found for input i, into the scope of the caller. Each can be released by itself:
- * what is another's already is copied; without a graph all are. */
+/* Stores the gradient of input i in grads[i], in the caller's scope. The caller can release each of
+ * them by itself: one that was stored for another input is cloned, and without create_graph all are
+ * copied. */
 static bool hand_out(const sweep *s, int i, bool allow_unused, tg_tensor **grads)
 {
     tg_tensor *t = s->inputs.items[i], *g = tg__found(s, priv(t));

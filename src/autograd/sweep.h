@@ -1,11 +1,12 @@
-/* What backward and grad share: one walk along the tape. */
+/* What backward and grad share: the sweep, which is one walk back along the tape. */
 #ifndef TG_SWEEP_H
 #define TG_SWEEP_H
 
 #include "../internal.h"
 
-/* What a tensor had of an outer sweep when this one, which an operation of the user's own began,
- * came to it. */
+/* The state that an outer sweep had in a tensor, saved while this sweep uses the tensor. A sweep
+ * runs inside another one when the backward of a user's own operation calls tg_backward or tg_grad.
+ */
 typedef struct aside {
     struct aside *next;
     tensor_priv *p;
@@ -28,12 +29,12 @@ typedef struct sweep {
     struct sweep *outer;
 } sweep;
 
-/* Gradients of outputs, weighted (with ones if there are no weights), into pending of leaves and
- * captured of others that are wanted. tg, create_graph and inputs are given. tg__end_sweep follows,
- * whether it failed or not. */
+/* Computes the gradients of outputs, weighted by weights (n 0: by ones). They are left in `pending`
+ * of leaves and in `captured` of other tensors that are wanted. The caller sets tg, create_graph
+ * and inputs of s, and calls tg__end_sweep afterwards, also after a failure. */
 bool tg__sweep(sweep *s, tg_list outputs, tg_list weights);
 void tg__end_sweep(sweep *s);
-/* What the sweep has found for t; NULL if it came to nothing. */
+/* The gradient that the sweep has found for p; NULL if none reached it. */
 static inline tg_tensor *tg__found(const sweep *s, const tensor_priv *p)
 {
     return p->sweep != s->number ? NULL : p->record ? p->captured : p->pending;
@@ -43,7 +44,7 @@ static inline tg_tensor *tg__found(const sweep *s, const tensor_priv *p)
  * the newest record, to the inputs of s. */
 void tg__mark_ways(sweep *s, tg_list outputs, record *newest);
 
-/* Checks of what is differentiated; they record the error. */
+/* Checks of the output that is differentiated and of its weight; they record the error. */
 bool tg__check_output(tg_tensor *out, const char *op);
 bool tg__check_weight(tg_tensor *out, tg_tensor *weight, const char *op);
 bool tg__check_single(tg_tensor *out, const char *op, const char *cure);

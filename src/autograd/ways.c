@@ -1,10 +1,12 @@
-/* Which records lie between the outputs of a sweep and the inputs it is asked for. */
+/* Finds the operands on the paths in the graph from the outputs of a sweep to the inputs whose
+ * gradients are wanted. */
 #include "sweep.h"
 
-/* Marks of tensors: a gradient would come to it; it depends on an input. */
+/* Marks of a tensor. AWAITED: it is reachable from the outputs, and its record has not been visited
+ * yet. REACHES: it is one of the inputs or depends on one. */
 enum { AWAITED = MARK_AWAITED, REACHES = MARK_REACHES };
 
-/* The number of the oldest record that made an input; -1 if one of them is a leaf. */
+/* The number of the oldest record that made an input; -1 if an input is a leaf. */
 static int64_t oldest_of(tg_list inputs)
 {
     int64_t oldest = INT64_MAX;
@@ -16,7 +18,7 @@ static int64_t oldest_of(tg_list inputs)
     return oldest;
 }
 
-/* Returns how many records are to come for it. */
+/* Marks p as AWAITED; returns 1 if it was not marked before and a record made it, else 0. */
 static int await(tensor_priv *p)
 {
     if (p->mark & AWAITED) return 0;
@@ -24,8 +26,8 @@ static int await(tensor_priv *p)
     return p->record != NULL;
 }
 
-/* Sees the record as a gradient would that goes everywhere; returns the change in what is to come.
- */
+/* If a gradient can reach the result of r, marks all operands of r that need one. Returns the
+ * change in the number of records that are still to be visited. */
 static int64_t visit(const sweep *s, record *r)
 {
     const bool visited = priv(r->out)->mark & AWAITED;
@@ -40,7 +42,7 @@ static int64_t visit(const sweep *s, record *r)
     return change;
 }
 
-/* Keeps of the operands that were visited those that depend on an input. */
+/* Of the operands that visit has marked, leaves the mark on those that depend on an input. */
 static void narrow_down(const sweep *s, record *r)
 {
     tensor_priv *out = priv(r->out);
@@ -58,16 +60,17 @@ static void narrow_down(const sweep *s, record *r)
     if (visited) out->mark = (uint8_t)((out->mark & ~REACHES) | (reaches ? REACHES : 0));
 }
 
-/* Back from the outputs, and forth again. On the way back the links of the tape are turned round,
- * as the walk forth needs them, which turns them back: no memory is needed, and nothing can fail.
- */
+/* One walk back from the outputs marks the operands that a gradient can reach; a second walk, from
+ * the oldest of these records forward, drops those that do not depend on an input. The first walk
+ * reverses the links of the tape, which the second follows and restores, so that no memory is
+ * needed and nothing can fail. */
 void tg__mark_ways(sweep *s, tg_list outputs, record *newest)
 {
     int64_t to_come = 0;
     record *newer = NULL, *r = newest;
     s->oldest = oldest_of(s->inputs);
     s->way = (uint8_t)(s->number <= 8 ? 1u << (s->number - 1) : 0);
-    if (!s->way) return; /* so deep within each other, sweeps go all ways */
+    if (!s->way) return; /* no bit is left for sweeps nested this deep */
     for (int i = 0; i < outputs.n; i++) to_come += await(priv(outputs.items[i]));
     while (r && to_come > 0 && r->number >= s->oldest) {
         record *older = r->prev;

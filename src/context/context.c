@@ -39,7 +39,8 @@ tg_options tg_defaults(void)
     return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
 }
 
-/* Whoever starts a setuid program has no say in what it does. */
+/* The environment of a setuid program comes from a user who must not decide what the program does,
+ * so it is not read there. */
 static const char *level_in_environment(void)
 {
 #ifdef __linux__
@@ -58,14 +59,14 @@ static int choose_level(tg_context *tg, const char *name)
     return fastest;
 }
 
-/* There is no context that could keep the error. */
+/* Reports a failure of tg_open to on_error alone, since there is no context to record it in. */
 static void *fail_to_open(const tg_options *o, tg_status code, const char *message)
 {
     if (o->on_error) o->on_error(o->user, code, message);
     return NULL;
 }
 
-/* Smaller blocks than the least one have no free list of their own. */
+/* A page must not be so small that free_list has no list for it. */
 static size_t page_size(size_t wanted)
 {
     enum { LEAST = 1 << 12, USUAL = 1 << 16 };
@@ -150,12 +151,12 @@ const tg_list tg__no_list = {0, nothing};
 void tg__use_point(char *number)
 {
     char *point = number + strspn(number, "-0123456789");
-    if (strchr("ein", *point)) return; /* a whole number, an infinity or NaN */
+    if (strchr("ein", *point)) return; /* an integer, infinity or NaN has no point */
     memmove(point + 1, point + strcspn(point, "0123456789"), strlen(point));
     *point = '.';
 }
 
-/* The next argument as "%s", "%d", "%lld", "%zu" or "%.10g" says. */
+/* Writes the next argument in the given conversion: %s, %d, %lld, %zu or a form of %g. */
 static void put_argument(char *text, size_t room, const char *conversion, va_list *args)
 {
     const char type = conversion[strlen(conversion) - 1];
@@ -193,7 +194,8 @@ static void write_message(char *text, size_t size, const char *format, va_list *
     }
 }
 
-/* Puts the name of the operation that the caller wrote in the place of that which failed in it. */
+/* Replaces the name before the colon, of the operation that failed, by that of the outermost
+ * operation, which the caller called. */
 static void name_caller(tg_context *tg)
 {
     const char *name = NULL;
@@ -206,6 +208,7 @@ static void name_caller(tg_context *tg)
     memcpy(tg->message, text, sizeof text);
 }
 
+/* Puts the path of the module that is running before the message. */
 static void put_path_first(tg_context *tg)
 {
     char path[TG_MESSAGE / 2] = "";

@@ -86,7 +86,8 @@ static void *fail_to_take(tg_context *tg, size_t bytes)
                     tg->stats.held_bytes);
 }
 
-/* NULL without an error, as from all that follows but tg__alloc*. */
+/* A block from the allocator; NULL if it gives none. This function and the ones below leave it to
+ * tg__alloc and its variants to record the error. */
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
@@ -113,8 +114,8 @@ static block *take_block(tg_context *tg, size_t bytes)
     return b;
 }
 
-/* Where the block holds its elements only, as under ASan, a page is no larger than what it is for.
- */
+/* A page for at least so many bytes. Under ASan each object has a block of its own, and a page is
+ * then no larger than its object. */
 static block *take_page(tg_context *tg, size_t least)
 {
     const size_t page = TG_SMALL > 0 ? tg->options.page_bytes : 0;
@@ -249,9 +250,10 @@ static void *piece_in(tg_context *tg, scope *s, size_t bytes)
     return memory;
 }
 
-/* ---- Spares. What a scope has released serves it again, for the same size: a loop in one scope,
- * or around scopes, takes no more memory than its first rounds. A few wait, so that a use of what
- * was released is noticed for a while. */
+/* ---- Spares: small tensors that were released, kept in the list of their scope for the next
+ * tensor of the same size. A loop that releases what it makes, in one scope or around inner scopes,
+ * therefore takes no more memory than its first rounds. The last few are not reused, so that a use
+ * after the release is still noticed for a while. */
 
 enum { WAITING = 3 };
 
@@ -267,7 +269,7 @@ static TG_APART spares *find_spares(scope *s, size_t bytes)
     return found;
 }
 
-/* Those of that size, which become the first of the list; NULL if there are none. */
+/* The spares of that size, moved to the front of the list; NULL if there are none. */
 static inline spares *spares_of(scope *s, size_t bytes)
 {
     return s->spares && s->spares->bytes == bytes ? s->spares : find_spares(s, bytes);

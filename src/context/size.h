@@ -1,14 +1,14 @@
-/* Arithmetic of sizes, which are not negative. What does not fit becomes the greatest number, which
- * no tensor has and no allocator can serve: a sum of products is right or too large, and one
- * comparison at its end tells which. */
+/* Saturating arithmetic of sizes, which are not negative. A result that overflows becomes
+ * INT64_MAX, which no tensor has and no allocator can serve. A sum of products is therefore exact
+ * or too large, and one comparison after all of them tells which. */
 #ifndef TG_SIZE_H
 #define TG_SIZE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most elements of a tensor: any two of them, of 8 bytes each, have a distance that ptrdiff_t
- * can hold. */
+/* The most elements of a tensor. With 8 bytes each, the distance between any two of them fits in
+ * ptrdiff_t. */
 #define TG_MOST_ELEMENTS ((int64_t)(PTRDIFF_MAX / 8))
 
 static inline int64_t tg__plus(int64_t a, int64_t b)
@@ -18,11 +18,12 @@ static inline int64_t tg__plus(int64_t a, int64_t b)
 
 static inline int64_t tg__times_in_c(int64_t a, int64_t b)
 {
-    if ((a | b) <= INT32_MAX) return a * b; /* spares the division */
+    if ((a | b) <= INT32_MAX) return a * b; /* saves the division */
     return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 }
 
-/* Where pointers have 32 bits, some compilers have the builtin in a library that is not linked. */
+/* With 32-bit pointers, some compilers implement the builtin by a function of a library that is not
+ * linked. */
 static inline int64_t tg__times(int64_t a, int64_t b)
 {
 #if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
@@ -33,8 +34,8 @@ static inline int64_t tg__times(int64_t a, int64_t b)
 #endif
 }
 
-/* The memory of n objects; PTRDIFF_MAX where it does not fit, to which the size of a header can be
- * added. */
+/* The bytes of n objects, or PTRDIFF_MAX where that overflows; the size of a header can be added to
+ * either without overflow. */
 static inline size_t tg__bytes(int64_t n, size_t each)
 {
     const int64_t bytes = tg__times(n, (int64_t)each);

@@ -5,7 +5,7 @@
 #if defined(__unix__) || defined(__APPLE__) || defined(__MINGW32__)
 #include <unistd.h>
 #endif
-/* A library without them runs everything on the thread of the caller. */
+/* Without atomics or POSIX threads the library runs everything on the caller's thread. */
 #if !defined(__STDC_NO_ATOMICS__) && defined(_POSIX_THREADS) && _POSIX_THREADS > 0
 #define TG_THREADS 1
 #endif
@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-    STACK = 1 << 18,   /* kernels take less than 32 KB, a libc has thread-local data there */
+    STACK = 1 << 18,   /* kernels take less than 32 KB; a libc may keep thread data there */
     PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
 };
 
@@ -26,7 +26,7 @@ enum {
  * helper that is awake sees the work, and takes part, without it. */
 typedef struct crew {
     team base;
-    pid_t process; /* where the helpers are: a process that fork made does not have them */
+    pid_t process; /* that has the helpers; a child made by fork does not */
     int helpers;
     int patience; /* 0 when there are more threads than processors */
     pthread_mutex_t lock;
@@ -158,8 +158,8 @@ static void destroy_locks(crew *c)
     pthread_mutex_destroy(&c->lock);
 }
 
-/* After a fork the child has the memory alone: no helper is left to join, and the locks are as
- * those happened to hold them. */
+/* Ends the helpers and frees the memory. In a child made by fork there is only the memory to free:
+ * no helper exists there, and the locks may be held by threads that do not exist. */
 static void disband(tg_context *tg, team *t)
 {
     crew *c = (crew *)t;
@@ -170,7 +170,7 @@ static void disband(tg_context *tg, team *t)
     tg__give(tg, c, crew_bytes(t->threads - 1));
 }
 
-#ifdef _WIN32 /* has no signals that go to a thread */
+#ifdef _WIN32 /* Windows does not deliver signals to threads. */
 typedef int signals;
 
 static bool block_signals(signals *before)
@@ -208,7 +208,8 @@ static bool has_processors(int n)
 }
 #endif
 
-/* Signals stay with the threads of the program: the helpers are born with all of them blocked. */
+/* The helpers start with all signals blocked, so that signals are handled by the threads of the
+ * program. */
 static bool start_helpers(crew *c)
 {
     signals before;

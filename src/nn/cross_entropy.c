@@ -164,7 +164,7 @@ static tg_tensor *spread_evenly(tg_list in, const picking *p)
     return tg_masked_fill(all, are_ignored(in, p), 0);
 }
 
-/* The weight of each label, 0 where it is ignored, by operations that a gradient goes through. */
+/* The weight of each label, 0 where it is ignored, by recorded operations. */
 static tg_tensor *weights_of(tg_list in, const picking *p)
 {
     tg_tensor *ignored = are_ignored(in, p);
@@ -172,7 +172,8 @@ static tg_tensor *weights_of(tg_list in, const picking *p)
     return tg_masked_fill(tg_index_select(in.items[2], 0, labels), ignored, 0);
 }
 
-/* One loss a row, and through total what divides their sum in a mean. */
+/* One loss for each row. *total is the sum of the weights, by which a mean divides, if the weight
+ * has a gradient; else NULL. */
 static tg_tensor *losses_of_rows(tg_list in, const picking *p, double smoothing, tg_tensor **total)
 {
     const bool weight_moves = in.n > 2 && in.items[2]->requires_grad;

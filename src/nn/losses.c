@@ -84,7 +84,7 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
 
 /* ---- Probabilities of two classes. */
 
-/* weight in the shape of x. */
+/* weight expanded to the shape of x. */
 static tg_tensor *spread_to(tg_tensor *x, tg_tensor *weight)
 {
     const bool right = x && tg__check_inputs("weight", 2, (tg_tensor *[]){x, weight});

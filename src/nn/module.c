@@ -46,7 +46,7 @@ void *tg_module_data(tg_module *module)
 
 /* ---- Parts. */
 
-/* The part of this name, of n bytes. */
+/* The part whose name is the first n bytes of `name`; NULL if there is none. */
 static part *find_named(const tg_module *m, const char *name, size_t n)
 {
     part *p = m->parts;
@@ -95,7 +95,8 @@ tg_module *tg_submodule(const tg_module *module, const char *name)
     return p ? p->child : NULL;
 }
 
-/* Adds a part that lives in the scope of that depth, under a name that is not taken. */
+/* Adds a part, whose name is not taken, and whose tensor or module is in the scope of that depth.
+ */
 static bool append_part(const char *op, tg_module *m, const part *p, const char *name,
                         const tg_context *tg, int64_t depth)
 {
@@ -197,9 +198,9 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
     return tg_register_parameter(m, name, tg_empty(m->tg, m->tg->default_dtype, shape));
 }
 
-/* ---- The lists of all parameters, and buffers. Parts are never taken away: as long as a tree has
- * as many of them its lists are right, and as long as no module has got any the tree need not be
- * counted. */
+/* ---- The lists of all parameters, and of all buffers. Parts are never removed. A list is
+ * therefore right as long as its tree has the same number of parts, and the tree need not be
+ * counted as long as no module of the context has received a part. */
 
 static int count_parts(const tg_module *m)
 {
@@ -209,7 +210,8 @@ static int count_parts(const tg_module *m)
     return n;
 }
 
-/* Those of m, then those of its children; each once, and marked. */
+/* Appends the tensors of m, then those of its children, to items; each once, which MARK_LISTED
+ * ensures. */
 static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg_tensor **items,
                          const char *prefix)
 {
@@ -278,17 +280,17 @@ const char *tg_buffer_name(const tg_module *module, int i)
     return path_of(module, BUFFER, i);
 }
 
-/* ---- Where a failure happens. */
+/* ---- The path of the module that is running, for messages. */
 
-/* Writes text behind the first n bytes of path, as far as there is room; the bytes there are then.
- */
+/* Writes text after the first n bytes of path, as far as there is room; returns the length of path
+ * after that. */
 static size_t add_text(char *path, size_t size, size_t n, const char *text)
 {
     snprintf(path + n, size - n, "%s", text);
     return n + strlen(path + n);
 }
 
-/* The same for the path from a module to one of its tree; n if it is not in there. */
+/* The same for the path from a module to one of its tree; returns n if it is not in the tree. */
 static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
                        const tg_module *to)
 {
@@ -303,8 +305,8 @@ static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
     return n;
 }
 
-/* Returns the innermost module that the path leads to: it ends where one runs that is not
- * registered in the one around it. */
+/* Writes the path of the module that is running; returns the module it leads to. The path ends
+ * before a module that is not registered in the one whose forward has called it. */
 static const tg_module *find_running(const module_call *p, char *path, size_t size)
 {
     if (!p->outer) return p->module;
@@ -364,7 +366,8 @@ static void settle(tg_context *tg, bool failed)
     tg->undo = NULL;
 }
 
-/* The outermost forward succeeds as a whole or changes nothing: what it runs notes its changes. */
+/* The outermost forward succeeds as a whole or changes nothing: the modules that it runs list their
+ * changes, and a failure takes these back. */
 static tg_tensor *run_outermost(tg_module *module, tg_tensor *x)
 {
     undo u;

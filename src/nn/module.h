@@ -19,8 +19,8 @@ typedef struct part {
 typedef struct named {
     tg_list list;
     const char **paths;
-    int parts;    /* that the tree had then; -1: not listed yet */
-    int64_t seen; /* that all modules had when this was found to be right */
+    int parts;    /* parts in the tree when the list was made; -1: there is no list yet */
+    int64_t seen; /* parts in the context when the list was last found to be right */
 } named;
 
 struct tg_module {
@@ -31,19 +31,21 @@ struct tg_module {
     tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
     part *parts, **end; /* in order of registration */
     bool training;
-    bool is_part;   /* of another module */
+    bool is_part;   /* it is registered in another module */
     named named[2]; /* parameters, buffers */
     void *data;
 };
 
 /* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
-/* tg_forward of a child whose name in its parent is known: one module may have several. */
+/* tg_forward of a child whose name in its parent is known; a module that is registered under
+ * several names needs it for the path in messages. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
-/* To be put back if the forward under way fails. put_back and depth are set. */
+/* Lists a change, so that c->put_back is called if the forward under way fails. The caller has set
+ * put_back and depth. */
 void tg__note_change(tg_context *tg, state_change *c);
 /* Registers a child whose name is a number, larger than those of the children so far; op is the
- * caller's name in messages. */
+ * name of the caller's function in messages. */
 bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child);
 /* The part of that kind and dotted path, or NULL. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);

@@ -7,8 +7,8 @@ typedef struct norm {
     tg_tensor *weight, *bias;
     tg_tensor *running_mean, *running_var, *num_batches_tracked;
     state_change change;
-    tg_tensor *before[3]; /* these three as they were before that change */
-    int ndim[2];          /* of the inputs, least and most; LayerNorm: of normalized_shape */
+    tg_tensor *before[3]; /* copies of these three from before the change */
+    int ndim[2];          /* least and most of the input; LayerNorm: [0] of normalized_shape */
     int64_t shape[TG_MAX_DIMS];
 } norm;
 
@@ -17,7 +17,8 @@ tg_norm_options tg_norm_defaults(void)
     return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
-/* centered by weight + bias; with parameters of that shape. */
+/* centered * by * weight + bias, with weight and bias seen in that shape; centered * by if there
+ * are none. */
 static tg_tensor *scale(const norm *n, tg_tensor *centered, tg_tensor *by, tg_shape shape)
 {
     if (!n->weight || !centered) return tg_mul(centered, by);
@@ -114,7 +115,8 @@ static void put_statistics_back(state_change *c)
     }
 }
 
-/* Before they change. Without a forward under way there is nothing that could fail later. */
+/* Saves the running statistics before they change, unless the forward under way has saved them
+ * already. If no forward is under way, nothing can fail after the change. */
 static void save_statistics(tg_context *tg, norm *n)
 {
     tg_tensor *const now[] = {n->running_mean, n->running_var, n->num_batches_tracked};

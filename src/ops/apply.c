@@ -12,7 +12,7 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
     if (!tg) return false;
     for (int i = 0; i < n; i++) {
         if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
-        if (in[i]->context != tg) /* which may be another thread's: its error is not set */
+        if (in[i]->context != tg) /* its own context may be in use by another thread */
             return tg__fail(tg, TG_ERR_CONTEXT,
                             "%s: tensors of two contexts; tg_borrow makes an alias", op);
         if (tg__is_gone(in[i]))
@@ -157,8 +157,8 @@ bool tg__record(const call *c)
     return r != NULL;
 }
 
-/* What a forward needs while it runs is of a scope of its own, and goes when it returns. A kernel
- * for elements needs nothing. */
+/* Runs the forward in a scope of its own, at whose end its work memory is freed. An op with an
+ * elementwise kernel needs no such memory and gets no scope. */
 static inline bool run_in_own_scope(const call *c)
 {
     tg_context *tg = c->tg;
@@ -268,7 +268,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
         priv(t)->storage->rewrites++;
         put_on_tape(r, t);
     }
-    for (int i = 0; i < n; i++) /* copies, to which the record refers */
+    for (int i = 0; i < n; i++) /* copies; the record holds what it reads */
         if (in[i] != inputs[i]) tg_release(in[i]);
     return t;
 }

@@ -19,7 +19,7 @@ typedef struct geometry {
     const attr *a;
 } geometry;
 
-/* How far a kernel of at least one element reaches. */
+/* How many elements a dilated kernel of at least one element spans. */
 static int64_t reach_of(int64_t kernel, int64_t dilation)
 {
     return tg__plus(tg__times(dilation, kernel - 1), 1);
@@ -124,8 +124,8 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
 enum {
     CONV_BLOCKS = 4,
     CONV_PANEL = 1 << 16, /* elements of columns at a time */
-    CONV_SUMMED = 32      /* panels that a block adds one after the other; more of them are added
-                             like the blocks of a product, see src/kernels/matmul.inc */
+    CONV_SUMMED = 32      /* panels whose products a block adds one after the other; after each so
+                           * many the sum moves to a total, as in src/kernels/matmul.inc */
 };
 
 typedef struct conv_work {
@@ -133,13 +133,17 @@ typedef struct conv_work {
     geometry s;
     conv_part what;
     size_t size;
-    int64_t rows, k;    /* of a panel: rows of the output; and of columns */
-    int64_t panels;     /* of an image */
-    int64_t each;       /* images of a block */
-    char *x, *w, *y;    /* the three tensors, of which one is the result */
-    char *scratch;      /* of a block: columns; for CONV_WEIGHT the product of a panel, sums of */
-    int64_t product_at; /* panels, and totals of such sums; what a product works in. All in */
-    int64_t sums_at, totals_at, work_at, of_block; /* elements; totals are nowhere if few panels */
+    int64_t rows, k; /* of a panel: rows of the output, and rows of the matrix of columns */
+    int64_t panels;  /* of an image */
+    int64_t each;    /* images of a block */
+    char *x, *w, *y; /* the three tensors, of which one is the result */
+    /* Scratch memory, of_block elements for each block of images. It begins with the columns of a
+     * panel. For CONV_WEIGHT there follow the product of a panel, the sum of these products and, if
+     * they are more than CONV_SUMMED, the totals of such sums; totals_at is 0 if there are none.
+     * Last comes the scratch memory of a product. */
+    char *scratch;
+    int64_t product_at;
+    int64_t sums_at, totals_at, work_at, of_block;
 } conv_work;
 
 static char *place_in_block(const conv_work *w, int64_t of, int64_t at)
@@ -147,7 +151,7 @@ static char *place_in_block(const conv_work *w, int64_t of, int64_t at)
     return w->scratch + (size_t)(of * w->of_block + at) * w->size;
 }
 
-/* Adds the product of a panel, the number-th of its block and group. */
+/* Adds the product of a panel to the sums; number counts the panels of its block and group. */
 static void add_panel(const conv_work *w, int64_t of, int64_t group, int64_t number)
 {
     const int64_t n = w->s.out_channels * w->k;
@@ -204,7 +208,7 @@ static void add_blocks(const conv_work *w)
     }
 }
 
-/* Says where what stands in the memory of a block. */
+/* Sets the offsets of what the scratch memory of a block holds. */
 static void lay_out_block(conv_work *w)
 {
     const geometry *s = &w->s;
@@ -367,7 +371,7 @@ tg_conv_options tg_conv_defaults(void)
     return (tg_conv_options){TG_CONV_DEFAULTS};
 }
 
-/* Whether the kernel fits the image with its padding. */
+/* Checks that the kernel fits in the padded image. */
 static bool check_reach(const char *name, const tg_tensor *x, const tg_tensor *w,
                         const tg_conv_options *o, int spatial)
 {

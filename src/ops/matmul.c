@@ -66,7 +66,7 @@ static bool matmul_shape(const call *c, spec *s)
 /* Multiplications and additions that are worth a thread. */
 enum { LARGE_PRODUCT = 1 << 19 };
 
-/* A product, or a batch of them, as work to be split in parts of so many units. */
+/* A product, or a batch of products, as work that is split in parts of `grain` units. */
 typedef struct product_work {
     matmul_kernel *kernel;
     int64_t m, n, k, size;
@@ -89,13 +89,14 @@ static char *scratch_from(const product_work *w, int64_t first_unit)
     return w->scratch + (size_t)(first_unit / w->grain) * w->scratch_of_part;
 }
 
-/* What tg__plain_matmul takes at any level: a block of b that is packed, or one of c; and sums. */
+/* The bytes of scratch memory that the kernel of any SIMD level needs: for a packed block of b or a
+ * block of c, and for the sums of long products. */
 size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1)
 {
     enum { FEWEST_ROWS = 4, MOST_ROWS = 8 }; /* of a tile */
     if (!tg__is_float(dtype) || tg__matmul_is_dots(m, n, k)) return 0;
     const size_t size = tg__dtype_size(dtype);
-    const bool column = n == 1; /* is worked out as a row */
+    const bool column = n == 1; /* the kernel computes it as a row */
     const int64_t width = column ? m : n, most = MATMUL_PANEL / (int64_t)size;
     const int64_t packed = (k < MATMUL_BLOCK ? k : MATMUL_BLOCK) * (width < most ? width : most);
     const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
@@ -107,8 +108,8 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
     return tg__round_up((size_t)elements * size);
 }
 
-/* Memory for a kernel: the one at hand, or more of the context's, which goes back; NULL if there is
- * none. */
+/* Scratch memory for a kernel: the array at_hand of the caller if that is large enough, else a
+ * block of the context, which give_scratch frees; NULL if there is no memory. */
 enum { AT_HAND = 8192 };
 
 static char *take_scratch(tg_context *tg, size_t bytes, void *at_hand)
@@ -121,7 +122,7 @@ static void give_scratch(tg_context *tg, size_t bytes, char *scratch)
     if (bytes > AT_HAND) tg__block_free(tg, tg__block_of(scratch));
 }
 
-/* Splits w, with scratch memory for each part; false without it. */
+/* Splits w among threads, with scratch memory for each part; false if there is no memory. */
 static bool split_product(tg_context *tg, product_work *w, int64_t units, int64_t grain,
                           portion *run)
 {
@@ -233,7 +234,7 @@ static bool matmul_run(const call *c)
     const double each = (double)p.m * (double)p.n * (double)p.k;
     const int64_t batch = tg__numel(p.batch_dims, p.batch);
     int64_t grain = each < LARGE_PRODUCT ? (int64_t)(LARGE_PRODUCT / each) : 1;
-    if (c->tg->team && w.scratch_of_part > 0) { /* no more memory than some parts a thread need */
+    if (c->tg->team && w.scratch_of_part > 0) { /* about four parts a thread limit the memory */
         const int64_t least = batch / (4 * c->tg->team->threads);
         grain = grain < least ? least : grain;
     }
@@ -275,7 +276,8 @@ PRODUCT(mm, "MmBackward0")
 PRODUCT(bmm, "BmmBackward0")
 #undef PRODUCT
 
-/* Of a batch with one matrix or vector: one product, and one gradient for b. */
+/* A batch of matrices times one matrix or vector, as one product: the gradient of b is then one
+ * product, too. */
 static tg_tensor *flat_product(tg_tensor *a, tg_tensor *b)
 {
     frame f;
@@ -359,7 +361,7 @@ tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, d
 {
     frame f;
     if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
-    if (input->dtype != a->dtype) /* whatever beta is */
+    if (input->dtype != a->dtype) /* an error even if beta is 0 */
         return tg__fail(a->context, TG_ERR_DTYPE,
                         "addmm: %s %s and %s %s: dtypes differ; use tg_cast",
                         tg_dtype_name(input->dtype), SHOW(input), tg_dtype_name(a->dtype), SHOW(a));

@@ -4,13 +4,14 @@
 #include <float.h>
 #include <math.h>
 
-/* ---- The walk: a dense tensor whose neighbouring dimensions are taken as one where all are
- * reduced or all are kept. Of the last two groups one is kept and the other reduced; both are a
- * matrix that kernels take, for each of the groups before them. Some outputs at a time are worked
- * out from first to last, so that what they are made of is still in a cache when it is read again.
+/* ---- The walk over a dense tensor. Neighbouring dimensions are joined to one group where all of
+ * them are reduced or all are kept, so that groups of both kinds alternate. The last two groups, of
+ * which one is kept and the other reduced, form a matrix that a kernel takes; the walk visits such
+ * a matrix for each index of the other groups. It computes a few outputs completely before it goes
+ * on to the next ones, so that their terms are still in a cache when they are read a second time.
  */
 
-enum { AT_ONCE = 64 }; /* outputs */
+enum { AT_ONCE = 64 }; /* most outputs that are computed together */
 
 typedef struct outer_groups {
     int groups;
@@ -20,16 +21,17 @@ typedef struct outer_groups {
 
 typedef struct walk_of_moments moments_walk;
 
-/* Works out n outputs from out on, the first of whose terms is element at. On any thread. */
+/* Computes the n outputs from number `out` on, the first of whose terms is element `at` of x. It
+ * may be called on any thread. */
 typedef void output_visit(const moments_walk *w, int64_t out, int64_t at, int64_t n);
 
 struct walk_of_moments {
     const call *c;
     const tg_tensor *x; /* dense */
     output_visit *each;
-    int64_t kept, reduced;  /* the last two groups */
-    bool rows;              /* the reduced one is last: each row of the matrix is an output's */
-    outer_groups before[2]; /* the other groups: those that are kept, and those that are reduced */
+    int64_t kept, reduced;  /* sizes of the last two groups */
+    bool rows;              /* the last group is reduced: a row has the terms of one output */
+    outer_groups before[2]; /* [0]: the other groups that are kept; [1]: those that are reduced */
     int64_t at_once;
     double terms;
 };
@@ -79,10 +81,10 @@ static void some_visits(void *work, int64_t from, int64_t to)
     }
 }
 
-/* Visits all outputs of a reduction, or all elements of what is to have a mean taken away. */
+/* Visits all outputs of a reduction, or all elements of a tensor to be centered. */
 static bool visit_all(const call *c, output_visit *each)
 {
-    enum { CACHED = 1 << 15 }; /* elements of rows */
+    enum { CACHED = 1 << 15 }; /* elements in the rows of the outputs computed together */
     moments_walk w = {.c = c, .x = tg__dense(c->in[0]), .each = each, .at_once = AT_ONCE};
     if (!w.x) return false;
     w.terms = (double)tg__terms(c->in[0], c->a);
@@ -96,7 +98,7 @@ static bool visit_all(const call *c, output_visit *each)
     return true;
 }
 
-/* How the kernels see the matrix. */
+/* The matrix as the kernels take it. */
 typedef struct view_of_matrix {
     int64_t rows, columns, stride;
 } matrix_view;
@@ -129,8 +131,8 @@ static void add_up_moments(const moments_walk *w, int what, int64_t at, int64_t 
         if (isfinite(rest[i])) sum[i] += rest[i];
 }
 
-/* Those of float64 once more, from what is left when they are taken away: what is the same
- * everywhere is its own mean. */
+/* The means of n outputs. For float64 the mean of the deviations from it is added, which removes
+ * its rounding error: the mean of equal numbers is then exactly that number. */
 static void means_of(const moments_walk *w, int64_t at, int64_t n, double *mean)
 {
     add_up_moments(w, MOMENT_SUM, at, n, NULL, 1, mean);
@@ -152,7 +154,8 @@ static void store_outputs(tg_tensor *t, int64_t at, int64_t n, const double *val
     }
 }
 
-/* Reductions of one input, and those that fill another tensor, which has no history, as well. */
+/* The shape of a reduction. Some reductions also fill a second tensor, which is passed as an input
+ * and gets no gradient. */
 static bool float_reduction_shape(const call *c, spec *s)
 {
     s->dtype = c->in[0]->dtype;
@@ -169,7 +172,7 @@ static tg_tensor *apply_filling(const op_row *o, tg_tensor *x, const attr *a, tg
     return *filled ? tg__apply(o, 2, (tg_tensor *[]){x, *filled}, a) : NULL;
 }
 
-/* ---- x less its mean. The gradient does the same. */
+/* ---- x minus its mean. The gradient is the same operation on g. */
 
 static void center_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
@@ -214,17 +217,18 @@ tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean)
     return apply_filling(&center_op, x, (attr[TG_ATTRS]){{.i = (int64_t)bits}}, mean);
 }
 
-/* ---- Variances, and their roots. a[2]: the correction. */
+/* ---- Variances and standard deviations. a[2] is the correction. */
 
-/* How many terms count. */
+/* n - correction, by which a sum of squares is divided; 0 if that is negative. */
 static double freedom(const tg_tensor *x, const attr *a)
 {
     const double n = (double)tg__terms(x, a) - (double)a[2].i;
     return n > 0 ? n : 0;
 }
 
-/* The sum of the squares of scale (x - mean) for the one output whose first term is at. sum is that
- * for a scale of 1, which is kept unless it has left the range of float64 or lost digits there. */
+/* For the one output whose first term is `at`: returns a scale, and makes *sum the sum of the
+ * squares of scale (x - mean). *sum is given for scale 1, which stays unless that sum has
+ * overflowed or has lost digits to underflow. */
 static double brought_into_range(const moments_walk *w, int64_t at, const double *mean, double *sum)
 {
     const bool vanishes = *sum < w->terms * DBL_MIN;
@@ -314,10 +318,11 @@ tg_tensor *tg_std(tg_tensor *a, int64_t correction)
     return tg_std_dims(a, TG_DIMS(), correction, false);
 }
 
-/* ---- 1 / sqrt(mean of squares + eps), and the mean of squares in the second input. a[2]: eps. */
+/* ---- 1 / sqrt(mean of x^2 + eps). The mean of x^2 is stored in the second input, if there is one.
+ * a[2] is eps. */
 
-/* For one output whose sum of squares has left the range of what it was added up in, or lost digits
- * there. */
+/* The same for one output whose sum of squares has overflowed, or lost digits to underflow, in the
+ * type in which it was added up. */
 static void invert_one(const moments_walk *w, int64_t at, double eps, double *square,
                        double *inverse)
 {
@@ -352,7 +357,7 @@ static bool inverse_run(const call *c)
     return visit_all(c, invert_some);
 }
 
-/* -x y^3 g / n, where x y and y g are of a size near 1. */
+/* -x y^3 g / n, in an order that keeps the factors x y and y g near 1. */
 static tg_tensor *inverse_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[i].t, *y = r->out;

@@ -10,7 +10,7 @@ static double number_at(const tg_tensor *t, int64_t i)
     return t->dtype == TG_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
 }
 
-/* ---- x g / y. */
+/* ---- x g / y, the gradient of a norm y; 0 where y is 0, and without overflow in between. */
 
 static bool over_norm_run(const call *c)
 {
@@ -64,7 +64,7 @@ tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y)
     return tg__apply(&over_norm_op, 3, (tg_tensor *[]){x, g, y}, NULL);
 }
 
-/* ---- (sum |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite, in a[2]. */
+/* ---- (sum |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite; a[2] is p. */
 
 static tg_tensor *power_sum(tg_tensor *x, double p, tg_shape dims)
 {
@@ -76,13 +76,14 @@ static tg_tensor *root_of(tg_tensor *sum, double p)
     return p == 2 ? tg_sqrt(sum) : tg_pow_scalar(sum, 1 / p);
 }
 
-/* No power of a term has overflowed, and those that have lost digits or vanished do not count. */
+/* Whether no power of a term has overflowed, and those that have underflowed are too small to
+ * matter in the sum. */
 static bool in_range(double sum, tg_dtype dtype, double terms)
 {
     return sum >= terms * (dtype == TG_F32 ? (double)FLT_MIN : DBL_MIN) && sum < INFINITY;
 }
 
-/* The same of x over its greatest size, or, for a negative p, its least one. */
+/* The norm by way of x / m, with m the greatest |x| or, for a negative p, the least. */
 static tg_tensor *scaled_norm(tg_tensor *x, double p, tg_shape dims)
 {
     tg_tensor *size = tg_abs(x),
@@ -121,7 +122,7 @@ static bool norm_run(const call *c)
     return y != NULL;
 }
 
-/* For p = 2 x / y g; else sign(x) (|x| / y)^(p - 1) g, and 0 where x or y is. */
+/* For p = 2: x / y g. Else: sign(x) (|x| / y)^(p - 1) g, and 0 where x or y is 0. */
 static tg_tensor *norm_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[i].t, *y = tg__with_dims(r, r->out);
@@ -191,7 +192,7 @@ tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
     return tg__leave(&f, logsumexp_of(a, dims, keepdim));
 }
 
-/* ---- Truths: sums of those that are, or are not, 0. */
+/* ---- any and all: sums of the elements that are, or are not, 0. */
 
 tg_tensor *tg_any(tg_tensor *a)
 {

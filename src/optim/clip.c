@@ -16,7 +16,7 @@ static bool check_clip(const char *name, tg_list parameters, double value)
     return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
 }
 
-/* The sum of (norm / scale)^order over the gradients, and the greatest norm. */
+/* The sum of (norm / scale)^order over the gradients; *most becomes the greatest norm. */
 static double sum_of_norms(tg_list parameters, double order, double scale, double *most)
 {
     double total = 0;
@@ -30,7 +30,7 @@ static double sum_of_norms(tg_list parameters, double order, double scale, doubl
     return total;
 }
 
-/* The norm of the norms, which are scaled where their powers would leave the range. */
+/* The norm of the norms, which are scaled first if their powers would leave the range of double. */
 static double total_norm(tg_list parameters, double order)
 {
     double most = 0, scale = 1, total = sum_of_norms(parameters, order, scale, &most);

@@ -5,15 +5,16 @@
 #include <math.h>
 #include <string.h>
 
-/* A trial on the line that is searched: the step, the loss there, its slope and its gradient. */
+/* A trial of the line search: its step t, and the loss f, slope and gradient there. */
 typedef struct trial {
     double t, f, slope;
     double *g;
-    bool finite; /* loss and gradient are */
+    bool finite; /* whether the loss and the gradient are finite */
 } trial;
 
-/* What is known of the curvature: pairs of a change of the gradient and of the parameters. order
- * has the numbers of their rows, the oldest first, and then those of the rows that are free. */
+/* The approximation of the curvature: pairs of a change of the gradient and a change of the
+ * parameters, each in a row of `changes` and `steps`. order holds the row numbers of the pairs, the
+ * oldest first, and after these the numbers of the free rows. */
 typedef struct curvature {
     int64_t *order, used;
     double scale; /* of the first approximation of the inverse Hessian */
@@ -21,16 +22,16 @@ typedef struct curvature {
 } curvature;
 
 typedef struct lbfgs {
-    int64_t n;             /* elements of the parameters */
-    int64_t history, rows; /* pairs that are used at most, and that there is room for */
-    curvature now, begun;  /* begun: as the step under way found it, to go back to if it fails */
-    int64_t fresh;         /* pairs found since then */
-    double t;              /* the last step */
-    bool left;          /* the parameters were left at x + t d, where the loss is not known yet */
-    double *x, *d;      /* where an iteration begins, and its direction */
-    double *g, *before; /* the gradient, and what it was when the iteration before began */
-    double *start;      /* where the step under way began */
-    double *ends[3];    /* gradients that a line search compares */
+    int64_t n;               /* elements of the parameters */
+    int64_t history, rows;   /* most pairs in use, and pairs there is room for */
+    curvature now, begun;    /* begun: before the step under way; undo_step restores it */
+    int64_t fresh;           /* pairs stored since the step under way began */
+    double t;                /* the last step */
+    bool left;               /* the last step ended at x + t d without evaluating the loss there */
+    double *x, *d;           /* where the iteration begins, and its direction */
+    double *g, *before;      /* the gradient, and that at the begin of the previous iteration */
+    double *start;           /* the parameters before the step under way */
+    double *ends[3];         /* the gradients of trials of the line search */
     double *changes, *steps; /* of the gradient, of the parameters: a row for each pair */
     double *rho, *alpha;
 } lbfgs;
@@ -43,7 +44,7 @@ typedef struct descent {
     tg_tensor *(*closure)(void *user);
     void *user;
     int64_t evaluations;
-    bool went_back; /* from where loss or gradient was not finite */
+    bool went_back; /* go_back has reported a loss or gradient that is not finite */
 } descent;
 
 /* ---- Vectors. */
@@ -76,8 +77,8 @@ static double largest(const lbfgs *l, const double *x)
 
 /* ---- Parameters as one vector, and back. */
 
-/* Parameters that were frozen when the optimiser was made have no slot that is filled, and no place
- * in the vectors. */
+/* Copies all parameters, or their gradients, to out as one vector of doubles. A parameter that was
+ * frozen when the optimiser was made has a slot that is not filled, and no place in the vectors. */
 static bool read_all(const descent *r, bool gradients, double *out)
 {
     const group *g = r->optim->groups;
@@ -96,7 +97,7 @@ static bool read_all(const descent *r, bool gradients, double *out)
     return tg__ready(r->optim->tg);
 }
 
-/* x + t d as an element of p; d NULL: x. */
+/* Element k of x + t d (of x if d is NULL), rounded to the dtype of p. */
 static double place_at(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
 {
     const double value = d ? x[k] + t * d[k] : x[k];
@@ -153,10 +154,11 @@ static bool evaluate_at(descent *r, double t, trial *p)
     return done;
 }
 
-/* ---- The line search. A trial that is not finite has gone too far. */
+/* ---- The line search. A trial whose loss or gradient is not finite counts as a step that was too
+ * long. */
 
-/* Where the cubic that has these values and slopes at a and b is least, within bounds; their middle
- * if it is nowhere. */
+/* The minimum within [low, high] of the cubic that has the values and slopes of a and b; the middle
+ * of the interval if the cubic has no minimum. */
 static double interpolate(const trial *a, const trial *b, double low, double high)
 {
     const double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t);
@@ -207,14 +209,15 @@ static int bracket_minimum(descent *r, const trial *start, double t, trial *a, t
         b->g = old;
         t = next;
     }
-    double *g = a->g; /* nothing was found: from the start to here */
+    double *g = a->g; /* no bracket was found: it becomes [0, t] */
     vector_copy(r->l, g, start->g);
     *a = *start;
     a->g = g;
     return trials;
 }
 
-/* A trial between the ends that is not too near to one of them twice. */
+/* A step between the ends by interpolation. If it falls on an end, or near one for the second time
+ * in a row, it is moved to a tenth of the interval from that end. */
 static double next_trial(const trial *a, const trial *b, bool *crowded)
 {
     const double low = fmin(a->t, b->t), high = fmax(a->t, b->t), margin = 0.1 * (high - low);
@@ -230,13 +233,13 @@ static double next_trial(const trial *a, const trial *b, bool *crowded)
     return t;
 }
 
-/* Which of them is lower; one of them is finite. */
+/* The index of the end with the lower loss; an end that is not finite counts as the higher one. */
 static int lower_of(const trial *ends)
 {
     return ends[1].finite && !(ends[0].finite && ends[0].f <= ends[1].f);
 }
 
-/* Makes what lies between the ends smaller. */
+/* Shrinks the bracket until a trial meets the strong Wolfe conditions or the bracket is tiny. */
 static bool zoom(descent *r, const trial *start, trial *ends, int trials)
 {
     const double width = largest(r->l, r->l->d);
@@ -264,8 +267,9 @@ static bool zoom(descent *r, const trial *start, trial *ends, int trials)
     return true;
 }
 
-/* From the gradient g and the loss f at x along d: the step, with g and f as they are there; if
- * nothing finite was found, what was not. The parameters are left at the last trial. */
+/* Searches from x along d, where the loss is f and the gradient l->g; replaces t, f and the
+ * gradient by those of the best trial, or, if no trial was finite, by those of one that was not.
+ * The parameters are left at the last trial. */
 static bool line_search(descent *r, double *t, double *f, double slope)
 {
     lbfgs *l = r->l;
@@ -283,8 +287,9 @@ static bool line_search(descent *r, double *t, double *f, double slope)
 
 /* ---- The direction. */
 
-/* Makes room for a pair. Its row is the first of the free ones when it was found in the step under
- * way, and else the last, which is not used before the step has ended: there are so many others. */
+/* Drops the oldest pair. If the step under way has stored it, its row becomes the first free one;
+ * else the row becomes the last free one, which is not reused before the step has ended, because
+ * there are enough other rows, and undo_step can still restore the pair. */
 static void forget_oldest(lbfgs *l)
 {
     curvature *c = &l->now;
@@ -294,7 +299,7 @@ static void forget_oldest(lbfgs *l)
     c->used--;
 }
 
-/* Keeps the last change of the gradient, and of the parameters. */
+/* Stores the last change of the gradient and of the parameters as a pair. */
 static void remember_step(lbfgs *l)
 {
     if (l->now.used == l->history) forget_oldest(l);
@@ -356,17 +361,17 @@ static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
     to->order = order;
 }
 
-/* The parameters and what is known of the curvature become what they were before the step. The pair
- * of the step before stays known. */
+/* Restores the parameters and the curvature to what they were before the step. The pair that the
+ * previous step ended with stays stored. */
 static void undo_step(const descent *r)
 {
     lbfgs *l = r->l;
     write_all(r, l->start, NULL, 0);
     copy_curvature(l, &l->now, &l->begun);
-    l->t = 0; /* nothing to remember */
+    l->t = 0; /* so that is_curved finds no step to store */
 }
 
-/* Whether the parameters are at x + t d, as the step before left them. */
+/* Whether the parameters are at x + t d, where the previous step left them. */
 static bool are_where_left(const descent *r)
 {
     const lbfgs *l = r->l;
@@ -383,7 +388,8 @@ static bool are_where_left(const descent *r)
     return true;
 }
 
-/* Loss or gradient is not finite where the parameters are: back to x, if they came from there. */
+/* Records the error for a loss or gradient that is not finite, and moves the parameters back to x
+ * if they came from there. */
 static bool go_back(descent *r, double loss, bool moved_here)
 {
     lbfgs *l = r->l;
@@ -432,7 +438,8 @@ static bool one_iteration(descent *r, double *loss, int64_t number)
 
 /* ---- The optimiser. */
 
-/* Rows for the pairs that a step uses, and for those that it replaces and may need again. */
+/* The number of rows: those of the pairs in use, and those of pairs that one step may drop and need
+ * again if it is undone. */
 static int64_t count_rows(const tg_lbfgs_options *o)
 {
     return o->history_size + (o->max_iter <= o->history_size ? o->max_iter - 1 : o->history_size);

@@ -28,7 +28,8 @@ static bool is_in(const group *g, const tg_tensor *p)
     return false;
 }
 
-/* Before anything else is asked of them: an error goes to the optimiser's context alone. */
+/* Checked before anything else, since the other checks would record an error in the parameter's own
+ * context. */
 static bool check_contexts(const tg_optim *optim, tg_list parameters)
 {
     for (int i = 0; i < parameters.n; i++) {
@@ -41,7 +42,7 @@ static bool check_contexts(const tg_optim *optim, tg_list parameters)
     return true;
 }
 
-/* Where an optimiser's parameters come from: a list, or all of a module, which has their paths. */
+/* Where parameters come from: a list, or all of a module, which also gives their paths. */
 typedef struct source {
     tg_list list;
     const tg_module *module;
@@ -57,7 +58,8 @@ static const char *label_of(const source *from, int i, char *text)
     return text;
 }
 
-/* One that may become a leaf again needs no state until then. */
+/* Whether p is frozen: a leaf whose requires_grad was set to false. It needs no state until it
+ * requires grad again. */
 static bool is_frozen(const tg_tensor *p)
 {
     return !p->requires_grad && priv(p)->grad_slot && !priv(p)->record;
@@ -81,7 +83,7 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameters %d and %d are the same tensor",
                         name, j + 1, i + 1);
     }
-    if (priv(p)->mark & MARK_GROUPED && is_in(optim->groups, p)) /* not of another optimiser */
+    if (priv(p)->mark & MARK_GROUPED && is_in(optim->groups, p)) /* of this one */
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %s, %s, is in a group already",
                         name, label, SHOW(p));
     if (priv(p)->depth > optim->depth)
@@ -91,7 +93,7 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
     return tg__check_inputs(prefix, 1, &p) && (is_frozen(p) || tg__writable(p, prefix));
 }
 
-/* That each parameter may be one of optim, and that none is twice. */
+/* Checks that each parameter may belong to optim, and that none is there twice. */
 static bool check_parameters(const tg_optim *optim, const source *from)
 {
     bool right = true;
@@ -104,7 +106,7 @@ static bool check_parameters(const tg_optim *optim, const source *from)
     return right;
 }
 
-/* Takes the memory that steps of a parameter need. */
+/* Takes the memory that the steps of a parameter need. */
 static bool fill_slot(const tg_optim *optim, slot *s, unsigned states)
 {
     const tg_tensor *p = s->param;
@@ -187,13 +189,15 @@ bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters
 
 /* ---- Steps. */
 
-/* A frozen parameter stays, even with a gradient from before it was frozen. */
+/* Whether a step updates the parameter. A frozen one is not updated, even if it has a gradient from
+ * before it was frozen. */
 static bool is_due(const slot *s)
 {
     return s->param->grad && s->param->requires_grad;
 }
 
-/* Whether a step can take place: then it takes no memory. */
+/* Whether the parameter can be updated, with all memory for the update taken here, so that the
+ * update itself cannot fail. */
 static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
 {
     return tg__writable(s->param, "step") &&

@@ -13,7 +13,7 @@ typedef struct slot {
     tg_tensor *dense;               /* to work in when the parameter is not contiguous */
     tg_tensor *state[OPTIM_STATES]; /* contiguous, or NULL */
     int64_t steps;                  /* taken */
-    bool filled;                    /* the above are there; not while the parameter is frozen */
+    bool filled;                    /* whether the memory above was taken; not while frozen */
 } slot;
 
 /* The options of any kind: doubles, the learning rate first, and then switches. */

@@ -88,7 +88,8 @@ static double cosine_rate(const tg_scheduler *s, double lr, double first)
            least;
 }
 
-/* From eta_min, where another such schedule has ended, the factors above lead nowhere. */
+/* At eta_min, where another such schedule may have ended, the recursion in cosine_rate would stay,
+ * so the rate starts from the one before the first schedule. */
 tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min)
 {
     tg_scheduler *s = make_periodic(optim, "cosine_annealing_lr", T_max, eta_min, cosine_rate);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* x as a double, which from 2^53 on has not every integer. */
+/* x as a double; an error if double, which has not every integer beyond 2^53, cannot hold it. */
 static double double_of(tg_context *tg, const char *op, int64_t x)
 {
     const double value = (double)x;
@@ -32,7 +32,7 @@ static bool readable(const tg_tensor *t, const char *op)
            tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
 }
 
-/* For the functions that read and write whole numbers. */
+/* Whether t is int64 or bool, as the functions that end in _i64 need; else the error. */
 static bool is_whole(const tg_tensor *t, const char *op)
 {
     return !tg__is_float(t->dtype) || tg__refuse_dtype(op, t);
@@ -130,7 +130,7 @@ static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)
                                          SHOW(t), tg_dtype_name(t->dtype));
 }
 
-/* The caller's row-major array. */
+/* The caller's row-major array as a tensor in *p of the shape and dtype of t. */
 static tg_tensor *array_like(tensor_priv *p, const tg_tensor *t, const void *values)
 {
     int64_t strides[TG_MAX_DIMS];
@@ -155,7 +155,7 @@ static bool give_values(const tg_tensor *t, const char *op, void *values)
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
     tensor_priv array;
     tg_tensor *out = array_like(&array, t, values), *in = &priv(t)->pub;
-    if (t->dtype == TG_BOOL) /* a C bool is 0 or 1 */
+    if (t->dtype == TG_BOOL) /* t may hold true as any byte but 0, and a C bool must be 0 or 1 */
         tg__elementwise((loop){.unary = pick(0, to_bool, TG_BOOL)}, out, 1, &in);
     else
         tg__copy(out, t);

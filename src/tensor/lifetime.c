@@ -1,4 +1,5 @@
-/* How long tensors live: keep, borrow, release, and the frames of composed operations. */
+/* How long tensors live: keep, borrow, release, and the frames that release the intermediate
+ * tensors of composed operations. */
 #include "../internal.h"
 
 tg_tensor *tg_keep(tg_tensor *t)
@@ -15,7 +16,7 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
 {
     if (!tg) return NULL;
     if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
-    if (priv(t)->released) /* shown with the memory of tg: the lender's may be in use */
+    if (priv(t)->released) /* the text is made in tg, as the lender's context may be in use */
         return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released",
                         tg__show_sizes(tg, t->ndim, t->shape));
     tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
@@ -25,8 +26,9 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
     return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
 }
 
-/* ---- Release. The memory of elements goes when no tensor and no record has a claim on them, that
- * of the tensor itself when, besides, no record is newer: one refers to what is older than it. */
+/* ---- Release. The memory of the elements is freed when no tensor and no record has a claim on it.
+ * The memory of the tensor struct is freed when, besides that, the tape has no record that is newer
+ * than the tensor: only newer records can refer to it. */
 
 static inline bool may_be_recorded(const tensor_priv *p)
 {
@@ -36,7 +38,7 @@ static inline bool may_be_recorded(const tensor_priv *p)
 
 static void give_up(tensor_priv *p);
 
-/* Its grad goes with it. */
+/* Returns the memory of a released tensor, and of its grad, to its scope. */
 static inline void spare(tensor_priv *p)
 {
     const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
@@ -109,7 +111,7 @@ void tg__enter(frame *f, const char *name, const tg_tensor *a)
     f->tg->frame = f;
 }
 
-/* Hands a tensor to the frame around, if there is one that watches its scope. */
+/* Makes p an intermediate tensor of frame `to`, if there is one, and p is in its scope. */
 static void hand_over(tensor_priv *p, frame *to, int64_t depth)
 {
     p->is_step = to && to->depth == depth;
@@ -118,7 +120,7 @@ static void hand_over(tensor_priv *p, frame *to, int64_t depth)
     to->steps = p;
 }
 
-/* Makes r, a view that may be of this step, the one that has the memory. */
+/* If r is a view of `step`, which the frame releases, r becomes the tensor that owns the memory. */
 static void take_from(tensor_priv *r, const tensor_priv *step)
 {
     if (step->is_view || r->storage != step->storage) return;

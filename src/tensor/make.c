@@ -177,7 +177,7 @@ static void write_value(tg_tensor *t, int64_t i, double value)
     }
 }
 
-/* start, start + step, ... up to last, which counts if it is met. */
+/* start, start + step, ... up to last, which is included if the steps meet it. */
 static tg_tensor *count_to(tg_context *tg, const char *op, int64_t start, int64_t last,
                            int64_t step)
 {
@@ -203,13 +203,13 @@ tg_tensor *tg_arange_i64(tg_context *tg, int64_t start, int64_t end, int64_t ste
     return count_to(tg, "arange_i64", start, step > 0 ? end - 1 : end + 1, step);
 }
 
-/* The same of doubles that are integers; end may be 2^63, which no int64 is. */
+/* The same for doubles that must be integers; end may be 2^63, which int64 cannot hold. */
 static tg_tensor *arange_of_integers(tg_context *tg, double start, double end, double step)
 {
     if (!tg__check_value(tg, "arange", TG_I64, start) ||
         !tg__check_value(tg, "arange", TG_I64, step))
         return NULL;
-    if (end != trunc(end)) /* PyTorch cuts it off, NumPy counts up to it */
+    if (end != trunc(end)) /* PyTorch truncates such an end, NumPy counts up to it */
         return tg__fail(tg, TG_ERR_ARGUMENT, "arange: the end %g is not an integer", end);
     if (end != 0x1p63 && !tg__check_value(tg, "arange", TG_I64, end)) return NULL;
     if (start == end) return make(tg, "arange", TG_I64, TG_SHAPE(0));
@@ -237,7 +237,7 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
     return t;
 }
 
-/* (end - start) / parts, where the difference may be beyond the dtype. */
+/* (end - start) / parts, also where end - start overflows the dtype. */
 static double step_between(tg_dtype dtype, double start, double end, int64_t parts)
 {
     const double n = (double)parts, far = end / n - start / n;

@@ -216,7 +216,7 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     init_tensor(p, tg, tg->depth, base->dtype, ndim);
     lay_out(p, shape, strides);
     t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype)
-                           : NULL; /* where the offset may lie anywhere */
+                           : NULL; /* an empty view may have any offset */
     tg__hold(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;

@@ -380,7 +380,8 @@ static bool whole_shape(const call *c, spec *s)
     return tg__same_shape(&whole, s);
 }
 
-/* The part of whole that a shape rule tells, for a loop to write to. */
+/* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
+ */
 static tg_tensor *see_part(tensor_priv *part, const tg_tensor *whole, const spec *s)
 {
     char *data = whole->data;
