@@ -300,6 +300,27 @@ static void test_release_across_scopes(void **state)
     check_ok(tg);
 }
 
+/* What operations work in goes when they return, so that a loop needs no scope around them. */
+static void test_operations_return_what_they_work_in(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_eye(tg, TG_F32, 6, 6), *image = tg_ones(tg, TG_F32, TG_SHAPE(2, 3, 8, 8));
+    tg_tensor *kernel = tg_ones(tg, TG_F32, TG_SHAPE(4, 3, 3, 3));
+    tg_tensor *vector = tg_ones(tg, TG_F32, TG_SHAPE(6));
+    tg_tensor *label = tg_zeros(tg, TG_I64, TG_SHAPE(6));
+    size_t before = 0;
+    for (int i = 0; i < 500; i++) {
+        if (i == 20) before = live(tg);
+        tg_release(tg_conv2d(image, kernel, NULL));
+        tg_release(tg_det(a));
+        tg_release(tg_inv(a));
+        tg_release(tg_solve(a, vector));
+        tg_release(tg_cross_entropy(a, label, NULL));
+    }
+    check_ok(tg);
+    assert_int_equal(live(tg), before);
+}
+
 /* ---- A state that a loop carries. */
 
 typedef tg_tensor *step_function(tg_tensor *h);
@@ -991,6 +1012,7 @@ int main(void)
         IN_CONTEXT(test_a_million_steps_with_a_state_of_128_floats),
         IN_CONTEXT(test_states_of_all_kinds),
         IN_CONTEXT(test_released_memory_of_each_small_size_serves_again),
+        IN_CONTEXT(test_operations_return_what_they_work_in),
         IN_CONTEXT(test_released_from_within),
         IN_CONTEXT(test_released_within_a_step_that_recorded_it),
         IN_CONTEXT(test_released_before_backward_by_a_loop),
