@@ -383,8 +383,13 @@ static void end_scope(tg_context *tg, scope *s)
 #endif
 }
 
+/* A call that a callback jumped out of has left pointers to its locals, which are gone. */
 void tg__end_all_scopes(tg_context *tg)
 {
+    tg->undo = NULL;
+    tg->frame = NULL;
+    tg->sweep = NULL;
+    tg->running = NULL;
     while (tg->scope) end_scope(tg, tg->scope);
 }
 
