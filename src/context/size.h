@@ -28,10 +28,9 @@ static inline int64_t tg__times(int64_t a, int64_t b)
 {
 #if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
     int64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
-#else
-    return tg__times_in_c(a, b);
+    if (!__builtin_mul_overflow(a, b, &product)) return product;
 #endif
+    return tg__times_in_c(a, b);
 }
 
 /* The bytes of n objects, or PTRDIFF_MAX where that overflows; the size of a header can be added to
