@@ -16,21 +16,17 @@ static inline int64_t tg__plus(int64_t a, int64_t b)
     return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
-static inline int64_t tg__times_in_c(int64_t a, int64_t b)
-{
-    if ((a | b) <= INT32_MAX) return a * b; /* saves the division */
-    return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
-}
-
 /* With 32-bit pointers, some compilers implement the builtin by a function of a library that is not
  * linked. */
 static inline int64_t tg__times(int64_t a, int64_t b)
 {
 #if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
     int64_t product;
-    if (!__builtin_mul_overflow(a, b, &product)) return product;
+    return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+#else
+    if ((a | b) <= INT32_MAX) return a * b; /* saves the division */
+    return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 #endif
-    return tg__times_in_c(a, b);
 }
 
 /* The bytes of n objects, or PTRDIFF_MAX where that overflows; the size of a header can be added to
