@@ -59,9 +59,8 @@ static void test_lambdas_are_modules(tg_context *tg)
     double factor = 2;
     const double shift = 1;
     tg_module *net = tg_sequential(TG_MODULES(
-        tg_lambda(tg, [&factor, shift](tg_tensor *x) {
-            return tg_add_scalar(tg_mul_scalar(x, factor), shift);
-        }),
+        tg_lambda(tg, [&factor, shift](
+                          tg_tensor *x) { return tg_add_scalar(tg_mul_scalar(x, factor), shift); }),
         tg_lambda(tg, [](tg_tensor *x) { return tg_square(x); }), tg_lambda(tg, tg_neg)));
     tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(1)), true);
     check(tg_item(tg_forward(net, x)) == -9, "lambda");
@@ -78,8 +77,7 @@ static size_t live(tg_context *tg)
 
 static int leave_by_return(tg_context *tg)
 {
-    TG_SCOPE(tg)
-    {
+    TG_SCOPE (tg) {
         tg_zeros(tg, TG_F32, TG_SHAPE(10000));
         return 1;
     }
@@ -92,10 +90,9 @@ static void test_a_block_ends_its_scope(tg_context *tg)
     const size_t before = live(tg);
     int rounds = 0;
     for (int i = 0; i < 3; i++) {
-        TG_SCOPE(tg)
-        {
+        TG_SCOPE (tg) {
             tg_zeros(tg, TG_F32, TG_SHAPE(10000));
-            TG_SCOPE(tg) tg_zeros(tg, TG_F32, TG_SHAPE(10000));
+            TG_SCOPE (tg) tg_zeros(tg, TG_F32, TG_SHAPE(10000));
             rounds++;
             if (i == 0) break;
             if (i == 1) continue;
@@ -104,8 +101,7 @@ static void test_a_block_ends_its_scope(tg_context *tg)
     }
     check(rounds == 3 && leave_by_return(tg) == 1 && live(tg) == before, "return");
     try {
-        TG_SCOPE(tg)
-        {
+        TG_SCOPE (tg) {
             tg_zeros(tg, TG_F32, TG_SHAPE(10000));
             throw 1;
         }
