@@ -24,7 +24,8 @@ typedef struct tg_loader_options {
     TG_BEGIN_OPTIONS(tg_loader_options, tg_loader_defaults(), TG_LOADER_DEFAULTS, __VA_ARGS__)
 TG_API tg_loader_options tg_loader_defaults(void);
 
-/* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. */
+/* tensors: of the same number of rows; they must outlive the loader. options NULL: the defaults. An
+ * empty list, such as a failed call returns, makes the call fail without a further message. */
 TG_API tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options);
 /* Copies of the rows of the next batch, batch[i] of tensors.items[i]. False at the end of the
  * epoch, after which the next call begins another one. False also on failure, which tg_ok tells
@@ -48,7 +49,7 @@ TG_API int64_t tg_batches(const tg_loader *loader);
 
 /* Copies of rows in random order, as torch.utils.data.random_split: parts[i * tensors.n + j] has
  * lengths[i] rows of tensor j. The lengths add up to the number of rows. On failure the parts are
- * NULL. */
+ * NULL. An empty list of tensors fails without a further message, as in tg_data_loader. */
 TG_API bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts);
 
 #ifdef __cplusplus

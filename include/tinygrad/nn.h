@@ -131,7 +131,8 @@ extern "C" {
                   (tg_module *const[]){NULL, __VA_ARGS__} + 1})
 #endif
 
-/* One module after the other; their names are "0", "1" and so on. */
+/* One module after the other; their names are "0", "1" and so on. A list without modules has no
+ * context to report an error to: the call returns NULL without a message. */
 TG_API tg_module *tg_sequential(tg_modules modules);
 
 /* ---- A module of your own. */
@@ -235,7 +236,10 @@ TG_API tg_tensor *tg_loss(tg_module *loss, tg_tensor *input, tg_tensor *target);
 template <class F, typename std::enable_if<std::is_class<F>::value, int>::type = 0>
 tg_module *tg_lambda(tg_context *tg, F function)
 {
-    static_assert(std::is_trivially_copyable<F>::value, "capture references, pointers, numbers");
+    static_assert(std::is_trivially_copyable<F>::value,
+                  "tg_lambda: the module keeps a plain copy of the lambda, which may therefore "
+                  "capture references, pointers and numbers, but no object with a destructor or a "
+                  "copy constructor, such as std::vector or std::string");
     tg_module *module = tg_module_new(
         tg, "Lambda",
         [](tg_module *self, tg_tensor *x) -> tg_tensor * {

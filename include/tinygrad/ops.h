@@ -219,7 +219,8 @@ typedef struct tg_conv_options {
     int64_t groups;                             /* 1 */
 } tg_conv_options;
 
-/* TG_CONV(.padding = {1, 1}) */
+/* TG_CONV(.padding = {1, 1}); in C++, where the elements of an array are set one by one,
+ * TG_CONV(.padding[0] = 1, .padding[1] = 1). */
 #define TG_CONV_DEFAULTS .stride = {1, 1}, .dilation = {1, 1}, .groups = 1
 #define TG_CONV(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_conv_options, tg_conv_defaults(), TG_CONV_DEFAULTS, __VA_ARGS__)
@@ -242,7 +243,8 @@ typedef struct tg_pool_options {
 } tg_pool_options;
 
 /* The defaults for a square kernel, all other members as noted above. TG_POOL(.kernel = {2, 2},
- * .ceil_mode = true) names the kernel itself. */
+ * .ceil_mode = true) names the kernel itself; in C++, where the elements of an array are set one by
+ * one, it is TG_POOL(.kernel[0] = 2, .kernel[1] = 2, .ceil_mode = true). */
 #define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true, .divisor_override = 0
 #define TG_POOL(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_pool_options, tg_pool_defaults(0), TG_POOL_DEFAULTS, __VA_ARGS__)
@@ -251,7 +253,8 @@ TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 /* Of each window in input (N, C, H, W) or (C, H, W): max_pool2d is the greatest element, to which
  * (to the first of several) the gradient goes, NaN being greater than all; avg_pool2d is the mean,
  * summed in float64, whose gradient is added up window by window in the dtype of input. A window
- * that holds padding alone, which dilation can make, is TG_ERR_SHAPE. */
+ * that holds padding alone, which dilation can make, is TG_ERR_SHAPE. The kernel has no default,
+ * and options that are NULL are therefore TG_ERR_ARGUMENT. */
 TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
 TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
 

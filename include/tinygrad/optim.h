@@ -95,7 +95,8 @@ TG_API tg_adagrad_options tg_adagrad_defaults(void);
 /* For all parameters of a module, or for leaves that require grad. options NULL: the defaults. The
  * memory that steps need is taken here. A frozen parameter (tg_requires_grad_ with false) is
  * skipped by steps; if it was frozen here, its memory is taken by the first step after it requires
- * grad again. */
+ * grad again. An empty list, such as a failed call returns, makes the call fail without a further
+ * message. */
 TG_API tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options);
 TG_API tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options);
 TG_API tg_optim *tg_adam(tg_module *module, const tg_adam_options *options);
@@ -206,7 +207,8 @@ typedef struct tg_one_cycle_options {
     bool three_phase;
 } tg_one_cycle_options;
 
-/* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500): these two have no default. */
+/* TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500): these two have no default, and tg_one_cycle_lr
+ * therefore refuses NULL in place of the options. */
 #define TG_ONE_CYCLE_DEFAULTS                                                                      \
     .pct_start = 0.3, .cycle_momentum = true, .base_momentum = 0.85, .max_momentum = 0.95,         \
     .div_factor = 25, .final_div_factor = 1e4, .three_phase = false

@@ -52,6 +52,7 @@ enum { TG_READABLE = 64 };
 
 /* Items in braces are evaluated from left to right; arguments of a call are not. */
 #include <initializer_list>
+#include <type_traits>
 
 namespace tg_detail
 {
@@ -59,6 +60,9 @@ struct integer {
     int64_t value;
     template <class T> integer(T t) : value(static_cast<int64_t>(t))
     {
+        static_assert(!std::is_floating_point<T>::value,
+                      "TG_SHAPE, TG_DIMS, TG_INDEX and TG_STRIDES take integers, and a double or "
+                      "float must be cast to int64_t");
     }
 };
 inline tg_shape shape_of(std::initializer_list<integer> l)
@@ -79,7 +83,8 @@ extern "C" {
 #else
 /* TG_SHAPE(2, 3), TG_SHAPE() for a scalar; TG_LIST(a, b). C leaves open which of a and b is
  * evaluated first; C++ goes from left to right. The leading element, which is skipped, makes the
- * empty list valid C. */
+ * empty list valid C. The numbers are integers: C++ refuses TG_SHAPE(2.5), while C cuts 2.5 to 2,
+ * of which compilers warn with -Wfloat-conversion. */
 #define TG_SHAPE(...)                                                                              \
     ((tg_shape){(int)(sizeof((int64_t[]){0, __VA_ARGS__}) / sizeof(int64_t)) - 1,                  \
                 (const int64_t[]){0, __VA_ARGS__} + 1})

@@ -81,6 +81,26 @@ for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/incl
     done
 done
 echo 'ok: compilers warn of options without names'
+# C++ refuses a size that is no integer and a lambda that cannot be copied; the text tells the cure.
+refused() { # the C++ statement, and what each compiler must say of it
+    printf '#include <string>\n#include <tinygrad.h>\nvoid any(tg_context *tg) { %s; }\n' "$1" >wrong.cc
+    for compiler in c++ clang++; do
+        if $compiler -std=c++11 -fsyntax-only -I"$prefix/include" wrong.cc 2>errors ||
+            ! grep -q "$2" errors; then
+            echo "$compiler takes $1, or does not say '$2'" >&2
+            exit 1
+        fi
+    done
+}
+refused 'tg_ones(tg, TG_F32, TG_SHAPE(2.5))' 'must be cast to int64_t'
+refused 'std::string s; tg_lambda(tg, [s](tg_tensor *x) { return s.empty() ? x : tg_relu(x); })' \
+    'capture references, pointers and numbers'
+printf '#include <tinygrad.h>\nvoid any(tg_context *tg) { tg_ones(tg, TG_F32, TG_SHAPE(2.5)); }\n' >wrong.c
+for compiler in gcc clang; do
+    ! $compiler -std=c11 -fsyntax-only -Werror -Wfloat-conversion -I"$prefix/include" wrong.c 2>errors ||
+        { echo "$compiler does not warn of TG_SHAPE(2.5)" >&2; exit 1; }
+done
+echo 'ok: compilers refuse TG_SHAPE(2.5) and a lambda that cannot be copied'
 expect=expected
 unset LD_LIBRARY_PATH
 
