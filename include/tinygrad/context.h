@@ -9,8 +9,10 @@
 #include "options.h"
 
 #if defined(__GNUC__)
+/* Marks a function that the library exports. */
 #define TG_API __attribute__((visibility("default")))
 #else
+/* Marks a function that the library exports, for which this compiler needs no attribute. */
 #define TG_API
 #endif
 
@@ -21,11 +23,12 @@ extern "C" {
 /* Memory, tape, random stream, first error and settings of one line of computation. */
 typedef struct tg_context tg_context;
 
+/* What kind of error a call has met (tg_error_code). */
 typedef enum tg_status {
-    TG_OK = 0,
+    TG_OK = 0,       /* no error */
     TG_ERR_MEMORY,   /* the allocator failed or the cap was reached */
     TG_ERR_SHAPE,    /* sizes do not fit each other, or overflow, or have too many dimensions */
-    TG_ERR_DTYPE,    /* an element type that the operation does not take, or two that differ */
+    TG_ERR_DTYPE,    /* a dtype that the function does not take, or two that differ */
     TG_ERR_INDEX,    /* a dimension or an index out of range */
     TG_ERR_ARGUMENT, /* another argument that makes no sense */
     TG_ERR_AUTOGRAD, /* a gradient that cannot be had, or a write that would spoil one */
@@ -33,14 +36,17 @@ typedef enum tg_status {
     TG_ERR_IO        /* a file could not be written */
 } tg_status;
 
+/* Settings of a context, which stay as they are from tg_open on. In a plain literal, members that
+ * are left out are 0 or NULL, and these are the defaults. */
 typedef struct tg_options {
     /* Where memory comes from; malloc and free where both are NULL. allocate returns NULL on
      * failure, else memory aligned for any object; deallocate gets the size that was asked for.
      * Both are called from the thread that uses the context. */
     void *(*allocate)(void *user, size_t bytes);
     void (*deallocate)(void *user, void *memory, size_t bytes);
-    void *user; /* the first argument of allocate, deallocate and on_error */
-    /* Cap on the bytes held from the allocator at once; 0 for none. */
+    /* The first argument of allocate, deallocate and on_error. */
+    void *user;
+    /* The most bytes that the context holds from the allocator at once; 0 for no cap. */
     size_t max_bytes;
     /* The bytes that a context takes from the allocator at a time for its small objects: records of
      * autograd, views, and tensors whose elements and header together have at most 4 KB. 0 means
@@ -59,41 +65,29 @@ typedef struct tg_options {
     void (*on_error)(void *user, tg_status code, const char *message);
 } tg_options;
 
-/* malloc, free, no cap, the fastest kernels, no on_error. */
+/* The default settings: malloc and free, no cap, the fastest kernels, no on_error. */
 TG_API tg_options tg_defaults(void);
 
-/* A context with its outermost scope open, seeded with 0. options NULL: tg_defaults(). NULL when
- * memory fails, or when one of allocate and deallocate is NULL and the other is not. A SIMD level
- * that does not exist, or that this CPU lacks, is an error of the context, TG_ERR_ARGUMENT. */
+/* Makes a context with its outermost scope open, its random stream seeded with 0, and one thread.
+ * NULL when memory fails, or when one of allocate and deallocate is NULL and the other is not. A
+ * SIMD level that does not exist, or that this CPU lacks, gives a context with an error pending,
+ * TG_ERR_ARGUMENT. */
 TG_API tg_context *tg_open(const tg_options *options);
 
-/* Ends every scope and frees all the context holds. NULL is ignored. */
+/* Ends every scope and frees all that the context holds. NULL is ignored. */
 TG_API void tg_close(tg_context *tg);
 
-/* Between begin and the matching end lies a scope: what is made in it, the graph included, dies at
- * its end, as a C block's variables do. Scopes nest to any depth. Begin cannot fail. End without
- * begin is TG_ERR_CONTEXT; both work while an error is pending. tg_keep (tensor.h) hands a
- * tensor out of a scope. The memory goes back to the context and serves the next scope, so a
- * training loop asks the allocator for nothing after its first step. */
+/* Begins a scope, which cannot fail. What is made until the matching tg_scope_end, the graph
+ * included, dies there, as the variables of a C block do at its end. Scopes nest to any depth.
+ * tg_keep (tensor.h) hands a tensor out of a scope. */
 TG_API void tg_scope_begin(tg_context *tg);
+
+/* Ends the innermost scope: its tensors, records, modules and optimisers are gone, and a pointer to
+ * one must not be used. Their memory goes back to the context and serves the next scope, so that a
+ * training loop asks the allocator for nothing after its first step. Works while an error is
+ * pending. Without a matching tg_scope_begin it is TG_ERR_CONTEXT. */
 TG_API void tg_scope_end(tg_context *tg);
 
-/* A call records its failure in one context: that of the context, module, loader or optimiser it is
- * given, else that of the first tensor that is not NULL. Where another tensor belongs to a
- * different context, the failure is recorded in this one context alone, and the other stays as it
- * was. */
-
-/* The library calls functions of the program: allocate, on_error, the forward of a module, a
- * closure and the like. These must return; they must not throw, longjmp or end the thread. If one
- * does, the call it was made from stays half done. After that, tg_ok, tg_error_code and tg_error
- * still return what they returned inside the function, and tg_close frees everything but the
- * allocation that was under way; any other use of the context or its tensors is undefined. */
-
-/* TG_SCOPE(tg) { ... } is a block with a scope of its own. break and continue end the block and its
- * scope; they do not act on a loop around them. In C++, return and exceptions end the scope, too.
- * In C no macro can do that: a return or goto out of the block leaves the scope open, and what is
- * made afterwards lives until an outer scope ends. Leave the block by break, and return after it.
- * The argument tg may be evaluated twice. */
 #ifdef __cplusplus
 }
 namespace tg_detail
@@ -119,61 +113,69 @@ struct scope {
 };
 } // namespace tg_detail
 extern "C" {
+/* Internal: TG_SCOPE with a variable of this name, whose destructor ends the scope. */
 #define TG_SCOPE_NAMED(tg, name) for (tg_detail::scope name(tg); name.open; name.end())
 #else
-/* break and continue leave the inner loop; the outer loop then ends the scope. */
+/* Internal: TG_SCOPE with a variable of this name. break and continue leave the inner loop; the
+ * outer loop then ends the scope. */
 #define TG_SCOPE_NAMED(tg, name)                                                                   \
     for (int name = (tg_scope_begin(tg), 2); name > 0; name = (tg_scope_end(tg), 0))               \
         for (; name == 2; name = 1)
 #endif
+/* Internal: makes the name of the variable from the number of the line. */
 #define TG_SCOPE_JOIN(tg, line) TG_SCOPE_NAMED(tg, tg_scope_at_##line)
-#define TG_SCOPE_LINE(tg, line) TG_SCOPE_JOIN(tg, line) /* expands __LINE__ before it is joined */
-#define TG_SCOPE(tg)            TG_SCOPE_LINE(tg, __LINE__)
+/* Internal: expands __LINE__ before it is joined to a name. */
+#define TG_SCOPE_LINE(tg, line) TG_SCOPE_JOIN(tg, line)
 
-/* True until a call has failed. False for NULL. */
+/* TG_SCOPE(tg) { ... } is a block with a scope of its own. break and continue end the block and its
+ * scope; they do not act on a loop around it. In C++, return and exceptions end the scope, too. In
+ * C no macro can do that: a return or goto out of the block leaves the scope open, and what is made
+ * afterwards lives until an outer scope ends. Leave the block by break, and return after it. The
+ * argument tg may be evaluated twice. */
+#define TG_SCOPE(tg) TG_SCOPE_LINE(tg, __LINE__)
+
+/* True as long as no call has failed since tg_open or tg_clear_error. False for NULL. */
 TG_API bool tg_ok(const tg_context *tg);
 
-/* The first failure since tg_open or tg_clear_error: its code, and its message without a newline
- * ("" when there is none). The text lives in the context, until tg_clear_error or tg_close. A NULL
- * context gives TG_ERR_CONTEXT and a message of its own. */
+/* The kind of the first failure since tg_open or tg_clear_error; TG_OK if there was none,
+ * TG_ERR_CONTEXT for NULL. */
 TG_API tg_status tg_error_code(const tg_context *tg);
+
+/* The message of the first failure since tg_open or tg_clear_error, without a newline; "" if there
+ * was none. It names the operation that was called and shows the shapes it was given. The text
+ * lives in the context, until tg_clear_error or tg_close. NULL gives a message of its own. */
 TG_API const char *tg_error(const tg_context *tg);
 
-/* Forgets the error. While an error is pending, what exists does not change: backward, zero_grad,
- * steps, in-place writes and random draws do nothing and return failure; no module, optimiser,
- * scheduler or loader is made or changed, and no batch is drawn. Operations (those of tg_apply
- * included), new tensors, reading, printing, scopes and settings work as ever. */
+/* Forgets the error, so that the program goes on from the state before the call that failed. */
 TG_API void tg_clear_error(tg_context *tg);
 
-/* Bytes, and calls made of the allocator's two functions since tg_open. */
+/* How much memory a context uses (tg_get_stats). */
 typedef struct tg_stats {
     size_t live_bytes;        /* lent to open scopes */
     size_t peak_bytes;        /* the most that live_bytes has been */
     size_t held_bytes;        /* held from the allocator: live, and kept for the next scope */
-    uint64_t allocator_calls; /* allocate and deallocate, failed ones included */
+    uint64_t allocator_calls; /* of allocate and deallocate since tg_open, failed ones included */
 } tg_stats;
 
-/* All zero for NULL. */
+/* The use of memory at this moment. All zero for NULL. */
 TG_API tg_stats tg_get_stats(const tg_context *tg);
 
 /* The instruction set that the kernels of this context use: "avx512", "avx2", "portable". All give
  * the same bits, save those of NaN. NULL for NULL. */
 TG_API const char *tg_simd_level(const tg_context *tg);
 
-/* Stack: no function of the library has a frame of more than 16 KB, and a call takes less than 64
- * KB of stack with all that it calls, on any CPU. Larger work space comes from the context's
- * memory.
+/* Sets the number of threads that the operations of this context may use: 1 unless set, at most
+ * 256. Large products, elementwise operations, updates and reductions with many results are shared
+ * among them, and cut in such a way that no bit of a result depends on the number; small ones stay
+ * on the caller's thread. The number can be changed at any time. False, with the number as it was,
+ * for one out of range or when the system gives no more threads.
  *
- * The number of threads that the operations of this context may use: 1 unless set, at most 256.
- * Large products, elementwise operations, updates and reductions with many results are shared among
- * them, and cut in such a way that no bit of a result depends on the number; small ones stay on the
- * caller's thread. A helper thread waits for work for some 200 us, then sleeps; it ends with the
- * context or when the number changes, which is allowed at any time. Returns false, and keeps the
- * number as it was, for a number out of range or when the system gives no more threads. fork() does
- * not copy threads: in the child a context works on with one thread, and may be given more. */
+ * A helper thread waits for work for some 200 us, then sleeps; it ends with the context or when the
+ * number changes. fork() does not copy threads: in the child a context works on with one thread,
+ * and may be given more. */
 TG_API bool tg_set_num_threads(tg_context *tg, int n);
 
-/* 0 for NULL. */
+/* The number of threads that operations may use. 0 for NULL. */
 TG_API int tg_get_num_threads(const tg_context *tg);
 
 #ifdef __cplusplus
