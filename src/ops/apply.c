@@ -172,6 +172,13 @@ static inline bool run_in_own_scope(const call *c)
     return done;
 }
 
+/* Nothing refers to the result of an operation that failed. */
+static TG_APART tg_tensor *give_back(tg_tensor *out)
+{
+    tg_release(out);
+    return NULL;
+}
+
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
 {
     bool plain = tg__are_plain(n, in);
@@ -183,8 +190,8 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
-    if (!out || (o->run && !run_in_own_scope(&c))) return NULL;
-    return !differentiable || tg__record(&c) ? out : NULL;
+    if (!out || (o->run && !run_in_own_scope(&c))) return give_back(out);
+    return !differentiable || tg__record(&c) ? out : give_back(out);
 }
 
 /* The rules that autograd sets for a write that it records. */
@@ -259,18 +266,17 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
     bool recorded = !c.tg->no_grad && needs_grad(n, in);
     if (recorded && !check_recorded_write(&c)) return NULL;
     if (!c.tg->no_grad && !tg__check_history(o->name, n, in)) return NULL;
-    if (!save_inputs(&c, recorded, in)) return NULL;
-    record *r = recorded ? make_record(&c) : NULL;
-    if (recorded && !r) return NULL;
-    if (!run_in_own_scope(&c)) return NULL;
-    tg__written(t, o->name);
-    if (recorded) {
+    const bool saved = save_inputs(&c, recorded, in);
+    record *r = saved && recorded ? make_record(&c) : NULL;
+    const bool done = saved && (r || !recorded) && run_in_own_scope(&c);
+    if (done) tg__written(t, o->name);
+    if (done && recorded) {
         priv(t)->storage->rewrites++;
         put_on_tape(r, t);
     }
     for (int i = 0; i < n; i++) /* copies; the record holds what it reads */
         if (in[i] != inputs[i]) tg_release(in[i]);
-    return t;
+    return done ? t : NULL;
 }
 
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)

@@ -261,29 +261,19 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
     return true;
 }
 
-/* Copies and scratch are of a scope that ends with the run. */
 static bool conv2d_run(const call *c)
 {
-    tg_scope_begin(c->tg);
-    const bool done = run_part(c, CONV_FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
-    tg_scope_end(c->tg);
-    return done;
+    return run_part(c, CONV_FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
 }
 
 static bool input_run(const call *c)
 {
-    tg_scope_begin(c->tg);
-    const bool done = run_part(c, CONV_INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
-    tg_scope_end(c->tg);
-    return done;
+    return run_part(c, CONV_INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
 }
 
 static bool weight_run(const call *c)
 {
-    tg_scope_begin(c->tg);
-    const bool done = run_part(c, CONV_WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
-    tg_scope_end(c->tg);
-    return done;
+    return run_part(c, CONV_WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
 }
 
 /* ---- Shapes. */

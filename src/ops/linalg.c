@@ -54,7 +54,8 @@ static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double
     return to + numel;
 }
 
-static bool solve_each(const call *c, bool (*solve)(problem *p), int64_t spare)
+/* Runs solve for each element; spare: the doubles it needs. */
+static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
 {
     tg_tensor *a = tg__dense(c->in[0]), *b = c->n > 1 && a ? tg__dense(c->in[1]) : a;
     if (!a || !b) return false;
@@ -79,15 +80,6 @@ static bool solve_each(const call *c, bool (*solve)(problem *p), int64_t spare)
             memcpy(out, p.x, (size_t)of_x * sizeof(double));
     }
     return true;
-}
-
-/* Runs solve for each element; spare: the doubles it needs. What it works in ends with it. */
-static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
-{
-    tg_scope_begin(c->tg);
-    const bool done = solve_each(c, solve, spare);
-    tg_scope_end(c->tg);
-    return done;
 }
 
 static double inner(int64_t n, const double *a, const double *b)

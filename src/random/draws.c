@@ -171,11 +171,9 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     return t;
 }
 
-tg_tensor *tg_bernoulli(tg_tensor *p)
+static tg_tensor *bernoulli(tg_tensor *p)
 {
-    if (!tg__check_inputs("bernoulli", 1, &p) || !tg__ready(p->context)) return NULL;
     tg_context *tg = p->context;
-    if (!tg__is_float(p->dtype)) return tg__refuse_dtype("bernoulli", p);
     tg_tensor *dense = tg__dense(p);
     tg_tensor *t = dense ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
     if (!t) return NULL;
@@ -198,6 +196,15 @@ tg_tensor *tg_bernoulli(tg_tensor *p)
             out64[i] = out64[i] < p64[i];
     }
     return t;
+}
+
+tg_tensor *tg_bernoulli(tg_tensor *p)
+{
+    frame f;
+    if (!tg__check_inputs("bernoulli", 1, &p) || !tg__ready(p->context)) return NULL;
+    if (!tg__is_float(p->dtype)) return tg__refuse_dtype("bernoulli", p);
+    tg__enter(&f, "bernoulli", p);
+    return tg__leave(&f, bernoulli(p));
 }
 
 static bool check_range(const tg_tensor *t, double low, double high)

@@ -77,7 +77,10 @@ static tg_tensor *make_from(tg_context *tg, const char *op, tg_dtype dtype, tg_s
 {
     tg_tensor *t = make(tg, op, dtype, shape);
     if (!t || t->numel == 0) return t;
-    if (!values) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: values is NULL", op);
+    if (!values) {
+        tg_release(t);
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: values is NULL", op);
+    }
     memcpy(t->data, values, (size_t)t->numel * tg__dtype_size(dtype));
     return t;
 }
