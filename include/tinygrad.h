@@ -16,17 +16,17 @@
  *            included), new tensors, reading, printing, scopes and settings work as ever.
  * NULL       A call that is given NULL for a tensor, module, optimiser, scheduler or loader does
  *            nothing and fails, with TG_ERR_ARGUMENT if no error is pending. A chain of calls is
- *            therefore checked once, at its end. A call that is given NULL alone knows no context
- *            and fails without a message. Options may be NULL, which means the defaults, unless
- *            the comment says otherwise.
+ *            therefore checked once, at its end. A call that is given NULL alone, or an empty
+ *            list of tensors or modules, knows no context and fails without a message of its own.
+ *            Options may be NULL, which means the defaults, unless the comment says otherwise.
  * Shapes     Operations on two tensors broadcast them as NumPy does: shapes are aligned at their
  *            last dimensions, and a dimension that is missing or has size 1 is repeated. "(*, n)"
  *            means any number of dimensions before the last. A dimension, dim, counts from the
  *            end when it is negative; one that does not exist is TG_ERR_INDEX. Sizes that do not
  *            fit are TG_ERR_SHAPE.
- * Dtypes     "Floating" means float32 and float64, "numbers" these and int64, "any dtype" numbers
- *            and bool. Dtypes are never promoted: tensors that meet must have one dtype
- *            (tg_cast). A dtype that a function does not take is TG_ERR_DTYPE.
+ * Dtypes     The floating dtypes are float32 and float64; besides there are int64 and bool. Dtypes
+ *            are never promoted: tensors that meet must have one dtype (tg_cast). A dtype that a
+ *            function does not take is TG_ERR_DTYPE.
  * Gradients  An operation whose result is floating has a gradient, which can be differentiated
  *            again, unless its comment says otherwise.
  * Threads    A context and everything made from it belong to one thread at a time. Contexts are
