@@ -3,7 +3,7 @@
 #include <float.h>
 
 #include "bits.h"
-#include "internal.h"
+#include "ops/op.h"
 
 enum { MAX_OPS = 256 };
 

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-#include "internal.h"
+#include "ops/op.h"
 
 /* ---- Backward. */
 

@@ -4,7 +4,7 @@
 #include "guarded.h"
 #include "leaf.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 typedef struct operands {
     tg_context *tg;

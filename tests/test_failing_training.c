@@ -4,7 +4,7 @@
 #include "guarded.h"
 #include "leaf.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 enum { ROWS = 24, IN = 6, HIDDEN = 8, CLASSES = 3, BATCH = 8, STAGES = 128, VALUES = 512 };
 

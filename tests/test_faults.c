@@ -4,7 +4,7 @@
 #include "check.h"
 #include "guarded.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 enum { ROWS = 2000, IN = 3, OUT = 2, EPOCHS = 3, SAMPLES = 8, STAGES = 64 };
 

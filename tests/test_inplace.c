@@ -1,7 +1,7 @@
 /* Writes in place: what is refused, what is recorded, and what backward notices. */
 #include "leaf.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 static uint32_t version(const tg_tensor *t)
 {

@@ -1,6 +1,7 @@
 /* The kernels of every level that this CPU runs: values against long double or libm, and the same
  * bits on all levels. */
-#include "internal.h"
+#include "kernels/kernels.h"
+#include "ops/matmul.h"
 
 #include <float.h>
 #include <math.h>

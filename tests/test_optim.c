@@ -2,7 +2,7 @@
  * tells. */
 #include "check.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 enum { STEPS = 100, FIRST = 19, SECOND = 6, ALL = FIRST + SECOND, LINE = 8192, NUMBERS = 128 };
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "bits.h"
-#include "internal.h"
+#include "random/random.h"
 
 /* Normals of float64, and float32 ones of fewer than 16 elements, follow libm: exact on the libm of
  * the machine that made the golden numbers. Elsewhere a good libm is off by a last bit or two of a

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "ops/op.h"
 
 enum { STEPS = 20, FIRST = 19, SECOND = 6, ALL = FIRST + SECOND, LINE = 1024 };
 

@@ -4,7 +4,7 @@
 #include "leaf.h"
 
 #include "guarded.h"
-#include "internal.h"
+#include "context/threads.h"
 #include "sanitizer.h"
 
 #include <dirent.h>

@@ -3,7 +3,7 @@
  * one is pending what computes works on and what would change something refuses. */
 #include "supported.h"
 
-#include "internal.h"
+#include "ops/op.h"
 
 /* ---- What calls.def may use. */
 

@@ -1,8 +1,9 @@
 /* One walk along the tape, from the outputs to the oldest record they reach. */
 #include "sweep.h"
+#include "../ops/reduce.h"
 
 /* Saves the state that an outer sweep has in p, which tg__end_sweep of this sweep restores. */
-TG_APART static bool put_aside(sweep *s, tensor_priv *p)
+TG_NOINLINE static bool put_aside(sweep *s, tensor_priv *p)
 {
     aside *a = tg__alloc(s->tg, sizeof *a);
     if (!a) return false;
@@ -81,8 +82,8 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-TG_APART static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
-                                        int number)
+TG_NOINLINE static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
+                                           int number)
 {
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);

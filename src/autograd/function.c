@@ -1,5 +1,5 @@
 /* A user's own operation. */
-#include "../internal.h"
+#include "../ops/op.h"
 
 #include <string.h>
 

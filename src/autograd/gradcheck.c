@@ -1,5 +1,5 @@
 /* Gradients against central differences. */
-#include "../internal.h"
+#include "../ops/op.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #ifndef TG_SWEEP_H
 #define TG_SWEEP_H
 
-#include "../internal.h"
+#include "../ops/op.h"
 
 /* The state that an outer sweep had in a tensor, saved while this sweep uses the tensor. A sweep
  * runs inside another one when the backward of a user's own operation calls tg_backward or tg_grad.

@@ -1,5 +1,6 @@
 #define _DEFAULT_SOURCE 1 /* madvise */
-#include "../internal.h"
+#include "memory.h"
+#include "threads.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -93,6 +94,7 @@ tg_context *tg_open(const tg_options *options)
     tg->stats.allocator_calls = 1;
     tg->level = choose_level(tg, o.simd_level);
     tg->default_dtype = TG_F32;
+    tg->newest = -1;
     tg__seed(&tg->random, 0);
     return tg;
 }

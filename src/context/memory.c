@@ -1,6 +1,6 @@
 /* Scopes and the pool of blocks behind them. A scope carves small things from pages and takes large
  * ones as blocks of their own; at its end all of them return to the context's free lists. */
-#include "../internal.h"
+#include "memory.h"
 
 #include <string.h>
 
@@ -192,7 +192,7 @@ static size_t room_in(const scope *s)
 static scope *make_scope(tg_context *tg, scope *landlord)
 {
     const size_t head = tg__round_up(sizeof(scope));
-    if (TG_SMALL > 0 && landlord && !landlord->apart && room_in(landlord) >= head) {
+    if (TG_SMALL > 0 && landlord && !landlord->keeps_pages && room_in(landlord) >= head) {
         scope *s = (scope *)(void *)landlord->top;
         *s = (scope){.landlord = landlord, .top = landlord->top + head, .end = landlord->end};
         landlord->lent = true;
@@ -218,6 +218,7 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     s->outer = *link;
     s->depth = depth;
     s->tape = inner ? inner->tape : tg->tape;
+    s->newest = inner ? inner->newest : tg->newest;
     *link = s;
     return s;
 }
@@ -242,7 +243,7 @@ static void *piece_in(tg_context *tg, scope *s, size_t bytes)
         block *page = take_page(tg, bytes);
         if (!page) return NULL;
         open_page(s, page, 0);
-        s->apart |= s->lent;
+        s->keeps_pages |= s->lent;
         s->lent = false;
     }
     void *memory = s->top;
@@ -250,14 +251,14 @@ static void *piece_in(tg_context *tg, scope *s, size_t bytes)
     return memory;
 }
 
-/* ---- Spares: small tensors that were released, kept in the list of their scope for the next
- * tensor of the same size. A loop that releases what it makes, in one scope or around inner scopes,
- * therefore takes no more memory than its first rounds. The last few are not reused, so that a use
- * after the release is still noticed for a while. */
+/* ---- Spares: small pieces of memory that were given back, kept in the list of their scope for the
+ * next request of the same size. A loop that releases what it makes, in one scope or around inner
+ * scopes, therefore takes no more memory than its first rounds. The last few are not reused, so
+ * that a use after the release is still noticed for a while. */
 
 enum { WAITING = 3 };
 
-static TG_APART spares *find_spares(scope *s, size_t bytes)
+static TG_NOINLINE spares *find_spares(scope *s, size_t bytes)
 {
     spares **link = &s->spares;
     while (*link && (*link)->bytes != bytes) link = &(*link)->next;
@@ -279,35 +280,30 @@ static inline void *take_spare(scope *s, size_t bytes)
 {
     spares *same = spares_of(s, tg__round_up(bytes));
     if (!same || same->n <= WAITING) return NULL;
-    tensor_priv *p = same->oldest;
-    same->oldest = p->next_step;
+    spare_link *oldest = same->oldest;
+    same->oldest = oldest->next;
     same->n--;
-    return p;
+    return oldest->memory;
 }
 
-void tg__spare(tensor_priv *p, size_t bytes)
+void tg__give_back(tg_context *tg, int64_t depth, void *memory, size_t bytes, spare_room *room)
 {
-    scope *s = p->pub.context->scope;
-    if (!tg__is_small(bytes)) {
-        tg__block_free(p->pub.context, tg__block_of(p));
-        return;
-    }
+    scope *s = tg->scope;
     bytes = tg__round_up(bytes);
-#ifdef TG_DEBUG
-    memset((char *)p + TG_TENSOR, 0xdd, bytes - TG_TENSOR);
-#endif
-    while (s->depth > p->depth) s = s->outer;
+    while (s->depth > depth) s = s->outer;
     spares *same = spares_of(s, bytes);
     if (!same) {
-        p->spares = (spares){.next = s->spares, .bytes = bytes};
-        s->spares = &p->spares;
+        room->head = (spares){.next = s->spares, .bytes = bytes};
+        s->spares = &room->head;
         return;
     }
+    spare_link *last = &room->link;
+    last->memory = memory;
     if (same->n++ == 0)
-        same->oldest = p;
+        same->oldest = last;
     else
-        same->newest->next_step = p;
-    same->newest = p;
+        same->newest->next = last;
+    same->newest = last;
 }
 
 /* ---- Allocation. */
@@ -330,27 +326,8 @@ void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes)
     return memory;
 }
 
-void tg__hold(tg_context *tg, hold *h, storage *on)
-{
-    on->refs++;
-    if (on->depth == tg->depth) return;
-    hold **first = &tg->scope->holds;
-    *h = (hold){.next = *first, .link = first, .on = on};
-    if (h->next) h->next->link = &h->next;
-    *first = h;
-}
-
-void tg__let_go(tg_context *tg, int64_t depth, hold *h, storage *on)
-{
-    if (on->depth != depth) {
-        *h->link = h->next;
-        if (h->next) h->next->link = h->link;
-    }
-    tg__unref(tg, on);
-}
-
 /* What dies with the scope of that depth need not be put back. */
-static TG_APART void forget_changes(undo *u, int64_t depth)
+static TG_NOINLINE void forget_changes(undo *u, int64_t depth)
 {
     state_change **link = &u->changes;
     while (*link) {
@@ -365,12 +342,9 @@ static void end_scope(tg_context *tg, scope *s)
 {
     if (tg->undo) forget_changes(tg->undo, s->depth);
     tg->tape = s->tape;
+    tg->newest = s->newest;
     tg->scope = s->outer;
-    for (hold *h = s->holds; h; h = h->next) tg__unref(tg, h->on);
-    for (tensor_priv *p = s->late, *next; p; p = next) {
-        next = p->next_step;
-        tg__retire(p);
-    }
+    if (s->at_end) s->at_end(tg, s);
     scope *landlord = s->landlord;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;
@@ -379,7 +353,7 @@ static void end_scope(tg_context *tg, scope *s)
     if (!landlord) return;
     landlord->lent = false;
 #ifdef TG_DEBUG
-    if (!landlord->apart) memset(s, 0xdd, (size_t)(landlord->end - (char *)s));
+    if (!landlord->keeps_pages) memset(s, 0xdd, (size_t)(landlord->end - (char *)s));
 #endif
 }
 

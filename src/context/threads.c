@@ -1,6 +1,7 @@
 /* The threads of a context: they help with one piece of work at a time, and sleep in between. */
 #define _DEFAULT_SOURCE 1 /* signals and sysconf */
-#include "../internal.h"
+#include "memory.h"
+#include "threads.h"
 
 #if defined(__unix__) || defined(__APPLE__) || defined(__MINGW32__)
 #include <unistd.h>
@@ -36,7 +37,7 @@ typedef struct crew {
     atomic_bool open, stop, waits; /* work to take part in; the end; the caller sleeps */
     atomic_llong next;             /* block to take */
     int64_t n, grain;
-    portion *run;
+    portion *f;
     void *work;
     pthread_t threads[];
 } crew;
@@ -55,7 +56,7 @@ static void take_blocks(crew *c)
     const int64_t blocks = (c->n + c->grain - 1) / c->grain;
     for (int64_t i; (i = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed)) < blocks;) {
         const int64_t from = i * c->grain, left = c->n - from;
-        c->run(c->work, from, from + (left < c->grain ? left : c->grain));
+        c->f(c->work, from, from + (left < c->grain ? left : c->grain));
     }
 }
 
@@ -109,16 +110,16 @@ static bool is_here(const team *t)
     return ((const crew *)t)->process == getpid();
 }
 
-static void run_together(team *t, int64_t n, int64_t grain, portion *run, void *work)
+static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *work)
 {
     crew *c = (crew *)t;
     if (!is_here(t)) {
-        run(work, 0, n);
+        f(work, 0, n);
         return;
     }
     c->n = n;
     c->grain = grain;
-    c->run = run;
+    c->f = f;
     c->work = work;
     atomic_store(&c->next, 0);
     atomic_store(&c->open, true);
@@ -230,7 +231,7 @@ static team *gather_team(tg_context *tg, int threads)
     crew *c = tg__take(tg, crew_bytes(threads - 1));
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
-    c->base = (team){threads, is_here, run_together, disband};
+    c->base = (team){threads, is_here, split_between, disband};
     c->process = getpid();
     c->patience = has_processors(threads) ? PATIENCE : 0;
     if (!make_locks(c)) {

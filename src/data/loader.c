@@ -1,4 +1,5 @@
-#include "../internal.h"
+#include "../ops/op.h"
+#include "../random/random.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Tensors as text, as PyTorch writes them. */
-#include "../internal.h"
+#include "../ops/op.h"
 
 #include <math.h>
 #include <string.h>

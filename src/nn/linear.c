@@ -1,4 +1,5 @@
 #include "module.h"
+#include "../ops/matmul.h"
 
 #include <math.h>
 

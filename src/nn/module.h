@@ -2,7 +2,7 @@
 #ifndef TG_MODULE_H
 #define TG_MODULE_H
 
-#include "../internal.h"
+#include "../ops/op.h"
 
 typedef enum part_kind { PARAMETER, BUFFER, CHILD } part_kind;
 

@@ -1,4 +1,5 @@
 #include "module.h"
+#include "../ops/reduce.h"
 
 #include <math.h>
 

@@ -1,6 +1,7 @@
 /* Activations and other functions that are said with the operations there are: their gradients, and
  * the gradients' own, come with these. */
-#include "../internal.h"
+#include "op.h"
+#include "binary.h"
 
 #include <math.h>
 #include <string.h>

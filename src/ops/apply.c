@@ -1,36 +1,7 @@
 /* Running an operation: checks, result, forward, record. */
-#include "../internal.h"
+#include "op.h"
 
 #include <string.h>
-
-bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
-{
-    if (in && n > 0 && tg__are_plain(n, in)) return true;
-    tg_context *tg = NULL;
-    for (int i = 0; in && i < n && !tg; i++)
-        if (in[i]) tg = in[i]->context;
-    if (!tg) return false;
-    for (int i = 0; i < n; i++) {
-        if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
-        if (in[i]->context != tg) /* its own context may be in use by another thread */
-            return tg__fail(tg, TG_ERR_CONTEXT,
-                            "%s: tensors of two contexts; tg_borrow makes an alias", op);
-        if (tg__is_gone(in[i]))
-            return tg__fail(tg, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(in[i]));
-    }
-    return true;
-}
-
-bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out)
-{
-    *n = na > nb ? na : nb;
-    for (int i = 1; i <= *n; i++) {
-        int64_t x = i <= na ? a[na - i] : 1, y = i <= nb ? b[nb - i] : 1;
-        if (x != y && x != 1 && y != 1) return false;
-        out[*n - i] = x == 1 ? y : x;
-    }
-    return true;
-}
 
 /* Size by size: what was just written so is read back at once only if it is read so. */
 static inline void take_shape(spec *s, const tg_tensor *t)
@@ -46,8 +17,8 @@ bool tg__same_shape(const call *c, spec *s)
     return true;
 }
 
-static TG_APART bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
-                                      spec *s)
+static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
+                                         spec *s)
 {
     if (a->dtype != b->dtype)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
@@ -67,27 +38,6 @@ bool tg__broadcast_shape(const call *c, spec *s)
     return alike || broadcast_unlike(c, a, b, s);
 }
 
-void *tg__refuse_dtype(const char *op, const tg_tensor *t)
-{
-    return tg__fail(t->context, TG_ERR_DTYPE, "%s: not for %s; use tg_cast", op,
-                    tg_dtype_name(t->dtype));
-}
-
-/* A view made before a recorded write to its storage has a history, perhaps none, that its values
- * no longer follow. */
-bool tg__check_history(const char *op, int n, tg_tensor *const *in)
-{
-    for (int i = 0; i < n; i++) {
-        const tensor_priv *p = priv(in[i]);
-        if (p->rewrites != p->storage->rewrites && !p->detached)
-            return tg__fail(in[i]->context, TG_ERR_AUTOGRAD,
-                            "%s: the tensor %s is a view whose base was changed by %s since: make "
-                            "the view again",
-                            op, SHOW(in[i]), p->storage->writer);
-    }
-    return true;
-}
-
 static inline bool needs_grad(int n, tg_tensor *const *in)
 {
     for (int i = 0; i < n; i++)
@@ -99,7 +49,8 @@ static inline bool needs_grad(int n, tg_tensor *const *in)
 static void hold_values(const call *c, record *r, unsigned reads)
 {
     for (int i = 0; i < r->n; i++)
-        if (reads & tg__reads_input(i)) tg__hold(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
+        if (reads & tg__reads_input(i))
+            tg__claim(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
     if (reads & READS_OUT) priv(c->out)->storage->refs++; /* which is of this scope */
 }
 
@@ -130,7 +81,7 @@ static inline void put_on_tape(record *r, tg_tensor *out)
     r->out = out;
     r->out_version = tg__version(out);
     r->prev = tg->tape;
-    r->number = tg->records++;
+    r->number = tg->newest = tg->records++;
     tg->tape = r;
     out->requires_grad = true;
     priv(out)->record = r;
@@ -173,7 +124,7 @@ static inline bool run_in_own_scope(const call *c)
 }
 
 /* Nothing refers to the result of an operation that failed. */
-static TG_APART tg_tensor *give_back(tg_tensor *out)
+static TG_NOINLINE tg_tensor *give_back(tg_tensor *out)
 {
     tg_release(out);
     return NULL;
@@ -277,15 +228,4 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
     for (int i = 0; i < n; i++) /* copies; the record holds what it reads */
         if (in[i] != inputs[i]) tg_release(in[i]);
     return done ? t : NULL;
-}
-
-tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
-{
-    if (!g || tg__same_sizes(g->ndim, g->shape, like->ndim, like->shape)) return g;
-    int64_t dims[TG_MAX_DIMS];
-    int n = 0, extra = g->ndim - like->ndim;
-    for (int i = 0; i < g->ndim; i++)
-        if (i < extra || (like->shape[i - extra] == 1 && g->shape[i] != 1)) dims[n++] = i;
-    if (n > 0) g = tg_sum_dims(g, (tg_shape){n, dims}, TG_KEEPDIM);
-    return extra > 0 ? tg_reshape(g, (tg_shape){like->ndim, like->shape}) : g;
 }

@@ -1,5 +1,5 @@
 /* Functions of two tensors, or of a tensor and a number: the rows are in binary.def and below. */
-#include "../internal.h"
+#include "binary.h"
 
 #include <math.h>
 

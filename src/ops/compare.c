@@ -1,5 +1,5 @@
 /* Comparisons, by the rows of compare.def, and where. None of the comparisons has a gradient. */
-#include "../internal.h"
+#include "op.h"
 
 #include <math.h>
 

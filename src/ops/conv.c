@@ -2,7 +2,8 @@
  *
  * Three operations, each linear in both of its inputs, are each other's gradients: conv2d of x and
  * w, the gradient for x (of g and w), and that for w (of g and x). */
-#include "../internal.h"
+#include "op.h"
+#include "matmul.h"
 
 #include <string.h>
 

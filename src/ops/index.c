@@ -1,5 +1,5 @@
 /* Elements picked and placed by index. */
-#include "../internal.h"
+#include "op.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Tensors put together along a dimension. */
-#include "../internal.h"
+#include "op.h"
 
 #include <string.h>
 

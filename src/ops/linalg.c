@@ -1,5 +1,6 @@
 /* Factorizations, one matrix of a batch after the other, in float64. */
-#include "../internal.h"
+#include "op.h"
+#include "matmul.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,5 +1,6 @@
 /* Products: one operation over batches of matrices, under the names PyTorch gives its cases. */
-#include "../internal.h"
+#include "op.h"
+#include "matmul.h"
 
 #include <string.h>
 
@@ -163,7 +164,7 @@ static void some_columns(void *work, int64_t from, int64_t to)
 
 /* Columns where there are many, since each block of b is packed once then; else rows. Every output
  * has an order of its own, which no cut changes as long as no part is a single row or column. */
-static TG_APART bool share_product(tg_context *tg, product_work *w, tg_dtype dtype)
+static TG_NOINLINE bool share_product(tg_context *tg, product_work *w, tg_dtype dtype)
 {
     const int64_t threads = tg->team->threads;
     const bool wide = w->n >= 96 * threads || w->n > w->m;

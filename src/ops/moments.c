@@ -1,5 +1,6 @@
 /* Means, deviations from them and variances, worked out in float64 without a copy of the input. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Elements picked by masks, by broadcast indices and by labels; said with gather and index_select.
  */
-#include "../internal.h"
+#include "op.h"
 
 #include <math.h>
 

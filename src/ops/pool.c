@@ -1,5 +1,6 @@
 /* Pooling of windows of an image: the greatest element, said by its at_place, or the mean. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <math.h>
 

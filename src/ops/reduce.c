@@ -1,5 +1,6 @@
 /* Reductions over dimensions: sum, mean, extremes and where they stand. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <math.h>
 #include <string.h>
@@ -411,3 +412,14 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
 EXTREME(max, "Max", greatest)
 EXTREME(min, "Min", least)
 #undef EXTREME
+
+tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
+{
+    if (!g || tg__same_sizes(g->ndim, g->shape, like->ndim, like->shape)) return g;
+    int64_t dims[TG_MAX_DIMS];
+    int n = 0, extra = g->ndim - like->ndim;
+    for (int i = 0; i < g->ndim; i++)
+        if (i < extra || (like->shape[i - extra] == 1 && g->shape[i] != 1)) dims[n++] = i;
+    if (n > 0) g = tg_sum_dims(g, (tg_shape){n, dims}, TG_KEEPDIM);
+    return extra > 0 ? tg_reshape(g, (tg_shape){like->ndim, like->shape}) : g;
+}

@@ -1,7 +1,8 @@
 /* Running sums and products: y[i] = a[i] + x[i] y[i - 1] along a dimension, or backwards. Without x
  * it is a running sum. Its gradients are recurrences of the same kind. float32 accumulates in
  * double. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 /* a[0]: the dimension, a[1]: from the end. */
 static bool scan_shape(const call *c, spec *s)

@@ -1,6 +1,6 @@
 /* Copies that rearrange: repeat, flip, roll, triangles and padding; and views that are said with
  * others. */
-#include "../internal.h"
+#include "op.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* softmax and log_softmax: over the last dimension, others are transposed to it. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <math.h>
 #include <string.h>

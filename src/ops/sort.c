@@ -1,6 +1,7 @@
 /* Sorting, in PyTorch's order of equal elements: that of a certain introsort, whose steps are
  * therefore fixed here. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <string.h>
 

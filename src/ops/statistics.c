@@ -1,5 +1,6 @@
 /* Reductions that are said with others: their gradients come with these. */
-#include "../internal.h"
+#include "op.h"
+#include "reduce.h"
 
 #include <float.h>
 #include <math.h>

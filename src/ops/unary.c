@@ -1,5 +1,5 @@
 /* Functions of one tensor: the rows are in unary.def. */
-#include "../internal.h"
+#include "binary.h"
 
 static loop unary_loop(const call *c, tg_dtype dtype)
 {

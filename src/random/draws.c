@@ -1,4 +1,4 @@
-#include "../internal.h"
+#include "random.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* Normal samples. PyTorch has two ways of making them, which draw differently: few are made one by
  * one in float64, many in blocks of 16 of the tensor's own type. */
-#include "../internal.h"
+#include "random.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* Reading and writing elements from C. */
-#include "../internal.h"
+#include "loops.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,9 @@
 /* How long tensors live: keep, borrow, release, and the frames that release the intermediate
  * tensors of composed operations. */
-#include "../internal.h"
+#include "lifetime.h"
+#include "loops.h"
+
+#include <string.h>
 
 tg_tensor *tg_keep(tg_tensor *t)
 {
@@ -23,7 +26,8 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
                                         t->strides, t->data);
     if (!alias) return NULL;
     priv(alias)->own.lender = tg__origin(t);
-    return t->requires_grad ? tg_requires_grad_(alias, true) : alias;
+    alias->requires_grad = t->requires_grad;
+    return !t->requires_grad || tg__make_grad_slot(alias) ? alias : NULL;
 }
 
 /* ---- Release. The memory of the elements is freed when no tensor and no record has a claim on it.
@@ -32,33 +36,45 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
 
 static inline bool may_be_recorded(const tensor_priv *p)
 {
-    const record *newest = p->pub.context->tape;
-    return newest && newest->number >= p->birth;
+    return p->pub.context->newest >= p->birth;
 }
 
 static void give_up(tensor_priv *p);
 
 /* Returns the memory of a released tensor, and of its grad, to its scope. */
-static inline void spare(tensor_priv *p)
+static inline void make_room(tensor_priv *p)
 {
     const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
     const size_t bytes = has_elements ? (size_t)p->pub.numel * tg__dtype_size(p->pub.dtype) : 0;
     if (p->grad_slot) give_up(priv(p->grad_slot));
-    tg__spare(p, TG_TENSOR + bytes);
+    if (!tg__is_small(TG_TENSOR + bytes)) {
+        tg__block_free(p->pub.context, tg__block_of(p));
+        return;
+    }
+#ifdef TG_DEBUG
+    memset((char *)p + TG_TENSOR, 0xdd, bytes);
+#endif
+    tg__give_back(p->pub.context, p->depth, p, TG_TENSOR + bytes, &p->spare_room);
 }
 
-void tg__retire(tensor_priv *p)
+static void end_claims(tg_context *tg, scope *s);
+
+/* A released tensor on which there are no claims makes room: at once, or when the scopes of the
+ * records that may refer to it have ended. */
+static void retire(tensor_priv *p)
 {
     scope *s = p->pub.context->scope;
     if (!may_be_recorded(p)) {
-        spare(p);
+        make_room(p);
     } else if (p->depth < s->depth) {
         p->next_step = s->late;
         s->late = p;
+        s->at_end = end_claims;
     }
 }
 
-static inline void unref(tg_context *tg, storage *s)
+/* Gives a claim back: the last one to go returns the memory. */
+static inline void drop_ref(tg_context *tg, storage *s)
 {
     tensor_priv *owner = tg__owner(s);
     if (--s->refs > 0) return;
@@ -67,12 +83,37 @@ static inline void unref(tg_context *tg, storage *s)
         s->block = NULL;
         s->data = NULL;
     }
-    if (owner->released && !owner->is_step) tg__retire(owner);
+    if (owner->released && !owner->is_step) retire(owner);
 }
 
-void tg__unref(tg_context *tg, storage *s)
+/* Gives back the claims of what lies in a scope that ends. */
+static void end_claims(tg_context *tg, scope *s)
 {
-    unref(tg, s);
+    for (claim *c = s->claims; c; c = c->next) drop_ref(tg, c->on);
+    for (tensor_priv *p = s->late, *next; p; p = next) {
+        next = p->next_step;
+        retire(p);
+    }
+}
+
+void tg__claim(tg_context *tg, claim *c, storage *on)
+{
+    on->refs++;
+    if (on->depth == tg->depth) return;
+    scope *s = tg->scope;
+    *c = (claim){.next = s->claims, .link = &s->claims, .on = on};
+    if (c->next) c->next->link = &c->next;
+    s->claims = c;
+    s->at_end = end_claims;
+}
+
+void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
+{
+    if (on->depth != depth) {
+        *c->link = c->next;
+        if (c->next) c->next->link = c->link;
+    }
+    drop_ref(tg, on);
 }
 
 static void give_up(tensor_priv *p)
@@ -80,16 +121,11 @@ static void give_up(tensor_priv *p)
     tg_context *tg = p->pub.context;
     p->released = true;
     if (p->storage == &p->own) {
-        unref(tg, p->storage);
+        drop_ref(tg, p->storage);
         return;
     }
-    tg__let_go(tg, p->depth, &p->claim, p->storage);
-    if (!p->is_step) tg__retire(p);
-}
-
-bool tg__is_gone(const tg_tensor *t)
-{
-    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
+    tg__unclaim(tg, p->depth, &p->claim, p->storage);
+    if (!p->is_step) retire(p);
 }
 
 void tg_release(tg_tensor *t)
@@ -135,7 +171,7 @@ static void end_step(tensor_priv *p)
     if (!p->released)
         give_up(p);
     else if (!has_claims)
-        tg__retire(p);
+        retire(p);
 }
 
 void tg__leave_with(frame *f, int n, tg_tensor *const *results)

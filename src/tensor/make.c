@@ -1,4 +1,4 @@
-#include "../internal.h"
+#include "loops.h"
 
 #include <math.h>
 #include <string.h>

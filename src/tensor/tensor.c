@@ -1,5 +1,5 @@
 /* What every tensor is made by: memory, shape and strides. */
-#include "../internal.h"
+#include "lifetime.h"
 
 #include <float.h>
 #include <math.h>
@@ -26,6 +26,12 @@ static bool dtype_holds(tg_dtype dtype, double value)
     if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
     return dtype != TG_I64 ||
            (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
+}
+
+void *tg__refuse_dtype(const char *op, const tg_tensor *t)
+{
+    return tg__fail(t->context, TG_ERR_DTYPE, "%s: not for %s; use tg_cast", op,
+                    tg_dtype_name(t->dtype));
 }
 
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value)
@@ -80,7 +86,7 @@ bool tg_is_contiguous(const tg_tensor *t)
     return true;
 }
 
-TG_APART static void add_step(frame *f, tensor_priv *p)
+TG_NOINLINE static void add_step(frame *f, tensor_priv *p)
 {
     if (f->depth != p->depth) return;
     p->is_step = true;
@@ -180,8 +186,8 @@ static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, in
     return own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
-TG_APART static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
-                                      const int64_t *shape, size_t bytes)
+TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
+                                         const int64_t *shape, size_t bytes)
 {
     const bool behind = tg__lies_behind(bytes);
     tensor_priv *p = tg__alloc_slowly(tg, depth, behind ? TG_TENSOR + bytes : sizeof *p);
@@ -217,12 +223,23 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     lay_out(p, shape, strides);
     t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype)
                            : NULL; /* an empty view may have any offset */
-    tg__hold(tg, &p->claim, s);
+    tg__claim(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;
     p->detached = priv(base)->detached;
     p->rewrites = s->rewrites;
     return t;
+}
+
+bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out)
+{
+    *n = na > nb ? na : nb;
+    for (int i = 1; i <= *n; i++) {
+        int64_t x = i <= na ? a[na - i] : 1, y = i <= nb ? b[nb - i] : 1;
+        if (x != y && x != 1 && y != 1) return false;
+        out[*n - i] = x == 1 ? y : x;
+    }
+    return true;
 }
 
 int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim)
@@ -254,6 +271,44 @@ bool tg__adds_up(tg_shape sizes, int64_t n)
     for (int i = 0; i < sizes.ndim && n >= 0; i++)
         n = sizes.dims[i] >= 0 && sizes.dims[i] <= n ? n - sizes.dims[i] : -1;
     return n == 0;
+}
+
+bool tg__is_gone(const tg_tensor *t)
+{
+    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
+}
+
+bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
+{
+    if (in && n > 0 && tg__are_plain(n, in)) return true;
+    tg_context *tg = NULL;
+    for (int i = 0; in && i < n && !tg; i++)
+        if (in[i]) tg = in[i]->context;
+    if (!tg) return false;
+    for (int i = 0; i < n; i++) {
+        if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
+        if (in[i]->context != tg) /* its own context may be in use by another thread */
+            return tg__fail(tg, TG_ERR_CONTEXT,
+                            "%s: tensors of two contexts; tg_borrow makes an alias", op);
+        if (tg__is_gone(in[i]))
+            return tg__fail(tg, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(in[i]));
+    }
+    return true;
+}
+
+/* A view made before a recorded write to its storage has a history, perhaps none, that its values
+ * no longer follow. */
+bool tg__check_history(const char *op, int n, tg_tensor *const *in)
+{
+    for (int i = 0; i < n; i++) {
+        const tensor_priv *p = priv(in[i]);
+        if (p->rewrites != p->storage->rewrites && !p->detached)
+            return tg__fail(in[i]->context, TG_ERR_AUTOGRAD,
+                            "%s: the tensor %s is a view whose base was changed by %s since: make "
+                            "the view again",
+                            op, SHOW(in[i]), p->storage->writer);
+    }
+    return true;
 }
 
 /* Whether two elements may share a place, as after expand. Exact for what views can make; true at

@@ -1,5 +1,5 @@
 /* Copies that autograd knows of. */
-#include "../internal.h"
+#include "op.h"
 
 static tg_tensor *clone_grad(const record *r, int i, tg_tensor *g)
 {

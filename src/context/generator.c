@@ -1,5 +1,5 @@
 /* The generator: MT19937, seeded as its authors' init_genrand does. */
-#include "../internal.h"
+#include "generator.h"
 
 enum { MT_WORDS = 624, MT_SHIFT = 397 };
 

@@ -1,6 +1,6 @@
 /* Walks tensors of any strides in pieces that the kernels take: contiguous memory or single values.
  */
-#include "../internal.h"
+#include "loops.h"
 
 #include <string.h>
 
@@ -262,7 +262,7 @@ static void some_of_dense(void *work, int64_t from, int64_t to)
 }
 
 /* The same on all threads, or with single values. */
-static TG_APART bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+static TG_NOINLINE bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     run r = {.inputs = inputs, .out = out->data};
     if (!is_dense(out)) return false;
@@ -278,7 +278,7 @@ static TG_APART bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *co
     return true;
 }
 
-static TG_APART void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+static TG_NOINLINE void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     const tg_tensor *t[OPERANDS] = {out};
     for (int i = 0; i < inputs; i++) t[i + 1] = in[i];

@@ -1,5 +1,5 @@
 /* Views: another shape for the same memory, and their gradients. */
-#include "../internal.h"
+#include "op.h"
 
 #include <string.h>
 
@@ -510,4 +510,14 @@ tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
     if (d1 == d2)
         return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
     return tg__apply(&diagonal_op, 1, &t, (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+}
+
+/* ---- The same values without a history. */
+
+tg_tensor *tg_detach(tg_tensor *t)
+{
+    if (!tg__check_inputs("detach", 1, &t)) return NULL;
+    tg_tensor *view = tg__new_view(t, t->ndim, t->shape, t->strides, 0);
+    if (view) priv(view)->detached = true;
+    return view;
 }

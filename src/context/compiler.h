@@ -1,0 +1,39 @@
+/* What depends on the compiler. Every source file includes this first, by way of a private header.
+ */
+#ifndef TG_COMPILER_H
+#define TG_COMPILER_H
+
+/* No a * b + c becomes an fma unless it says so, whatever the compiler's flags. */
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__)
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TG_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TG_ASAN 1
+#endif
+#endif
+
+/* Keeps a rare path out of the function that calls it, whose common path then has fewer registers
+ * to save. */
+#if defined(__GNUC__)
+#define TG_NOINLINE __attribute__((noinline))
+#else
+#define TG_NOINLINE
+#endif
+
+/* The compiler checks the arguments of a function against its format, and treats the branch that
+ * calls it as unlikely. */
+#if defined(__MINGW32__) && !defined(__clang__) /* whose plain "printf" is Microsoft's */
+#define TG_PRINTF(text, first) __attribute__((format(gnu_printf, text, first), cold))
+#elif defined(__GNUC__)
+#define TG_PRINTF(text, first) __attribute__((format(printf, text, first), cold))
+#else
+#define TG_PRINTF(text, first)
+#endif
+
+#endif
