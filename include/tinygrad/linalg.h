@@ -1,4 +1,9 @@
-/* Linear algebra, as torch.linalg. */
+/* Linear algebra, as torch.linalg. Matrices are the last two dimensions; the others are a batch,
+ * and those of two arguments broadcast. The dtypes are the floating ones; float32, too, is worked
+ * out in float64. Each function returns a new tensor in the current scope.
+ *
+ * A NaN or an infinity in a is TG_ERR_ARGUMENT, and the message tells where it is. tg_det and
+ * tg_solve_triangular do not check a: there it goes into the result. */
 #ifndef TINYGRAD_LINALG_H
 #define TINYGRAD_LINALG_H
 
@@ -8,42 +13,52 @@
 extern "C" {
 #endif
 
-/* Matrices are the last two dimensions; the others are a batch, and those of two arguments
- * broadcast. float32 and float64, worked out in float64. In solve and lstsq b is (*, n), one vector
- * for each matrix, if that is a's shape without its last size, else (*, n, k).
- *
- * A NaN or an infinity in a is TG_ERR_ARGUMENT, and the message tells where it is. det and
- * solve_triangular do not check a: there it goes into the result. */
-
-/* The lower triangular l with l l^T = a, of whose lower triangle alone is read. TG_ERR_ARGUMENT if
- * a is not positive-definite. */
+/* The lower triangular l with l l^T = a, for a symmetric positive-definite a (*, n, n), of which
+ * only the lower triangle is read. TG_ERR_ARGUMENT if a is not positive-definite. The gradient of a
+ * is symmetric. */
 TG_API tg_tensor *tg_cholesky(tg_tensor *a);
 
-enum { TG_LOWER = 0, TG_UPPER = 1, TG_RIGHT = 2, TG_UNITRIANGULAR = 4 };
+/* The flags of tg_solve_triangular, to be joined by |. */
+enum {
+    TG_LOWER = 0,        /* the lower triangle of a is read */
+    TG_UPPER = 1,        /* the upper triangle of a is read */
+    TG_RIGHT = 2,        /* a stands at the right of x */
+    TG_UNITRIANGULAR = 4 /* the diagonal counts as ones and is not read */
+};
 
-/* x with a x = b, or x a = b with TG_RIGHT, where a counts as triangular, and its diagonal as ones
- * with TG_UNITRIANGULAR. */
+/* The x with a x = b, or with x a = b if flags has TG_RIGHT, where only one triangle of a (*, n, n)
+ * is read. b and x are (*, n, k), with TG_RIGHT (*, k, n). The gradient of a is 0 outside of what
+ * is read. */
 TG_API tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags);
 
-/* x with a x = b. TG_ERR_ARGUMENT if a is singular within the precision of its dtype, where no
- * digit of x would be certain: if its condition is at least 1.7e7 in float32, or 4.5e15 / n in
- * float64. The condition is the greatest row sum of |a^-1| |a|, after each column of a is divided
- * by its size; scaling the rows does not change it. PyTorch reports only a pivot that is exactly 0.
- */
+/* The x with a x = b, for a (*, n, n). If b has the shape of a without its last size, (*, n), or is
+ * 1-d, it is one vector for each matrix, and x is (*, n); else b and x are (*, n, k).
+ *
+ * TG_ERR_ARGUMENT if a is singular within the precision of its dtype, where no digit of x would be
+ * certain: if its condition is at least 1.7e7 in float32, or 4.5e15 / n in float64. The condition
+ * is the greatest row sum of |a^-1| |a|, after each column of a is divided by its size; scaling the
+ * rows does not change it. PyTorch reports only a pivot that is exactly 0. */
 TG_API tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b);
+
+/* The inverse of a (*, n, n). A singular matrix is TG_ERR_ARGUMENT, by the rule of tg_solve. */
 TG_API tg_tensor *tg_inv(tg_tensor *a);
-/* The determinant. For a singular matrix it is 0, or what rounding leaves in place of 0, and no
- * error. Its gradient (the matrix of cofactors) and its second gradient exist for a singular
- * matrix, too. A second gradient that is itself recorded, for a third, is computed with tg_inv,
- * which refuses a singular matrix. */
+
+/* The determinants (*) of a (*, n, n). For a singular matrix it is 0, or what rounding leaves in
+ * place of 0, and no error. Its gradient (the matrix of cofactors) and its second gradient exist
+ * for a singular matrix, too. A second gradient that is itself recorded, for a third, is computed
+ * with tg_inv, which refuses a singular matrix. */
 TG_API tg_tensor *tg_det(tg_tensor *a);
 
-/* The x with the least |a x - b|, for a (*, m, n) with m >= n; for m < n the shortest x with a x =
- * b. By Householder's QR; float64 is then refined with residuals in twice the precision (Bjoerck,
- * BIT 7, 1967), so that x is accurate to the last digits that a and b determine. TG_ERR_ARGUMENT if
- * the columns (for m < n: the rows) are linearly dependent: if the part of one that is orthogonal
- * to those before it has a norm of at most eps times its whole norm, where eps is 2^-24 for float32
- * and max(m, n) * 2^-52 for float64. */
+/* The least-squares solution: the x with the least |a x - b|, for a (*, m, n) with m >= n; for m <
+ * n the shortest x with a x = b. If b has the shape of a without its last size, (*, m), or is 1-d,
+ * it is one vector for each matrix, and x is (*, n); else b is (*, m, k) and x is (*, n, k).
+ * PyTorch: torch.linalg.lstsq(a, b).solution.
+ *
+ * It works by Householder's QR; float64 is then refined with residuals in twice the precision
+ * (Bjoerck, BIT 7, 1967), so that x is accurate to the last digits that a and b determine.
+ * TG_ERR_ARGUMENT if the columns (for m < n: the rows) are linearly dependent: if the part of one
+ * that is orthogonal to those before it has a norm of at most eps times its whole norm, where eps
+ * is 2^-24 for float32 and max(m, n) * 2^-52 for float64. */
 TG_API tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b);
 
 #ifdef __cplusplus

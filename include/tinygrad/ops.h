@@ -500,7 +500,7 @@ typedef struct tg_conv_options {
     int64_t groups;      /* 1: parts of the channels, each with its own part of the kernels */
 } tg_conv_options;
 
-/* Internal: the members of TG_CONV that are not 0. */
+/* Internal: the defaults with which TG_CONV begins in C; see options.h. */
 #define TG_CONV_DEFAULTS .stride = {1, 1}, .dilation = {1, 1}, .groups = 1
 /* A pointer to options of a convolution, of which these are changed: TG_CONV(.padding = {1, 1}); in
  * C++, where the elements of an array are set one by one, TG_CONV(.padding[0] = 1, .padding[1] =
@@ -534,7 +534,7 @@ typedef struct tg_pool_options {
     int64_t divisor_override; /* 0: none; else what avg_pool2d divides the sum by */
 } tg_pool_options;
 
-/* Internal: the members of TG_POOL that are not 0. */
+/* Internal: the defaults with which TG_POOL begins in C; see options.h. */
 #define TG_POOL_DEFAULTS .dilation = {1, 1}, .count_include_pad = true, .divisor_override = 0
 /* A pointer to options of pooling, of which these are changed: TG_POOL(.kernel = {2, 2}, .ceil_mode
  * = true); in C++, where the elements of an array are set one by one, TG_POOL(.kernel[0] = 2,
