@@ -1,4 +1,7 @@
-/* Reverse-mode differentiation. */
+/* Reverse-mode differentiation. An operation on a tensor that requires grad is recorded, and so is
+ * what is computed from its result. Backward walks these records, the graph, from a loss to the
+ * leaves: the tensors that require grad and are no operation's result. The graph stays until its
+ * scope ends, so that backward can be called again. */
 #ifndef TINYGRAD_AUTOGRAD_H
 #define TINYGRAD_AUTOGRAD_H
 
@@ -8,15 +11,18 @@
 extern "C" {
 #endif
 
-/* Makes t a leaf that collects a gradient, or no longer. The memory of the gradient is set aside
- * here, in t's own scope; t->grad stays NULL (none) until a backward reaches t. Floating leaves
- * only. Returns t. */
+/* Makes t a leaf that collects a gradient, or one that does not (frozen). The memory of the
+ * gradient is set aside here, in t's own scope; t->grad stays NULL (none) until a backward reaches
+ * t. Returns t. Floating dtypes. The result of an operation cannot cease to require grad:
+ * TG_ERR_AUTOGRAD. */
 TG_API tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad);
 
-/* The same memory, without the graph. In-place writes through either are seen by both. */
+/* A view of t without its history: the same memory, and no gradient. In-place writes through either
+ * are seen by both. */
 TG_API tg_tensor *tg_detach(tg_tensor *t);
 
-/* Keeps the gradient of a tensor that is not a leaf when backward passes: t->grad. Returns t. */
+/* Makes backward keep the gradient of t, which is the result of an operation, in t->grad. Returns
+ * t. A t that does not require grad is TG_ERR_AUTOGRAD; a leaf keeps its gradient anyway. */
 TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
 
 /* t->grad becomes NULL (none), and the memory of a large one returns to the context: what t->grad
@@ -24,94 +30,123 @@ TG_API tg_tensor *tg_retain_grad(tg_tensor *t);
  * stays, and the view sees the next gradient. */
 TG_API bool tg_clear_grad(tg_tensor *t);
 
-/* Nothing is recorded between begin and end. They nest, work while an error is pending, and are
- * independent of scopes. End without begin is TG_ERR_CONTEXT. */
+/* Begins a part in which nothing is recorded, as torch.no_grad does. Such parts nest, work while an
+ * error is pending, and are independent of scopes. */
 TG_API void tg_no_grad_begin(tg_context *tg);
+
+/* Ends the innermost part that tg_no_grad_begin began; without one it is TG_ERR_CONTEXT. */
 TG_API void tg_no_grad_end(tg_context *tg);
+
+/* Whether operations are recorded: false between tg_no_grad_begin and tg_no_grad_end, and for NULL.
+ */
 TG_API bool tg_is_grad_enabled(const tg_context *tg);
 
 /* Adds d loss / d leaf to the grad of each leaf that loss depends on. loss has one element. Called
- * twice, it adds twice: the graph stays until its scope ends. On failure no grad changes. */
+ * twice, it adds twice. On failure no grad changes. PyTorch: loss.backward(). */
 TG_API bool tg_backward(tg_tensor *loss);
-/* The same for an output of any shape, weighted by gradient (the output's shape and dtype). The
- * output may itself be a leaf: tg_backward_with(leaf, g) adds g to leaf->grad, or makes it the grad
- * if there is none. A gradient from another context is passed as tg_borrow(tg, other->grad). */
+
+/* Adds the gradient of the sum of output * gradient to the grad of each leaf, for an output of any
+ * shape; gradient has the output's shape and dtype. The output may itself be a leaf:
+ * tg_backward_with(leaf, g) adds g to leaf->grad, or makes it the grad if there is none. A gradient
+ * from another context is passed as tg_borrow(tg, other->grad). PyTorch: output.backward(gradient).
+ */
 TG_API bool tg_backward_with(tg_tensor *output, tg_tensor *gradient);
-/* tg_backward for these inputs alone, as PyTorch's backward(inputs=...): the grad of other leaves
- * stays as it is, and operations that lead to no input are not run backward. An input need not be a
- * leaf; one that the loss does not depend on keeps its grad. An input that does not require grad is
- * TG_ERR_AUTOGRAD; one that is NULL, and an empty list, are TG_ERR_ARGUMENT. */
+
+/* tg_backward for these inputs alone: the grad of other leaves stays as it is, and operations that
+ * lead to no input are not run backward. An input need not be a leaf; one that the loss does not
+ * depend on keeps its grad. An input that does not require grad is TG_ERR_AUTOGRAD; one that is
+ * NULL, and an empty list, are TG_ERR_ARGUMENT. PyTorch: loss.backward(inputs=inputs). */
 TG_API bool tg_backward_inputs(tg_tensor *loss, tg_list inputs);
 
+/* The options of tg_grad. */
 typedef struct tg_grad_options {
-    /* One an output, of its shape and dtype; n 0: ones, for outputs of one element. The array must
-     * outlive the call (in C++ do not store a TG_LIST here). */
+    /* The weights of the outputs: one tensor for each, of its shape and dtype. If there are none (n
+     * is 0), the weights are ones, and each output must have one element. The array must outlive
+     * the call (in C++ do not store a TG_LIST here). */
     tg_list grad_outputs;
-    bool create_graph; /* the gradients can be differentiated in turn */
-    bool allow_unused; /* NULL, not an error, for an input that the outputs do not depend on */
+    bool create_graph; /* false; true: the gradients can be differentiated in turn */
+    bool allow_unused; /* false; true: an input that the outputs do not depend on gets NULL */
 } tg_grad_options;
 
-/* The defaults: no grad_outputs, no graph, unused inputs refused. TG_GRAD(.create_graph = true)
- * changes one. */
+/* Internal: the defaults with which TG_GRAD begins in C; see options.h. */
 #define TG_GRAD_DEFAULTS .allow_unused = false
+/* A pointer to options of tg_grad, of which these are changed: TG_GRAD(.create_graph = true). */
 #define TG_GRAD(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_grad_options, tg_grad_defaults(), TG_GRAD_DEFAULTS, __VA_ARGS__)
+/* The default options of tg_grad: no grad_outputs, no graph, and an input that is not used is an
+ * error. */
 TG_API tg_grad_options tg_grad_defaults(void);
 
-/* The gradients of the sum of outputs with respect to each input (leaf or not), written to grads[0
- * .. inputs.n); no t->grad changes. They live in the current scope. Operations that lead to no
- * input are not run backward. options NULL: tg_grad_defaults(). On failure, grads are NULL. */
+/* Writes the gradients of the sum of outputs with respect to each input, leaf or not, to grads[0 ..
+ * inputs.n); no t->grad changes. They are new tensors in the current scope. Operations that lead to
+ * no input are not run backward. On failure, grads are NULL. An input that does not require grad,
+ * or that the outputs do not depend on (unless allow_unused), is TG_ERR_AUTOGRAD. PyTorch:
+ * torch.autograd.grad. */
 TG_API bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads,
                     const tg_grad_options *options);
 
 /* ---- An operation of your own. */
 
-/* The attributes are a copy of what tg_apply got. */
+/* An operation that tg_apply runs. The attributes that its functions get are a copy of those that
+ * tg_apply was given. */
 typedef struct tg_autograd_function {
-    const char *name; /* in messages and, with "Backward", as grad_fn */
-    /* The result, a tensor made here and now. Nothing is recorded meanwhile. */
+    /* What messages call the operation; with "Backward" behind it, its grad_fn in print. */
+    const char *name;
+    /* Computes the result, a tensor that it makes in the current scope, and not an input or a view
+     * of one. It may return NULL after an operation in it has failed. Nothing is recorded
+     * meanwhile. */
     tg_tensor *(*forward)(tg_list inputs, const void *attributes);
-    /* The gradient of inputs.items[i], of its shape, given that of the output; NULL: 0. It is
-     * called for each input that wants one, the first first; what it makes lasts until the backward
-     * under way ends. Of an input that was broadcast it sums the gradient up. Written with the
-     * library's operations it can be differentiated again. NULL: there is none. */
+    /* Computes the gradient of inputs.items[i], of its shape and dtype, from grad, that of the
+     * output. NULL without an error means 0. It is called once for each input that needs a
+     * gradient, in their order. If forward broadcasts an input, backward must sum the gradient to
+     * the input's shape. What it makes lives until the backward under way ends. Written with the
+     * library's operations it can be differentiated again. Where backward is NULL the operation
+     * has no gradient, and tg_backward through it fails. */
     tg_tensor *(*backward)(tg_list inputs, tg_tensor *output, tg_tensor *grad, int i,
                            const void *attributes);
 } tg_autograd_function;
 
-enum { TG_MAX_ATTRIBUTES = 72 }; /* bytes */
+/* The most bytes of attributes that tg_apply takes. */
+enum { TG_MAX_ATTRIBUTES = 72 };
 
-/* Runs function->forward on inputs, of which there is one at least, and records it for backward.
- * The attributes are copied, *function is not: it outlives the graph. That no input or output
- * changes before backward reads it is checked. */
+/* Runs function->forward on inputs, of which there is one at least, records it for backward, and
+ * returns its result. The attributes, of this many bytes, are copied; attributes may be NULL if
+ * bytes is 0. *function is not copied and must outlive the graph. Backward fails if an input or the
+ * output was changed in place since. PyTorch: a torch.autograd.Function's apply. */
 TG_API tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs,
                            const void *attributes, size_t bytes);
 
 /* ---- Checking gradients. */
 
-/* A function of tensors, for tg_gradcheck: uses the library's operations only, returns one tensor.
- */
+/* A function of tensors, for tg_gradcheck: it uses the library's operations only, and returns one
+ * float64 tensor. user is what tg_gradcheck was given. */
 typedef tg_tensor *(*tg_function)(tg_list inputs, void *user);
 
+/* The options of tg_gradcheck and tg_gradgradcheck. A gradient is right if |analytic - numerical|
+ * <= atol + rtol * |numerical|. */
 typedef struct tg_gradcheck_options {
-    double eps;  /* step of the central difference, 1e-6 */
-    double atol; /* |analytic - numerical| <= atol + rtol * |numerical|: 1e-5, */
-    double rtol; /* and 1e-3 */
+    double eps;  /* 1e-6: the step of the central difference */
+    double atol; /* 1e-5 */
+    double rtol; /* 1e-3 */
 } tg_gradcheck_options;
 
-/* TG_GRADCHECK(.atol = 1e-7) */
+/* Internal: the defaults with which TG_GRADCHECK begins in C; see options.h. */
 #define TG_GRADCHECK_DEFAULTS .eps = 1e-6, .atol = 1e-5, .rtol = 1e-3
+/* A pointer to options of tg_gradcheck, of which these are changed: TG_GRADCHECK(.atol = 1e-7). */
 #define TG_GRADCHECK(...)                                                                          \
     TG_BEGIN_OPTIONS(tg_gradcheck_options, tg_gradcheck_defaults(), TG_GRADCHECK_DEFAULTS,         \
                      __VA_ARGS__)
+/* The default options of tg_gradcheck, which stand beside the members. */
 TG_API tg_gradcheck_options tg_gradcheck_defaults(void);
 
-/* Compares backward's gradient of fn with central differences, for every element of every
- * input that requires grad. These are float64 leaves. The first element that differs is reported:
- * TG_ERR_AUTOGRAD with both values. options NULL: tg_gradcheck_defaults(). user is passed to fn. */
+/* Compares backward's gradient of fn with central differences, for every element of every input
+ * that requires grad; these must be float64 leaves, and there must be one. True if all agree. The
+ * first element that differs is TG_ERR_AUTOGRAD, and the message has both values. */
 TG_API bool tg_gradcheck(tg_function fn, tg_list inputs, void *user,
                          const tg_gradcheck_options *options);
-/* The same for the gradients of the gradient of fn. */
+
+/* tg_gradcheck of the gradient of fn: it compares the gradients of the gradient with central
+ * differences. */
 TG_API bool tg_gradgradcheck(tg_function fn, tg_list inputs, void *user,
                              const tg_gradcheck_options *options);
 
