@@ -3,7 +3,8 @@
  * elements, which follow the platform's libm.
  *
  * Each context has its own stream. A draw moves it on; two draws must not stand in one expression,
- * where C leaves their order open. While an error is pending nothing is drawn. */
+ * where C leaves their order open. While an error is pending nothing is drawn: a draw returns NULL.
+ */
 #ifndef TINYGRAD_RANDOM_H
 #define TINYGRAD_RANDOM_H
 
@@ -13,30 +14,41 @@
 extern "C" {
 #endif
 
-/* Restarts the stream. Only the low 32 bits matter; a negative seed is cast, as PyTorch does. */
+/* Restarts the stream of the context, also while an error is pending. Only the low 32 bits of the
+ * seed matter; a negative seed is cast, as PyTorch does. */
 TG_API bool tg_manual_seed(tg_context *tg, uint64_t seed);
 
-/* Uniform on [0, 1). float32 or float64. */
+/* A tensor of numbers drawn uniformly from [0, 1). Floating dtypes. */
 TG_API tg_tensor *tg_rand(tg_context *tg, tg_dtype dtype, tg_shape shape);
-/* Normal, mean 0 and standard deviation 1. float32 or float64. */
+
+/* A tensor of numbers drawn from the normal distribution with mean 0 and standard deviation 1.
+ * Floating dtypes. */
 TG_API tg_tensor *tg_randn(tg_context *tg, tg_dtype dtype, tg_shape shape);
-/* int64 in [low, high). */
+
+/* An int64 tensor of numbers drawn from low, low + 1, ... high - 1. low must be less than high. */
 TG_API tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape);
+
 /* The numbers 0 to n - 1 in random order, int64 (n). */
 TG_API tg_tensor *tg_randperm(tg_context *tg, int64_t n);
-/* 1 with probability p[i], else 0; shape and dtype of p, which is floating and in [0, 1]. No
- * gradient. */
+
+/* A tensor of p's shape and dtype with 1 where a draw of probability p_i succeeds, else 0. p is
+ * floating; a value outside [0, 1] is TG_ERR_ARGUMENT. The result has no gradient. */
 TG_API tg_tensor *tg_bernoulli(tg_tensor *p);
 
-/* In place, not recorded by autograd, as initialisation of leaves needs; return t. */
+/* ---- In place. The draws are not recorded by autograd, as the initialisation of leaves needs. */
 
-/* Uniform on [low, high); floating. */
+/* Fills t with numbers drawn uniformly from [low, high), and returns it. Floating dtypes; low and
+ * high must be finite, and low not above high. */
 TG_API tg_tensor *tg_uniform_(tg_tensor *t, double low, double high);
-/* Normal; floating; std >= 0. */
+
+/* Fills t with numbers drawn from the normal distribution with this mean and standard deviation,
+ * and returns it. Floating dtypes; std must not be negative. */
 TG_API tg_tensor *tg_normal_(tg_tensor *t, double mean, double std);
-/* 1 with probability p, else 0; any dtype. */
+
+/* Fills t with 1 with probability p, else 0, and returns it. Any dtype; p lies in [0, 1]. */
 TG_API tg_tensor *tg_bernoulli_(tg_tensor *t, double p);
-/* Uniform over [0, 2^63); int64. */
+
+/* Fills t with integers drawn uniformly from [0, 2^63), and returns it. int64 alone. */
 TG_API tg_tensor *tg_random_(tg_tensor *t);
 
 #ifdef __cplusplus
