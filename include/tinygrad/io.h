@@ -12,14 +12,14 @@
 extern "C" {
 #endif
 
-/* Writes t, and a newline, to file. NULL t is a failure, as is NULL file (TG_ERR_ARGUMENT), and a
- * failed write (TG_ERR_IO); what the stream still buffers is seen to fail by fflush or fclose.
- * Works while an error is pending, and needs no memory. */
+/* Writes t, and a newline, to file. Works while an error is pending, and needs no memory. NULL for
+ * file is TG_ERR_ARGUMENT. A failed write is TG_ERR_IO; what the stream still buffers is seen to
+ * fail by fflush or fclose. */
 TG_API bool tg_print(FILE *file, const tg_tensor *t);
 
-/* Writes t, without a newline, to at most size bytes of buffer, the closing 0 included; returns the
- * length of the whole text, as snprintf does, so that buffer NULL and size 0 measures. 0, and "" in
- * the buffer, on failure. Works while an error is pending, and needs no memory. */
+/* Writes t, without a newline, to at most size bytes of buffer, the closing 0 included. Returns the
+ * length of the whole text, as snprintf does, so that buffer NULL and size 0 measures. On failure
+ * it returns 0, with "" in the buffer. Works while an error is pending, and needs no memory. */
 TG_API size_t tg_snprint(char *buffer, size_t size, const tg_tensor *t);
 
 #ifdef __cplusplus
