@@ -51,7 +51,10 @@ typedef struct optim_kind {
                   const any_options *o);      /* what the rules do not say; may be NULL */
     unsigned (*states)(const any_options *o); /* which a parameter needs, a bit each */
     void (*update)(const tg_context *tg, slot *s, const any_options *o);
-    /* By closure only: what is made with the optimiser, and what stands for update. */
+    /* LBFGS alone, which is stepped by tg_step_closure: prepare makes its vectors when the
+     * optimiser is made, and minimize makes a step in the place of update, which is NULL. Else both
+     * are NULL.
+     */
     bool (*prepare)(tg_optim *optim);
     double (*minimize)(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 } optim_kind;
