@@ -39,10 +39,11 @@ typedef enum tg_status {
 /* Settings of a context, which stay as they are from tg_open on. In a plain literal, members that
  * are left out are 0 or NULL, and these are the defaults. */
 typedef struct tg_options {
-    /* Where memory comes from; malloc and free where both are NULL. allocate returns NULL on
-     * failure, else memory aligned for any object; deallocate gets the size that was asked for.
-     * Both are called from the thread that uses the context. */
+    /* Takes memory: returns NULL on failure, else memory aligned for any object. It is called from
+     * the thread that uses the context. malloc, if allocate and deallocate are both NULL. */
     void *(*allocate)(void *user, size_t bytes);
+    /* Gives back what allocate returned, with the size that was asked for. It is called from the
+     * thread that uses the context. free, if allocate and deallocate are both NULL. */
     void (*deallocate)(void *user, void *memory, size_t bytes);
     /* The first argument of allocate, deallocate and on_error. */
     void *user;
