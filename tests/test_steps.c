@@ -189,6 +189,15 @@ static size_t live(const tg_context *tg)
     return tg_get_stats(tg).live_bytes;
 }
 
+/* A record that is older than what a loop makes does not hold it. */
+static void leave_a_record(tg_context *tg)
+{
+    tg_neg(tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(4)), true));
+    tg_no_grad_begin(tg);
+}
+
+enum { WARM = 20, TIMES = 1100 }; /* 64 bytes of each call would take a page */
+
 static void call_and_release(int row, const operands *o, int times)
 {
     for (int i = 0; i < times; i++) {
@@ -215,13 +224,13 @@ static operands make_strided(tg_context *tg, tg_dtype dtype)
 static bool leaves_nothing(int row, const operands *o, const char *which)
 {
     tg_context *tg = o->tg;
-    tg_no_grad_begin(tg);
-    call_and_release(row, o, 20);
+    leave_a_record(tg);
+    call_and_release(row, o, WARM);
     const size_t before = live(tg);
-    call_and_release(row, o, 1100); /* 64 bytes of each would take a page */
+    call_and_release(row, o, TIMES);
     const bool done = tg_ok(tg);
     if (live(tg) != before)
-        fail_msg("%s of %s operands: 1100 calls keep %zu bytes", table[row].name, which,
+        fail_msg("%s of %s operands: the calls keep %zu bytes", table[row].name, which,
                  live(tg) - before);
     tg_close(tg);
     return done;
@@ -286,8 +295,8 @@ static void failed_calls_leave_nothing(void **state)
             o.index = tg_t(tg_full(tg, TG_I64, TG_SHAPE(4, 4), 9));
             o.rows = tg_select(o.index, 1, 0);
             size_t before = 0;
-            for (int k = 0; k < 1100; k++) {
-                if (k == 20) before = live(tg);
+            for (int k = 0; k < WARM + TIMES; k++) {
+                if (k == WARM) before = live(tg);
                 tg_tensor *out = calls[i].call(&o);
                 if ((i > 0) != !out || (i > 0) == tg_ok(tg))
                     fail_msg("%s: %s", calls[i].name, tg_error(tg));
@@ -295,9 +304,137 @@ static void failed_calls_leave_nothing(void **state)
                 tg_clear_error(tg);
             }
             if (live(tg) != before)
-                fail_msg("%s: 1080 calls keep %zu bytes", calls[i].name, live(tg) - before);
+                fail_msg("%s: the calls keep %zu bytes", calls[i].name, live(tg) - before);
             tg_close(tg);
         }
+    }
+}
+
+static void release_both(tg_indexed t)
+{
+    tg_release(t.values);
+    tg_release(t.indices);
+}
+
+/* Calls with two results, and calls on what other operations made before the loop: of a (4, 4) and
+ * rows (4), of a batch and an image (1, 4, 4), and of kernels (4, 1, 2, 2). */
+#define CALLS_ON(CALL)                                                                             \
+    CALL(max_indexed, release_both(tg_max_indexed(a, 0, false)))                                   \
+    CALL(min_indexed, release_both(tg_min_indexed(a, 0, false)))                                   \
+    CALL(sort_indexed, release_both(tg_sort_indexed(a, 0, true, true)))                            \
+    CALL(topk, release_both(tg_topk(a, 2, 0, true, true)))                                         \
+    CALL(remainder, tg_release(tg_remainder(a, a)))                                                \
+    CALL(bmm, tg_release(tg_bmm(batch, batch)))                                                    \
+    CALL(cholesky, tg_release(tg_cholesky(positive)))                                              \
+    CALL(conv1d, tg_release(tg_conv1d(a, batch, NULL)))                                            \
+    CALL(conv2d, tg_release(tg_conv2d(batch, kernels, NULL)))                                      \
+    CALL(max_pool2d, tg_release(tg_max_pool2d(batch, TG_POOL(.kernel = {2, 2}))))                  \
+    CALL(avg_pool2d, tg_release(tg_avg_pool2d(batch, TG_POOL(.kernel = {2, 2}))))                  \
+    CALL(contiguous, tg_release(tg_contiguous(turned)))                                            \
+    CALL(l1_loss, tg_release(tg_l1_loss(a, turned, NULL)))                                         \
+    CALL(nll_loss, tg_release(tg_nll_loss(a, rows, NULL)))
+
+typedef struct prepared {
+    tg_tensor *a, *rows, *batch, *kernels, *turned, *positive;
+} prepared;
+
+#define CALL(name, expression)                                                                     \
+    static void call_prepared_##name(const prepared *p)                                            \
+    {                                                                                              \
+        tg_tensor *a = p->a, *rows = p->rows, *batch = p->batch, *kernels = p->kernels;            \
+        tg_tensor *turned = p->turned, *positive = p->positive;                                    \
+        (void)a, (void)rows, (void)batch, (void)kernels, (void)turned, (void)positive;             \
+        expression;                                                                                \
+    }
+CALLS_ON(CALL)
+#undef CALL
+
+static void calls_on_prepared_operands_leave_nothing(void **state)
+{
+#define CALL(name, expression) {#name, call_prepared_##name},
+    static const struct {
+        const char *name;
+        void (*call)(const prepared *p);
+    } calls[] = {CALLS_ON(CALL)};
+#undef CALL
+    tg_context *tg = *state;
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        const operands o = make_operands(tg, d);
+        leave_a_record(tg);
+        const prepared p = {.a = o.a,
+                            .rows = o.rows,
+                            .batch = tg_unsqueeze(o.a, 0),
+                            .kernels = tg_reshape(o.b, TG_SHAPE(4, 1, 2, 2)),
+                            .turned = tg_t(o.b),
+                            .positive = tg_add(tg_matmul(o.a, tg_t(o.a)), tg_eye(tg, d, 4, 4))};
+        for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+            size_t before = 0;
+            for (int k = 0; k < WARM + TIMES; k++) {
+                if (k == WARM) before = live(tg);
+                calls[i].call(&p);
+            }
+            check_ok(tg);
+            if (live(tg) != before)
+                fail_msg("%s: the calls keep %zu bytes", calls[i].name, live(tg) - before);
+        }
+        tg_no_grad_end(tg);
+    }
+}
+
+static void modules_leave_nothing_but_their_result(void **state)
+{
+    tg_context *tg = *state;
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        const operands o = make_operands(tg, d);
+        leave_a_record(tg);
+        tg_tensor *image = tg_unsqueeze(o.a, 0), *pixels = tg_reshape(o.a, TG_SHAPE(2, 4, 2, 1));
+        const struct {
+            tg_module *module;
+            tg_tensor *input;
+        } all[] = {{tg_linear(tg, 4, 3, TG_BIAS), o.a},
+                   {tg_conv1d_layer(tg, 4, 2, TG_SHAPE(2), TG_BIAS, NULL), o.a},
+                   {tg_conv2d_layer(tg, 1, 2, TG_SHAPE(2, 2), TG_BIAS, NULL), image},
+                   {tg_embedding_layer(tg, 4, 4, TG_NO_INDEX), o.rows},
+                   {tg_batchnorm1d(tg, 4, NULL), o.a},
+                   {tg_batchnorm2d(tg, 4, NULL), pixels},
+                   {tg_layernorm(tg, TG_SHAPE(4), NULL), o.a},
+                   {tg_dropout_layer(tg, 0.5), o.a},
+                   {tg_flatten_layer(tg, 0, -1), o.a},
+                   {tg_lambda(tg, tg_logsigmoid), o.a}};
+        tg_module *criterion = tg_criterion(tg, tg_huber_loss, NULL), *mse = tg_mseloss(tg, TG_SUM);
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            size_t before = 0;
+            for (int k = 0; k < WARM + TIMES; k++) {
+                if (k == WARM) before = live(tg);
+                tg_release(tg_forward(all[i].module, all[i].input));
+                tg_release(tg_loss(criterion, o.a, o.b));
+                tg_release(tg_loss(mse, o.a, o.b));
+            }
+            check_ok(tg);
+            if (live(tg) != before) fail_msg("module %zu: the calls keep memory", i);
+        }
+        tg_no_grad_end(tg);
+    }
+}
+
+/* A recorded call and its backward, small and in a scope: the first step takes what all take. */
+static void recorded_calls_leave_nothing_behind_their_scope(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ROWS; i++) {
+        if (!table[i].call) continue;
+        tg_context *tg = tg_open(NULL);
+        const operands o = make_operands(tg, TG_F64);
+        size_t before = 0;
+        for (int k = 0; k < WARM && tg_ok(tg); k++) {
+            tg_scope_begin(tg);
+            tg_tensor *out = table[i].call(&o);
+            if (out && out->requires_grad) tg_backward(tg_sum(out));
+            tg_scope_end(tg);
+            if (k == 0) before = live(tg);
+            if (live(tg) != before) fail_msg("%s: a step keeps memory", table[i].name);
+        }
+        tg_close(tg);
     }
 }
 
@@ -388,6 +525,9 @@ int main(void)
         cmocka_unit_test(inputs_may_be_released_before_backward),
         cmocka_unit_test(results_are_no_views_unless_by_name),
         cmocka_unit_test(operations_leave_nothing_but_their_result),
+        IN_CONTEXT(calls_on_prepared_operands_leave_nothing),
+        IN_CONTEXT(modules_leave_nothing_but_their_result),
+        cmocka_unit_test(recorded_calls_leave_nothing_behind_their_scope),
         cmocka_unit_test(failed_calls_leave_nothing),
         IN_CONTEXT(fifty_convolutions_keep_their_outputs),
         IN_CONTEXT(large_operations_keep_their_results),
