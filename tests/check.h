@@ -16,6 +16,28 @@
 
 #include <tinygrad.h>
 
+/* Setup and teardown of a test or of a group: a context, without an error at its end. */
+static inline int open_context(void **state)
+{
+    *state = tg_open(NULL);
+    return *state ? 0 : -1;
+}
+
+static inline int close_context(void **state)
+{
+    bool ok = tg_ok(*state);
+    if (!ok) print_error("left behind: %s\n", tg_error(*state));
+    tg_close(*state);
+    return ok ? 0 : -1;
+}
+
+static inline tg_context *open_at(const char *level)
+{
+    tg_options o = tg_defaults();
+    o.simd_level = level;
+    return tg_open(&o);
+}
+
 /* The error that is pending is this one, to the letter; it is forgotten. */
 #define check_error(tg, code, text)                                                                \
     do {                                                                                           \

@@ -4,21 +4,6 @@
 
 #include "check.h"
 
-/* Group setup and teardown of a test: a context, without an error at its end. */
-static inline int open_context(void **state)
-{
-    *state = tg_open(NULL);
-    return *state ? 0 : -1;
-}
-
-static inline int close_context(void **state)
-{
-    bool ok = tg_ok(*state);
-    if (!ok) print_error("left behind: %s\n", tg_error(*state));
-    tg_close(*state);
-    return ok ? 0 : -1;
-}
-
 /* Leaves that require grad. */
 static inline tg_tensor *leaf_of(tg_context *tg, tg_shape shape, const double *values)
 {

@@ -65,6 +65,13 @@ static const supported_row table[] = {
 };
 enum { ROWS = sizeof table / sizeof *table };
 
+/* Whether the row stands below that title. */
+static inline bool is_in_group(int row, const char *title)
+{
+    while (table[row].call) row--;
+    return strcmp(table[row].name, title) == 0;
+}
+
 /* In (0, 1); 0 and 1 for bool and int64. */
 static tg_tensor *values_of(tg_context *tg, tg_dtype dtype, tg_shape shape)
 {

@@ -3,13 +3,6 @@
 
 static const char *const levels[] = {"portable", "avx2", "avx512"};
 
-static tg_context *open_at(const char *level)
-{
-    tg_options o = tg_defaults();
-    o.simd_level = level;
-    return tg_open(&o);
-}
-
 /* Long sums take minutes under valgrind. */
 static int64_t longest(int64_t usual)
 {
@@ -217,18 +210,6 @@ static void test_long_products_of_infinities(void **state)
     check_values(c, INFINITY, -INFINITY, NAN, NAN, INFINITY, -INFINITY, NAN, NAN);
     tg_tensor *huge = tg_full(tg, TG_F32, TG_SHAPE(9000, 2), 1e35);
     check_values(tg_matmul(ones, huge), INFINITY, INFINITY, INFINITY, INFINITY);
-}
-
-static int open_context(void **state)
-{
-    *state = tg_open(NULL);
-    return *state ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    tg_close(*state);
-    return 0;
 }
 
 int main(void)

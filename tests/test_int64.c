@@ -1,26 +1,9 @@
 /* int64 beyond 2^53, where not every integer is a double: exact, or refused. */
 #include "check.h"
 
-static tg_context *tg;
-
-static int open_context(void **state)
-{
-    (void)state;
-    tg = tg_open(NULL);
-    return tg ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    const bool quiet = tg_ok(tg);
-    tg_close(tg);
-    return quiet ? 0 : -1;
-}
-
 #define ODD 9007199254740993 /* 2^53 + 1, the first integer that is no double */
 
-static tg_tensor *one(int64_t value)
+static tg_tensor *one(tg_context *tg, int64_t value)
 {
     return tg_from_i64(tg, TG_SHAPE(), &value);
 }
@@ -31,14 +14,14 @@ static tg_tensor *one(int64_t value)
 
 static void check_integers_at(const tg_tensor *t, size_t n, const int64_t *values)
 {
-    check_ok(tg);
     assert_true(t && t->dtype == TG_I64 && (size_t)t->numel == n);
+    check_ok(t->context);
     for (size_t i = 0; i < n; i++) assert_true(tg_get_i64(t, TG_INDEX((int64_t)i)) == values[i]);
 }
 
 static void test_arange_from_2_to_the_53_by_1(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     check_integers(tg_arange(tg, TG_I64, 0x1p53, 0x1p53 + 4, 1), ODD - 1, ODD, ODD + 1, ODD + 2);
     check_integers(tg_arange(tg, TG_I64, -0x1p53, -0x1p53 - 4, -1), 1 - ODD, -ODD, -ODD - 1,
                    -ODD - 2);
@@ -46,7 +29,7 @@ static void test_arange_from_2_to_the_53_by_1(void **state)
 
 static void test_arange_from_1_7e18_by_1234567(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     const int64_t start = 1700000000000000000, step = 1234567, n = 100000;
     const tg_tensor *t = tg_arange(tg, TG_I64, 1.7e18, 1.7e18 + 1234567.0 * 100000, 1234567);
     /* the end, as a double, lies below the last number that would be taken */
@@ -56,7 +39,7 @@ static void test_arange_from_1_7e18_by_1234567(void **state)
 
 static void test_arange_of_what_only_int64_holds(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     check_integers(tg_arange_i64(tg, ODD, ODD + 3, 1), ODD, ODD + 1, ODD + 2);
     check_integers(tg_arange_i64(tg, INT64_MAX - 2, INT64_MAX, 1), INT64_MAX - 2, INT64_MAX - 1);
     check_integers(tg_arange_i64(tg, INT64_MIN, INT64_MAX, INT64_MAX), INT64_MIN, -1,
@@ -76,7 +59,7 @@ static void test_arange_of_what_only_int64_holds(void **state)
 
 static void test_arange_away_from_its_end(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     const tg_dtype dtypes[] = {TG_F32, TG_F64, TG_I64};
     const char *const names[] = {"float32", "float64", "int64"};
     for (int i = 0; i < 3; i++) {
@@ -93,7 +76,7 @@ static void test_arange_away_from_its_end(void **state)
 
 static void test_reading_what_is_no_double_is_refused(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     const int64_t values[] = {ODD - 1, ODD, ODD + 1, -ODD, INT64_MIN, INT64_MAX};
     const tg_tensor *t = tg_from_i64(tg, TG_SHAPE(6), values);
     assert_true(tg_get(t, TG_INDEX(0)) == 0x1p53);
@@ -105,18 +88,18 @@ static void test_reading_what_is_no_double_is_refused(void **state)
     assert_true(isnan(tg_get(t, TG_INDEX(3))));
     check_error(tg, TG_ERR_ARGUMENT,
                 "get: -9007199254740993 is not a value of double; use tg_get_i64");
-    assert_true(isnan(tg_item(one(INT64_MAX))));
+    assert_true(isnan(tg_item(one(tg, INT64_MAX))));
     check_error(tg, TG_ERR_ARGUMENT,
                 "item: 9223372036854775807 is not a value of double; use tg_item_i64");
     for (int64_t i = 0; i < 6; i++) {
         assert_true(tg_get_i64(t, TG_INDEX(i)) == values[i]);
-        assert_true(tg_item_i64(one(values[i])) == values[i]);
+        assert_true(tg_item_i64(one(tg, values[i])) == values[i]);
     }
 }
 
 static void test_writing_what_is_no_double(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     tg_tensor *t = tg_zeros(tg, TG_I64, TG_SHAPE(2, 2)), *b = tg_zeros(tg, TG_BOOL, TG_SHAPE(2));
     assert_true(tg_set_i64(t, TG_INDEX(1, -1), ODD));
     assert_true(tg_set_i64(tg_t(t), TG_INDEX(1, 0), INT64_MIN));
@@ -129,7 +112,7 @@ static void test_writing_what_is_no_double(void **state)
 
 static void test_refusals_of_the_whole_number_doors(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(2)), *i = tg_ones(tg, TG_I64, TG_SHAPE(2));
     assert_true(tg_item_i64(NULL) == 0 && tg_get_i64(NULL, TG_INDEX(0)) == 0);
     assert_false(tg_set_i64(NULL, TG_INDEX(0), 1));
@@ -145,7 +128,7 @@ static void test_refusals_of_the_whole_number_doors(void **state)
     check_error(tg, TG_ERR_INDEX, "get_i64: index 2 of dimension 0 is out of range for [2]");
     assert_false(tg_set_i64(i, TG_INDEX(0, 0), 1));
     check_error(tg, TG_ERR_INDEX, "set_i64: 2 indices for [2]");
-    assert_false(tg_set_i64(tg_expand(tg_t(one(1)), TG_SHAPE(2)), TG_INDEX(0), 1));
+    assert_false(tg_set_i64(tg_expand(tg_t(one(tg, 1)), TG_SHAPE(2)), TG_INDEX(0), 1));
     check_error(tg, TG_ERR_ARGUMENT,
                 "set_i64: elements of the tensor [2] share memory, so it cannot be written to; use "
                 "tg_clone first");
@@ -154,10 +137,10 @@ static void test_refusals_of_the_whole_number_doors(void **state)
 /* A double that is an integer is that integer; what is not is refused. */
 static void test_scalars_are_exact_or_refused(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     const double even = 0x1p53 + 2;
     const int64_t e = ODD + 1;
-    tg_tensor *t = tg_reshape(one(ODD), TG_SHAPE(1));
+    tg_tensor *t = tg_reshape(one(tg, ODD), TG_SHAPE(1));
     check_integers(tg_full(tg, TG_I64, TG_SHAPE(1), even), e);
     check_integers(tg_full_like(t, even), e);
     check_integers(tg_fill_(tg_clone(t), even), e);
@@ -182,18 +165,18 @@ static void test_scalars_are_exact_or_refused(void **state)
 /* As a 0-d tensor an int64 goes wherever a scalar does. */
 static void test_0d_tensors_are_scalars_of_any_value(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     tg_tensor *t = tg_arange_i64(tg, ODD, ODD + 2, 1);
-    check_integers(tg_add(t, one(ODD)), 2 * ODD, 2 * ODD + 1);
-    check_integers(tg_clone(tg_expand(one(ODD), TG_SHAPE(2))), ODD, ODD);
-    check_integers(tg_copy_(tg_clone(t), one(ODD)), ODD, ODD);
-    check_integers(tg_maximum(t, one(ODD + 1)), ODD + 1, ODD + 1);
-    check_values(tg_eq(t, one(ODD)), 1, 0);
+    check_integers(tg_add(t, one(tg, ODD)), 2 * ODD, 2 * ODD + 1);
+    check_integers(tg_clone(tg_expand(one(tg, ODD), TG_SHAPE(2))), ODD, ODD);
+    check_integers(tg_copy_(tg_clone(t), one(tg, ODD)), ODD, ODD);
+    check_integers(tg_maximum(t, one(tg, ODD + 1)), ODD + 1, ODD + 1);
+    check_values(tg_eq(t, one(tg, ODD)), 1, 0);
 }
 
 static void test_sums_and_products_are_exact(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     const int64_t values[] = {ODD - 1, 1, 2, INT64_MAX};
     tg_tensor *t = tg_from_i64(tg, TG_SHAPE(4), values), *three = tg_narrow(t, 0, 0, 3);
     assert_true(tg_item_i64(tg_sum(three)) == ODD + 2);
@@ -201,27 +184,27 @@ static void test_sums_and_products_are_exact(void **state)
     assert_true(tg_item_i64(tg_prod(tg_narrow(t, 0, 1, 3))) == -2); /* wraps */
     assert_true(tg_item_i64(tg_max(t)) == INT64_MAX);
     check_integers(tg_cumsum(three, 0), ODD - 1, ODD, ODD + 2);
-    check_integers(tg_sort(tg_sub(t, one(1)), 0), 0, 1, ODD - 2, INT64_MAX - 1);
+    check_integers(tg_sort(tg_sub(t, one(tg, 1)), 0), 0, 1, ODD - 2, INT64_MAX - 1);
 }
 
 static void test_one_hot_of_the_greatest_label(void **state)
 {
-    (void)state;
-    assert_null(tg_one_hot(one(INT64_MAX), -1));
+    tg_context *tg = *state;
+    assert_null(tg_one_hot(one(tg, INT64_MAX), -1));
     check_error(tg, TG_ERR_SHAPE,
                 "one_hot: [9223372036854775807] has more elements than memory can hold");
-    assert_null(tg_one_hot(one(ODD), 3));
+    assert_null(tg_one_hot(one(tg, ODD), 3));
     check_error(tg, TG_ERR_INDEX, "one_hot: label 9007199254740993 is not one of 3 classes");
-    assert_null(tg_one_hot(one(-ODD), 3));
+    assert_null(tg_one_hot(one(tg, -ODD), 3));
     check_error(tg, TG_ERR_INDEX, "one_hot: label -9007199254740993 is negative");
-    check_integers(tg_one_hot(one(1), -1), 0, 1);
+    check_integers(tg_one_hot(one(tg, 1), -1), 0, 1);
 }
 
 /* ---- Numbers that a dtype cannot hold, elsewhere. */
 
 static void test_linspace_to_what_float32_cannot_hold(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     assert_null(tg_linspace(tg, TG_F32, 0, 1e300, 3));
     check_error(tg, TG_ERR_ARGUMENT, "linspace: 1e+300 is not a value of float32");
     assert_null(tg_linspace(tg, TG_F32, -1e300, 0, 3));
@@ -234,7 +217,7 @@ static void test_linspace_to_what_float32_cannot_hold(void **state)
 
 static void test_addmm_of_another_dtype_where_beta_is_0(void **state)
 {
-    (void)state;
+    tg_context *tg = *state;
     tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(2, 2)), *i = tg_ones(tg, TG_I64, TG_SHAPE(2, 2));
     for (int beta = 0; beta < 2; beta++) {
         assert_null(tg_addmm(i, x, x, beta, 1));

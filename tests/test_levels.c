@@ -1,21 +1,6 @@
 /* The choice of the SIMD level, and that it changes no bit of what is computed. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
-#include <tinygrad.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static tg_context *open_at(const char *level)
-{
-    tg_options o = tg_defaults();
-    o.simd_level = level;
-    return tg_open(&o);
-}
+#include "check.h"
 
 /* ---- The choice. */
 

@@ -1,17 +1,5 @@
 /* Printing, against PyTorch's own text; tests/golden/print.py made it. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <tinygrad.h>
-
+#include "check.h"
 #include "foreign_locale.h"
 #include "program.h"
 
@@ -283,8 +271,7 @@ static void prints_while_an_error_is_pending(void **state)
     assert_non_null(file);
     assert_true(tg_print(file, t));
     fclose(file);
-    assert_string_equal(tg_error(tg), message);
-    assert_int_equal(tg_error_code(tg), TG_ERR_SHAPE);
+    check_error(tg, TG_ERR_SHAPE, message);
 }
 
 static void needs_no_memory(void **state)
@@ -311,16 +298,13 @@ static void bad_arguments(void **state)
     assert_true(tg_ok(tg));
 
     assert_false(tg_print(NULL, t));
-    assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
-    assert_string_equal(tg_error(tg), "print: the file is NULL");
-    tg_clear_error(tg);
+    check_error(tg, TG_ERR_ARGUMENT, "print: the file is NULL");
 
     tg_add(t, tg_requires_grad_(tg_scalar(tg, t->dtype, 1), true)); /* refers to t */
     tg_release(t);
     assert_int_equal(tg_snprint(buffer, sizeof buffer, t), 0);
-    assert_int_equal(tg_error_code(tg), TG_ERR_CONTEXT);
-    assert_string_equal(tg_error(tg), "snprint: the tensor [2] was released");
     assert_false(tg_print(stdout, t));
+    check_error(tg, TG_ERR_CONTEXT, "snprint: the tensor [2] was released");
 }
 
 static void check_write_fails(tg_context *tg, FILE *file)
@@ -359,18 +343,6 @@ static void any_locale(void **state)
         assert_string_equal(buffer, "tensor([1., 1.])");
         leave_locale();
     }
-}
-
-static int open_context(void **state)
-{
-    *state = tg_open(NULL);
-    return *state ? 0 : -1;
-}
-
-static int close_context(void **state)
-{
-    tg_close(*state);
-    return 0;
 }
 
 int main(void)

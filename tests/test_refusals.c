@@ -2,10 +2,10 @@
 #include "leaf.h"
 
 static tg_context *tg;
-static tg_tensor *x, *v; /* float32 [2, 3] and [3], ones */
-static tg_tensor *i, *b; /* int64 and bool [2, 3], ones */
-static tg_tensor *none;  /* float32 [0, 3] */
-static tg_tensor *far;   /* int64 [2]: 1, 9 */
+static tg_tensor *x, *v;             /* float32 [2, 3] and [3], ones */
+static tg_tensor *integers, *truths; /* int64 and bool [2, 3], ones */
+static tg_tensor *none;              /* float32 [0, 3] */
+static tg_tensor *far;               /* int64 [2]: 1, 9 */
 
 static int make_operands(void **state)
 {
@@ -13,8 +13,8 @@ static int make_operands(void **state)
     tg = *state;
     x = tg_ones(tg, TG_F32, TG_SHAPE(2, 3));
     v = tg_ones(tg, TG_F32, TG_SHAPE(3));
-    i = tg_ones(tg, TG_I64, TG_SHAPE(2, 3));
-    b = tg_ones(tg, TG_BOOL, TG_SHAPE(2, 3));
+    integers = tg_ones(tg, TG_I64, TG_SHAPE(2, 3));
+    truths = tg_ones(tg, TG_BOOL, TG_SHAPE(2, 3));
     none = tg_ones(tg, TG_F32, TG_SHAPE(0, 3));
     far = tg_from_i64(tg, TG_SHAPE(2), (int64_t[]){1, 9});
     return 0;
@@ -30,26 +30,28 @@ static int make_operands(void **state)
 static void test_functions(void **state)
 {
     (void)state;
-    REFUSED(TG_ERR_DTYPE, tg_expm1(i), "expm1: not for int64; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_floor(b), "floor: not for bool; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_sin(i), "sin: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_expm1(integers), "expm1: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_floor(truths), "floor: not for bool; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_sin(integers), "sin: not for int64; use tg_cast");
     REFUSED(TG_ERR_DTYPE, tg_atan2(x, tg_cast(x, TG_F64)),
             "atan2: float32 [2, 3] and float64 [2, 3]: dtypes differ; use tg_cast");
-    REFUSED(TG_ERR_ARGUMENT, tg_remainder_scalar(i, 0), "remainder_scalar: division by zero");
-    REFUSED(TG_ERR_DTYPE, tg_remainder(b, b), "remainder: not for bool; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_logical_and(x, i),
+    REFUSED(TG_ERR_ARGUMENT, tg_remainder_scalar(integers, 0),
+            "remainder_scalar: division by zero");
+    REFUSED(TG_ERR_DTYPE, tg_remainder(truths, truths), "remainder: not for bool; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_logical_and(x, integers),
             "logical_and: float32 [2, 3] and int64 [2, 3]: dtypes differ; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_clamp(b, 0, 1), "clamp: not for bool; use tg_cast");
-    REFUSED(TG_ERR_ARGUMENT, tg_clamp(i, 0.5, 2), "clamp: 0.5 is not a value of int64");
+    REFUSED(TG_ERR_DTYPE, tg_clamp(truths, 0, 1), "clamp: not for bool; use tg_cast");
+    REFUSED(TG_ERR_ARGUMENT, tg_clamp(integers, 0.5, 2), "clamp: 0.5 is not a value of int64");
     REFUSED(TG_ERR_SHAPE, tg_lerp(x, x, tg_ones(tg, TG_F32, TG_SHAPE(5))),
             "lerp: shapes [2, 3] and [5] do not broadcast");
     REFUSED(TG_ERR_DTYPE, tg_where(x, x, x), "where: the condition is float32, not bool");
     REFUSED(TG_ERR_DTYPE, tg_masked_fill(x, x, 1), "masked_fill: the mask is float32, not bool");
-    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(i, b, 0.5), "masked_fill: 0.5 is not a value of int64");
+    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(integers, truths, 0.5),
+            "masked_fill: 0.5 is not a value of int64");
     REFUSED(TG_ERR_ARGUMENT, tg_gelu(x, 7), "gelu: there is no approximation 7");
-    REFUSED(TG_ERR_DTYPE, tg_elu(i, 1), "elu: not for int64; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_selu(i), "selu: not for int64; use tg_cast");
-    REFUSED(TG_ERR_DTYPE, tg_mish(i), "mish: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_elu(integers, 1), "elu: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_selu(integers), "selu: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_mish(integers), "mish: not for int64; use tg_cast");
     REFUSED(TG_ERR_SHAPE, tg_add_alpha(x, tg_ones(tg, TG_F32, TG_SHAPE(5)), 2),
             "add_alpha: shapes [2, 3] and [5] do not broadcast");
 }
@@ -69,18 +71,18 @@ static void test_reductions_and_rows(void **state)
             "max: of nothing: dimension 0 of [0, 3] has size 0");
     REFUSED(TG_ERR_SHAPE, tg_argmax_dim(none, 0, false),
             "argmax: of nothing: dimension 0 of [0, 3] has size 0");
-    REFUSED(TG_ERR_DTYPE, tg_var(i, 1), "var: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_var(integers, 1), "var: not for int64; use tg_cast");
     REFUSED(TG_ERR_INDEX, tg_var_dims(x, TG_DIMS(0, 0), 1, false), "var: dim 0 appears twice");
     REFUSED(TG_ERR_INDEX, tg_std_dims(x, TG_DIMS(3), 1, false),
             "std: dim 3 is out of range for [2, 3]: -2 to 1");
-    REFUSED(TG_ERR_DTYPE, tg_norm(i, 2), "norm: not for int64 and p 2");
-    REFUSED(TG_ERR_DTYPE, tg_logsumexp(i, TG_DIMS(0), false),
+    REFUSED(TG_ERR_DTYPE, tg_norm(integers, 2), "norm: not for int64 and p 2");
+    REFUSED(TG_ERR_DTYPE, tg_logsumexp(integers, TG_DIMS(0), false),
             "logsumexp: not for int64; use tg_cast");
     REFUSED(TG_ERR_INDEX, tg_logsumexp(x, TG_DIMS(2), false),
             "logsumexp: dim 2 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_INDEX, tg_any_dim(x, 2, false),
             "any: dim 2 is out of range for [2, 3]: -2 to 1");
-    REFUSED(TG_ERR_DTYPE, tg_softmax(i, 0), "softmax: not for int64; use tg_cast");
+    REFUSED(TG_ERR_DTYPE, tg_softmax(integers, 0), "softmax: not for int64; use tg_cast");
     REFUSED(TG_ERR_INDEX, tg_softmax(x, 2), "softmax: dim 2 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_INDEX, tg_log_softmax(x, -3),
             "log_softmax: dim -3 is out of range for [2, 3]: -2 to 1");
@@ -124,7 +126,8 @@ static void test_rearranging(void **state)
             "pad: -2 and -2 leave less than nothing of dimension 1 of [2, 3]");
     REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(1, 1, 1, 1), 0),
             "pad: 4 numbers for [3]: two a dimension");
-    REFUSED(TG_ERR_ARGUMENT, tg_pad(i, TG_SHAPE(1, 1), 0.5), "pad: 0.5 is not a value of int64");
+    REFUSED(TG_ERR_ARGUMENT, tg_pad(integers, TG_SHAPE(1, 1), 0.5),
+            "pad: 0.5 is not a value of int64");
     REFUSED(TG_ERR_INDEX, tg_movedim(x, TG_DIMS(0, 0), TG_DIMS(0, 1)),
             "movedim: dim 0 appears twice");
     REFUSED(TG_ERR_INDEX, tg_movedim(x, TG_DIMS(0), TG_DIMS(0, 1)),
@@ -183,7 +186,8 @@ static void test_numbers_near_the_ends_of_int64(void **state)
             "of [3]");
     REFUSED(TG_ERR_SHAPE, tg_pad(v, TG_SHAPE(1, INT64_MAX), 0),
             "pad: [9223372036854775807] has more elements than memory can hold");
-    REFUSED(TG_ERR_ARGUMENT, tg_clamp(i, INFINITY, INFINITY), "clamp: inf is not a value of int64");
+    REFUSED(TG_ERR_ARGUMENT, tg_clamp(integers, INFINITY, INFINITY),
+            "clamp: inf is not a value of int64");
     tg_conv_options many = tg_conv_defaults();
     many.groups = INT64_MAX;
     REFUSED(TG_ERR_SHAPE, tg_conv1d(x, tg_ones(tg, TG_F32, TG_SHAPE(1, 2, 4)), NULL),
@@ -207,7 +211,7 @@ static void test_picking(void **state)
             "index_select: 2 indices for [], which takes one");
     REFUSED(TG_ERR_SHAPE, tg_index_select(x, 0, x),
             "index_select: the index is float32 [2, 3], not 1-d int64");
-    REFUSED(TG_ERR_SHAPE, tg_index_select(x, 0, i),
+    REFUSED(TG_ERR_SHAPE, tg_index_select(x, 0, integers),
             "index_select: the index is int64 [2, 3], not 1-d int64");
     REFUSED(TG_ERR_INDEX, tg_index_select(x, 2, far),
             "index_select: dim 2 is out of range for [2, 3]: -2 to 1");
@@ -222,7 +226,7 @@ static void test_picking(void **state)
             "scatter_add: index [2] is larger than source [1]");
     REFUSED(TG_ERR_SHAPE, tg_take_along_dim(x, far, 0),
             "take_along_dim: [2, 3] and index [2] differ in their number of dimensions");
-    REFUSED(TG_ERR_INDEX, tg_take_along_dim(x, i, 2),
+    REFUSED(TG_ERR_INDEX, tg_take_along_dim(x, integers, 2),
             "take_along_dim: dim 2 is out of range for [2, 3]: -2 to 1");
     REFUSED(TG_ERR_DTYPE, tg_masked_select(x, x), "masked_select: the mask is float32, not bool");
     REFUSED(TG_ERR_SHAPE, tg_masked_select(x, tg_ones(tg, TG_BOOL, TG_SHAPE(5))),
@@ -245,9 +249,9 @@ static void test_null_beside_a_tensor(void **state)
 {
     (void)state;
     REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(x, NULL, 0), "masked_fill: tensor 2 is NULL");
-    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(NULL, b, 0), "masked_fill: tensor 1 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_masked_fill(NULL, truths, 0), "masked_fill: tensor 1 is NULL");
     REFUSED(TG_ERR_ARGUMENT, tg_addmm(NULL, x, x, 1, 1), "addmm: tensor 1 is NULL");
-    REFUSED(TG_ERR_ARGUMENT, tg_gather(NULL, 0, i), "gather: tensor 1 is NULL");
+    REFUSED(TG_ERR_ARGUMENT, tg_gather(NULL, 0, integers), "gather: tensor 1 is NULL");
     REFUSED(TG_ERR_ARGUMENT, tg_index_select(NULL, 0, far), "index_select: tensor 1 is NULL");
 }
 
@@ -256,7 +260,7 @@ static void test_inputs_are_as_they_were(void **state)
     (void)state;
     check_values(x, 1, 1, 1, 1, 1, 1);
     check_values(v, 1, 1, 1);
-    check_values(i, 1, 1, 1, 1, 1, 1);
+    check_values(integers, 1, 1, 1, 1, 1, 1);
     check_values(far, 1, 9);
 }
 

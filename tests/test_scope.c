@@ -16,18 +16,6 @@ static int rounds(int n)
     return n / 50;
 }
 
-static int open_context(void **state)
-{
-    *state = tg_open(NULL);
-    return *state == NULL;
-}
-
-static int close_context(void **state)
-{
-    tg_close(*state);
-    return 0;
-}
-
 /* A scope as a block: how often it is entered, and that it has ended after each way out that C
  * sees. */
 static void test_scope_block(void **state)

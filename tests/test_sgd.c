@@ -1,13 +1,5 @@
 /* SGD against PyTorch's trajectories in sgd_golden.txt, whose form golden/sgd.py tells. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
 #include "ops/op.h"
 

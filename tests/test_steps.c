@@ -10,23 +10,6 @@ static const char *const row_text[] = {
 #undef ROW
 };
 
-static bool is_row(int i, const char *name)
-{
-    return strcmp(table[i].name, name) == 0;
-}
-
-/* The first row of the group of that title, and the one behind the last. */
-static int group_of(int row)
-{
-    while (table[row].call) row--;
-    return row;
-}
-
-static bool is_in_group(int row, const char *title)
-{
-    return is_row(group_of(row), title);
-}
-
 /* Whether the row is one call, which makes no tensor but its result. */
 static bool is_one_call(int row)
 {
@@ -158,7 +141,8 @@ static void results_are_no_views_unless_by_name(void **state)
     (void)state;
     int written = 0;
     for (int i = 0; i < ROWS; i++) {
-        if (!table[i].call || is_in_group(i, "Shapes and views") || is_row(i, "flatten_layer"))
+        if (!table[i].call || is_in_group(i, "Shapes and views") ||
+            strcmp(table[i].name, "flatten_layer") == 0)
             continue;
         tg_context *tg = tg_open(NULL);
         const operands o = make_operands(tg, TG_F64);

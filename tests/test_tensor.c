@@ -1,18 +1,6 @@
 /* Tensors: making, views, reading, writing, and writing in place without a gradient. */
 #include "check.h"
 
-static int open_context(void **state)
-{
-    *state = tg_open(NULL);
-    return *state == NULL;
-}
-
-static int close_context(void **state)
-{
-    tg_close(*state);
-    return 0;
-}
-
 /* Shape, strides, and offset in elements from base. */
 #define check_layout(t, shape, strides, offset, base)                                              \
     check_layout_at(t, shape, strides, offset, base, __FILE__, __LINE__)

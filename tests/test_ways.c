@@ -1,6 +1,7 @@
 /* A sweep that is asked for some inputs visits what lies between them and the outputs, and work
  * grows as the number of inputs, outputs, parts and records does. */
 #include "leaf.h"
+#include "sum_all.h"
 
 /* ---- An operation, x^2, that counts how often its gradient is asked for. */
 
@@ -392,25 +393,11 @@ static void test_parts_against_differences(void **state)
     assert_true(tg_gradgradcheck(parts, TG_LIST(a), NULL, NULL));
 }
 
-static tg_tensor *sum_forward(tg_list in, const void *attributes)
-{
-    (void)attributes;
-    return tg_sum(tg_cat(in, 0));
-}
-
-static tg_tensor *sum_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
-                               const void *attributes)
-{
-    (void)out, (void)attributes;
-    return tg_expand(grad, TG_SHAPE(in.items[i]->shape[0]));
-}
-
 /* Its list of inputs was made for each of them: 80 GB. */
 static void test_own_operation_with_100000_inputs(void **state)
 {
-    static const tg_autograd_function sum_op = {"sum_all", sum_forward, sum_backward};
     tg_tensor **x = many_leaves(*state, MANY);
-    tg_tensor *sum = tg_apply(&sum_op, (tg_list){MANY, x}, NULL, 0);
+    tg_tensor *sum = tg_apply(&sum_all, (tg_list){MANY, x}, NULL, 0);
     assert_true(tg_backward(sum));
     for (int i = 0; i < MANY; i++) assert_true(tg_item(x[i]->grad) == 1);
     free(x);

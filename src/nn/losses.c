@@ -8,12 +8,15 @@ tg_loss_options tg_loss_defaults(void)
     return (tg_loss_options){TG_LOSS_DEFAULTS};
 }
 
-static tg_tensor *in_frame(const char *name, tg_loss_function loss, tg_tensor *input,
-                           tg_tensor *target, const tg_loss_options *options)
+/* Opens the frame of a loss and checks its sides; where they do not fit they become NULL, which the
+ * operations of the loss pass on. */
+static tg_loss_options enter_loss(frame *f, const char *name, tg_tensor **input, tg_tensor **target,
+                                  const tg_loss_options *options)
 {
-    frame f;
-    tg__enter(&f, name, input);
-    return tg__leave(&f, loss(input, target, options));
+    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    tg__enter(f, name, *input);
+    if (!tg__loss_sides(name, input, target, o.reduction)) *input = *target = NULL;
+    return o;
 }
 
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
@@ -22,16 +25,11 @@ tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
     return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
 }
 
-static tg_tensor *l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
-{
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    if (!tg__loss_sides("l1_loss", &input, &target, o.reduction)) return NULL;
-    return tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction);
-}
-
 tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
-    return in_frame("l1_loss", l1_loss, input, target, options);
+    frame f;
+    const tg_loss_options o = enter_loss(&f, "l1_loss", &input, &target, options);
+    return tg__leave(&f, tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction));
 }
 
 /* x as an element of t. */
@@ -49,37 +47,27 @@ static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, doubl
     return tg_mul(scale == 1 ? near : tg_div_scalar(near, scale), rest);
 }
 
-static tg_tensor *huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
-{
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    if (!tg__loss_sides("huber_loss", &input, &target, o.reduction)) return NULL;
-    if (!(o.delta > 0))
-        return tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
-                        o.delta);
-    return tg__reduce_loss(huber(input, target, rounded(input, o.delta), 1), o.reduction);
-}
-
 tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
-    return in_frame("huber_loss", huber_loss, input, target, options);
-}
-
-static tg_tensor *smooth_l1_loss(tg_tensor *input, tg_tensor *target,
-                                 const tg_loss_options *options)
-{
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    if (!tg__loss_sides("smooth_l1_loss", &input, &target, o.reduction)) return NULL;
-    if (!(o.beta >= 0))
-        return tg__fail(input->context, TG_ERR_ARGUMENT,
-                        "smooth_l1_loss: beta %g must not be negative", o.beta);
-    const double beta = rounded(input, o.beta);
-    if (beta == 0) return l1_loss(input, target, &o);
-    return tg__reduce_loss(huber(input, target, beta, beta), o.reduction);
+    frame f;
+    const tg_loss_options o = enter_loss(&f, "huber_loss", &input, &target, options);
+    if (input && !(o.delta > 0))
+        input = tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
+                         o.delta);
+    tg_tensor *loss = input ? huber(input, target, rounded(input, o.delta), 1) : NULL;
+    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }
 
 tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
-    return in_frame("smooth_l1_loss", smooth_l1_loss, input, target, options);
+    frame f;
+    const tg_loss_options o = enter_loss(&f, "smooth_l1_loss", &input, &target, options);
+    if (input && !(o.beta >= 0))
+        input = tg__fail(input->context, TG_ERR_ARGUMENT,
+                         "smooth_l1_loss: beta %g must not be negative", o.beta);
+    const double beta = input ? rounded(input, o.beta) : 0;
+    tg_tensor *loss = beta == 0 ? tg_abs(tg_sub(input, target)) : huber(input, target, beta, beta);
+    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }
 
 /* ---- Probabilities of two classes. */
@@ -125,59 +113,53 @@ static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, 
 static const tg_autograd_function entropy = {"binary_cross_entropy", entropy_forward,
                                              entropy_backward};
 
-static tg_tensor *binary_cross_entropy(tg_tensor *input, tg_tensor *target,
-                                       const tg_loss_options *options)
+static bool is_between_0_and_1(tg_tensor *t)
 {
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    if (!tg__loss_sides("binary_cross_entropy", &input, &target, o.reduction)) return NULL;
-    tg_no_grad_begin(input->context);
-    tg_tensor *inside = tg_logical_and(tg_ge_scalar(input, 0), tg_le_scalar(input, 1));
-    const bool all = tg_item(tg_all(inside)) != 0;
-    tg_no_grad_end(input->context);
-    if (!all)
-        return tg__fail(input->context, TG_ERR_ARGUMENT,
-                        "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits "
-                        "use tg_binary_cross_entropy_with_logits");
-    return weighted(tg_apply(&entropy, TG_LIST(input, target), NULL, 0), &o);
+    tg_no_grad_begin(t->context);
+    const double all = tg_item(tg_all(tg_logical_and(tg_ge_scalar(t, 0), tg_le_scalar(t, 1))));
+    tg_no_grad_end(t->context);
+    return all != 0;
 }
 
 tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
                                    const tg_loss_options *options)
 {
-    return in_frame("binary_cross_entropy", binary_cross_entropy, input, target, options);
+    frame f;
+    const tg_loss_options o = enter_loss(&f, "binary_cross_entropy", &input, &target, options);
+    if (input && !is_between_0_and_1(input))
+        input = tg__fail(input->context, TG_ERR_ARGUMENT,
+                         "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits "
+                         "use tg_binary_cross_entropy_with_logits");
+    tg_tensor *loss = input ? tg_apply(&entropy, TG_LIST(input, target), NULL, 0) : NULL;
+    return tg__leave(&f, weighted(loss, &o));
 }
 
 /* (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) */
-static tg_tensor *binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
-                                                   const tg_loss_options *options)
+tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
+                                               const tg_loss_options *options)
 {
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    if (!tg__loss_sides("binary_cross_entropy_with_logits", &input, &target, o.reduction))
-        return NULL;
+    frame f;
+    const tg_loss_options o =
+        enter_loss(&f, "binary_cross_entropy_with_logits", &input, &target, options);
     tg_tensor *log = tg_logsigmoid(input), *more = o.pos_weight;
     if (more) {
         more = tg_sub_scalar(spread_to(input, more), 1);
         log = tg_mul(log, tg_add_scalar(tg_mul(more, target), 1));
     }
-    return weighted(tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log), &o);
-}
-
-tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
-                                               const tg_loss_options *options)
-{
-    return in_frame("binary_cross_entropy_with_logits", binary_cross_entropy_with_logits, input,
-                    target, options);
+    tg_tensor *loss = tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log);
+    return tg__leave(&f, weighted(loss, &o));
 }
 
 /* ---- Distributions. */
 
-static tg_tensor *kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
+    frame f;
+    tg_loss_options o = options ? *options : tg_loss_defaults();
     const bool by_batch = (o.reduction & ~TG_BROADCAST) == TG_BATCHMEAN;
-    const int reduction = by_batch ? TG_SUM | (o.reduction & TG_BROADCAST) : o.reduction;
     const double batch = input && input->ndim ? (double)input->shape[0] : 1;
-    if (!tg__loss_sides("kl_div", &input, &target, reduction)) return NULL;
+    if (by_batch) o.reduction = TG_SUM | (o.reduction & TG_BROADCAST);
+    enter_loss(&f, "kl_div", &input, &target, &o);
     tg_tensor *loss;
     if (o.log_target) {
         loss = tg_mul(tg_exp(target), tg_sub(target, input));
@@ -186,52 +168,50 @@ static tg_tensor *kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_opti
         tg_tensor *self = tg_masked_fill(tg_mul(target, tg_log(target)), zero, 0);
         loss = tg_sub(self, tg_mul(target, input));
     }
-    loss = tg__reduce_loss(loss, reduction);
-    return by_batch ? tg_div_scalar(loss, batch) : loss;
+    loss = tg__reduce_loss(loss, o.reduction);
+    return tg__leave(&f, by_batch ? tg_div_scalar(loss, batch) : loss);
 }
 
-tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+/* var as it broadcasts to the input: of its shape, or one number a row. */
+static tg_tensor *fitted_var(const tg_tensor *input, tg_tensor *var)
 {
-    return in_frame("kl_div", kl_div, input, target, options);
-}
-
-static tg_tensor *gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
-                                    const tg_loss_options *options)
-{
-    const tg_loss_options o = options ? *options : tg_loss_defaults();
-    const double half_log_two_pi = 0.918938533204672741780329736405617640;
-    if (!tg__check_inputs("gaussian_nll_loss", 3, (tg_tensor *[]){input, target, var})) return NULL;
-    if (!tg__loss_sides("gaussian_nll_loss", &input, &target, o.reduction)) return NULL;
-    tg_context *tg = input->context;
     const int n = input->ndim, last = n - 1;
-    bool fits = tg__same_sizes(var->ndim, var->shape, n, input->shape);
-    if (!fits && tg__same_sizes(var->ndim, var->shape, last, input->shape))
-        var = tg_unsqueeze(var, -1);
-    if (!var) return NULL;
-    fits = fits || (n > 0 && var->ndim == n && var->shape[last] == 1 &&
-                    tg__same_sizes(last, var->shape, last, input->shape));
-    if (!fits)
-        return tg__fail(tg, TG_ERR_SHAPE,
-                        "gaussian_nll_loss: var %s is neither of the input's shape %s nor one "
-                        "number a row",
-                        SHOW(var), SHOW(input));
-    if (!(o.eps > 0))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps %g must be positive", o.eps);
-    tg_tensor *raise = tg_detach(tg_relu(tg_neg(tg_sub_scalar(var, o.eps))));
+    if (tg__same_sizes(var->ndim, var->shape, n, input->shape)) return var;
+    if (tg__same_sizes(var->ndim, var->shape, last, input->shape)) return tg_unsqueeze(var, -1);
+    if (n > 0 && var->ndim == n && var->shape[last] == 1 &&
+        tg__same_sizes(last, var->shape, last, input->shape))
+        return var;
+    return tg__fail(input->context, TG_ERR_SHAPE,
+                    "gaussian_nll_loss: var %s is neither of the input's shape %s nor one number a "
+                    "row",
+                    SHOW(var), SHOW(input));
+}
+
+/* var, raised to eps where it is below, with its own gradient. */
+static tg_tensor *raised_var(tg_tensor *var, double eps)
+{
+    if (var && !(eps > 0))
+        return tg__fail(var->context, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps %g must be positive",
+                        eps);
+    tg_tensor *raise = tg_detach(tg_relu(tg_neg(tg_sub_scalar(var, eps))));
     if (raise && tg_item(tg_any(tg_lt_scalar(var, 0))) != 0)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
-    var = tg_add(var, raise); /* at least eps, with var's own gradient */
-    tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
-    tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
-    return tg__reduce_loss(o.full ? tg_add_scalar(loss, half_log_two_pi) : loss, o.reduction);
+        return tg__fail(var->context, TG_ERR_ARGUMENT,
+                        "gaussian_nll_loss: var has a negative element");
+    return tg_add(var, raise);
 }
 
 tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
                                 const tg_loss_options *options)
 {
     frame f;
-    tg__enter(&f, "gaussian_nll_loss", input);
-    return tg__leave(&f, gaussian_nll_loss(input, target, var, options));
+    const double half_log_two_pi = 0.918938533204672741780329736405617640;
+    if (!tg__check_inputs("gaussian_nll_loss", 3, (tg_tensor *[]){input, target, var})) return NULL;
+    const tg_loss_options o = enter_loss(&f, "gaussian_nll_loss", &input, &target, options);
+    var = input ? raised_var(fitted_var(input, var), o.eps) : NULL;
+    tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
+    tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
+    if (o.full) loss = tg_add_scalar(loss, half_log_two_pi);
+    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }
 
 /* ---- Any of them as a module. */

@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../sum_all.h"
 #include "bench.h"
-
-#include <tinygrad.h>
 
 static tg_tensor **leaves(tg_context *tg, int n)
 {
@@ -40,22 +39,8 @@ static void run_split(tg_context *tg, int n)
     tg_backward(tg_sum(tg_cat(tg_split(x, 1, 0), 0)));
 }
 
-static tg_tensor *sum_forward(tg_list in, const void *attributes)
-{
-    (void)attributes;
-    return tg_sum(tg_cat(in, 0));
-}
-
-static tg_tensor *sum_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
-                               const void *attributes)
-{
-    (void)out, (void)attributes;
-    return tg_expand(grad, TG_SHAPE(in.items[i]->shape[0]));
-}
-
 static void run_own(tg_context *tg, int n)
 {
-    static const tg_autograd_function sum_all = {"sum_all", sum_forward, sum_backward};
     tg_tensor **t = leaves(tg, n);
     tg_backward(tg_apply(&sum_all, (tg_list){n, t}, NULL, 0));
     free(t);
