@@ -330,7 +330,7 @@ static void test_integers_and_bools(void **state)
                 "or was made after tg_no_grad_begin");
 }
 
-static bool copy_run(const call *c)
+static bool copy_forward(const call *c)
 {
     tg__copy(c->out, c->in[0]);
     return true;
@@ -338,7 +338,7 @@ static bool copy_run(const call *c)
 
 static void test_op_without_gradient(void **state)
 {
-    const op_row hash = {.name = "hash", .shape = tg__same_shape, .run = copy_run};
+    const op_row hash = {.name = "hash", .shape = tg__same_shape, .forward = copy_forward};
     tg_tensor *w = leaf(*state, 1), *y = tg__apply(&hash, 1, &w, NULL);
     assert_true(y->requires_grad);
     assert_false(tg_backward(tg_add(y, w)));

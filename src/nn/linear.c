@@ -21,7 +21,7 @@ static bool linear_shape(const call *c, spec *s)
            tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
 }
 
-static bool linear_run(const call *c)
+static bool linear_forward(const call *c)
 {
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (c->out->numel == 0) return true;
@@ -47,7 +47,7 @@ static bool weight_grad_shape(const call *c, spec *s)
     return true;
 }
 
-static bool weight_grad_run(const call *c)
+static bool weight_grad_forward(const call *c)
 {
     const tg_tensor *g = c->in[0], *x = c->in[1];
     if (x->numel == 0) tg__fill(c->out, 0); /* sums of nothing */
@@ -65,7 +65,7 @@ static tg_tensor *weight_grad_grad(const record *r, int i, tg_tensor *g)
 static const op_row weight_grad_op = {"linear_backward",
                                       "MmBackward0",
                                       weight_grad_shape,
-                                      weight_grad_run,
+                                      weight_grad_forward,
                                       weight_grad_grad,
                                       {READS_1, READS_0},
                                       0,
@@ -80,16 +80,16 @@ static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
                         : tg__apply(&weight_grad_op, 2, (tg_tensor *[]){g, x}, NULL);
 }
 
-static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, linear_run,
+static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, linear_forward,
                                  linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
-static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_shape, linear_run,
+static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_shape, linear_forward,
                                       linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
 
 typedef struct linear {
     tg_tensor *weight, *bias;
 } linear;
 
-static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
+static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
 {
     const linear *l = m->data;
     bool fits =
@@ -100,7 +100,7 @@ static tg_tensor *linear_forward(tg_module *m, tg_tensor *x)
         tg__enter(&f, "linear", x);
         for (int d = 0; d < x->ndim; d++) shape[d] = x->shape[d];
         shape[x->ndim - 1] = l->weight->shape[0];
-        tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_forward(m, rows) : NULL;
+        tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_layer_forward(m, rows) : NULL;
         return tg__leave(&f, tg_reshape(y, (tg_shape){x->ndim, shape}));
     }
     return tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
@@ -124,7 +124,7 @@ tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, 
                         "linear: %lld in_features, %lld out_features; at least 1 each",
                         (long long)in_features, (long long)out_features);
     if (!tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features))) return NULL;
-    tg_module *m = tg_module_new(tg, "Linear", linear_forward, sizeof(linear));
+    tg_module *m = tg_module_new(tg, "Linear", linear_layer_forward, sizeof(linear));
     if (!m) return NULL;
     linear *l = m->data;
     l->weight = tg__add_param(m, "weight", TG_SHAPE(out_features, in_features));

@@ -69,7 +69,7 @@ static void elementwise_by(const call *c, const binary_set *kernel, tg_tensor *a
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
 }
 
-static bool mse_run(const call *c)
+static bool mse_forward(const call *c)
 {
     if (c->a[0].i == TG_NONE) {
         elementwise_by(c, &tg__sub_kernel, c->in[0], c->in[1]);
@@ -116,7 +116,7 @@ static void some_differences(void *work, int64_t from, int64_t to)
     w->kernel(to - from, w->out + at, w->a + at, w->b + at, w->slope, w->g);
 }
 
-static bool mse_backward_run(const call *c)
+static bool mse_backward_forward(const call *c)
 {
     double slope = mse_slope(c->a, c->out);
     tg_tensor *g = c->in[0];
@@ -150,7 +150,7 @@ static tg_tensor *mse_backward_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row mse_backward_op = {"mse_loss_backward", "MseLossBackwardBackward0",
-                                       mse_backward_shape,  mse_backward_run,
+                                       mse_backward_shape,  mse_backward_forward,
                                        mse_backward_grad,   {READS_1 | READS_2, READS_0, READS_0},
                                        OP_BROADCAST,        0};
 
@@ -160,7 +160,7 @@ static tg_tensor *mse_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row mse_op = {"mse_loss", "MseLossBackward0",
-                              mse_shape,  mse_run,
+                              mse_shape,  mse_forward,
                               mse_grad,   {READS_0 | READS_1, READS_0 | READS_1},
                               0,          0};
 

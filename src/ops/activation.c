@@ -25,7 +25,7 @@ static void bound(const call *c, binary_kernel *f, tg_tensor *x, double value)
     tg__elementwise((loop){.binary = f}, c->out, 2, in);
 }
 
-static bool clamp_run(const call *c)
+static bool clamp_forward(const call *c)
 {
     tg_tensor *x = c->in[0];
     const double low = c->a[0].f, high = c->a[1].f;
@@ -50,9 +50,9 @@ static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
     return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
 }
 
-static const op_row clamp_op = {"clamp",    "ClampBackward1", clamp_shape, clamp_run,
+static const op_row clamp_op = {"clamp",    "ClampBackward1", clamp_shape, clamp_forward,
                                 clamp_grad, {READS_0},        0,           0};
-static const op_row hardtanh_op = {"hardtanh", "HardtanhBackward0", clamp_shape, clamp_run,
+static const op_row hardtanh_op = {"hardtanh", "HardtanhBackward0", clamp_shape, clamp_forward,
                                    clamp_grad, {READS_0},           0,           0};
 
 static tg_tensor *apply_clamp(const op_row *o, tg_tensor *a, double min, double max)
@@ -96,7 +96,7 @@ static bool three_shape(const call *c, spec *s)
 }
 
 /* NaN bounds and values win, as in maximum. Of bools the greater is a or b, the lesser a and b. */
-static bool clamp_tensors_run(const call *c)
+static bool clamp_tensors_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *min = c->in[1], *max = c->in[2], *out = c->out;
     const int level = c->tg->level;
@@ -131,7 +131,7 @@ static const op_row clamp_tensors_op = {
     "clamp_tensors",
     "ClampBackward0",
     three_shape,
-    clamp_tensors_run,
+    clamp_tensors_forward,
     clamp_tensors_grad,
     {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2},
     OP_BROADCAST,
@@ -167,7 +167,7 @@ static void lerp_from(const call *c, bool from_start, tg_tensor *way, tg_tensor 
 }
 
 /* From the start for a weight below a half, from the end for others, so that both ends are met. */
-static bool lerp_run(const call *c)
+static bool lerp_forward(const call *c)
 {
     tg_tensor *weight = c->in[2], *out = c->out;
     const tg_dtype d = out->dtype;
@@ -200,11 +200,11 @@ static tg_tensor *lerp_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row lerp_op = {"lerp",       "LerpBackward1",
-                               lerp_shape,   lerp_run,
+                               lerp_shape,   lerp_forward,
                                lerp_grad,    {READS_2, READS_2, READS_0 | READS_1},
                                OP_BROADCAST, 0};
 static const op_row lerp_scalar_op = {"lerp_scalar", "LerpBackward0",
-                                      lerp_shape,    lerp_run,
+                                      lerp_shape,    lerp_forward,
                                       lerp_grad,     {READS_2, READS_2, READS_0 | READS_1},
                                       OP_BROADCAST,  0};
 
@@ -231,7 +231,7 @@ static bool float_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
-static bool gated_run(const call *c)
+static bool gated_forward(const call *c)
 {
     tg__elementwise((loop){.binary = pick(c->tg->level, mul, c->out->dtype)}, c->out, 2, c->in);
     return true;
@@ -257,7 +257,7 @@ static tg_tensor *gate_of(const record *r, function *gate)
 }
 
 #define GATED(name, Name, reads_)                                                                  \
-    static const op_row name##_op = {#name,       Name "Backward0", float_shape, gated_run,        \
+    static const op_row name##_op = {#name,       Name "Backward0", float_shape, gated_forward,    \
                                      name##_grad, {reads_},         0,           0};               \
     tg_tensor *tg_##name(tg_tensor *a)                                                             \
     {                                                                                              \
@@ -342,9 +342,9 @@ static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(growth, gate)));
 }
 
-static const op_row gelu_op = {"gelu",    "GeluBackward0",     float_shape, gated_run,
+static const op_row gelu_op = {"gelu",    "GeluBackward0",     float_shape, gated_forward,
                                gelu_grad, {READS_0 | READS_1}, 0,           0};
-static const op_row gelu_tanh_op = {"gelu",         "GeluBackward0",     float_shape, gated_run,
+static const op_row gelu_tanh_op = {"gelu",         "GeluBackward0",     float_shape, gated_forward,
                                     gelu_tanh_grad, {READS_0 | READS_1}, 0,           0};
 
 tg_tensor *tg_gelu(tg_tensor *a, int approximate)
@@ -358,7 +358,7 @@ tg_tensor *tg_gelu(tg_tensor *a, int approximate)
 /* ---- elu. a[0]: alpha. */
 
 /* alpha expm1(x) where x is not above 0. */
-static bool elu_run(const call *c)
+static bool elu_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *out = c->out;
     tg_tensor *below = tg__new(c->tg, TG_BOOL, x->ndim, x->shape);
@@ -387,7 +387,8 @@ static bool elu_shape(const call *c, spec *s)
     return float_shape(c, s) && tg__check_value(c->tg, c->op->name, s->dtype, c->a[0].f);
 }
 
-static const op_row elu_op = {"elu", "EluBackward0", elu_shape, elu_run, elu_grad, {READS_0}, 0, 0};
+static const op_row elu_op = {"elu",    "EluBackward0", elu_shape, elu_forward,
+                              elu_grad, {READS_0},      0,         0};
 
 tg_tensor *tg_elu(tg_tensor *a, double alpha)
 {
@@ -422,7 +423,7 @@ tg_tensor *tg_logsigmoid(tg_tensor *a)
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
-static bool softplus_run(const call *c)
+static bool softplus_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *work = tg__new(c->tg, x->dtype, x->ndim, x->shape);
     if (!work) return false;
@@ -444,8 +445,8 @@ static tg_tensor *softplus_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_sigmoid(r->in[i].t));
 }
 
-static const op_row softplus_op = {"softplus",    "SoftplusBackward0", float_shape, softplus_run,
-                                   softplus_grad, {READS_0},           0,           0};
+static const op_row softplus_op = {
+    "softplus", "SoftplusBackward0", float_shape, softplus_forward, softplus_grad, {READS_0}, 0, 0};
 
 tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold)
 {

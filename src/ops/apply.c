@@ -110,12 +110,12 @@ bool tg__record(const call *c)
 
 /* Runs the forward in a scope of its own, at whose end its work memory is freed. An op with an
  * elementwise kernel needs no such memory and gets no scope. */
-static inline bool run_in_own_scope(const call *c)
+static inline bool forward_in_own_scope(const call *c)
 {
     tg_context *tg = c->tg;
-    if (c->op->kernel) return c->op->run(c);
+    if (c->op->kernel) return c->op->forward(c);
     tg->depth++;
-    const bool done = c->op->run(c);
+    const bool done = c->op->forward(c);
     if (tg->scope->depth == tg->depth)
         tg_scope_end(tg);
     else
@@ -141,7 +141,7 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
-    if (!out || (o->run && !run_in_own_scope(&c))) return give_back(out);
+    if (!out || (o->forward && !forward_in_own_scope(&c))) return give_back(out);
     return !differentiable || tg__record(&c) ? out : give_back(out);
 }
 
@@ -219,7 +219,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
     if (!c.tg->no_grad && !tg__check_history(o->name, n, in)) return NULL;
     const bool saved = save_inputs(&c, recorded, in);
     record *r = saved && recorded ? make_record(&c) : NULL;
-    const bool done = saved && (r || !recorded) && run_in_own_scope(&c);
+    const bool done = saved && (r || !recorded) && forward_in_own_scope(&c);
     if (done) tg__written(t, o->name);
     if (done && recorded) {
         priv(t)->storage->rewrites++;

@@ -15,7 +15,7 @@ static bool binary_shape(const call *c, spec *s)
            tg__broadcast_shape(c, s);
 }
 
-static bool binary_run(const call *c)
+static bool binary_forward(const call *c)
 {
     loop f = binary_loop(c, c->out->dtype);
     tg__elementwise(f, c->out, 2, c->in);
@@ -29,7 +29,7 @@ static bool check_divisor(const call *c, bool has_zero)
            tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: division by zero", c->op->name);
 }
 
-static bool modulo_run(const call *c)
+static bool modulo_forward(const call *c)
 {
     tg_tensor *b = c->in[1];
     bool has_zero = false;
@@ -38,7 +38,7 @@ static bool modulo_run(const call *c)
         has_zero = tg_item(tg_any(tg_eq_scalar(b, 0))) != 0;
         tg_scope_end(c->tg);
     }
-    return check_divisor(c, has_zero) && binary_run(c);
+    return check_divisor(c, has_zero) && binary_forward(c);
 }
 
 static tg_tensor *zero_like(const tg_tensor *t)
@@ -80,12 +80,12 @@ static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
 #define tg_tanh_backward    tg__tanh_backward
 #define tg_atan2_backward   tg__atan2_backward
 
-/* The run of a row, by its element types. */
-#define RUN_NUMBERS binary_run
-#define RUN_FLOATS  binary_run
-#define RUN_LIBM    binary_run
-#define RUN_WIDE    binary_run
-#define RUN_MODULO  modulo_run
+/* The forward of a row, by its element types. */
+#define FORWARD_NUMBERS binary_forward
+#define FORWARD_FLOATS  binary_forward
+#define FORWARD_LIBM    binary_forward
+#define FORWARD_WIDE    binary_forward
+#define FORWARD_MODULO  modulo_forward
 
 #define BINARY(name, grad_fn, types, reads_a, reads_b, value, gradient_a, gradient_b)              \
     static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
@@ -95,7 +95,7 @@ static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
         return i == 0 ? gradient_a : gradient_b;                                                   \
     }                                                                                              \
     static const op_row name##_op = {#name,        grad_fn,                                        \
-                                     binary_shape, RUN_##types,                                    \
+                                     binary_shape, FORWARD_##types,                                \
                                      name##_grad,  {reads_a, reads_b},                             \
                                      OP_BROADCAST, &tg__##name##_kernel};                          \
     tg_tensor *tg_##name(tg_tensor *a, tg_tensor *b)                                               \
@@ -114,7 +114,7 @@ static bool scalar_shape(const call *c, spec *s)
            tg__check_value(c->tg, c->op->name, x->dtype, c->a[0].f) && tg__same_shape(c, s);
 }
 
-static bool scalar_run(const call *c)
+static bool scalar_forward(const call *c)
 {
     scalar_tensor s;
     tg_tensor *in[] = {c->in[0], tg__scalar(&s, c->out, c->a[0].f)};
@@ -124,9 +124,9 @@ static bool scalar_run(const call *c)
 }
 
 /* PyTorch takes roots where the exponent is a number, which shows in roots of -inf and -0. */
-static bool pow_scalar_run(const call *c)
+static bool pow_scalar_forward(const call *c)
 {
-    if (fabs(c->a[0].f) != 0.5) return scalar_run(c);
+    if (fabs(c->a[0].f) != 0.5) return scalar_forward(c);
     loop root = {.unary = pick(c->tg->level, sqrt, c->out->dtype)};
     tg__elementwise(root, c->out, 1, c->in);
     if (c->a[0].f > 0) return true;
@@ -137,13 +137,13 @@ static bool pow_scalar_run(const call *c)
     return true;
 }
 
-static bool modulo_scalar_run(const call *c)
+static bool modulo_scalar_forward(const call *c)
 {
-    return check_divisor(c, c->a[0].f == 0) && scalar_run(c);
+    return check_divisor(c, c->a[0].f == 0) && scalar_forward(c);
 }
 
 /* The number first. */
-static bool reversed_scalar_run(const call *c)
+static bool reversed_scalar_forward(const call *c)
 {
     scalar_tensor s;
     tg_tensor *in[] = {tg__scalar(&s, c->out, c->a[0].f), c->in[0]};
@@ -151,8 +151,8 @@ static bool reversed_scalar_run(const call *c)
     return true;
 }
 
-/* SCALAR(name, kernel, run, grad_fn, what the gradient reads, gradient from g, x and s) */
-#define SCALAR(name, kernel_, run_, grad_fn, reads_, gradient)                                     \
+/* SCALAR(name, kernel, forward, grad_fn, what the gradient reads, gradient from g, x and s) */
+#define SCALAR(name, kernel_, forward_, grad_fn, reads_, gradient)                                 \
     static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
     {                                                                                              \
         tg_tensor *x = r->in[0].t;                                                                 \
@@ -161,20 +161,20 @@ static bool reversed_scalar_run(const call *c)
         return gradient;                                                                           \
     }                                                                                              \
     static const op_row name##_scalar_op = {                                                       \
-        #name "_scalar", grad_fn, scalar_shape,           run_, name##_scalar_grad,                \
+        #name "_scalar", grad_fn, scalar_shape,           forward_, name##_scalar_grad,            \
         {reads_},        0,       &tg__##kernel_##_kernel};                                        \
     tg_tensor *tg_##name##_scalar(tg_tensor *a, double s)                                          \
     {                                                                                              \
         return tg__apply(&name##_scalar_op, 1, &a, (attr[TG_ATTRS]){{.f = s}});                    \
     }
 
-SCALAR(add, add, scalar_run, "AddBackward0", READS_NOTHING, g)
-SCALAR(sub, sub, scalar_run, "SubBackward0", READS_NOTHING, g)
-SCALAR(rsub, sub, reversed_scalar_run, "RsubBackward1", READS_NOTHING, tg_neg(g))
-SCALAR(mul, mul, scalar_run, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
-SCALAR(div, div, scalar_run, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
-SCALAR(remainder, remainder, modulo_scalar_run, "RemainderBackward0", READS_NOTHING, g)
-SCALAR(pow, pow, pow_scalar_run, "PowBackward0", READS_0,
+SCALAR(add, add, scalar_forward, "AddBackward0", READS_NOTHING, g)
+SCALAR(sub, sub, scalar_forward, "SubBackward0", READS_NOTHING, g)
+SCALAR(rsub, sub, reversed_scalar_forward, "RsubBackward1", READS_NOTHING, tg_neg(g))
+SCALAR(mul, mul, scalar_forward, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
+SCALAR(div, div, scalar_forward, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
+SCALAR(remainder, remainder, modulo_scalar_forward, "RemainderBackward0", READS_NOTHING, g)
+SCALAR(pow, pow, pow_scalar_forward, "PowBackward0", READS_0,
        s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
 #undef SCALAR
 
@@ -197,7 +197,7 @@ static bool binary_write_shape(const call *c, spec *s)
 
 #define IN_PLACE(name, grad_fn, reads_a, reads_b)                                                  \
     static const op_row name##_in_place_op = {                                                     \
-        #name "_",          grad_fn,      binary_write_shape,  binary_run, name##_grad,            \
+        #name "_",          grad_fn,      binary_write_shape,  binary_forward, name##_grad,        \
         {reads_a, reads_b}, OP_BROADCAST, &tg__##name##_kernel};                                   \
     tg_tensor *tg_##name##_(tg_tensor *t, tg_tensor *other)                                        \
     {                                                                                              \
@@ -212,7 +212,7 @@ IN_PLACE(div, "DivBackward0", READS_1, READS_0 | READS_1)
 
 #define SCALAR_IN_PLACE(name, grad_fn)                                                             \
     static const op_row name##_scalar_in_place_op = {                                              \
-        #name "_scalar_", grad_fn, scalar_shape,        scalar_run, name##_scalar_grad,            \
+        #name "_scalar_", grad_fn, scalar_shape,        scalar_forward, name##_scalar_grad,        \
         {READS_NOTHING},  0,       &tg__##name##_kernel};                                          \
     tg_tensor *tg_##name##_scalar_(tg_tensor *t, double s)                                         \
     {                                                                                              \
@@ -225,7 +225,7 @@ SCALAR_IN_PLACE(mul, "MulBackward0")
 SCALAR_IN_PLACE(div, "DivBackward0")
 #undef SCALAR_IN_PLACE
 
-static bool copy_in_run(const call *c)
+static bool copy_in_forward(const call *c)
 {
     tg__copy(c->out, c->in[1]);
     return true;
@@ -239,7 +239,7 @@ static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row copy_in_op = {
-    "copy_", "CopyBackwards", write_shape, copy_in_run, copy_in_grad, {0}, OP_BROADCAST, 0};
+    "copy_", "CopyBackwards", write_shape, copy_in_forward, copy_in_grad, {0}, OP_BROADCAST, 0};
 
 tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
 {
@@ -252,16 +252,16 @@ static bool fill_in_shape(const call *c, spec *s)
     return tg__check_value(c->tg, c->op->name, c->in[0]->dtype, c->a[0].f) && tg__same_shape(c, s);
 }
 
-static bool fill_in_run(const call *c)
+static bool fill_in_forward(const call *c)
 {
     tg__fill(c->out, c->a[0].f);
     return true;
 }
 
 static const op_row fill_in_op = {
-    "fill_", "FillBackward0", fill_in_shape, fill_in_run, copy_in_grad, {0}, 0, 0};
+    "fill_", "FillBackward0", fill_in_shape, fill_in_forward, copy_in_grad, {0}, 0, 0};
 static const op_row zero_in_op = {
-    "zero_", "ZeroBackward0", fill_in_shape, fill_in_run, copy_in_grad, {0}, 0, 0};
+    "zero_", "ZeroBackward0", fill_in_shape, fill_in_forward, copy_in_grad, {0}, 0, 0};
 
 static tg_tensor *fill_in(const op_row *o, tg_tensor *t, double value)
 {

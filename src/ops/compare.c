@@ -18,23 +18,23 @@ static bool compare_two(const call *c, tg_tensor *a, tg_tensor *b)
     return true;
 }
 
-static bool compare_run(const call *c)
+static bool compare_forward(const call *c)
 {
     return compare_two(c, c->in[0], c->in[1]);
 }
 
-static bool compare_turned_run(const call *c)
+static bool compare_turned_forward(const call *c)
 {
     return compare_two(c, c->in[1], c->in[0]);
 }
 
-static bool compare_scalar_run(const call *c)
+static bool compare_scalar_forward(const call *c)
 {
     scalar_tensor s;
     return compare_two(c, c->in[0], tg__scalar(&s, c->in[0], c->a[0].f));
 }
 
-static bool compare_scalar_turned_run(const call *c)
+static bool compare_scalar_turned_forward(const call *c)
 {
     scalar_tensor s;
     return compare_two(c, tg__scalar(&s, c->in[0], c->a[0].f), c->in[0]);
@@ -51,11 +51,11 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
 #define COMPARISON(fn, turned, kernel_)                                                            \
     static const op_row fn##_op = {.name = #fn,                                                    \
                                    .shape = compare_shape,                                         \
-                                   .run = compare##turned##run,                                    \
+                                   .forward = compare##turned##forward,                            \
                                    .kernel = &tg__##kernel_##_kernel};                             \
     static const op_row fn##_scalar_op = {.name = #fn "_scalar",                                   \
                                           .shape = compare_shape,                                  \
-                                          .run = compare_scalar##turned##run,                      \
+                                          .forward = compare_scalar##turned##forward,              \
                                           .kernel = &tg__##kernel_##_kernel};                      \
     tg_tensor *tg_##fn(tg_tensor *a, tg_tensor *b)                                                 \
     {                                                                                              \
@@ -161,7 +161,7 @@ static bool where_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, "where", (tg_shape){s->ndim, s->shape});
 }
 
-static bool where_run(const call *c)
+static bool where_forward(const call *c)
 {
     loop f = {.where = pick(c->tg->level, where, c->out->dtype)};
     tg__elementwise(f, c->out, 3, c->in);
@@ -174,7 +174,7 @@ static tg_tensor *where_grad(const record *r, int i, tg_tensor *g)
     return i == 1 ? tg_where(condition, g, zero) : tg_where(condition, zero, g);
 }
 
-static const op_row where_op = {"where",    "WhereBackward0",      where_shape,  where_run,
+static const op_row where_op = {"where",    "WhereBackward0",      where_shape,  where_forward,
                                 where_grad, {0, READS_0, READS_0}, OP_BROADCAST, 0};
 
 tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b)

@@ -262,17 +262,17 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
     return true;
 }
 
-static bool conv2d_run(const call *c)
+static bool conv2d_forward(const call *c)
 {
     return run_part(c, CONV_FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
 }
 
-static bool input_run(const call *c)
+static bool input_forward(const call *c)
 {
     return run_part(c, CONV_INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
 }
 
-static bool weight_run(const call *c)
+static bool weight_forward(const call *c)
 {
     return run_part(c, CONV_WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
 }
@@ -345,13 +345,18 @@ static tg_tensor *weight_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? apply_like(&conv2d_op, x, g, r->a, g) : apply_like(&input_op, y, g, r->a, x);
 }
 
-static const op_row conv2d_op = {
-    "conv2d", "ConvolutionBackward0", conv2d_shape, conv2d_run, conv2d_grad, {READS_1, READS_0}, 0,
-    0};
+static const op_row conv2d_op = {"conv2d",
+                                 "ConvolutionBackward0",
+                                 conv2d_shape,
+                                 conv2d_forward,
+                                 conv2d_grad,
+                                 {READS_1, READS_0},
+                                 0,
+                                 0};
 static const op_row input_op = {"conv2d_input",
                                 "ConvolutionBackwardBackward0",
                                 input_shape,
-                                input_run,
+                                input_forward,
                                 input_grad,
                                 {READS_1, READS_0},
                                 0,
@@ -359,7 +364,7 @@ static const op_row input_op = {"conv2d_input",
 static const op_row weight_op = {"conv2d_weight",
                                  "ConvolutionBackwardBackward0",
                                  weight_shape,
-                                 weight_run,
+                                 weight_forward,
                                  weight_grad,
                                  {READS_1, READS_0},
                                  0,

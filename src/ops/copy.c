@@ -7,14 +7,14 @@ static tg_tensor *clone_grad(const record *r, int i, tg_tensor *g)
     return g;
 }
 
-static bool clone_run(const call *c)
+static bool clone_forward(const call *c)
 {
     tg__copy(c->out, c->in[0]);
     return true;
 }
 
 static const op_row clone_op = {
-    "clone", "CloneBackward0", tg__same_shape, clone_run, clone_grad, {0}, 0, 0};
+    "clone", "CloneBackward0", tg__same_shape, clone_forward, clone_grad, {0}, 0, 0};
 
 tg_tensor *tg_clone(tg_tensor *t)
 {
@@ -33,7 +33,7 @@ static bool cast_shape(const call *c, spec *s)
     return true;
 }
 
-static bool cast_run(const call *c)
+static bool cast_forward(const call *c)
 {
     static const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel,
                                              &tg__to_i64_kernel, &tg__to_bool_kernel};
@@ -47,8 +47,8 @@ static tg_tensor *cast_grad(const record *r, int i, tg_tensor *g)
     return tg_cast(g, r->in[i].t->dtype);
 }
 
-static const op_row cast_op = {"cast", "ToCopyBackward0", cast_shape, cast_run, cast_grad, {0}, 0,
-                               0};
+static const op_row cast_op = {
+    "cast", "ToCopyBackward0", cast_shape, cast_forward, cast_grad, {0}, 0, 0};
 
 tg_tensor *tg_cast(tg_tensor *t, tg_dtype dtype)
 {

@@ -83,7 +83,7 @@ static bool gather_shape(const call *c, spec *s)
     return true;
 }
 
-static bool gather_run(const call *c)
+static bool gather_forward(const call *c)
 {
     const tg_tensor *a = c->in[0], *index = c->in[1];
     const int dim = (int)c->a[0].i;
@@ -114,7 +114,7 @@ static tg_tensor *gather_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row gather_op = {
-    "gather", "GatherBackward0", gather_shape, gather_run, gather_grad, {READS_1}, 0, 0};
+    "gather", "GatherBackward0", gather_shape, gather_forward, gather_grad, {READS_1}, 0, 0};
 
 tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index)
 {
@@ -162,7 +162,7 @@ static void add_at_places(const call *c, void *out, bool wide)
 }
 
 /* Sums of float32 are kept in float64 where that takes little beside what is added. */
-static bool scatter_add_run(const call *c)
+static bool scatter_add_forward(const call *c)
 {
     enum { MANY = 4 };
     if (!check_indices(c, c->out, c->in[1], (int)c->a[0].i)) return false;
@@ -188,7 +188,7 @@ static tg_tensor *scatter_add_grad(const record *r, int i, tg_tensor *g)
 static const op_row scatter_add_op = {"scatter_add",
                                       "ScatterAddBackward0",
                                       scatter_add_shape,
-                                      scatter_add_run,
+                                      scatter_add_forward,
                                       scatter_add_grad,
                                       {0, 0, READS_1},
                                       0,
@@ -230,7 +230,7 @@ static bool index_select_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-static bool index_select_run(const call *c)
+static bool index_select_forward(const call *c)
 {
     const tg_tensor *a = tg__dense(c->in[0]), *index = tg__dense(c->in[1]);
     if (!a || !index) return false;
@@ -268,7 +268,8 @@ static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
 
 #define SELECTION(name, grad_fn)                                                                   \
     {                                                                                              \
-        name, grad_fn, index_select_shape, index_select_run, index_select_grad, {READS_1}, 0, 0    \
+        name, grad_fn, index_select_shape, index_select_forward, index_select_grad, {READS_1}, 0,  \
+            0                                                                                      \
     }
 static const op_row index_select_op = SELECTION("index_select", "IndexSelectBackward0");
 static const op_row embedding_op = SELECTION("embedding", "EmbeddingBackward0");

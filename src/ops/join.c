@@ -61,7 +61,7 @@ static void copy_into(tg_tensor *whole, int64_t at, const int64_t *strides, cons
     tg__copy(tg__array(&part, whole, data, t->ndim, t->shape, strides), t);
 }
 
-static bool cat_run(const call *c)
+static bool cat_forward(const call *c)
 {
     int dim = (int)c->a[0].i;
     int64_t start = 0;
@@ -96,7 +96,7 @@ static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
     return tg_narrow(g, dim, start_of(r, i), t->shape[dim]);
 }
 
-static const op_row cat_op = {"cat", "CatBackward0", cat_shape, cat_run, cat_grad, {0}, 0, 0};
+static const op_row cat_op = {"cat", "CatBackward0", cat_shape, cat_forward, cat_grad, {0}, 0, 0};
 
 static bool check_joined(const char *name, tg_list tensors)
 {
@@ -137,7 +137,7 @@ static bool stack_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, "stack", (tg_shape){s->ndim, s->shape});
 }
 
-static bool stack_run(const call *c)
+static bool stack_forward(const call *c)
 {
     int dim = (int)c->a[0].i;
     for (int i = 0; i < c->n; i++) {
@@ -155,7 +155,7 @@ static tg_tensor *stack_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row stack_op = {
-    "stack", "StackBackward0", stack_shape, stack_run, stack_grad, {0}, 0, 0};
+    "stack", "StackBackward0", stack_shape, stack_forward, stack_grad, {0}, 0, 0};
 
 tg_tensor *tg_stack(tg_list tensors, int dim)
 {

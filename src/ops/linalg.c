@@ -188,7 +188,7 @@ static bool solve_triangle(problem *p)
     return true;
 }
 
-static bool solve_triangular_run(const call *c)
+static bool solve_triangular_forward(const call *c)
 {
     return each_matrix(c, solve_triangle, 0);
 }
@@ -206,7 +206,7 @@ static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
 static const op_row solve_triangular_op = {"solve_triangular",
                                            "LinalgSolveTriangularBackward0",
                                            square_solved_shape,
-                                           solve_triangular_run,
+                                           solve_triangular_forward,
                                            solve_triangular_grad,
                                            {READS_0 | READS_OUT, READS_0},
                                            0,
@@ -249,7 +249,7 @@ static bool factorize(problem *p)
     return true;
 }
 
-static bool cholesky_run(const call *c)
+static bool cholesky_forward(const call *c)
 {
     return each_matrix(c, factorize, 0);
 }
@@ -268,7 +268,7 @@ static tg_tensor *cholesky_grad(const record *r, int i, tg_tensor *g)
 static const op_row cholesky_op = {"cholesky",
                                    "LinalgCholeskyExBackward0",
                                    square_shape,
-                                   cholesky_run,
+                                   cholesky_forward,
                                    cholesky_grad,
                                    {READS_OUT},
                                    0,
@@ -470,7 +470,7 @@ static bool solve_one(problem *p)
     return true;
 }
 
-static bool solve_run(const call *c)
+static bool solve_forward(const call *c)
 {
     return each_matrix(c, solve_one, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
 }
@@ -484,7 +484,7 @@ static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 static const op_row solve_op = {"solve",
                                 "LinalgSolveExBackward0",
                                 square_solved_shape,
-                                solve_run,
+                                solve_forward,
                                 solve_grad,
                                 {READS_0 | READS_OUT, READS_0},
                                 0,
@@ -503,7 +503,7 @@ static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row inv_op = {
-    "inv", "LinalgInvExBackward0", square_solved_shape, solve_run, inv_grad, {READS_OUT}, 0, 0};
+    "inv", "LinalgInvExBackward0", square_solved_shape, solve_forward, inv_grad, {READS_OUT}, 0, 0};
 
 tg_tensor *tg_inv(tg_tensor *a)
 {
@@ -529,7 +529,7 @@ static bool det_one(problem *p)
     return true;
 }
 
-static bool det_run(const call *c)
+static bool det_forward(const call *c)
 {
     return each_matrix(c, det_one, 0);
 }
@@ -550,7 +550,7 @@ static bool cofactor_one(problem *p)
     return true;
 }
 
-static bool cofactor_run(const call *c)
+static bool cofactor_forward(const call *c)
 {
     const tg_tensor *a = c->in[0];
     return each_matrix(c, cofactor_one, a->shape[a->ndim - 1] * a->shape[a->ndim - 1]);
@@ -656,14 +656,14 @@ static bool second_one(problem *p)
     return true;
 }
 
-static bool second_run(const call *c)
+static bool second_forward(const call *c)
 {
     return each_matrix(c, second_one, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
 }
 
 /* Made where no gradient is recorded. */
 static const op_row second_op = {
-    .name = "det_backward", .shape = square_solved_shape, .run = second_run};
+    .name = "det_backward", .shape = square_solved_shape, .forward = second_forward};
 
 /* With b = a^-T: det (sum(g b) b - b g^T b). Written so where it is to have a gradient in turn. */
 static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
@@ -679,7 +679,7 @@ static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
 static const op_row cofactor_op = {"det_backward",
                                    "LinalgDetBackwardBackward0",
                                    square_shape,
-                                   cofactor_run,
+                                   cofactor_forward,
                                    cofactor_grad,
                                    {READS_0},
                                    0,
@@ -691,7 +691,7 @@ static tg_tensor *det_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row det_op = {
-    "det", "LinalgDetBackward0", det_shape, det_run, det_grad, {READS_0}, 0, 0};
+    "det", "LinalgDetBackward0", det_shape, det_forward, det_grad, {READS_0}, 0, 0};
 
 tg_tensor *tg_det(tg_tensor *a)
 {
@@ -839,7 +839,7 @@ static bool lstsq_one(problem *p)
     return true;
 }
 
-static bool lstsq_run(const call *c)
+static bool lstsq_forward(const call *c)
 {
     const tg_tensor *a = c->in[0];
     const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
@@ -865,7 +865,7 @@ static tg_tensor *lstsq_grad(const record *r, int i, tg_tensor *g)
 static const op_row lstsq_op = {"lstsq",
                                 "LinalgLstsqBackward0",
                                 solved_shape,
-                                lstsq_run,
+                                lstsq_forward,
                                 lstsq_grad,
                                 {READS_0 | READS_1 | READS_OUT, READS_0},
                                 0,

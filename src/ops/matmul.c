@@ -209,7 +209,7 @@ static void some_of_batch(void *work, int64_t from, int64_t to)
     }
 }
 
-static bool matmul_run(const call *c)
+static bool matmul_forward(const call *c)
 {
     const tg_tensor *a = c->in[0], *b = c->in[1];
     product p;
@@ -268,7 +268,7 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
 
 #define PRODUCT(name, grad_fn)                                                                     \
     static const op_row name##_op = {                                                              \
-        "matmul",     grad_fn, matmul_shape, matmul_run, matmul_grad, {READS_1, READS_0},          \
+        "matmul",     grad_fn, matmul_shape, matmul_forward, matmul_grad, {READS_1, READS_0},      \
         OP_BROADCAST, 0};
 PRODUCT(dot, "DotBackward0")
 PRODUCT(mv, "MvBackward0")

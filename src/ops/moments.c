@@ -195,7 +195,7 @@ static bool center_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
-static bool center_run(const call *c)
+static bool center_forward(const call *c)
 {
     return c->out->numel == 0 || visit_all(c, center_some);
 }
@@ -203,7 +203,7 @@ static bool center_run(const call *c)
 static tg_tensor *center_grad(const record *r, int i, tg_tensor *g);
 
 static const op_row center_op = {
-    "center", "SubBackward0", center_shape, center_run, center_grad, {0}, 0, 0};
+    "center", "SubBackward0", center_shape, center_forward, center_grad, {0}, 0, 0};
 
 static tg_tensor *center_grad(const record *r, int i, tg_tensor *g)
 {
@@ -264,12 +264,12 @@ static void deviate_some(const moments_walk *w, int64_t out, int64_t at, int64_t
     spread_of_some(w, true, out, at, n);
 }
 
-static bool var_run(const call *c)
+static bool var_forward(const call *c)
 {
     return visit_all(c, vary_some);
 }
 
-static bool std_run(const call *c)
+static bool std_forward(const call *c)
 {
     return visit_all(c, deviate_some);
 }
@@ -294,9 +294,9 @@ static tg_tensor *std_grad(const record *r, int i, tg_tensor *g)
     return tg__over_norm(centered_input(r), g, tg__with_dims(r, r->out));
 }
 
-static const op_row var_op = {"var",    "VarBackward0", float_reduction_shape, var_run,
+static const op_row var_op = {"var",    "VarBackward0", float_reduction_shape, var_forward,
                               var_grad, {READS_0},      OP_BROADCAST,          0};
-static const op_row std_op = {"std",    "StdBackward0",        float_reduction_shape, std_run,
+static const op_row std_op = {"std",    "StdBackward0",        float_reduction_shape, std_forward,
                               std_grad, {READS_0 | READS_OUT}, OP_BROADCAST,          0};
 
 tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
@@ -353,7 +353,7 @@ static void invert_some(const moments_walk *w, int64_t out, int64_t at, int64_t 
     if (c->n > 1) store_outputs(c->in[1], out, n, square);
 }
 
-static bool inverse_run(const call *c)
+static bool inverse_forward(const call *c)
 {
     return visit_all(c, invert_some);
 }
@@ -368,7 +368,7 @@ static tg_tensor *inverse_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row inverse_op = {
-    "inverse_deviation", "RsqrtBackward0",      float_reduction_shape, inverse_run,
+    "inverse_deviation", "RsqrtBackward0",      float_reduction_shape, inverse_forward,
     inverse_grad,        {READS_0 | READS_OUT}, OP_BROADCAST,          0};
 
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var)

@@ -73,7 +73,7 @@ struct op_row {
     /* Checks inputs and attributes, fills the spec; or records the error and returns false. */
     bool (*shape)(const call *c, spec *s);
     /* Computes c->out, a contiguous tensor of that spec (or input 0, in place). */
-    bool (*run)(const call *c);
+    bool (*forward)(const call *c);
     /* Gradient of input i, given that of the output, written with the library's operations. NULL:
      * has none. */
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);

@@ -53,7 +53,7 @@ static bool nonzero_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, "nonzero", (tg_shape){2, s->shape});
 }
 
-static bool nonzero_run(const call *c)
+static bool nonzero_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
     const uint8_t *v = t->data;
@@ -70,7 +70,8 @@ static bool nonzero_run(const call *c)
     return true;
 }
 
-static const op_row nonzero_op = {.name = "nonzero", .shape = nonzero_shape, .run = nonzero_run};
+static const op_row nonzero_op = {
+    .name = "nonzero", .shape = nonzero_shape, .forward = nonzero_forward};
 
 tg_tensor *tg_nonzero(tg_tensor *a)
 {

@@ -161,21 +161,21 @@ static bool places_shape(const call *c, spec *s)
     return true;
 }
 
-static bool places_run(const call *c)
+static bool places_forward(const call *c)
 {
     return run_pool(c, find_places, tg__dense(c->in[0]), c->out);
 }
 
-static const op_row places_op = {"max_pool2d", NULL, places_shape, places_run, NULL, {0}, 0, 0};
+static const op_row places_op = {"max_pool2d", NULL, places_shape, places_forward, NULL, {0}, 0, 0};
 
 /* ---- Means, and their gradient, of the result's and of the image, whose shape alone it needs. */
 
-static bool avg_run(const call *c)
+static bool avg_forward(const call *c)
 {
     return run_pool(c, take_means, tg__dense(c->in[0]), c->out);
 }
 
-static bool avg_back_run(const call *c)
+static bool avg_back_forward(const call *c)
 {
     return run_pool(c, take_means, c->out, tg__dense(c->in[0]));
 }
@@ -201,11 +201,11 @@ static tg_tensor *avg_back_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row avg_op = {
-    "avg_pool2d", "AvgPool2DBackward0", pool_shape, avg_run, avg_grad, {0}, 0, 0};
+    "avg_pool2d", "AvgPool2DBackward0", pool_shape, avg_forward, avg_grad, {0}, 0, 0};
 static const op_row avg_back_op = {"avg_pool2d_backward",
                                    "AvgPool2DBackwardBackward0",
                                    avg_back_shape,
-                                   avg_back_run,
+                                   avg_back_forward,
                                    avg_back_grad,
                                    {0},
                                    0,

@@ -220,7 +220,7 @@ static bool sum_shape(const call *c, spec *s)
     return true;
 }
 
-static bool sum_run(const call *c)
+static bool sum_forward(const call *c)
 {
     return reduce_into(c, sums, c->out, NULL);
 }
@@ -245,8 +245,9 @@ static tg_tensor *sum_grad(const record *r, int i, tg_tensor *g)
     return spread(r, g);
 }
 
-static const op_row sum_op = {"sum", "SumBackward0", sum_shape, sum_run, sum_grad, {0}, 0, 0};
-static const op_row sum_dims_op = {"sum", "SumBackward1", sum_shape, sum_run, sum_grad, {0}, 0, 0};
+static const op_row sum_op = {"sum", "SumBackward0", sum_shape, sum_forward, sum_grad, {0}, 0, 0};
+static const op_row sum_dims_op = {"sum", "SumBackward1", sum_shape, sum_forward, sum_grad, {0}, 0,
+                                   0};
 
 tg_tensor *tg_sum(tg_tensor *a)
 {
@@ -263,7 +264,7 @@ static bool mean_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && sum_shape(c, s);
 }
 
-static bool mean_run(const call *c)
+static bool mean_forward(const call *c)
 {
     if (!reduce_into(c, sums, c->out, NULL)) return false;
     scalar_tensor n;
@@ -279,9 +280,10 @@ static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
     return spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
-static const op_row mean_op = {"mean", "MeanBackward0", mean_shape, mean_run, mean_grad, {0}, 0, 0};
+static const op_row mean_op = {"mean", "MeanBackward0", mean_shape, mean_forward, mean_grad, {0}, 0,
+                               0};
 static const op_row mean_dims_op = {
-    "mean", "MeanBackward1", mean_shape, mean_run, mean_grad, {0}, 0, 0};
+    "mean", "MeanBackward1", mean_shape, mean_forward, mean_grad, {0}, 0, 0};
 
 tg_tensor *tg_mean(tg_tensor *a)
 {
@@ -360,34 +362,34 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
 /* EXTREME(name, Name in grad_fn, reduction): name over all and over a dim, and argname over both.
  */
 #define EXTREME(fn, Name, reduce)                                                                  \
-    static bool fn##_run(const call *c)                                                            \
+    static bool fn##_forward(const call *c)                                                        \
     {                                                                                              \
         return reduce_into(c, reduce, c->out, c->n > 1 ? c->in[1]->data : NULL);                   \
     }                                                                                              \
-    static bool arg##fn##_run(const call *c)                                                       \
+    static bool arg##fn##_forward(const call *c)                                                   \
     {                                                                                              \
         return reduce_into(c, reduce, NULL, c->out->data);                                         \
     }                                                                                              \
     static const op_row fn##_op = {#fn,                                                            \
                                    Name "Backward1",                                               \
                                    extreme_shape,                                                  \
-                                   fn##_run,                                                       \
+                                   fn##_forward,                                                   \
                                    extreme_grad,                                                   \
                                    {READS_0 | READS_OUT},                                          \
                                    0,                                                              \
                                    0};                                                             \
     static const op_row fn##_dim_op = {                                                            \
-        #fn, Name "Backward0", extreme_shape, fn##_run, extreme_dim_grad, {READS_1}, 0, 0};        \
+        #fn, Name "Backward0", extreme_shape, fn##_forward, extreme_dim_grad, {READS_1}, 0, 0};    \
     static const op_row a##fn##_op = {"a" #fn,                                                     \
                                       "A" #fn "Backward0",                                         \
                                       extreme_shape,                                               \
-                                      fn##_run,                                                    \
+                                      fn##_forward,                                                \
                                       extremes_grad,                                               \
                                       {READS_0 | READS_OUT},                                       \
                                       0,                                                           \
                                       0};                                                          \
     static const op_row arg##fn##_op = {                                                           \
-        .name = "arg" #fn, .shape = arg_shape, .run = arg##fn##_run};                              \
+        .name = "arg" #fn, .shape = arg_shape, .forward = arg##fn##_forward};                      \
     tg_tensor *tg_##fn(tg_tensor *a)                                                               \
     {                                                                                              \
         return a ? apply_reduction(&fn##_op, a, all_dims(a), false) : NULL;                        \

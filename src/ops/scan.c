@@ -29,7 +29,7 @@ SCAN_LINE(double, double)
 SCAN_LINE(int64_t, uint64_t)
 #undef SCAN_LINE
 
-static bool scan_run(const call *c)
+static bool scan_forward(const call *c)
 {
     const tg_tensor *a = tg__dense(c->in[0]), *x = c->n == 2 && a ? tg__dense(c->in[1]) : NULL;
     if (!a || (c->n == 2 && !x)) return false;
@@ -83,9 +83,9 @@ static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row cumsum_op = {
-    "cumsum", "CumsumBackward0", scan_shape, scan_run, scan_grad, {0}, 0, 0};
+    "cumsum", "CumsumBackward0", scan_shape, scan_forward, scan_grad, {0}, 0, 0};
 static const op_row cumprod_op = {"cumprod",  "CumprodBackward0",
-                                  scan_shape, scan_run,
+                                  scan_shape, scan_forward,
                                   scan_grad,  {READS_1, READS_1 | READS_OUT},
                                   0,          0};
 

@@ -203,7 +203,7 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
 
 /* ---- flip. a[0]: a bit for each dimension. */
 
-static bool flip_run(const call *c)
+static bool flip_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
     int64_t start = 0, strides[TG_MAX_DIMS];
@@ -225,8 +225,8 @@ static tg_tensor *flip_grad(const record *r, int i, tg_tensor *g)
     return tg__apply(r->op, 1, &g, r->a);
 }
 
-static const op_row flip_op = {"flip", "FlipBackward0", tg__same_shape, flip_run, flip_grad, {0}, 0,
-                               0};
+static const op_row flip_op = {
+    "flip", "FlipBackward0", tg__same_shape, flip_forward, flip_grad, {0}, 0, 0};
 
 tg_tensor *tg_flip(tg_tensor *t, tg_shape dims)
 {
@@ -247,7 +247,7 @@ static bool triangle_shape(const call *c, spec *s)
     return tg__same_shape(c, s);
 }
 
-static bool triangle_run(const call *c)
+static bool triangle_forward(const call *c)
 {
     tg_tensor *t = c->out;
     const int64_t rows = t->shape[t->ndim - 2], n = t->shape[t->ndim - 1];
@@ -264,9 +264,9 @@ static bool triangle_run(const call *c)
 }
 
 static const op_row tril_op = {
-    "tril", "TrilBackward0", triangle_shape, triangle_run, flip_grad, {0}, 0, 0};
+    "tril", "TrilBackward0", triangle_shape, triangle_forward, flip_grad, {0}, 0, 0};
 static const op_row triu_op = {
-    "triu", "TriuBackward0", triangle_shape, triangle_run, flip_grad, {0}, 0, 0};
+    "triu", "TriuBackward0", triangle_shape, triangle_forward, flip_grad, {0}, 0, 0};
 
 static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
 {
@@ -295,7 +295,7 @@ static bool pad_shape(const call *c, spec *s)
     return true;
 }
 
-static bool pad_run(const call *c)
+static bool pad_forward(const call *c)
 {
     const tg_tensor *t = c->in[0], *out = c->out;
     tg__fill(c->out, c->a[3].f);
@@ -312,8 +312,8 @@ static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
     return tg_narrow(g, d, r->a[1].i, r->in[i].t->shape[d]);
 }
 
-static const op_row pad_op = {"pad", "ConstantPadNdBackward0", pad_shape, pad_run, pad_grad, {0}, 0,
-                              0};
+static const op_row pad_op = {
+    "pad", "ConstantPadNdBackward0", pad_shape, pad_forward, pad_grad, {0}, 0, 0};
 
 /* Numbers after which something, or nothing, is left of each dimension, and not too much. */
 static bool check_pad(const tg_tensor *t, tg_shape pad)

@@ -69,7 +69,7 @@ static void rows_in_blocks(void *work, int64_t from, int64_t to)
         some_softmax_rows(w, i, to - i < most ? to - i : most);
 }
 
-static bool softmax_run(const call *c)
+static bool softmax_forward(const call *c)
 {
     const tg_tensor *x = tg__dense(c->in[0]);
     if (!x) return false;
@@ -121,7 +121,7 @@ static void some_grads(void *work, int64_t from, int64_t to)
     }
 }
 
-static bool softmax_backward_run(const call *c)
+static bool softmax_backward_forward(const call *c)
 {
     const tg_tensor *g = tg__dense(c->in[0]), *y = g ? tg__dense(c->in[1]) : NULL;
     if (!y) return false;
@@ -148,7 +148,7 @@ static tg_tensor *softmax_backward_grad(const record *r, int i, tg_tensor *g)
 static const op_row softmax_backward_op = {"softmax_backward",
                                            "SoftmaxBackwardBackward0",
                                            softmax_shape,
-                                           softmax_backward_run,
+                                           softmax_backward_forward,
                                            softmax_backward_grad,
                                            {READS_1, READS_0 | READS_1},
                                            0,
@@ -161,11 +161,11 @@ static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row softmax_op = {
-    "softmax", "SoftmaxBackward0", softmax_shape, softmax_run, softmax_grad, {READS_OUT}, 0, 0};
+    "softmax", "SoftmaxBackward0", softmax_shape, softmax_forward, softmax_grad, {READS_OUT}, 0, 0};
 static const op_row log_softmax_op = {"log_softmax",
                                       "LogSoftmaxBackward0",
                                       softmax_shape,
-                                      softmax_run,
+                                      softmax_forward,
                                       softmax_grad,
                                       {READS_OUT},
                                       0,

@@ -199,7 +199,7 @@ static int64_t sort_line_start(const tg_tensor *t, int dim, int64_t line)
 enum { PLAIN, STABLE, TOP, TOP_SORTED };
 
 /* a[0]: the dimension, a[1]: descending, a[2]: how, a[3]: how many of the top. */
-static bool argsort_run(const call *c)
+static bool argsort_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
     int dim = (int)c->a[0].i;
@@ -227,7 +227,8 @@ static bool argsort_run(const call *c)
     return true;
 }
 
-static const op_row argsort_op = {.name = "argsort", .shape = argsort_shape, .run = argsort_run};
+static const op_row argsort_op = {
+    .name = "argsort", .shape = argsort_shape, .forward = argsort_forward};
 
 static tg_tensor *argsort(tg_tensor *a, int dim, bool descending, int how, int64_t top)
 {

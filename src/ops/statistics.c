@@ -13,7 +13,7 @@ static double number_at(const tg_tensor *t, int64_t i)
 
 /* ---- x g / y, the gradient of a norm y; 0 where y is 0, and without overflow in between. */
 
-static bool over_norm_run(const call *c)
+static bool over_norm_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *g = c->in[1], *y = tg__dense(c->in[2]), *out = c->out;
     tg_tensor *slope = y ? tg__new(c->tg, y->dtype, y->ndim, y->shape) : NULL;
@@ -56,7 +56,7 @@ static tg_tensor *over_norm_grad(const record *r, int i, tg_tensor *g)
 
 static const op_row over_norm_op = {
     "norm_backward", "NormBackward1",
-    tg__same_shape,  over_norm_run,
+    tg__same_shape,  over_norm_forward,
     over_norm_grad,  {READS_1 | READS_2, READS_0 | READS_2, READS_0 | READS_1 | READS_2},
     OP_BROADCAST,    0};
 
@@ -106,7 +106,7 @@ static tg_tensor *norm_over(tg_tensor *x, double p, tg_shape dims, double terms)
     return y;
 }
 
-static bool norm_run(const call *c)
+static bool norm_forward(const call *c)
 {
     tg_tensor *x = c->in[0];
     int64_t dims[TG_MAX_DIMS];
@@ -143,7 +143,7 @@ static bool norm_shape(const call *c, spec *s)
     return true;
 }
 
-static const op_row norm_op = {"norm",    "NormBackward1",       norm_shape,   norm_run,
+static const op_row norm_op = {"norm",    "NormBackward1",       norm_shape,   norm_forward,
                                norm_grad, {READS_0 | READS_OUT}, OP_BROADCAST, 0};
 
 static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)

@@ -13,7 +13,7 @@ static bool unary_shape(const call *c, spec *s)
            tg__same_shape(c, s);
 }
 
-static bool unary_run(const call *c)
+static bool unary_forward(const call *c)
 {
     tg__elementwise(unary_loop(c, c->out->dtype), c->out, 1, c->in);
     return true;
@@ -35,7 +35,7 @@ static tg_tensor *one_less_square(tg_tensor *x)
         (void)i, (void)x, (void)y;                                                                 \
         return gradient;                                                                           \
     }                                                                                              \
-    static const op_row name##_op = {#name,       grad_fn,  unary_shape, unary_run,                \
+    static const op_row name##_op = {#name,       grad_fn,  unary_shape, unary_forward,            \
                                      name##_grad, {reads_}, 0,           &tg__##name##_kernel};    \
     tg_tensor *tg_##name(tg_tensor *a)                                                             \
     {                                                                                              \

@@ -413,7 +413,7 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
 }
 
 #define PART(name, Name)                                                                           \
-    static bool name##_backward_run(const call *c)                                                 \
+    static bool name##_backward_forward(const call *c)                                             \
     {                                                                                              \
         return put_part(c, name##_shape);                                                          \
     }                                                                                              \
@@ -424,7 +424,7 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
     static const op_row name##_backward_op = {#name "_backward",                                   \
                                               Name "BackwardBackward0",                            \
                                               whole_shape,                                         \
-                                              name##_backward_run,                                 \
+                                              name##_backward_forward,                             \
                                               name##_backward_grad,                                \
                                               {0},                                                 \
                                               0,                                                   \
