@@ -60,7 +60,8 @@ TG_API tg_module *tg_eval(tg_module *module);
 TG_API bool tg_is_training(const tg_module *module);
 
 /* ---- Layers. Their parameters are of the default dtype, require grad, and are drawn from the
- * context's stream as PyTorch draws them. What is said of x is checked by tg_forward. */
+ * context's stream as PyTorch draws them. x is the input and y the output of tg_forward, which
+ * checks the shape and dtype of x. */
 
 /* Whether a layer has a bias. */
 typedef enum tg_bias {
@@ -74,23 +75,23 @@ TG_API bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype);
 
 /* nn.Linear: y = x weight^T + bias, with x (*, in_features), y (*, out_features), weight
  * (out_features, in_features) and bias (out_features). Both sizes are at least 1. Weight and then
- * bias are drawn uniformly from +-1 / sqrt(in_features). */
+ * bias are drawn uniformly from [-b, b) with b = 1 / sqrt(in_features). */
 TG_API tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features,
                             tg_bias bias);
 
 /* nn.Conv1d: tg_conv1d of x (N, in_channels, L) or (in_channels, L), with weight (out_channels,
  * in_channels / groups, kernel_size) and bias (out_channels). Weight and then bias are drawn
- * uniformly from +-1 / sqrt(in_channels / groups * kernel_size). Of the options all count but the
- * bias, which must be NULL: the layer has one of its own, if bias says so. */
+ * uniformly from [-b, b) with b = 1 / sqrt(in_channels / groups * kernel_size). Of the options all
+ * count but the bias, which must be NULL: the argument bias says whether the layer makes one. */
 TG_API tg_module *tg_conv1d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
                                   tg_shape kernel_size, tg_bias bias,
                                   const tg_conv_options *options);
 
 /* nn.Conv2d: tg_conv2d of x (N, in_channels, H, W) or (in_channels, H, W), with weight
- * (out_channels, in_channels / groups, kernel height, kernel width) and bias (out_channels);
- * kernel_size has both sizes. Weight and then bias are drawn uniformly from +-1 / sqrt(elements of
- * weight / out_channels). Of the options all count but the bias, which must be NULL: the layer has
- * one of its own, if bias says so. */
+ * (out_channels, in_channels / groups, kernel_size[0], kernel_size[1]) and bias (out_channels).
+ * Weight and then bias are drawn uniformly from [-b, b) with b = 1 / sqrt(in_channels / groups *
+ * kernel_size[0] * kernel_size[1]). Of the options all count but the bias, which must be NULL: the
+ * argument bias says whether the layer makes one. */
 TG_API tg_module *tg_conv2d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
                                   tg_shape kernel_size, tg_bias bias,
                                   const tg_conv_options *options);
@@ -122,11 +123,11 @@ typedef struct tg_norm_options {
 /* The default options of a normalization, which stand beside the members. */
 TG_API tg_norm_options tg_norm_defaults(void);
 
-/* nn.BatchNorm1d: (x - mean) / sqrt(var + eps) weight + bias for each of num_features channels,
+/* nn.BatchNorm1d: y = (x - mean) / sqrt(var + eps) weight + bias for each of num_features channels,
  * which are dimension 1 of x (N, C) or (N, C, L); y has the shape of x. While training, mean and
  * var are those of the batch, and each forward moves the buffers running_mean, running_var (by the
- * unbiased variance) and num_batches_tracked; else they are the first two of these buffers.
- * Training with one value for each channel is TG_ERR_SHAPE. */
+ * unbiased variance) and num_batches_tracked. While evaluating, they are running_mean and
+ * running_var. Training with one value for each channel is TG_ERR_SHAPE. */
 TG_API tg_module *tg_batchnorm1d(tg_context *tg, int64_t num_features,
                                  const tg_norm_options *options);
 
@@ -134,16 +135,16 @@ TG_API tg_module *tg_batchnorm1d(tg_context *tg, int64_t num_features,
 TG_API tg_module *tg_batchnorm2d(tg_context *tg, int64_t num_features,
                                  const tg_norm_options *options);
 
-/* nn.LayerNorm: (x - mean) / sqrt(var + eps) weight + bias over the last dimensions of x, which
- * have the shape normalized_shape, as weight and bias have; y has the shape of x. It is the same
- * while training and evaluating. Of the options eps and affine count. */
+/* nn.LayerNorm: y = (x - mean) / sqrt(var + eps) weight + bias, with mean and var over the last
+ * dimensions of x, which have the shape normalized_shape; weight and bias have it, too, and y has
+ * the shape of x. It is the same while training and evaluating. Of the options eps and affine
+ * count. */
 TG_API tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape,
                                const tg_norm_options *options);
 
-/* If training is true, x with each element zeroed with probability p, the others multiplied by 1 /
- * (1 - p), drawn from the context's stream. x itself if training is false, p is 0 or x is empty.
- * Floating dtypes; 0
- * <= p <= 1. PyTorch: torch.nn.functional.dropout. */
+/* If training is true, x with each element zeroed with probability p, which is drawn from the
+ * context's stream, and the others multiplied by 1 / (1 - p). x itself if training is false, p is 0
+ * or x is empty. Floating dtypes; p lies in [0, 1]. PyTorch: torch.nn.functional.dropout. */
 TG_API tg_tensor *tg_dropout(tg_tensor *x, double p, bool training);
 
 /* nn.Dropout: tg_dropout while the module trains, and x itself while it evaluates. */
@@ -182,8 +183,7 @@ extern "C" {
 #else
 /* A tg_modules of these modules: TG_MODULES(a, b). Layers draw their weights when they are made,
  * and C leaves open which item of a list is evaluated first: make layers that draw in statements of
- * their own.
- */
+ * their own. */
 #define TG_MODULES(...)                                                                            \
     ((tg_modules){(int)(sizeof((tg_module *[]){NULL, __VA_ARGS__}) / sizeof(tg_module *)) - 1,     \
                   (tg_module *const[]){NULL, __VA_ARGS__} + 1})
@@ -319,19 +319,20 @@ TG_API tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_t
                                        const tg_loss_options *options);
 
 /* -weight[label] input[label], reduced, where input (C), (N, C) or (N, C, d...) holds logarithms of
- * probabilities of C classes, and target, int64 of shape (), (N) or (N, d...), labels. Rows whose
- * label is ignore_index give 0 and count nothing, and the mean is weighted: the sum divided by the
- * sum of weight[label]. A label out of range is TG_ERR_INDEX. Reads reduction (without
+ * probabilities of C classes, and target holds labels, int64 of shape (), (N) or (N, d...). Rows
+ * whose label is ignore_index give 0 and count nothing, and the mean is weighted: the sum divided
+ * by the sum of weight[label]. A label out of range is TG_ERR_INDEX. Reads reduction (without
  * TG_BROADCAST), weight and ignore_index. */
 TG_API tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options);
 
 /* tg_nll_loss of log_softmax(input) over the classes: input holds any numbers, and target labels.
- * With label_smoothing s the target is mixed with equal probabilities s / C.
+ * With label_smoothing s, the probability of the label is 1 - s + s / C, and that of each other
+ * class s / C.
  *
- * target may also hold probabilities of all classes, with input's shape and dtype: the loss is then
- * -sum_c weight[c] target[c] log_softmax(input)[c], and its mean that over the rows. An
- * ignore_index of 0 or more is then TG_ERR_ARGUMENT. Reads reduction (without TG_BROADCAST),
- * weight, ignore_index and label_smoothing. */
+ * target may also hold probabilities of all classes, with input's shape and dtype. The loss is then
+ * -sum_c weight[c] target[c] log_softmax(input)[c], the mean is over the rows, and an ignore_index
+ * of 0 or more is TG_ERR_ARGUMENT. Reads reduction (without TG_BROADCAST), weight, ignore_index and
+ * label_smoothing. */
 TG_API tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target,
                                    const tg_loss_options *options);
 

@@ -408,7 +408,7 @@ TG_API tg_tensor *tg_cumsum(tg_tensor *a, int dim);
 TG_API tg_tensor *tg_cumprod(tg_tensor *a, int dim);
 
 /* The variance of all n elements, sum (a - mean)^2 / (n - correction), worked out in float64;
- * exactly 0 where all are equal. correction 1, PyTorch's default, is the unbiased estimate.
+ * exactly 0 where all are equal. With correction 1, PyTorch's default, it is the unbiased estimate.
  * Floating dtypes. */
 TG_API tg_tensor *tg_var(tg_tensor *a, int64_t correction);
 
@@ -425,8 +425,9 @@ TG_API tg_tensor *tg_std(tg_tensor *a, int64_t correction);
 TG_API tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim);
 
 /* (sum |a|^p)^(1/p) over all elements, right also where |a|^p leaves the range of the dtype, as
- * long as the norm does not. p INFINITY or -INFINITY: the greatest or least |a|; p 0: how many
- * elements are not 0. Floating dtypes. The gradient is 0 where the norm is 0. */
+ * long as the norm does not. With p INFINITY it is the greatest |a|, with -INFINITY the least, and
+ * with 0 the number of elements that are not 0. Floating dtypes. The gradient is 0 where the norm
+ * is 0. */
 TG_API tg_tensor *tg_norm(tg_tensor *a, double p);
 
 /* The norms over dims, or over all dimensions if dims is empty, by the formula of tg_norm. Floating
@@ -455,7 +456,7 @@ TG_API tg_tensor *tg_softmax(tg_tensor *a, int dim);
 /* The logarithm of tg_softmax, a_i - log(sum_j e^(a_j)), of a's shape. Floating dtypes. */
 TG_API tg_tensor *tg_log_softmax(tg_tensor *a, int dim);
 
-/* ---- Products, of numbers. With k the inner size and u = 2^-24 for float32 or 2^-53 for float64,
+/* ---- Products. With k the inner size and u = 2^-24 for float32 or 2^-53 for float64,
  * an element of a product of matrices differs from the exact one by at most k u for k up to 1024,
  * and (145 + k u) u beyond, times the sum of |a b| over its terms. Its bits depend neither on the
  * machine nor on the number of threads. */
@@ -583,12 +584,13 @@ TG_API tg_tensor *tg_hstack(tg_list tensors);
 
 /* ---- Rearranging. The results are copies, of any dtype. */
 
-/* t repeated repeats[i] times along dimension i: one number for each dimension, and leading ones
- * for new dimensions. */
+/* t repeated repeats[i] times along dimension i of the result. There is a number for each dimension
+ * of t, and there may be more before them, which make new leading dimensions. */
 TG_API tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats);
 
-/* t repeated dims[i] times along dimension i. Fewer numbers than dimensions count for the last
- * ones, more make new leading dimensions. */
+/* t repeated along its dimensions: the last number of dims counts for the last dimension, the one
+ * before it for the one before, and so on. Dimensions without a number stay as they are, and
+ * numbers without a dimension make new leading ones. */
 TG_API tg_tensor *tg_tile(tg_tensor *t, tg_shape dims);
 
 /* t with the order of its elements reversed along these dimensions. */
@@ -637,9 +639,9 @@ TG_API tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool s
  * than a except along dim; the result has its shape. */
 TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
 
-/* A copy of a with a[index[i][j]][j] += source[i][j] for dim 0, and so on, in row-major order of
- * index. Floating dtypes and int64. index is nowhere larger than source, nor than a except along
- * dim.
+/* A copy of a to which source is added at places along dim: out[index[i][j]][j] += source[i][j] for
+ * dim 0, and so on, in row-major order of index. Floating dtypes and int64. index has as many
+ * dimensions as a and source, and is nowhere larger than source, nor than a except along dim.
  *
  * float32 is summed in float64 if index has at least four times as many elements as a. Else each
  * addition rounds to float32, and a sum of equal terms stops growing at 2^24 of them. The same

@@ -33,7 +33,7 @@ typedef struct tg_sgd_options {
     double momentum;     /* 0 */
     double dampening;    /* 0; may be negative */
     double weight_decay; /* 0 */
-    bool nesterov;       /* false; needs a momentum and a dampening of 0 */
+    bool nesterov;       /* false; needs a dampening of 0, and a momentum that is not 0 */
     bool maximize;       /* false; true: the loss is to grow */
 } tg_sgd_options;
 
@@ -70,10 +70,12 @@ typedef tg_adam_options tg_adamw_options;
  *     g = g + weight_decay p
  *     v = alpha v + (1 - alpha) g^2
  *     p = p - lr g / (sqrt(v) + eps)
- * If centered is true, v less the square of m stands in the place of v, with m = alpha m + (1 -
- * alpha) g. With a momentum the last line is buf = momentum buf + g / (sqrt(v) + eps) p = p - lr
- * buf It is TG_ERR_ARGUMENT if alpha and eps are both 0, as in a plain literal that leaves them
- * out. */
+ * If centered is true, v - m^2 stands in the place of v in the last line, with
+ *     m = alpha m + (1 - alpha) g
+ * With a momentum the last line is
+ *     buf = momentum buf + g / (sqrt(v) + eps),  p = p - lr buf
+ *
+ * It is TG_ERR_ARGUMENT if alpha and eps are both 0, as in a plain literal that leaves them out. */
 typedef struct tg_rmsprop_options {
     double lr;           /* 0.01: the learning rate */
     double momentum;     /* 0 */
@@ -264,14 +266,16 @@ TG_API bool tg_set_lr(tg_optim *optim, double lr);
 /* ---- Clipping, between backward and step, as torch.nn.utils. Parameters without a gradient are
  * skipped. */
 
-/* Scales all gradients by min(1, max_norm / (norm + 1e-6)), where norm is their norm as one vector;
- * norm_type is 2, another positive order, or INFINITY. Returns the norm before scaling, 0 for an
- * empty list; NaN on failure. A norm that is infinite or NaN makes the gradients 0 or NaN, as in
- * PyTorch; with error_if_nonfinite it is TG_ERR_ARGUMENT, and the gradients stay as they are. */
+/* Scales all gradients by min(1, max_norm / (norm + 1e-6)), where norm is their norm as one vector.
+ * norm_type is 2, another positive order, or INFINITY; max_norm is not negative. Returns the norm
+ * before scaling, 0 for an empty list; NaN on failure. A norm that is infinite or NaN makes the
+ * gradients 0 or NaN, as in PyTorch; with error_if_nonfinite it is TG_ERR_ARGUMENT, and the
+ * gradients stay as they are. */
 TG_API double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,
                                  bool error_if_nonfinite);
 
-/* Cuts every element of every gradient to [-clip_value, clip_value]. True for an empty list. */
+/* Cuts every element of every gradient to [-clip_value, clip_value]; clip_value is not negative.
+ * True for an empty list. */
 TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
 
 /* ---- Schedules of the learning rate, as torch.optim.lr_scheduler. */
@@ -282,8 +286,7 @@ TG_API bool tg_clip_grad_value_(tg_list parameters, double clip_value);
  * itself. */
 typedef struct tg_scheduler tg_scheduler;
 
-/* StepLR: multiplies the rate by gamma every step_size steps, of which there must be one at least.
- */
+/* StepLR: multiplies the rate by gamma after every step_size steps; step_size is at least 1. */
 TG_API tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma);
 
 /* ExponentialLR: multiplies the rate by gamma every step. */

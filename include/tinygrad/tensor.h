@@ -142,7 +142,8 @@ TG_API tg_tensor *tg_zeros(tg_context *tg, tg_dtype dtype, tg_shape shape);
 /* A tensor of ones. */
 TG_API tg_tensor *tg_ones(tg_context *tg, tg_dtype dtype, tg_shape shape);
 
-/* A tensor whose elements all have this value. */
+/* A tensor whose elements all have this value, which the dtype must be able to hold; as bool, all
+ * but 0 is true. */
 TG_API tg_tensor *tg_full(tg_context *tg, tg_dtype dtype, tg_shape shape, double value);
 
 /* A 0-d tensor with this value, as torch.tensor(value). */
@@ -282,7 +283,8 @@ TG_API tg_tensor *tg_squeeze_dim(tg_tensor *t, int dim);
 TG_API tg_tensor *tg_unsqueeze(tg_tensor *t, int dim);
 
 /* A view of t that repeats its dimensions of size 1, and new leading ones, with a stride of 0; -1
- * keeps a size. It cannot be written to. The gradient is summed over what was repeated. */
+ * keeps a size. Elements that are repeated cannot be written to. The gradient is summed over what
+ * was repeated. */
 TG_API tg_tensor *tg_expand(tg_tensor *t, tg_shape shape);
 
 /* The same as tg_expand, under NumPy's name. */
