@@ -434,9 +434,9 @@ static void test_copies(void **state)
     tg_tensor *t = tg_from_f32(tg, TG_SHAPE(2, 2), (float[]){1.9f, -1.9f, 0, NAN}),
               *turned = tg_t(t);
     assert_ptr_equal(tg_contiguous(t), t);
-    tg_tensor *dense = tg_contiguous(turned);
-    check_layout(dense, TG_SHAPE(2, 2), TG_STRIDES(2, 1), 0, dense);
-    check_values(dense, (double)1.9f, 0, (double)-1.9f, NAN);
+    tg_tensor *row_major = tg_contiguous(turned);
+    check_layout(row_major, TG_SHAPE(2, 2), TG_STRIDES(2, 1), 0, row_major);
+    check_values(row_major, (double)1.9f, 0, (double)-1.9f, NAN);
     tg_tensor *clone = tg_clone(t);
     assert_ptr_not_equal(clone->data, t->data);
     assert_ptr_equal(tg_cast(t, TG_F32), t);

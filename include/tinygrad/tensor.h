@@ -34,6 +34,7 @@ struct tg_tensor {
     tg_dtype dtype;               /* of the elements */
     int ndim;                     /* number of dimensions */
     bool requires_grad;           /* whether a gradient goes to it */
+    bool contiguous;              /* whether it is row-major without gaps */
     int64_t numel;                /* number of elements */
     int64_t shape[TG_MAX_DIMS];   /* the first ndim: sizes */
     int64_t strides[TG_MAX_DIMS]; /* the first ndim: steps between neighbours, in elements */

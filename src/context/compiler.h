@@ -36,4 +36,13 @@
 #define TG_PRINTF(text, first)
 #endif
 
+/* What must hold where one layer hands something to another. A debug build that finds it broken
+ * says where, and aborts; a release build does not look. */
+#ifdef TG_DEBUG
+void tg__broken(const char *file, int line, const char *condition);
+#define TG_CHECK(condition) ((condition) ? (void)0 : tg__broken(__FILE__, __LINE__, #condition))
+#else
+#define TG_CHECK(condition) ((void)sizeof((condition) ? 1 : 0))
+#endif
+
 #endif

@@ -11,6 +11,14 @@
 #include <sys/mman.h>
 #endif
 
+#ifdef TG_DEBUG
+void tg__broken(const char *file, int line, const char *condition)
+{
+    fprintf(stderr, "tinygrad: %s:%d: broken: %s\n", file, line, condition);
+    abort();
+}
+#endif
+
 /* Large blocks on huge pages, where Linux has them to give: a tenth of the page faults' cost, and
  * far fewer misses of the address cache. */
 static void *default_allocate(void *user, size_t bytes)

@@ -114,7 +114,7 @@ static bool fill_batch(const tg_loader *l, tg_tensor *out, tg_tensor *t)
 {
     const int64_t rows = out->shape[0], *order = l->order + l->at;
     const size_t size = (size_t)(t->numel / t->shape[0]) * tg__dtype_size(t->dtype);
-    if (priv(t)->dense && t->numel > 0) {
+    if (t->contiguous && t->numel > 0) {
         for (int64_t i = 0; i < rows; i++)
             memcpy((char *)out->data + (size_t)i * size,
                    (const char *)t->data + (size_t)order[i] * size, size);

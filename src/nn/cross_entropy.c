@@ -100,14 +100,14 @@ static bool check_labels(const char *name, const tg_tensor *input, tg_tensor *la
                         SHOW(input), tg__show_sizes(tg, n, shape), SHOW(labels),
                         n == 1 && labels->numel == shape[0] ? "; use tg_flatten(target, 0, -1)"
                                                             : "");
-    const tg_tensor *dense = tg__dense(labels);
-    for (int64_t i = 0; dense && i < dense->numel; i++) {
-        const int64_t label = ((const int64_t *)dense->data)[i];
+    const tg_tensor *contiguous = tg__contiguous(labels);
+    for (int64_t i = 0; contiguous && i < contiguous->numel; i++) {
+        const int64_t label = ((const int64_t *)contiguous->data)[i];
         if (label != ignore_index && (label < 0 || label >= input->shape[dim]))
             return tg__fail(tg, TG_ERR_INDEX, "%s: label %lld is not one of %lld classes", name,
                             (long long)label, (long long)input->shape[dim]);
     }
-    return dense != NULL;
+    return contiguous != NULL;
 }
 
 static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,

@@ -76,7 +76,7 @@ static bool mse_forward(const call *c)
         elementwise_by(c, &tg__mul_kernel, c->out, c->out);
         return true;
     }
-    tg_tensor *a = tg__dense(c->in[0]), *b = a ? tg__dense(c->in[1]) : NULL;
+    tg_tensor *a = tg__contiguous(c->in[0]), *b = a ? tg__contiguous(c->in[1]) : NULL;
     if (!b) return false;
     pick(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
     if (c->a[0].i == TG_SUM) return true;
@@ -121,7 +121,7 @@ static bool mse_backward_forward(const call *c)
     double slope = mse_slope(c->a, c->out);
     tg_tensor *g = c->in[0];
     if (c->a[0].i != TG_NONE) {
-        tg_tensor *a = tg__dense(c->in[1]), *b = a ? tg__dense(c->in[2]) : NULL;
+        tg_tensor *a = tg__contiguous(c->in[1]), *b = a ? tg__contiguous(c->in[2]) : NULL;
         if (!b) return false;
         difference_work w = {pick(c->tg->level, scaled_difference, a->dtype),
                              tg__dtype_size(a->dtype),
@@ -133,7 +133,7 @@ static bool mse_backward_forward(const call *c)
         tg__split(c->tg, a->numel, TG_GRAIN, some_differences, &w);
         return true;
     }
-    scalar_tensor two;
+    stack_tensor two;
     elementwise_by(c, &tg__sub_kernel, c->in[1], c->in[2]);
     elementwise_by(c, &tg__mul_kernel, c->out, tg__scalar(&two, c->out, slope));
     elementwise_by(c, &tg__mul_kernel, c->out, g);

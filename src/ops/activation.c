@@ -20,7 +20,7 @@ static bool clamp_shape(const call *c, spec *s)
 
 static void bound(const call *c, binary_kernel *f, tg_tensor *x, double value)
 {
-    scalar_tensor s;
+    stack_tensor s;
     tg_tensor *in[] = {x, tg__scalar(&s, c->out, value)};
     tg__elementwise((loop){.binary = f}, c->out, 2, in);
 }
@@ -153,7 +153,7 @@ static void lerp_from(const call *c, bool from_start, tg_tensor *way, tg_tensor 
     tg_tensor *const *in = c->in;
     const tg_dtype d = to->dtype;
     const int level = c->tg->level;
-    scalar_tensor s;
+    stack_tensor s;
     const loop add = {.binary = pick(level, add, d)}, sub = {.binary = pick(level, sub, d)};
     const loop mul = {.binary = pick(level, mul, d)};
     if (from_start) {
@@ -183,7 +183,7 @@ static bool lerp_forward(const call *c)
     tg_tensor *near = tg__new(c->tg, TG_BOOL, weight->ndim, weight->shape);
     tg_tensor *from_end = tg__new(c->tg, d, out->ndim, out->shape);
     if (!near || !from_end) return false;
-    scalar_tensor half;
+    stack_tensor half;
     tg__elementwise(lt, near, 2, (tg_tensor *[]){weight, tg__scalar(&half, out, 0.5)});
     lerp_from(c, true, way, out);
     lerp_from(c, false, way, from_end);
@@ -365,7 +365,7 @@ static bool elu_forward(const call *c)
     if (!below) return false;
     const tg_dtype d = out->dtype;
     const int level = c->tg->level;
-    scalar_tensor s[2];
+    stack_tensor s[2];
     tg_tensor *zero = tg__scalar(&s[0], out, 0), *alpha = tg__scalar(&s[1], out, c->a[0].f);
     tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2, (tg_tensor *[]){x, zero});
     bound(c, pick(level, minimum, d), x, 0);

@@ -116,7 +116,7 @@ static bool scalar_shape(const call *c, spec *s)
 
 static bool scalar_forward(const call *c)
 {
-    scalar_tensor s;
+    stack_tensor s;
     tg_tensor *in[] = {c->in[0], tg__scalar(&s, c->out, c->a[0].f)};
     loop f = binary_loop(c, c->out->dtype);
     tg__elementwise(f, c->out, 2, in);
@@ -130,7 +130,7 @@ static bool pow_scalar_forward(const call *c)
     loop root = {.unary = pick(c->tg->level, sqrt, c->out->dtype)};
     tg__elementwise(root, c->out, 1, c->in);
     if (c->a[0].f > 0) return true;
-    scalar_tensor one;
+    stack_tensor one;
     tg_tensor *in[] = {tg__scalar(&one, c->out, 1), c->out};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, in);
@@ -145,7 +145,7 @@ static bool modulo_scalar_forward(const call *c)
 /* The number first. */
 static bool reversed_scalar_forward(const call *c)
 {
-    scalar_tensor s;
+    stack_tensor s;
     tg_tensor *in[] = {tg__scalar(&s, c->out, c->a[0].f), c->in[0]};
     tg__elementwise(binary_loop(c, c->out->dtype), c->out, 2, in);
     return true;

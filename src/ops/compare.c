@@ -30,13 +30,13 @@ static bool compare_turned_forward(const call *c)
 
 static bool compare_scalar_forward(const call *c)
 {
-    scalar_tensor s;
+    stack_tensor s;
     return compare_two(c, c->in[0], tg__scalar(&s, c->in[0], c->a[0].f));
 }
 
 static bool compare_scalar_turned_forward(const call *c)
 {
-    scalar_tensor s;
+    stack_tensor s;
     return compare_two(c, tg__scalar(&s, c->in[0], c->a[0].f), c->in[0]);
 }
 

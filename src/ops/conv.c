@@ -264,17 +264,17 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
 
 static bool conv2d_forward(const call *c)
 {
-    return run_part(c, CONV_FORWARD, tg__dense(c->in[0]), tg__dense(c->in[1]), c->out);
+    return run_part(c, CONV_FORWARD, tg__contiguous(c->in[0]), tg__contiguous(c->in[1]), c->out);
 }
 
 static bool input_forward(const call *c)
 {
-    return run_part(c, CONV_INPUT, c->out, tg__dense(c->in[1]), tg__dense(c->in[0]));
+    return run_part(c, CONV_INPUT, c->out, tg__contiguous(c->in[1]), tg__contiguous(c->in[0]));
 }
 
 static bool weight_forward(const call *c)
 {
-    return run_part(c, CONV_WEIGHT, tg__dense(c->in[1]), c->out, tg__dense(c->in[0]));
+    return run_part(c, CONV_WEIGHT, tg__contiguous(c->in[1]), c->out, tg__contiguous(c->in[0]));
 }
 
 /* ---- Shapes. */

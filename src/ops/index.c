@@ -232,7 +232,7 @@ static bool index_select_shape(const call *c, spec *s)
 
 static bool index_select_forward(const call *c)
 {
-    const tg_tensor *a = tg__dense(c->in[0]), *index = tg__dense(c->in[1]);
+    const tg_tensor *a = tg__contiguous(c->in[0]), *index = tg__contiguous(c->in[1]);
     if (!a || !index) return false;
     const int dim = (int)c->a[0].i;
     const int64_t n = a->ndim ? a->shape[dim] : 1, *at = index->data;

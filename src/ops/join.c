@@ -55,7 +55,7 @@ static bool cat_shape(const call *c, spec *s)
 /* Copies t to the elements of whole from number at on that have these strides. */
 static void copy_into(tg_tensor *whole, int64_t at, const int64_t *strides, const tg_tensor *t)
 {
-    tensor_priv part;
+    stack_tensor part;
     if (t->numel == 0) return;
     char *data = (char *)whole->data + at * (int64_t)tg__dtype_size(whole->dtype);
     tg__copy(tg__array(&part, whole, data, t->ndim, t->shape, strides), t);

@@ -58,7 +58,7 @@ static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double
 /* Runs solve for each element; spare: the doubles it needs. */
 static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
 {
-    tg_tensor *a = tg__dense(c->in[0]), *b = c->n > 1 && a ? tg__dense(c->in[1]) : a;
+    tg_tensor *a = tg__contiguous(c->in[0]), *b = c->n > 1 && a ? tg__contiguous(c->in[1]) : a;
     if (!a || !b) return false;
     if (c->out->numel == 0) return true;
     problem p = {.c = c, .m = a->shape[a->ndim - 2], .n = a->shape[a->ndim - 1]};

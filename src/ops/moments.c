@@ -5,11 +5,11 @@
 #include <float.h>
 #include <math.h>
 
-/* ---- The walk over a dense tensor. Neighbouring dimensions are joined to one group where all of
- * them are reduced or all are kept, so that groups of both kinds alternate. The last two groups, of
- * which one is kept and the other reduced, form a matrix that a kernel takes; the walk visits such
- * a matrix for each index of the other groups. It computes a few outputs completely before it goes
- * on to the next ones, so that their terms are still in a cache when they are read a second time.
+/* ---- The walk over a contiguous tensor. Neighbouring dimensions are joined to one group where all
+ * of them are reduced or all are kept, so that groups of both kinds alternate. The last two groups,
+ * of which one is kept and the other reduced, form a matrix that a kernel takes; the walk visits
+ * such a matrix for each index of the other groups. It computes a few outputs completely before it
+ * goes on to the next ones, so that their terms are still in a cache when a second pass reads them.
  */
 
 enum { AT_ONCE = 64 }; /* most outputs that are computed together */
@@ -28,7 +28,7 @@ typedef void output_visit(const moments_walk *w, int64_t out, int64_t at, int64_
 
 struct walk_of_moments {
     const call *c;
-    const tg_tensor *x; /* dense */
+    const tg_tensor *x; /* contiguous */
     output_visit *each;
     int64_t kept, reduced;  /* sizes of the last two groups */
     bool rows;              /* the last group is reduced: a row has the terms of one output */
@@ -86,7 +86,7 @@ static void some_visits(void *work, int64_t from, int64_t to)
 static bool visit_all(const call *c, output_visit *each)
 {
     enum { CACHED = 1 << 15 }; /* elements in the rows of the outputs computed together */
-    moments_walk w = {.c = c, .x = tg__dense(c->in[0]), .each = each, .at_once = AT_ONCE};
+    moments_walk w = {.c = c, .x = tg__contiguous(c->in[0]), .each = each, .at_once = AT_ONCE};
     if (!w.x) return false;
     w.terms = (double)tg__terms(c->in[0], c->a);
     cut_in_groups(&w, (uint64_t)c->a[0].i);

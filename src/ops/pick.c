@@ -43,7 +43,7 @@ static int64_t count_true(const tg_tensor *t)
     return n;
 }
 
-/* The input is dense and bool; the last size of the result is its number of dimensions. */
+/* The input is contiguous and bool; the last size of the result is its number of dimensions. */
 static bool nonzero_shape(const call *c, spec *s)
 {
     s->dtype = TG_I64;

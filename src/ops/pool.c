@@ -163,7 +163,7 @@ static bool places_shape(const call *c, spec *s)
 
 static bool places_forward(const call *c)
 {
-    return run_pool(c, find_places, tg__dense(c->in[0]), c->out);
+    return run_pool(c, find_places, tg__contiguous(c->in[0]), c->out);
 }
 
 static const op_row places_op = {"max_pool2d", NULL, places_shape, places_forward, NULL, {0}, 0, 0};
@@ -172,12 +172,12 @@ static const op_row places_op = {"max_pool2d", NULL, places_shape, places_forwar
 
 static bool avg_forward(const call *c)
 {
-    return run_pool(c, take_means, tg__dense(c->in[0]), c->out);
+    return run_pool(c, take_means, tg__contiguous(c->in[0]), c->out);
 }
 
 static bool avg_back_forward(const call *c)
 {
-    return run_pool(c, take_means, c->out, tg__dense(c->in[0]));
+    return run_pool(c, take_means, c->out, tg__contiguous(c->in[0]));
 }
 
 static bool avg_back_shape(const call *c, spec *s)

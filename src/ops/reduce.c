@@ -46,24 +46,26 @@ void tg__reduced_shape(const call *c, spec *s)
 /* The input with its reduced dimensions last, and how kernels take it: pieces of neighbouring
  * outputs that lie at one stride, as do the terms of each. One of the two strides is 1. */
 typedef struct folded {
-    tg_tensor t;
-    int kept, apart; /* dimensions kept; those of them that are outside a piece */
+    const char *data;
+    tg_dtype dtype;
+    int ndim, kept, apart; /* dimensions; those kept; those of them that are outside a piece */
+    int64_t shape[TG_MAX_DIMS], strides[TG_MAX_DIMS];
     int64_t outputs, terms;
     int64_t piece; /* outputs */
     int64_t output_stride, term_stride;
 } folded;
 
 /* Whether dimensions [first, last) lie as one array, and its stride. */
-static bool one_stride(const tg_tensor *t, int first, int last, int64_t *stride)
+static bool one_stride(const folded *f, int first, int last, int64_t *stride)
 {
     int64_t step = 0, n = 1;
     for (int d = last - 1; d >= first; d--) {
-        if (t->shape[d] == 1) continue;
+        if (f->shape[d] == 1) continue;
         if (n == 1)
-            step = t->strides[d];
-        else if (t->strides[d] != step * n)
+            step = f->strides[d];
+        else if (f->strides[d] != step * n)
             return false;
-        n *= t->shape[d];
+        n *= f->shape[d];
     }
     *stride = n == 1 ? 1 : step;
     return true;
@@ -71,11 +73,11 @@ static bool one_stride(const tg_tensor *t, int first, int last, int64_t *stride)
 
 static bool in_pieces(folded *f)
 {
-    if (!one_stride(&f->t, f->kept, f->t.ndim, &f->term_stride)) return false;
+    if (!one_stride(f, f->kept, f->ndim, &f->term_stride)) return false;
     f->apart = f->kept;
     f->piece = f->output_stride = 1;
-    while (f->apart > 0 && one_stride(&f->t, f->apart - 1, f->kept, &f->output_stride))
-        f->piece *= f->t.shape[--f->apart];
+    while (f->apart > 0 && one_stride(f, f->apart - 1, f->kept, &f->output_stride))
+        f->piece *= f->shape[--f->apart];
     return f->term_stride == 1 || f->output_stride == 1;
 }
 
@@ -83,22 +85,26 @@ static bool in_pieces(folded *f)
 static bool fold(const call *c, folded *f)
 {
     const tg_tensor *t = c->in[0];
-    f->t = *t;
+    f->data = t->data;
+    f->dtype = t->dtype;
+    f->ndim = t->ndim;
     f->kept = 0;
     f->outputs = f->terms = 1;
     for (int pass = 0, at = 0; pass < 2; pass++)
         for (int d = 0; d < t->ndim; d++) {
             if (reduced(c, d) != (pass == 1)) continue;
-            f->t.shape[at] = t->shape[d];
-            f->t.strides[at++] = t->strides[d];
+            f->shape[at] = t->shape[d];
+            f->strides[at++] = t->strides[d];
             f->kept += !pass;
             *(pass ? &f->terms : &f->outputs) *= t->shape[d];
         }
     if (f->outputs == 0 || f->terms == 0 || in_pieces(f)) return true;
-    tg_tensor *copy = tg__new(c->tg, t->dtype, t->ndim, f->t.shape);
+    tg_tensor *copy = tg__new(c->tg, f->dtype, f->ndim, f->shape);
     if (!copy) return false;
-    tg__copy(copy, &f->t);
-    f->t = *copy;
+    stack_tensor order;
+    tg__copy(copy, tg__array(&order, t, t->data, f->ndim, f->shape, f->strides));
+    f->data = copy->data;
+    tg__strides(f->ndim, f->shape, f->strides);
     return in_pieces(f);
 }
 
@@ -108,10 +114,10 @@ static const void *term_of(const folded *f, int64_t output)
     int64_t at = output % f->piece * f->output_stride;
     output /= f->piece;
     for (int d = f->apart - 1; d >= 0; d--) {
-        at += output % f->t.shape[d] * f->t.strides[d];
-        output /= f->t.shape[d];
+        at += output % f->shape[d] * f->strides[d];
+        output /= f->shape[d];
     }
-    return (const char *)f->t.data + at * (int64_t)tg__dtype_size(f->t.dtype);
+    return f->data + at * (int64_t)tg__dtype_size(f->dtype);
 }
 
 typedef struct reduce_work reduce_work;
@@ -133,11 +139,11 @@ static void sums(const reduce_work *w, int64_t first, int64_t outputs)
     const folded *f = w->f;
     void *values = w->values + (size_t)first * w->size;
     if (f->term_stride == 1)
-        pick(w->level, sum, f->t.dtype)(outputs, f->terms, values, term_of(f, first),
-                                        f->output_stride);
+        pick(w->level, sum, f->dtype)(outputs, f->terms, values, term_of(f, first),
+                                      f->output_stride);
     else
-        pick(w->level, sum_columns, f->t.dtype)(f->terms, outputs, values, term_of(f, first),
-                                                f->term_stride);
+        pick(w->level, sum_columns, f->dtype)(f->terms, outputs, values, term_of(f, first),
+                                              f->term_stride);
 }
 
 static void extremes(const reduce_work *w, bool greatest, int64_t first, int64_t outputs)
@@ -146,11 +152,11 @@ static void extremes(const reduce_work *w, bool greatest, int64_t first, int64_t
     void *values = w->values ? w->values + (size_t)first * w->size : NULL;
     int64_t *places = w->places ? w->places + first : NULL;
     if (f->term_stride == 1)
-        pick(w->level, extreme, f->t.dtype)(greatest, outputs, f->terms, values, places,
-                                            term_of(f, first), f->output_stride);
+        pick(w->level, extreme, f->dtype)(greatest, outputs, f->terms, values, places,
+                                          term_of(f, first), f->output_stride);
     else
-        pick(w->level, extreme_columns, f->t.dtype)(greatest, f->terms, outputs, values, places,
-                                                    term_of(f, first), f->term_stride);
+        pick(w->level, extreme_columns, f->dtype)(greatest, f->terms, outputs, values, places,
+                                                  term_of(f, first), f->term_stride);
 }
 
 static void greatest(const reduce_work *w, int64_t first, int64_t outputs)
@@ -267,7 +273,7 @@ static bool mean_shape(const call *c, spec *s)
 static bool mean_forward(const call *c)
 {
     if (!reduce_into(c, sums, c->out, NULL)) return false;
-    scalar_tensor n;
+    stack_tensor n;
     tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)tg__terms(c->in[0], c->a))};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, in);

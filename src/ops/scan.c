@@ -31,7 +31,8 @@ SCAN_LINE(int64_t, uint64_t)
 
 static bool scan_forward(const call *c)
 {
-    const tg_tensor *a = tg__dense(c->in[0]), *x = c->n == 2 && a ? tg__dense(c->in[1]) : NULL;
+    const tg_tensor *a = tg__contiguous(c->in[0]),
+                    *x = c->n == 2 && a ? tg__contiguous(c->in[1]) : NULL;
     if (!a || (c->n == 2 && !x)) return false;
     const int dim = (int)c->a[0].i;
     const int64_t n = a->ndim ? a->shape[dim] : 1, step = a->ndim ? c->out->strides[dim] : 1;

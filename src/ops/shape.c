@@ -213,7 +213,7 @@ static bool flip_forward(const call *c)
         strides[d] = turned ? -t->strides[d] : t->strides[d];
     }
     if (t->numel == 0) return true;
-    tensor_priv back;
+    stack_tensor back;
     char *data = (char *)t->data + start * (int64_t)tg__dtype_size(t->dtype);
     tg__copy(c->out, tg__array(&back, t, data, t->ndim, t->shape, strides));
     return true;
@@ -300,7 +300,7 @@ static bool pad_forward(const call *c)
     const tg_tensor *t = c->in[0], *out = c->out;
     tg__fill(c->out, c->a[3].f);
     if (t->numel == 0) return true;
-    tensor_priv inner;
+    stack_tensor inner;
     const int64_t at = c->a[1].i * out->strides[c->a[0].i] * (int64_t)tg__dtype_size(out->dtype);
     tg__copy(tg__array(&inner, out, (char *)out->data + at, t->ndim, t->shape, out->strides), t);
     return true;

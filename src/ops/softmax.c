@@ -71,7 +71,7 @@ static void rows_in_blocks(void *work, int64_t from, int64_t to)
 
 static bool softmax_forward(const call *c)
 {
-    const tg_tensor *x = tg__dense(c->in[0]);
+    const tg_tensor *x = tg__contiguous(c->in[0]);
     if (!x) return false;
     if (x->numel == 0) return true;
     const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
@@ -123,7 +123,7 @@ static void some_grads(void *work, int64_t from, int64_t to)
 
 static bool softmax_backward_forward(const call *c)
 {
-    const tg_tensor *g = tg__dense(c->in[0]), *y = g ? tg__dense(c->in[1]) : NULL;
+    const tg_tensor *g = tg__contiguous(c->in[0]), *y = g ? tg__contiguous(c->in[1]) : NULL;
     if (!y) return false;
     if (y->numel == 0) return true;
     const int64_t n = y->ndim ? y->shape[y->ndim - 1] : 1;

@@ -15,7 +15,7 @@ static double number_at(const tg_tensor *t, int64_t i)
 
 static bool over_norm_forward(const call *c)
 {
-    tg_tensor *x = c->in[0], *g = c->in[1], *y = tg__dense(c->in[2]), *out = c->out;
+    tg_tensor *x = c->in[0], *g = c->in[1], *y = tg__contiguous(c->in[2]), *out = c->out;
     tg_tensor *slope = y ? tg__new(c->tg, y->dtype, y->ndim, y->shape) : NULL;
     if (!slope) return false;
     const tg_dtype d = x->dtype;

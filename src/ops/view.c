@@ -35,11 +35,11 @@ static tg_tensor *reshape_grad(const record *r, int i, tg_tensor *g)
 }
 
 /* Strides that show t in the shape of s, of as many elements, without a copy, if there are any: t's
- * dimensions are taken from the last in runs that are dense in themselves, and a run must hold
+ * dimensions are taken from the last in runs that are contiguous in themselves, and a run must hold
  * whole dimensions of s. */
 static bool view_strides(const tg_tensor *t, spec *s)
 {
-    if (priv(t)->dense) {
+    if (t->contiguous) {
         tg__strides(s->ndim, s->shape, s->strides);
         return true;
     }
@@ -382,7 +382,7 @@ static bool whole_shape(const call *c, spec *s)
 
 /* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
  */
-static tg_tensor *see_part(tensor_priv *part, const tg_tensor *whole, const spec *s)
+static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spec *s)
 {
     char *data = whole->data;
     if (tg__numel(s->ndim, s->shape) > 0) data += s->offset * (int64_t)tg__dtype_size(whole->dtype);
@@ -396,7 +396,7 @@ static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
     tg__fill(c->out, 0);
     within.in = &c->out;
     if (!part_shape(&within, &s)) return false;
-    tensor_priv part;
+    stack_tensor part;
     tg__copy(see_part(&part, c->out, &s), c->in[0]);
     return true;
 }
@@ -406,7 +406,7 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
     const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
     spec s;
     if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
-    tensor_priv room;
+    stack_tensor room;
     tg_tensor *part = see_part(&room, whole, &s);
     loop add = {.binary = pick(g->context->level, add, g->dtype)};
     tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});

@@ -35,7 +35,7 @@ static void adapt_some(void *work, int64_t from, int64_t to)
 
 static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
 {
-    tg_tensor *p = s->dense ? s->dense : s->param;
+    tg_tensor *p = s->contiguous ? s->contiguous : s->param;
     adapt_work w = {.kernel = pick(tg->level, adapt, p->dtype),
                     .size = tg__dtype_size(p->dtype),
                     .p = p->data,

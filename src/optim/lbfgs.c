@@ -86,9 +86,9 @@ static bool read_all(const descent *r, bool gradients, double *out)
     for (int i = 0; i < g->n; i++) {
         if (!g->slots[i].filled) continue;
         tg_tensor *p = g->slots[i].param, *t = !gradients ? p : p->requires_grad ? p->grad : NULL;
-        const tg_tensor *dense = t ? tg__dense(t) : NULL;
-        if (dense)
-            pick(0, to_f64, t->dtype)(p->numel, out, dense->data);
+        const tg_tensor *contiguous = t ? tg__contiguous(t) : NULL;
+        if (contiguous)
+            pick(0, to_f64, t->dtype)(p->numel, out, contiguous->data);
         else
             memset(out, 0, (size_t)p->numel * sizeof *out);
         out += p->numel;
@@ -106,7 +106,7 @@ static double place_at(const tg_tensor *p, const double *x, const double *d, dou
 
 static void write_one(const slot *s, const double *x, const double *d, double t)
 {
-    const tg_tensor *to = s->dense ? s->dense : s->param;
+    const tg_tensor *to = s->contiguous ? s->contiguous : s->param;
     for (int64_t k = 0; k < to->numel; k++) {
         const double value = place_at(to, x, d, t, k);
         if (to->dtype == TG_F32)
@@ -114,7 +114,7 @@ static void write_one(const slot *s, const double *x, const double *d, double t)
         else
             ((double *)to->data)[k] = value;
     }
-    if (s->dense) tg__copy(s->param, s->dense);
+    if (s->contiguous) tg__copy(s->param, s->contiguous);
     tg__written(s->param, "step");
 }
 

@@ -117,8 +117,8 @@ static bool fill_slot(const tg_optim *optim, slot *s, unsigned states)
         tg__fill(s->state[i], 0);
     }
     if (!tg_is_contiguous(p))
-        s->dense = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
-    return s->filled = s->dense || tg_is_contiguous(p);
+        s->contiguous = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
+    return s->filled = s->contiguous || tg_is_contiguous(p);
 }
 
 static bool add_group(tg_optim *optim, const source *from, const void *options)
@@ -206,9 +206,9 @@ static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
 
 static void update(const tg_optim *optim, slot *s, const any_options *o)
 {
-    if (s->dense) tg__copy(s->dense, s->param);
+    if (s->contiguous) tg__copy(s->contiguous, s->param);
     optim->kind->update(optim->tg, s, o);
-    if (s->dense) tg__copy(s->param, s->dense);
+    if (s->contiguous) tg__copy(s->param, s->contiguous);
     s->steps++;
     tg__written(s->param, "step");
 }

@@ -10,7 +10,7 @@ enum { OPTIM_STATES = 3, OPTIM_NUMBERS = 8 };
 
 typedef struct slot {
     tg_tensor *param;
-    tg_tensor *dense;               /* to work in when the parameter is not contiguous */
+    tg_tensor *contiguous;          /* to work in when the parameter is not contiguous */
     tg_tensor *state[OPTIM_STATES]; /* contiguous, or NULL */
     int64_t steps;                  /* taken */
     bool filled;                    /* whether the memory above was taken; not while frozen */

@@ -32,7 +32,7 @@ static void update_some(void *work, int64_t from, int64_t to)
 static void sgd_update(const tg_context *tg, slot *s, const any_options *any)
 {
     const tg_sgd_options *o = &any->sgd;
-    tg_tensor *p = s->dense ? s->dense : s->param;
+    tg_tensor *p = s->contiguous ? s->contiguous : s->param;
     sgd_work w = {.kernel = pick(tg->level, sgd, p->dtype),
                   .size = tg__dtype_size(p->dtype),
                   .p = p->data,

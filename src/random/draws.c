@@ -174,12 +174,12 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
 static tg_tensor *bernoulli(tg_tensor *p)
 {
     tg_context *tg = p->context;
-    tg_tensor *dense = tg__dense(p);
-    tg_tensor *t = dense ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
+    tg_tensor *contiguous = tg__contiguous(p);
+    tg_tensor *t = contiguous ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
     if (!t) return NULL;
     bool single = p->dtype == TG_F32;
-    const float *p32 = dense->data;
-    const double *p64 = dense->data;
+    const float *p32 = contiguous->data;
+    const double *p64 = contiguous->data;
     for (int64_t i = 0; i < t->numel; i++)
         if (!check_probability(tg, "bernoulli", single ? (double)p32[i] : p64[i])) return NULL;
     float *out32 = t->data;

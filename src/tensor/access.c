@@ -110,7 +110,7 @@ bool tg_set(tg_tensor *t, tg_shape index, double value)
     if (!t || !tg__writable(t, "set")) return false;
     int64_t at = element(t, "set", index);
     if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
-    scalar_tensor one;
+    stack_tensor one;
     return write_at(t, "set", at, tg__scalar(&one, t, value)->data);
 }
 
@@ -131,7 +131,7 @@ static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)
 }
 
 /* The caller's row-major array as a tensor in *p of the shape and dtype of t. */
-static tg_tensor *array_like(tensor_priv *p, const tg_tensor *t, const void *values)
+static tg_tensor *array_like(stack_tensor *p, const tg_tensor *t, const void *values)
 {
     int64_t strides[TG_MAX_DIMS];
     tg__strides(t->ndim, t->shape, strides);
@@ -143,7 +143,7 @@ static bool take_values(tg_tensor *t, const char *op, const void *values)
     if (!tg__writable(t, op)) return false;
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
-    tensor_priv array;
+    stack_tensor array;
     tg__copy(t, array_like(&array, t, values));
     tg__written(t, op);
     return true;
@@ -153,7 +153,7 @@ static bool give_values(const tg_tensor *t, const char *op, void *values)
 {
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
-    tensor_priv array;
+    stack_tensor array;
     tg_tensor *out = array_like(&array, t, values), *in = &priv(t)->pub;
     if (t->dtype == TG_BOOL) /* t may hold true as any byte but 0, and a C bool must be 0 or 1 */
         tg__elementwise((loop){.unary = pick(0, to_bool, TG_BOOL)}, out, 1, &in);

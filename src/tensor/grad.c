@@ -45,7 +45,7 @@ static bool has_block_alone(const tg_tensor *g)
     const storage *s = priv(g)->storage;
     const size_t bytes = slot_bytes(g);
     return s->block && s->refs == 1 && s->depth == g->context->depth && s->data == g->data &&
-           priv(g)->dense && tg__block_of(g->data) == s->block &&
+           g->contiguous && tg__block_of(g->data) == s->block &&
            s->block->bytes - bytes <= bytes / 8;
 }
 
@@ -70,7 +70,7 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
         tg__block_move(slot->context, from->block, p->depth);
         set_block(slot, from->data);
         from->block = NULL;
-    } else if (priv(g)->dense && slot->numel > 0) {
+    } else if (g->contiguous && slot->numel > 0) {
         memcpy(slot->data, g->data, slot_bytes(slot));
     } else {
         tg__copy(slot, g);

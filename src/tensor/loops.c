@@ -198,18 +198,18 @@ static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int6
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
                 const char *source = place_of(w, o, i, j);
-                bool dense = s1 == 1 && (s0 == v || h == 1);
+                bool contiguous = s1 == 1 && (s0 == v || h == 1);
                 p.single[o - 1] = s0 == 0 && s1 == 0;
-                p.in[o - 1] = dense || p.single[o - 1] ? (const void *)source : &buffer[o];
+                p.in[o - 1] = contiguous || p.single[o - 1] ? (const void *)source : &buffer[o];
                 if (p.in[o - 1] == &buffer[o])
                     pick(level, copy, mover(w->size[o]))(h, v, &buffer[o], v, 1, source, s0, s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
             char *target = place_of(w, 0, i, j);
-            bool dense = s1 == 1 && (s0 == v || h == 1);
-            p.out = dense ? (void *)target : &buffer[0];
+            bool contiguous = s1 == 1 && (s0 == v || h == 1);
+            p.out = contiguous ? (void *)target : &buffer[0];
             run_loop(f, h * v, &p, level);
-            if (!dense)
+            if (!contiguous)
                 pick(level, copy, mover(w->size[0]))(h, v, target, s0, s1, &buffer[0], v, 1);
         }
     }
@@ -227,33 +227,28 @@ static void some_of_plane(void *work, int64_t from, int64_t to)
     (rows_fit(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
 }
 
-static bool is_dense(const tg_tensor *t)
-{
-    return priv(t)->dense;
-}
-
-/* All dense and of one shape, for one thread: the common case. */
+/* All contiguous and of one shape, for one thread: the common case. */
 static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     const void *data[OPERANDS - 1];
-    if (!is_dense(out) || (out->context->team && out->numel >= 2 * TG_GRAIN)) return false;
+    if (!out->contiguous || (out->context->team && out->numel >= 2 * TG_GRAIN)) return false;
     for (int i = 0; i < inputs; i++) {
-        if (in[i]->numel != out->numel || !is_dense(in[i])) return false;
+        if (in[i]->numel != out->numel || !in[i]->contiguous) return false;
         data[i] = in[i]->data;
     }
     call_loop(f, inputs, out->numel, out->data, data);
     return true;
 }
 
-typedef struct dense_work {
+typedef struct contiguous_work {
     loop f;
     const run *r;
     int level;
-} dense_work;
+} contiguous_work;
 
-static void some_of_dense(void *work, int64_t from, int64_t to)
+static void some_of_contiguous(void *work, int64_t from, int64_t to)
 {
-    const dense_work *d = work;
+    const contiguous_work *d = work;
     run r = *d->r;
     r.out = (char *)r.out + from * r.size[0];
     for (int i = 0; i < r.inputs; i++)
@@ -262,19 +257,19 @@ static void some_of_dense(void *work, int64_t from, int64_t to)
 }
 
 /* The same on all threads, or with single values. */
-static TG_NOINLINE bool run_dense(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+static TG_NOINLINE bool run_contiguous(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     run r = {.inputs = inputs, .out = out->data};
-    if (!is_dense(out)) return false;
+    if (!out->contiguous) return false;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) {
         r.single[i] = in[i]->numel == 1 && out->numel > 1;
-        if (!r.single[i] && (in[i]->numel != out->numel || !is_dense(in[i]))) return false;
+        if (!r.single[i] && (in[i]->numel != out->numel || !in[i]->contiguous)) return false;
         r.in[i] = in[i]->data;
         r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
     }
-    dense_work work = {f, &r, out->context->level};
-    tg__split(out->context, out->numel, TG_GRAIN, some_of_dense, &work);
+    contiguous_work work = {f, &r, out->context->level};
+    tg__split(out->context, out->numel, TG_GRAIN, some_of_contiguous, &work);
     return true;
 }
 
@@ -293,7 +288,7 @@ static TG_NOINLINE void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     if (out->numel == 0 || run_alike(f, out, inputs, in)) return;
-    if (!run_dense(f, out, inputs, in)) run_walk(f, out, inputs, in);
+    if (!run_contiguous(f, out, inputs, in)) run_walk(f, out, inputs, in);
 }
 
 static void copy_some_of_plane(void *work, int64_t from, int64_t to)
@@ -325,19 +320,20 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
 
 void tg__fill(tg_tensor *t, double value)
 {
-    scalar_tensor one;
+    stack_tensor one;
     tg__copy(t, tg__scalar(&one, t, value));
 }
 
-tg_tensor *tg__scalar(scalar_tensor *s, const tg_tensor *like, double value)
+tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value)
 {
-    tg_tensor *t = &s->as.pub; /* no dimensions: shape and strides stay open */
+    tg_tensor *t = &s->as; /* no dimensions: shape and strides stay open */
     t->context = like->context;
+    t->grad = t;
     t->data = &s->value;
     t->dtype = like->dtype;
     t->ndim = 0;
     t->numel = 1;
-    s->as.dense = true;
+    t->contiguous = true;
     switch (like->dtype) {
     case TG_F32: s->value.f32 = (float)value; break;
     case TG_F64: s->value.f64 = value; break;
@@ -347,9 +343,22 @@ tg_tensor *tg__scalar(scalar_tensor *s, const tg_tensor *like, double value)
     return t;
 }
 
-tg_tensor *tg__dense(tg_tensor *t)
+tg_tensor *tg__array(stack_tensor *s, const tg_tensor *like, void *data, int ndim,
+                     const int64_t *shape, const int64_t *strides)
 {
-    if (is_dense(t)) return t;
+    tg_tensor *t = &s->as;
+    t->context = like->context;
+    t->grad = t;
+    t->data = data;
+    t->dtype = like->dtype;
+    t->ndim = ndim;
+    tg__lay_out(t, shape, strides);
+    return t;
+}
+
+tg_tensor *tg__contiguous(tg_tensor *t)
+{
+    if (t->contiguous) return t;
     tg_tensor *copy = tg__new(t->context, t->dtype, t->ndim, t->shape);
     if (copy) tg__copy(copy, t);
     return copy;

@@ -18,26 +18,25 @@ void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
 void tg__copy(tg_tensor *out, const tg_tensor *a);
 void tg__fill(tg_tensor *t, double value);
 /* t, or a contiguous copy without history. */
-tg_tensor *tg__dense(tg_tensor *t);
+tg_tensor *tg__contiguous(tg_tensor *t);
 
-typedef union scalar {
-    float f32;
-    double f64;
-    int64_t i64;
-    bool b;
-} scalar;
-
-/* Tensors on the stack, for loops alone: they are of no scope, and of what is private they have
- * nothing but dense. */
-typedef struct scalar_tensor {
-    tensor_priv as;
-    scalar value;
-} scalar_tensor;
+/* A tensor on the stack, for loops alone. It belongs to no scope and has no private half, so that
+ * it may not reach anything that calls priv(). It is known by its grad, which is the tensor itself.
+ */
+typedef struct stack_tensor {
+    tg_tensor as;
+    union {
+        float f32;
+        double f64;
+        int64_t i64;
+        bool b;
+    } value; /* of a scalar */
+} stack_tensor;
 
 /* A 0-d tensor of like's dtype. */
-tg_tensor *tg__scalar(scalar_tensor *s, const tg_tensor *like, double value);
+tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value);
 /* Elements of like's dtype that stand at data. */
-tg_tensor *tg__array(tensor_priv *p, const tg_tensor *like, void *data, int ndim,
+tg_tensor *tg__array(stack_tensor *s, const tg_tensor *like, void *data, int ndim,
                      const int64_t *shape, const int64_t *strides);
 
 #endif

@@ -129,14 +129,14 @@ static tg_tensor *wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape 
                        tg_shape strides, void *data)
 {
     if (!tg || !tg__check_shape(tg, op, shape)) return NULL;
-    bool dense = strides.ndim < 0;
-    if (!dense && !check_strides(tg, op, shape, strides)) return NULL;
+    bool contiguous = strides.ndim < 0;
+    if (!contiguous && !check_strides(tg, op, shape, strides)) return NULL;
     if (!data && tg__numel(shape.ndim, shape.dims) > 0)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: data is NULL", op);
     if ((uintptr_t)data % tg__dtype_size(dtype))
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: data is not aligned for %s", op,
                         tg_dtype_name(dtype));
-    return tg__new_external(tg, tg->depth, dtype, shape, dense ? NULL : strides.dims, data);
+    return tg__new_external(tg, tg->depth, dtype, shape, contiguous ? NULL : strides.dims, data);
 }
 
 tg_tensor *tg_wrap_f32(tg_context *tg, tg_shape shape, tg_shape strides, float *data)

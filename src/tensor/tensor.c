@@ -76,14 +76,7 @@ void tg__strides(int ndim, const int64_t *shape, int64_t *strides)
 
 bool tg_is_contiguous(const tg_tensor *t)
 {
-    if (!t) return false;
-    int64_t step = 1;
-    if (t->numel == 0) return true;
-    for (int i = t->ndim - 1; i >= 0; i--) {
-        if (t->shape[i] > 1 && t->strides[i] != step) return false;
-        step *= t->shape[i];
-    }
-    return true;
+    return t && t->contiguous;
 }
 
 TG_NOINLINE static void add_step(frame *f, tensor_priv *p)
@@ -94,7 +87,8 @@ TG_NOINLINE static void add_step(frame *f, tensor_priv *p)
     f->steps = p;
 }
 
-/* All but data, shape, strides and storage. Field by field: clearing the whole costs more. */
+/* All but data, shape, strides, contiguous and storage. Field by field: clearing the whole costs
+ * more. */
 static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype,
                                int ndim)
 {
@@ -109,7 +103,7 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->birth = tg->records;
     p->rewrites = 0;
     p->sweep = 0;
-    p->dense = p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
+    p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
     p->is_step = false;
     p->wanted = p->mark = 0;
     if (tg->frame) add_step(tg->frame, p);
@@ -123,20 +117,20 @@ static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
     return &p->pub;
 }
 
-static void lay_out(tensor_priv *p, const int64_t *shape, const int64_t *strides)
+void tg__lay_out(tg_tensor *t, const int64_t *shape, const int64_t *strides)
 {
     int64_t numel = 1, step = 1;
-    bool dense = true;
-    for (int d = p->pub.ndim - 1; d >= 0; d--) {
+    bool contiguous = true;
+    for (int d = t->ndim - 1; d >= 0; d--) {
         int64_t n = shape[d], stride = strides[d];
-        p->pub.shape[d] = n;
-        p->pub.strides[d] = stride;
-        dense &= n == 1 || stride == step;
+        t->shape[d] = n;
+        t->strides[d] = stride;
+        contiguous &= n == 1 || stride == step;
         step *= n > 1 ? n : 1;
         numel *= n;
     }
-    p->pub.numel = numel;
-    p->dense = dense || numel == 0;
+    t->numel = numel;
+    t->contiguous = contiguous || numel == 0;
 }
 
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
@@ -147,7 +141,7 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     if (!p) return NULL;
     if (!strides) tg__strides(shape.ndim, shape.dims, row_major);
     init_tensor(p, tg, depth, dtype, shape.ndim);
-    lay_out(p, shape.dims, strides ? strides : row_major);
+    tg__lay_out(&p->pub, shape.dims, strides ? strides : row_major);
     return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
@@ -156,17 +150,6 @@ tg_tensor *tg__sizes_of(const tg_tensor *t)
     static const int64_t strides[TG_MAX_DIMS] = {0};
     tg_context *tg = t->context;
     return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
-}
-
-tg_tensor *tg__array(tensor_priv *p, const tg_tensor *like, void *data, int ndim,
-                     const int64_t *shape, const int64_t *strides)
-{
-    p->pub.context = like->context;
-    p->pub.data = data;
-    p->pub.dtype = like->dtype;
-    p->pub.ndim = ndim;
-    lay_out(p, shape, strides);
-    return &p->pub;
 }
 
 static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
@@ -181,7 +164,7 @@ static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, in
         step *= n > 1 ? n : 1;
     }
     p->pub.numel = bytes ? step : 0;
-    p->dense = true;
+    p->pub.contiguous = true;
     const bool has_block = bytes && !tg__lies_behind(bytes);
     return own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
@@ -220,7 +203,7 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     if (!p) return NULL;
     tg_tensor *t = &p->pub;
     init_tensor(p, tg, tg->depth, base->dtype, ndim);
-    lay_out(p, shape, strides);
+    tg__lay_out(t, shape, strides);
     t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype)
                            : NULL; /* an empty view may have any offset */
     tg__claim(tg, &p->claim, s);
@@ -316,7 +299,7 @@ bool tg__check_history(const char *op, int n, tg_tensor *const *in)
 static bool overlaps(const tg_tensor *t)
 {
     int order[TG_MAX_DIMS], n = 0;
-    if (t->numel < 2 || priv(t)->dense) return false;
+    if (t->numel < 2 || t->contiguous) return false;
     for (int i = 0; i < t->ndim; i++) {
         if (t->shape[i] == 1) continue;
         int at = n++;

@@ -47,7 +47,6 @@ typedef struct tensor_priv {
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
     int32_t sweep;     /* whose pending and captured these are: 1 is the outermost, 0 none */
-    bool dense : 1;    /* row-major without gaps */
     bool is_view : 1;
     bool detached : 1; /* a view that shares values but no history, so that it is never stale */
     bool is_grad : 1;  /* a leaf's grad_slot, which only the leaf's scope frees */
@@ -72,6 +71,7 @@ enum {
 
 static inline tensor_priv *priv(const tg_tensor *t)
 {
+    TG_CHECK(!t || t->grad != t); /* not a stack_tensor */
     return (tensor_priv *)(uintptr_t)t;
 }
 
@@ -142,6 +142,8 @@ static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_
         if (a[i] != b[i]) return false;
     return na == nb;
 }
+/* Sets the sizes and strides of a tensor whose ndim is set, and what follows from them. */
+void tg__lay_out(tg_tensor *t, const int64_t *shape, const int64_t *strides);
 /* The strides of a contiguous tensor. */
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
 /* The common shape of two that broadcast, or false. */
