@@ -12,6 +12,7 @@ build "$root/build" -DTINYGRAD_BUILD_EXAMPLES=ON -DTINYGRAD_BUILD_TESTS=OFF
 
 mkdir -p "$root/out"
 cd "$root/out"
+echo "The programs run in $root/out, where they write their plots."
 for name in yhat loss loop modules three_weights; do
     printf '\n==== examples/lecture_%s.c\n' "$name"
     "$root/build/examples/lecture_$name"
@@ -20,4 +21,5 @@ for name in lbfgs polynomial logistic_regression own_op digits digits_conv; do
     printf '\n==== examples/%s.c\n' "$name"
     "$root/build/examples/$name"
 done
-printf '\nPlots, for a browser: %s\n' "$root/out"
+printf '\nPlots, for a browser:\n'
+ls "$root"/out/*.svg

@@ -36,16 +36,35 @@ need_compiler()
     need make 'command -v make'
 }
 
-# build DIRECTORY [OPTION...]: configures and builds, silent unless that fails.
+# Reads the output of make and prints how far it has come, in steps of ten per cent.
+show_progress()
+{
+    next=0
+    while IFS= read -r line; do
+        percent=${line#[}
+        case $line in
+            [[]*%]*) percent=$((${percent%%%*})) ;;
+            *) continue ;;
+        esac
+        [ $percent -ge $next ] || continue
+        printf '  %d %%' $percent
+        next=$((percent - percent % 10 + 10))
+    done
+    [ $next -eq 0 ] || echo
+}
+
+# build DIRECTORY [OPTION...]: configures and builds; what the tools print is shown if that fails.
 build()
 {
     directory=$1
     shift
     mkdir -p "$directory"
+    rm -f "$directory/build.failed"
     {
-        cmake -S "$root" -B "$directory" "$@" &&
-            cmake --build "$directory" --parallel "$(nproc)"
-    } >"$directory/build.log" 2>&1 || {
+        { cmake -S "$root" -B "$directory" "$@" &&
+            cmake --build "$directory" --parallel "$(nproc)"; } || touch "$directory/build.failed"
+    } 2>&1 | tee "$directory/build.log" | show_progress
+    [ ! -e "$directory/build.failed" ] || {
         cat "$directory/build.log" >&2
         echo "The build in $directory failed." >&2
         exit 1
