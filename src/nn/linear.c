@@ -62,14 +62,14 @@ static tg_tensor *weight_grad_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_matmul(r->in[1].t, tg_t(g)) : tg_matmul(r->in[0].t, g);
 }
 
-static const op_row weight_grad_op = {"linear_backward",
-                                      "MmBackward0",
-                                      weight_grad_shape,
-                                      weight_grad_forward,
-                                      weight_grad_grad,
-                                      {READS_1, READS_0},
-                                      0,
-                                      0};
+static const op_row weight_grad_op = {
+    .name = "linear_backward",
+    .grad_name = "MmBackward0",
+    .shape = weight_grad_shape,
+    .forward = weight_grad_forward,
+    .grad = weight_grad_grad,
+    .reads = {READS_1, READS_0},
+};
 
 static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
 {
@@ -80,10 +80,24 @@ static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
                         : tg__apply(&weight_grad_op, 2, (tg_tensor *[]){g, x}, NULL);
 }
 
-static const op_row linear_op = {"linear",    "MmBackward0",      linear_shape, linear_forward,
-                                 linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
-static const op_row linear_bias_op = {"linear",    "AddmmBackward0",   linear_shape, linear_forward,
-                                      linear_grad, {READS_1, READS_0}, OP_BROADCAST, 0};
+static const op_row linear_op = {
+    .name = "linear",
+    .grad_name = "MmBackward0",
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .grad = linear_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row linear_bias_op = {
+    .name = "linear",
+    .grad_name = "AddmmBackward0",
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .grad = linear_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
 
 typedef struct linear {
     tg_tensor *weight, *bias;

@@ -149,20 +149,29 @@ static tg_tensor *mse_backward_grad(const record *r, int i, tg_tensor *g)
     return i == 1 ? g : tg_neg(g);
 }
 
-static const op_row mse_backward_op = {"mse_loss_backward", "MseLossBackwardBackward0",
-                                       mse_backward_shape,  mse_backward_forward,
-                                       mse_backward_grad,   {READS_1 | READS_2, READS_0, READS_0},
-                                       OP_BROADCAST,        0};
+static const op_row mse_backward_op = {
+    .name = "mse_loss_backward",
+    .grad_name = "MseLossBackwardBackward0",
+    .shape = mse_backward_shape,
+    .forward = mse_backward_forward,
+    .grad = mse_backward_grad,
+    .reads = {READS_1 | READS_2, READS_0, READS_0},
+    .flags = OP_BROADCAST,
+};
 
 static tg_tensor *mse_grad(const record *r, int i, tg_tensor *g)
 {
     return tg__apply(&mse_backward_op, 3, (tg_tensor *[]){g, r->in[i].t, r->in[1 - i].t}, r->a);
 }
 
-static const op_row mse_op = {"mse_loss", "MseLossBackward0",
-                              mse_shape,  mse_forward,
-                              mse_grad,   {READS_0 | READS_1, READS_0 | READS_1},
-                              0,          0};
+static const op_row mse_op = {
+    .name = "mse_loss",
+    .grad_name = "MseLossBackward0",
+    .shape = mse_shape,
+    .forward = mse_forward,
+    .grad = mse_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1},
+};
 
 tg_tensor *tg_mse_loss(tg_tensor *input, tg_tensor *target, int reduction)
 {

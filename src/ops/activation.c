@@ -50,10 +50,22 @@ static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
     return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
 }
 
-static const op_row clamp_op = {"clamp",    "ClampBackward1", clamp_shape, clamp_forward,
-                                clamp_grad, {READS_0},        0,           0};
-static const op_row hardtanh_op = {"hardtanh", "HardtanhBackward0", clamp_shape, clamp_forward,
-                                   clamp_grad, {READS_0},           0,           0};
+static const op_row clamp_op = {
+    .name = "clamp",
+    .grad_name = "ClampBackward1",
+    .shape = clamp_shape,
+    .forward = clamp_forward,
+    .grad = clamp_grad,
+    .reads = {READS_0},
+};
+static const op_row hardtanh_op = {
+    .name = "hardtanh",
+    .grad_name = "HardtanhBackward0",
+    .shape = clamp_shape,
+    .forward = clamp_forward,
+    .grad = clamp_grad,
+    .reads = {READS_0},
+};
 
 static tg_tensor *apply_clamp(const op_row *o, tg_tensor *a, double min, double max)
 {
@@ -128,14 +140,15 @@ static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row clamp_tensors_op = {
-    "clamp_tensors",
-    "ClampBackward0",
-    three_shape,
-    clamp_tensors_forward,
-    clamp_tensors_grad,
-    {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2},
-    OP_BROADCAST,
-    0};
+    .name = "clamp_tensors",
+    .grad_name = "ClampBackward0",
+    .shape = three_shape,
+    .forward = clamp_tensors_forward,
+    .grad = clamp_tensors_grad,
+    .reads = {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2,
+              READS_0 | READS_1 | READS_2},
+    .flags = OP_BROADCAST,
+};
 
 tg_tensor *tg_clamp_tensors(tg_tensor *a, tg_tensor *min, tg_tensor *max)
 {
@@ -199,14 +212,24 @@ static tg_tensor *lerp_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, i == 0 ? tg_add_scalar(tg_neg(weight), 1) : weight);
 }
 
-static const op_row lerp_op = {"lerp",       "LerpBackward1",
-                               lerp_shape,   lerp_forward,
-                               lerp_grad,    {READS_2, READS_2, READS_0 | READS_1},
-                               OP_BROADCAST, 0};
-static const op_row lerp_scalar_op = {"lerp_scalar", "LerpBackward0",
-                                      lerp_shape,    lerp_forward,
-                                      lerp_grad,     {READS_2, READS_2, READS_0 | READS_1},
-                                      OP_BROADCAST,  0};
+static const op_row lerp_op = {
+    .name = "lerp",
+    .grad_name = "LerpBackward1",
+    .shape = lerp_shape,
+    .forward = lerp_forward,
+    .grad = lerp_grad,
+    .reads = {READS_2, READS_2, READS_0 | READS_1},
+    .flags = OP_BROADCAST,
+};
+static const op_row lerp_scalar_op = {
+    .name = "lerp_scalar",
+    .grad_name = "LerpBackward0",
+    .shape = lerp_shape,
+    .forward = lerp_forward,
+    .grad = lerp_grad,
+    .reads = {READS_2, READS_2, READS_0 | READS_1},
+    .flags = OP_BROADCAST,
+};
 
 tg_tensor *tg_lerp(tg_tensor *start, tg_tensor *end, tg_tensor *weight)
 {
@@ -342,10 +365,22 @@ static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(growth, gate)));
 }
 
-static const op_row gelu_op = {"gelu",    "GeluBackward0",     float_shape, gated_forward,
-                               gelu_grad, {READS_0 | READS_1}, 0,           0};
-static const op_row gelu_tanh_op = {"gelu",         "GeluBackward0",     float_shape, gated_forward,
-                                    gelu_tanh_grad, {READS_0 | READS_1}, 0,           0};
+static const op_row gelu_op = {
+    .name = "gelu",
+    .grad_name = "GeluBackward0",
+    .shape = float_shape,
+    .forward = gated_forward,
+    .grad = gelu_grad,
+    .reads = {READS_0 | READS_1},
+};
+static const op_row gelu_tanh_op = {
+    .name = "gelu",
+    .grad_name = "GeluBackward0",
+    .shape = float_shape,
+    .forward = gated_forward,
+    .grad = gelu_tanh_grad,
+    .reads = {READS_0 | READS_1},
+};
 
 tg_tensor *tg_gelu(tg_tensor *a, int approximate)
 {
@@ -387,8 +422,14 @@ static bool elu_shape(const call *c, spec *s)
     return float_shape(c, s) && tg__check_value(c->tg, c->op->name, s->dtype, c->a[0].f);
 }
 
-static const op_row elu_op = {"elu",    "EluBackward0", elu_shape, elu_forward,
-                              elu_grad, {READS_0},      0,         0};
+static const op_row elu_op = {
+    .name = "elu",
+    .grad_name = "EluBackward0",
+    .shape = elu_shape,
+    .forward = elu_forward,
+    .grad = elu_grad,
+    .reads = {READS_0},
+};
 
 tg_tensor *tg_elu(tg_tensor *a, double alpha)
 {
@@ -446,7 +487,13 @@ static tg_tensor *softplus_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row softplus_op = {
-    "softplus", "SoftplusBackward0", float_shape, softplus_forward, softplus_grad, {READS_0}, 0, 0};
+    .name = "softplus",
+    .grad_name = "SoftplusBackward0",
+    .shape = float_shape,
+    .forward = softplus_forward,
+    .grad = softplus_grad,
+    .reads = {READS_0},
+};
 
 tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold)
 {

@@ -345,30 +345,30 @@ static tg_tensor *weight_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? apply_like(&conv2d_op, x, g, r->a, g) : apply_like(&input_op, y, g, r->a, x);
 }
 
-static const op_row conv2d_op = {"conv2d",
-                                 "ConvolutionBackward0",
-                                 conv2d_shape,
-                                 conv2d_forward,
-                                 conv2d_grad,
-                                 {READS_1, READS_0},
-                                 0,
-                                 0};
-static const op_row input_op = {"conv2d_input",
-                                "ConvolutionBackwardBackward0",
-                                input_shape,
-                                input_forward,
-                                input_grad,
-                                {READS_1, READS_0},
-                                0,
-                                0};
-static const op_row weight_op = {"conv2d_weight",
-                                 "ConvolutionBackwardBackward0",
-                                 weight_shape,
-                                 weight_forward,
-                                 weight_grad,
-                                 {READS_1, READS_0},
-                                 0,
-                                 0};
+static const op_row conv2d_op = {
+    .name = "conv2d",
+    .grad_name = "ConvolutionBackward0",
+    .shape = conv2d_shape,
+    .forward = conv2d_forward,
+    .grad = conv2d_grad,
+    .reads = {READS_1, READS_0},
+};
+static const op_row input_op = {
+    .name = "conv2d_input",
+    .grad_name = "ConvolutionBackwardBackward0",
+    .shape = input_shape,
+    .forward = input_forward,
+    .grad = input_grad,
+    .reads = {READS_1, READS_0},
+};
+static const op_row weight_op = {
+    .name = "conv2d_weight",
+    .grad_name = "ConvolutionBackwardBackward0",
+    .shape = weight_shape,
+    .forward = weight_forward,
+    .grad = weight_grad,
+    .reads = {READS_1, READS_0},
+};
 
 /* ---- What is called. */
 

@@ -14,7 +14,12 @@ static bool clone_forward(const call *c)
 }
 
 static const op_row clone_op = {
-    "clone", "CloneBackward0", tg__same_shape, clone_forward, clone_grad, {0}, 0, 0};
+    .name = "clone",
+    .grad_name = "CloneBackward0",
+    .shape = tg__same_shape,
+    .forward = clone_forward,
+    .grad = clone_grad,
+};
 
 tg_tensor *tg_clone(tg_tensor *t)
 {
@@ -48,7 +53,12 @@ static tg_tensor *cast_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row cast_op = {
-    "cast", "ToCopyBackward0", cast_shape, cast_forward, cast_grad, {0}, 0, 0};
+    .name = "cast",
+    .grad_name = "ToCopyBackward0",
+    .shape = cast_shape,
+    .forward = cast_forward,
+    .grad = cast_grad,
+};
 
 tg_tensor *tg_cast(tg_tensor *t, tg_dtype dtype)
 {

@@ -114,7 +114,13 @@ static tg_tensor *gather_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row gather_op = {
-    "gather", "GatherBackward0", gather_shape, gather_forward, gather_grad, {READS_1}, 0, 0};
+    .name = "gather",
+    .grad_name = "GatherBackward0",
+    .shape = gather_shape,
+    .forward = gather_forward,
+    .grad = gather_grad,
+    .reads = {READS_1},
+};
 
 tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index)
 {
@@ -185,14 +191,14 @@ static tg_tensor *scatter_add_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? g : tg_gather(g, (int)r->a[0].i, r->in[1].t);
 }
 
-static const op_row scatter_add_op = {"scatter_add",
-                                      "ScatterAddBackward0",
-                                      scatter_add_shape,
-                                      scatter_add_forward,
-                                      scatter_add_grad,
-                                      {0, 0, READS_1},
-                                      0,
-                                      0};
+static const op_row scatter_add_op = {
+    .name = "scatter_add",
+    .grad_name = "ScatterAddBackward0",
+    .shape = scatter_add_shape,
+    .forward = scatter_add_forward,
+    .grad = scatter_add_grad,
+    .reads = {0, 0, READS_1},
+};
 
 tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source)
 {

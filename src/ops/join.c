@@ -96,7 +96,13 @@ static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
     return tg_narrow(g, dim, start_of(r, i), t->shape[dim]);
 }
 
-static const op_row cat_op = {"cat", "CatBackward0", cat_shape, cat_forward, cat_grad, {0}, 0, 0};
+static const op_row cat_op = {
+    .name = "cat",
+    .grad_name = "CatBackward0",
+    .shape = cat_shape,
+    .forward = cat_forward,
+    .grad = cat_grad,
+};
 
 static bool check_joined(const char *name, tg_list tensors)
 {
@@ -155,7 +161,12 @@ static tg_tensor *stack_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row stack_op = {
-    "stack", "StackBackward0", stack_shape, stack_forward, stack_grad, {0}, 0, 0};
+    .name = "stack",
+    .grad_name = "StackBackward0",
+    .shape = stack_shape,
+    .forward = stack_forward,
+    .grad = stack_grad,
+};
 
 tg_tensor *tg_stack(tg_list tensors, int dim)
 {

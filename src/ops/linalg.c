@@ -203,14 +203,14 @@ static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
     return flags & TG_UPPER ? tg_triu(full, inside) : tg_tril(full, -inside);
 }
 
-static const op_row solve_triangular_op = {"solve_triangular",
-                                           "LinalgSolveTriangularBackward0",
-                                           square_solved_shape,
-                                           solve_triangular_forward,
-                                           solve_triangular_grad,
-                                           {READS_0 | READS_OUT, READS_0},
-                                           0,
-                                           0};
+static const op_row solve_triangular_op = {
+    .name = "solve_triangular",
+    .grad_name = "LinalgSolveTriangularBackward0",
+    .shape = square_solved_shape,
+    .forward = solve_triangular_forward,
+    .grad = solve_triangular_grad,
+    .reads = {READS_0 | READS_OUT, READS_0},
+};
 
 tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
 {
@@ -265,14 +265,14 @@ static tg_tensor *cholesky_grad(const record *r, int i, tg_tensor *g)
     return tg_mul_scalar(tg_add(s, transpose_of(s)), 0.5);
 }
 
-static const op_row cholesky_op = {"cholesky",
-                                   "LinalgCholeskyExBackward0",
-                                   square_shape,
-                                   cholesky_forward,
-                                   cholesky_grad,
-                                   {READS_OUT},
-                                   0,
-                                   0};
+static const op_row cholesky_op = {
+    .name = "cholesky",
+    .grad_name = "LinalgCholeskyExBackward0",
+    .shape = square_shape,
+    .forward = cholesky_forward,
+    .grad = cholesky_grad,
+    .reads = {READS_OUT},
+};
 
 tg_tensor *tg_cholesky(tg_tensor *a)
 {
@@ -481,14 +481,14 @@ static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
     return i == 1 ? b : tg_neg(tg_matmul(b, transpose_of(r->out)));
 }
 
-static const op_row solve_op = {"solve",
-                                "LinalgSolveExBackward0",
-                                square_solved_shape,
-                                solve_forward,
-                                solve_grad,
-                                {READS_0 | READS_OUT, READS_0},
-                                0,
-                                0};
+static const op_row solve_op = {
+    .name = "solve",
+    .grad_name = "LinalgSolveExBackward0",
+    .shape = square_solved_shape,
+    .forward = solve_forward,
+    .grad = solve_grad,
+    .reads = {READS_0 | READS_OUT, READS_0},
+};
 
 tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
 {
@@ -503,7 +503,13 @@ static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row inv_op = {
-    "inv", "LinalgInvExBackward0", square_solved_shape, solve_forward, inv_grad, {READS_OUT}, 0, 0};
+    .name = "inv",
+    .grad_name = "LinalgInvExBackward0",
+    .shape = square_solved_shape,
+    .forward = solve_forward,
+    .grad = inv_grad,
+    .reads = {READS_OUT},
+};
 
 tg_tensor *tg_inv(tg_tensor *a)
 {
@@ -676,14 +682,14 @@ static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(as_matrix(tg_det(a)), both);
 }
 
-static const op_row cofactor_op = {"det_backward",
-                                   "LinalgDetBackwardBackward0",
-                                   square_shape,
-                                   cofactor_forward,
-                                   cofactor_grad,
-                                   {READS_0},
-                                   0,
-                                   0};
+static const op_row cofactor_op = {
+    .name = "det_backward",
+    .grad_name = "LinalgDetBackwardBackward0",
+    .shape = square_shape,
+    .forward = cofactor_forward,
+    .grad = cofactor_grad,
+    .reads = {READS_0},
+};
 
 static tg_tensor *det_grad(const record *r, int i, tg_tensor *g)
 {
@@ -691,7 +697,13 @@ static tg_tensor *det_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row det_op = {
-    "det", "LinalgDetBackward0", det_shape, det_forward, det_grad, {READS_0}, 0, 0};
+    .name = "det",
+    .grad_name = "LinalgDetBackward0",
+    .shape = det_shape,
+    .forward = det_forward,
+    .grad = det_grad,
+    .reads = {READS_0},
+};
 
 tg_tensor *tg_det(tg_tensor *a)
 {
@@ -862,14 +874,14 @@ static tg_tensor *lstsq_grad(const record *r, int i, tg_tensor *g)
     return tg_sub(rest, tg_matmul(z, transpose_of(x)));
 }
 
-static const op_row lstsq_op = {"lstsq",
-                                "LinalgLstsqBackward0",
-                                solved_shape,
-                                lstsq_forward,
-                                lstsq_grad,
-                                {READS_0 | READS_1 | READS_OUT, READS_0},
-                                0,
-                                0};
+static const op_row lstsq_op = {
+    .name = "lstsq",
+    .grad_name = "LinalgLstsqBackward0",
+    .shape = solved_shape,
+    .forward = lstsq_forward,
+    .grad = lstsq_grad,
+    .reads = {READS_0 | READS_1 | READS_OUT, READS_0},
+};
 
 tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 {

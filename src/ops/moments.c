@@ -203,7 +203,12 @@ static bool center_forward(const call *c)
 static tg_tensor *center_grad(const record *r, int i, tg_tensor *g);
 
 static const op_row center_op = {
-    "center", "SubBackward0", center_shape, center_forward, center_grad, {0}, 0, 0};
+    .name = "center",
+    .grad_name = "SubBackward0",
+    .shape = center_shape,
+    .forward = center_forward,
+    .grad = center_grad,
+};
 
 static tg_tensor *center_grad(const record *r, int i, tg_tensor *g)
 {
@@ -294,10 +299,24 @@ static tg_tensor *std_grad(const record *r, int i, tg_tensor *g)
     return tg__over_norm(centered_input(r), g, tg__with_dims(r, r->out));
 }
 
-static const op_row var_op = {"var",    "VarBackward0", float_reduction_shape, var_forward,
-                              var_grad, {READS_0},      OP_BROADCAST,          0};
-static const op_row std_op = {"std",    "StdBackward0",        float_reduction_shape, std_forward,
-                              std_grad, {READS_0 | READS_OUT}, OP_BROADCAST,          0};
+static const op_row var_op = {
+    .name = "var",
+    .grad_name = "VarBackward0",
+    .shape = float_reduction_shape,
+    .forward = var_forward,
+    .grad = var_grad,
+    .reads = {READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row std_op = {
+    .name = "std",
+    .grad_name = "StdBackward0",
+    .shape = float_reduction_shape,
+    .forward = std_forward,
+    .grad = std_grad,
+    .reads = {READS_0 | READS_OUT},
+    .flags = OP_BROADCAST,
+};
 
 tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
@@ -368,8 +387,14 @@ static tg_tensor *inverse_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row inverse_op = {
-    "inverse_deviation", "RsqrtBackward0",      float_reduction_shape, inverse_forward,
-    inverse_grad,        {READS_0 | READS_OUT}, OP_BROADCAST,          0};
+    .name = "inverse_deviation",
+    .grad_name = "RsqrtBackward0",
+    .shape = float_reduction_shape,
+    .forward = inverse_forward,
+    .grad = inverse_grad,
+    .reads = {READS_0 | READS_OUT},
+    .flags = OP_BROADCAST,
+};
 
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var)
 {

@@ -166,7 +166,8 @@ static bool places_forward(const call *c)
     return run_pool(c, find_places, tg__contiguous(c->in[0]), c->out);
 }
 
-static const op_row places_op = {"max_pool2d", NULL, places_shape, places_forward, NULL, {0}, 0, 0};
+static const op_row places_op = {
+    .name = "max_pool2d", .shape = places_shape, .forward = places_forward};
 
 /* ---- Means, and their gradient, of the result's and of the image, whose shape alone it needs. */
 
@@ -201,15 +202,19 @@ static tg_tensor *avg_back_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row avg_op = {
-    "avg_pool2d", "AvgPool2DBackward0", pool_shape, avg_forward, avg_grad, {0}, 0, 0};
-static const op_row avg_back_op = {"avg_pool2d_backward",
-                                   "AvgPool2DBackwardBackward0",
-                                   avg_back_shape,
-                                   avg_back_forward,
-                                   avg_back_grad,
-                                   {0},
-                                   0,
-                                   0};
+    .name = "avg_pool2d",
+    .grad_name = "AvgPool2DBackward0",
+    .shape = pool_shape,
+    .forward = avg_forward,
+    .grad = avg_grad,
+};
+static const op_row avg_back_op = {
+    .name = "avg_pool2d_backward",
+    .grad_name = "AvgPool2DBackwardBackward0",
+    .shape = avg_back_shape,
+    .forward = avg_back_forward,
+    .grad = avg_back_grad,
+};
 
 /* ---- What is called. */
 

@@ -251,9 +251,20 @@ static tg_tensor *sum_grad(const record *r, int i, tg_tensor *g)
     return spread(r, g);
 }
 
-static const op_row sum_op = {"sum", "SumBackward0", sum_shape, sum_forward, sum_grad, {0}, 0, 0};
-static const op_row sum_dims_op = {"sum", "SumBackward1", sum_shape, sum_forward, sum_grad, {0}, 0,
-                                   0};
+static const op_row sum_op = {
+    .name = "sum",
+    .grad_name = "SumBackward0",
+    .shape = sum_shape,
+    .forward = sum_forward,
+    .grad = sum_grad,
+};
+static const op_row sum_dims_op = {
+    .name = "sum",
+    .grad_name = "SumBackward1",
+    .shape = sum_shape,
+    .forward = sum_forward,
+    .grad = sum_grad,
+};
 
 tg_tensor *tg_sum(tg_tensor *a)
 {
@@ -286,10 +297,20 @@ static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
     return spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
-static const op_row mean_op = {"mean", "MeanBackward0", mean_shape, mean_forward, mean_grad, {0}, 0,
-                               0};
+static const op_row mean_op = {
+    .name = "mean",
+    .grad_name = "MeanBackward0",
+    .shape = mean_shape,
+    .forward = mean_forward,
+    .grad = mean_grad,
+};
 static const op_row mean_dims_op = {
-    "mean", "MeanBackward1", mean_shape, mean_forward, mean_grad, {0}, 0, 0};
+    .name = "mean",
+    .grad_name = "MeanBackward1",
+    .shape = mean_shape,
+    .forward = mean_forward,
+    .grad = mean_grad,
+};
 
 tg_tensor *tg_mean(tg_tensor *a)
 {

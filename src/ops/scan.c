@@ -84,11 +84,20 @@ static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row cumsum_op = {
-    "cumsum", "CumsumBackward0", scan_shape, scan_forward, scan_grad, {0}, 0, 0};
-static const op_row cumprod_op = {"cumprod",  "CumprodBackward0",
-                                  scan_shape, scan_forward,
-                                  scan_grad,  {READS_1, READS_1 | READS_OUT},
-                                  0,          0};
+    .name = "cumsum",
+    .grad_name = "CumsumBackward0",
+    .shape = scan_shape,
+    .forward = scan_forward,
+    .grad = scan_grad,
+};
+static const op_row cumprod_op = {
+    .name = "cumprod",
+    .grad_name = "CumprodBackward0",
+    .shape = scan_shape,
+    .forward = scan_forward,
+    .grad = scan_grad,
+    .reads = {READS_1, READS_1 | READS_OUT},
+};
 
 static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool reverse)
 {

@@ -226,7 +226,12 @@ static tg_tensor *flip_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row flip_op = {
-    "flip", "FlipBackward0", tg__same_shape, flip_forward, flip_grad, {0}, 0, 0};
+    .name = "flip",
+    .grad_name = "FlipBackward0",
+    .shape = tg__same_shape,
+    .forward = flip_forward,
+    .grad = flip_grad,
+};
 
 tg_tensor *tg_flip(tg_tensor *t, tg_shape dims)
 {
@@ -264,9 +269,19 @@ static bool triangle_forward(const call *c)
 }
 
 static const op_row tril_op = {
-    "tril", "TrilBackward0", triangle_shape, triangle_forward, flip_grad, {0}, 0, 0};
+    .name = "tril",
+    .grad_name = "TrilBackward0",
+    .shape = triangle_shape,
+    .forward = triangle_forward,
+    .grad = flip_grad,
+};
 static const op_row triu_op = {
-    "triu", "TriuBackward0", triangle_shape, triangle_forward, flip_grad, {0}, 0, 0};
+    .name = "triu",
+    .grad_name = "TriuBackward0",
+    .shape = triangle_shape,
+    .forward = triangle_forward,
+    .grad = flip_grad,
+};
 
 static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
 {
@@ -313,7 +328,12 @@ static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row pad_op = {
-    "pad", "ConstantPadNdBackward0", pad_shape, pad_forward, pad_grad, {0}, 0, 0};
+    .name = "pad",
+    .grad_name = "ConstantPadNdBackward0",
+    .shape = pad_shape,
+    .forward = pad_forward,
+    .grad = pad_grad,
+};
 
 /* Numbers after which something, or nothing, is left of each dimension, and not too much. */
 static bool check_pad(const tg_tensor *t, tg_shape pad)

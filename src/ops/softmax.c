@@ -145,14 +145,14 @@ static tg_tensor *softmax_backward_grad(const record *r, int i, tg_tensor *g)
                   tg_mul(first, row_sums(gy)));
 }
 
-static const op_row softmax_backward_op = {"softmax_backward",
-                                           "SoftmaxBackwardBackward0",
-                                           softmax_shape,
-                                           softmax_backward_forward,
-                                           softmax_backward_grad,
-                                           {READS_1, READS_0 | READS_1},
-                                           0,
-                                           0};
+static const op_row softmax_backward_op = {
+    .name = "softmax_backward",
+    .grad_name = "SoftmaxBackwardBackward0",
+    .shape = softmax_shape,
+    .forward = softmax_backward_forward,
+    .grad = softmax_backward_grad,
+    .reads = {READS_1, READS_0 | READS_1},
+};
 
 static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
 {
@@ -161,15 +161,21 @@ static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row softmax_op = {
-    "softmax", "SoftmaxBackward0", softmax_shape, softmax_forward, softmax_grad, {READS_OUT}, 0, 0};
-static const op_row log_softmax_op = {"log_softmax",
-                                      "LogSoftmaxBackward0",
-                                      softmax_shape,
-                                      softmax_forward,
-                                      softmax_grad,
-                                      {READS_OUT},
-                                      0,
-                                      0};
+    .name = "softmax",
+    .grad_name = "SoftmaxBackward0",
+    .shape = softmax_shape,
+    .forward = softmax_forward,
+    .grad = softmax_grad,
+    .reads = {READS_OUT},
+};
+static const op_row log_softmax_op = {
+    .name = "log_softmax",
+    .grad_name = "LogSoftmaxBackward0",
+    .shape = softmax_shape,
+    .forward = softmax_forward,
+    .grad = softmax_grad,
+    .reads = {READS_OUT},
+};
 
 static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
 {

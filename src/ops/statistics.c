@@ -55,10 +55,14 @@ static tg_tensor *over_norm_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row over_norm_op = {
-    "norm_backward", "NormBackward1",
-    tg__same_shape,  over_norm_forward,
-    over_norm_grad,  {READS_1 | READS_2, READS_0 | READS_2, READS_0 | READS_1 | READS_2},
-    OP_BROADCAST,    0};
+    .name = "norm_backward",
+    .grad_name = "NormBackward1",
+    .shape = tg__same_shape,
+    .forward = over_norm_forward,
+    .grad = over_norm_grad,
+    .reads = {READS_1 | READS_2, READS_0 | READS_2, READS_0 | READS_1 | READS_2},
+    .flags = OP_BROADCAST,
+};
 
 tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y)
 {
@@ -143,8 +147,15 @@ static bool norm_shape(const call *c, spec *s)
     return true;
 }
 
-static const op_row norm_op = {"norm",    "NormBackward1",       norm_shape,   norm_forward,
-                               norm_grad, {READS_0 | READS_OUT}, OP_BROADCAST, 0};
+static const op_row norm_op = {
+    .name = "norm",
+    .grad_name = "NormBackward1",
+    .shape = norm_shape,
+    .forward = norm_forward,
+    .grad = norm_grad,
+    .reads = {READS_0 | READS_OUT},
+    .flags = OP_BROADCAST,
+};
 
 static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 {

@@ -74,12 +74,27 @@ static bool view_shape(const call *c, spec *s)
                     tg__show_sizes(c->tg, s->ndim, s->shape));
 }
 
-static const op_row view_op = {"view", "ViewBackward0", view_shape, NULL, reshape_grad,
-                               {0},    OP_VIEW,         0};
+static const op_row view_op = {
+    .name = "view",
+    .grad_name = "ViewBackward0",
+    .shape = view_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 static const op_row reshape_op = {
-    "reshape", "ReshapeAliasBackward0", view_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+    .name = "reshape",
+    .grad_name = "ReshapeAliasBackward0",
+    .shape = view_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 static const op_row copied_view_op = {
-    "reshape", "UnsafeViewBackward0", view_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+    .name = "reshape",
+    .grad_name = "UnsafeViewBackward0",
+    .shape = view_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 
 /* Checks the sizes and replaces -1 by what is left. */
 static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_t *sizes)
@@ -184,9 +199,19 @@ static tg_tensor *transpose_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row transpose_op = {
-    "transpose", "TransposeBackward0", transpose_shape, NULL, transpose_grad, {0}, OP_VIEW, 0};
-static const op_row t_op = {"t", "TBackward0", transpose_shape, NULL, transpose_grad, {0}, OP_VIEW,
-                            0};
+    .name = "transpose",
+    .grad_name = "TransposeBackward0",
+    .shape = transpose_shape,
+    .grad = transpose_grad,
+    .flags = OP_VIEW,
+};
+static const op_row t_op = {
+    .name = "t",
+    .grad_name = "TBackward0",
+    .shape = transpose_shape,
+    .grad = transpose_grad,
+    .flags = OP_VIEW,
+};
 
 tg_tensor *tg_transpose(tg_tensor *t, int dim0, int dim1)
 {
@@ -221,7 +246,12 @@ static tg_tensor *permute_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row permute_op = {
-    "permute", "PermuteBackward0", permute_shape, NULL, permute_grad, {0}, OP_VIEW, 0};
+    .name = "permute",
+    .grad_name = "PermuteBackward0",
+    .shape = permute_shape,
+    .grad = permute_grad,
+    .flags = OP_VIEW,
+};
 
 tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
 {
@@ -252,9 +282,19 @@ static bool squeeze_shape(const call *c, spec *s)
 }
 
 static const op_row squeeze_op = {
-    "squeeze", "SqueezeBackward0", squeeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+    .name = "squeeze",
+    .grad_name = "SqueezeBackward0",
+    .shape = squeeze_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 static const op_row squeeze_dim_op = {
-    "squeeze", "SqueezeBackward1", squeeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+    .name = "squeeze",
+    .grad_name = "SqueezeBackward1",
+    .shape = squeeze_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 
 tg_tensor *tg_squeeze(tg_tensor *t)
 {
@@ -280,7 +320,12 @@ static bool unsqueeze_shape(const call *c, spec *s)
 }
 
 static const op_row unsqueeze_op = {
-    "unsqueeze", "UnsqueezeBackward0", unsqueeze_shape, NULL, reshape_grad, {0}, OP_VIEW, 0};
+    .name = "unsqueeze",
+    .grad_name = "UnsqueezeBackward0",
+    .shape = unsqueeze_shape,
+    .grad = reshape_grad,
+    .flags = OP_VIEW,
+};
 
 tg_tensor *tg_unsqueeze(tg_tensor *t, int dim)
 {
@@ -321,7 +366,12 @@ static tg_tensor *expand_grad(const record *r, int i, tg_tensor *g)
 }
 
 static const op_row expand_op = {
-    "expand", "ExpandBackward0", expand_shape, NULL, expand_grad, {0}, OP_VIEW | OP_BROADCAST, 0};
+    .name = "expand",
+    .grad_name = "ExpandBackward0",
+    .shape = expand_shape,
+    .grad = expand_grad,
+    .flags = OP_VIEW | OP_BROADCAST,
+};
 
 tg_tensor *tg_expand(tg_tensor *t, tg_shape shape)
 {
