@@ -23,8 +23,7 @@ data      random ops tensor context
 cd "$1"
 {
     echo "$layers" | awk 'NF { print "layer", $0 }'
-    # Tables of rows (.def) are read by more than one layer.
-    grep -n '^#include "\.\./' $(find src -name '*.[ch]' -o -name '*.inc') | grep -v '\.def"' |
+    grep -n '^#include "\.\./' $(find src -name '*.[ch]' -o -name '*.inc' -o -name '*.def') |
         sed 's/^\([^:]*\):[0-9]*:#include "\.\.\/\([^"]*\)".*/include \1 src\/\2/'
     xargs nm -A -g < "$2" | sed 's/^.*\.dir\/[./]*\(src\/[^:]*\)\.o\(bj\)*:/symbol \1 /'
 } | awk '

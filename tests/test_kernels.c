@@ -128,86 +128,81 @@ static void prepare(int type, int64_t n)
 /* valgrind's own vfnmadd gives -0 for an exact 0: there the kernels run for their use of memory. */
 static bool emulated;
 
-static void check_same(int type, int64_t n, const char *what, int row, int k)
+static void check_same(int type, int64_t n, const char *what, int k)
 {
     if (emulated || same(type, n, nth(expected, 2, type), nth(found, 2, type))) return;
-    fail_msg("%s %d of type %d differs at %s for n = %d", what, row, type, tg__level_name(k),
-             (int)n);
+    fail_msg("%s of type %d differs at %s for n = %d", what, type, tg__level_name(k), (int)n);
 }
 
-#define UNARY(name, ...)   &tg__##name##_kernel,
-#define BINARY(name, ...)  &tg__##name##_kernel,
-#define COMPARE(name, ...) &tg__##name##_kernel,
-static const unary_set *const unary[] = {
-#include "ops/unary.def"
+enum { KIND_unary, KIND_binary, KIND_compare };
+static const struct {
+    int kind;
+    const char *name;
+    const void *kernel;
+} elementwise[] = {
+#define ELEMENTWISE(kind, name, dtypes, made, value) {KIND_##kind, #name, &tg__##name##_kernel},
+#include "kernels/elementwise.def"
+#undef ELEMENTWISE
 };
-static const binary_set *const binary[] = {
-#include "ops/binary.def"
-};
-static const binary_set *const compare[] = {
-#include "ops/compare.def"
-};
-#undef UNARY
-#undef BINARY
-#undef COMPARE
 
-static void same_unary(int k, int type, int64_t n)
+static void same_unary(const unary_set *set, const char *name, int k, int type, int64_t n)
 {
-    for (size_t row = 0; row < COUNT(unary); row++) {
-        unary_kernel *a = kernel_at(unary[row], k, type),
-                     *b = kernel_at(unary[row], LEVEL_PORTABLE, type);
-        assert_true(!a == !b);
-        if (!a) continue;
-        b(n, nth(expected, 2, type), nth(given, 0, type));
-        a(n, nth(found, 2, type), nth(given, 0, type));
-        check_same(type, reach, "unary", (int)row, k);
-        memcpy(nth(found, 2, type), nth(given, 0, type), (size_t)n * element_size[type]);
-        a(n, nth(found, 2, type), nth(found, 2, type));
-        check_same(type, reach, "unary in place", (int)row, k);
-    }
+    unary_kernel *a = kernel_at(set, k, type), *b = kernel_at(set, LEVEL_portable, type);
+    assert_true(!a == !b);
+    if (!a) return;
+    b(n, nth(expected, 2, type), nth(given, 0, type));
+    a(n, nth(found, 2, type), nth(given, 0, type));
+    check_same(type, reach, name, k);
+    memcpy(nth(found, 2, type), nth(given, 0, type), (size_t)n * element_size[type]);
+    a(n, nth(found, 2, type), nth(found, 2, type));
+    check_same(type, reach, name, k);
 }
 
-static void same_binary_row(const binary_set *set, int row, int out, int k, int type, int64_t n)
+static void same_binary(const binary_set *set, const char *name, int out, int k, int type,
+                        int64_t n)
 {
-    binary_kernel *a = kernel_at(set, k, type), *b = kernel_at(set, LEVEL_PORTABLE, type);
+    binary_kernel *a = kernel_at(set, k, type), *b = kernel_at(set, LEVEL_portable, type);
     assert_true(!a == !b);
     if (!a) return;
     b(n, nth(expected, 2, out), nth(given, 0, type), nth(given, 1, type));
     a(n, nth(found, 2, out), nth(given, 0, type), nth(given, 1, type));
-    check_same(out, reach, "binary", row, k);
+    check_same(out, reach, name, k);
     if (out != type) return;
     copy_nth(found, 2, given, 0);
     a(n, nth(found, 2, type), nth(found, 2, type), nth(given, 1, type));
-    check_same(type, n, "binary in place of a", row, k);
+    check_same(type, n, name, k);
     copy_nth(found, 2, given, 1);
     a(n, nth(found, 2, type), nth(given, 0, type), nth(found, 2, type));
-    check_same(type, n, "binary in place of b", row, k);
+    check_same(type, n, name, k);
     copy_nth(found, 2, expected, 2);
 }
 
-static void same_binary(int k, int type, int64_t n)
+static void same_elementwise(int k, int type, int64_t n)
 {
-    for (size_t row = 0; row < COUNT(binary); row++)
-        same_binary_row(binary[row], (int)row, type, k, type, n);
-    for (size_t row = 0; row < COUNT(compare); row++)
-        same_binary_row(compare[row], (int)row, K_BOOL, k, type, n);
+    for (size_t row = 0; row < COUNT(elementwise); row++) {
+        const int kind = elementwise[row].kind, out = kind == KIND_compare ? K_BOOL : type;
+        if (kind == KIND_unary)
+            same_unary(elementwise[row].kernel, elementwise[row].name, k, type, n);
+        else
+            same_binary(elementwise[row].kernel, elementwise[row].name, out, k, type, n);
+    }
 }
 
 static void same_moves(int k, int type, int64_t n)
 {
     uint8_t condition[MOST];
     fill(K_BOOL, reach, condition, false);
-    pick(LEVEL_PORTABLE, where, type)(n, nth(expected, 2, type), condition, nth(given, 0, type),
+    pick(LEVEL_portable, where, type)(n, nth(expected, 2, type), condition, nth(given, 0, type),
                                       nth(given, 1, type));
     pick(k, where, type)(n, nth(found, 2, type), condition, nth(given, 0, type),
                          nth(given, 1, type));
-    check_same(type, reach, "where", 0, k);
+    check_same(type, reach, "where", k);
     const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel, &tg__to_i64_kernel,
                                       &tg__to_bool_kernel};
     for (int to = 0; to < K_TYPES; to++) {
-        kernel_at(casts[to], LEVEL_PORTABLE, type)(n, nth(expected, 2, to), nth(given, 0, type));
+        kernel_at(casts[to], LEVEL_portable, type)(n, nth(expected, 2, to), nth(given, 0, type));
         kernel_at(casts[to], k, type)(n, nth(found, 2, to), nth(given, 0, type));
-        check_same(to, n, "cast", to, k);
+        check_same(to, n, "cast", k);
     }
 }
 
@@ -219,7 +214,7 @@ static void same_pair(int k, int type, int64_t n, reduce_pair_kernel *portable,
     const int at = n % 2 ? 0 : 2;
     portable(n, nth(expected, 2, type), nth(given, at, type), nth(given, at + 1, type));
     pair(n, nth(found, 2, type), nth(given, at, type), nth(given, at + 1, type));
-    check_same(type, 1, "pair", 0, k);
+    check_same(type, 1, "pair", k);
 }
 
 static int64_t first_extreme(int k, int type, bool greatest, int64_t n, const void *a)
@@ -234,12 +229,12 @@ static void same_rows(int k, int type, int64_t n, const void *a)
     const int total = type == K_BOOL ? K_I64 : type;
     for (int64_t columns = 1; columns < 200; columns += columns < 20 ? 1 : 43) {
         const int64_t rows = n / columns, stride = columns + n % 3;
-        pick(LEVEL_PORTABLE, sum, type)(rows, columns, nth(expected, 2, total), a, stride);
+        pick(LEVEL_portable, sum, type)(rows, columns, nth(expected, 2, total), a, stride);
         pick(k, sum, type)(rows, columns, nth(found, 2, total), a, stride);
-        check_same(total, rows, "sum of rows", (int)columns, k);
-        pick(LEVEL_PORTABLE, sum_columns, type)(rows, columns, nth(expected, 2, total), a, stride);
+        check_same(total, rows, "sum of rows", k);
+        pick(LEVEL_portable, sum_columns, type)(rows, columns, nth(expected, 2, total), a, stride);
         pick(k, sum_columns, type)(rows, columns, nth(found, 2, total), a, stride);
-        check_same(total, columns, "sum_columns", (int)columns, k);
+        check_same(total, columns, "sum_columns", k);
     }
 }
 
@@ -247,12 +242,12 @@ static void same_reductions(int k, int type, int64_t n)
 {
     const void *a = nth(given, n % 2 ? 0 : 2, type);
     const int total = type == K_BOOL ? K_I64 : type;
-    pick(LEVEL_PORTABLE, sum, type)(1, n, nth(expected, 2, total), a, n);
+    pick(LEVEL_portable, sum, type)(1, n, nth(expected, 2, total), a, n);
     pick(k, sum, type)(1, n, nth(found, 2, total), a, n);
-    check_same(total, 1, "sum", 0, k);
+    check_same(total, 1, "sum", k);
     same_rows(k, type, n, a);
-    same_pair(k, type, n, pick(LEVEL_PORTABLE, dot, type), pick(k, dot, type));
-    same_pair(k, type, n, pick(LEVEL_PORTABLE, squared_distance, type),
+    same_pair(k, type, n, pick(LEVEL_portable, dot, type), pick(k, dot, type));
+    same_pair(k, type, n, pick(LEVEL_portable, squared_distance, type),
               pick(k, squared_distance, type));
 }
 
@@ -272,25 +267,24 @@ static void same_sgd(int k, int type, int64_t n)
             copy_nth(found, i, given, i);
         }
         const bool buffer = flags & 16;
-        pick(LEVEL_PORTABLE, sgd, type)(n, nth(expected, 2, type), nth(given, 0, type),
+        pick(LEVEL_portable, sgd, type)(n, nth(expected, 2, type), nth(given, 0, type),
                                         buffer ? nth(expected, 1, type) : NULL, &c);
         pick(k, sgd, type)(n, nth(found, 2, type), nth(given, 0, type),
                            buffer ? nth(found, 1, type) : NULL, &c);
-        check_same(type, reach, "sgd", flags, k);
+        check_same(type, reach, "sgd", k);
         assert_true(same(type, reach, nth(expected, 1, type), nth(found, 1, type)));
     }
 }
 
 static void same_as_portable(int k)
 {
-    if (k == LEVEL_PORTABLE) return;
+    if (k == LEVEL_portable) return;
     static const int64_t larger[] = {511, 512, 513, 1023, 1024, 1025, MOST};
     for (int type = 0; type < K_TYPES; type++)
         for (int64_t i = 0; i <= 70 + (int64_t)COUNT(larger); i++) {
             const int64_t n = i <= 70 ? i : larger[i - 71];
             prepare(type, n);
-            same_unary(k, type, n);
-            same_binary(k, type, n);
+            same_elementwise(k, type, n);
             same_moves(k, type, n);
             same_reductions(k, type, n);
             same_sgd(k, type, n);
@@ -313,8 +307,8 @@ static void test_levels_agree(void **state)
 static void test_levels_exist(void **state)
 {
     (void)state;
-    assert_true(tg__level(NULL) >= LEVEL_PORTABLE);
-    assert_int_equal(tg__level("portable"), LEVEL_PORTABLE);
+    assert_true(tg__level(NULL) >= LEVEL_portable);
+    assert_int_equal(tg__level("portable"), LEVEL_portable);
     assert_int_equal(tg__level("abacus"), -1);
 }
 
@@ -852,7 +846,7 @@ static double ordered_product(int type, const product *p, bool as_dot, const voi
             set_element(type, x, l, element(type, a, l * p->a.column));
             set_element(type, y, l, element(type, b, l * p->b.row));
         }
-        pick(LEVEL_PORTABLE, dot, type)(p->k, &total, x, y);
+        pick(LEVEL_portable, dot, type)(p->k, &total, x, y);
         return element(type, &total, 0);
     }
     const bool blocks = p->k > 1024;

@@ -2,6 +2,13 @@
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
+#include "x86.h"
+
+bool tg__runs_avx2(void)
+{
+    return tg__x86_has(1u << 5, 0x6); /* AVX2; xmm, ymm */
+}
+
 #define LEVEL(name)    tg__##name##_avx2
 #define VECTOR_BYTES   32
 #define VECTOR_FMA_F32 _mm256_fmadd_ps

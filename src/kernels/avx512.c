@@ -1,8 +1,15 @@
-/* The kernels for x86-64 with AVX-512: those of float32 that arithmetic bounds. Memory bounds the
- * others, and AVX2 reads it as fast. */
+/* The kernels for x86-64 with AVX-512, of float32 where arithmetic bounds the time. Where memory
+ * bounds it, AVX2 is as fast. */
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
+#include "x86.h"
+
+bool tg__runs_avx512(void)
+{
+    return tg__x86_has(1u << 16 | 1u << 17 | 3u << 30, 0xe6); /* F, DQ, BW, VL; xmm to zmm, masks */
+}
+
 #define LEVEL(name) tg__##name##_avx512
 #define ARITHMETIC_ONLY
 #define VECTOR_BYTES   64

@@ -8,7 +8,7 @@
 #pragma clang diagnostic ignored "-Wpass-failed"
 #endif
 
-#include "kernels.h"
+#include "names.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,11 @@
 /* The kernels for any machine, on the vectors of the target where they are known here. */
 #include "level.h"
 
+bool tg__runs_portable(void)
+{
+    return true;
+}
+
 #if defined(__aarch64__) && defined(__GNUC__)
 #define VECTOR_BYTES            16
 #define VECTOR_FMA_F32(a, b, c) vfmaq_f32(c, a, b)

@@ -1,14 +1,9 @@
-/* The sets of kernels by level and element type. */
-#include "kernels.h"
+/* The sets of kernels. Each is an object of its own, so that a program links the kernels of the
+ * operations that it uses. */
+#include "names.h"
 
-const uint8_t tg__slots[LEVELS][K_TYPES] = {
-    {0, LEVELS, SLOTS - 2, SLOTS - 1},
-#ifdef TG_X86_KERNELS
-    {1, LEVELS + 1, SLOTS - 2, SLOTS - 1},
-    {2, LEVELS + 1, SLOTS - 2, SLOTS - 1},
-#endif
-};
-
-#define KERNEL(kind, name, types) const kind##_set tg__##name##_kernel = {{SLOTS_##types(name)}};
+#define AT_LEVEL(level, others, name, dtypes, made)                                                \
+    [LEVEL_##level] = {FUNCTIONS(level, others, name, dtypes, made)},
+#define KERNEL(kind, name, dtypes, made)                                                           \
+    const kind##_set tg__##name##_kernel = {{TG_LEVELS(AT_LEVEL, name, dtypes, made)}};
 #include "kernels.def"
-#undef KERNEL

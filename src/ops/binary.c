@@ -1,4 +1,5 @@
-/* Functions of two tensors, or of a tensor and a number: the rows are in binary.def and below. */
+/* Functions of two tensors, or of a tensor and a number, and their forms in place: of each the
+ * gradient, the row and the public function. The values are in kernels/elementwise.def. */
 #include "binary.h"
 
 #include <math.h>
@@ -74,37 +75,6 @@ static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
     return tg_round(tg_div(tg_sub(a, tg_remainder(a, b)), b));
 }
 
-/* The gradients that one pass makes have no public function. */
-#define tg_relu_backward    tg__relu_backward
-#define tg_sigmoid_backward tg__sigmoid_backward
-#define tg_tanh_backward    tg__tanh_backward
-#define tg_atan2_backward   tg__atan2_backward
-
-/* The forward of a row, by its element types. */
-#define FORWARD_NUMBERS binary_forward
-#define FORWARD_FLOATS  binary_forward
-#define FORWARD_LIBM    binary_forward
-#define FORWARD_WIDE    binary_forward
-#define FORWARD_MODULO  modulo_forward
-
-#define BINARY(name, grad_fn, types, reads_a, reads_b, value, gradient_a, gradient_b)              \
-    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
-    {                                                                                              \
-        tg_tensor *a = r->in[0].t, *b = r->in[1].t;                                                \
-        (void)a, (void)b;                                                                          \
-        return i == 0 ? gradient_a : gradient_b;                                                   \
-    }                                                                                              \
-    static const op_row name##_op = {#name,        grad_fn,                                        \
-                                     binary_shape, FORWARD_##types,                                \
-                                     name##_grad,  {reads_a, reads_b},                             \
-                                     OP_BROADCAST, &tg__##name##_kernel};                          \
-    tg_tensor *tg_##name(tg_tensor *a, tg_tensor *b)                                               \
-    {                                                                                              \
-        return tg__apply(&name##_op, 2, (tg_tensor *[]){a, b}, NULL);                              \
-    }
-#include "binary.def"
-#undef BINARY
-
 /* A tensor and a number: the kernel of two tensors with one value for the second. */
 
 static bool scalar_shape(const call *c, spec *s)
@@ -151,33 +121,6 @@ static bool reversed_scalar_forward(const call *c)
     return true;
 }
 
-/* SCALAR(name, kernel, forward, grad_fn, what the gradient reads, gradient from g, x and s) */
-#define SCALAR(name, kernel_, forward_, grad_fn, reads_, gradient)                                 \
-    static tg_tensor *name##_scalar_grad(const record *r, int i, tg_tensor *g)                     \
-    {                                                                                              \
-        tg_tensor *x = r->in[0].t;                                                                 \
-        double s = r->a[0].f;                                                                      \
-        (void)i, (void)x, (void)s;                                                                 \
-        return gradient;                                                                           \
-    }                                                                                              \
-    static const op_row name##_scalar_op = {                                                       \
-        #name "_scalar", grad_fn, scalar_shape,           forward_, name##_scalar_grad,            \
-        {reads_},        0,       &tg__##kernel_##_kernel};                                        \
-    tg_tensor *tg_##name##_scalar(tg_tensor *a, double s)                                          \
-    {                                                                                              \
-        return tg__apply(&name##_scalar_op, 1, &a, (attr[TG_ATTRS]){{.f = s}});                    \
-    }
-
-SCALAR(add, add, scalar_forward, "AddBackward0", READS_NOTHING, g)
-SCALAR(sub, sub, scalar_forward, "SubBackward0", READS_NOTHING, g)
-SCALAR(rsub, sub, reversed_scalar_forward, "RsubBackward1", READS_NOTHING, tg_neg(g))
-SCALAR(mul, mul, scalar_forward, "MulBackward0", READS_NOTHING, tg_mul_scalar(g, s))
-SCALAR(div, div, scalar_forward, "DivBackward0", READS_NOTHING, tg_div_scalar(g, s))
-SCALAR(remainder, remainder, modulo_scalar_forward, "RemainderBackward0", READS_NOTHING, g)
-SCALAR(pow, pow, pow_scalar_forward, "PowBackward0", READS_0,
-       s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
-#undef SCALAR
-
 /* In place: the first operand is the result. */
 
 static bool write_shape(const call *c, spec *s)
@@ -195,35 +138,213 @@ static bool binary_write_shape(const call *c, spec *s)
            write_shape(c, s);
 }
 
-#define IN_PLACE(name, grad_fn, reads_a, reads_b)                                                  \
-    static const op_row name##_in_place_op = {                                                     \
-        #name "_",          grad_fn,      binary_write_shape,  binary_forward, name##_grad,        \
-        {reads_a, reads_b}, OP_BROADCAST, &tg__##name##_kernel};                                   \
-    tg_tensor *tg_##name##_(tg_tensor *t, tg_tensor *other)                                        \
+/* ---- Gradients, rows and functions. */
+
+/* grad is the gradient of f(a, b) for a and that for b, from the gradient g of the result. */
+#define BINARY_GRADIENTS(grad, for_a, for_b)                                                       \
+    static tg_tensor *grad(const record *r, int i, tg_tensor *g)                                   \
     {                                                                                              \
-        return tg__apply_in_place(&name##_in_place_op, 2, (tg_tensor *[]){t, other}, NULL);        \
+        tg_tensor *a = r->in[0].t, *b = r->in[1].t;                                                \
+        (void)a, (void)b;                                                                          \
+        return i == 0 ? for_a : for_b;                                                             \
     }
 
-IN_PLACE(add, "AddBackward0", READS_NOTHING, READS_NOTHING)
-IN_PLACE(sub, "SubBackward0", READS_NOTHING, READS_NOTHING)
-IN_PLACE(mul, "MulBackward0", READS_1, READS_0)
-IN_PLACE(div, "DivBackward0", READS_1, READS_0 | READS_1)
-#undef IN_PLACE
-
-#define SCALAR_IN_PLACE(name, grad_fn)                                                             \
-    static const op_row name##_scalar_in_place_op = {                                              \
-        #name "_scalar_", grad_fn, scalar_shape,        scalar_forward, name##_scalar_grad,        \
-        {READS_NOTHING},  0,       &tg__##name##_kernel};                                          \
-    tg_tensor *tg_##name##_scalar_(tg_tensor *t, double s)                                         \
+/* grad is the gradient of f(x, s) for x, where s is a number, from the gradient g of the result. */
+#define SCALAR_GRADIENT(grad, formula)                                                             \
+    static tg_tensor *grad(const record *r, int i, tg_tensor *g)                                   \
     {                                                                                              \
-        return tg__apply_in_place(&name##_scalar_in_place_op, 1, &t, (attr[TG_ATTRS]){{.f = s}});  \
+        tg_tensor *x = r->in[0].t;                                                                 \
+        double s = r->a[0].f;                                                                      \
+        (void)i, (void)x, (void)s;                                                                 \
+        return formula;                                                                            \
     }
 
-SCALAR_IN_PLACE(add, "AddBackward0")
-SCALAR_IN_PLACE(sub, "SubBackward0")
-SCALAR_IN_PLACE(mul, "MulBackward0")
-SCALAR_IN_PLACE(div, "DivBackward0")
-#undef SCALAR_IN_PLACE
+static inline tg_tensor *apply_two(const op_row *o, tg_tensor *a, tg_tensor *b)
+{
+    return tg__apply(o, 2, (tg_tensor *[]){a, b}, NULL);
+}
+
+static inline tg_tensor *write_two(const op_row *o, tg_tensor *t, tg_tensor *other)
+{
+    return tg__apply_in_place(o, 2, (tg_tensor *[]){t, other}, NULL);
+}
+
+static inline tg_tensor *apply_scalar(const op_row *o, tg_tensor *a, double s)
+{
+    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}});
+}
+
+static inline tg_tensor *write_scalar(const op_row *o, tg_tensor *t, double s)
+{
+    return tg__apply_in_place(o, 1, &t, (attr[TG_ATTRS]){{.f = s}});
+}
+
+/* clang-format off */
+
+BINARY_GRADIENTS(add_grad, g, g)
+static const op_row add_op = {.name = "add", .grad_name = "AddBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = add_grad,
+    .flags = OP_BROADCAST, .kernel = &tg__add_kernel};
+static const op_row add_in_place_op = {.name = "add_", .grad_name = "AddBackward0",
+    .shape = binary_write_shape, .forward = binary_forward, .grad = add_grad,
+    .flags = OP_BROADCAST, .kernel = &tg__add_kernel};
+tg_tensor *tg_add(tg_tensor *a, tg_tensor *b) { return apply_two(&add_op, a, b); }
+tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other) { return write_two(&add_in_place_op, t, other); }
+
+SCALAR_GRADIENT(add_scalar_grad, g)
+static const op_row add_scalar_op = {.name = "add_scalar", .grad_name = "AddBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = add_scalar_grad,
+    .kernel = &tg__add_kernel};
+static const op_row add_scalar_in_place_op = {.name = "add_scalar_", .grad_name = "AddBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = add_scalar_grad,
+    .kernel = &tg__add_kernel};
+tg_tensor *tg_add_scalar(tg_tensor *a, double s) { return apply_scalar(&add_scalar_op, a, s); }
+tg_tensor *tg_add_scalar_(tg_tensor *t, double s) { return write_scalar(&add_scalar_in_place_op, t, s); }
+
+BINARY_GRADIENTS(sub_grad, g, tg_neg(g))
+static const op_row sub_op = {.name = "sub", .grad_name = "SubBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = sub_grad,
+    .flags = OP_BROADCAST, .kernel = &tg__sub_kernel};
+static const op_row sub_in_place_op = {.name = "sub_", .grad_name = "SubBackward0",
+    .shape = binary_write_shape, .forward = binary_forward, .grad = sub_grad,
+    .flags = OP_BROADCAST, .kernel = &tg__sub_kernel};
+tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b) { return apply_two(&sub_op, a, b); }
+tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other) { return write_two(&sub_in_place_op, t, other); }
+
+SCALAR_GRADIENT(sub_scalar_grad, g)
+static const op_row sub_scalar_op = {.name = "sub_scalar", .grad_name = "SubBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = sub_scalar_grad,
+    .kernel = &tg__sub_kernel};
+static const op_row sub_scalar_in_place_op = {.name = "sub_scalar_", .grad_name = "SubBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = sub_scalar_grad,
+    .kernel = &tg__sub_kernel};
+tg_tensor *tg_sub_scalar(tg_tensor *a, double s) { return apply_scalar(&sub_scalar_op, a, s); }
+tg_tensor *tg_sub_scalar_(tg_tensor *t, double s) { return write_scalar(&sub_scalar_in_place_op, t, s); }
+
+SCALAR_GRADIENT(rsub_scalar_grad, tg_neg(g))
+static const op_row rsub_scalar_op = {.name = "rsub_scalar", .grad_name = "RsubBackward1",
+    .shape = scalar_shape, .forward = reversed_scalar_forward, .grad = rsub_scalar_grad,
+    .kernel = &tg__sub_kernel};
+tg_tensor *tg_rsub_scalar(tg_tensor *a, double s) { return apply_scalar(&rsub_scalar_op, a, s); }
+
+BINARY_GRADIENTS(mul_grad, tg_mul(g, b), tg_mul(g, a))
+static const op_row mul_op = {.name = "mul", .grad_name = "MulBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = mul_grad,
+    .reads = {READS_1, READS_0}, .flags = OP_BROADCAST, .kernel = &tg__mul_kernel};
+static const op_row mul_in_place_op = {.name = "mul_", .grad_name = "MulBackward0",
+    .shape = binary_write_shape, .forward = binary_forward, .grad = mul_grad,
+    .reads = {READS_1, READS_0}, .flags = OP_BROADCAST, .kernel = &tg__mul_kernel};
+tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b) { return apply_two(&mul_op, a, b); }
+tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other) { return write_two(&mul_in_place_op, t, other); }
+
+SCALAR_GRADIENT(mul_scalar_grad, tg_mul_scalar(g, s))
+static const op_row mul_scalar_op = {.name = "mul_scalar", .grad_name = "MulBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = mul_scalar_grad,
+    .kernel = &tg__mul_kernel};
+static const op_row mul_scalar_in_place_op = {.name = "mul_scalar_", .grad_name = "MulBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = mul_scalar_grad,
+    .kernel = &tg__mul_kernel};
+tg_tensor *tg_mul_scalar(tg_tensor *a, double s) { return apply_scalar(&mul_scalar_op, a, s); }
+tg_tensor *tg_mul_scalar_(tg_tensor *t, double s) { return write_scalar(&mul_scalar_in_place_op, t, s); }
+
+BINARY_GRADIENTS(div_grad, tg_div(g, b), tg_neg(tg_div(tg_mul(g, tg_div(a, b)), b)))
+static const op_row div_op = {.name = "div", .grad_name = "DivBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = div_grad,
+    .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__div_kernel};
+static const op_row div_in_place_op = {.name = "div_", .grad_name = "DivBackward0",
+    .shape = binary_write_shape, .forward = binary_forward, .grad = div_grad,
+    .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__div_kernel};
+tg_tensor *tg_div(tg_tensor *a, tg_tensor *b) { return apply_two(&div_op, a, b); }
+tg_tensor *tg_div_(tg_tensor *t, tg_tensor *other) { return write_two(&div_in_place_op, t, other); }
+
+SCALAR_GRADIENT(div_scalar_grad, tg_div_scalar(g, s))
+static const op_row div_scalar_op = {.name = "div_scalar", .grad_name = "DivBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = div_scalar_grad,
+    .kernel = &tg__div_kernel};
+static const op_row div_scalar_in_place_op = {.name = "div_scalar_", .grad_name = "DivBackward0",
+    .shape = scalar_shape, .forward = scalar_forward, .grad = div_scalar_grad,
+    .kernel = &tg__div_kernel};
+tg_tensor *tg_div_scalar(tg_tensor *a, double s) { return apply_scalar(&div_scalar_op, a, s); }
+tg_tensor *tg_div_scalar_(tg_tensor *t, double s) { return write_scalar(&div_scalar_in_place_op, t, s); }
+
+BINARY_GRADIENTS(pow_grad, pow_grad_base(g, a, b), pow_grad_exponent(g, a, b))
+static const op_row pow_op = {.name = "pow", .grad_name = "PowBackward1",
+    .shape = binary_shape, .forward = binary_forward, .grad = pow_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__pow_kernel};
+tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b) { return apply_two(&pow_op, a, b); }
+
+SCALAR_GRADIENT(pow_scalar_grad,
+    s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
+static const op_row pow_scalar_op = {.name = "pow_scalar", .grad_name = "PowBackward0",
+    .shape = scalar_shape, .forward = pow_scalar_forward, .grad = pow_scalar_grad,
+    .reads = {READS_0}, .kernel = &tg__pow_kernel};
+tg_tensor *tg_pow_scalar(tg_tensor *a, double s) { return apply_scalar(&pow_scalar_op, a, s); }
+
+BINARY_GRADIENTS(maximum_grad, share(g, a, tg_gt(b, a), b), share(g, b, tg_gt(a, b), a))
+static const op_row maximum_op = {.name = "maximum", .grad_name = "MaximumBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = maximum_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__maximum_kernel};
+tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b) { return apply_two(&maximum_op, a, b); }
+
+BINARY_GRADIENTS(minimum_grad, share(g, a, tg_lt(b, a), b), share(g, b, tg_lt(a, b), a))
+static const op_row minimum_op = {.name = "minimum", .grad_name = "MinimumBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = minimum_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__minimum_kernel};
+tg_tensor *tg_minimum(tg_tensor *a, tg_tensor *b) { return apply_two(&minimum_op, a, b); }
+
+BINARY_GRADIENTS(atan2_grad,
+    tg_mul(g, tg__atan2_backward(a, b)),
+    tg_neg(tg_mul(g, tg__atan2_backward(b, a))))
+static const op_row atan2_op = {.name = "atan2", .grad_name = "Atan2Backward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = atan2_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__atan2_kernel};
+tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b) { return apply_two(&atan2_op, a, b); }
+
+BINARY_GRADIENTS(remainder_grad, g, tg_neg(tg_mul(g, floored_quotient(a, b))))
+static const op_row remainder_op = {.name = "remainder", .grad_name = "RemainderBackward0",
+    .shape = binary_shape, .forward = modulo_forward, .grad = remainder_grad,
+    .reads = {READS_NOTHING, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__remainder_kernel};
+tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b) { return apply_two(&remainder_op, a, b); }
+
+SCALAR_GRADIENT(remainder_scalar_grad, g)
+static const op_row remainder_scalar_op = {.name = "remainder_scalar", .grad_name = "RemainderBackward0",
+    .shape = scalar_shape, .forward = modulo_scalar_forward, .grad = remainder_scalar_grad,
+    .kernel = &tg__remainder_kernel};
+tg_tensor *tg_remainder_scalar(tg_tensor *a, double s) { return apply_scalar(&remainder_scalar_op, a, s); }
+
+/* Gradients of functions of one tensor in one pass over memory. They have no public function. */
+
+BINARY_GRADIENTS(relu_backward_grad, tg__relu_backward(g, b), tg_zeros_like(b))
+static const op_row relu_backward_op = {.name = "relu_backward", .grad_name = "ThresholdBackwardBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = relu_backward_grad,
+    .reads = {READS_1, READS_NOTHING}, .flags = OP_BROADCAST, .kernel = &tg__relu_backward_kernel};
+tg_tensor *tg__relu_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&relu_backward_op, a, b); }
+
+BINARY_GRADIENTS(sigmoid_backward_grad,
+    tg__sigmoid_backward(g, b),
+    tg_mul(tg_mul(g, a), tg_add_scalar(tg_mul_scalar(b, -2), 1)))
+static const op_row sigmoid_backward_op = {.name = "sigmoid_backward", .grad_name = "SigmoidBackwardBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = sigmoid_backward_grad,
+    .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__sigmoid_backward_kernel};
+tg_tensor *tg__sigmoid_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&sigmoid_backward_op, a, b); }
+
+BINARY_GRADIENTS(tanh_backward_grad,
+    tg__tanh_backward(g, b),
+    tg_mul(tg_mul(g, a), tg_mul_scalar(b, -2)))
+static const op_row tanh_backward_op = {.name = "tanh_backward", .grad_name = "TanhBackwardBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = tanh_backward_grad,
+    .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__tanh_backward_kernel};
+tg_tensor *tg__tanh_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&tanh_backward_op, a, b); }
+
+BINARY_GRADIENTS(atan2_backward_grad,
+    tg_mul(g, tg_mul_scalar(tg_mul(tg__atan2_backward(a, b), tg__atan2_backward(b, a)), -2)),
+    tg_mul(g, tg_sub(tg_square(tg__atan2_backward(b, a)), tg_square(tg__atan2_backward(a, b)))))
+static const op_row atan2_backward_op = {.name = "atan2_backward", .grad_name = "Atan2BackwardBackward0",
+    .shape = binary_shape, .forward = binary_forward, .grad = atan2_backward_grad,
+    .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__atan2_backward_kernel};
+tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&atan2_backward_op, a, b); }
+
+/* clang-format on */
 
 static bool copy_in_forward(const call *c)
 {
@@ -238,8 +359,12 @@ static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_zeros_like(g) : g;
 }
 
-static const op_row copy_in_op = {
-    "copy_", "CopyBackwards", write_shape, copy_in_forward, copy_in_grad, {0}, OP_BROADCAST, 0};
+static const op_row copy_in_op = {.name = "copy_",
+                                  .grad_name = "CopyBackwards",
+                                  .shape = write_shape,
+                                  .forward = copy_in_forward,
+                                  .grad = copy_in_grad,
+                                  .flags = OP_BROADCAST};
 
 tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
 {
@@ -258,10 +383,16 @@ static bool fill_in_forward(const call *c)
     return true;
 }
 
-static const op_row fill_in_op = {
-    "fill_", "FillBackward0", fill_in_shape, fill_in_forward, copy_in_grad, {0}, 0, 0};
-static const op_row zero_in_op = {
-    "zero_", "ZeroBackward0", fill_in_shape, fill_in_forward, copy_in_grad, {0}, 0, 0};
+static const op_row fill_in_op = {.name = "fill_",
+                                  .grad_name = "FillBackward0",
+                                  .shape = fill_in_shape,
+                                  .forward = fill_in_forward,
+                                  .grad = copy_in_grad};
+static const op_row zero_in_op = {.name = "zero_",
+                                  .grad_name = "ZeroBackward0",
+                                  .shape = fill_in_shape,
+                                  .forward = fill_in_forward,
+                                  .grad = copy_in_grad};
 
 static tg_tensor *fill_in(const op_row *o, tg_tensor *t, double value)
 {

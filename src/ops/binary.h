@@ -1,4 +1,4 @@
-/* Gradients of functions of one tensor, computed in one pass over memory; see binary.def. */
+/* Gradients of functions of one tensor, computed in one pass over memory; see binary.c. */
 #ifndef TG_BINARY_H
 #define TG_BINARY_H
 

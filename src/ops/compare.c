@@ -1,4 +1,5 @@
-/* Comparisons, by the rows of compare.def, and where. None of the comparisons has a gradient. */
+/* Comparisons, whose values are in kernels/elementwise.def, and where. None of the comparisons has
+ * a gradient. */
 #include "op.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ static bool compare_shape(const call *c, spec *s)
 
 static bool compare_two(const call *c, tg_tensor *a, tg_tensor *b)
 {
-    const binary_set *kernel = c->op->kernel;
+    const compare_set *kernel = c->op->kernel;
     loop f = {.binary = kernel_at(kernel, c->tg->level, a->dtype)};
     tg__elementwise(f, c->out, 2, (tg_tensor *[]){a, b});
     return true;
@@ -48,29 +49,58 @@ static tg_tensor *compare_scalar(const op_row *o, tg_tensor *a, double s)
     return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}});
 }
 
-#define COMPARISON(fn, turned, kernel_)                                                            \
-    static const op_row fn##_op = {.name = #fn,                                                    \
-                                   .shape = compare_shape,                                         \
-                                   .forward = compare##turned##forward,                            \
-                                   .kernel = &tg__##kernel_##_kernel};                             \
-    static const op_row fn##_scalar_op = {.name = #fn "_scalar",                                   \
-                                          .shape = compare_shape,                                  \
-                                          .forward = compare_scalar##turned##forward,              \
-                                          .kernel = &tg__##kernel_##_kernel};                      \
-    tg_tensor *tg_##fn(tg_tensor *a, tg_tensor *b)                                                 \
-    {                                                                                              \
-        return tg__apply(&fn##_op, 2, (tg_tensor *[]){a, b}, NULL);                                \
-    }                                                                                              \
-    tg_tensor *tg_##fn##_scalar(tg_tensor *a, double s)                                            \
-    {                                                                                              \
-        return compare_scalar(&fn##_scalar_op, a, s);                                              \
-    }
-#define COMPARE(fn, value) COMPARISON(fn, _, fn)
-#include "compare.def"
-#undef COMPARE
-COMPARISON(gt, _turned_, lt)
-COMPARISON(ge, _turned_, le)
-#undef COMPARISON
+static inline tg_tensor *compare_tensors(const op_row *o, tg_tensor *a, tg_tensor *b)
+{
+    return tg__apply(o, 2, (tg_tensor *[]){a, b}, NULL);
+}
+
+/* clang-format off */
+
+static const op_row eq_op = {.name = "eq",
+    .shape = compare_shape, .forward = compare_forward, .kernel = &tg__eq_kernel};
+static const op_row eq_scalar_op = {.name = "eq_scalar",
+    .shape = compare_shape, .forward = compare_scalar_forward, .kernel = &tg__eq_kernel};
+tg_tensor *tg_eq(tg_tensor *a, tg_tensor *b) { return compare_tensors(&eq_op, a, b); }
+tg_tensor *tg_eq_scalar(tg_tensor *a, double s) { return compare_scalar(&eq_scalar_op, a, s); }
+
+static const op_row ne_op = {.name = "ne",
+    .shape = compare_shape, .forward = compare_forward, .kernel = &tg__ne_kernel};
+static const op_row ne_scalar_op = {.name = "ne_scalar",
+    .shape = compare_shape, .forward = compare_scalar_forward, .kernel = &tg__ne_kernel};
+tg_tensor *tg_ne(tg_tensor *a, tg_tensor *b) { return compare_tensors(&ne_op, a, b); }
+tg_tensor *tg_ne_scalar(tg_tensor *a, double s) { return compare_scalar(&ne_scalar_op, a, s); }
+
+static const op_row lt_op = {.name = "lt",
+    .shape = compare_shape, .forward = compare_forward, .kernel = &tg__lt_kernel};
+static const op_row lt_scalar_op = {.name = "lt_scalar",
+    .shape = compare_shape, .forward = compare_scalar_forward, .kernel = &tg__lt_kernel};
+tg_tensor *tg_lt(tg_tensor *a, tg_tensor *b) { return compare_tensors(&lt_op, a, b); }
+tg_tensor *tg_lt_scalar(tg_tensor *a, double s) { return compare_scalar(&lt_scalar_op, a, s); }
+
+static const op_row le_op = {.name = "le",
+    .shape = compare_shape, .forward = compare_forward, .kernel = &tg__le_kernel};
+static const op_row le_scalar_op = {.name = "le_scalar",
+    .shape = compare_shape, .forward = compare_scalar_forward, .kernel = &tg__le_kernel};
+tg_tensor *tg_le(tg_tensor *a, tg_tensor *b) { return compare_tensors(&le_op, a, b); }
+tg_tensor *tg_le_scalar(tg_tensor *a, double s) { return compare_scalar(&le_scalar_op, a, s); }
+
+/* a > b is b < a, and a >= b is b <= a. */
+
+static const op_row gt_op = {.name = "gt",
+    .shape = compare_shape, .forward = compare_turned_forward, .kernel = &tg__lt_kernel};
+static const op_row gt_scalar_op = {.name = "gt_scalar",
+    .shape = compare_shape, .forward = compare_scalar_turned_forward, .kernel = &tg__lt_kernel};
+tg_tensor *tg_gt(tg_tensor *a, tg_tensor *b) { return compare_tensors(&gt_op, a, b); }
+tg_tensor *tg_gt_scalar(tg_tensor *a, double s) { return compare_scalar(&gt_scalar_op, a, s); }
+
+static const op_row ge_op = {.name = "ge",
+    .shape = compare_shape, .forward = compare_turned_forward, .kernel = &tg__le_kernel};
+static const op_row ge_scalar_op = {.name = "ge_scalar",
+    .shape = compare_shape, .forward = compare_scalar_turned_forward, .kernel = &tg__le_kernel};
+tg_tensor *tg_ge(tg_tensor *a, tg_tensor *b) { return compare_tensors(&ge_op, a, b); }
+tg_tensor *tg_ge_scalar(tg_tensor *a, double s) { return compare_scalar(&ge_scalar_op, a, s); }
+
+/* clang-format on */
 
 /* bool as it is, other dtypes where they are not 0. */
 static tg_tensor *truth(tg_tensor *a)
@@ -174,8 +204,13 @@ static tg_tensor *where_grad(const record *r, int i, tg_tensor *g)
     return i == 1 ? tg_where(condition, g, zero) : tg_where(condition, zero, g);
 }
 
-static const op_row where_op = {"where",    "WhereBackward0",      where_shape,  where_forward,
-                                where_grad, {0, READS_0, READS_0}, OP_BROADCAST, 0};
+static const op_row where_op = {.name = "where",
+                                .grad_name = "WhereBackward0",
+                                .shape = where_shape,
+                                .forward = where_forward,
+                                .grad = where_grad,
+                                .reads = {READS_NOTHING, READS_0, READS_0},
+                                .flags = OP_BROADCAST};
 
 tg_tensor *tg_where(tg_tensor *condition, tg_tensor *a, tg_tensor *b)
 {

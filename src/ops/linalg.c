@@ -76,7 +76,7 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
         const tg_dtype d = c->out->dtype;
         char *out = (char *)c->out->data + (size_t)(p.at * of_x) * tg__dtype_size(d);
         if (d == TG_F32)
-            tg__to_f32_f64(of_x, out, p.x);
+            pick(0, to_f32, TG_F64)(of_x, out, p.x);
         else
             memcpy(out, p.x, (size_t)of_x * sizeof(double));
     }

@@ -1,0 +1,26 @@
+/* The SIMD levels that this build has, a row each, the slowest first: ROW(name, others, ...).
+ *
+ * A level has kernels of its own for float32 where arithmetic bounds the time: those of the table
+ * that are made by LANES or PRODUCT. Its other kernels are those of the level that the column
+ * "others" names, which may be the level itself.
+ *
+ * To add a level, add its row here and one source file that defines, for the name "sve",
+ * - bool tg__runs_sve(void), which asks the CPU;
+ * - the kernels: tg__exp_f32_sve and so on; what is missing is named by the linker. avx2.c and
+ *   avx512.c make them from the portable source, for vectors of a fixed size. Vectors whose size
+ *   is known at run time alone need loops of their own, with the same bits.
+ * Names, sets of kernels, the choice of a level and the tests follow from the row. */
+#ifndef TG_LEVELS_H
+#define TG_LEVELS_H
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define TG_X86_KERNELS 1
+#define TG_LEVELS(ROW, ...)                                                                        \
+    ROW(portable, portable, __VA_ARGS__)                                                           \
+    ROW(avx2, avx2, __VA_ARGS__)                                                                   \
+    ROW(avx512, avx2, __VA_ARGS__)
+#else
+#define TG_LEVELS(ROW, ...) ROW(portable, portable, __VA_ARGS__)
+#endif
+
+#endif

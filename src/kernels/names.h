@@ -1,0 +1,58 @@
+/* The functions that the rows of kernels.def stand for, and the check of the words in the rows. */
+#ifndef TG_NAMES_H
+#define TG_NAMES_H
+
+#include "kernels.h"
+
+/* A word that is none of these is an undeclared name in the row that has it. */
+enum { DTYPES_F32, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_ALL };
+enum {
+    MADE_LOOP,
+    MADE_LANES,
+    MADE_PRODUCT,
+    MADE_DOUBLES,
+    MADE_ANGLES,
+    MADE_LIBM,
+    MADE_SIZES,
+    MADE_CASTS
+};
+#define KERNEL(kind, name, dtypes, made)                                                           \
+    _Static_assert(DTYPES_##dtypes >= 0 && MADE_##made >= 0, #name);
+#include "kernels.def"
+#undef KERNEL
+
+/* The functions of a kernel at a level, in the order of the dtypes. Loops that call libm, integers,
+ * moves and casts gain too little from wide vectors to be compiled for each level. */
+#define FUNCTIONS_LOOP(name, level, others)                                                        \
+    tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_LANES(name, level, others)                                                       \
+    tg__##name##_f32_##level, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_PRODUCT(name, level, others)                                                     \
+    tg__##name##_f32_##level, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_DOUBLES(name, level, others)                                                     \
+    tg__##name##_f32_##others, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_ANGLES(name, level, others) FUNCTIONS_DOUBLES(name, level, others)
+#define FUNCTIONS_LIBM(name, level, others)                                                        \
+    tg__##name##_f32_portable, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_SIZES(name, level, others)                                                       \
+    tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
+#define FUNCTIONS_CASTS(name, level, others)                                                       \
+    tg__##name##_f32, tg__##name##_f64, tg__##name##_i64, tg__##name##_bool
+
+/* Those of the dtypes that the kernel takes. */
+#define OF_F32(f32, f64, i64, bool_)     f32
+#define OF_FLOATS(f32, f64, i64, bool_)  f32, f64
+#define OF_NUMBERS(f32, f64, i64, bool_) f32, f64, i64
+#define OF_ALL(f32, f64, i64, bool_)     f32, f64, i64, bool_
+#define OF(dtypes, ...)                  dtypes(__VA_ARGS__)
+#define FUNCTIONS(level, others, name, dtypes, made)                                               \
+    OF(OF_##dtypes, FUNCTIONS_##made(name, level, others))
+
+#define DECLARE(level, others, kind, name, dtypes, made)                                           \
+    kind##_kernel FUNCTIONS(level, others, name, dtypes, made);
+#define KERNEL(kind, name, dtypes, made) TG_LEVELS(DECLARE, kind, name, dtypes, made)
+#include "kernels.def"
+#undef KERNEL
+#undef DECLARE
+
+#endif
