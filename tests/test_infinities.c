@@ -74,16 +74,32 @@ static void test_gradient_of_gelu_tanh_far_out(void **state)
     assert_true(gradient_at(tg, gelu_tanh, TG_F64, -1e300, 2) == 0);
 }
 
-static void test_second_gradient_of_mish_far_out_is_0(void **state)
+/* The gradient of the sum of the gradients of y. */
+static tg_tensor *second_gradient(tg_tensor *y, tg_tensor *x)
 {
-    tg_context *tg = *state;
-    tg_tensor *x = leaf(tg, -1000, -100, 100, 1e30), *y = tg_sum(tg_mish(x)), *first, *second;
+    tg_tensor *first, *second;
     tg_grad_options how = tg_grad_defaults();
     how.create_graph = true;
-    assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &first, &how));
-    y = tg_sum(first);
-    assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &second, NULL));
+    assert_true(tg_grad(TG_LIST(tg_sum(y)), TG_LIST(x), &first, &how));
+    assert_true(tg_grad(TG_LIST(tg_sum(first)), TG_LIST(x), &second, NULL));
+    return second;
+}
+
+static void test_second_gradient_of_mish_far_out_is_0(void **state)
+{
+    tg_tensor *x = leaf(*state, -1000, -100, 100, 1e30), *second = second_gradient(tg_mish(x), x);
     for (int i = 0; i < 4; i++) assert_true(fabs(element_of(second, i)) < 1e-40);
+}
+
+/* That of the side below, where elu is alpha (exp(x) - 1), as for the first one; PyTorch's is 0. */
+static void test_second_gradients_of_elu_and_selu_at_0(void **state)
+{
+    const double alpha = 1.6732632423543772848170429916717,
+                 scale = 1.0507009873554804934193349852946;
+    tg_tensor *x = leaf(*state, 0, -0.0, 1e-9, -1);
+    check_near(second_gradient(tg_elu(x, 1.7), x), 1.7, 1.7, 0, 1.7 * exp(-1));
+    check_near(second_gradient(tg_selu(x), x), scale * alpha, scale * alpha, 0,
+               scale * alpha * exp(-1));
 }
 
 /* The gradient reads the result alone. */
@@ -196,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_large_gradients_of_large_values),
         cmocka_unit_test(test_gradient_of_gelu_tanh_far_out),
         cmocka_unit_test(test_second_gradient_of_mish_far_out_is_0),
+        cmocka_unit_test(test_second_gradients_of_elu_and_selu_at_0),
         cmocka_unit_test(test_expm1_lets_go_of_its_input),
         cmocka_unit_test(test_elu_far_below_0),
         cmocka_unit_test(test_gradients_of_atan2_at_the_ends_of_the_range),
