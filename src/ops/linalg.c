@@ -15,10 +15,37 @@ typedef struct problem {
     double *a, *b, *x, *spare;
 } problem;
 
+/* The attributes of an operation on two batches, which are expanded to a common shape: what the
+ * caller's a has of it. Messages show that shape. */
+enum { SOLVE_FLAGS, GIVEN_NDIM, GIVEN_ONES /* a bit for each dimension of size 1 */ };
+enum { MATRIX_NAME = 32 + TG_SIZES };
+
+/* "matrix 2 of [4, 3, 3]", the one of a that p is about, for a message. */
+static const char *name_matrix(const problem *p, char *text)
+{
+    const tg_tensor *a = p->c->in[0];
+    const bool expanded = p->c->n > 1;
+    const int n = expanded ? (int)p->c->a[GIVEN_NDIM].i : a->ndim;
+    const int64_t ones = expanded ? p->c->a[GIVEN_ONES].i : 0;
+    int64_t shape[TG_MAX_DIMS], number = 0, step = 1, at = p->at;
+    for (int d = n - 1; d >= 0; d--) {
+        const int64_t size = a->shape[a->ndim - n + d];
+        shape[d] = ones >> d & 1 ? 1 : size;
+        if (d >= n - 2) continue;
+        number += at % size % shape[d] * step;
+        at /= size;
+        step *= shape[d];
+    }
+    snprintf(text, MATRIX_NAME, "matrix %lld of %s", (long long)number,
+             tg__show_sizes(p->c->tg, n, shape));
+    return text;
+}
+
 static bool fail_matrix(const problem *p, const char *what)
 {
-    return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: matrix %lld of %s %s", p->c->op->name,
-                    (long long)p->at, SHOW(p->c->in[0]), what);
+    char name[MATRIX_NAME];
+    return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s %s", p->c->op->name, name_matrix(p, name),
+                    what);
 }
 
 /* Of float32, what rounding has moved the entries by; and what elimination in float64 moves them
@@ -27,6 +54,14 @@ static double precision(const problem *p, int64_t terms)
 {
     const double rounding = p->c->out->dtype == TG_F32 ? FLT_EPSILON / 2 : DBL_EPSILON;
     return fmax(rounding, (double)terms * DBL_EPSILON);
+}
+
+static bool fail_entry(const problem *p, double entry, int64_t i, int64_t j)
+{
+    char name[MATRIX_NAME];
+    return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s has %s at [%lld, %lld]", p->c->op->name,
+                    name_matrix(p, name), isnan(entry) ? "NaN" : "an infinity", (long long)i,
+                    (long long)j);
 }
 
 /* Whether the entries are numbers, those of the lower triangle or all; else the error. */
@@ -38,11 +73,7 @@ static bool is_finite_matrix(const problem *p, bool lower)
         int bad = 0;
         for (int64_t j = 0; j < n; j++) bad |= !(fabs(row[j]) <= DBL_MAX);
         for (int64_t j = 0; j < n && bad; j++)
-            if (!isfinite(row[j]))
-                return tg__fail(p->c->tg, TG_ERR_ARGUMENT,
-                                "%s: matrix %lld of %s has %s at [%lld, %lld]", p->c->op->name,
-                                (long long)p->at, SHOW(p->c->in[0]),
-                                isnan(row[j]) ? "NaN" : "an infinity", (long long)i, (long long)j);
+            if (!isfinite(row[j])) return fail_entry(p, row[j], i, j);
     }
     return true;
 }
@@ -98,73 +129,104 @@ static void add_multiple(int64_t n, double *restrict y, double a, const double *
 
 /* ---- Shapes. */
 
-static bool square_shape(const call *c, spec *s)
+static bool check_matrices(const char *name, const char *which, const tg_tensor *t)
 {
-    const tg_tensor *a = c->in[0];
-    if (a->ndim < 2 || a->shape[a->ndim - 1] != a->shape[a->ndim - 2])
-        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s are no square matrices", c->op->name, SHOW(a));
-    return tg__check_dtype(c, a, tg__is_float(a->dtype)) && tg__same_shape(c, s);
+    return t->ndim >= 2 || tg__fail(t->context, TG_ERR_SHAPE,
+                                    "%s: %s is %s, which is neither a matrix nor a batch of them",
+                                    name, which, SHOW(t));
 }
 
-/* x of b's shape but for the rows, which are a's columns. Batches were expanded to be the same. */
+static bool check_square(const char *name, const tg_tensor *a)
+{
+    return check_matrices(name, "a", a) &&
+           (a->shape[a->ndim - 1] == a->shape[a->ndim - 2] ||
+            tg__fail(a->context, TG_ERR_SHAPE, "%s: a is %s, but its matrices must be square", name,
+                     SHOW(a)));
+}
+
+static bool square_shape(const call *c, spec *s)
+{
+    return check_square(c->op->name, c->in[0]) &&
+           tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
+}
+
+/* x of b's shape but for the rows, which are a's columns. check_system has passed, and both batches
+ * are of one shape. */
 static bool solved_shape(const call *c, spec *s)
 {
-    const tg_tensor *a = c->in[0], *b = c->in[1];
+    const tg_tensor *a = c->in[0];
     call of_b = *c;
     of_b.in = c->in + 1;
     tg__same_shape(&of_b, s);
-    if (a->dtype != b->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
-                        c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
-                        SHOW(b));
-    if (a->shape[a->ndim - 2] != b->shape[b->ndim - 2])
-        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s and %s have not the same number of rows",
-                        c->op->name, SHOW(a), SHOW(b));
-    s->shape[b->ndim - 2] = a->shape[a->ndim - 1];
+    s->shape[s->ndim - 2] = a->shape[a->ndim - 1];
     return tg__check_dtype(c, a, tg__is_float(a->dtype)) &&
            tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-static bool square_solved_shape(const call *c, spec *s)
+/* Whether a x = b, or with `right` x a = b, can be solved as far as shapes and dtypes tell. In
+ * messages b has the shape that the caller gave; here, vectors are matrices of one column. */
+static bool check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
+                         const tg_tensor *given, bool right)
 {
-    return square_shape(c, s) && solved_shape(c, s);
+    tg_context *tg = a->context;
+    int64_t shape[TG_MAX_DIMS];
+    int n;
+    if (!check_matrices(name, "a", a) || !check_matrices(name, "b", b)) return false;
+    if (a->dtype != b->dtype)
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast", name,
+                        tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(given));
+    const int64_t of_a = a->shape[a->ndim - 2], of_b = b->shape[b->ndim - (right ? 1 : 2)];
+    if (of_a != of_b)
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "%s: a is %s and b is %s, but b must have %lld %s, not %lld", name, SHOW(a),
+                        SHOW(given), (long long)of_a, right ? "columns" : "rows", (long long)of_b);
+    return tg__broadcast(a->ndim - 2, a->shape, b->ndim - 2, b->shape, &n, shape) ||
+           tg__fail(tg, TG_ERR_SHAPE, "%s: the batches of a %s and b %s do not broadcast", name,
+                    SHOW(a), SHOW(given));
 }
 
-static tg_tensor *apply_broadcast(const op_row *o, tg_tensor *a, tg_tensor *b, bool vectors,
-                                  int flag)
+/* The operation on a and b, which check_system has passed, expanded to one batch. */
+static tg_tensor *apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags)
 {
-    const tg_tensor *given = b;
-    const bool vector =
-        vectors && (b->ndim == 1 || (a->ndim - 1 == b->ndim &&
-                                     tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape)));
-    if (vector) b = tg_unsqueeze(b, -1);
-    if (!b) return NULL;
+    attr attrs[TG_ATTRS] = {[SOLVE_FLAGS] = {.i = flags}, [GIVEN_NDIM] = {.i = a->ndim}};
     spec s;
     int n = 0;
-    if (a->ndim < 2 || b->ndim < 2 ||
-        !tg__broadcast(a->ndim - 2, a->shape, b->ndim - 2, b->shape, &n, s.shape))
-        return tg__fail(a->context, TG_ERR_SHAPE,
-                        "%s: %s and %s are no matrices, or their batches "
-                        "do not broadcast",
-                        o->name, SHOW(a), SHOW(given));
-    const tg_shape full = {n + 2, s.shape};
+    for (int d = 0; d < a->ndim; d++) attrs[GIVEN_ONES].i |= (int64_t)(a->shape[d] == 1) << d;
+    tg__broadcast(a->ndim - 2, a->shape, b->ndim - 2, b->shape, &n, s.shape);
     tg_tensor *both[] = {a, b};
     for (int i = 0; i < 2; i++) {
         for (int d = 0; d < 2; d++) s.shape[n + d] = both[i]->shape[both[i]->ndim - 2 + d];
-        both[i] = tg_expand(both[i], full);
+        both[i] = tg_expand(both[i], (tg_shape){n + 2, s.shape});
         if (!both[i]) return NULL;
     }
-    tg_tensor *x = tg__apply(o, 2, both, (attr[TG_ATTRS]){{.i = flag}});
-    return vector ? tg_squeeze_dim(x, -1) : x;
+    return tg__apply(o, 2, both, attrs);
 }
 
-/* An operation on a and b, whose batches broadcast; b may hold vectors if that is allowed. */
-static tg_tensor *apply_to_both(const op_row *o, tg_tensor *a, tg_tensor *b, bool vectors, int flag)
+/* The same in a frame of its own, for a and b that are there. */
+static tg_tensor *solve_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags)
 {
     frame f;
-    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
     tg__enter(&f, o->name, a);
-    return tg__leave(&f, apply_broadcast(o, a, b, vectors, flag));
+    return tg__leave(&f, apply_expanded(o, a, b, flags));
+}
+
+static bool is_vector(const tg_tensor *a, const tg_tensor *b)
+{
+    return b->ndim == 1 ||
+           (a->ndim - 1 == b->ndim && tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape));
+}
+
+/* An operation on a and b, of which b may hold vectors. */
+static tg_tensor *solve_for(const op_row *o, tg_tensor *a, tg_tensor *b)
+{
+    frame f;
+    const bool vector = is_vector(a, b);
+    tg_tensor *x = NULL, *columns = b;
+    tg__enter(&f, o->name, a);
+    if (vector) columns = tg_unsqueeze(b, -1);
+    if (columns && check_system(o->name, a, columns, b, false))
+        x = apply_expanded(o, a, columns, 0);
+    return tg__leave(&f, vector ? tg_squeeze_dim(x, -1) : x);
 }
 
 static tg_tensor *transpose_of(tg_tensor *a)
@@ -172,11 +234,11 @@ static tg_tensor *transpose_of(tg_tensor *a)
     return tg_transpose(a, -2, -1);
 }
 
-/* ---- Triangular systems. a[0]: TG_UPPER, TG_UNITRIANGULAR. */
+/* ---- Triangular systems. Flags: TG_UPPER, TG_UNITRIANGULAR. */
 
 static bool solve_triangle(problem *p)
 {
-    const int64_t n = p->n, k = p->k, flags = p->c->a[0].i;
+    const int64_t n = p->n, k = p->k, flags = p->c->a[SOLVE_FLAGS].i;
     memcpy(p->x, p->b, (size_t)(n * k) * sizeof(double));
     for (int64_t l = 0; l < n; l++) {
         const int64_t i = flags & TG_UPPER ? n - 1 - l : l;
@@ -196,7 +258,7 @@ static bool solve_triangular_forward(const call *c)
 static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[0].t;
-    const int flags = (int)r->a[0].i, inside = flags & TG_UNITRIANGULAR ? 1 : 0;
+    const int flags = (int)r->a[SOLVE_FLAGS].i, inside = flags & TG_UNITRIANGULAR ? 1 : 0;
     tg_tensor *b = tg_solve_triangular(transpose_of(a), g, flags ^ TG_UPPER);
     if (i == 1) return b;
     tg_tensor *full = tg_neg(tg_matmul(b, transpose_of(r->out)));
@@ -206,7 +268,7 @@ static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
 static const op_row solve_triangular_op = {
     .name = "solve_triangular",
     .grad_name = "LinalgSolveTriangularBackward0",
-    .shape = square_solved_shape,
+    .shape = solved_shape,
     .forward = solve_triangular_forward,
     .grad = solve_triangular_grad,
     .reads = {READS_0 | READS_OUT, READS_0},
@@ -215,8 +277,14 @@ static const op_row solve_triangular_op = {
 tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
 {
     if (a && flags & ~(TG_UPPER | TG_RIGHT | TG_UNITRIANGULAR))
-        return tg__fail(a->context, TG_ERR_ARGUMENT, "solve_triangular: there are no flags %d",
+        return tg__fail(a->context, TG_ERR_ARGUMENT,
+                        "solve_triangular: there are no flags %d; use TG_LOWER or TG_UPPER, with "
+                        "TG_RIGHT and TG_UNITRIANGULAR added as needed",
                         flags);
+    if (!tg__check_inputs("solve_triangular", 2, (tg_tensor *[]){a, b}) ||
+        !check_square("solve_triangular", a) ||
+        !check_system("solve_triangular", a, b, b, flags & TG_RIGHT))
+        return NULL;
     if (flags & TG_RIGHT) {
         frame f;
         tg__enter(&f, "solve_triangular", a);
@@ -224,7 +292,7 @@ tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
         tg_tensor *x = tg_solve_triangular(transpose_of(a), transpose_of(b), flags);
         return tg__leave(&f, transpose_of(x));
     }
-    return apply_to_both(&solve_triangular_op, a, b, false, flags);
+    return solve_expanded(&solve_triangular_op, a, b, flags);
 }
 
 /* ---- Cholesky. */
@@ -437,7 +505,7 @@ static double bound_of_condition(const problem *p, const double *rows, const dou
     return most;
 }
 
-enum { KNOWN_REGULAR = 1 }; /* by an elimination before; in a[0] */
+enum { KNOWN_REGULAR = 1 }; /* by an elimination before; a flag */
 
 /* The factors that elimination finds are those of a matrix whose entries differ from a's by some n
  * epsilon of float64 at most, and float32 has rounded the entries before. With a condition of one
@@ -447,16 +515,16 @@ static bool is_regular(const problem *p, const double *rows, const double *colum
     const double most = 1 / precision(p, p->n);
     if (bound_of_condition(p, rows, columns, v) < most) return true;
     const double condition = condition_of(p, rows, columns, v);
-    return !(condition >= most) ||
-           tg__fail(p->c->tg, TG_ERR_ARGUMENT,
-                    "%s: matrix %lld of %s is singular in %s: its condition is %.2g",
-                    p->c->op->name, (long long)p->at, SHOW(p->c->in[0]),
-                    tg_dtype_name(p->c->out->dtype), condition);
+    if (!(condition >= most)) return true;
+    char name[MATRIX_NAME];
+    return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s is singular in %s: its condition is %.2g",
+                    p->c->op->name, name_matrix(p, name), tg_dtype_name(p->c->out->dtype),
+                    condition);
 }
 
 static bool solve_one(problem *p)
 {
-    const bool known = p->c->a[0].i & KNOWN_REGULAR;
+    const bool known = p->c->a[SOLVE_FLAGS].i & KNOWN_REGULAR;
     double *rows = p->spare, *columns = rows + p->n;
     if (!known) {
         if (!is_finite_matrix(p, false)) return false;
@@ -477,14 +545,15 @@ static bool solve_forward(const call *c)
 
 static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *b = apply_to_both(r->op, transpose_of(r->in[0].t), g, false, KNOWN_REGULAR);
+    tg_tensor *up = transpose_of(r->in[0].t);
+    tg_tensor *b = up && g ? solve_expanded(r->op, up, g, KNOWN_REGULAR) : NULL;
     return i == 1 ? b : tg_neg(tg_matmul(b, transpose_of(r->out)));
 }
 
 static const op_row solve_op = {
     .name = "solve",
     .grad_name = "LinalgSolveExBackward0",
-    .shape = square_solved_shape,
+    .shape = solved_shape,
     .forward = solve_forward,
     .grad = solve_grad,
     .reads = {READS_0 | READS_OUT, READS_0},
@@ -492,7 +561,9 @@ static const op_row solve_op = {
 
 tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
 {
-    return apply_to_both(&solve_op, a, b, true, 0);
+    if (!tg__check_inputs("solve", 2, (tg_tensor *[]){a, b}) || !check_square("solve", a))
+        return NULL;
+    return solve_for(&solve_op, a, b);
 }
 
 static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
@@ -505,7 +576,7 @@ static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
 static const op_row inv_op = {
     .name = "inv",
     .grad_name = "LinalgInvExBackward0",
-    .shape = square_solved_shape,
+    .shape = solved_shape,
     .forward = solve_forward,
     .grad = inv_grad,
     .reads = {READS_OUT},
@@ -514,10 +585,11 @@ static const op_row inv_op = {
 tg_tensor *tg_inv(tg_tensor *a)
 {
     frame f;
-    if (!a) return NULL;
-    const int64_t n = a->ndim > 1 ? a->shape[a->ndim - 1] : 0;
+    if (!tg__check_inputs("inv", 1, &a) || !check_square("inv", a)) return NULL;
+    const int64_t n = a->shape[a->ndim - 1];
     tg__enter(&f, "inv", a);
-    return tg__leave(&f, apply_to_both(&inv_op, a, tg_eye(a->context, a->dtype, n, n), false, 0));
+    tg_tensor *one = tg_eye(a->context, a->dtype, n, n);
+    return tg__leave(&f, one ? apply_expanded(&inv_op, a, one, 0) : NULL);
 }
 
 /* ---- Determinants. */
@@ -669,7 +741,7 @@ static bool second_forward(const call *c)
 
 /* Made where no gradient is recorded. */
 static const op_row second_op = {
-    .name = "det_backward", .shape = square_solved_shape, .forward = second_forward};
+    .name = "det_backward", .shape = solved_shape, .forward = second_forward};
 
 /* With b = a^-T: det (sum(g b) b - b g^T b). Written so where it is to have a gradient in turn. */
 static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
@@ -719,15 +791,15 @@ typedef struct qr {
     double *q, *diagonal, *x, *r, *f, *u;
 } qr;
 
-/* Makes the columns in q that; whether they are independent: what the columns before leave of one
- * is more than tolerance by its norm. */
-static bool householder(const qr *w, double tolerance)
+/* Makes the columns in q that. The number of the first one of which the columns before it leave no
+ * more than tolerance by its norm, and n if all are independent. */
+static int64_t householder(const qr *w, double tolerance)
 {
     const int64_t m = w->m;
     for (int64_t j = 0; j < w->n; j++) {
         double *v = w->q + j * m;
         const double whole = sqrt(inner(m, v, v)), norm = sqrt(inner(m - j, v + j, v + j));
-        if (!(norm > tolerance * whole)) return false;
+        if (!(norm > tolerance * whole)) return j;
         w->diagonal[j] = v[j] > 0 ? -norm : norm;
         v[j] -= w->diagonal[j];
         for (int64_t l = j + 1; l < w->n; l++) {
@@ -735,7 +807,7 @@ static bool householder(const qr *w, double tolerance)
             add_multiple(m - j, y, inner(m - j, v + j, y) / (v[j] * w->diagonal[j]), v + j);
         }
     }
-    return true;
+    return w->n;
 }
 
 /* y becomes Q^T y, or Q y. */
@@ -826,6 +898,14 @@ static void solve_by_qr(const problem *p, const qr *w, bool tall, int64_t l)
     apply_q(w, true, w->x);
 }
 
+static bool fail_dependent(const problem *p, const char *what, int64_t number)
+{
+    char name[MATRIX_NAME];
+    return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s has linearly dependent %ss: %s %lld %s",
+                    p->c->op->name, name_matrix(p, name), what, what, (long long)number,
+                    number == 0 ? "is zero" : "is a combination of those before it");
+}
+
 static bool lstsq_one(problem *p)
 {
     if (!is_finite_matrix(p, false)) return false;
@@ -840,9 +920,8 @@ static bool lstsq_one(problem *p)
     for (int64_t l = 0; l < least_of; l++) powers[l] = bring_into_range(p, tall, l);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) w.q[tall ? j * m + i : i * n + j] = p->a[i * n + j];
-    if (!householder(&w, precision(p, most)))
-        return fail_matrix(p,
-                           tall ? "has linearly dependent columns" : "has linearly dependent rows");
+    const int64_t independent = householder(&w, precision(p, most));
+    if (independent < least_of) return fail_dependent(p, tall ? "column" : "row", independent);
     for (int64_t l = 0; l < p->k; l++) {
         solve_by_qr(p, &w, tall, l);
         for (int64_t j = 0; j < n; j++)
@@ -885,5 +964,5 @@ static const op_row lstsq_op = {
 
 tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 {
-    return apply_to_both(&lstsq_op, a, b, true, 0);
+    return tg__check_inputs("lstsq", 2, (tg_tensor *[]){a, b}) ? solve_for(&lstsq_op, a, b) : NULL;
 }
