@@ -98,8 +98,9 @@ static bool read_settings(settings *set, int argc, char **argv)
         return false;
     if (set->help) return true;
     if (!set->data || !set->target) {
-        fprintf(stderr, "%s: %s is missing: regress data.csv --target NAME (--help tells more)\n",
-                argv[0], set->data ? "--target" : "the file");
+        fprintf(stderr,
+                "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
+                argv[0], set->data ? "--target" : "data file");
         return false;
     }
     return true;

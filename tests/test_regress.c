@@ -230,9 +230,10 @@ static void test_wrong_usage(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"", "regress: the file is missing: regress data.csv --target NAME (--help tells more)"},
-        {"x.csv",
-         "regress: --target is missing: regress data.csv --target NAME (--help tells more)"},
+        {"", "regress: no data file is given; write regress data.csv --target NAME (--help tells "
+             "more)"},
+        {"x.csv", "regress: no --target is given; write regress data.csv --target NAME (--help "
+                  "tells more)"},
         {"x.csv y.csv", "regress: one file at a time: 'y.csv' is too many"},
         {"x.csv --tarket y", "regress: unknown option --tarket (--help lists them)"},
         {"x.csv -t y", "regress: unknown option -t (--help lists them)"},
