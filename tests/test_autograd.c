@@ -48,9 +48,9 @@ static void test_given_gradient(void **state)
     check_error(*state, TG_ERR_SHAPE,
                 "backward: the gradient is float32 [3], the output float64 [3]");
     assert_false(tg_backward_with(y, NULL));
-    check_error(*state, TG_ERR_ARGUMENT, "backward: tensor 2 is NULL");
+    check_error(*state, TG_ERR_ARGUMENT, "backward: gradient is NULL");
     assert_false(tg_backward_with(NULL, y));
-    check_error(*state, TG_ERR_ARGUMENT, "backward: tensor 1 is NULL");
+    check_error(*state, TG_ERR_ARGUMENT, "backward: output is NULL");
     check_values(w->grad, 2, 20, 200);
 }
 

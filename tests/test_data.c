@@ -326,7 +326,9 @@ static void test_refused(void **state)
     assert_null(tg_data_loader(TG_LIST(tg_scalar(tg, TG_F32, 1)), NULL));
     check_error(tg, TG_ERR_SHAPE, "data_loader: tensor 1 is [], which has no rows");
     assert_null(tg_data_loader(TG_LIST(x), &(tg_loader_options){.batch_size = 0}));
-    check_error(tg, TG_ERR_ARGUMENT, "data_loader: batch_size 0 must be positive");
+    check_error(tg, TG_ERR_ARGUMENT,
+                "data_loader: batch_size is 0, but must be at least 1; TG_LOADER and "
+                "tg_loader_defaults() set it to 1");
     tg_loader *loader = tg_data_loader(TG_LIST(x), NULL);
     assert_false(tg_next_batch(loader, NULL));
     check_error(tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");

@@ -445,8 +445,7 @@ static void test_inputs(void **state)
     tg_gradcheck_options o = tg_gradcheck_defaults();
     o.eps = 0;
     assert_false(tg_gradcheck(do_log, TG_LIST(x), NULL, &o));
-    check_error(*state, TG_ERR_ARGUMENT,
-                "gradcheck: eps must be positive, atol and rtol not negative");
+    check_error(*state, TG_ERR_ARGUMENT, "gradcheck: eps is 0, but must be positive");
     assert_true(tg_gradcheck(do_add, TG_LIST(x, constant(*state, 2)), NULL, NULL));
     assert_true(tg_gradcheck(do_add, TG_LIST(x, x), NULL, NULL));
     assert_null(x->grad);

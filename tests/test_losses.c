@@ -49,21 +49,23 @@ static void test_dtypes_and_reductions(void **state)
     tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(2), 0.5), *y = tg_full(tg, TG_F64, TG_SHAPE(2), 1);
     for (int i = 0; i < LOSSES; i++) {
         assert_null(of_two_sides[i](x, y, NULL));
-        begins(tg, TG_ERR_DTYPE, names[i],
-               "input is float32, target float64; both must be one floating dtype");
+        begins(tg, TG_ERR_DTYPE, names[i], "the input is float32, the target float64; use tg_cast");
         tg_loss_options o = tg_loss_defaults();
         o.reduction = 9;
         assert_null(of_two_sides[i](x, x, &o));
-        begins(tg, TG_ERR_ARGUMENT, names[i], "there is no reduction 9");
+        begins(tg, TG_ERR_ARGUMENT, names[i],
+               "there is no reduction 9; use TG_MEAN, TG_SUM or TG_NONE");
         assert_true(!of_two_sides[i](NULL, NULL, NULL));
         check_ok(tg);
         assert_null(of_two_sides[i](x, NULL, NULL));
-        begins(tg, TG_ERR_ARGUMENT, names[i], "tensor 2 is NULL");
+        begins(tg, TG_ERR_ARGUMENT, names[i], "target is NULL");
     }
     tg_loss_options o = tg_loss_defaults();
     o.reduction = TG_BATCHMEAN;
     assert_null(tg_l1_loss(x, x, &o));
-    check_error(tg, TG_ERR_ARGUMENT, "l1_loss: there is no reduction 3");
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "l1_loss: the reduction TG_BATCHMEAN is for kl_div alone; use TG_MEAN, TG_SUM or TG_NONE");
 }
 
 static void test_numbers_out_of_range(void **state)
@@ -73,10 +75,12 @@ static void test_numbers_out_of_range(void **state)
     tg_loss_options o = tg_loss_defaults();
     o.delta = 0;
     assert_null(tg_huber_loss(x, x, &o));
-    check_error(tg, TG_ERR_ARGUMENT, "huber_loss: delta 0 must be positive");
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "huber_loss: delta is 0, but must be positive; TG_LOSS and tg_loss_defaults() set it to 1");
     o.beta = -1;
     assert_null(tg_smooth_l1_loss(x, x, &o));
-    check_error(tg, TG_ERR_ARGUMENT, "smooth_l1_loss: beta -1 must not be negative");
+    check_error(tg, TG_ERR_ARGUMENT, "smooth_l1_loss: beta is -1, but must not be negative");
     assert_null(tg_binary_cross_entropy(bad, x, NULL));
     check_error(tg, TG_ERR_ARGUMENT,
                 "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits use "
@@ -88,7 +92,9 @@ static void test_numbers_out_of_range(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: var has a negative element");
     o.eps = 0;
     assert_null(tg_gaussian_nll_loss(x, x, x, &o));
-    check_error(tg, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps 0 must be positive");
+    check_error(tg, TG_ERR_ARGUMENT,
+                "gaussian_nll_loss: eps is 0, but must be positive; TG_LOSS and tg_loss_defaults() "
+                "set it to 1e-6");
     assert_null(tg_gaussian_nll_loss(x, x, tg_ones(tg, TG_F32, TG_SHAPE(3)), NULL));
     check_error(tg, TG_ERR_SHAPE,
                 "gaussian_nll_loss: var [3] is neither of the input's shape [2] nor one number a "
@@ -134,7 +140,9 @@ static void test_classes_refused(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "cross_entropy: label_smoothing 1.5 must lie in [0, 1]");
     o.reduction = TG_BATCHMEAN;
     assert_null(tg_nll_loss(x, labels, &o));
-    check_error(tg, TG_ERR_ARGUMENT, "nll_loss: there is no reduction 3");
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "nll_loss: the reduction TG_BATCHMEAN is for kl_div alone; use TG_MEAN, TG_SUM or TG_NONE");
     assert_null(tg_nll_loss(tg_scalar(tg, TG_F32, 1), labels, NULL));
     check_error(tg, TG_ERR_SHAPE, "nll_loss: the input [] has no dimension of classes");
     assert_null(tg_cross_entropy(tg_zeros(tg, TG_I64, TG_SHAPE(4, 3)), labels, NULL));

@@ -90,7 +90,7 @@ static void test_a_group_of_another_context_is_refused(void **state)
     check_error(*state, TG_ERR_CONTEXT,
                 "adam: parameter 1, [1], is of another context than the optimiser");
     assert_false(tg_adam_group(adam, TG_LIST(NULL), NULL));
-    check_error(*state, TG_ERR_ARGUMENT, "adam: there are no parameters, or one is NULL");
+    check_error(*state, TG_ERR_ARGUMENT, "adam: parameter 1 is NULL");
     assert_int_equal(tg_groups(adam), 1);
     tg_close(other);
 }
@@ -250,15 +250,13 @@ static void test_options_refused(void **state)
     lbfgs.history_size = 0;
     assert_null(tg_lbfgs_list(p, &lbfgs));
     check_error(tg, TG_ERR_ARGUMENT,
-                "lbfgs: max_iter 20, history_size 0, max_eval 0: they must be 1 to 2147483647, the "
-                "last not negative");
+                "lbfgs: history_size is 0, but must be at least 1; TG_LBFGS and "
+                "tg_lbfgs_defaults() set it");
     lbfgs.history_size = 1;
     lbfgs.max_iter = INT64_MAX;
     assert_null(tg_lbfgs_list(p, &lbfgs));
-    check_error(
-        tg, TG_ERR_ARGUMENT,
-        "lbfgs: max_iter 9223372036854775807, history_size 1, max_eval 0: they must be 1 to "
-        "2147483647, the last not negative");
+    check_error(tg, TG_ERR_ARGUMENT,
+                "lbfgs: max_iter is 9223372036854775807, but must be at most 2147483647");
     assert_null(tg_adam_list(p, &(tg_adam_options){.lr = 0.01}));
     check_error(tg, TG_ERR_ARGUMENT,
                 "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
@@ -733,22 +731,20 @@ static void test_schedules_refused(void **state)
     tg_list p = TG_LIST(leaf(tg, 1));
     tg_optim *sgd = tg_sgd_list(p, NULL);
     assert_null(tg_step_lr(sgd, 0, 0.1));
-    check_error(tg, TG_ERR_ARGUMENT,
-                "step_lr: a period of 0 steps, and 0.1: it must be 1 to 2147483647, and finite");
+    check_error(tg, TG_ERR_ARGUMENT, "step_lr: step_size is 0, but must be at least 1");
     assert_null(tg_cosine_annealing_lr(sgd, INT64_MAX, 0));
     check_error(
         tg, TG_ERR_ARGUMENT,
-        "cosine_annealing_lr: a period of 9223372036854775807 steps, and 0: it must be 1 to "
-        "2147483647, and finite");
+        "cosine_annealing_lr: T_max is 9223372036854775807, but must be at most 2147483647");
     tg_one_cycle_options o = tg_one_cycle_defaults(1, 10);
     assert_null(tg_one_cycle_lr(sgd, &o));
     check_error(tg, TG_ERR_ARGUMENT,
                 "one_cycle_lr: sgd has no momentum to cycle; set cycle_momentum false");
     o.total_steps = 0;
     assert_null(tg_one_cycle_lr(sgd, &o));
-    check_error(tg, TG_ERR_ARGUMENT,
-                "one_cycle_lr: max_lr 1, 0 steps, pct_start 0.3, factors 25 and 10000: all must be "
-                "positive, and pct_start 1 at most");
+    check_error(
+        tg, TG_ERR_ARGUMENT,
+        "one_cycle_lr: total_steps is 0, but must be at least 1; it has no default, so set it");
     o = tg_one_cycle_defaults(1, 2);
     o.cycle_momentum = false;
     tg_scheduler *s = tg_one_cycle_lr(sgd, &o);
@@ -768,7 +764,9 @@ static void test_schedules_refused(void **state)
     assert_null(tg_reduce_lr_on_plateau(sgd, &bad));
     check_error(tg, TG_ERR_ARGUMENT, "reduce_lr_on_plateau: the factor 1 does not lie in [0, 1)");
     assert_null(tg_one_cycle_lr(sgd, NULL));
-    check_error(tg, TG_ERR_ARGUMENT, "one_cycle_lr: the options are NULL");
+    check_error(tg, TG_ERR_ARGUMENT,
+                "one_cycle_lr: the options are NULL, but max_lr and total_steps have no default; "
+                "give TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500)");
     assert_true(!tg_exponential_lr(NULL, 0.5) && !tg_scheduler_step(NULL) &&
                 !tg_one_cycle_lr(NULL, &o) && !tg_reduce_lr_on_plateau(NULL, NULL));
     check_ok(tg);

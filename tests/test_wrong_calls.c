@@ -268,6 +268,62 @@ static bool is_called_in(const char *said, const char *text)
     return false;
 }
 
+static const char *const pages[] = {"context.h", "tensor.h", "ops.h",   "linalg.h", "autograd.h",
+                                    "random.h",  "nn.h",     "optim.h", "data.h",   "io.h"};
+enum { PAGES = sizeof pages / sizeof *pages };
+
+static FILE *open_page(const char *page)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/../../include/tinygrad/%s", TEST_DATA, page);
+    FILE *file = fopen(path, "r");
+    if (!file) fail_msg("%s cannot be read", path);
+    return file;
+}
+
+/* Whether that page declares the function with a parameter of that name. */
+static bool page_has_parameter(const char *page, const char *function, const char *name)
+{
+    static char text[1 << 16];
+    char called[80], parameter[80];
+    FILE *file = open_page(page);
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+    snprintf(called, sizeof called, "tg_%s(", function);
+    snprintf(parameter, sizeof parameter, "*%s", name);
+    for (const char *at = text; (at = strstr(at, "TG_API")); at++) {
+        const char *end = strstr(at, ");"), *found = strstr(at, called);
+        if (!end || !found || found > end) continue;
+        while ((found = strstr(found + 1, parameter)) && found < end)
+            if (strchr(",)", found[strlen(parameter)])) return true;
+    }
+    return false;
+}
+
+/* Whether a function in the text, which has that name in messages, has such a parameter. */
+static bool is_parameter(const char *said, const char *text, const char *name)
+{
+    for (const char *at = text; (at = strstr(at, "tg_")); at++) {
+        char function[64];
+        snprintf(function, sizeof function, "%.*s", (int)strcspn(at + 3, "(),"), at + 3);
+        for (int i = 0; i < PAGES && is_name_of(said, function); i++)
+            if (page_has_parameter(pages[i], function, name)) return true;
+    }
+    return false;
+}
+
+/* A tensor that is NULL is called as in the header, and a tensor of a list by its number. */
+static void check_what_is_null(const char *said, const char *text, const char *message)
+{
+    char what[64];
+    const char *from = message + strlen(said), *end = strstr(message, " is NULL");
+    if (!end || strncmp(from, ": ", 2) != 0) return;
+    snprintf(what, sizeof what, "%.*s", (int)(end - from) - 2, from + 2);
+    const bool numbered = strncmp(what, "tensor ", 7) == 0;
+    if (numbered ? !strstr(text, "TG_LIST") : !strchr(what, ' ') && !is_parameter(said, text, what))
+        complain(text, message, "not the name in the header");
+}
+
 /* The tensors of o that are not NULL: pointers to these. */
 static int operands_of(operands *o, tg_tensor ***t)
 {
@@ -296,6 +352,7 @@ static void check_row(int row, const operands *o, const tg_tensor *wrong)
     if (!*message && !out && wrong) complain(row_text[row], "", "fails without a message");
     if (!*message) return;
     read_name(message, name, sizeof name);
+    check_what_is_null(name, row_text[row], message);
     if (out && tg_error_code(o->tg) != TG_OK) complain(row_text[row], message, "a result");
     if (!is_called_in(name, row_text[row])) complain(row_text[row], message, "another name");
     if (tg_error_code(o->tg) == TG_ERR_SHAPE && wrong && !shows_sizes_of(message, wrong))
@@ -567,11 +624,9 @@ static void check_function(const char *name)
 
 static void check_page(const char *page)
 {
-    char path[512], line[512];
+    char line[512];
     int declared = 0;
-    snprintf(path, sizeof path, "%s/../../include/tinygrad/%s", TEST_DATA, page);
-    FILE *file = fopen(path, "r");
-    if (!file) fail_msg("%s cannot be read", path);
+    FILE *file = open_page(page);
     while (fgets(line, sizeof line, file)) {
         char *open = strchr(line, '('), *name = NULL;
         if (strncmp(line, "TG_API", 6) != 0 || !open) continue;
@@ -588,11 +643,8 @@ static void check_page(const char *page)
 static void test_every_public_function_is_called(void **state)
 {
     (void)state;
-    static const char *const pages[] = {"context.h",  "tensor.h", "ops.h", "linalg.h",
-                                        "autograd.h", "random.h", "nn.h",  "optim.h",
-                                        "data.h",     "io.h"};
     complaints = 0;
-    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) check_page(pages[i]);
+    for (int i = 0; i < PAGES; i++) check_page(pages[i]);
     if (complaints) fail_msg("%d functions", complaints);
 }
 

@@ -53,13 +53,21 @@ static own_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list in
 static bool check_result(const char *name, tg_tensor *out, tg_list inputs)
 {
     tg_context *tg = inputs.items[0]->context;
-    bool fresh = out && out->context == tg && priv(out)->depth == tg->depth && !out->requires_grad;
-    for (int i = 0; i < inputs.n && fresh; i++)
-        fresh = priv(out)->storage != priv(inputs.items[i])->storage;
-    return fresh || tg__fail(tg, TG_ERR_AUTOGRAD,
-                             "%s: forward must return a tensor that it made in the current scope, "
-                             "not NULL, nor an input or a view of one; tg_clone makes one",
-                             name);
+    if (!out) return tg__fail(tg, TG_ERR_AUTOGRAD, "%s: forward returned NULL", name);
+    if (out->context != tg)
+        return tg__fail(tg, TG_ERR_AUTOGRAD, "%s: forward returned a tensor of another context",
+                        name);
+    for (int i = 0; i < inputs.n; i++)
+        if (priv(out)->storage == priv(inputs.items[i])->storage)
+            return tg__fail(tg, TG_ERR_AUTOGRAD,
+                            "%s: forward returned inputs.items[%d] or a view of it; return a "
+                            "tg_clone of that",
+                            name, i);
+    return (priv(out)->depth == tg->depth && !out->requires_grad) ||
+           tg__fail(tg, TG_ERR_AUTOGRAD,
+                    "%s: forward returned the tensor %s, which it has not made in the current "
+                    "scope; return a tg_clone of it",
+                    name, SHOW(out));
 }
 
 tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const void *attributes,
@@ -71,10 +79,18 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     tg_context *tg = inputs.items[0]->context;
     const bool ready = tg__ready(tg);
     if (!function || !function->name || !function->forward)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: a function needs a name and a forward", name);
-    if (bytes > TG_MAX_ATTRIBUTES || (bytes && !attributes))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %zu bytes of attributes, of %d at most", name,
-                        bytes, TG_MAX_ATTRIBUTES);
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the %s is NULL", name,
+                        !function         ? "function"
+                        : !function->name ? "name of the function"
+                                          : "forward of the function");
+    if (bytes > TG_MAX_ATTRIBUTES)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: the attributes have %zu bytes, but at most %d are "
+                        "allowed",
+                        name, bytes, TG_MAX_ATTRIBUTES);
+    if (bytes && !attributes)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: attributes is NULL, but bytes is %zu", name,
+                        bytes);
     if (bytes) memcpy(a, attributes, bytes);
     if (!tg->no_grad && !tg__check_history(name, inputs.n, inputs.items)) return NULL;
     tg_no_grad_begin(tg);

@@ -139,9 +139,14 @@ static bool begin_gradcheck(gradcheck *c, const char *name, tg_function fn, tg_l
     tg_context *tg = inputs.items[0]->context;
     *c = (gradcheck){tg, fn, inputs, user, options ? *options : tg_gradcheck_defaults()};
     if (!fn) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
-    if (!(c->o.eps > 0) || !(c->o.atol >= 0) || !(c->o.rtol >= 0))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: eps must be positive, atol and rtol not negative",
-                        name);
+    if (!(c->o.eps > 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: eps is %g, but must be positive", name, c->o.eps);
+    if (!(c->o.atol >= 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: atol is %g, but must not be negative", name,
+                        c->o.atol);
+    if (!(c->o.rtol >= 0))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: rtol is %g, but must not be negative", name,
+                        c->o.rtol);
     return tg__ready(tg) && check_gradcheck_inputs(c, name);
 }
 

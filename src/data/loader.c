@@ -43,9 +43,9 @@ tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options)
     const int64_t rows = common_rows("data_loader", tensors);
     if (rows < 0) return NULL;
     tg_context *tg = tensors.items[0]->context;
-    if (o.batch_size < 1)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "data_loader: batch_size %lld must be positive",
-                        (long long)o.batch_size);
+    if (!tg__check_number(tg, "data_loader", "batch_size", o.batch_size, 1, INT64_MAX,
+                          "TG_LOADER and tg_loader_defaults() set it to 1"))
+        return NULL;
     const size_t lists = tg__bytes(2 * (int64_t)tensors.n, sizeof(tg_tensor *));
     tg_loader *l = tg__alloc(tg, sizeof *l + lists);
     int64_t *order = l ? tg__alloc(tg, tg__bytes(rows, sizeof *order)) : NULL;
@@ -186,7 +186,7 @@ bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
     const int64_t rows = common_rows("random_split", tensors);
     if (rows < 0) return false;
     tg_context *tg = tensors.items[0]->context;
-    if (!tg__check_list(tg, "random_split", "lengths", lengths)) return false;
+    if (!tg__check_parts(tg, "random_split", "length", lengths)) return false;
     if (!parts) return tg__fail(tg, TG_ERR_ARGUMENT, "random_split: parts is NULL");
     if (!tg__adds_up(lengths, rows))
         return tg__fail(tg, TG_ERR_ARGUMENT,

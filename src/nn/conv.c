@@ -1,4 +1,5 @@
 #include "module.h"
+#include "../ops/conv.h"
 
 typedef struct conv {
     tg_tensor *(*function)(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options);
@@ -12,27 +13,53 @@ static tg_tensor *conv_forward(tg_module *m, tg_tensor *x)
     return c->function(x, c->weight, &c->o);
 }
 
-static tg_module *make_conv(tg_context *tg, const char *name, int spatial, int64_t in_channels,
-                            int64_t out_channels, tg_shape kernel_size, tg_bias bias,
-                            const tg_conv_options *options)
+static bool check_multiple(tg_context *tg, const char *op, const char *what, int64_t channels,
+                           int64_t groups)
+{
+    return tg__check_size(tg, op, what, channels) &&
+           (channels % groups == 0 ||
+            tg__fail(tg, TG_ERR_SHAPE, "%s: %s is %lld, but must be a multiple of groups %lld", op,
+                     what, (long long)channels, (long long)groups));
+}
+
+static bool check_kernel(tg_context *tg, const char *op, int spatial, tg_shape size)
+{
+    static const char *const members[] = {"kernel_size[0]", "kernel_size[1]"};
+    if (!tg__check_list(tg, op, "kernel sizes", size)) return false;
+    if (size.ndim != spatial)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: kernel_size %s must have length %d, not %d", op,
+                        tg__show_sizes(tg, size.ndim, size.dims), spatial, size.ndim);
+    for (int d = 0; d < spatial; d++)
+        if (!tg__check_size(tg, op, members[d], size.dims[d])) return false;
+    return true;
+}
+
+static bool check_layer(tg_context *tg, const char *op, int spatial, int64_t in_channels,
+                        int64_t out_channels, tg_shape kernel_size, const tg_conv_options *o)
+{
+    if (o->bias)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: the bias in the options must be NULL, as a layer makes its own; give "
+                        "TG_BIAS or TG_NO_BIAS",
+                        op);
+    return tg__check_conv_options(tg, op, o, spatial) &&
+           check_multiple(tg, op, "in_channels", in_channels, o->groups) &&
+           check_multiple(tg, op, "out_channels", out_channels, o->groups) &&
+           check_kernel(tg, op, spatial, kernel_size);
+}
+
+static tg_module *make_conv(tg_context *tg, const char *name, const char *op, int spatial,
+                            int64_t in_channels, int64_t out_channels, tg_shape kernel_size,
+                            tg_bias bias, const tg_conv_options *options)
 {
     const tg_conv_options o = options ? *options : tg_conv_defaults();
-    int64_t shape[4] = {out_channels, o.groups > 0 ? in_channels / o.groups : 0};
-    if (!tg || !tg__ready(tg) || !tg__check_list(tg, name, "sizes", kernel_size)) return NULL;
-    bool right = kernel_size.ndim == spatial && out_channels > 0 && shape[1] > 0 &&
-                 in_channels % o.groups == 0 && out_channels % o.groups == 0 && !o.bias;
-    for (int d = 0; d < spatial && right; d++) {
-        shape[2 + d] = kernel_size.dims[d];
-        right = shape[2 + d] > 0;
-    }
-    if (!right)
-        return tg__fail(
-            tg, TG_ERR_SHAPE,
-            "%s: %lld channels to %lld in %lld groups, kernel %s: the kernel has %d sizes, all are "
-            "positive, the channels multiples of the groups, and the bias NULL",
-            name, (long long)in_channels, (long long)out_channels, (long long)o.groups,
-            tg__show_sizes(tg, kernel_size.ndim, kernel_size.dims), spatial);
-    if (!tg__check_shape(tg, name, (tg_shape){spatial + 2, shape})) return NULL;
+    int64_t shape[4] = {out_channels};
+    if (!tg || !tg__ready(tg) || !tg__check_bias(tg, op, bias) ||
+        !check_layer(tg, op, spatial, in_channels, out_channels, kernel_size, &o))
+        return NULL;
+    shape[1] = in_channels / o.groups;
+    for (int d = 0; d < spatial; d++) shape[2 + d] = kernel_size.dims[d];
+    if (!tg__check_shape(tg, op, (tg_shape){spatial + 2, shape})) return NULL;
     tg_module *m = tg_module_new(tg, name, conv_forward, sizeof(conv));
     if (!m) return NULL;
     conv *c = m->data;
@@ -48,11 +75,13 @@ static tg_module *make_conv(tg_context *tg, const char *name, int spatial, int64
 tg_module *tg_conv1d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
                            tg_shape kernel_size, tg_bias bias, const tg_conv_options *options)
 {
-    return make_conv(tg, "Conv1d", 1, in_channels, out_channels, kernel_size, bias, options);
+    return make_conv(tg, "Conv1d", "conv1d_layer", 1, in_channels, out_channels, kernel_size, bias,
+                     options);
 }
 
 tg_module *tg_conv2d_layer(tg_context *tg, int64_t in_channels, int64_t out_channels,
                            tg_shape kernel_size, tg_bias bias, const tg_conv_options *options)
 {
-    return make_conv(tg, "Conv2d", 2, in_channels, out_channels, kernel_size, bias, options);
+    return make_conv(tg, "Conv2d", "conv2d_layer", 2, in_channels, out_channels, kernel_size, bias,
+                     options);
 }

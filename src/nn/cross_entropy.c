@@ -116,8 +116,13 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
     if (!tg__check_inputs(name, o->weight ? 3 : 2, (tg_tensor *[]){input, target, o->weight}))
         return false;
     tg_context *tg = input->context;
-    if (o->reduction < TG_MEAN || o->reduction > TG_NONE)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d", name, o->reduction);
+    if (!tg__check_reduction(tg, name, o->reduction)) return false;
+    if (o->reduction & TG_BROADCAST)
+        return tg__fail(
+            tg, TG_ERR_ARGUMENT,
+            "%s: the reduction has TG_BROADCAST, but this loss does not broadcast; leave "
+            "it out",
+            name);
     if (!tg__is_float(input->dtype)) return tg__refuse_dtype(name, input);
     if (input->ndim == 0)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: the input [] has no dimension of classes", name);

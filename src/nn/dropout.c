@@ -38,7 +38,7 @@ static tg_tensor *dropout_forward(tg_module *m, tg_tensor *x)
 tg_module *tg_dropout_layer(tg_context *tg, double p)
 {
     if (tg && !(p >= 0 && p <= 1))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "dropout: p %g must lie in [0, 1]", p);
+        return tg__fail(tg, TG_ERR_ARGUMENT, "dropout_layer: p %g must lie in [0, 1]", p);
     tg_module *m = tg_module_new(tg, "Dropout", dropout_forward, sizeof p);
     if (m) *(double *)m->data = p;
     return m;

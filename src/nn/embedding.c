@@ -19,9 +19,10 @@ tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t em
     const int64_t n = num_embeddings;
     const bool pads = padding_idx != TG_NO_INDEX;
     if (!tg || !tg__ready(tg)) return NULL;
-    if (!tg__check_shape(tg, "embedding", TG_SHAPE(n, embedding_dim))) return NULL;
+    if (!tg__check_shape(tg, "embedding_layer", TG_SHAPE(n, embedding_dim))) return NULL;
     if (pads && (padding_idx < -n || padding_idx >= n))
-        return tg__fail(tg, TG_ERR_INDEX, "embedding: padding_idx %lld is out of range for %lld",
+        return tg__fail(tg, TG_ERR_INDEX,
+                        "embedding_layer: padding_idx %lld is out of range for %lld embeddings",
                         (long long)padding_idx, (long long)n);
     tg_module *m = tg_module_new(tg, "Embedding", embedding_forward, sizeof(embedding));
     if (!m) return NULL;

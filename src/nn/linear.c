@@ -121,6 +121,13 @@ static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
                      (tg_tensor *[]){x, l->weight, l->bias}, NULL);
 }
 
+bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias)
+{
+    return bias == TG_BIAS || bias == TG_NO_BIAS ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: bias is %d, but must be TG_BIAS or TG_NO_BIAS", op,
+                    (int)bias);
+}
+
 bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in)
 {
     /* PyTorch's kaiming_uniform_(a = sqrt(5)), in its order of rounding. */
@@ -133,11 +140,11 @@ bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in)
 tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, tg_bias bias)
 {
     if (!tg || !tg__ready(tg)) return NULL;
-    if (in_features < 1 || out_features < 1)
-        return tg__fail(tg, TG_ERR_SHAPE,
-                        "linear: %lld in_features, %lld out_features; at least 1 each",
-                        (long long)in_features, (long long)out_features);
-    if (!tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features))) return NULL;
+    if (!tg__check_size(tg, "linear", "in_features", in_features) ||
+        !tg__check_size(tg, "linear", "out_features", out_features) ||
+        !tg__check_bias(tg, "linear", bias) ||
+        !tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features)))
+        return NULL;
     tg_module *m = tg_module_new(tg, "Linear", linear_layer_forward, sizeof(linear));
     if (!m) return NULL;
     linear *l = m->data;

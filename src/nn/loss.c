@@ -18,16 +18,26 @@ static void describe_cure(char *text, const tg_tensor *input, const tg_tensor *t
                  target->ndim == 1 ? "tg_flatten(input, 0, -1), or " : "", sizes);
 }
 
+bool tg__check_reduction(tg_context *tg, const char *name, int reduction)
+{
+    static const char cure[] = "use TG_MEAN, TG_SUM or TG_NONE";
+    const int kind = reduction & ~TG_BROADCAST;
+    if (kind == TG_BATCHMEAN)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: the reduction TG_BATCHMEAN is for kl_div alone; %s", name, cure);
+    return (kind >= TG_MEAN && kind <= TG_NONE) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d; %s", name, reduction, cure);
+}
+
 static bool check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction,
                         spec *s)
 {
     tg_context *tg = input->context;
-    if ((reduction & ~TG_BROADCAST) < TG_MEAN || (reduction & ~TG_BROADCAST) > TG_NONE)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d", name, reduction);
-    if (input->dtype != target->dtype || !tg__is_float(input->dtype))
-        return tg__fail(tg, TG_ERR_DTYPE,
-                        "%s: input is %s, target %s; both must be one floating dtype", name,
+    if (!tg__check_reduction(tg, name, reduction)) return false;
+    if (input->dtype != target->dtype)
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: the input is %s, the target %s; use tg_cast", name,
                         tg_dtype_name(input->dtype), tg_dtype_name(target->dtype));
+    if (!tg__is_float(input->dtype)) return tg__refuse_dtype(name, input);
     if (tg__same_sizes(input->ndim, input->shape, target->ndim, target->shape)) return true;
     bool broadcasts =
         tg__broadcast(input->ndim, input->shape, target->ndim, target->shape, &s->ndim, s->shape);
@@ -193,8 +203,7 @@ static tg_tensor *mseloss_loss(tg_module *m, tg_tensor *input, tg_tensor *target
 tg_module *tg_mseloss(tg_context *tg, int reduction)
 {
     if (!tg) return NULL;
-    if (reduction < 0 || (reduction & ~TG_BROADCAST) > TG_NONE)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "mseloss: there is no reduction %d", reduction);
+    if (!tg__check_reduction(tg, "mseloss", reduction)) return NULL;
     tg_module *m = tg_module_new(tg, "MSELoss", NULL, sizeof(int));
     if (!m) return NULL;
     m->loss = mseloss_loss;

@@ -52,8 +52,9 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
     frame f;
     const tg_loss_options o = enter_loss(&f, "huber_loss", &input, &target, options);
     if (input && !(o.delta > 0))
-        input = tg__fail(input->context, TG_ERR_ARGUMENT, "huber_loss: delta %g must be positive",
-                         o.delta);
+        input = tg__fail(input->context, TG_ERR_ARGUMENT,
+                         "huber_loss: delta is %g, but must be positive%s", o.delta,
+                         o.delta == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1" : "");
     tg_tensor *loss = input ? huber(input, target, rounded(input, o.delta), 1) : NULL;
     return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }
@@ -64,7 +65,7 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
     const tg_loss_options o = enter_loss(&f, "smooth_l1_loss", &input, &target, options);
     if (input && !(o.beta >= 0))
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
-                         "smooth_l1_loss: beta %g must not be negative", o.beta);
+                         "smooth_l1_loss: beta is %g, but must not be negative", o.beta);
     const double beta = input ? rounded(input, o.beta) : 0;
     tg_tensor *loss = beta == 0 ? tg_abs(tg_sub(input, target)) : huber(input, target, beta, beta);
     return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
@@ -191,8 +192,9 @@ static tg_tensor *fitted_var(const tg_tensor *input, tg_tensor *var)
 static tg_tensor *raised_var(tg_tensor *var, double eps)
 {
     if (var && !(eps > 0))
-        return tg__fail(var->context, TG_ERR_ARGUMENT, "gaussian_nll_loss: eps %g must be positive",
-                        eps);
+        return tg__fail(var->context, TG_ERR_ARGUMENT,
+                        "gaussian_nll_loss: eps is %g, but must be positive%s", eps,
+                        eps == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1e-6" : "");
     tg_tensor *raise = tg_detach(tg_relu(tg_neg(tg_sub_scalar(var, eps))));
     if (raise && tg_item(tg_any(tg_lt_scalar(var, 0))) != 0)
         return tg__fail(var->context, TG_ERR_ARGUMENT,

@@ -121,7 +121,10 @@ static bool add_part(const char *op, tg_module *m, const part *p, const char *na
 {
     const char *refused = NULL;
     if (!tg__ready(m->tg)) return false;
-    if (!name || !*name || strchr(name, '.')) refused = "a name has one character at least, no dot";
+    if (!name) refused = "a part needs a name";
+    if (!refused && !*name) refused = "the name is empty";
+    if (!refused && strchr(name, '.'))
+        refused = "the name has a dot, which separates names in a path";
     if (!refused && find_named(m, name, strlen(name))) refused = "the name is taken";
     if (refused)
         return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name ? name : "NULL",
@@ -339,6 +342,14 @@ static tg_tensor *leave_module(const module_call *p, tg_tensor *result)
 
 /* ---- Use. */
 
+/* What messages call the module that is running: its class, unless the path before the message ends
+ * with that. */
+static const char *name_of_running(const tg_module *m)
+{
+    char path[TG_MESSAGE / 2] = "";
+    return find_running(m->tg->running, path, sizeof path) == m && *path ? "the module" : m->name;
+}
+
 static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
 {
     tg_context *tg = module->tg;
@@ -346,13 +357,16 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         module->loss ? "forward: %s is a loss and takes two tensors; use tg_loss"
                                      : "forward: %s has no forward function",
-                        module->name);
-    if (!x) return tg__fail(tg, TG_ERR_ARGUMENT, "forward: the input of %s is NULL", module->name);
+                        name_of_running(module));
+    if (!x)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "forward: the input of %s is NULL",
+                        name_of_running(module));
     if (x->context != tg)
         return tg__fail(tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
-                        module->name);
+                        name_of_running(module));
     tg_tensor *y = module->forward(module, x);
-    return y ? y : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", module->name);
+    return y ? y
+             : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));
 }
 
 static void settle(tg_context *tg, bool failed)
@@ -404,13 +418,14 @@ static tg_tensor *run_loss(tg_module *loss, tg_tensor *input, tg_tensor *target)
 {
     tg_context *tg = loss->tg;
     if (!loss->loss)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward", loss->name);
+        return tg__fail(tg, TG_ERR_ARGUMENT, "loss: %s is not a loss; use tg_forward",
+                        name_of_running(loss));
     if (!input || !target)
         return tg__fail(tg, TG_ERR_ARGUMENT, "loss: the %s of %s is NULL",
-                        input ? "target" : "input", loss->name);
+                        input ? "target" : "input", name_of_running(loss));
     if (input->context != tg)
         return tg__fail(tg, TG_ERR_CONTEXT, "loss: %s and its input are of two contexts",
-                        loss->name);
+                        name_of_running(loss));
     return loss->loss(loss, input, target);
 }
 

@@ -49,11 +49,15 @@ void tg__note_change(tg_context *tg, state_change *c);
 bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child);
 /* The part of that kind and dotted path, or NULL. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
+/* Whether bias is one of its two values; else the error. */
+bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias);
 /* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */
 bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in);
 /* Checks what every loss refuses, sides of different shape first; broadcasts them where that is
  * allowed. */
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction);
+/* Whether that is a reduction, with or without TG_BROADCAST; else the error. */
+bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
 /* The mean or the sum of a loss, or itself. */
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
 

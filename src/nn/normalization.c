@@ -5,6 +5,7 @@
 
 typedef struct norm {
     tg_norm_options o;
+    const char *name; /* of the operation, in messages */
     tg_tensor *weight, *bias;
     tg_tensor *running_mean, *running_var, *num_batches_tracked;
     state_change change;
@@ -40,13 +41,14 @@ static bool add_weight_and_bias(tg_module *m, norm *n, tg_shape shape)
     return made;
 }
 
-static tg_module *new_norm(tg_context *tg, const char *name,
+static tg_module *new_norm(tg_context *tg, const char *name, const char *class_name,
                            tg_tensor *(*forward)(tg_module *m, tg_tensor *x),
                            const tg_norm_options *options)
 {
-    tg_module *m = tg_module_new(tg, name, forward, sizeof(norm));
+    tg_module *m = tg_module_new(tg, class_name, forward, sizeof(norm));
     if (!m) return NULL;
     norm *n = m->data;
+    n->name = name;
     n->o = options ? *options : tg_norm_defaults();
     if (!(n->o.eps >= 0))
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: eps %g must not be negative", name, n->o.eps);
@@ -76,7 +78,7 @@ tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm
     const int k = normalized_shape.ndim;
     if (!tg || !tg__check_shape(tg, "layernorm", normalized_shape)) return NULL;
     if (k == 0) return tg__fail(tg, TG_ERR_SHAPE, "layernorm: normalized_shape is empty");
-    tg_module *m = new_norm(tg, "LayerNorm", layernorm_forward, options);
+    tg_module *m = new_norm(tg, "layernorm", "LayerNorm", layernorm_forward, options);
     if (!m) return NULL;
     norm *n = m->data;
     n->ndim[0] = k;
@@ -89,14 +91,19 @@ tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm
 static bool check_batch(const tg_module *m, const norm *n, const tg_tensor *x, bool over_batch)
 {
     const int64_t features = n->shape[1];
-    if (x->ndim < n->ndim[0] || x->ndim > n->ndim[1] || x->shape[1] != features)
-        return tg__fail(m->tg, TG_ERR_SHAPE, "%s: the input %s is not (N, %lld%s)", m->name,
-                        SHOW(x), (long long)features, n->ndim[0] == 2 ? ") or (N, C, L" : ", H, W");
+    if (x->ndim < n->ndim[0] || x->ndim > n->ndim[1])
+        return tg__fail(m->tg, TG_ERR_SHAPE, "%s: the input %s is not %s", n->name, SHOW(x),
+                        n->ndim[0] == 2 ? "(N, C) or (N, C, L)" : "(N, C, H, W)");
+    if (x->shape[1] != features)
+        return tg__fail(m->tg, TG_ERR_SHAPE,
+                        "%s: the input %s has %lld channels in dimension 1, but num_features is "
+                        "%lld",
+                        n->name, SHOW(x), (long long)x->shape[1], (long long)features);
     return !over_batch || x->numel != features ||
            tg__fail(m->tg, TG_ERR_SHAPE,
-                    "%s: the input %s has one value for each channel, too few to train with; "
-                    "tg_eval, or a larger batch",
-                    m->name, SHOW(x));
+                    "%s: the input %s has one value for each channel, which is too few to train "
+                    "with; use tg_eval, or a larger batch",
+                    n->name, SHOW(x));
 }
 
 /* running + momentum (seen - running), in PyTorch's order of rounding. */
@@ -153,7 +160,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     const tg_shape channels = {x->ndim, shape};
     tg_tensor *mean = NULL, *var = NULL, *centered, *by;
     frame f;
-    tg__enter(&f, m->name, x);
+    tg__enter(&f, n->name, x);
     if (over_batch) {
         const tg_shape over = {x->ndim - 1, dims};
         centered = tg__center(x, over, &mean);
@@ -167,12 +174,12 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     return tg__leave(&f, y && tracks && !track(n, x, mean, var) ? NULL : y);
 }
 
-static tg_module *batchnorm(tg_context *tg, const char *name, int64_t features, int ndim,
-                            const tg_norm_options *options)
+static tg_module *batchnorm(tg_context *tg, const char *name, const char *class_name,
+                            int64_t features, int ndim, const tg_norm_options *options)
 {
     const tg_shape shape = TG_SHAPE(features);
     if (!tg || !tg__check_shape(tg, name, shape)) return NULL;
-    tg_module *m = new_norm(tg, name, batchnorm_forward, options);
+    tg_module *m = new_norm(tg, name, class_name, batchnorm_forward, options);
     if (!m) return NULL;
     norm *n = m->data;
     n->ndim[0] = ndim;
@@ -193,10 +200,10 @@ static tg_module *batchnorm(tg_context *tg, const char *name, int64_t features, 
 
 tg_module *tg_batchnorm1d(tg_context *tg, int64_t num_features, const tg_norm_options *options)
 {
-    return batchnorm(tg, "BatchNorm1d", num_features, 2, options);
+    return batchnorm(tg, "batchnorm1d", "BatchNorm1d", num_features, 2, options);
 }
 
 tg_module *tg_batchnorm2d(tg_context *tg, int64_t num_features, const tg_norm_options *options)
 {
-    return batchnorm(tg, "BatchNorm2d", num_features, 4, options);
+    return batchnorm(tg, "batchnorm2d", "BatchNorm2d", num_features, 4, options);
 }

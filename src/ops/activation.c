@@ -387,7 +387,9 @@ tg_tensor *tg_gelu(tg_tensor *a, int approximate)
     if (!a) return NULL;
     if (approximate == TG_GELU_NONE) return apply_gate(&gelu_op, a, gelu_gate);
     if (approximate == TG_GELU_TANH) return apply_gate(&gelu_tanh_op, a, gelu_tanh_gate);
-    return tg__fail(a->context, TG_ERR_ARGUMENT, "gelu: there is no approximation %d", approximate);
+    return tg__fail(a->context, TG_ERR_ARGUMENT,
+                    "gelu: there is no approximation %d; use TG_GELU_NONE or TG_GELU_TANH",
+                    approximate);
 }
 
 /* ---- elu. a[0]: alpha. */

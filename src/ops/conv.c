@@ -2,7 +2,7 @@
  *
  * Three operations, each linear in both of its inputs, are each other's gradients: conv2d of x and
  * w, the gradient for x (of g and w), and that for w (of g and x). */
-#include "op.h"
+#include "conv.h"
 #include "matmul.h"
 
 #include <string.h>
@@ -387,41 +387,65 @@ static bool check_reach(const char *name, const tg_tensor *x, const tg_tensor *w
         if (padded < reach)
             return tg__fail(
                 x->context, TG_ERR_SHAPE,
-                "%s: the kernel of weight %s reaches over %lld elements, the input %s has "
-                "%lld with its padding",
-                name, SHOW(w), (long long)reach, SHOW(x), (long long)padded);
+                "%s: the kernel of weight %s spans %lld elements of dimension %d of the input %s, "
+                "which has only %lld with its padding",
+                name, SHOW(w), (long long)reach, x->ndim - spatial + d, SHOW(x), (long long)padded);
     }
     return true;
+}
+
+bool tg__check_conv_options(tg_context *tg, const char *name, const tg_conv_options *o, int spatial)
+{
+    static const char *const members[][2] = {
+        {"stride[0]", "stride[1]"}, {"padding[0]", "padding[1]"}, {"dilation[0]", "dilation[1]"}};
+    static const char ones[] = "TG_CONV and tg_conv_defaults() set it to 1";
+    for (int d = 0; d < spatial; d++)
+        if (!tg__check_number(tg, name, members[0][d], o->stride[d], 1, INT32_MAX, ones) ||
+            !tg__check_number(tg, name, members[1][d], o->padding[d], 0, INT32_MAX, NULL) ||
+            !tg__check_number(tg, name, members[2][d], o->dilation[d], 1, INT32_MAX, ones))
+            return false;
+    return tg__check_number(tg, name, "groups", o->groups, 1, INT64_MAX, ones);
+}
+
+static bool check_channels(const char *name, const tg_tensor *x, const tg_tensor *w, int64_t groups,
+                           int spatial)
+{
+    tg_context *tg = x->context;
+    const int64_t channels = x->shape[x->ndim - spatial - 1],
+                  taken = tg__times(w->shape[1], groups);
+    if (w->numel == 0)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the weight %s has no elements", name, SHOW(w));
+    if (w->shape[0] % groups)
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "%s: the weight %s has %lld out_channels, which is not a multiple of "
+                        "groups %lld",
+                        name, SHOW(w), (long long)w->shape[0], (long long)groups);
+    return channels == taken ||
+           tg__fail(tg, TG_ERR_SHAPE,
+                    "%s: the input %s has %lld channels, but the weight %s with groups %lld takes "
+                    "%lld",
+                    name, SHOW(x), (long long)channels, SHOW(w), (long long)groups,
+                    (long long)taken);
 }
 
 static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                        const tg_conv_options *o, int spatial)
 {
     tg_context *tg = x->context;
-    const int64_t groups = o->groups;
     const tg_tensor *b = o->bias;
-    if (x->dtype == TG_BOOL || x->dtype != w->dtype)
-        return tg__fail(tg, TG_ERR_DTYPE,
-                        "%s: %s input, %s weight; both must be one dtype, not bool", name,
+    if (x->dtype == TG_BOOL) return tg__refuse_dtype(name, x);
+    if (x->dtype != w->dtype)
+        return tg__fail(tg, TG_ERR_DTYPE, "%s: the input is %s, the weight %s; use tg_cast", name,
                         tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));
-    for (int d = 0; d < spatial; d++)
-        if (o->stride[d] < 1 || o->padding[d] < 0 || o->dilation[d] < 1 ||
-            o->stride[d] > INT32_MAX || o->padding[d] > INT32_MAX || o->dilation[d] > INT32_MAX)
-            return tg__fail(
-                tg, TG_ERR_ARGUMENT,
-                "%s: stride %lld, padding %lld, dilation %lld: at least 1, 0 and 1, and below 2^31",
-                name, (long long)o->stride[d], (long long)o->padding[d], (long long)o->dilation[d]);
-    if (w->ndim != spatial + 2 || (x->ndim != spatial + 1 && x->ndim != spatial + 2))
+    if (!tg__check_conv_options(tg, name, o, spatial)) return false;
+    if (x->ndim != spatial + 1 && x->ndim != spatial + 2)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the input %s is not %s", name, SHOW(x),
+                        spatial == 1 ? "(C, L) or (N, C, L)" : "(C, H, W) or (N, C, H, W)");
+    if (w->ndim != spatial + 2)
         return tg__fail(tg, TG_ERR_SHAPE,
-                        "%s: input %s and weight %s must have %d or %d, and %d "
-                        "dimensions",
-                        name, SHOW(x), SHOW(w), spatial + 1, spatial + 2, spatial + 2);
-    const int64_t channels = x->shape[x->ndim - spatial - 1];
-    if (groups < 1 || w->numel == 0 || w->shape[0] % groups || channels != w->shape[1] * groups)
-        return tg__fail(tg, TG_ERR_SHAPE,
-                        "%s: input %s has %lld channels, which weight %s in %lld groups does "
-                        "not fit",
-                        name, SHOW(x), (long long)channels, SHOW(w), (long long)groups);
+                        "%s: the weight %s is not (out_channels, in_channels / groups, kernel%s)",
+                        name, SHOW(w), spatial == 1 ? "" : " height, kernel width");
+    if (!check_channels(name, x, w, o->groups, spatial)) return false;
     return !b || (b->ndim == 1 && b->shape[0] == w->shape[0] && b->dtype == x->dtype) ||
            tg__fail(tg, TG_ERR_SHAPE, "%s: the bias is %s %s, not %s [%lld]", name,
                     tg_dtype_name(b->dtype), SHOW(b), tg_dtype_name(x->dtype),

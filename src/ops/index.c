@@ -10,10 +10,17 @@ static bool check_index(const call *c, const tg_tensor *a, const tg_tensor *inde
     if (index->dtype != TG_I64)
         return tg__fail(c->tg, TG_ERR_DTYPE, "%s: the index is %s, not int64", c->op->name,
                         tg_dtype_name(index->dtype));
-    bool fits = index->ndim == a->ndim || (a->ndim == 0 && index->ndim == 1);
-    for (int d = 0; d < a->ndim && fits; d++) fits = d == dim || index->shape[d] <= a->shape[d];
-    return fits || tg__fail(c->tg, TG_ERR_SHAPE, "%s: index %s does not fit %s along dim %d",
-                            c->op->name, SHOW(index), SHOW(a), dim);
+    if (index->ndim != a->ndim && !(a->ndim == 0 && index->ndim == 1))
+        return tg__fail(c->tg, TG_ERR_SHAPE,
+                        "%s: the index %s is %d-d, but must be %d-d, as the tensor %s", c->op->name,
+                        SHOW(index), index->ndim, a->ndim, SHOW(a));
+    for (int d = 0; d < a->ndim; d++)
+        if (d != dim && index->shape[d] > a->shape[d])
+            return tg__fail(c->tg, TG_ERR_SHAPE,
+                            "%s: the index %s is larger than the tensor %s in dimension %d, and "
+                            "may be larger only along dim %d",
+                            c->op->name, SHOW(index), SHOW(a), d, dim);
+    return true;
 }
 
 /* Element at of a row-major walk over index, line by line along its last dimension: where the lines
@@ -200,16 +207,28 @@ static const op_row scatter_add_op = {
     .reads = {0, 0, READS_1},
 };
 
+/* Each index needs an element of the source. */
+static bool check_source(const tg_tensor *index, const tg_tensor *source)
+{
+    if (source->ndim != index->ndim)
+        return tg__fail(index->context, TG_ERR_SHAPE,
+                        "scatter_add: the index %s is %d-d, but the source %s is %d-d", SHOW(index),
+                        index->ndim, SHOW(source), source->ndim);
+    for (int d = 0; d < index->ndim; d++)
+        if (index->shape[d] > source->shape[d])
+            return tg__fail(index->context, TG_ERR_SHAPE,
+                            "scatter_add: the index %s is larger than the source %s in dimension "
+                            "%d, and each index needs an element of the source",
+                            SHOW(index), SHOW(source), d);
+    return true;
+}
+
 tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source)
 {
     if (!tg__check_inputs("scatter_add", 3, (tg_tensor *[]){a, index, source})) return NULL;
     int d = tg__dim(a, "scatter_add", dim, a->ndim);
     if (d < 0) return NULL;
-    bool fits = source->ndim == index->ndim;
-    for (int i = 0; i < index->ndim && fits; i++) fits = index->shape[i] <= source->shape[i];
-    if (!fits)
-        return tg__fail(a->context, TG_ERR_SHAPE, "scatter_add: index %s is larger than source %s",
-                        SHOW(index), SHOW(source));
+    if (!check_source(index, source)) return NULL;
     frame f;
     tg__enter(&f, "scatter_add", a);
     for (int i = 0; i < index->ndim; i++) /* the rest of source is not used */
@@ -224,14 +243,17 @@ tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *so
 static bool index_select_shape(const call *c, spec *s)
 {
     const tg_tensor *index = c->in[1];
-    if (index->dtype != TG_I64 || index->ndim > 1)
-        return tg__fail(c->tg, index->ndim > 1 ? TG_ERR_SHAPE : TG_ERR_DTYPE,
-                        "%s: the index is %s %s, not 1-d int64", c->op->name,
-                        tg_dtype_name(index->dtype), SHOW(index));
+    if (index->ndim > 1)
+        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: the index is %s, not 1-d; use tg_flatten",
+                        c->op->name, SHOW(index));
+    if (index->dtype != TG_I64)
+        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: the index is %s, not int64; use tg_cast",
+                        c->op->name, tg_dtype_name(index->dtype));
     tg__same_shape(c, s);
     if (s->ndim == 0 && index->numel != 1)
-        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %lld indices for [], which takes one",
-                        c->op->name, (long long)index->numel);
+        return tg__fail(c->tg, TG_ERR_SHAPE,
+                        "%s: the index has %lld elements, but the tensor [] takes one", c->op->name,
+                        (long long)index->numel);
     if (s->ndim) s->shape[c->a[0].i] = index->numel;
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }

@@ -111,9 +111,18 @@ static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
     if (index->dtype != TG_I64)
         return tg__fail(tg, TG_ERR_DTYPE, "one_hot: the labels are %s, not int64",
                         tg_dtype_name(index->dtype));
-    if (num_classes < -1 || num_classes == 0 || (num_classes < 0 && index->numel == 0))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "one_hot: %lld classes for labels %s",
-                        (long long)num_classes, SHOW(index));
+    if (num_classes < -1 || num_classes == 0)
+        return tg__fail(
+            tg, TG_ERR_ARGUMENT,
+            "one_hot: num_classes is %lld, but must be at least 1, or -1 for as many as "
+            "the labels %s need",
+            (long long)num_classes, SHOW(index));
+    if (num_classes < 0 && index->numel == 0)
+        return tg__fail(
+            tg, TG_ERR_ARGUMENT,
+            "one_hot: num_classes is -1, but there are no labels in %s to tell how many "
+            "are needed",
+            SHOW(index));
     if (num_classes > 0 && !check_one_hot(index, num_classes)) return NULL;
     if (index->numel > 0) {
         const tg_tensor *min = tg_min(index), *max = tg_max(index);

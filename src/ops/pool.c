@@ -135,9 +135,10 @@ static bool pool_shape(const call *c, spec *s)
         if (up && (out - 1) * step >= size + pad) out--;
         if (out < 1)
             return tg__fail(c->tg, TG_ERR_SHAPE,
-                            "%s: the window reaches over %lld elements, the input %s has %lld with "
-                            "its padding",
-                            c->op->name, (long long)reach, SHOW(x), (long long)(size + 2 * pad));
+                            "%s: the window spans %lld elements of dimension %d of the input %s, "
+                            "which has only %lld with its padding",
+                            c->op->name, (long long)reach, x->ndim - 2 + d, SHOW(x),
+                            (long long)(size + 2 * pad));
         s->shape[s->ndim - 2 + d] = out;
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
@@ -154,8 +155,10 @@ static bool places_shape(const call *c, spec *s)
         for (int64_t at = 0; at < s->shape[k] && at * step < pad; at++)
             if (window_of(c->a, c->a[POOL_DILATION + d].i, c->in[0]->shape[k], at, d).n == 0)
                 return tg__fail(c->tg, TG_ERR_SHAPE,
-                                "%s: a window sees nothing of the input %s but its padding",
-                                c->op->name, SHOW(c->in[0]));
+                                "%s: a window holds no element of the input %s but padding alone; "
+                                "padding[%d] %lld or dilation[%d] %lld is too large",
+                                c->op->name, SHOW(c->in[0]), d, (long long)pad, d,
+                                (long long)c->a[POOL_DILATION + d].i);
     }
     s->dtype = TG_I64;
     return true;
@@ -223,30 +226,48 @@ tg_pool_options tg_pool_defaults(int64_t kernel)
     return (tg_pool_options){TG_POOL_DEFAULTS, .kernel = {kernel, kernel}};
 }
 
+/* The numbers of spatial dimension d. */
+static bool check_window(tg_context *tg, const char *name, const tg_pool_options *o, int d)
+{
+    static const char *const members[][2] = {{"kernel[0]", "kernel[1]"},
+                                             {"stride[0]", "stride[1]"},
+                                             {"padding[0]", "padding[1]"},
+                                             {"dilation[0]", "dilation[1]"}};
+    if (!tg__check_number(tg, name, members[0][d], o->kernel[d], 1, INT32_MAX,
+                          "the kernel has no default, and TG_POOL(.kernel = {2, 2}) sets it") ||
+        !tg__check_number(tg, name, members[1][d], o->stride[d], 0, INT32_MAX, NULL) ||
+        !tg__check_number(tg, name, members[2][d], o->padding[d], 0, INT64_MAX, NULL) ||
+        !tg__check_number(tg, name, members[3][d], o->dilation[d], 1, INT32_MAX,
+                          "TG_POOL and tg_pool_defaults() set it to 1"))
+        return false;
+    return o->padding[d] <= o->kernel[d] / 2 ||
+           tg__fail(tg, TG_ERR_ARGUMENT,
+                    "%s: padding[%d] is %lld, but must be at most %lld, half of kernel[%d] %lld",
+                    name, d, (long long)o->padding[d], (long long)(o->kernel[d] / 2), d,
+                    (long long)o->kernel[d]);
+}
+
 static bool check_pool(const char *name, const tg_tensor *x, const tg_pool_options *o)
 {
     tg_context *tg = x->context;
     if (!tg__is_float(x->dtype)) return tg__refuse_dtype(name, x);
-    if ((x->ndim != 3 && x->ndim != 4) || x->shape[x->ndim - 1] == 0 || x->shape[x->ndim - 2] == 0)
+    if (x->ndim != 3 && x->ndim != 4)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: the input %s is no image (C, H, W) or (N, C, H, W)",
                         name, SHOW(x));
-    for (int d = 0; d < 2; d++)
-        if (o->kernel[d] < 1 || o->stride[d] < 0 || o->padding[d] < 0 || o->dilation[d] < 1 ||
-            o->padding[d] > o->kernel[d] / 2 || o->kernel[d] > INT32_MAX ||
-            o->stride[d] > INT32_MAX || o->dilation[d] > INT32_MAX)
-            return tg__fail(
-                tg, TG_ERR_ARGUMENT,
-                "%s: kernel %lld, stride %lld, padding %lld, dilation %lld: the padding "
-                "may be half of the kernel, the others must be positive and below 2^31",
-                name, (long long)o->kernel[d], (long long)o->stride[d], (long long)o->padding[d],
-                (long long)o->dilation[d]);
-    return true;
+    if (x->shape[x->ndim - 1] == 0 || x->shape[x->ndim - 2] == 0)
+        return tg__fail(tg, TG_ERR_SHAPE, "%s: the images of the input %s have no elements", name,
+                        SHOW(x));
+    return check_window(tg, name, o, 0) && check_window(tg, name, o, 1);
 }
 
 static tg_tensor *apply_pool(const op_row *op, tg_tensor *x, const tg_pool_options *o)
 {
     if (!tg__check_inputs(op->name, 1, &x)) return NULL;
-    if (!o) return tg__fail(x->context, TG_ERR_ARGUMENT, "%s: the options are NULL", op->name);
+    if (!o)
+        return tg__fail(x->context, TG_ERR_ARGUMENT,
+                        "%s: the options are NULL, but the kernel has no default; give "
+                        "TG_POOL(.kernel = {2, 2})",
+                        op->name);
     if (!check_pool(op->name, x, o)) return NULL;
     attr a[TG_ATTRS] = {{0}};
     for (int d = 0; d < 2; d++) {

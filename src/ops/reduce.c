@@ -329,7 +329,8 @@ static bool extreme_shape(const call *c, spec *s)
     const tg_tensor *t = c->in[0];
     for (int d = 0; d < t->ndim; d++)
         if (reduced(c, d) && t->shape[d] == 0)
-            return tg__fail(c->tg, TG_ERR_SHAPE, "%s: of nothing: dimension %d of %s has size 0",
+            return tg__fail(c->tg, TG_ERR_SHAPE,
+                            "%s: dimension %d of %s has size 0, but must have an element",
                             c->op->name, d, SHOW(t));
     s->dtype = t->dtype;
     tg__reduced_shape(c, s);

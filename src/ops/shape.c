@@ -13,8 +13,10 @@ tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination)
     if (!t || !tg__check_list(t->context, "movedim", "dims", source) ||
         !tg__check_list(t->context, "movedim", "dims", destination))
         return NULL;
-    if (source.ndim != destination.ndim || source.ndim > TG_MAX_DIMS)
-        return tg__fail(t->context, TG_ERR_INDEX, "movedim: %d dimensions to %d places, of %s",
+    if (source.ndim != destination.ndim)
+        return tg__fail(t->context, TG_ERR_INDEX,
+                        "movedim: source has length %d and destination %d for %s, but both must "
+                        "have the same length",
                         source.ndim, destination.ndim, SHOW(t));
     for (int i = 0; i < source.ndim; i++) {
         int s = tg__dim(t, "movedim", source.dims[i], t->ndim),
@@ -52,15 +54,24 @@ static int dim_to_cut(const char *op, tg_tensor *t, int dim)
     return tg__dim(t, op, dim, t->ndim);
 }
 
+static tg_list fail_to_cut(const char *op, const tg_tensor *t)
+{
+    tg__fail(t->context, TG_ERR_SHAPE, "%s: the tensor is %s, which has no dimension to cut", op,
+             SHOW(t));
+    return tg__no_list;
+}
+
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
     int d = dim_to_cut("split", t, dim);
     if (d < 0) return tg__no_list;
-    if (!tg__check_list(t->context, "split", "sizes", sizes)) return tg__no_list;
-    if (t->ndim == 0 || !tg__adds_up(sizes, t->shape[d])) {
+    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (!tg__check_parts(t->context, "split", "size", sizes)) return tg__no_list;
+    if (!tg__adds_up(sizes, t->shape[d])) {
         tg__fail(t->context, TG_ERR_SHAPE,
-                 "split: the sizes do not add up to %lld, the size of dimension %d of %s",
-                 (long long)(t->ndim ? t->shape[d] : 0), d, SHOW(t));
+                 "split: the sizes %s do not add up to %lld, the size of dimension %d of %s",
+                 tg__show_sizes(t->context, sizes.ndim, sizes.dims), (long long)t->shape[d], d,
+                 SHOW(t));
         return tg__no_list;
     }
     tg_tensor **parts = tg__alloc(t->context, tg__bytes(sizes.ndim, sizeof *parts));
@@ -75,13 +86,21 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
     int d = dim_to_cut("split", t, dim);
     if (d < 0) return tg__no_list;
     const int64_t n = t->ndim ? t->shape[d] : 0;
-    if (t->ndim == 0 || split_size < 0 || (split_size == 0 && n > 0) ||
-        (n > 0 && (n - 1) / split_size >= INT32_MAX)) {
-        tg__fail(t->context, TG_ERR_ARGUMENT, "split: %s into parts of %lld", SHOW(t),
-                 (long long)split_size);
+    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (split_size < 0 || (split_size == 0 && n > 0)) {
+        tg__fail(t->context, TG_ERR_ARGUMENT,
+                 "split: split_size is %lld for %s, but must be at least 1", (long long)split_size,
+                 SHOW(t));
         return tg__no_list;
     }
     const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
+    if (parts > INT32_MAX) {
+        tg__fail(t->context, TG_ERR_ARGUMENT,
+                 "split: split_size %lld cuts dimension %d of %s into %lld parts, but at most %d "
+                 "are allowed",
+                 (long long)split_size, d, SHOW(t), (long long)parts, INT32_MAX);
+        return tg__no_list;
+    }
     int64_t *sizes = tg__alloc(t->context, tg__bytes(parts, sizeof *sizes));
     if (!sizes) return tg__no_list;
     for (int64_t i = 0; i < parts; i++)
@@ -93,9 +112,11 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 {
     int d = dim_to_cut("chunk", t, dim);
     if (d < 0) return tg__no_list;
-    if (chunks < 1 || chunks > INT32_MAX || t->ndim == 0) {
-        tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: %s in %lld chunks", SHOW(t),
-                 (long long)chunks);
+    if (t->ndim == 0) return fail_to_cut("chunk", t);
+    if (chunks < 1 || chunks > INT32_MAX) {
+        tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: chunks is %lld for %s, but must be at %s %d",
+                 (long long)chunks, SHOW(t), chunks < 1 ? "least" : "most",
+                 chunks < 1 ? 1 : INT32_MAX);
         return tg__no_list;
     }
     const int64_t n = t->shape[d];
@@ -112,15 +133,22 @@ static bool check_repeats(const tg_tensor *t, tg_shape repeats)
 {
     const int extra = repeats.ndim - t->ndim;
     int64_t shape[TG_MAX_DIMS];
-    if (extra < 0 || repeats.ndim > TG_MAX_DIMS)
-        return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %d numbers for %s", repeats.ndim,
-                        SHOW(t));
+    if (extra < 0)
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "repeat: %s needs %d repeats, one a dimension, not %d; tg_tile takes fewer",
+                        SHOW(t), t->ndim, repeats.ndim);
+    if (repeats.ndim > TG_MAX_DIMS)
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "repeat: %s is given %d repeats, but at most %d are allowed", SHOW(t),
+                        repeats.ndim, TG_MAX_DIMS);
     for (int d = 0; d < repeats.ndim; d++) {
-        const int64_t n = repeats.dims[d], size = d < extra ? 1 : t->shape[d - extra];
-        if (n < 0 || n > PTRDIFF_MAX / (size ? size : 1))
-            return tg__fail(t->context, TG_ERR_SHAPE, "repeat: %s, %lld times along dimension %d",
+        const int64_t n = repeats.dims[d];
+        if (n < 0)
+            return tg__fail(t->context, TG_ERR_SHAPE,
+                            "repeat: %s is to be repeated %lld times along dimension %d, but the "
+                            "number must not be negative",
                             SHOW(t), (long long)n, d);
-        shape[d] = size * n;
+        shape[d] = tg__times(d < extra ? 1 : t->shape[d - extra], n);
     }
     return tg__check_shape(t->context, "repeat", (tg_shape){repeats.ndim, shape});
 }
@@ -339,9 +367,15 @@ static const op_row pad_op = {
 static bool check_pad(const tg_tensor *t, tg_shape pad)
 {
     int64_t shape[TG_MAX_DIMS];
-    if (pad.ndim % 2 || pad.ndim / 2 > t->ndim)
-        return tg__fail(t->context, TG_ERR_SHAPE, "pad: %d numbers for %s: two a dimension",
+    if (pad.ndim % 2)
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "pad: pad has length %d, but must hold two numbers for each padded "
+                        "dimension of %s",
                         pad.ndim, SHOW(t));
+    if (pad.ndim / 2 > t->ndim)
+        return tg__fail(t->context, TG_ERR_SHAPE,
+                        "pad: pad has length %d, but %s takes at most %d, two numbers a dimension",
+                        pad.ndim, SHOW(t), 2 * t->ndim);
     memcpy(shape, t->shape, sizeof shape);
     for (int i = 0; i < pad.ndim; i++) {
         const int d = t->ndim - 1 - i / 2;

@@ -159,9 +159,9 @@ static const op_row norm_op = {
 
 static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 {
-    if (!tg__is_float(a->dtype) || isnan(p))
-        return tg__fail(a->context, tg__is_float(a->dtype) ? TG_ERR_ARGUMENT : TG_ERR_DTYPE,
-                        "norm: not for %s and p %g", tg_dtype_name(a->dtype), p);
+    if (!tg__is_float(a->dtype)) return tg__refuse_dtype("norm", a);
+    if (isnan(p))
+        return tg__fail(a->context, TG_ERR_ARGUMENT, "norm: p is %g, but must be a number", p);
     if (p == INFINITY) return tg_amax(tg_abs(a), dims, keepdim);
     if (p == -INFINITY) return tg_amin(tg_abs(a), dims, keepdim);
     if (p == 0) /* NaN is not 0 either */

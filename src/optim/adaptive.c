@@ -84,12 +84,12 @@ static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
 }
 
 /* As in options that were not begun with the defaults. */
-static bool check_adam(tg_context *tg, const any_options *any)
+static bool check_adam(tg_context *tg, const char *name, const any_options *any)
 {
     const tg_adam_options *o = &any->adam;
     return o->beta1 != 0 || o->beta2 != 0 || o->eps != 0 ||
            tg__fail(tg, TG_ERR_ARGUMENT,
-                    "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
+                    "%s: beta1, beta2 and eps are 0; begin with tg_%s_defaults()", name, name);
 }
 
 #define ADAM_KIND(NAME, ...)                                                                       \
@@ -134,11 +134,11 @@ static void rmsprop_update(const tg_context *tg, slot *s, const any_options *any
                              .centered = o->centered});
 }
 
-static bool check_rmsprop(tg_context *tg, const any_options *o)
+static bool check_rmsprop(tg_context *tg, const char *name, const any_options *o)
 {
     return o->rmsprop.alpha != 0 || o->rmsprop.eps != 0 ||
            tg__fail(tg, TG_ERR_ARGUMENT,
-                    "rmsprop: alpha and eps are 0; begin with tg_rmsprop_defaults()");
+                    "%s: alpha and eps are 0; begin with tg_rmsprop_defaults()", name);
 }
 
 static const optim_kind rmsprop_kind = {.name = "rmsprop",

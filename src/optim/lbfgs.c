@@ -504,15 +504,13 @@ static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user),
     return NAN;
 }
 
-static bool check_counts(tg_context *tg, const any_options *o)
+static bool check_counts(tg_context *tg, const char *name, const any_options *o)
 {
     const tg_lbfgs_options *l = &o->lbfgs;
-    return (l->max_iter > 0 && l->max_iter <= INT32_MAX && l->max_eval >= 0 &&
-            l->history_size > 0 && l->history_size <= INT32_MAX) ||
-           tg__fail(tg, TG_ERR_ARGUMENT,
-                    "lbfgs: max_iter %lld, history_size %lld, max_eval %lld: they must be 1 to "
-                    "2147483647, the last not negative",
-                    (long long)l->max_iter, (long long)l->history_size, (long long)l->max_eval);
+    static const char begin[] = "TG_LBFGS and tg_lbfgs_defaults() set it";
+    return tg__check_number(tg, name, "max_iter", l->max_iter, 1, INT32_MAX, begin) &&
+           tg__check_number(tg, name, "max_eval", l->max_eval, 0, INT64_MAX, NULL) &&
+           tg__check_number(tg, name, "history_size", l->history_size, 1, INT32_MAX, begin);
 }
 
 static unsigned no_states(const any_options *o)

@@ -17,7 +17,7 @@ bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
         if (!right)
             return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s %g %s", name, r->name, x, musts[r->must]);
     }
-    return !kind->check || kind->check(tg, o);
+    return !kind->check || kind->check(tg, kind->name, o);
 }
 
 static bool is_in(const group *g, const tg_tensor *p)
@@ -34,7 +34,10 @@ static bool check_contexts(const tg_optim *optim, tg_list parameters)
 {
     for (int i = 0; i < parameters.n; i++) {
         const tg_tensor *p = parameters.items[i];
-        if (p && p->context != optim->tg)
+        if (!p)
+            return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: parameter %d is NULL",
+                            optim->kind->name, i + 1);
+        if (p->context != optim->tg)
             return tg__fail(optim->tg, TG_ERR_CONTEXT,
                             "%s: parameter %d, %s, is of another context than the optimiser",
                             optim->kind->name, i + 1, tg__show_sizes(optim->tg, p->ndim, p->shape));
@@ -127,8 +130,8 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
     const tg_list parameters = from->list;
     any_options o = kind->defaults;
     if (options) memcpy(&o, options, kind->size);
-    if (parameters.n < 1 || !parameters.items || !parameters.items[0])
-        return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: there are no parameters, or one is NULL",
+    if (parameters.n < 1 || !parameters.items)
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: the list of parameters is empty",
                         kind->name);
     if (!check_contexts(optim, parameters) ||
         (!from->module && !tg__check_inputs(kind->name, parameters.n, parameters.items)) ||

@@ -47,7 +47,7 @@ typedef struct optim_kind {
     size_t size;                      /* of its options */
     number_rule rules[OPTIM_NUMBERS]; /* of its leading numbers; the first without name ends them */
     int momentum;                     /* which number that is, or beta1; 0: there is none */
-    bool (*check)(tg_context *tg,
+    bool (*check)(tg_context *tg, const char *name,
                   const any_options *o);      /* what the rules do not say; may be NULL */
     unsigned (*states)(const any_options *o); /* which a parameter needs, a bit each */
     void (*update)(const tg_context *tg, slot *s, const any_options *o);

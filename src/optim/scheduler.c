@@ -45,14 +45,15 @@ static tg_scheduler *make_scheduler(tg_optim *optim,
     return s;
 }
 
-static tg_scheduler *make_periodic(tg_optim *optim, const char *name, int64_t period, double number,
+static bool check_finite(tg_context *tg, const char *op, const char *what, double number)
+{
+    return isfinite(number) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s is %g, but must be finite", op, what, number);
+}
+
+static tg_scheduler *make_periodic(tg_optim *optim, int64_t period, double number,
                                    double (*rate)(const tg_scheduler *s, double lr, double first))
 {
-    if (optim && (period < 1 || period > INT32_MAX || !isfinite(number)))
-        return tg__fail(
-            optim->tg, TG_ERR_ARGUMENT,
-            "%s: a period of %lld steps, and %g: it must be 1 to 2147483647, and finite", name,
-            (long long)period, number);
     tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
     const double *first = s->first;
@@ -70,12 +71,17 @@ static double step_rate(const tg_scheduler *s, double lr, double first)
 
 tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma)
 {
-    return make_periodic(optim, "step_lr", step_size, gamma, step_rate);
+    const char op[] = "step_lr";
+    if (!optim || !tg__check_number(optim->tg, op, "step_size", step_size, 1, INT32_MAX, NULL) ||
+        !check_finite(optim->tg, op, "gamma", gamma))
+        return NULL;
+    return make_periodic(optim, step_size, gamma, step_rate);
 }
 
 tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma)
 {
-    return make_periodic(optim, "exponential_lr", 1, gamma, step_rate);
+    if (!optim || !check_finite(optim->tg, "exponential_lr", "gamma", gamma)) return NULL;
+    return make_periodic(optim, 1, gamma, step_rate);
 }
 
 /* From the rate before, so that it can be changed from outside. */
@@ -92,7 +98,11 @@ static double cosine_rate(const tg_scheduler *s, double lr, double first)
  * so the rate starts from the one before the first schedule. */
 tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min)
 {
-    tg_scheduler *s = make_periodic(optim, "cosine_annealing_lr", T_max, eta_min, cosine_rate);
+    const char op[] = "cosine_annealing_lr";
+    if (!optim || !tg__check_number(optim->tg, op, "T_max", T_max, 1, INT32_MAX, NULL) ||
+        !check_finite(optim->tg, op, "eta_min", eta_min))
+        return NULL;
+    tg_scheduler *s = make_periodic(optim, T_max, eta_min, cosine_rate);
     for (group *g = s ? optim->groups : NULL; g; g = g->next)
         if (g->o.number[0] == eta_min) g->o.number[0] = g->initial_lr;
     return s;
@@ -152,24 +162,39 @@ static void cycle_momentum(const tg_scheduler *s)
     for (group *g = s->optim->groups; g; g = g->next) g->o.number[s->optim->kind->momentum] = value;
 }
 
+/* Whether this member is positive and finite; 0 has a cure. */
+static bool check_positive(tg_context *tg, const char *member, double x, const char *cure)
+{
+    return (isfinite(x) && x > 0) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "one_cycle_lr: %s is %g, but must be positive%s%s%s",
+                    member, x, isfinite(x) ? "" : " and finite", x == 0 ? "; " : "",
+                    x == 0 ? cure : "");
+}
+
+static bool check_momentum(tg_context *tg, const char *member, double x)
+{
+    return (x >= 0 && x < 1) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "one_cycle_lr: %s is %g, but must lie in [0, 1)", member,
+                    x);
+}
+
 static bool check_cycle(const tg_optim *optim, const tg_one_cycle_options *o)
 {
+    static const char set[] = "it has no default, so set it",
+                      begin[] = "TG_ONE_CYCLE and tg_one_cycle_defaults() set it";
     tg_context *tg = optim->tg;
-    const double numbers[] = {o->max_lr, o->div_factor, o->final_div_factor};
-    bool right = o->total_steps > 0 && o->pct_start >= 0 && o->pct_start <= 1;
-    for (int i = 0; i < 3; i++) right = right && isfinite(numbers[i]) && numbers[i] > 0;
-    if (!right)
+    if (!check_positive(tg, "max_lr", o->max_lr, set) ||
+        !tg__check_number(tg, "one_cycle_lr", "total_steps", o->total_steps, 1, INT64_MAX, set) ||
+        !check_positive(tg, "div_factor", o->div_factor, begin) ||
+        !check_positive(tg, "final_div_factor", o->final_div_factor, begin))
+        return false;
+    if (!(o->pct_start >= 0 && o->pct_start <= 1))
         return tg__fail(tg, TG_ERR_ARGUMENT,
-                        "one_cycle_lr: max_lr %g, %lld steps, pct_start %g, factors %g and %g: all "
-                        "must be positive, and pct_start 1 at most",
-                        o->max_lr, (long long)o->total_steps, o->pct_start, o->div_factor,
-                        o->final_div_factor);
+                        "one_cycle_lr: pct_start is %g, but must lie in [0, 1]", o->pct_start);
     if (!o->cycle_momentum) return true;
-    if (!(o->base_momentum >= 0 && o->base_momentum < 1 && o->max_momentum >= 0 &&
-          o->max_momentum < 1))
-        return tg__fail(tg, TG_ERR_ARGUMENT,
-                        "one_cycle_lr: the momenta %g and %g do not lie in [0, 1)",
-                        o->base_momentum, o->max_momentum);
+    if (!check_momentum(tg, "base_momentum", o->base_momentum) ||
+        !check_momentum(tg, "max_momentum", o->max_momentum))
+        return false;
     for (const group *g = optim->groups; g; g = g->next)
         if (!optim->kind->momentum || g->o.number[optim->kind->momentum] == 0)
             return tg__fail(tg, TG_ERR_ARGUMENT,
@@ -181,7 +206,10 @@ static bool check_cycle(const tg_optim *optim, const tg_one_cycle_options *o)
 tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *options)
 {
     if (!optim) return NULL;
-    if (!options) return tg__fail(optim->tg, TG_ERR_ARGUMENT, "one_cycle_lr: the options are NULL");
+    if (!options)
+        return tg__fail(optim->tg, TG_ERR_ARGUMENT,
+                        "one_cycle_lr: the options are NULL, but max_lr and total_steps have no "
+                        "default; give TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500)");
     tg_scheduler *s = check_cycle(optim, options) ? make_scheduler(optim, cycle_rate) : NULL;
     if (!s) return NULL;
     s->cycle = *options;

@@ -1,11 +1,12 @@
 #include "optim.h"
 
-static bool check_nesterov(tg_context *tg, const any_options *o)
+static bool check_nesterov(tg_context *tg, const char *name, const any_options *o)
 {
-    return !o->sgd.nesterov || (o->sgd.momentum != 0 && o->sgd.dampening == 0) ||
-           tg__fail(tg, TG_ERR_ARGUMENT,
-                    "sgd: nesterov needs a momentum and no dampening, not %g and %g",
-                    o->sgd.momentum, o->sgd.dampening);
+    if (o->sgd.nesterov && o->sgd.momentum == 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: nesterov needs a momentum, but it is 0", name);
+    return !o->sgd.nesterov || o->sgd.dampening == 0 ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: nesterov needs a dampening of 0, but it is %g", name,
+                    o->sgd.dampening);
 }
 
 static unsigned sgd_states(const any_options *o)

@@ -66,7 +66,9 @@ static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
 {
     if (!tg__check_list(t->context, op, "indices", index)) return -1;
     if (index.ndim != t->ndim) {
-        tg__fail(t->context, TG_ERR_INDEX, "%s: %d indices for %s", op, index.ndim, SHOW(t));
+        tg__fail(t->context, TG_ERR_INDEX,
+                 "%s: %s is %d-d and needs an index of that length, not of length %d", op, SHOW(t),
+                 t->ndim, index.ndim);
         return -1;
     }
     int64_t at = 0;

@@ -65,6 +65,22 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
                     tg__show_sizes(tg, shape.ndim, shape.dims));
 }
 
+bool tg__check_number(tg_context *tg, const char *op, const char *what, int64_t number,
+                      int64_t least, int64_t most, const char *cure)
+{
+    if (number >= least && number <= most) return true;
+    const bool low = number < least;
+    return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s is %lld, but must be at %s %lld%s%s", op, what,
+                    (long long)number, low ? "least" : "most", (long long)(low ? least : most),
+                    cure && number == 0 ? "; " : "", cure && number == 0 ? cure : "");
+}
+
+bool tg__check_size(tg_context *tg, const char *op, const char *what, int64_t size)
+{
+    return size >= 1 || tg__fail(tg, TG_ERR_SHAPE, "%s: %s is %lld, but must be at least 1", op,
+                                 what, (long long)size);
+}
+
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides)
 {
     int64_t step = 1;
@@ -249,6 +265,17 @@ bool tg__dim_bits(const tg_tensor *t, const char *op, tg_shape dims, uint64_t *b
     return true;
 }
 
+bool tg__check_parts(tg_context *tg, const char *op, const char *what, tg_shape sizes)
+{
+    if (sizes.ndim != 0 && (sizes.ndim < 0 || !sizes.dims))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the list of %ss is NULL", op, what);
+    for (int i = 0; i < sizes.ndim; i++)
+        if (sizes.dims[i] < 0)
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s %d is %lld, but must not be negative", op,
+                            what, i, (long long)sizes.dims[i]);
+    return true;
+}
+
 bool tg__adds_up(tg_shape sizes, int64_t n)
 {
     for (int i = 0; i < sizes.ndim && n >= 0; i++)
@@ -261,6 +288,45 @@ bool tg__is_gone(const tg_tensor *t)
     return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
 }
 
+/* Writes what the header calls tensor i of an operation; those of a list have numbers. */
+static void name_argument(const char *op, int i, char *text, size_t size)
+{
+    static const struct {
+        const char *names[3], *ops;
+    } arguments[] = {
+        {{"a", "b"},
+         " add sub mul div add_alpha sub_alpha pow maximum minimum atan2 remainder "
+         "eq ne lt le gt ge logical_and logical_or logical_xor "
+         "matmul dot mm bmm mv outer solve_triangular solve lstsq "},
+        {{"a", "index", "source"}, " gather scatter_add index_select take_along_dim "},
+        {{"a", "mask"}, " masked_fill masked_select "},
+        {{"a", "min", "max"}, " clamp_tensors "},
+        {{"condition", "a", "b"}, " where "},
+        {{"start", "end", "weight"}, " lerp lerp_scalar "},
+        {{"input", "a", "b"}, " addmm "},
+        {{"input", "weight", "bias"}, " conv1d conv2d embedding "},
+        {{"input", "target", "var"},
+         " mse_loss l1_loss huber_loss smooth_l1_loss binary_cross_entropy "
+         "binary_cross_entropy_with_logits kl_div gaussian_nll_loss nll_loss cross_entropy "},
+        {{"t", "source"}, " copy_ "},
+        {{"t", "other"}, " add_ sub_ mul_ div_ "},
+        {{"output", "gradient"}, " backward "},
+    };
+    char word[64];
+    snprintf(word, sizeof word, " %s ", op);
+    snprintf(text, size, "tensor %d", i + 1);
+    for (size_t k = 0; k < sizeof arguments / sizeof *arguments && i < 3; k++)
+        if (strstr(arguments[k].ops, word) && arguments[k].names[i])
+            snprintf(text, size, "%s", arguments[k].names[i]);
+}
+
+static bool fail_null(tg_context *tg, const char *op, int i)
+{
+    char name[32];
+    name_argument(op, i, name, sizeof name);
+    return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s is NULL", op, name);
+}
+
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
 {
     if (in && n > 0 && tg__are_plain(n, in)) return true;
@@ -269,7 +335,7 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
         if (in[i]) tg = in[i]->context;
     if (!tg) return false;
     for (int i = 0; i < n; i++) {
-        if (!in[i]) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", op, i + 1);
+        if (!in[i]) return fail_null(tg, op, i);
         if (in[i]->context != tg) /* its own context may be in use by another thread */
             return tg__fail(tg, TG_ERR_CONTEXT,
                             "%s: tensors of two contexts; tg_borrow makes an alias", op);

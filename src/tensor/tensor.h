@@ -156,6 +156,14 @@ bool tg__adds_up(tg_shape sizes, int64_t n);
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape);
 bool tg__check_list(tg_context *tg, const char *op, const char *what, tg_shape list);
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value);
+/* A number lies between the two bounds. The error calls it `what`, and ends with `cure` where the
+ * number is 0, as a member that was left out of a literal is; NULL: there is none. */
+bool tg__check_number(tg_context *tg, const char *op, const char *what, int64_t number,
+                      int64_t least, int64_t most, const char *cure);
+/* A size is at least 1. */
+bool tg__check_size(tg_context *tg, const char *op, const char *what, int64_t size);
+/* The list of sizes is there, and none of them is negative; the error calls one `what`. */
+bool tg__check_parts(tg_context *tg, const char *op, const char *what, tg_shape sizes);
 /* The dims as bits; of a 0-d tensor none. */
 bool tg__dim_bits(const tg_tensor *t, const char *op, tg_shape dims, uint64_t *bits);
 /* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
