@@ -400,7 +400,9 @@ TG_API tg_tensor *tg_prod(tg_tensor *a);
 TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
 
 /* Running sums along dim: out_i = a_0 + ... + a_i, of a's shape. Any dtype; those of int64 and bool
- * are int64. float32 is summed in float64. */
+ * are int64. float32 is summed in float64. A sum of float64 differs from the exact one by at most
+ * 65 * 2^-53 times |a_0| + ... + |a_i|, however long it is; the first 64 are rounded as PyTorch's.
+ */
 TG_API tg_tensor *tg_cumsum(tg_tensor *a, int dim);
 
 /* Running products along dim: out_i = a_0 ... a_i, of a's shape. Any dtype; those of int64 and bool
@@ -520,7 +522,12 @@ TG_API tg_tensor *tg_conv1d(tg_tensor *input, tg_tensor *weight, const tg_conv_o
 /* Convolution in two dimensions: input (N, C, H, W) or (C, H, W), weight (out_channels, C / groups,
  * kernel height, kernel width), result (N, out_channels, H', W') or (out_channels, H', W'), where
  * H' and W' follow from H and W as L' does from L in tg_conv1d. Floating dtypes and int64. A kernel
- * larger than the padded input is TG_ERR_SHAPE. */
+ * larger than the padded input is TG_ERR_SHAPE.
+ *
+ * An element of the result is a product of inner size C / groups * kernel height * kernel width,
+ * with the error bound of tg_matmul. The gradient of input adds up a product over the output
+ * channels for each element of the kernel, which adds u for each element to the bound, or 130 u if
+ * they are more than 1024. */
 TG_API tg_tensor *tg_conv2d(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options);
 
 /* The options of tg_max_pool2d and tg_avg_pool2d. An array has a number for the height and one for
@@ -558,8 +565,10 @@ TG_API tg_pool_options tg_pool_defaults(int64_t kernel);
 TG_API tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options);
 
 /* The mean of each window, summed in float64: input and result as in tg_max_pool2d, with
- * dilation 1. Floating dtypes. The gradient is added up window by window in the dtype of input.
- * Reads all options but dilation, which must be positive all the same. Options that are NULL are
+ * dilation 1. Floating dtypes. A mean of float64 has an error of at most 67 * 2^-53 times the mean
+ * of |input|. The gradient is added up in the dtype of input: window by window where an element is
+ * in at most 64 of them, else along rows and then columns, each time as tg_sum does. Reads all
+ * options but dilation, which must be positive all the same. Options that are NULL are
  * TG_ERR_ARGUMENT. */
 TG_API tg_tensor *tg_avg_pool2d(tg_tensor *input, const tg_pool_options *options);
 
@@ -643,10 +652,11 @@ TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
  * dim 0, and so on, in row-major order of index. Floating dtypes and int64. index has as many
  * dimensions as a and source, and is nowhere larger than source, nor than a except along dim.
  *
- * float32 is summed in float64 if index has at least four times as many elements as a. Else each
- * addition rounds to float32, and a sum of equal terms stops growing at 2^24 of them. The same
- * holds for the gradients of gather, index_select and embedding, which are computed by this
- * operation. */
+ * If index has at least four times as many elements as a, float32 is summed in float64, and float64
+ * with what its additions round away added up as well, so that a sum has little more error than one
+ * rounding. Else each addition rounds: k terms in one place have an error of up to k roundings, and
+ * a sum of equal terms in float32 stops growing at 2^24 of them. The same holds for the gradients
+ * of gather, index_select and embedding, which are computed by this operation. */
 TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
 
 /* The slices of a along dim that a 1-d index names, in its order: the size of dim becomes that of

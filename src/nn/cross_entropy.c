@@ -1,4 +1,5 @@
 /* Losses of classes: the negative logarithm of the probability of what is the case. */
+#include "../context/long_sum.h"
 #include "module.h"
 
 #include <string.h>
@@ -147,13 +148,13 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
 /* The sum of the weights of the labels that are not ignored. */
 static double total_weight(tg_list in, const picking *p)
 {
-    double sum = 0;
+    long_sum sum = {0, 0};
     const tg_tensor *labels = in.items[1];
     for (int64_t i = 0; i < labels->numel; i++) {
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
-        if (label != p->ignore_index) sum += weight_of(in, label);
+        if (label != p->ignore_index) tg__add_term(&sum, weight_of(in, label));
     }
-    return sum;
+    return tg__value_of_sum(sum);
 }
 
 static tg_tensor *are_ignored(tg_list in, const picking *p)

@@ -100,14 +100,16 @@ static void add_line(const sight *v, binary_kernel *add, size_t size, char *line
         add_steps(size, v->to - v->from, to, v->step, seen);
 }
 
-/* Copies image's patches to columns; or, with add, adds columns to where they belong in image. */
+/* Copies what the columns see through the elements [from, to) of the kernel; or, with add, adds the
+ * columns to where they belong in image. */
 static void patches(const geometry *s, size_t size, char *image, int64_t first, int64_t rows,
-                    char *columns, binary_kernel *add)
+                    int64_t from, int64_t to, char *columns, binary_kernel *add)
 {
-    for (int64_t k = 0; k < s->channels * s->kh * s->kw; k++) {
-        const int64_t k0 = k / s->kw % s->kh, c = k / s->kw / s->kh;
-        const sight v = sight_of(s, k % s->kw);
-        char *plane = image + (size_t)(c * s->h * s->w) * size;
+    int64_t k1 = from % s->kw, k0 = from / s->kw % s->kh;
+    char *plane = image + (size_t)(from / s->kw / s->kh * s->h * s->w) * size;
+    columns += (size_t)(from * rows * s->ow) * size;
+    for (int64_t k = from; k < to; k++) {
+        const sight v = sight_of(s, k1);
         int64_t y = first * s->a[CONV_STRIDE].i - s->a[CONV_PADDING].i + k0 * s->a[CONV_DILATION].i;
         for (int64_t r = 0; r < rows;
              r++, y += s->a[CONV_STRIDE].i, columns += (size_t)s->ow * size) {
@@ -117,6 +119,11 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
             else if (line)
                 add_line(&v, add, size, line, columns);
         }
+        if (++k1 < s->kw) continue;
+        k1 = 0;
+        if (++k0 < s->kh) continue;
+        k0 = 0;
+        plane += (size_t)(s->h * s->w) * size;
     }
 }
 
@@ -125,8 +132,12 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
 enum {
     CONV_BLOCKS = 4,
     CONV_PANEL = 1 << 16, /* elements of columns at a time */
-    CONV_SUMMED = 32      /* panels whose products a block adds one after the other; after each so
+    CONV_SUMMED = 32,     /* panels whose products a block adds one after the other; after each so
                            * many the sum moves to a total, as in src/kernels/matmul.inc */
+    CONV_LARGE = 1024,    /* elements of a kernel, of which the gradient of an element of the image
+                           * has a term each; if they are more, the terms of CONV_ADDED elements of
+                           * the kernel are added before their sum moves to a total */
+    CONV_ADDED = 128
 };
 
 typedef struct conv_work {
@@ -140,8 +151,9 @@ typedef struct conv_work {
     char *x, *w, *y; /* the three tensors, of which one is the result */
     /* Scratch memory, of_block elements for each block of images. It begins with the columns of a
      * panel. For CONV_WEIGHT there follow the product of a panel, the sum of these products and, if
-     * they are more than CONV_SUMMED, the totals of such sums; totals_at is 0 if there are none.
-     * Last comes the scratch memory of a product. */
+     * they are more than CONV_SUMMED, the totals of such sums; for CONV_INPUT with a kernel larger
+     * than CONV_LARGE, the totals of one image and group. totals_at is 0 if there are none. Last
+     * comes the scratch memory of a product. */
     char *scratch;
     int64_t product_at;
     int64_t sums_at, totals_at, work_at, of_block;
@@ -164,6 +176,73 @@ static void add_panel(const conv_work *w, int64_t of, int64_t group, int64_t num
         pick(level, accumulate, d)(n, sum, place_in_block(w, of, w->totals_at + group * n));
 }
 
+/* The elements [from, to) of a dimension of the image. */
+typedef struct range {
+    int64_t from, to;
+} range;
+
+/* Those that count outputs from first on see through the elements k to last of the kernel. */
+static range seen_through(const geometry *s, int d, int64_t k, int64_t last, int64_t first,
+                          int64_t count)
+{
+    const int64_t step = s->a[CONV_STRIDE + d].i, dilation = s->a[CONV_DILATION + d].i;
+    const int64_t padding = s->a[CONV_PADDING + d].i, size = d ? s->w : s->h;
+    const int64_t from = first * step + k * dilation - padding;
+    const int64_t to = (first + count - 1) * step + last * dilation - padding + 1;
+    return (range){from < 0 ? 0 : from, to > size ? size : to};
+}
+
+/* Moves what the elements k to last of the kernel have added to image to the totals; both are those
+ * of one channel. */
+static void move_to_totals(const conv_work *w, int64_t k, int64_t last, int64_t first, int64_t rows,
+                           char *image, char *totals)
+{
+    const geometry *s = &w->s;
+    const int64_t k0 = k / s->kw, last0 = last / s->kw;
+    const bool in_one_row = k0 == last0;
+    const range y = seen_through(s, 0, k0, last0, first, rows);
+    const range x = seen_through(s, 1, in_one_row ? k % s->kw : 0,
+                                 in_one_row ? last % s->kw : s->kw - 1, 0, s->ow);
+    accumulate_kernel *move = pick(w->c->tg->level, accumulate, w->c->out->dtype);
+    for (int64_t line = y.from; line < y.to && x.from < x.to; line++) {
+        const size_t at = (size_t)(line * s->w + x.from) * w->size;
+        move(x.to - x.from, image + at, totals + at);
+    }
+}
+
+/* Adds columns to where they belong in image. With totals, the elements of the kernel are taken in
+ * groups of several rows of a channel, or of a part of one row. */
+static void add_patches(const conv_work *w, char *image, char *totals, int64_t first, int64_t rows,
+                        char *columns)
+{
+    const geometry *s = &w->s;
+    const int64_t area = s->kh * s->kw, whole = s->kw > CONV_ADDED ? s->kw : area;
+    const int64_t most = !totals              ? whole
+                         : s->kw > CONV_ADDED ? CONV_ADDED
+                                              : CONV_ADDED / s->kw * s->kw;
+    binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
+    for (int64_t k = 0, end; k < s->channels * area; k = end) {
+        end = (k / whole + 1) * whole;
+        if (end > k + most) end = k + most;
+        patches(s, w->size, image, first, rows, k, end, columns, add);
+        const size_t plane = (size_t)(k / area * s->h * s->w) * w->size;
+        if (totals)
+            move_to_totals(w, k % area, (end - 1) % area, first, rows, image + plane,
+                           totals + plane);
+    }
+}
+
+static void image_panel(const conv_work *w, int64_t of, int64_t panel, int64_t rows, char *image,
+                        char *columns)
+{
+    const int64_t n = w->s.channels * w->s.h * w->s.w;
+    char *totals = w->totals_at ? place_in_block(w, of, w->totals_at) : NULL;
+    if (totals && panel == 0) memset(totals, 0, (size_t)n * w->size);
+    add_patches(w, image, totals, panel * w->rows, rows, columns);
+    if (totals && panel == w->panels - 1)
+        pick(w->c->tg->level, add, w->c->out->dtype)(n, image, image, totals);
+}
+
 static void one_panel(const conv_work *w, int64_t image, int64_t group, int64_t panel)
 {
     const geometry *s = &w->s;
@@ -175,12 +254,12 @@ static void one_panel(const conv_work *w, int64_t image, int64_t group, int64_t 
     char *y = w->y + (size_t)((image * s->groups + group) * o * whole + first * s->ow) * w->size;
     const char *weight = w->w + (size_t)(group * o * k) * w->size;
     char *columns = place_in_block(w, of, 0), *work = place_in_block(w, of, w->work_at);
-    if (w->what != CONV_INPUT) patches(s, w->size, x, first, rows, columns, NULL);
+    if (w->what != CONV_INPUT) patches(s, w->size, x, first, rows, 0, k, columns, NULL);
     switch (w->what) {
     case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1, work); break;
     case CONV_INPUT:
         multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1, work);
-        patches(s, w->size, x, first, rows, columns, pick(w->c->tg->level, add, w->c->out->dtype));
+        image_panel(w, of, panel, rows, x, columns);
         break;
     case CONV_WEIGHT:
         multiply(o, k, n, place_in_block(w, of, w->product_at), k, y, whole, 1, columns, 1, n,
@@ -227,6 +306,10 @@ static void lay_out_block(conv_work *w)
             w->totals_at = w->work_at;
             w->work_at = tg__plus(w->work_at, s->groups * weights);
         }
+    }
+    if (w->what == CONV_INPUT && tg__is_float(d) && s->kh * s->kw > CONV_LARGE) {
+        w->totals_at = w->work_at;
+        w->work_at = tg__plus(w->work_at, s->channels * s->h * s->w);
     }
     w->of_block = tg__plus(w->work_at, (int64_t)(work / w->size));
 }

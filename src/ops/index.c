@@ -1,4 +1,5 @@
 /* Elements picked and placed by index. */
+#include "../context/long_sum.h"
 #include "op.h"
 
 #include <string.h>
@@ -148,47 +149,63 @@ static bool scatter_add_shape(const call *c, spec *s)
     return tg__same_shape(c, s);
 }
 
-/* out[...] += source, element by element; wide: out is in float64, source in float32. */
-static void add_at_places(const call *c, void *out, bool wide)
+/* sums[...] += source, element by element. The sums are numbers of source's dtype; or, if they are
+ * kept apart, doubles for float32 and long_sums for float64. */
+static void add_at_places(const call *c, void *sums, bool apart)
 {
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(c->out, index, source, dim);
-#define ADD(TO, FROM) ((TO *)out)[to] += (TO)((const FROM *)source->data)[from]
+#define ADD(TO, FROM) ((TO *)sums)[to] += (TO)((const FROM *)source->data)[from]
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(c->out, index, source, dim, line);
         const int64_t *at = (const int64_t *)index->data + p.in_index;
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
             const int64_t from = p.other + i * l.third_step;
-            if (wide)
+            if (c->out->dtype == TG_I64)
+                ADD(uint64_t, uint64_t);
+            else if (c->out->dtype == TG_F32 && apart)
                 ADD(double, float);
             else if (c->out->dtype == TG_F32)
                 ADD(float, float);
-            else if (c->out->dtype == TG_F64)
-                ADD(double, double);
+            else if (apart)
+                tg__add_term((long_sum *)sums + to, ((const double *)source->data)[from]);
             else
-                ADD(uint64_t, uint64_t);
+                ADD(double, double);
         }
     }
 #undef ADD
 }
 
-/* Sums of float32 are kept in float64 where that takes little beside what is added. */
+static void add_in_long_sums(const call *c, long_sum *sums)
+{
+    double *out = c->out->data;
+    for (int64_t i = 0; i < c->out->numel; i++) sums[i] = (long_sum){out[i], 0};
+    add_at_places(c, sums, true);
+    for (int64_t i = 0; i < c->out->numel; i++) out[i] = tg__value_of_sum(sums[i]);
+}
+
+/* Floating sums are kept apart, with more digits, where that takes little beside what is added. */
 static bool scatter_add_forward(const call *c)
 {
     enum { MANY = 4 };
+    const int64_t n = c->out->numel;
     if (!check_indices(c, c->out, c->in[1], (int)c->a[0].i)) return false;
     tg__copy(c->out, c->in[0]);
-    if (c->out->dtype != TG_F32 || c->in[1]->numel / MANY < c->out->numel) {
+    if (!tg__is_float(c->out->dtype) || c->in[1]->numel / MANY < n) {
         add_at_places(c, c->out->data, false);
         return true;
     }
-    tg_tensor *sums = tg__new(c->tg, TG_F64, c->out->ndim, c->out->shape);
+    tg_tensor *sums = tg__new(c->tg, TG_F64, 2, (int64_t[]){n, c->out->dtype == TG_F64 ? 2 : 1});
     if (!sums) return false;
-    pick(0, to_f64, TG_F32)(sums->numel, sums->data, c->out->data);
-    add_at_places(c, sums->data, true);
-    pick(0, to_f32, TG_F64)(sums->numel, c->out->data, sums->data);
+    if (c->out->dtype == TG_F64) {
+        add_in_long_sums(c, sums->data);
+    } else {
+        pick(0, to_f64, TG_F32)(n, sums->data, c->out->data);
+        add_at_places(c, sums->data, true);
+        pick(0, to_f32, TG_F64)(n, c->out->data, sums->data);
+    }
     tg_release(sums);
     return true;
 }

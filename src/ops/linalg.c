@@ -1,4 +1,5 @@
 /* Factorizations, one matrix of a batch after the other, in float64. */
+#include "../context/long_sum.h"
 #include "op.h"
 #include "matmul.h"
 
@@ -114,11 +115,24 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     return true;
 }
 
-static double inner(int64_t n, const double *a, const double *b)
+static double inner_in_order(int64_t n, const double *a, const double *b)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
+}
+
+static double inner_in_blocks(int64_t n, const double *a, const double *b)
+{
+    long_sum sum = {0, 0};
+    for (; n > 0; n -= SUM_BLOCK, a += SUM_BLOCK, b += SUM_BLOCK)
+        tg__add_term(&sum, inner_in_order(n < SUM_BLOCK ? n : SUM_BLOCK, a, b));
+    return tg__value_of_sum(sum);
+}
+
+static double inner(int64_t n, const double *a, const double *b)
+{
+    return n > MATMUL_WHOLE ? inner_in_blocks(n, a, b) : inner_in_order(n, a, b);
 }
 
 /* y += a x */

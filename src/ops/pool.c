@@ -1,4 +1,5 @@
 /* Pooling of windows of an image: the greatest element, said by its at_place, or the mean. */
+#include "../context/long_sum.h"
 #include "op.h"
 #include "reduce.h"
 
@@ -28,9 +29,10 @@ static inline window window_of(const attr *a, int64_t step, int64_t size, int64_
 typedef struct pool_work {
     const attr *a;
     bool wide; /* float64 */
-    bool back; /* means: the result's gradient is spread over the image's */
+    int level;
     int64_t h, w, oh, ow;
     void *image, *result;
+    void *parts, *lines; /* scratch memory of add_parts */
 } pool_work;
 
 static int64_t divisor(const attr *a, window y, window x)
@@ -56,20 +58,24 @@ static int64_t divisor(const attr *a, window y, window x)
             }                                                                                      \
         return at_place;                                                                           \
     }                                                                                              \
-    static inline void mean_##T(const pool_work *p, int64_t plane, window y, window x, int64_t o)  \
+    static inline double sum_##T(const T *corner, int64_t stride, window y, window x)              \
     {                                                                                              \
-        T *corner = (T *)p->image + plane + y.first * p->w + x.first, *result = (T *)p->result;    \
-        const T count = (T)divisor(p->a, y, x), part = p->back ? result[o] / count : 0;            \
         double sum = 0;                                                                            \
         for (int64_t i = 0; i < y.n; i++)                                                          \
-            for (int64_t j = 0; j < x.n; j++) {                                                    \
-                T *at = corner + i * p->w + j;                                                     \
-                if (p->back)                                                                       \
-                    *at += part;                                                                   \
-                else                                                                               \
-                    sum += (double)*at;                                                            \
-            }                                                                                      \
-        if (!p->back) result[o] = (T)sum / count;                                                  \
+            for (int64_t j = 0; j < x.n; j++) sum += (double)corner[i * stride + j];               \
+        return sum;                                                                                \
+    }                                                                                              \
+    static inline T part_##T(const pool_work *p, window y, window x, int64_t o)                    \
+    {                                                                                              \
+        return ((const T *)p->result)[o] / (T)divisor(p->a, y, x);                                 \
+    }                                                                                              \
+    static inline void spread_##T(const pool_work *p, int64_t plane, window y, window x,           \
+                                  int64_t o)                                                       \
+    {                                                                                              \
+        T *row = (T *)p->image + plane + y.first * p->w + x.first;                                 \
+        const T part = part_##T(p, y, x, o);                                                       \
+        for (int64_t i = 0; i < y.n; i++, row += p->w)                                             \
+            for (int64_t j = 0; j < x.n; j++) row[j] += part;                                      \
     }
 POOL(float)
 POOL(double)
@@ -95,29 +101,117 @@ static void find_places(void *work, int64_t from, int64_t to)
                                                                   : greatest_float(p, plane, y, x);)
 }
 
-static void take_means(void *work, int64_t from, int64_t to)
+static double sum_in_blocks(const double *corner, int64_t stride, window y, window x)
 {
-    EACH_WINDOW(NO_DILATION, if (p->wide) mean_double(p, plane, y, x, o);
-                else mean_float(p, plane, y, x, o);)
+    long_sum sum = {0, 0};
+    double part = 0;
+    int64_t terms = 0;
+    for (int64_t i = 0; i < y.n; i++)
+        for (int64_t j = 0; j < x.n; j++) {
+            part += corner[i * stride + j];
+            if (++terms % SUM_BLOCK) continue;
+            tg__add_term(&sum, part);
+            part = 0;
+        }
+    tg__add_term(&sum, part);
+    return tg__value_of_sum(sum);
 }
 
-static bool run_pool(const call *c, portion *f, const tg_tensor *image, const tg_tensor *result)
+static inline void mean_float(const pool_work *p, int64_t at, window y, window x, int64_t o)
 {
-    if (!image || !result) return false;
+    const double sum = sum_float((const float *)p->image + at, p->w, y, x);
+    ((float *)p->result)[o] = (float)sum / (float)divisor(p->a, y, x);
+}
+
+static inline void mean_double(const pool_work *p, int64_t at, window y, window x, int64_t o)
+{
+    const double *corner = (const double *)p->image + at;
+    const double sum =
+        y.n * x.n > SUM_BLOCK ? sum_in_blocks(corner, p->w, y, x) : sum_double(corner, p->w, y, x);
+    ((double *)p->result)[o] = sum / (double)divisor(p->a, y, x);
+}
+
+static void take_means(void *work, int64_t from, int64_t to)
+{
+    EACH_WINDOW(NO_DILATION, const int64_t at = plane + y.first * p->w + x.first;
+                if (p->wide) mean_double(p, at, y, x, o); else mean_float(p, at, y, x, o);)
+}
+
+static void spread_means(void *work, int64_t from, int64_t to)
+{
+    EACH_WINDOW(NO_DILATION, if (!p->wide) spread_float(p, plane, y, x, o);
+                else spread_double(p, plane, y, x, o);)
+}
+
+/* The windows that hold element `at` of a dimension, of so many. */
+static window holders(const attr *a, int64_t at, int64_t windows, int d)
+{
+    const int64_t n = a[POOL_KERNEL + d].i, step = a[POOL_STRIDE + d].i;
+    const int64_t end = at + a[POOL_PADDING + d].i;
+    const int64_t last = end / step + 1 < windows ? end / step + 1 : windows;
+    const int64_t first = end < n ? 0 : (end - n) / step + 1;
+    return (window){first < last ? first : last, first < last ? last - first : 0, 1, 0};
+}
+
+static void find_parts(void *work, int64_t from, int64_t to)
+{
+    EACH_WINDOW(NO_DILATION, if (p->wide)((double *)p->parts)[o] = part_double(p, y, x, o);
+                else((float *)p->parts)[o] = part_float(p, y, x, o);)
+}
+
+/* Where many windows overlap: their parts are added up along the rows, which leaves a line of oh
+ * sums for each column of the image, and then along the columns, each time in the order of a sum.
+ */
+static void add_parts(void *work, int64_t from, int64_t to)
+{
+    const pool_work *p = work;
+    const size_t size = p->wide ? sizeof(double) : sizeof(float);
+    reduce_kernel *sum = pick(p->level, sum, p->wide ? TG_F64 : TG_F32);
+    find_parts(work, from, to);
+    for (int64_t plane = from; plane < to; plane++) {
+        char *parts = (char *)p->parts + (size_t)(plane * p->oh * p->ow) * size;
+        char *lines = (char *)p->lines + (size_t)(plane * p->w * p->oh) * size;
+        char *image = (char *)p->image + (size_t)(plane * p->w * p->h) * size;
+        for (int64_t j = 0; j < p->w; j++) {
+            const window x = holders(p->a, j, p->ow, 1);
+            sum(p->oh, x.n, lines + (size_t)(j * p->oh) * size, parts + (size_t)x.first * size,
+                p->ow);
+        }
+        for (int64_t i = 0; i < p->h; i++) {
+            const window y = holders(p->a, i, p->oh, 0);
+            sum(p->w, y.n, image + (size_t)(i * p->w) * size, lines + (size_t)y.first * size,
+                p->oh);
+        }
+    }
+}
+
+static pool_work work_of(const call *c, const tg_tensor *image, const tg_tensor *result)
+{
     const int n = image->ndim;
-    pool_work p = {c->a,
-                   image->dtype == TG_F64,
-                   image == c->out,
-                   image->shape[n - 2],
-                   image->shape[n - 1],
-                   result->shape[n - 2],
-                   result->shape[n - 1],
-                   image->data,
-                   result->data};
-    if (p.back) tg__fill(c->out, 0);
-    if (result->numel == 0) return true;
-    const int64_t of_plane = p.oh * p.ow;
-    tg__split(c->tg, result->numel / of_plane, tg__grain_of(of_plane * 4), f, &p);
+    return (pool_work){.a = c->a,
+                       .wide = image->dtype == TG_F64,
+                       .level = c->tg->level,
+                       .h = image->shape[n - 2],
+                       .w = image->shape[n - 1],
+                       .oh = result->shape[n - 2],
+                       .ow = result->shape[n - 1],
+                       .image = image->data,
+                       .result = result->data};
+}
+
+static void split_planes(const call *c, portion *f, pool_work *p, const tg_tensor *result)
+{
+    if (result->numel == 0) return;
+    const int64_t of_plane = p->oh * p->ow;
+    tg__split(c->tg, result->numel / of_plane, tg__grain_of(of_plane * 4), f, p);
+}
+
+static bool run_pool(const call *c, portion *f)
+{
+    const tg_tensor *image = tg__contiguous(c->in[0]);
+    if (!image) return false;
+    pool_work p = work_of(c, image, c->out);
+    split_planes(c, f, &p, c->out);
     return true;
 }
 
@@ -166,7 +260,7 @@ static bool places_shape(const call *c, spec *s)
 
 static bool places_forward(const call *c)
 {
-    return run_pool(c, find_places, tg__contiguous(c->in[0]), c->out);
+    return run_pool(c, find_places);
 }
 
 static const op_row places_op = {
@@ -176,12 +270,31 @@ static const op_row places_op = {
 
 static bool avg_forward(const call *c)
 {
-    return run_pool(c, take_means, tg__contiguous(c->in[0]), c->out);
+    return run_pool(c, take_means);
+}
+
+/* In how many windows of a dimension an element may be. */
+static int64_t overlap(const attr *a, int64_t windows, int d)
+{
+    const int64_t n = (a[POOL_KERNEL + d].i - 1) / a[POOL_STRIDE + d].i + 1;
+    return n < windows ? n : windows;
 }
 
 static bool avg_back_forward(const call *c)
 {
-    return run_pool(c, take_means, c->out, tg__contiguous(c->in[0]));
+    const tg_tensor *g = tg__contiguous(c->in[0]);
+    if (!g) return false;
+    pool_work p = work_of(c, c->out, g);
+    if (overlap(c->a, p.oh, 0) * overlap(c->a, p.ow, 1) <= SUM_BLOCK) {
+        tg__fill(c->out, 0);
+        split_planes(c, spread_means, &p, g);
+        return true;
+    }
+    const size_t size = tg__dtype_size(g->dtype);
+    p.parts = tg__alloc(c->tg, tg__bytes(g->numel, size));
+    p.lines = tg__alloc(c->tg, tg__bytes(tg__times(g->numel / p.ow, p.w), size));
+    if (p.parts && p.lines) split_planes(c, add_parts, &p, g);
+    return p.parts && p.lines;
 }
 
 static bool avg_back_shape(const call *c, spec *s)

@@ -1,8 +1,12 @@
 /* Running sums and products: y[i] = a[i] + x[i] y[i - 1] along a dimension, or backwards. Without x
  * it is a running sum. Its gradients are recurrences of the same kind. float32 accumulates in
- * double. */
+ * double. A running sum of float64 carries along what its additions round away; products do not,
+ * because every multiplication rounds anyway. */
+#include "../context/long_sum.h"
 #include "op.h"
 #include "reduce.h"
+
+#include <math.h>
 
 /* a[0]: the dimension, a[1]: from the end. */
 static bool scan_shape(const call *c, spec *s)
@@ -11,23 +15,52 @@ static bool scan_shape(const call *c, spec *s)
     return tg__check_dtype(c, t, t->dtype != TG_BOOL) && tg__same_shape(c, s);
 }
 
-#define SCAN_LINE(T, W)                                                                            \
-    static void scan_##T(int64_t n, int64_t step, const T *a, const T *x, T *y)                    \
+/* One line of n elements, `step` apart. */
+#define SUM_LINE(T, W)                                                                             \
+    static void sum_line_##T(int64_t n, int64_t step, const T *a, T *y)                            \
     {                                                                                              \
         W total = 0;                                                                               \
-        for (int64_t i = 0; !x && i < n; i++) {                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                          \
             total += (W)a[i * step];                                                               \
             y[i * step] = (T)total;                                                                \
         }                                                                                          \
-        for (int64_t i = 0; x && i < n; i++) {                                                     \
+    }
+SUM_LINE(float, double)
+SUM_LINE(int64_t, uint64_t)
+#undef SUM_LINE
+
+/* In blocks, each added to the long sum of those before. From the block that makes this sum
+ * infinite or NaN every term is added to the sum itself. */
+static void sum_line_double(int64_t n, int64_t step, const double *a, double *y)
+{
+    long_sum before = {0, 0};
+    for (int64_t from = 0; from < n; from += SUM_BLOCK) {
+        double part = 0;
+        for (int64_t i = from; i < n && i < from + SUM_BLOCK; i++) {
+            part += a[i * step];
+            y[i * step] = before.sum + (before.rest + part);
+        }
+        tg__add_term(&before, part);
+        if (!isnan(before.rest)) continue;
+        double total = from > 0 ? y[(from - 1) * step] : 0;
+        for (int64_t i = from; i < n; i++) y[i * step] = total += a[i * step];
+        return;
+    }
+}
+
+#define PRODUCT_LINE(T, W)                                                                         \
+    static void product_line_##T(int64_t n, int64_t step, const T *a, const T *x, T *y)            \
+    {                                                                                              \
+        W total = 0;                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                          \
             total = (W)a[i * step] + (W)x[i * step] * total;                                       \
             y[i * step] = (T)total;                                                                \
         }                                                                                          \
     }
-SCAN_LINE(float, double)
-SCAN_LINE(double, double)
-SCAN_LINE(int64_t, uint64_t)
-#undef SCAN_LINE
+PRODUCT_LINE(float, double)
+PRODUCT_LINE(double, double)
+PRODUCT_LINE(int64_t, uint64_t)
+#undef PRODUCT_LINE
 
 static bool scan_forward(const call *c)
 {
@@ -43,19 +76,18 @@ static bool scan_forward(const call *c)
             at += (n - 1) * step;
             by = -step;
         }
+#define LINE(T)                                                                                    \
+    if (x)                                                                                         \
+        product_line_##T(n, by, (const T *)a->data + at, (const T *)x->data + at,                  \
+                         (T *)c->out->data + at);                                                  \
+    else                                                                                           \
+        sum_line_##T(n, by, (const T *)a->data + at, (T *)c->out->data + at)
         switch (a->dtype) {
-        case TG_F32:
-            scan_float(n, by, (const float *)a->data + at, x ? (const float *)x->data + at : NULL,
-                       (float *)c->out->data + at);
-            break;
-        case TG_F64:
-            scan_double(n, by, (const double *)a->data + at,
-                        x ? (const double *)x->data + at : NULL, (double *)c->out->data + at);
-            break;
-        default:
-            scan_int64_t(n, by, (const int64_t *)a->data + at,
-                         x ? (const int64_t *)x->data + at : NULL, (int64_t *)c->out->data + at);
+        case TG_F32: LINE(float); break;
+        case TG_F64: LINE(double); break;
+        default: LINE(int64_t);
         }
+#undef LINE
     }
     return true;
 }
