@@ -1,7 +1,5 @@
 /* Sums of many terms keep their digits: products of long inner sizes, and what is made of them. */
-#include "check.h"
-
-static const char *const levels[] = {"portable", "avx2", "avx512"};
+#include "levels.h"
 
 /* Long sums take minutes under valgrind. */
 static int64_t longest(int64_t usual)
@@ -151,8 +149,8 @@ static void test_products_of_every_shape_at_every_level(void **state)
         for (int kind = 0; kind < 4; kind++) {
             tg_tensor *want = NULL;
             tg_scope_begin(first);
-            for (int l = -1; l < 3; l++) {
-                tg_context *tg = l < 0 ? first : open_at(levels[l]);
+            for (int l = -1; l < LEVELS; l++) {
+                tg_context *tg = l < 0 ? first : open_at(tg__level_name(l));
                 tg_manual_seed(tg, s);
                 if (tg_ok(tg)) {
                     assert_true(tg_set_num_threads(tg, l + 2));

@@ -1,17 +1,9 @@
 /* The kernels of every level that this CPU runs: values against long double or libm, and the same
  * bits on all levels. */
-#include "kernels/kernels.h"
+#include "levels.h"
 #include "ops/matmul.h"
 
 #include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -24,16 +16,6 @@ static int find_best_level(void **state)
     (void)state;
     best_level = tg__level(NULL);
     return 0;
-}
-
-/* Calls test for each level that there is. */
-static void each_level(void (*test)(int k))
-{
-    for (int k = 0; k < LEVELS; k++)
-        if (k <= best_level)
-            test(k);
-        else
-            print_message("%s: not on this machine\n", tg__level_name(k));
 }
 
 static uint64_t random_state = 1;

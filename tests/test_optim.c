@@ -1,6 +1,6 @@
 /* Optimisers and schedules against PyTorch's, in optim_golden.txt, whose form golden/optim.py
  * tells. */
-#include "check.h"
+#include "levels.h"
 
 #include "ops/op.h"
 
@@ -124,14 +124,13 @@ static FILE *open_golden(void)
     return file;
 }
 
-static void trajectories(const char *level)
+static void trajectories(int level)
 {
-    if (tg__level(level) < 0) return;
     FILE *file = open_golden();
     course *courses = calloc(2, sizeof *courses);
     tg_context *tg = tg_open(NULL);
     assert_true(courses && tg);
-    tg->level = tg__level(level);
+    tg->level = level;
     run r = {.tg = tg};
     static char line[LINE];
     char dtype[8];
@@ -157,16 +156,10 @@ static void trajectories(const char *level)
     fclose(file);
 }
 
-static void trajectories_portable(void **state)
+static void trajectories_at_each_level(void **state)
 {
     (void)state;
-    trajectories("portable");
-}
-
-static void trajectories_avx2(void **state)
-{
-    (void)state;
-    trajectories("avx2");
+    each_level(trajectories);
 }
 
 /* ---- Schedules. */
@@ -338,8 +331,7 @@ static void valleys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trajectories_portable),
-        cmocka_unit_test(trajectories_avx2),
+        cmocka_unit_test(trajectories_at_each_level),
         cmocka_unit_test(schedules),
         cmocka_unit_test(valleys),
     };

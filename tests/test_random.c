@@ -1,5 +1,5 @@
 /* The random streams against PyTorch's own numbers. */
-#include "check.h"
+#include "levels.h"
 
 #include "bits.h"
 #include "random/random.h"
@@ -165,35 +165,18 @@ static int run_golden_file(tg_context *tg)
     return records;
 }
 
-static void golden_at(const char *level)
+static void golden_at(int level)
 {
-    const int k = tg__level(level);
-    if (k < 0) {
-        print_message("this CPU has no %s\n", level);
-        skip();
-    }
     tg_context *tg = tg_open(NULL);
-    tg->level = k;
+    tg->level = level;
     assert_int_equal(run_golden_file(tg), 274);
     tg_close(tg);
 }
 
-static void golden_portable(void **state)
+static void golden_at_each_level(void **state)
 {
     (void)state;
-    golden_at("portable");
-}
-
-static void golden_avx2(void **state)
-{
-    (void)state;
-    golden_at("avx2");
-}
-
-static void golden_avx512(void **state)
-{
-    (void)state;
-    golden_at("avx512");
+    each_level(golden_at);
 }
 
 static void assert_same(tg_tensor *a, tg_tensor *b)
@@ -558,9 +541,7 @@ static void parameters_may_be_drawn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_portable),
-        cmocka_unit_test(golden_avx2),
-        cmocka_unit_test(golden_avx512),
+        cmocka_unit_test(golden_at_each_level),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_context, close_context)
         TEST(engine_reference),
         TEST(contexts_are_independent),

@@ -1,5 +1,5 @@
 /* SGD against PyTorch's trajectories in sgd_golden.txt, whose form golden/sgd.py tells. */
-#include "check.h"
+#include "levels.h"
 
 #include "ops/op.h"
 
@@ -109,15 +109,14 @@ static void read_course(course *courses, const char *line)
     }
 }
 
-static void golden(const char *level)
+static void golden(int level)
 {
-    if (tg__level(level) < 0) return;
     static const char name[] = TEST_DATA "/sgd_golden.txt";
     FILE *file = fopen(name, "r");
     course *courses = calloc(2, sizeof *courses);
     tg_context *tg = tg_open(NULL);
     assert_true(file && courses && tg);
-    tg->level = tg__level(level);
+    tg->level = level;
     run r = {0};
     char line[LINE];
     int number = 1, step, end, compared = 0;
@@ -138,30 +137,16 @@ static void golden(const char *level)
     fclose(file);
 }
 
-static void golden_portable(void **state)
+static void golden_at_each_level(void **state)
 {
     (void)state;
-    golden("portable");
-}
-
-static void golden_avx2(void **state)
-{
-    (void)state;
-    golden("avx2");
-}
-
-static void golden_avx512(void **state)
-{
-    (void)state;
-    golden("avx512");
+    each_level(golden);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_portable),
-        cmocka_unit_test(golden_avx2),
-        cmocka_unit_test(golden_avx512),
+        cmocka_unit_test(golden_at_each_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

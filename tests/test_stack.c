@@ -1,13 +1,11 @@
 /* How deep the stack gets: a thread of 64 KB, half of what musl gives, runs whatever is heavy. */
 #define _XOPEN_SOURCE 700 /* pthread_attr_setstack */
-#include "check.h"
+#include "levels.h"
 #include "sanitizer.h"
 
 #include <pthread.h>
 
 enum { ROOM = 1 << 20, ALLOWED = 1 << 16, UNTOUCHED = 0xa5 };
-
-static const char *const levels[] = {"portable", "avx2", "avx512"};
 
 static tg_tensor *turned(tg_tensor *t, bool turns)
 {
@@ -143,15 +141,15 @@ static size_t depth_of(errand *e)
 static void test_everything_runs_in_a_thread_of_64_kb(void **state)
 {
     (void)state;
-    for (size_t l = 0; l < sizeof levels / sizeof *levels; l++)
-        for (int threads = 1; threads <= (l == 2 ? 2 : 1); threads++) {
-            errand e = {levels[l], threads, ""};
+    for (int l = 0; l < LEVELS; l++)
+        for (int threads = 1; threads <= (l == LEVELS - 1 ? 2 : 1); threads++) {
+            errand e = {tg__level_name(l), threads, ""};
             const size_t depth = depth_of(&e);
             assert_string_equal(e.error, "");
 #ifdef UNDER_ASAN
             (void)depth; /* is that of the sanitizer's frames */
 #else
-            print_message("%s: %zu bytes of stack\n", levels[l], depth);
+            print_message("%s: %zu bytes of stack\n", e.level, depth);
             assert_true(depth <= ALLOWED);
 #endif
         }

@@ -1,4 +1,5 @@
-/* The SIMD levels that this build has, a row each, the slowest first: ROW(name, others, ...).
+/* The SIMD levels that this build has, a row each, the slowest first: ROW(name, others, ...). A
+ * CPU that runs a level runs those before it.
  *
  * A level has kernels of its own for float32 where arithmetic bounds the time: those of the table
  * that are made by LANES or PRODUCT. Its other kernels are those of the level that the column

@@ -1,0 +1,19 @@
+/* Tests that run at each SIMD level of src/kernels/levels.h. */
+#ifndef TEST_LEVELS_H
+#define TEST_LEVELS_H
+
+#include "check.h"
+#include "kernels/kernels.h"
+
+/* Calls test for each level that this CPU runs. */
+static inline void each_level(void (*test)(int level))
+{
+    const int best = tg__level(NULL);
+    for (int level = 0; level < LEVELS; level++)
+        if (level <= best)
+            test(level);
+        else
+            print_message("%s: not on this machine\n", tg__level_name(level));
+}
+
+#endif
