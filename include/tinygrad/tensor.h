@@ -296,7 +296,7 @@ TG_API tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape);
 TG_API tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination);
 
 /* Views of t that part it along dim in pieces of split_size; the last has what is left. The list
- * lives in the current scope. */
+ * lives in the current scope: its memory, a pointer for each piece, goes back when that ends. */
 TG_API tg_list tg_split(tg_tensor *t, int64_t split_size, int dim);
 
 /* Views of t that part it along dim in pieces of these sizes, which must add up to the size of dim,

@@ -61,6 +61,20 @@ static tg_list fail_to_cut(const char *op, const tg_tensor *t)
     return tg__no_list;
 }
 
+/* n parts along d: of these sizes or, where sizes is NULL, of `each` as far as there is so much. */
+static tg_list cut_up(tg_tensor *t, int d, int n, const int64_t *sizes, int64_t each)
+{
+    tg_tensor **parts = tg__alloc(t->context, tg__bytes(n, sizeof *parts));
+    int64_t start = 0;
+    for (int i = 0; parts && i < n; i++) {
+        const int64_t left = t->shape[d] - start;
+        const int64_t size = sizes ? sizes[i] : left < each ? left : each;
+        if (!(parts[i] = tg_narrow(t, d, start, size))) return tg__no_list;
+        start += size;
+    }
+    return parts ? (tg_list){n, parts} : tg__no_list;
+}
+
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
     int d = dim_to_cut("split", t, dim);
@@ -74,11 +88,7 @@ tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
                  SHOW(t));
         return tg__no_list;
     }
-    tg_tensor **parts = tg__alloc(t->context, tg__bytes(sizes.ndim, sizeof *parts));
-    int64_t start = 0;
-    for (int i = 0; parts && i < sizes.ndim; start += sizes.dims[i++])
-        if (!(parts[i] = tg_narrow(t, d, start, sizes.dims[i]))) return tg__no_list;
-    return parts ? (tg_list){sizes.ndim, parts} : tg__no_list;
+    return cut_up(t, d, sizes.ndim, sizes.dims, 0);
 }
 
 tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
@@ -101,11 +111,7 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
                  (long long)split_size, d, SHOW(t), (long long)parts, INT32_MAX);
         return tg__no_list;
     }
-    int64_t *sizes = tg__alloc(t->context, tg__bytes(parts, sizeof *sizes));
-    if (!sizes) return tg__no_list;
-    for (int64_t i = 0; i < parts; i++)
-        sizes[i] = n - i * split_size < split_size ? n - i * split_size : split_size;
-    return tg_split_sizes(t, (tg_shape){(int)parts, sizes}, d);
+    return cut_up(t, d, (int)parts, NULL, split_size);
 }
 
 tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
@@ -120,11 +126,7 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
         return tg__no_list;
     }
     const int64_t n = t->shape[d];
-    if (n > 0) return tg_split(t, (n - 1) / chunks + 1, d);
-    int64_t *sizes = tg__alloc(t->context, tg__bytes(chunks, sizeof *sizes));
-    if (!sizes) return tg__no_list;
-    memset(sizes, 0, (size_t)chunks * sizeof *sizes);
-    return tg_split_sizes(t, (tg_shape){(int)chunks, sizes}, d);
+    return n > 0 ? tg_split(t, (n - 1) / chunks + 1, d) : cut_up(t, d, (int)chunks, NULL, 0);
 }
 
 /* ---- Copies that are said with others. */
