@@ -422,6 +422,135 @@ static void recorded_calls_leave_nothing_behind_their_scope(void **state)
     }
 }
 
+static tg_list halves(tg_tensor *x, int how)
+{
+    if (how == 0) return tg_split_sizes(x, TG_SHAPE(2, 2), 0);
+    return how == 1 ? tg_split(x, 2, 0) : tg_chunk(x, 2, 0);
+}
+
+/* Only the list itself stays, whether its sizes were given or worked out. */
+static void lists_of_parts_leave_one_piece_of_memory(void **state)
+{
+    (void)state;
+    size_t left[3];
+    for (int how = 0; how < 3; how++) {
+        tg_context *tg = tg_open(NULL);
+        tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(4, 4));
+        for (int i = 0; i < WARM + TIMES; i++) {
+            const tg_list parts = halves(x, how);
+            assert_int_equal(parts.n, 2);
+            for (int k = 0; k < parts.n; k++) tg_release(parts.items[k]);
+        }
+        left[how] = live(tg);
+        tg_close(tg);
+    }
+    assert_int_equal(left[1], left[0]);
+    assert_int_equal(left[2], left[0]);
+}
+
+/* ---- Networks. */
+
+static void layers_hand_on_without_leaving_anything(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *deep = tg_sequential(TG_MODULES(tg_linear(tg, 4, 8, TG_BIAS), tg_lambda(tg, tg_tanh),
+                                               tg_linear(tg, 8, 8, TG_BIAS)));
+    tg_module *net =
+        tg_sequential(TG_MODULES(tg_flatten_layer(tg, 1, -1), deep, tg_lambda(tg, tg_relu),
+                                 tg_dropout_layer(tg, 0.5), tg_linear(tg, 8, 8, TG_BIAS),
+                                 tg_lambda(tg, tg_sigmoid), tg_layernorm(tg, TG_SHAPE(8), NULL)));
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(3, 2, 2));
+    tg_no_grad_begin(tg);
+    for (int training = 0; training < 2; training++) {
+        if (!training) tg_eval(net);
+        size_t before = 0;
+        for (int i = 0; i < WARM + TIMES; i++) {
+            if (i == WARM) before = live(tg);
+            tg_release(tg_forward(net, x));
+        }
+        assert_int_equal(live(tg), before);
+        tg_train(net);
+    }
+    assert_true(tg_item(tg_sum(x)) == 12);
+    tg_no_grad_end(tg);
+}
+
+static void networks_that_fail_leave_nothing(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *net = tg_sequential(TG_MODULES(tg_linear(tg, 4, 8, TG_BIAS), tg_lambda(tg, tg_relu),
+                                              tg_linear(tg, 4, 8, TG_BIAS)));
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(3, 4));
+    size_t before = 0;
+    tg_no_grad_begin(tg);
+    for (int i = 0; i < WARM + TIMES; i++) {
+        if (i == WARM) before = live(tg);
+        assert_null(tg_forward(net, x));
+        tg_clear_error(tg);
+    }
+    assert_int_equal(live(tg), before);
+    tg_no_grad_end(tg);
+}
+
+typedef struct seen {
+    int n;
+    tg_tensor *tensors[8];
+} seen;
+
+static tg_tensor *see(tg_tensor *x, void *user)
+{
+    seen *s = user;
+    return s->tensors[s->n++] = x;
+}
+
+static tg_tensor *see_and_turn(tg_tensor *x, void *user)
+{
+    return tg_t(see(x, user));
+}
+
+static tg_tensor *see_and_double(tg_module *self, tg_tensor *x)
+{
+    seen *s = *(seen **)tg_module_data(self);
+    return s->tensors[s->n++] = tg_mul_scalar(see(x, s), 2);
+}
+
+static tg_tensor *linear_by_hand(const tg_module *net, const char *weight, tg_tensor *x)
+{
+    return tg_matmul(x, tg_t(tg_param(net, weight)));
+}
+
+static void check_equal(const tg_tensor *a, const tg_tensor *b)
+{
+    assert_true(a && b && a->numel == b->numel);
+    assert_true(tg_is_contiguous(a) && tg_is_contiguous(b));
+    assert_memory_equal(a->data, b->data, (size_t)a->numel * sizeof(float));
+}
+
+/* A program may look at its tensors until the scope ends. */
+static void what_a_module_of_the_program_saw_stays(void **state)
+{
+    tg_context *tg = *state;
+    seen s = {0};
+    tg_module *own = tg_module_new(tg, "Own", see_and_double, sizeof(seen *));
+    *(seen **)tg_module_data(own) = &s;
+    tg_module *inner = tg_sequential(TG_MODULES(tg_linear(tg, 4, 4, TG_NO_BIAS), own));
+    tg_module *net = tg_sequential(TG_MODULES(
+        tg_lambda_with(tg, see, &s), tg_linear(tg, 4, 4, TG_NO_BIAS), tg_lambda_with(tg, see, &s),
+        inner, tg_lambda_with(tg, see_and_turn, &s), tg_linear(tg, 4, 4, TG_NO_BIAS)));
+    tg_tensor *x = tg_rand(tg, TG_F32, TG_SHAPE(4, 4));
+    tg_tensor *y = tg_forward(net, x);
+    for (int i = 0; i < 20; i++)
+        tg_rand(tg, TG_F32, TG_SHAPE(4, 4)); /* would take released memory */
+    assert_int_equal(s.n, 5);
+    assert_ptr_equal(s.tensors[0], x);
+    check_equal(s.tensors[1], linear_by_hand(net, "1.weight", x));
+    check_equal(s.tensors[2], linear_by_hand(net, "3.0.weight", s.tensors[1]));
+    check_equal(s.tensors[3], tg_mul_scalar(s.tensors[2], 2));
+    assert_ptr_equal(s.tensors[4], s.tensors[3]);
+    check_equal(y, linear_by_hand(net, "5.weight", tg_t(s.tensors[3])));
+    assert_true(tg_backward(tg_sum(tg_square(s.tensors[1]))));
+}
+
 /* ---- Large ones, with a graph and without. */
 
 enum { LARGE = 1024, PAGE = 1 << 16 };
@@ -458,6 +587,74 @@ static void large_operations_keep_their_results(void **state)
     tg_softmax(x, 0);
     assert_true(live(tg) - before <= bytes + bytes / 8);
     tg_scope_end(tg);
+}
+
+enum { SIDE = 128 };
+
+/* How much a dozen operations on x and y leave in their scope, their results included. */
+static size_t left_by_all(tg_tensor *x, tg_tensor *y)
+{
+    tg_context *tg = x->context;
+    tg_tensor *rows = tg_arange_i64(tg, 0, SIDE, 1);
+    const size_t before = live(tg);
+    tg_var(x, 1);
+    tg_std_dims(x, TG_DIMS(1), 1, false);
+    tg_mse_loss(x, y, TG_MEAN);
+    tg_huber_loss(x, y, NULL);
+    tg_cross_entropy(x, rows, NULL);
+    tg_softmax(x, 0);
+    tg_log_softmax(x, 1);
+    tg_cumsum(x, 1);
+    tg_cumprod(x, 0);
+    tg_norm_dims(x, 2, TG_DIMS(1), false);
+    tg_index_select(x, 0, rows);
+    tg_conv1d(x, tg_unsqueeze(tg_narrow(y, 1, 0, 3), 0), NULL);
+    tg_max_pool2d(tg_unsqueeze(x, 0), TG_POOL(.kernel = {2, 2}));
+    tg_inv(tg_matmul(x, y));
+    return live(tg) - before;
+}
+
+/* The copies that operations make of inputs with gaps go at once, even if a graph is recorded. */
+static void inputs_with_gaps_cost_no_more(void **state)
+{
+    tg_context *tg = *state;
+    for (int recorded = 0; recorded < 2; recorded++) {
+        size_t left[2];
+        for (int strided = 0; strided < 2; strided++) {
+            tg_scope_begin(tg);
+            tg_tensor *x = tg_rand(tg, TG_F32, TG_SHAPE(SIDE, SIDE));
+            tg_tensor *y = tg_rand(tg, TG_F32, TG_SHAPE(SIDE, SIDE));
+            tg_requires_grad_(x, recorded);
+            tg_requires_grad_(y, recorded);
+            left[strided] = strided ? left_by_all(tg_t(x), tg_t(y)) : left_by_all(x, y);
+            tg_scope_end(tg);
+        }
+        assert_true(left[0] > SIDE * SIDE * sizeof(float));
+        assert_true(left[1] < left[0] + SIDE * SIDE * sizeof(float));
+    }
+}
+
+/* The normalization copies what the convolution made, and no gradient reads the original. */
+static void a_convolution_before_a_normalization_goes(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *conv = tg_conv2d_layer(tg, 1, 8, TG_SHAPE(1, 1), TG_NO_BIAS, NULL);
+    tg_module *norm = tg_batchnorm2d(tg, 8, NULL), *net = tg_sequential(TG_MODULES(conv, norm));
+    tg_tensor *x = tg_rand(tg, TG_F32, TG_SHAPE(2, 1, 64, 64)), *grads[2];
+    size_t left[2];
+    for (int by_net = 0; by_net < 2; by_net++) {
+        tg_scope_begin(tg);
+        const size_t before = live(tg);
+        tg_tensor *y = by_net ? tg_forward(net, x) : tg_forward(norm, tg_forward(conv, x));
+        left[by_net] = live(tg) - before;
+        tg_tensor *weight = tg_param(net, "0.weight");
+        assert_true(
+            tg_grad(TG_LIST(tg_sum(tg_square(tg_tanh(y)))), TG_LIST(weight), grads + by_net, NULL));
+        grads[by_net] = tg_keep(grads[by_net]);
+        tg_scope_end(tg);
+    }
+    check_equal(grads[0], grads[1]);
+    assert_true(left[1] + 2 * 8 * 64 * 64 * sizeof(float) <= left[0] + 2 * PAGE);
 }
 
 /* A step that no gradient reads goes, although a record refers to it. */
@@ -513,6 +710,12 @@ int main(void)
         IN_CONTEXT(modules_leave_nothing_but_their_result),
         cmocka_unit_test(recorded_calls_leave_nothing_behind_their_scope),
         cmocka_unit_test(failed_calls_leave_nothing),
+        cmocka_unit_test(lists_of_parts_leave_one_piece_of_memory),
+        IN_CONTEXT(layers_hand_on_without_leaving_anything),
+        IN_CONTEXT(networks_that_fail_leave_nothing),
+        IN_CONTEXT(what_a_module_of_the_program_saw_stays),
+        IN_CONTEXT(inputs_with_gaps_cost_no_more),
+        IN_CONTEXT(a_convolution_before_a_normalization_goes),
         IN_CONTEXT(fifty_convolutions_keep_their_outputs),
         IN_CONTEXT(large_operations_keep_their_results),
         IN_CONTEXT(softmax_over_any_dimension_is_contiguous),

@@ -190,7 +190,11 @@ extern "C" {
 #endif
 
 /* nn.Sequential: applies one module after the other; their names are "0", "1" and so on. A list
- * without modules has no context to report an error to: the call returns NULL without a message. */
+ * without modules has no context to report an error to: the call returns NULL without a message.
+ *
+ * A tensor that one layer of this header hands to another is released when the latter returns, and
+ * tg_relu, tg_sigmoid and tg_tanh as modules count as such layers. What a function or module of
+ * yours was given, or has returned, lives until the scope ends. */
 TG_API tg_module *tg_sequential(tg_modules modules);
 
 /* ---- A module of your own. */

@@ -69,6 +69,7 @@ struct tg_context {
     int level;           /* of the kernels */
     tg_dtype default_dtype;
     const module_call *running; /* the innermost, or NULL */
+    int64_t foreign_forwards;   /* forwards that are the program's, run so far */
     undo *undo;                 /* of the outermost forward under way, or NULL */
     tg_status status;
     char message[TG_MESSAGE];

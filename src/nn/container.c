@@ -27,10 +27,20 @@ bool tg_is_training(const tg_module *module)
 
 /* ---- Sequential. */
 
+/* Releases what one module hands to the next, unless a function of the program has seen the tensor
+ * and may have kept a pointer to it. A module of the library returns its input or a new tensor. */
 static tg_tensor *sequential_forward(tg_module *m, tg_tensor *x)
 {
-    for (const part *p = m->parts; p && x; p = p->next)
-        if (p->kind == CHILD) x = tg__forward(p->child, p->name, x);
+    bool is_ours = false;
+    for (const part *p = m->parts; p && x; p = p->next) {
+        if (p->kind != CHILD) continue;
+        const int64_t before = m->tg->foreign_forwards;
+        tg_tensor *y = tg__forward(p->child, p->name, x);
+        const bool unseen = m->tg->foreign_forwards == before;
+        if (is_ours && unseen && y != x) tg_release(x);
+        is_ours = unseen && (is_ours || y != x);
+        x = y;
+    }
     return x;
 }
 
@@ -39,7 +49,7 @@ tg_module *tg_sequential(tg_modules modules)
     const tg_module *first = NULL;
     for (int i = 0; modules.items && i < modules.n && !first; i++) first = modules.items[i];
     if (!first) return NULL;
-    tg_module *m = tg_module_new(first->tg, "Sequential", sequential_forward, 0);
+    tg_module *m = tg__module_new(first->tg, "Sequential", sequential_forward, 0);
     for (int i = 0; i < modules.n && m; i++)
         if (!tg__add_numbered("sequential", m, i, modules.items[i])) return NULL;
     return m;
@@ -59,12 +69,20 @@ static tg_tensor *lambda_forward(tg_module *m, tg_tensor *x)
     return l->with ? l->with(x, l->user) : l->function(x);
 }
 
+/* The activations that most networks have; they keep no pointer to what they are given. */
+static bool is_of_library(tg_tensor *(*function)(tg_tensor *x))
+{
+    return function == tg_relu || function == tg_sigmoid || function == tg_tanh;
+}
+
 static tg_module *make_lambda(tg_context *tg, const char *name, lambda l)
 {
     if (tg && !l.function && !l.with)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
-    tg_module *m = tg_module_new(tg, "Lambda", lambda_forward, sizeof l);
-    if (m) *(lambda *)m->data = l;
+    tg_module *m = tg__module_new(tg, "Lambda", lambda_forward, sizeof l);
+    if (!m) return NULL;
+    *(lambda *)m->data = l;
+    m->is_foreign = !is_of_library(l.function);
     return m;
 }
 
@@ -91,7 +109,7 @@ static tg_tensor *flatten_forward(tg_module *m, tg_tensor *x)
 
 tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim)
 {
-    tg_module *m = tg_module_new(tg, "Flatten", flatten_forward, sizeof(flatten));
+    tg_module *m = tg__module_new(tg, "Flatten", flatten_forward, sizeof(flatten));
     if (m) *(flatten *)m->data = (flatten){start_dim, end_dim};
     return m;
 }

@@ -60,7 +60,7 @@ static tg_module *make_conv(tg_context *tg, const char *name, const char *op, in
     shape[1] = in_channels / o.groups;
     for (int d = 0; d < spatial; d++) shape[2 + d] = kernel_size.dims[d];
     if (!tg__check_shape(tg, op, (tg_shape){spatial + 2, shape})) return NULL;
-    tg_module *m = tg_module_new(tg, name, conv_forward, sizeof(conv));
+    tg_module *m = tg__module_new(tg, name, conv_forward, sizeof(conv));
     if (!m) return NULL;
     conv *c = m->data;
     c->o = o;

@@ -39,7 +39,7 @@ tg_module *tg_dropout_layer(tg_context *tg, double p)
 {
     if (tg && !(p >= 0 && p <= 1))
         return tg__fail(tg, TG_ERR_ARGUMENT, "dropout_layer: p %g must lie in [0, 1]", p);
-    tg_module *m = tg_module_new(tg, "Dropout", dropout_forward, sizeof p);
+    tg_module *m = tg__module_new(tg, "Dropout", dropout_forward, sizeof p);
     if (m) *(double *)m->data = p;
     return m;
 }

@@ -24,7 +24,7 @@ tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t em
         return tg__fail(tg, TG_ERR_INDEX,
                         "embedding_layer: padding_idx %lld is out of range for %lld embeddings",
                         (long long)padding_idx, (long long)n);
-    tg_module *m = tg_module_new(tg, "Embedding", embedding_forward, sizeof(embedding));
+    tg_module *m = tg__module_new(tg, "Embedding", embedding_forward, sizeof(embedding));
     if (!m) return NULL;
     embedding *e = m->data;
     e->padding_idx = padding_idx;

@@ -145,7 +145,7 @@ tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, 
         !tg__check_bias(tg, "linear", bias) ||
         !tg__check_shape(tg, "linear", TG_SHAPE(out_features, in_features)))
         return NULL;
-    tg_module *m = tg_module_new(tg, "Linear", linear_layer_forward, sizeof(linear));
+    tg_module *m = tg__module_new(tg, "Linear", linear_layer_forward, sizeof(linear));
     if (!m) return NULL;
     linear *l = m->data;
     l->weight = tg__add_param(m, "weight", TG_SHAPE(out_features, in_features));

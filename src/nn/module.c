@@ -22,8 +22,8 @@ static char *join(tg_module *m, const char *first, const char *then)
     return memcpy(text + n, then, size - n) ? text : NULL;
 }
 
-tg_module *tg_module_new(tg_context *tg, const char *name,
-                         tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes)
+tg_module *tg__module_new(tg_context *tg, const char *name,
+                          tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes)
 {
     if (!tg || !tg__ready(tg)) return NULL;
     if (!name) return tg__fail(tg, TG_ERR_ARGUMENT, "module_new: the name is NULL");
@@ -37,6 +37,14 @@ tg_module *tg_module_new(tg_context *tg, const char *name,
     m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
     m->name = join(m, name, "");
     return m->name ? m : NULL;
+}
+
+tg_module *tg_module_new(tg_context *tg, const char *name,
+                         tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes)
+{
+    tg_module *m = tg__module_new(tg, name, forward, data_bytes);
+    if (m) m->is_foreign = true;
+    return m;
 }
 
 void *tg_module_data(tg_module *module)
@@ -364,6 +372,7 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
     if (x->context != tg)
         return tg__fail(tg, TG_ERR_CONTEXT, "forward: %s and its input are of two contexts",
                         name_of_running(module));
+    tg->foreign_forwards += module->is_foreign;
     tg_tensor *y = module->forward(module, x);
     return y ? y
              : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));

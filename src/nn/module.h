@@ -31,11 +31,15 @@ struct tg_module {
     tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
     part *parts, **end; /* in order of registration */
     bool training;
-    bool is_part;   /* it is registered in another module */
-    named named[2]; /* parameters, buffers */
+    bool is_part;    /* it is registered in another module */
+    bool is_foreign; /* its forward runs a function of the program */
+    named named[2];  /* parameters, buffers */
     void *data;
 };
 
+/* tg_module_new for a forward of the library. */
+tg_module *tg__module_new(tg_context *tg, const char *name,
+                          tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes);
 /* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
 /* tg_forward of a child whose name in its parent is known; a module that is registered under

@@ -45,7 +45,7 @@ static tg_module *new_norm(tg_context *tg, const char *name, const char *class_n
                            tg_tensor *(*forward)(tg_module *m, tg_tensor *x),
                            const tg_norm_options *options)
 {
-    tg_module *m = tg_module_new(tg, class_name, forward, sizeof(norm));
+    tg_module *m = tg__module_new(tg, class_name, forward, sizeof(norm));
     if (!m) return NULL;
     norm *n = m->data;
     n->name = name;
