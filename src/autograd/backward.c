@@ -170,10 +170,7 @@ static bool run_record(sweep *s, const record *r)
 static tg_tensor *one_like(const tg_tensor *out)
 {
     tg_tensor *g = tg__new(out->context, out->dtype, out->ndim, out->shape);
-    if (g && g->dtype == TG_F32)
-        *(float *)g->data = 1;
-    else if (g)
-        *(double *)g->data = 1;
+    if (g) tg__store(g->dtype, g->data, 0, 1);
     return g;
 }
 

@@ -87,8 +87,7 @@ typedef struct print_style {
 
 static double real_value(const shown_element *e)
 {
-    return e->t->dtype == TG_F32 ? (double)((const float *)e->t->data)[e->at]
-                                 : ((const double *)e->t->data)[e->at];
+    return tg__load(e->t->dtype, e->t->data, e->at);
 }
 
 /* Zeros, infinities and NaNs have no say in form and width, even if they stick out. */

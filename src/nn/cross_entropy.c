@@ -26,10 +26,8 @@ static tg_tensor *pick_forward(tg_list in, const void *attributes)
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
         const int64_t at = i * x->strides[0] + label * x->strides[1];
         if (label == p->ignore_index) continue;
-        if (x->dtype == TG_F32)
-            ((float *)out->data)[i] = -((const float *)x->data)[at] * (float)weight_of(in, label);
-        else
-            ((double *)out->data)[i] = -((const double *)x->data)[at] * weight_of(in, label);
+        const double weight = tg__rounded(x->dtype, weight_of(in, label));
+        tg__store(x->dtype, out->data, i, -tg__load(x->dtype, x->data, at) * weight);
     }
     return out;
 }
@@ -43,11 +41,8 @@ static tg_tensor *spread_forward(tg_list in, const void *attributes)
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
         const int64_t at = i * p->classes + label, from = i * g->strides[0];
         if (label == p->ignore_index) continue;
-        if (g->dtype == TG_F32)
-            ((float *)out->data)[at] =
-                -((const float *)g->data)[from] * (float)weight_of(in, label);
-        else
-            ((double *)out->data)[at] = -((const double *)g->data)[from] * weight_of(in, label);
+        const double weight = tg__rounded(g->dtype, weight_of(in, label));
+        tg__store(g->dtype, out->data, at, -tg__load(g->dtype, g->data, from) * weight);
     }
     return out;
 }

@@ -5,7 +5,7 @@ static tg_tensor *dropout_mask(const tg_tensor *x, double p)
 {
     tg_tensor *mask = tg__new(x->context, x->dtype, x->ndim, x->shape);
     if (!mask) return NULL;
-    double scale = x->dtype == TG_F32 ? (double)(1.0f / (float)(1.0 - p)) : 1.0 / (1.0 - p);
+    const double scale = tg__rounded(x->dtype, 1 / tg__rounded(x->dtype, 1 - p));
     tg_bernoulli_(mask, 1.0 - p);
     pick(x->context->level, affine, x->dtype)(mask->numel, mask->data, 0, scale);
     return mask;

@@ -90,10 +90,8 @@ static bool mse_forward(const call *c)
     if (!b) return false;
     pick(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
     if (c->a[0].i == TG_SUM) return true;
-    if (a->dtype == TG_F32)
-        *(float *)c->out->data /= (float)a->numel;
-    else
-        *(double *)c->out->data /= (double)a->numel;
+    const double sum = tg__load(a->dtype, c->out->data, 0);
+    tg__store(a->dtype, c->out->data, 0, sum / tg__rounded(a->dtype, (double)a->numel));
     return true;
 }
 

@@ -32,12 +32,6 @@ tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options
     return tg__leave(&f, tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction));
 }
 
-/* x as an element of t. */
-static double rounded(const tg_tensor *t, double x)
-{
-    return t->dtype == TG_F32 ? (double)(float)x : x;
-}
-
 /* With d = input - target: d^2 / 2 up to delta, and delta (|d| - delta / 2) from there on; divided
  * by scale. */
 static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, double scale)
@@ -55,7 +49,7 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
                          "huber_loss: delta is %g, but must be positive%s", o.delta,
                          o.delta == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1" : "");
-    tg_tensor *loss = input ? huber(input, target, rounded(input, o.delta), 1) : NULL;
+    tg_tensor *loss = input ? huber(input, target, tg__rounded(input->dtype, o.delta), 1) : NULL;
     return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }
 
@@ -66,7 +60,7 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
     if (input && !(o.beta >= 0))
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
                          "smooth_l1_loss: beta is %g, but must not be negative", o.beta);
-    const double beta = input ? rounded(input, o.beta) : 0;
+    const double beta = input ? tg__rounded(input->dtype, o.beta) : 0;
     tg_tensor *loss = beta == 0 ? tg_abs(tg_sub(input, target)) : huber(input, target, beta, beta);
     return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }

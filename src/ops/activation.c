@@ -15,7 +15,7 @@ static bool clamp_shape(const call *c, spec *s)
     for (int i = 0; i < 2; i++)
         if (c->a[i].f != none[i] && !tg__check_value(c->tg, c->op->name, x->dtype, c->a[i].f))
             return false;
-    return tg__check_dtype(c, x, x->dtype != TG_BOOL) && tg__same_shape(c, s);
+    return tg__check_dtype(c, x, tg__is_number(x->dtype)) && tg__same_shape(c, s);
 }
 
 static void bound(const call *c, binary_kernel *f, tg_tensor *x, double value)

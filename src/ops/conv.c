@@ -64,16 +64,26 @@ static sight sight_of(const geometry *s, int64_t k1)
 
 static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64_t step)
 {
-    for (int64_t i = 0; i < n && size == 4; i++) memcpy(to + 4 * i, from + 4 * i * step, 4);
-    for (int64_t i = 0; i < n && size == 8; i++) memcpy(to + 8 * i, from + 8 * i * step, 8);
+    if (size == 4)
+        for (int64_t i = 0; i < n; i++) memcpy(to + 4 * i, from + 4 * i * step, 4);
+    else if (size == 8)
+        for (int64_t i = 0; i < n; i++) memcpy(to + 8 * i, from + 8 * i * step, 8);
+    else
+        for (; n > 0; n--, to += size, from += (int64_t)size * step) memcpy(to, from, size);
 }
 
-static void add_steps(size_t size, int64_t n, char *to, int64_t step, const char *from)
+static void add_steps(tg_dtype dtype, int64_t n, void *to, int64_t step, const void *from)
 {
-    for (int64_t i = 0; i < n && size == 4; i++)
-        ((float *)(void *)to)[i * step] += ((const float *)(const void *)from)[i];
-    for (int64_t i = 0; i < n && size == 8; i++)
-        ((double *)(void *)to)[i * step] += ((const double *)(const void *)from)[i];
+    switch (dtype) {
+    case TG_F32:
+        for (int64_t i = 0; i < n; i++) ((float *)to)[i * step] += ((const float *)from)[i];
+        break;
+    case TG_F64:
+        for (int64_t i = 0; i < n; i++) ((double *)to)[i * step] += ((const double *)from)[i];
+        break;
+    case TG_I64:
+    case TG_BOOL: break; /* have no gradient */
+    }
 }
 
 /* A line of the image, or NULL, to ow columns; and back. */
@@ -89,22 +99,24 @@ static void see_line(const sight *v, int64_t ow, size_t size, const char *line, 
         copy_steps(size, v->to - v->from, seen, line + (size_t)v->at * size, v->step);
 }
 
-static void add_line(const sight *v, binary_kernel *add, size_t size, char *line,
+static void add_line(const sight *v, binary_kernel *add, tg_dtype dtype, char *line,
                      const char *columns)
 {
+    const size_t size = tg__dtype_size(dtype);
     const char *seen = columns + (size_t)v->from * size;
     char *to = line + (size_t)v->at * size;
     if (v->step == 1)
         add(v->to - v->from, to, to, seen);
     else
-        add_steps(size, v->to - v->from, to, v->step, seen);
+        add_steps(dtype, v->to - v->from, to, v->step, seen);
 }
 
 /* Copies what the columns see through the elements [from, to) of the kernel; or, with add, adds the
  * columns to where they belong in image. */
-static void patches(const geometry *s, size_t size, char *image, int64_t first, int64_t rows,
+static void patches(const geometry *s, tg_dtype dtype, char *image, int64_t first, int64_t rows,
                     int64_t from, int64_t to, char *columns, binary_kernel *add)
 {
+    const size_t size = tg__dtype_size(dtype);
     int64_t k1 = from % s->kw, k0 = from / s->kw % s->kh;
     char *plane = image + (size_t)(from / s->kw / s->kh * s->h * s->w) * size;
     columns += (size_t)(from * rows * s->ow) * size;
@@ -117,7 +129,7 @@ static void patches(const geometry *s, size_t size, char *image, int64_t first, 
             if (!add)
                 see_line(&v, s->ow, size, line, columns);
             else if (line)
-                add_line(&v, add, size, line, columns);
+                add_line(&v, add, dtype, line, columns);
         }
         if (++k1 < s->kw) continue;
         k1 = 0;
@@ -224,7 +236,7 @@ static void add_patches(const conv_work *w, char *image, char *totals, int64_t f
     for (int64_t k = 0, end; k < s->channels * area; k = end) {
         end = (k / whole + 1) * whole;
         if (end > k + most) end = k + most;
-        patches(s, w->size, image, first, rows, k, end, columns, add);
+        patches(s, w->c->out->dtype, image, first, rows, k, end, columns, add);
         const size_t plane = (size_t)(k / area * s->h * s->w) * w->size;
         if (totals)
             move_to_totals(w, k % area, (end - 1) % area, first, rows, image + plane,
@@ -249,12 +261,13 @@ static void one_panel(const conv_work *w, int64_t image, int64_t group, int64_t 
     const int64_t of = image / w->each, first = panel * w->rows;
     const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
     const int64_t whole = s->oh * s->ow, n = rows * s->ow, o = s->out_channels, k = w->k;
-    matmul_kernel *multiply = pick(w->c->tg->level, matmul, w->c->out->dtype);
+    const tg_dtype d = w->c->out->dtype;
+    matmul_kernel *multiply = pick(w->c->tg->level, matmul, d);
     char *x = w->x + (size_t)((image * s->groups + group) * s->channels * s->h * s->w) * w->size;
     char *y = w->y + (size_t)((image * s->groups + group) * o * whole + first * s->ow) * w->size;
     const char *weight = w->w + (size_t)(group * o * k) * w->size;
     char *columns = place_in_block(w, of, 0), *work = place_in_block(w, of, w->work_at);
-    if (w->what != CONV_INPUT) patches(s, w->size, x, first, rows, 0, k, columns, NULL);
+    if (w->what != CONV_INPUT) patches(s, d, x, first, rows, 0, k, columns, NULL);
     switch (w->what) {
     case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1, work); break;
     case CONV_INPUT:
@@ -516,7 +529,7 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
 {
     tg_context *tg = x->context;
     const tg_tensor *b = o->bias;
-    if (x->dtype == TG_BOOL) return tg__refuse_dtype(name, x);
+    if (!tg__is_number(x->dtype)) return tg__refuse_dtype(name, x);
     if (x->dtype != w->dtype)
         return tg__fail(tg, TG_ERR_DTYPE, "%s: the input is %s, the weight %s; use tg_cast", name,
                         tg_dtype_name(x->dtype), tg_dtype_name(w->dtype));

@@ -42,6 +42,7 @@ static bool cast_forward(const call *c)
 {
     static const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel,
                                              &tg__to_i64_kernel, &tg__to_bool_kernel};
+    _Static_assert(sizeof casts / sizeof *casts == TG_DTYPES, "a cast to each dtype");
     loop f = {.unary = kernel_at(casts[c->out->dtype], c->tg->level, c->in[0]->dtype)};
     tg__elementwise(f, c->out, 1, c->in);
     return true;

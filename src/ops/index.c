@@ -142,7 +142,7 @@ static bool scatter_add_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[0], *index = c->in[1], *source = c->in[2];
     if (!check_index(c, a, index, (int)c->a[0].i)) return false;
-    if (!tg__check_dtype(c, a, a->dtype != TG_BOOL)) return false;
+    if (!tg__check_dtype(c, a, tg__is_number(a->dtype))) return false;
     if (source->dtype != a->dtype)
         return tg__fail(c->tg, TG_ERR_DTYPE, "scatter_add: %s into %s: dtypes differ; use tg_cast",
                         tg_dtype_name(source->dtype), tg_dtype_name(a->dtype));
@@ -163,16 +163,22 @@ static void add_at_places(const call *c, void *sums, bool apart)
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
             const int64_t from = p.other + i * l.third_step;
-            if (c->out->dtype == TG_I64)
-                ADD(uint64_t, uint64_t);
-            else if (c->out->dtype == TG_F32 && apart)
-                ADD(double, float);
-            else if (c->out->dtype == TG_F32)
-                ADD(float, float);
-            else if (apart)
-                tg__add_term((long_sum *)sums + to, ((const double *)source->data)[from]);
-            else
-                ADD(double, double);
+            switch (c->out->dtype) {
+            case TG_F32:
+                if (apart)
+                    ADD(double, float);
+                else
+                    ADD(float, float);
+                break;
+            case TG_F64:
+                if (apart)
+                    tg__add_term((long_sum *)sums + to, ((const double *)source->data)[from]);
+                else
+                    ADD(double, double);
+                break;
+            case TG_I64: ADD(uint64_t, uint64_t); break;
+            case TG_BOOL: break;
+            }
         }
     }
 #undef ADD

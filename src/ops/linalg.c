@@ -53,7 +53,13 @@ static bool fail_matrix(const problem *p, const char *what)
  * by, which grows with the number of terms. */
 static double precision(const problem *p, int64_t terms)
 {
-    const double rounding = p->c->out->dtype == TG_F32 ? FLT_EPSILON / 2 : DBL_EPSILON;
+    double rounding = DBL_EPSILON;
+    switch (p->c->out->dtype) {
+    case TG_F32: rounding = FLT_EPSILON / 2; break;
+    case TG_F64:
+    case TG_I64:
+    case TG_BOOL: break;
+    }
     return fmax(rounding, (double)terms * DBL_EPSILON);
 }
 
@@ -107,10 +113,12 @@ static bool each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
         if (!solve(&p)) return false;
         const tg_dtype d = c->out->dtype;
         char *out = (char *)c->out->data + (size_t)(p.at * of_x) * tg__dtype_size(d);
-        if (d == TG_F32)
-            pick(0, to_f32, TG_F64)(of_x, out, p.x);
-        else
-            memcpy(out, p.x, (size_t)of_x * sizeof(double));
+        switch (d) {
+        case TG_F32: pick(0, to_f32, TG_F64)(of_x, out, p.x); break;
+        case TG_F64: memcpy(out, p.x, (size_t)of_x * sizeof(double)); break;
+        case TG_I64:
+        case TG_BOOL: break;
+        }
     }
     return true;
 }

@@ -46,7 +46,7 @@ static bool matmul_shape(const call *c, spec *s)
     if (a->dtype != b->dtype)
         return tg__fail(c->tg, TG_ERR_DTYPE, "matmul: %s %s @ %s %s: dtypes differ; use tg_cast",
                         tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
-    if (!tg__check_dtype(c, a, a->dtype != TG_BOOL)) return false;
+    if (!tg__check_dtype(c, a, tg__is_number(a->dtype))) return false;
     if (!fit_product(a, b, &p)) {
         int64_t inner = b->shape[b->ndim >= 2 ? b->ndim - 2 : 0];
         if (p.k != inner)

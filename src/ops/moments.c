@@ -138,7 +138,7 @@ static void means_of(const moments_walk *w, int64_t at, int64_t n, double *mean)
 {
     add_up_moments(w, MOMENT_SUM, at, n, NULL, 1, mean);
     for (int64_t i = 0; i < n; i++) mean[i] /= w->terms;
-    if (w->x->dtype == TG_F32) return;
+    if (w->x->dtype != TG_F64) return;
     double left[AT_ONCE];
     add_up_moments(w, MOMENT_DEVIATIONS, at, n, mean, 1, left);
     for (int64_t i = 0; i < n; i++)
@@ -147,12 +147,7 @@ static void means_of(const moments_walk *w, int64_t at, int64_t n, double *mean)
 
 static void store_outputs(tg_tensor *t, int64_t at, int64_t n, const double *values)
 {
-    for (int64_t i = 0; i < n; i++) {
-        if (t->dtype == TG_F32)
-            ((float *)t->data)[at + i] = (float)values[i];
-        else
-            ((double *)t->data)[at + i] = values[i];
-    }
+    for (int64_t i = 0; i < n; i++) tg__store(t->dtype, t->data, at + i, values[i]);
 }
 
 /* The shape of a reduction. Some reductions also fill a second tensor, which is passed as an input
@@ -356,9 +351,8 @@ static void invert_one(const moments_walk *w, int64_t at, double eps, double *sq
 static void invert_some(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
     const call *c = w->c;
-    const bool single = w->x->dtype == TG_F32;
-    const double eps = c->a[2].f, least = w->terms * (single ? (double)FLT_MIN : DBL_MIN);
-    const double most = single ? (double)FLT_MAX : DBL_MAX;
+    const dtype_row *type = &tg__dtypes[w->x->dtype];
+    const double eps = c->a[2].f, least = w->terms * type->least, most = type->most;
     double sum[AT_ONCE], square[AT_ONCE], inverse[AT_ONCE];
     add_up_moments(w, MOMENT_SQUARES, at, n, NULL, 1, sum);
     for (int64_t i = 0; i < n; i++) {

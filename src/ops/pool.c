@@ -185,11 +185,22 @@ static void add_parts(void *work, int64_t from, int64_t to)
     }
 }
 
+static bool is_wide(tg_dtype dtype)
+{
+    switch (dtype) {
+    case TG_F64: return true;
+    case TG_F32:
+    case TG_I64:
+    case TG_BOOL: break;
+    }
+    return false;
+}
+
 static pool_work work_of(const call *c, const tg_tensor *image, const tg_tensor *result)
 {
     const int n = image->ndim;
     return (pool_work){.a = c->a,
-                       .wide = image->dtype == TG_F64,
+                       .wide = is_wide(image->dtype),
                        .level = c->tg->level,
                        .h = image->shape[n - 2],
                        .w = image->shape[n - 1],

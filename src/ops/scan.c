@@ -12,7 +12,7 @@
 static bool scan_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    return tg__check_dtype(c, t, t->dtype != TG_BOOL) && tg__same_shape(c, s);
+    return tg__check_dtype(c, t, tg__is_number(t->dtype)) && tg__same_shape(c, s);
 }
 
 /* One line of n elements, `step` apart. */
@@ -85,7 +85,8 @@ static bool scan_forward(const call *c)
         switch (a->dtype) {
         case TG_F32: LINE(float); break;
         case TG_F64: LINE(double); break;
-        default: LINE(int64_t);
+        case TG_I64: LINE(int64_t); break;
+        case TG_BOOL: break;
         }
 #undef LINE
     }

@@ -19,11 +19,6 @@ typedef union row_values {
     double f64[ROWS];
 } row_values;
 
-static double value_at(const void *p, tg_dtype dtype, int64_t i)
-{
-    return dtype == TG_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
-}
-
 typedef struct rows_work {
     const call *c;
     const char *x;
@@ -45,7 +40,7 @@ static void some_softmax_rows(const rows_work *w, int64_t first, int64_t rows)
     pick(level, extreme, d)(true, rows, w->n, &most, NULL, x, w->n);
     memcpy(y, x, (size_t)rows * line);
     for (int64_t i = 0; i < rows; i++)
-        affine(w->n, y + (size_t)i * line, -value_at(&most, d, i), 1);
+        affine(w->n, y + (size_t)i * line, -tg__load(d, &most, i), 1);
     pick(level, exp, d)(rows * w->n, y, y);
     pick(level, sum, d)(rows, w->n, &sum, y, w->n);
     if (w->logarithm) {
@@ -54,9 +49,9 @@ static void some_softmax_rows(const rows_work *w, int64_t first, int64_t rows)
     }
     for (int64_t i = 0; i < rows; i++) {
         char *row = y + (size_t)i * line;
-        if (w->logarithm) affine(w->n, row, -value_at(&most, d, i), 1);
-        affine(w->n, row, w->logarithm ? -value_at(&sum, d, i) : 0,
-               w->logarithm ? 1 : 1 / value_at(&sum, d, i));
+        if (w->logarithm) affine(w->n, row, -tg__load(d, &most, i), 1);
+        affine(w->n, row, w->logarithm ? -tg__load(d, &sum, i) : 0,
+               w->logarithm ? 1 : 1 / tg__load(d, &sum, i));
     }
 }
 
@@ -109,13 +104,13 @@ static void some_grads(void *work, int64_t from, int64_t to)
         if (w->c->a[0].i) {
             pick(level, sum, d)(1, w->n, &sum, g, w->n);
             pick(level, exp, d)(w->n, out, y);
-            affine(w->n, out, 0, -value_at(&sum, d, 0));
+            affine(w->n, out, 0, -tg__load(d, &sum, 0));
             pick(level, add, d)(w->n, out, out, g);
         } else {
             mul(w->n, out, g, y);
             pick(level, sum, d)(1, w->n, &sum, out, w->n);
             memcpy(out, g, line);
-            affine(w->n, out, -value_at(&sum, d, 0), 1);
+            affine(w->n, out, -tg__load(d, &sum, 0), 1);
             mul(w->n, out, out, y);
         }
     }

@@ -152,13 +152,8 @@ static void top_pairs(pair *p, int64_t k, int64_t n, bool sorted)
 /* An integer that orders as the value does: -0 equals +0, NaN is greatest. */
 static int64_t key_of(const tg_tensor *t, int64_t at)
 {
-    double v;
-    switch (t->dtype) {
-    case TG_F32: v = (double)((const float *)t->data)[at]; break;
-    case TG_F64: v = ((const double *)t->data)[at]; break;
-    case TG_I64: return ((const int64_t *)t->data)[at];
-    default: return ((const uint8_t *)t->data)[at] != 0;
-    }
+    if (t->dtype == TG_I64) return ((const int64_t *)t->data)[at];
+    const double v = tg__load(t->dtype, t->data, at);
     if (v != v) return INT64_MAX;
     if (v == 0) return 0;
     int64_t bits;

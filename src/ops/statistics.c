@@ -6,11 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-static double number_at(const tg_tensor *t, int64_t i)
-{
-    return t->dtype == TG_F32 ? (double)((const float *)t->data)[i] : ((const double *)t->data)[i];
-}
-
 /* ---- x g / y, the gradient of a norm y; 0 where y is 0, and without overflow in between. */
 
 static bool over_norm_forward(const call *c)
@@ -19,15 +14,16 @@ static bool over_norm_forward(const call *c)
     tg_tensor *slope = y ? tg__new(c->tg, y->dtype, y->ndim, y->shape) : NULL;
     if (!slope) return false;
     const tg_dtype d = x->dtype;
-    const double least = d == TG_F32 ? (double)FLT_MIN : DBL_MIN;
+    const double least = tg__dtypes[d].least;
     const loop div = {.binary = pick(c->tg->level, div, d)};
     const loop mul = {.binary = pick(c->tg->level, mul, d)};
     const bool alike = g->numel == y->numel && tg_is_contiguous(g);
     bool in_range = true;
     tg__elementwise(div, slope, 2, (tg_tensor *[]){g, y});
     for (int64_t i = 0; i < slope->numel && in_range; i++) {
-        const double s = fabs(number_at(slope, i));
-        in_range = (s >= least && s < INFINITY) || (s == 0 && alike && number_at(g, i) == 0);
+        const double s = fabs(tg__load(d, slope->data, i));
+        in_range =
+            (s >= least && s < INFINITY) || (s == 0 && alike && tg__load(d, g->data, i) == 0);
     }
     if (in_range) {
         tg__elementwise(mul, out, 2, (tg_tensor *[]){x, slope});
@@ -85,7 +81,7 @@ static tg_tensor *root_of(tg_tensor *sum, double p)
  * matter in the sum. */
 static bool in_range(double sum, tg_dtype dtype, double terms)
 {
-    return sum >= terms * (dtype == TG_F32 ? (double)FLT_MIN : DBL_MIN) && sum < INFINITY;
+    return sum >= terms * tg__dtypes[dtype].least && sum < INFINITY;
 }
 
 /* The norm by way of x / m, with m the greatest |x| or, for a negative p, the least. */
@@ -103,7 +99,7 @@ static tg_tensor *norm_over(tg_tensor *x, double p, tg_shape dims, double terms)
     tg_tensor *sum = power_sum(x, p, dims), *y = root_of(sum, p), *scaled = NULL;
     const size_t size = tg__dtype_size(x->dtype);
     for (int64_t i = 0; y && x->numel > 0 && i < y->numel; i++) {
-        if (in_range(number_at(sum, i), x->dtype, terms)) continue;
+        if (in_range(tg__load(sum->dtype, sum->data, i), x->dtype, terms)) continue;
         if (!scaled && !(scaled = scaled_norm(x, p, dims))) return NULL;
         memcpy((char *)y->data + (size_t)i * size, (char *)scaled->data + (size_t)i * size, size);
     }
@@ -190,7 +186,7 @@ static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
     if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
     tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
     if (!most) return NULL;
-    const double bound = a->dtype == TG_F32 ? FLT_MAX : DBL_MAX;
+    const double bound = tg__dtypes[a->dtype].most;
     most = tg_clamp(most, -bound, bound);
     tg_tensor *sum = tg_sum_dims(tg_exp(tg_sub(a, most)), dims, keepdim);
     return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;

@@ -76,15 +76,13 @@ bool tg_clip_grad_value_(tg_list parameters, double clip_value)
     if (!check_clip("clip_grad_value_", parameters, clip_value)) return false;
     for (int i = 0; i < parameters.n; i++) {
         tg_tensor *g = parameters.items[i]->grad;
-        for (int64_t k = 0; g && k < g->numel; k++) {
-            float *single = g->data;
-            double *wide = g->data;
-            if (g->dtype == TG_F32 && fabsf(single[k]) > (float)clip_value)
-                single[k] = copysignf((float)clip_value, single[k]);
-            else if (g->dtype == TG_F64 && fabs(wide[k]) > clip_value)
-                wide[k] = copysign(clip_value, wide[k]);
+        if (!g) continue;
+        const double most = tg__rounded(g->dtype, clip_value);
+        for (int64_t k = 0; k < g->numel; k++) {
+            const double x = tg__load(g->dtype, g->data, k);
+            if (fabs(x) > most) tg__store(g->dtype, g->data, k, copysign(most, x));
         }
-        if (g) tg__written(g, "clip_grad_value_");
+        tg__written(g, "clip_grad_value_");
     }
     return true;
 }

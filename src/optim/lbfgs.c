@@ -101,19 +101,14 @@ static bool read_all(const descent *r, bool gradients, double *out)
 static double place_at(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
 {
     const double value = d ? x[k] + t * d[k] : x[k];
-    return p->dtype == TG_F32 ? (double)(float)value : value;
+    return tg__rounded(p->dtype, value);
 }
 
 static void write_one(const slot *s, const double *x, const double *d, double t)
 {
     const tg_tensor *to = s->contiguous ? s->contiguous : s->param;
-    for (int64_t k = 0; k < to->numel; k++) {
-        const double value = place_at(to, x, d, t, k);
-        if (to->dtype == TG_F32)
-            ((float *)to->data)[k] = (float)value;
-        else
-            ((double *)to->data)[k] = value;
-    }
+    for (int64_t k = 0; k < to->numel; k++)
+        tg__store(to->dtype, to->data, k, place_at(to, x, d, t, k));
     if (s->contiguous) tg__copy(s->param, s->contiguous);
     tg__written(s->param, "step");
 }

@@ -6,16 +6,23 @@
 /* n elements side by side, drawn with the parameters a and b. */
 typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
 
+/* Samples of [0, 1) of a floating dtype. */
+static void draw_units(tg_context *tg, tg_dtype dtype, int64_t n, void *out)
+{
+    switch (dtype) {
+    case TG_F32: tg__units_f32(&tg->random, n, out); break;
+    case TG_F64: tg__units_f64(&tg->random, n, out); break;
+    case TG_I64:
+    case TG_BOOL: break;
+    }
+}
+
 static void draw_uniform(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double low,
                          double high)
 {
-    if (dtype == TG_F32) {
-        tg__units_f32(&tg->random, n, out);
-        pick(tg->level, affine, TG_F32)(n, out, low, (float)high - (float)low);
-    } else {
-        tg__units_f64(&tg->random, n, out);
-        pick(tg->level, affine, TG_F64)(n, out, low, high - low);
-    }
+    const double width = tg__rounded(dtype, high) - tg__rounded(dtype, low);
+    draw_units(tg, dtype, n, out);
+    pick(tg->level, affine, dtype)(n, out, low, tg__rounded(dtype, width));
 }
 
 static void draw_bernoulli(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double p,
@@ -25,13 +32,7 @@ static void draw_bernoulli(tg_context *tg, tg_dtype dtype, int64_t n, void *out,
     for (int64_t i = 0; i < n; i++) {
         double u;
         tg__units_f64(&tg->random, 1, &u);
-        bool one = u < p;
-        switch (dtype) {
-        case TG_F32: ((float *)out)[i] = one; break;
-        case TG_F64: ((double *)out)[i] = one; break;
-        case TG_I64: ((int64_t *)out)[i] = one; break;
-        case TG_BOOL: ((bool *)out)[i] = one; break;
-        }
+        tg__store(dtype, out, i, u < p);
     }
 }
 
@@ -171,30 +172,32 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     return t;
 }
 
+/* u[i] becomes whether it is less than p[i]. */
+static void keep_below(tg_dtype dtype, int64_t n, void *u, const void *p)
+{
+#define KEEP_BELOW(T)                                                                              \
+    for (int64_t i = 0; i < n; i++) ((T *)u)[i] = ((T *)u)[i] < ((const T *)p)[i]
+    switch (dtype) {
+    case TG_F32: KEEP_BELOW(float); break;
+    case TG_F64: KEEP_BELOW(double); break;
+    case TG_I64:
+    case TG_BOOL: break;
+    }
+#undef KEEP_BELOW
+}
+
 static tg_tensor *bernoulli(tg_tensor *p)
 {
     tg_context *tg = p->context;
     tg_tensor *contiguous = tg__contiguous(p);
     tg_tensor *t = contiguous ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
     if (!t) return NULL;
-    bool single = p->dtype == TG_F32;
-    const float *p32 = contiguous->data;
-    const double *p64 = contiguous->data;
+    const tg_dtype d = p->dtype;
     for (int64_t i = 0; i < t->numel; i++)
-        if (!check_probability(tg, "bernoulli", single ? (double)p32[i] : p64[i])) return NULL;
-    float *out32 = t->data;
-    double *out64 = t->data;
+        if (!check_probability(tg, "bernoulli", tg__load(d, contiguous->data, i))) return NULL;
     tg__before_draw(tg);
-    if (single)
-        tg__units_f32(&tg->random, t->numel, out32);
-    else
-        tg__units_f64(&tg->random, t->numel, out64);
-    for (int64_t i = 0; i < t->numel; i++) {
-        if (single)
-            out32[i] = out32[i] < p32[i];
-        else
-            out64[i] = out64[i] < p64[i];
-    }
+    draw_units(tg, d, t->numel, t->data);
+    keep_below(d, t->numel, t->data, contiguous->data);
     return t;
 }
 
@@ -209,7 +212,7 @@ tg_tensor *tg_bernoulli(tg_tensor *p)
 
 static bool check_range(const tg_tensor *t, double low, double high)
 {
-    double most = t->dtype == TG_F32 ? (double)FLT_MAX : DBL_MAX;
+    const double most = tg__dtypes[t->dtype].most;
     if (!(fabs(low) <= most && fabs(high) <= most))
         return tg__fail(t->context, TG_ERR_ARGUMENT,
                         "uniform_: low %g and high %g must be finite in %s", low, high,

@@ -24,13 +24,7 @@ static double normal_sample(generator *g)
 
 static void few_normals(generator *g, tg_dtype dtype, int64_t n, void *out, double mean, double std)
 {
-    for (int64_t i = 0; i < n; i++) {
-        double value = TG_FMA64(normal_sample(g), std, mean);
-        if (dtype == TG_F32)
-            ((float *)out)[i] = (float)value;
-        else
-            ((double *)out)[i] = value;
-    }
+    for (int64_t i = 0; i < n; i++) tg__store(dtype, out, i, TG_FMA64(normal_sample(g), std, mean));
 }
 
 static void normal_blocks_f64(int64_t n, double *values, double mean, double std)
@@ -68,10 +62,14 @@ static void many_normals_f64(tg_context *tg, int64_t n, double *out, double mean
 
 void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std)
 {
-    if (n < NORMAL_BLOCK)
+    if (n < NORMAL_BLOCK) {
         few_normals(&tg->random, dtype, n, out, mean, std);
-    else if (dtype == TG_F32)
-        many_normals_f32(tg, n, out, (float)mean, (float)std);
-    else
-        many_normals_f64(tg, n, out, mean, std);
+        return;
+    }
+    switch (dtype) {
+    case TG_F32: many_normals_f32(tg, n, out, (float)mean, (float)std); break;
+    case TG_F64: many_normals_f64(tg, n, out, mean, std); break;
+    case TG_I64:
+    case TG_BOOL: break;
+    }
 }

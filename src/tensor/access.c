@@ -2,7 +2,6 @@
 #include "loops.h"
 
 #include <math.h>
-#include <string.h>
 
 /* x as a double; an error if double, which has not every integer beyond 2^53, cannot hold it. */
 static double double_of(tg_context *tg, const char *op, int64_t x)
@@ -16,13 +15,8 @@ static double double_of(tg_context *tg, const char *op, int64_t x)
 
 static double read_at(const tg_tensor *t, const char *op, int64_t at)
 {
-    switch (t->dtype) {
-    case TG_F32: return (double)((const float *)t->data)[at];
-    case TG_F64: return ((const double *)t->data)[at];
-    case TG_I64: return double_of(t->context, op, ((const int64_t *)t->data)[at]);
-    case TG_BOOL: return ((const uint8_t *)t->data)[at] ? 1 : 0;
-    }
-    return NAN;
+    if (t->dtype == TG_I64) return double_of(t->context, op, ((const int64_t *)t->data)[at]);
+    return tg__load(t->dtype, t->data, at);
 }
 
 static bool readable(const tg_tensor *t, const char *op)
@@ -40,8 +34,13 @@ static bool is_whole(const tg_tensor *t, const char *op)
 
 static int64_t whole_at(const tg_tensor *t, int64_t at)
 {
-    if (t->dtype == TG_I64) return ((const int64_t *)t->data)[at];
-    return ((const uint8_t *)t->data)[at] ? 1 : 0;
+    switch (t->dtype) {
+    case TG_I64: return ((const int64_t *)t->data)[at];
+    case TG_BOOL: return ((const uint8_t *)t->data)[at] ? 1 : 0;
+    case TG_F32:
+    case TG_F64: break;
+    }
+    return 0;
 }
 
 static bool is_single(const tg_tensor *t, const char *op)
@@ -99,21 +98,14 @@ int64_t tg_get_i64(const tg_tensor *t, tg_shape index)
     return at < 0 ? 0 : whole_at(t, at);
 }
 
-static bool write_at(tg_tensor *t, const char *op, int64_t at, const void *value)
-{
-    const size_t size = tg__dtype_size(t->dtype);
-    memcpy((char *)t->data + (size_t)at * size, value, size);
-    tg__written(t, op);
-    return true;
-}
-
 bool tg_set(tg_tensor *t, tg_shape index, double value)
 {
     if (!t || !tg__writable(t, "set")) return false;
     int64_t at = element(t, "set", index);
     if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
-    stack_tensor one;
-    return write_at(t, "set", at, tg__scalar(&one, t, value)->data);
+    tg__store(t->dtype, t->data, at, value);
+    tg__written(t, "set");
+    return true;
 }
 
 bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value)
@@ -121,8 +113,14 @@ bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value)
     if (!t || !tg__writable(t, "set_i64") || !is_whole(t, "set_i64")) return false;
     int64_t at = element(t, "set_i64", index);
     if (at < 0) return false;
-    const uint8_t truth = value != 0;
-    return write_at(t, "set_i64", at, t->dtype == TG_BOOL ? (const void *)&truth : &value);
+    switch (t->dtype) {
+    case TG_I64: ((int64_t *)t->data)[at] = value; break;
+    case TG_BOOL: ((uint8_t *)t->data)[at] = value != 0; break;
+    case TG_F32:
+    case TG_F64: return false;
+    }
+    tg__written(t, "set_i64");
+    return true;
 }
 
 static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)

@@ -89,6 +89,12 @@ static char *place_of(const walk *w, int o, int64_t row, int64_t column)
     return w->data[o] + w->offset[o] + at * w->size[o];
 }
 
+#define HAS_MOVER(dtype, name, type, ...)                                                          \
+    _Static_assert(sizeof(type) == 8 || sizeof(type) == 4 || sizeof(type) == 1,                    \
+                   "no kernel moves elements of " name);
+TG_EACH_DTYPE(HAS_MOVER)
+#undef HAS_MOVER
+
 /* The type whose kernels move elements of that size. */
 static int mover(int64_t size)
 {
@@ -334,12 +340,7 @@ tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value)
     t->ndim = 0;
     t->numel = 1;
     t->contiguous = true;
-    switch (like->dtype) {
-    case TG_F32: s->value.f32 = (float)value; break;
-    case TG_F64: s->value.f64 = value; break;
-    case TG_I64: s->value.i64 = (int64_t)value; break;
-    case TG_BOOL: s->value.b = value != 0; break;
-    }
+    tg__store(like->dtype, &s->value, 0, value);
     return t;
 }
 

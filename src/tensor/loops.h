@@ -26,11 +26,9 @@ tg_tensor *tg__contiguous(tg_tensor *t);
 typedef struct stack_tensor {
     tg_tensor as;
     union {
-        float f32;
         double f64;
         int64_t i64;
-        bool b;
-    } value; /* of a scalar */
+    } value; /* of a scalar: room for any dtype */
 } stack_tensor;
 
 /* A 0-d tensor of like's dtype. */

@@ -169,15 +169,10 @@ tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shap
     return t;
 }
 
-/* Values computed in double and rounded once, as PyTorch does. */
+/* A value computed in double is rounded once, as in PyTorch. */
 static void write_value(tg_tensor *t, int64_t i, double value)
 {
-    switch (t->dtype) {
-    case TG_F32: ((float *)t->data)[i] = (float)value; break;
-    case TG_F64: ((double *)t->data)[i] = value; break;
-    case TG_I64: ((int64_t *)t->data)[i] = (int64_t)value; break;
-    case TG_BOOL: ((bool *)t->data)[i] = value != 0; break;
-    }
+    tg__store(t->dtype, t->data, i, value);
 }
 
 /* start, start + step, ... up to last, which is included if the steps meet it. */
@@ -224,8 +219,8 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
 {
     if (!tg) return NULL;
     double count = ceil((end - start) / step), last = count > 0 ? start + (count - 1) * step : 0;
-    if (dtype == TG_BOOL || !isfinite(start) || !isfinite(end) || !(count >= 0) ||
-        !(step > 0 ? start <= end : step < 0 && start >= end))
+    if ((tg__is_dtype(dtype) && !tg__is_number(dtype)) || !isfinite(start) || !isfinite(end) ||
+        !(count >= 0) || !(step > 0 ? start <= end : step < 0 && start >= end))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "arange: no %s numbers go from %g to %g in steps of %g",
                         tg_dtype_name(dtype), start, end, step);
@@ -244,8 +239,8 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
 static double step_between(tg_dtype dtype, double start, double end, int64_t parts)
 {
     const double n = (double)parts, far = end / n - start / n;
-    const double step =
-        dtype == TG_F32 ? (double)(((float)end - (float)start) / (float)parts) : (end - start) / n;
+    const double whole = tg__rounded(dtype, tg__rounded(dtype, end) - tg__rounded(dtype, start));
+    const double step = tg__rounded(dtype, whole / tg__rounded(dtype, n));
     return isfinite(step) ? step : far;
 }
 
@@ -262,10 +257,8 @@ tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
     tg_tensor *t = make(tg, "linspace", dtype, TG_SHAPE(steps));
     if (!t) return NULL;
     const double step = steps > 1 ? step_between(dtype, start, end, steps - 1) : 0;
-    if (dtype == TG_F32) {
-        start = (double)(float)start;
-        end = (double)(float)end;
-    }
+    start = tg__rounded(dtype, start);
+    end = tg__rounded(dtype, end);
     for (int64_t i = 0; i < steps; i++) {
         bool front = i < steps / 2 || steps == 1;
         write_value(t, i, front ? start + step * (double)i : end - step * (double)(steps - 1 - i));

@@ -1,14 +1,20 @@
 /* What every tensor is made by: memory, shape and strides. */
 #include "lifetime.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#define ROW(dtype, name, type, is, to_double, from_double, least, most) {name, least, most},
+const dtype_row tg__dtypes[TG_DTYPES] = {TG_EACH_DTYPE(ROW)};
+#undef ROW
+
+_Static_assert((int)TG_F32 == K_F32 && (int)TG_F64 == K_F64 && (int)TG_I64 == K_I64 &&
+                   (int)TG_BOOL == K_BOOL && (int)TG_DTYPES == K_TYPES,
+               "a dtype is an index of kernels");
+
 const char *tg_dtype_name(tg_dtype dtype)
 {
-    static const char *const names[] = {"float32", "float64", "int64", "bool"};
-    return tg__is_dtype(dtype) ? names[dtype] : "?";
+    return tg__is_dtype(dtype) ? tg__dtypes[dtype].name : "?";
 }
 
 size_t tg_dtype_size(tg_dtype dtype)
@@ -16,16 +22,16 @@ size_t tg_dtype_size(tg_dtype dtype)
     return tg__is_dtype(dtype) ? tg__dtype_size(dtype) : 0;
 }
 
-bool tg__is_dtype(tg_dtype dtype)
-{
-    return (unsigned)dtype <= TG_BOOL;
-}
-
 static bool dtype_holds(tg_dtype dtype, double value)
 {
-    if (dtype == TG_F32) return !isfinite(value) || fabs(value) <= (double)FLT_MAX;
-    return dtype != TG_I64 ||
-           (value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN);
+    switch (dtype) {
+    case TG_F32:
+    case TG_F64: return !isfinite(value) || fabs(value) <= tg__dtypes[dtype].most;
+    case TG_I64:
+        return value == trunc(value) && value >= (double)INT64_MIN && value < -(double)INT64_MIN;
+    case TG_BOOL: return true;
+    }
+    return false;
 }
 
 void *tg__refuse_dtype(const char *op, const tg_tensor *t)

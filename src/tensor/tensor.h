@@ -3,6 +3,7 @@
 #define TG_TENSOR_H
 
 #include "../context/memory.h"
+#include "dtype.h"
 
 /* A claim on the storage of a tensor of an outer scope, given back when the scope of what makes the
  * claim ends. */
@@ -118,15 +119,6 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
 
 /* ---- Dtypes and shapes. */
 
-bool tg__is_dtype(tg_dtype dtype);
-static inline size_t tg__dtype_size(tg_dtype dtype)
-{
-    return dtype == TG_BOOL ? 1 : dtype == TG_F32 ? 4 : 8;
-}
-static inline bool tg__is_float(tg_dtype dtype)
-{
-    return dtype == TG_F32 || dtype == TG_F64;
-}
 /* The error that op does not take t's dtype. */
 void *tg__refuse_dtype(const char *op, const tg_tensor *t);
 /* The number of elements; INT64_MAX if it does not fit. */

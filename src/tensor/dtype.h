@@ -1,0 +1,101 @@
+/* What a dtype is: a row of one table, from which all below follows. A dtype that is added to
+ * tg_dtype needs a row here, and a case in every `switch` over dtypes: those have no default, so
+ * that the compiler names the ones that lack it. */
+#ifndef TG_DTYPE_H
+#define TG_DTYPE_H
+
+#include "../context/compiler.h"
+
+#include <tinygrad.h>
+
+#include <float.h>
+
+/* What operations take elements for. A gradient goes through TG_FLOATING alone. */
+enum { TG_TRUTH, TG_INTEGER, TG_FLOATING };
+
+/* In the order of tg_dtype: its name, the C type of an element, what it is, an element x as a
+ * double and a double v as an element; and, of floating ones, the least normal and the greatest
+ * finite number. */
+#define TG_EACH_DTYPE(ROW)                                                                         \
+    ROW(TG_F32, "float32", float, TG_FLOATING, (double)x, (float)v, FLT_MIN, FLT_MAX)              \
+    ROW(TG_F64, "float64", double, TG_FLOATING, x, v, DBL_MIN, DBL_MAX)                            \
+    ROW(TG_I64, "int64", int64_t, TG_INTEGER, (double)x, (int64_t)v, 0, 0)                         \
+    ROW(TG_BOOL, "bool", uint8_t, TG_TRUTH, x != 0, v != 0, 0, 0)
+
+#define COUNT(dtype, ...) +1
+enum { TG_DTYPES = TG_EACH_DTYPE(COUNT) };
+#undef COUNT
+
+typedef struct dtype_row {
+    const char *name;
+    double least, most;
+} dtype_row;
+extern const dtype_row tg__dtypes[TG_DTYPES];
+
+static inline bool tg__is_dtype(tg_dtype dtype)
+{
+    return (unsigned)dtype < TG_DTYPES;
+}
+
+static inline size_t tg__dtype_size(tg_dtype dtype)
+{
+#define SIZE(dtype, name, type, ...) [dtype] = sizeof(type),
+    static const uint8_t sizes[TG_DTYPES] = {TG_EACH_DTYPE(SIZE)};
+#undef SIZE
+    return sizes[dtype];
+}
+
+/* Whether it is one that a gradient goes through, and whether one that can be calculated with. */
+static inline bool tg__is_float(tg_dtype dtype)
+{
+#define BIT(dtype, name, type, is, ...) | (unsigned)((is) == TG_FLOATING) << dtype
+    return (0u TG_EACH_DTYPE(BIT)) >> dtype & 1;
+#undef BIT
+}
+static inline bool tg__is_number(tg_dtype dtype)
+{
+#define BIT(dtype, name, type, is, ...) | (unsigned)((is) != TG_TRUTH) << dtype
+    return (0u TG_EACH_DTYPE(BIT)) >> dtype & 1;
+#undef BIT
+}
+
+/* Element i of an array; of int64 rounded to double. Floats, which come first, are found sooner
+ * than by a switch. */
+static inline double tg__load(tg_dtype dtype, const void *data, int64_t i)
+{
+#define LOAD(row, name, type, is, to_double, ...)                                                  \
+    if (dtype == row) {                                                                            \
+        const type x = ((const type *)data)[i];                                                    \
+        return to_double;                                                                          \
+    }
+    TG_EACH_DTYPE(LOAD)
+#undef LOAD
+    return 0;
+}
+
+/* Element i becomes v, which the dtype can hold, rounded once. */
+static inline void tg__store(tg_dtype dtype, void *data, int64_t i, double v)
+{
+#define STORE(row, name, type, is, to_double, from_double, ...)                                    \
+    if (dtype == row) {                                                                            \
+        ((type *)data)[i] = from_double;                                                           \
+        return;                                                                                    \
+    }
+    TG_EACH_DTYPE(STORE)
+#undef STORE
+}
+
+/* v as an element would hold it. */
+static inline double tg__rounded(tg_dtype dtype, double v)
+{
+#define ROUND(row, name, type, is, to_double, from_double, ...)                                    \
+    if (dtype == row) {                                                                            \
+        const type x = from_double;                                                                \
+        return to_double;                                                                          \
+    }
+    TG_EACH_DTYPE(ROUND)
+#undef ROUND
+    return 0;
+}
+
+#endif
