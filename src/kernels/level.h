@@ -9,6 +9,7 @@
 #endif
 
 #include "names.h"
+#include "product.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "../context/long_sum.h"
 #include "op.h"
 #include "matmul.h"
+#include "../kernels/product.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,6 +1,7 @@
 /* Products: one operation over batches of matrices, under the names PyTorch gives its cases. */
 #include "op.h"
 #include "matmul.h"
+#include "../kernels/product.h"
 
 #include <string.h>
 
@@ -94,7 +95,6 @@ static char *scratch_from(const product_work *w, int64_t first_unit)
  * block of c, and for the sums of long products. */
 size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1)
 {
-    enum { FEWEST_ROWS = 4, MOST_ROWS = 8 }; /* of a tile */
     if (!tg__is_float(dtype) || tg__matmul_is_dots(m, n, k)) return 0;
     const size_t size = tg__dtype_size(dtype);
     const bool column = n == 1; /* the kernel computes it as a row */
@@ -102,8 +102,8 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
     const int64_t packed = (k < MATMUL_BLOCK ? k : MATMUL_BLOCK) * (width < most ? width : most);
     const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
     int64_t elements = 0;
-    if (column || !tg__matmul_in_place(size, FEWEST_ROWS, m, n, k, b1)) elements = packed;
-    if (k > MATMUL_WHOLE && (column || tg__matmul_in_place(size, MOST_ROWS, m, n, k, b1)))
+    if (column || !tg__matmul_in_place(size, MATMUL_FEWEST_ROWS, m, n, k, b1)) elements = packed;
+    if (k > MATMUL_WHOLE && (column || tg__matmul_in_place(size, MATMUL_MOST_ROWS, m, n, k, b1)))
         elements = elements > together ? elements : together;
     if (k > MATMUL_SUMMED) elements += together;
     return tg__round_up((size_t)elements * size);
