@@ -5,11 +5,14 @@
  * that are made by LANES or PRODUCT. Its other kernels are those of the level that the column
  * "others" names, which may be the level itself.
  *
- * To add a level, add its row here and one source file that defines, for the name "sve",
+ * To add a level, say "sve", add its row here and one source file that defines
  * - bool tg__runs_sve(void), which asks the CPU;
- * - the kernels: tg__exp_f32_sve and so on; what is missing is named by the linker. avx2.c and
- *   avx512.c make them from the portable source, for vectors of a fixed size. Vectors whose size
- *   is known at run time alone need loops of their own, with the same bits.
+ * - the kernels: tg__exp_f32_sve and so on. The linker names those that are missing.
+ * The file gets its kernels by floats.inc, before which it defines
+ * - LEVEL(name), the name of a function at this level;
+ * - ARITHMETIC_ONLY if its other kernels are those of another level;
+ * - VECTOR_BYTES and what avx2.c defines with it, if vectors have a size that the compiler knows.
+ *   Without them the loops are plain, and the compiler may make vectors of any length of them.
  * Names, sets of kernels, the choice of a level and the tests follow from the row. */
 #ifndef TG_LEVELS_H
 #define TG_LEVELS_H
