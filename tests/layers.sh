@@ -23,6 +23,7 @@ data      random ops tensor context
 cd "$1"
 {
     echo "$layers" | awk 'NF { print "layer", $0 }'
+    find src -name '*.c' | sed 's/\(.*\)\/\(.*\)/file \1 \2/'
     grep -n '^#include "\.\./' $(find src -name '*.[ch]' -o -name '*.inc' -o -name '*.def') |
         sed 's/^\([^:]*\):[0-9]*:#include "\.\.\/\([^"]*\)".*/include \1 src\/\2/'
     xargs nm -A -g < "$2" | sed 's/^.*\.dir\/[./]*\(src\/[^:]*\)\.o\(bj\)*:/symbol \1 /'
@@ -33,6 +34,7 @@ function check(from, to, what) {
     print from " may not use " to ": " what
     failed = 1
 }
+$1 == "file" { if (name[$3]++) { print "two files are called " $3 ": their object files cannot lie side by side"; failed = 1 } }
 $1 == "layer" { for (i = 3; i <= NF; i++) may[$2, $i] }
 $1 == "include" { check($2, $3, "an include") }
 $1 == "symbol" && $(NF - 1) == "U" { needs[++n] = $2 " " $NF }

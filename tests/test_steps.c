@@ -109,7 +109,7 @@ static void inputs_may_be_released_before_backward(void **state)
 static bool pytorch_needs(const char *wanted)
 {
     char name[40], verdict[8] = "";
-    FILE *file = fopen(TEST_DATA "/written_golden.txt", "r");
+    FILE *file = fopen(TEST_ROOT "/tests/golden/written_golden.txt", "r");
     assert_non_null(file);
     while (fscanf(file, "%39s %7s", name, verdict) == 2 && strcmp(name, wanted) != 0) continue;
     fclose(file);

@@ -73,7 +73,7 @@ static void readme_tells_what_is_supported(void **state)
     static char readme[README_SIZE], wanted[README_SIZE];
     write_table(wanted);
     if (getenv("TG_PRINT_SUPPORTED")) printf("%s", wanted);
-    FILE *file = fopen(TEST_DATA "/../../README.md", "r");
+    FILE *file = fopen(TEST_ROOT "/README.md", "r");
     assert_non_null(file);
     size_t size = fread(readme, 1, README_SIZE - 1, file);
     fclose(file);

@@ -275,7 +275,7 @@ enum { PAGES = sizeof pages / sizeof *pages };
 static FILE *open_page(const char *page)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/../../include/tinygrad/%s", TEST_DATA, page);
+    snprintf(path, sizeof path, "%s/include/tinygrad/%s", TEST_ROOT, page);
     FILE *file = fopen(path, "r");
     if (!file) fail_msg("%s cannot be read", path);
     return file;

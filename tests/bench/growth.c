@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../sum_all.h"
+#include "../support/sum_all.h"
 #include "bench.h"
 
 static tg_tensor **leaves(tg_context *tg, int n)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The linear regressions of NIST's Statistical Reference Datasets: certified.py > ../data/certified.txt
+"""The linear regressions of NIST's Statistical Reference Datasets: certified.py > certified.txt
 
 For each a line "set NAME rows columns", a line for each row with the right-hand side first, and a line "exact"
 with the coefficients. These are the least-squares solution in rational arithmetic of the numbers as doubles hold

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for convolution and pooling: conv.py > ../data/conv_golden.txt
+"""Golden data for convolution and pooling: conv.py > conv_golden.txt
 
 Numbers of a convolution: 1 for a bias, groups, and stride, padding and dilation of each dimension. Of a pool:
 kernel, stride (0: the kernel), padding and dilation of each dimension, ceil_mode, count_include_pad, divisor.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Orders of torch.utils.data: data.py > ../data/loader_golden.txt
+"""Orders of torch.utils.data: data.py > loader_golden.txt
 
 A line "loader seed rows batch shuffle drop epochs", then a line "batch NUMBERS..." of row numbers for each batch,
 "end" for the end of an epoch, and "next NUMBER", the integer that the stream gives then (below 2^31). A line "split seed lengths",

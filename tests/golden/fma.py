@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Fused multiply-adds in rational arithmetic, rounded once: fma.py > ../data/fma_golden.txt
+"""Fused multiply-adds in rational arithmetic, rounded once: fma.py > fma_golden.txt
 
 A line for each: "f32" or "f64", and the bits of a, b, c and of a * b + c. Many of the sums lie on a tie of the
 result's precision or next to one, cancel, or are subnormal, where a second rounding would show.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for functions, activations and choices: functions.py > ../data/functions_golden.txt"""
+"""Golden data for functions, activations and choices: functions.py > functions_golden.txt"""
 
 import torch
 import torch.nn.functional as F

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for layers: layers.py > ../data/layers_golden.txt
+"""Golden data for layers: layers.py > layers_golden.txt
 
 Inputs are x and then the parameters in their order; numbers come before a shape. Of a layer with running
 statistics there are also what they are after some batches, and what comes out in eval mode then.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for linear algebra: linalg.py > ../data/linalg_golden.txt"""
+"""Golden data for linear algebra: linalg.py > linalg_golden.txt"""
 
 from common import *
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for losses: losses.py > ../data/losses_golden.txt
+"""Golden data for losses: losses.py > losses_golden.txt
 
 Numbers: the reduction first (0 mean, 1 sum, 2 none, 3 batchmean). Inputs: input and target, then the weight
 where bit 0 of the number after the reduction is set, then pos_weight where bit 1 is.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for the operations that a model of one layer needs: ops.py > ../data/ops_golden.txt"""
+"""Golden data for the operations that a model of one layer needs: ops.py > ops_golden.txt"""
 
 import itertools
 import math

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Trajectories of torch.optim and of its learning-rate schedulers: optim.py > ../data/optim_golden.txt
+"""Trajectories of torch.optim and of its learning-rate schedulers: optim.py > optim_golden.txt
 
 Two parameters, of 19 elements and of 3 by 2, a transpose. Their gradients in step t are w * (p - target) +
 noise[t], rounded in float64 to the dtype, so that a step is felt in all later ones; the second has none in

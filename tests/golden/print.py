@@ -1,10 +1,10 @@
-"""Writes tests/data/print_golden.txt: tensors, and how PyTorch 1.13 prints them.
+"""Writes tests/golden/print_golden.txt: tensors, and how PyTorch 1.13 prints them.
 
-Usage: python3 print.py > ../data/print_golden.txt
+Usage: python3 print.py > print_golden.txt
 
 The first line counts the cases. A case is a line "= DTYPE SHAPE STEP...", a line of values as
 hexadecimal bits, which repeat until the shape is full, and the text, each line after a "|". SHAPE
-is "-" for a scalar. A step is a function below or in tests/test_print.c, "NAME" or "NAME:1,2".
+is "-" for a scalar. A step is a function below or in tests/io/test_print.c, "NAME" or "NAME:1,2".
 """
 import random
 import struct

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for reductions, scans, rows and order: reductions.py > ../data/reductions_golden.txt"""
+"""Golden data for reductions, scans, rows and order: reductions.py > reductions_golden.txt"""
 
 import math
 

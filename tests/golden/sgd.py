@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Trajectories of torch.optim.SGD, from PyTorch 1.13 on the CPU: sgd.py > ../data/sgd_golden.txt
+"""Trajectories of torch.optim.SGD, from PyTorch 1.13 on the CPU: sgd.py > sgd_golden.txt
 
 Two parameters: one of 19 elements, one of 3 by 2 that is a transpose and has no gradient in some steps. A
 line "start DTYPE VALUES" gives them; lines "gradient DTYPE STEP WHICH VALUES" the gradients, WHICH being how

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for rearranging, picking by index and strict products: shapes.py > ../data/shapes_golden.txt"""
+"""Golden data for rearranging, picking by index and strict products: shapes.py > shapes_golden.txt"""
 
 from common import *
 

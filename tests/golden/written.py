@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Results whose values backward needs: written.py > ../data/written_golden.txt
+"""Results whose values backward needs: written.py > written_golden.txt
 
 A line for each row of supported.def that is differentiable and no view: its name, and "needed" if
 PyTorch's backward refuses a result that was written to in place, "free" if it does not. The calls

@@ -426,7 +426,7 @@ static void run_on_terminal(int terminal)
     if (child == 0) {
         dup2(terminal, STDERR_FILENO);
         dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
-        execlp("regress", "regress", TEST_DATA "/../../examples/data/norris.csv", "--target", "y",
+        execlp("regress", "regress", TEST_ROOT "/examples/data/norris.csv", "--target", "y",
                (char *)NULL);
         _exit(127);
     }

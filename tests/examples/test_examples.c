@@ -108,7 +108,7 @@ static void test_printed_as_pytorch(void **state)
     static char expected[SIZE], printed[SIZE];
     char line[512];
     int sections = 0;
-    program_read(TEST_DATA "/lecture_expected.txt", expected, SIZE);
+    program_read(TEST_ROOT "/tests/golden/lecture_expected.txt", expected, SIZE);
     assert_int_equal(
         program_run(printed, SIZE,
                     "lecture_yhat && lecture_loss && lecture_loop && lecture_modules && "

@@ -293,7 +293,7 @@ static int read_golden(void **state)
 {
     (void)state;
     char path[512];
-    snprintf(path, sizeof path, "%s/%s", TEST_DATA, golden_file);
+    snprintf(path, sizeof path, "%s/tests/golden/%s", TEST_ROOT, golden_file);
     FILE *file = fopen(path, "rb");
     if (!file || fseek(file, 0, SEEK_END) != 0) return -1;
     long size = ftell(file);

@@ -92,7 +92,7 @@ static void test_orders(void **state)
 {
     int64_t n[MOST];
     int loaders = 0, splits = 0;
-    golden = fopen(TEST_DATA "/loader_golden.txt", "r");
+    golden = fopen(TEST_ROOT "/tests/golden/loader_golden.txt", "r");
     assert_non_null(golden);
     while (next_line()) {
         tg_scope_begin(*state);

@@ -104,7 +104,7 @@ static tg_tensor *draw_golden(tg_context *tg, const golden *g, tg_module **layer
 
 static char *read_golden_file(void)
 {
-    FILE *f = fopen(TEST_DATA "/random_golden.txt", "rb");
+    FILE *f = fopen(TEST_ROOT "/tests/golden/random_golden.txt", "rb");
     assert_non_null(f);
     enum { ROOM = 1 << 17 };
     char *text = malloc(ROOM);

@@ -119,7 +119,7 @@ static void compare(const run *r, int line, const double *want)
 
 static FILE *open_golden(void)
 {
-    FILE *file = fopen(TEST_DATA "/optim_golden.txt", "r");
+    FILE *file = fopen(TEST_ROOT "/tests/golden/optim_golden.txt", "r");
     assert_non_null(file);
     return file;
 }

@@ -26,7 +26,7 @@ static void test_certified_regressions(void **state)
     tg_context *tg = *state;
     char name[32];
     int rows, columns, sets = 0;
-    FILE *file = fopen(TEST_DATA "/certified.txt", "r");
+    FILE *file = fopen(TEST_ROOT "/tests/golden/certified.txt", "r");
     assert_non_null(file);
     while (fscanf(file, " set %31s %d %d", name, &rows, &columns) == 3) {
         assert_true(rows > 0 && rows <= MOST && columns > 0 && columns <= 8);

@@ -209,7 +209,7 @@ static void check_case(tg_context *tg, char **text)
 static void as_pytorch_prints(void **state)
 {
     char *file = test_malloc(GOLDEN), *text = file;
-    program_read(TEST_DATA "/print_golden.txt", file, GOLDEN);
+    program_read(TEST_ROOT "/tests/golden/print_golden.txt", file, GOLDEN);
     int cases = atoi(next_line(&text));
     assert_true(cases >= 250);
     for (int i = 0; i < cases; i++) check_case(*state, &text);
@@ -319,7 +319,7 @@ static void check_write_fails(tg_context *tg, FILE *file)
 
 static void failed_writes(void **state)
 {
-    check_write_fails(*state, fopen(TEST_DATA "/print_golden.txt", "r"));
+    check_write_fails(*state, fopen(TEST_ROOT "/tests/golden/print_golden.txt", "r"));
 #ifdef __linux__
     FILE *full = fopen("/dev/full", "w");
     assert_non_null(full);

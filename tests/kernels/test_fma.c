@@ -21,7 +21,7 @@ static double used(tg_dtype dtype, double a, double b, double c)
 static void check_cases(double (*fma_of)(tg_dtype dtype, double a, double b, double c))
 {
     enum { CASES = 3000 };
-    FILE *file = fopen(TEST_DATA "/fma_golden.txt", "r");
+    FILE *file = fopen(TEST_ROOT "/tests/golden/fma_golden.txt", "r");
     assert_non_null(file);
     char name[4];
     uint64_t x[4];

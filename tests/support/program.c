@@ -21,7 +21,7 @@ int program_setup(void **state)
     if (!directory || !mkdtemp(directory) || chdir(directory)) return -1;
     const char *old = getenv("PATH");
     snprintf(path, sizeof path, "%s:%s", TEST_EXAMPLES, old ? old : "/usr/bin:/bin");
-    return setenv("PATH", path, 1) || setenv("DATA", TEST_DATA "/../../examples/data", 1) ? -1 : 0;
+    return setenv("PATH", path, 1) || setenv("DATA", TEST_ROOT "/examples/data", 1) ? -1 : 0;
 }
 
 int program_teardown(void **state)

@@ -111,7 +111,7 @@ static void read_course(course *courses, const char *line)
 
 static void golden(int level)
 {
-    static const char name[] = TEST_DATA "/sgd_golden.txt";
+    static const char name[] = TEST_ROOT "/tests/golden/sgd_golden.txt";
     FILE *file = fopen(name, "r");
     course *courses = calloc(2, sizeof *courses);
     tg_context *tg = tg_open(NULL);
