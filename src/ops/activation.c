@@ -279,14 +279,6 @@ static tg_tensor *gate_of(const record *r, function *gate)
     return r->out->context->no_grad ? r->in[1].t : gate(r->in[0].t);
 }
 
-#define GATED(name, Name, reads_)                                                                  \
-    static const op_row name##_op = {#name,       Name "Backward0", float_shape, gated_forward,    \
-                                     name##_grad, {reads_},         0,           0};               \
-    tg_tensor *tg_##name(tg_tensor *a)                                                             \
-    {                                                                                              \
-        return apply_gate(&name##_op, a, name##_gate);                                             \
-    }
-
 static tg_tensor *silu_gate(tg_tensor *a)
 {
     return tg_sigmoid(a);
@@ -298,7 +290,19 @@ static tg_tensor *silu_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x, gate)));
 }
 
-GATED(silu, "Silu", READS_0 | READS_1)
+static const op_row silu_op = {
+    .name = "silu",
+    .grad_name = "SiluBackward0",
+    .shape = float_shape,
+    .forward = gated_forward,
+    .grad = silu_grad,
+    .reads = {READS_0 | READS_1},
+};
+
+tg_tensor *tg_silu(tg_tensor *a)
+{
+    return apply_gate(&silu_op, a, silu_gate);
+}
 
 static tg_tensor *mish_gate(tg_tensor *a)
 {
@@ -311,7 +315,19 @@ static tg_tensor *mish_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(g, tg_add(gate, tg__tanh_backward(tg_mul(x, tg_sigmoid(x)), gate)));
 }
 
-GATED(mish, "Mish", READS_0 | READS_1)
+static const op_row mish_op = {
+    .name = "mish",
+    .grad_name = "MishBackward0",
+    .shape = float_shape,
+    .forward = gated_forward,
+    .grad = mish_grad,
+    .reads = {READS_0 | READS_1},
+};
+
+tg_tensor *tg_mish(tg_tensor *a)
+{
+    return apply_gate(&mish_op, a, mish_gate);
+}
 
 static tg_tensor *hardswish_gate(tg_tensor *a)
 {
@@ -326,8 +342,19 @@ static tg_tensor *hardswish_grad(const record *r, int i, tg_tensor *g)
     return tg_where(tg_lt_scalar(x, -3), zero, tg_where(tg_gt_scalar(x, 3), g, inside));
 }
 
-GATED(hardswish, "Hardswish", READS_0)
-#undef GATED
+static const op_row hardswish_op = {
+    .name = "hardswish",
+    .grad_name = "HardswishBackward0",
+    .shape = float_shape,
+    .forward = gated_forward,
+    .grad = hardswish_grad,
+    .reads = {READS_0},
+};
+
+tg_tensor *tg_hardswish(tg_tensor *a)
+{
+    return apply_gate(&hardswish_op, a, hardswish_gate);
+}
 
 /* The normal distribution function, and its approximation by tanh. */
 

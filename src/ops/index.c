@@ -156,7 +156,7 @@ static void add_at_places(const call *c, void *sums, bool apart)
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
     const lines l = lines_of(c->out, index, source, dim);
-#define ADD(TO, FROM) ((TO *)sums)[to] += (TO)((const FROM *)source->data)[from]
+    const void *terms = source->data;
     for (int64_t line = 0; line < l.count; line++) {
         const place p = line_start(c->out, index, source, dim, line);
         const int64_t *at = (const int64_t *)index->data + p.in_index;
@@ -166,22 +166,21 @@ static void add_at_places(const call *c, void *sums, bool apart)
             switch (c->out->dtype) {
             case TG_F32:
                 if (apart)
-                    ADD(double, float);
+                    ((double *)sums)[to] += (double)((const float *)terms)[from];
                 else
-                    ADD(float, float);
+                    ((float *)sums)[to] += ((const float *)terms)[from];
                 break;
             case TG_F64:
                 if (apart)
-                    tg__add_term((long_sum *)sums + to, ((const double *)source->data)[from]);
+                    tg__add_term((long_sum *)sums + to, ((const double *)terms)[from]);
                 else
-                    ADD(double, double);
+                    ((double *)sums)[to] += ((const double *)terms)[from];
                 break;
-            case TG_I64: ADD(uint64_t, uint64_t); break;
+            case TG_I64: ((uint64_t *)sums)[to] += ((const uint64_t *)terms)[from]; break;
             case TG_BOOL: break;
             }
         }
     }
-#undef ADD
 }
 
 static void add_in_long_sums(const call *c, long_sum *sums)
@@ -317,14 +316,22 @@ static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
     return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, spread_index(r->in[1].t, g, dim), g);
 }
 
-#define SELECTION(name, grad_fn)                                                                   \
-    {                                                                                              \
-        name, grad_fn, index_select_shape, index_select_forward, index_select_grad, {READS_1}, 0,  \
-            0                                                                                      \
-    }
-static const op_row index_select_op = SELECTION("index_select", "IndexSelectBackward0");
-static const op_row embedding_op = SELECTION("embedding", "EmbeddingBackward0");
-#undef SELECTION
+static const op_row index_select_op = {
+    .name = "index_select",
+    .grad_name = "IndexSelectBackward0",
+    .shape = index_select_shape,
+    .forward = index_select_forward,
+    .grad = index_select_grad,
+    .reads = {READS_1},
+};
+static const op_row embedding_op = {
+    .name = "embedding",
+    .grad_name = "EmbeddingBackward0",
+    .shape = index_select_shape,
+    .forward = index_select_forward,
+    .grad = index_select_grad,
+    .reads = {READS_1},
+};
 
 static tg_tensor *slices_of(const op_row *o, tg_tensor *a, int dim, tg_tensor *index)
 {

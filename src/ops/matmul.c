@@ -266,16 +266,52 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_matmul(g, turned(b)) : tg_matmul(turned(a), g);
 }
 
-#define PRODUCT(name, grad_fn)                                                                     \
-    static const op_row name##_op = {                                                              \
-        "matmul",     grad_fn, matmul_shape, matmul_forward, matmul_grad, {READS_1, READS_0},      \
-        OP_BROADCAST, 0};
-PRODUCT(dot, "DotBackward0")
-PRODUCT(mv, "MvBackward0")
-PRODUCT(vm, "SqueezeBackward3")
-PRODUCT(mm, "MmBackward0")
-PRODUCT(bmm, "BmmBackward0")
-#undef PRODUCT
+/* A vector or a matrix times either, and products of batches. */
+static const op_row dot_op = {
+    .name = "matmul",
+    .grad_name = "DotBackward0",
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .grad = matmul_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row vm_op = {
+    .name = "matmul",
+    .grad_name = "SqueezeBackward3",
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .grad = matmul_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row mv_op = {
+    .name = "matmul",
+    .grad_name = "MvBackward0",
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .grad = matmul_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row mm_op = {
+    .name = "matmul",
+    .grad_name = "MmBackward0",
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .grad = matmul_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row bmm_op = {
+    .name = "matmul",
+    .grad_name = "BmmBackward0",
+    .shape = matmul_shape,
+    .forward = matmul_forward,
+    .grad = matmul_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
 
 /* A batch of matrices times one matrix or vector, as one product: the gradient of b is then one
  * product, too. */

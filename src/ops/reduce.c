@@ -211,6 +211,11 @@ tg_tensor *tg__over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keep
     return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.i = (int64_t)bits}, {.i = keepdim}, last});
 }
 
+static tg_tensor *over_all(const op_row *o, tg_tensor *a)
+{
+    return a ? apply_reduction(o, a, all_dims(a), false) : NULL;
+}
+
 static tg_tensor *over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim)
 {
     return tg__over_dims(o, a, dims, keepdim, (attr){0});
@@ -268,7 +273,7 @@ static const op_row sum_dims_op = {
 
 tg_tensor *tg_sum(tg_tensor *a)
 {
-    return a ? apply_reduction(&sum_op, a, all_dims(a), false) : NULL;
+    return over_all(&sum_op, a);
 }
 
 tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim)
@@ -314,7 +319,7 @@ static const op_row mean_dims_op = {
 
 tg_tensor *tg_mean(tg_tensor *a)
 {
-    return a ? apply_reduction(&mean_op, a, all_dims(a), false) : NULL;
+    return over_all(&mean_op, a);
 }
 
 tg_tensor *tg_mean_dims(tg_tensor *a, tg_shape dims, bool keepdim)
@@ -387,61 +392,127 @@ static tg_tensor *extremes_grad(const record *r, int i, tg_tensor *g)
     return tg_mul(tg_div(spread(r, g), n), chosen);
 }
 
-/* EXTREME(name, Name in grad_fn, reduction): name over all and over a dim, and argname over both.
- */
-#define EXTREME(fn, Name, reduce)                                                                  \
-    static bool fn##_forward(const call *c)                                                        \
-    {                                                                                              \
-        return reduce_into(c, reduce, c->out, c->n > 1 ? c->in[1]->data : NULL);                   \
-    }                                                                                              \
-    static bool arg##fn##_forward(const call *c)                                                   \
-    {                                                                                              \
-        return reduce_into(c, reduce, NULL, c->out->data);                                         \
-    }                                                                                              \
-    static const op_row fn##_op = {#fn,                                                            \
-                                   Name "Backward1",                                               \
-                                   extreme_shape,                                                  \
-                                   fn##_forward,                                                   \
-                                   extreme_grad,                                                   \
-                                   {READS_0 | READS_OUT},                                          \
-                                   0,                                                              \
-                                   0};                                                             \
-    static const op_row fn##_dim_op = {                                                            \
-        #fn, Name "Backward0", extreme_shape, fn##_forward, extreme_dim_grad, {READS_1}, 0, 0};    \
-    static const op_row a##fn##_op = {"a" #fn,                                                     \
-                                      "A" #fn "Backward0",                                         \
-                                      extreme_shape,                                               \
-                                      fn##_forward,                                                \
-                                      extremes_grad,                                               \
-                                      {READS_0 | READS_OUT},                                       \
-                                      0,                                                           \
-                                      0};                                                          \
-    static const op_row arg##fn##_op = {                                                           \
-        .name = "arg" #fn, .shape = arg_shape, .forward = arg##fn##_forward};                      \
-    tg_tensor *tg_##fn(tg_tensor *a)                                                               \
-    {                                                                                              \
-        return a ? apply_reduction(&fn##_op, a, all_dims(a), false) : NULL;                        \
-    }                                                                                              \
-    tg_tensor *tg_arg##fn(tg_tensor *a)                                                            \
-    {                                                                                              \
-        return a ? apply_reduction(&arg##fn##_op, a, all_dims(a), false) : NULL;                   \
-    }                                                                                              \
-    tg_tensor *tg_##fn##_dim(tg_tensor *a, int dim, bool keepdim)                                  \
-    {                                                                                              \
-        return extreme_over_dim(&fn##_dim_op, a, dim, keepdim);                                    \
-    }                                                                                              \
-    tg_tensor *tg_a##fn(tg_tensor *a, tg_shape dims, bool keepdim)                                 \
-    {                                                                                              \
-        return over_dims(&a##fn##_op, a, dims, keepdim);                                           \
-    }                                                                                              \
-    tg_tensor *tg_arg##fn##_dim(tg_tensor *a, int dim, bool keepdim)                               \
-    {                                                                                              \
-        return over_dims(&arg##fn##_op, a, TG_DIMS(dim), keepdim);                                 \
-    }
+static bool max_forward(const call *c)
+{
+    return reduce_into(c, greatest, c->out, c->n > 1 ? c->in[1]->data : NULL);
+}
 
-EXTREME(max, "Max", greatest)
-EXTREME(min, "Min", least)
-#undef EXTREME
+static bool argmax_forward(const call *c)
+{
+    return reduce_into(c, greatest, NULL, c->out->data);
+}
+
+static const op_row max_op = {
+    .name = "max",
+    .grad_name = "MaxBackward1",
+    .shape = extreme_shape,
+    .forward = max_forward,
+    .grad = extreme_grad,
+    .reads = {READS_0 | READS_OUT},
+};
+static const op_row max_dim_op = {
+    .name = "max",
+    .grad_name = "MaxBackward0",
+    .shape = extreme_shape,
+    .forward = max_forward,
+    .grad = extreme_dim_grad,
+    .reads = {READS_1},
+};
+static const op_row amax_op = {
+    .name = "amax",
+    .grad_name = "AmaxBackward0",
+    .shape = extreme_shape,
+    .forward = max_forward,
+    .grad = extremes_grad,
+    .reads = {READS_0 | READS_OUT},
+};
+static const op_row argmax_op = {.name = "argmax", .shape = arg_shape, .forward = argmax_forward};
+
+static bool min_forward(const call *c)
+{
+    return reduce_into(c, least, c->out, c->n > 1 ? c->in[1]->data : NULL);
+}
+
+static bool argmin_forward(const call *c)
+{
+    return reduce_into(c, least, NULL, c->out->data);
+}
+
+static const op_row min_op = {
+    .name = "min",
+    .grad_name = "MinBackward1",
+    .shape = extreme_shape,
+    .forward = min_forward,
+    .grad = extreme_grad,
+    .reads = {READS_0 | READS_OUT},
+};
+static const op_row min_dim_op = {
+    .name = "min",
+    .grad_name = "MinBackward0",
+    .shape = extreme_shape,
+    .forward = min_forward,
+    .grad = extreme_dim_grad,
+    .reads = {READS_1},
+};
+static const op_row amin_op = {
+    .name = "amin",
+    .grad_name = "AminBackward0",
+    .shape = extreme_shape,
+    .forward = min_forward,
+    .grad = extremes_grad,
+    .reads = {READS_0 | READS_OUT},
+};
+static const op_row argmin_op = {.name = "argmin", .shape = arg_shape, .forward = argmin_forward};
+
+tg_tensor *tg_max(tg_tensor *a)
+{
+    return over_all(&max_op, a);
+}
+
+tg_tensor *tg_max_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_over_dim(&max_dim_op, a, dim, keepdim);
+}
+
+tg_tensor *tg_amax(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    return over_dims(&amax_op, a, dims, keepdim);
+}
+
+tg_tensor *tg_argmax(tg_tensor *a)
+{
+    return over_all(&argmax_op, a);
+}
+
+tg_tensor *tg_argmax_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return over_dims(&argmax_op, a, TG_DIMS(dim), keepdim);
+}
+
+tg_tensor *tg_min(tg_tensor *a)
+{
+    return over_all(&min_op, a);
+}
+
+tg_tensor *tg_min_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_over_dim(&min_dim_op, a, dim, keepdim);
+}
+
+tg_tensor *tg_amin(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    return over_dims(&amin_op, a, dims, keepdim);
+}
+
+tg_tensor *tg_argmin(tg_tensor *a)
+{
+    return over_all(&argmin_op, a);
+}
+
+tg_tensor *tg_argmin_dim(tg_tensor *a, int dim, bool keepdim)
+{
+    return over_dims(&argmin_op, a, TG_DIMS(dim), keepdim);
+}
 
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
 {

@@ -439,18 +439,6 @@ static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spe
     return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
 }
 
-static bool put_part(const call *c, bool (*part_shape)(const call *, spec *))
-{
-    call within = *c;
-    spec s;
-    tg__fill(c->out, 0);
-    within.in = &c->out;
-    if (!part_shape(&within, &s)) return false;
-    stack_tensor part;
-    tg__copy(see_part(&part, c->out, &s), c->in[0]);
-    return true;
-}
-
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
 {
     const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
@@ -462,38 +450,67 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
     tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
 }
 
-#define PART(name, Name)                                                                           \
-    static bool name##_backward_forward(const call *c)                                             \
-    {                                                                                              \
-        return put_part(c, name##_shape);                                                          \
-    }                                                                                              \
-    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g);                           \
-    static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g);                  \
-    static const op_row name##_op = {                                                              \
-        #name, Name "Backward0", name##_shape, NULL, name##_grad, {0}, OP_VIEW | OP_PART, 0};      \
-    static const op_row name##_backward_op = {#name "_backward",                                   \
-                                              Name "BackwardBackward0",                            \
-                                              whole_shape,                                         \
-                                              name##_backward_forward,                             \
-                                              name##_backward_grad,                                \
-                                              {0},                                                 \
-                                              0,                                                   \
-                                              0};                                                  \
-    static tg_tensor *name##_grad(const record *r, int i, tg_tensor *g)                            \
-    {                                                                                              \
-        tg_tensor *whole = tg__sizes_of(r->in[i].t);                                               \
-        return tg__apply(&name##_backward_op, 2, (tg_tensor *[]){g, whole}, r->a);                 \
-    }                                                                                              \
-    static tg_tensor *name##_backward_grad(const record *r, int i, tg_tensor *g)                   \
-    {                                                                                              \
-        (void)i;                                                                                   \
-        return tg__apply(&name##_op, 1, &g, r->a);                                                 \
-    }
+enum { SLICE, SELECT, DIAGONAL, PARTS };
+static const op_row part_ops[PARTS], part_backward_ops[PARTS];
 
-PART(slice, "Slice")
-PART(select, "Select")
-PART(diagonal, "Diagonal")
-#undef PART
+static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *both[] = {g, tg__sizes_of(r->in[i].t)};
+    return tg__apply(&part_backward_ops[r->op - part_ops], 2, both, r->a);
+}
+
+static bool part_backward_forward(const call *c)
+{
+    call within = *c;
+    spec s;
+    tg__fill(c->out, 0);
+    within.in = &c->out;
+    if (!part_ops[c->op - part_backward_ops].shape(&within, &s)) return false;
+    stack_tensor part;
+    tg__copy(see_part(&part, c->out, &s), c->in[0]);
+    return true;
+}
+
+static tg_tensor *part_backward_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(&part_ops[r->op - part_backward_ops], 1, &g, r->a);
+}
+
+static const op_row part_ops[PARTS] = {
+    [SLICE] = {.name = "slice",
+               .grad_name = "SliceBackward0",
+               .shape = slice_shape,
+               .grad = part_grad,
+               .flags = OP_VIEW | OP_PART},
+    [SELECT] = {.name = "select",
+                .grad_name = "SelectBackward0",
+                .shape = select_shape,
+                .grad = part_grad,
+                .flags = OP_VIEW | OP_PART},
+    [DIAGONAL] = {.name = "diagonal",
+                  .grad_name = "DiagonalBackward0",
+                  .shape = diagonal_shape,
+                  .grad = part_grad,
+                  .flags = OP_VIEW | OP_PART},
+};
+static const op_row part_backward_ops[PARTS] = {
+    [SLICE] = {.name = "slice_backward",
+               .grad_name = "SliceBackwardBackward0",
+               .shape = whole_shape,
+               .forward = part_backward_forward,
+               .grad = part_backward_grad},
+    [SELECT] = {.name = "select_backward",
+                .grad_name = "SelectBackwardBackward0",
+                .shape = whole_shape,
+                .forward = part_backward_forward,
+                .grad = part_backward_grad},
+    [DIAGONAL] = {.name = "diagonal_backward",
+                  .grad_name = "DiagonalBackwardBackward0",
+                  .shape = whole_shape,
+                  .forward = part_backward_forward,
+                  .grad = part_backward_grad},
+};
 
 /* dim of a tensor that has dimensions. */
 static int part_dim(const tg_tensor *t, const char *name, int dim)
@@ -512,12 +529,12 @@ tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index)
                         "select: index %lld of dimension %d is out of range for %s",
                         (long long)index, d, SHOW(t));
     int64_t at = index < 0 ? index + t->shape[d] : index;
-    return tg__apply(&select_op, 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
+    return tg__apply(&part_ops[SELECT], 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
 }
 
 static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
 {
-    return tg__apply(&slice_op, 1, &t,
+    return tg__apply(&part_ops[SLICE], 1, &t,
                      (attr[TG_ATTRS]){{.i = d}, {.i = start}, {.i = size}, {.i = step}});
 }
 
@@ -559,7 +576,8 @@ tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
     if (d1 < 0 || d2 < 0) return NULL;
     if (d1 == d2)
         return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
-    return tg__apply(&diagonal_op, 1, &t, (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+    return tg__apply(&part_ops[DIAGONAL], 1, &t,
+                     (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
 }
 
 /* ---- The same values without a history. */

@@ -92,22 +92,71 @@ static bool check_adam(tg_context *tg, const char *name, const any_options *any)
                     "%s: beta1, beta2 and eps are 0; begin with tg_%s_defaults()", name, name);
 }
 
-#define ADAM_KIND(NAME, ...)                                                                       \
-    {                                                                                              \
-        .name = #NAME, .size = sizeof(tg_adam_options), .defaults.adam = {__VA_ARGS__},            \
-        .rules = {{"lr", NOT_NEGATIVE},                                                            \
-                  {"beta1", BELOW_ONE},                                                            \
-                  {"beta2", BELOW_ONE},                                                            \
-                  {"eps", NOT_NEGATIVE},                                                           \
-                  {"weight_decay", NOT_NEGATIVE}},                                                 \
-        .momentum = 1, .check = check_adam, .states = adam_states, .update = NAME##_update         \
-    }
-static const optim_kind adam_kind = ADAM_KIND(adam, TG_ADAM_DEFAULTS);
-static const optim_kind adamw_kind = ADAM_KIND(adamw, TG_ADAMW_DEFAULTS);
-OPTIMISER(adam)
-OPTIMISER_GROUP(adam)
-OPTIMISER(adamw)
-OPTIMISER_GROUP(adamw)
+static const optim_kind adam_kind = {.name = "adam",
+                                     .defaults.adam = {TG_ADAM_DEFAULTS},
+                                     .size = sizeof(tg_adam_options),
+                                     .rules = {{"lr", NOT_NEGATIVE},
+                                               {"beta1", BELOW_ONE},
+                                               {"beta2", BELOW_ONE},
+                                               {"eps", NOT_NEGATIVE},
+                                               {"weight_decay", NOT_NEGATIVE}},
+                                     .momentum = 1,
+                                     .check = check_adam,
+                                     .states = adam_states,
+                                     .update = adam_update};
+
+tg_adam_options tg_adam_defaults(void)
+{
+    return adam_kind.defaults.adam;
+}
+
+tg_optim *tg_adam(tg_module *module, const tg_adam_options *options)
+{
+    return tg__optim(&adam_kind, module, options);
+}
+
+tg_optim *tg_adam_list(tg_list parameters, const tg_adam_options *options)
+{
+    return tg__optim_list(&adam_kind, parameters, options);
+}
+
+bool tg_adam_group(tg_optim *optim, tg_list parameters, const tg_adam_options *options)
+{
+    return tg__optim_group(&adam_kind, optim, parameters, options);
+}
+
+static const optim_kind adamw_kind = {.name = "adamw",
+                                      .defaults.adamw = {TG_ADAMW_DEFAULTS},
+                                      .size = sizeof(tg_adamw_options),
+                                      .rules = {{"lr", NOT_NEGATIVE},
+                                                {"beta1", BELOW_ONE},
+                                                {"beta2", BELOW_ONE},
+                                                {"eps", NOT_NEGATIVE},
+                                                {"weight_decay", NOT_NEGATIVE}},
+                                      .momentum = 1,
+                                      .check = check_adam,
+                                      .states = adam_states,
+                                      .update = adamw_update};
+
+tg_adamw_options tg_adamw_defaults(void)
+{
+    return adamw_kind.defaults.adamw;
+}
+
+tg_optim *tg_adamw(tg_module *module, const tg_adamw_options *options)
+{
+    return tg__optim(&adamw_kind, module, options);
+}
+
+tg_optim *tg_adamw_list(tg_list parameters, const tg_adamw_options *options)
+{
+    return tg__optim_list(&adamw_kind, parameters, options);
+}
+
+bool tg_adamw_group(tg_optim *optim, tg_list parameters, const tg_adamw_options *options)
+{
+    return tg__optim_group(&adamw_kind, optim, parameters, options);
+}
 
 /* ---- RMSprop. */
 
@@ -153,8 +202,26 @@ static const optim_kind rmsprop_kind = {.name = "rmsprop",
                                         .check = check_rmsprop,
                                         .states = rmsprop_states,
                                         .update = rmsprop_update};
-OPTIMISER(rmsprop)
-OPTIMISER_GROUP(rmsprop)
+
+tg_rmsprop_options tg_rmsprop_defaults(void)
+{
+    return rmsprop_kind.defaults.rmsprop;
+}
+
+tg_optim *tg_rmsprop(tg_module *module, const tg_rmsprop_options *options)
+{
+    return tg__optim(&rmsprop_kind, module, options);
+}
+
+tg_optim *tg_rmsprop_list(tg_list parameters, const tg_rmsprop_options *options)
+{
+    return tg__optim_list(&rmsprop_kind, parameters, options);
+}
+
+bool tg_rmsprop_group(tg_optim *optim, tg_list parameters, const tg_rmsprop_options *options)
+{
+    return tg__optim_group(&rmsprop_kind, optim, parameters, options);
+}
 
 /* ---- Adagrad. */
 
@@ -189,5 +256,23 @@ static const optim_kind adagrad_kind = {.name = "adagrad",
                                                   {"eps", NOT_NEGATIVE}},
                                         .states = adagrad_states,
                                         .update = adagrad_update};
-OPTIMISER(adagrad)
-OPTIMISER_GROUP(adagrad)
+
+tg_adagrad_options tg_adagrad_defaults(void)
+{
+    return adagrad_kind.defaults.adagrad;
+}
+
+tg_optim *tg_adagrad(tg_module *module, const tg_adagrad_options *options)
+{
+    return tg__optim(&adagrad_kind, module, options);
+}
+
+tg_optim *tg_adagrad_list(tg_list parameters, const tg_adagrad_options *options)
+{
+    return tg__optim_list(&adagrad_kind, parameters, options);
+}
+
+bool tg_adagrad_group(tg_optim *optim, tg_list parameters, const tg_adagrad_options *options)
+{
+    return tg__optim_group(&adagrad_kind, optim, parameters, options);
+}

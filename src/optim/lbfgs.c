@@ -524,4 +524,18 @@ static const optim_kind lbfgs_kind = {.name = "lbfgs",
                                       .states = no_states,
                                       .prepare = make_state,
                                       .minimize = lbfgs_minimize};
-OPTIMISER(lbfgs)
+
+tg_lbfgs_options tg_lbfgs_defaults(void)
+{
+    return lbfgs_kind.defaults.lbfgs;
+}
+
+tg_optim *tg_lbfgs(tg_module *module, const tg_lbfgs_options *options)
+{
+    return tg__optim(&lbfgs_kind, module, options);
+}
+
+tg_optim *tg_lbfgs_list(tg_list parameters, const tg_lbfgs_options *options)
+{
+    return tg__optim_list(&lbfgs_kind, parameters, options);
+}

@@ -216,11 +216,6 @@ static void update(const tg_optim *optim, slot *s, const any_options *o)
     tg__written(s->param, "step");
 }
 
-/* Calls DO for every slot s of every group g. */
-#define EACH_SLOT(optim, DO)                                                                       \
-    for (group *g = (optim)->groups; g; g = g->next)                                               \
-        for (slot *s = g->slots; s < g->slots + g->n; s++) DO
-
 bool tg_step(tg_optim *optim)
 {
     if (!optim || !tg__ready(optim->tg)) return false;
@@ -228,15 +223,20 @@ bool tg_step(tg_optim *optim)
         return tg__fail(optim->tg, TG_ERR_ARGUMENT,
                         "step: %s evaluates the loss more than once; use tg_step_closure",
                         optim->kind->name);
-    EACH_SLOT(optim, if (is_due(s) && !prepare_step(optim, g, s)) return false;)
-    EACH_SLOT(optim, if (is_due(s)) update(optim, s, &g->o);)
+    for (group *g = optim->groups; g; g = g->next)
+        for (int i = 0; i < g->n; i++)
+            if (is_due(&g->slots[i]) && !prepare_step(optim, g, &g->slots[i])) return false;
+    for (group *g = optim->groups; g; g = g->next)
+        for (int i = 0; i < g->n; i++)
+            if (is_due(&g->slots[i])) update(optim, &g->slots[i], &g->o);
     return true;
 }
 
 bool tg_zero_grad(tg_optim *optim)
 {
     if (!optim || !tg__ready(optim->tg)) return false;
-    EACH_SLOT(optim, tg__clear_grad(s->param);)
+    for (const group *g = optim->groups; g; g = g->next)
+        for (int i = 0; i < g->n; i++) tg__clear_grad(g->slots[i].param);
     return true;
 }
 

@@ -80,25 +80,4 @@ bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
 /* The loss, after closure has run in a scope of its own; NaN on failure. */
 double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 
-/* The defaults, and the three ways to make an optimiser of NAME with its NAME_kind. */
-#define OPTIMISER(NAME)                                                                            \
-    tg_##NAME##_options tg_##NAME##_defaults(void)                                                 \
-    {                                                                                              \
-        return NAME##_kind.defaults.NAME;                                                          \
-    }                                                                                              \
-    tg_optim *tg_##NAME(tg_module *module, const tg_##NAME##_options *options)                     \
-    {                                                                                              \
-        return tg__optim(&NAME##_kind, module, options);                                           \
-    }                                                                                              \
-    tg_optim *tg_##NAME##_list(tg_list parameters, const tg_##NAME##_options *options)             \
-    {                                                                                              \
-        return tg__optim_list(&NAME##_kind, parameters, options);                                  \
-    }
-#define OPTIMISER_GROUP(NAME)                                                                      \
-    bool tg_##NAME##_group(tg_optim *optim, tg_list parameters,                                    \
-                           const tg_##NAME##_options *options)                                     \
-    {                                                                                              \
-        return tg__optim_group(&NAME##_kind, optim, parameters, options);                          \
-    }
-
 #endif

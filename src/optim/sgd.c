@@ -55,5 +55,23 @@ static const optim_kind sgd_kind = {.name = "sgd",
                                     .check = check_nesterov,
                                     .states = sgd_states,
                                     .update = sgd_update};
-OPTIMISER(sgd)
-OPTIMISER_GROUP(sgd)
+
+tg_sgd_options tg_sgd_defaults(void)
+{
+    return sgd_kind.defaults.sgd;
+}
+
+tg_optim *tg_sgd(tg_module *module, const tg_sgd_options *options)
+{
+    return tg__optim(&sgd_kind, module, options);
+}
+
+tg_optim *tg_sgd_list(tg_list parameters, const tg_sgd_options *options)
+{
+    return tg__optim_list(&sgd_kind, parameters, options);
+}
+
+bool tg_sgd_group(tg_optim *optim, tg_list parameters, const tg_sgd_options *options)
+{
+    return tg__optim_group(&sgd_kind, optim, parameters, options);
+}

@@ -162,22 +162,6 @@ static bool give_values(const tg_tensor *t, const char *op, void *values)
     return true;
 }
 
-#define TYPED_ACCESS(suffix, type, dtype)                                                          \
-    bool tg_copy_from_##suffix(tg_tensor *t, const type *values)                                   \
-    {                                                                                              \
-        return check_dtype(t, "copy_from_" #suffix, dtype) &&                                      \
-               take_values(t, "copy_from_" #suffix, values);                                       \
-    }                                                                                              \
-    bool tg_copy_to_##suffix(const tg_tensor *t, type *values)                                     \
-    {                                                                                              \
-        return check_dtype(t, "copy_to_" #suffix, dtype) &&                                        \
-               give_values(t, "copy_to_" #suffix, values);                                         \
-    }                                                                                              \
-    const type *tg_data_##suffix(const tg_tensor *t)                                               \
-    {                                                                                              \
-        return check_dtype(t, "data_" #suffix, dtype) ? t->data : NULL;                            \
-    }
-
 static bool check_bytes(const tg_tensor *t, const char *op, const void *values, size_t bytes)
 {
     if (!readable(t, op)) return false;
@@ -200,8 +184,62 @@ bool tg_copy_to(const tg_tensor *t, void *values, size_t bytes)
     return check_bytes(t, "copy_to", values, bytes) && give_values(t, "copy_to", values);
 }
 
-TYPED_ACCESS(f32, float, TG_F32)
-TYPED_ACCESS(f64, double, TG_F64)
-TYPED_ACCESS(i64, int64_t, TG_I64)
-TYPED_ACCESS(bool, bool, TG_BOOL)
-#undef TYPED_ACCESS
+bool tg_copy_from_f32(tg_tensor *t, const float *values)
+{
+    return check_dtype(t, "copy_from_f32", TG_F32) && take_values(t, "copy_from_f32", values);
+}
+
+bool tg_copy_to_f32(const tg_tensor *t, float *values)
+{
+    return check_dtype(t, "copy_to_f32", TG_F32) && give_values(t, "copy_to_f32", values);
+}
+
+const float *tg_data_f32(const tg_tensor *t)
+{
+    return check_dtype(t, "data_f32", TG_F32) ? t->data : NULL;
+}
+
+bool tg_copy_from_f64(tg_tensor *t, const double *values)
+{
+    return check_dtype(t, "copy_from_f64", TG_F64) && take_values(t, "copy_from_f64", values);
+}
+
+bool tg_copy_to_f64(const tg_tensor *t, double *values)
+{
+    return check_dtype(t, "copy_to_f64", TG_F64) && give_values(t, "copy_to_f64", values);
+}
+
+const double *tg_data_f64(const tg_tensor *t)
+{
+    return check_dtype(t, "data_f64", TG_F64) ? t->data : NULL;
+}
+
+bool tg_copy_from_i64(tg_tensor *t, const int64_t *values)
+{
+    return check_dtype(t, "copy_from_i64", TG_I64) && take_values(t, "copy_from_i64", values);
+}
+
+bool tg_copy_to_i64(const tg_tensor *t, int64_t *values)
+{
+    return check_dtype(t, "copy_to_i64", TG_I64) && give_values(t, "copy_to_i64", values);
+}
+
+const int64_t *tg_data_i64(const tg_tensor *t)
+{
+    return check_dtype(t, "data_i64", TG_I64) ? t->data : NULL;
+}
+
+bool tg_copy_from_bool(tg_tensor *t, const bool *values)
+{
+    return check_dtype(t, "copy_from_bool", TG_BOOL) && take_values(t, "copy_from_bool", values);
+}
+
+bool tg_copy_to_bool(const tg_tensor *t, bool *values)
+{
+    return check_dtype(t, "copy_to_bool", TG_BOOL) && give_values(t, "copy_to_bool", values);
+}
+
+const bool *tg_data_bool(const tg_tensor *t)
+{
+    return check_dtype(t, "data_bool", TG_BOOL) ? t->data : NULL;
+}
