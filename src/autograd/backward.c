@@ -197,7 +197,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
     }
     for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev)
         if (!run_record(s, r)) return false;
-    return tg__ready(s->tg); /* tg_item inside a gradient may have failed */
+    return tg__ready(s->tg); /* a call in a gradient of the user may have failed */
 }
 
 bool tg__check_output(tg_tensor *out, const char *op)

@@ -100,14 +100,6 @@ static double mse_slope(const attr *a, const tg_tensor *x)
     return a[0].i == TG_MEAN ? 2 / (double)x->numel : 2;
 }
 
-/* Inputs: gradient of the loss, the side asked for, the other. */
-static bool mse_backward_shape(const call *c, spec *s)
-{
-    call side = *c;
-    side.in = c->in + 1;
-    return tg__same_shape(&side, s);
-}
-
 typedef struct difference_work {
     difference_kernel *kernel;
     size_t size;
@@ -124,6 +116,7 @@ static void some_differences(void *work, int64_t from, int64_t to)
     w->kernel(to - from, w->out + at, w->a + at, w->b + at, w->slope, w->g);
 }
 
+/* Inputs: gradient of the loss, the side asked for, the other. */
 static bool mse_backward_forward(const call *c)
 {
     double slope = mse_slope(c->a, c->out);
@@ -160,7 +153,7 @@ static tg_tensor *mse_backward_grad(const record *r, int i, tg_tensor *g)
 static const op_row mse_backward_op = {
     .name = "mse_loss_backward",
     .grad_name = "MseLossBackwardBackward0",
-    .shape = mse_backward_shape,
+    .shape = tg__shape_of_second,
     .forward = mse_backward_forward,
     .grad = mse_backward_grad,
     .reads = {READS_1 | READS_2, READS_0, READS_0},

@@ -17,6 +17,12 @@ bool tg__same_shape(const call *c, spec *s)
     return true;
 }
 
+bool tg__shape_of_second(const call *c, spec *s)
+{
+    take_shape(s, c->in[1]);
+    return true;
+}
+
 static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
                                          spec *s)
 {

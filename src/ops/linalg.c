@@ -178,9 +178,7 @@ static bool square_shape(const call *c, spec *s)
 static bool solved_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[0];
-    call of_b = *c;
-    of_b.in = c->in + 1;
-    tg__same_shape(&of_b, s);
+    tg__shape_of_second(c, s);
     s->shape[s->ndim - 2] = a->shape[a->ndim - 1];
     return tg__check_dtype(c, a, tg__is_float(a->dtype)) &&
            tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});

@@ -94,9 +94,10 @@ bool tg__record(const call *c);
 
 /* ---- Shape rules. */
 
-/* Of the last two inputs, which broadcast and have one dtype; of the first input. */
+/* Of the last two inputs, which broadcast and have one dtype; of the first input; of the second. */
 bool tg__broadcast_shape(const call *c, spec *s);
 bool tg__same_shape(const call *c, spec *s);
+bool tg__shape_of_second(const call *c, spec *s);
 /* The error that the operation does not take t's dtype, unless it is supported. */
 static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
 {

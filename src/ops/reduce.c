@@ -349,13 +349,47 @@ static bool arg_shape(const call *c, spec *s)
     return true;
 }
 
-/* Over all: shared by the elements that are equal to the extreme. */
+/* The gradient g of an extreme over all of x, shared by the elements that are equal to it. If one
+ * is NaN the extreme is NaN, and all that are NaN share. Inputs: g, x, the extreme. */
+static bool share_forward(const call *c)
+{
+    tg_tensor *x = c->in[1], *chosen = tg__new(c->tg, TG_BOOL, x->ndim, x->shape);
+    if (!chosen) return false;
+    const int level = c->tg->level;
+    const bool is_nan = isnan(tg_item(c->in[2]));
+    const loop f = {.binary = is_nan ? pick(level, ne, x->dtype) : pick(level, eq, x->dtype)};
+    tg__elementwise(f, chosen, 2, (tg_tensor *[]){x, is_nan ? x : c->in[2]});
+    int64_t n;
+    pick(level, sum, TG_BOOL)(1, x->numel, &n, chosen->data, x->numel);
+    stack_tensor count, none, share;
+    tg_tensor *in[] = {chosen, tg__scalar(&share, x, 0), tg__scalar(&none, x, 0)};
+    tg_tensor *quotient[] = {c->in[0], tg__scalar(&count, x, (double)n)};
+    tg__elementwise((loop){.binary = pick(level, div, x->dtype)}, in[1], 2, quotient);
+    tg__elementwise((loop){.where = pick(level, where, x->dtype)}, c->out, 3, in);
+    return true;
+}
+
+static tg_tensor *share_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[1].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    (void)i; /* only the first input has a history */
+    tg_tensor *chosen = tg_logical_or(tg_eq(x, r->in[2].t), tg_isnan(x));
+    return tg_div(tg_sum(tg_where(chosen, g, zero)), tg_cast(tg_sum(chosen), g->dtype));
+}
+
+static const op_row share_op = {
+    .name = "evenly_distribute_backward",
+    .grad_name = "EvenlyDistributeBackwardBackward0",
+    .shape = tg__shape_of_second,
+    .forward = share_forward,
+    .grad = share_grad,
+    .reads = {READS_1 | READS_2},
+};
+
 static tg_tensor *extreme_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t;
-    tg_tensor *chosen = isnan(tg_item(r->out)) ? tg_ne(x, x) : tg_eq(x, r->out);
-    double n = tg_item(tg_sum(chosen));
-    return tg_where(chosen, tg_div_scalar(g, n), tg_scalar(g->context, g->dtype, 0));
+    tg_tensor *all[] = {g, tg_detach(r->in[i].t), tg_detach(r->out)};
+    return tg__apply(&share_op, 3, all, NULL);
 }
 
 /* Over a dim: for the element that was taken, whose place the second input has kept. */

@@ -422,14 +422,6 @@ static bool diagonal_shape(const call *c, spec *s)
     return true;
 }
 
-/* Inputs of the backward of a part: the gradient, and a tensor with the shape of the whole. */
-static bool whole_shape(const call *c, spec *s)
-{
-    call whole = *c;
-    whole.in = c->in + 1;
-    return tg__same_shape(&whole, s);
-}
-
 /* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
  */
 static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spec *s)
@@ -459,6 +451,7 @@ static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
     return tg__apply(&part_backward_ops[r->op - part_ops], 2, both, r->a);
 }
 
+/* Inputs: the gradient of a part, and a tensor with the shape of the whole. */
 static bool part_backward_forward(const call *c)
 {
     call within = *c;
@@ -497,17 +490,17 @@ static const op_row part_ops[PARTS] = {
 static const op_row part_backward_ops[PARTS] = {
     [SLICE] = {.name = "slice_backward",
                .grad_name = "SliceBackwardBackward0",
-               .shape = whole_shape,
+               .shape = tg__shape_of_second,
                .forward = part_backward_forward,
                .grad = part_backward_grad},
     [SELECT] = {.name = "select_backward",
                 .grad_name = "SelectBackwardBackward0",
-                .shape = whole_shape,
+                .shape = tg__shape_of_second,
                 .forward = part_backward_forward,
                 .grad = part_backward_grad},
     [DIAGONAL] = {.name = "diagonal_backward",
                   .grad_name = "DiagonalBackwardBackward0",
-                  .shape = whole_shape,
+                  .shape = tg__shape_of_second,
                   .forward = part_backward_forward,
                   .grad = part_backward_grad},
 };

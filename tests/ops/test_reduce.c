@@ -23,6 +23,22 @@ static void test_max_dim_and_min_dim_let_go_of_their_input(void **state)
     check_values(scalar->grad, 1);
 }
 
+/* The values are PyTorch's. */
+static void test_max_and_min_share_their_gradient_among_equals(void **state)
+{
+    tg_context *tg = *state;
+    const double with_nan[] = {1, NAN, 3, NAN};
+    tg_tensor *a = leaf(tg, 1, 3, 3, 2), *b = leaf_of(tg, TG_SHAPE(2, 2), with_nan);
+    tg_tensor *c = leaf(tg, 3, 1, 1);
+    assert_true(tg_backward(tg_mul_scalar(tg_max(a), 3)));
+    check_values(a->grad, 0, 1.5, 1.5, 0);
+    assert_true(tg_backward(tg_min(c)));
+    check_values(c->grad, 0, 0.5, 0.5);
+    assert_true(tg_backward(tg_max(b)));
+    assert_true(tg_backward(tg_min(b)));
+    check_values(b->grad, 0, 1, 0, 1);
+}
+
 /* ---- Norms at the ends of the range. */
 
 static bool near(double value, double exact, double relative)
@@ -219,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_max_dim_and_min_dim_let_go_of_their_input),
+        cmocka_unit_test(test_max_and_min_share_their_gradient_among_equals),
         cmocka_unit_test(test_norms_whose_squares_leave_the_range),
         cmocka_unit_test(test_gradients_of_norms_at_the_ends_of_the_range),
         cmocka_unit_test(test_second_gradients_of_norms_at_the_ends_of_the_range),
