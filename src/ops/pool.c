@@ -1,12 +1,10 @@
-/* Pooling of windows of an image: the greatest element, said by its at_place, or the mean. */
+/* Pooling of windows of an image: the greatest element, said by its place, or the mean. */
 #include "../context/long_sum.h"
 #include "op.h"
 #include "reduce.h"
 
-#include <math.h>
-
 enum { POOL_KERNEL = 0, POOL_STRIDE = 2, POOL_PADDING = 4, POOL_DILATION = 6, POOL_CEIL = 8 };
-/* For means, in at_place of dilation. */
+/* For means, in place of the dilation. */
 enum { POOL_INCLUDES = 6, POOL_DIVISOR = 7 };
 
 /* The elements first + i * step, n of them, within the image; and how many with the padding. */
@@ -41,74 +39,103 @@ static int64_t divisor(const attr *a, window y, window x)
     return a[POOL_INCLUDES].i ? y.padded * x.padded : y.n * x.n;
 }
 
-/* Of one element type. Of several greatest elements the first counts, of NaN the last. */
-#define POOL(T)                                                                                    \
-    static inline int64_t greatest_##T(const pool_work *p, int64_t plane, window y, window x)      \
-    {                                                                                              \
-        const T *image = (const T *)p->image + plane;                                              \
-        int64_t at_place = y.first * p->w + x.first;                                               \
-        T most = -(T)INFINITY;                                                                     \
-        for (int64_t i = 0; i < y.n; i++)                                                          \
-            for (int64_t j = 0; j < x.n; j++) {                                                    \
-                const int64_t at = (y.first + i * y.step) * p->w + x.first + j * x.step;           \
-                const T value = image[at];                                                         \
-                const bool better = (value > most) | (value != value);                             \
-                most = better ? value : most;                                                      \
-                at_place = better ? at : at_place;                                                 \
-            }                                                                                      \
-        return at_place;                                                                           \
-    }                                                                                              \
-    static inline double sum_##T(const T *corner, int64_t stride, window y, window x)              \
-    {                                                                                              \
-        double sum = 0;                                                                            \
-        for (int64_t i = 0; i < y.n; i++)                                                          \
-            for (int64_t j = 0; j < x.n; j++) sum += (double)corner[i * stride + j];               \
-        return sum;                                                                                \
-    }                                                                                              \
-    static inline T part_##T(const pool_work *p, window y, window x, int64_t o)                    \
-    {                                                                                              \
-        return ((const T *)p->result)[o] / (T)divisor(p->a, y, x);                                 \
-    }                                                                                              \
-    static inline void spread_##T(const pool_work *p, int64_t plane, window y, window x,           \
-                                  int64_t o)                                                       \
-    {                                                                                              \
-        T *row = (T *)p->image + plane + y.first * p->w + x.first;                                 \
-        const T part = part_##T(p, y, x, o);                                                       \
-        for (int64_t i = 0; i < y.n; i++, row += p->w)                                             \
-            for (int64_t j = 0; j < x.n; j++) row[j] += part;                                      \
-    }
-POOL(float)
-POOL(double)
+/* wide is a constant wherever the inline functions are called, which gives each element type loops
+ * of its own. */
 
-/* Work on the windows of a range of planes, each seen through y and x. */
-#define EACH_WINDOW(DILATION_OF, DO)                                                               \
-    const pool_work *p = work;                                                                     \
-    int64_t o = from * p->oh * p->ow;                                                              \
-    for (int64_t plane = from * p->h * p->w; plane < to * p->h * p->w; plane += p->h * p->w)       \
-        for (int64_t r = 0; r < p->oh; r++) {                                                      \
-            const window y = window_of(p->a, DILATION_OF(0), p->h, r, 0);                          \
-            for (int64_t c = 0; c < p->ow; c++, o++) {                                             \
-                const window x = window_of(p->a, DILATION_OF(1), p->w, c, 1);                      \
-                DO                                                                                 \
-            }                                                                                      \
+static inline double element_of(const void *array, bool wide, int64_t at)
+{
+    return wide ? ((const double *)array)[at] : (double)((const float *)array)[at];
+}
+
+/* Whether an element is greater than another, or NaN. */
+static inline bool beats(const void *image, bool wide, int64_t at, int64_t other)
+{
+    const double *f64 = image;
+    const float *f32 = image;
+    if (wide) return (f64[at] > f64[other]) | (f64[at] != f64[at]);
+    return (f32[at] > f32[other]) | (f32[at] != f32[at]);
+}
+
+/* Of several greatest elements the first counts, of NaN the last. */
+static inline int64_t place_of_greatest(const pool_work *p, bool wide, int64_t plane, window y,
+                                        window x)
+{
+    int64_t place = plane + y.first * p->w + x.first;
+    for (int64_t i = 0; i < y.n; i++)
+        for (int64_t j = 0; j < x.n; j++) {
+            const int64_t at = plane + (y.first + i * y.step) * p->w + x.first + j * x.step;
+            place = beats(p->image, wide, at, place) ? at : place;
         }
-#define OWN_DILATION(d) p->a[POOL_DILATION + (d)].i
-#define NO_DILATION(d)  1
+    return place - plane;
+}
+
+static inline double sum_of_window(const pool_work *p, bool wide, int64_t corner, window y,
+                                   window x)
+{
+    const void *image = p->image;
+    double sum = 0;
+    for (int64_t i = 0; i < y.n; i++, corner += p->w)
+        for (int64_t j = 0; j < x.n; j++) sum += element_of(image, wide, corner + j);
+    return sum;
+}
+
+/* What each element of the window gets of the gradient of its mean. */
+static inline double part_of(const pool_work *p, bool wide, window y, window x, int64_t o)
+{
+    const int64_t n = divisor(p->a, y, x);
+    if (wide) return ((const double *)p->result)[o] / (double)n;
+    return (double)(((const float *)p->result)[o] / (float)n);
+}
+
+static inline void add_to_window(const pool_work *p, bool wide, int64_t corner, window y, window x,
+                                 double part)
+{
+    for (int64_t i = 0; i < y.n; i++)
+        for (int64_t j = 0; j < x.n; j++) {
+            const int64_t at = corner + i * p->w + j;
+            if (wide)
+                ((double *)p->image)[at] += part;
+            else
+                ((float *)p->image)[at] += (float)part;
+        }
+}
+
+/* Work on a row of windows, seen through y, of the plane that begins there; o is the first of their
+ * results. */
+typedef void window_row(const pool_work *p, int64_t plane, window y, int64_t o);
+
+static inline void each_row(const pool_work *p, window_row *f, int64_t dilation, int64_t from,
+                            int64_t to)
+{
+    int64_t o = from * p->oh * p->ow;
+    for (int64_t plane = from * p->h * p->w; plane < to * p->h * p->w; plane += p->h * p->w)
+        for (int64_t r = 0; r < p->oh; r++, o += p->ow)
+            f(p, plane, window_of(p->a, dilation, p->h, r, 0), o);
+}
+
+static inline void row_of_places(const pool_work *p, int64_t plane, window y, int64_t o)
+{
+    for (int64_t c = 0; c < p->ow; c++, o++) {
+        const window x = window_of(p->a, p->a[POOL_DILATION + 1].i, p->w, c, 1);
+        ((int64_t *)p->result)[o] = p->wide ? place_of_greatest(p, true, plane, y, x)
+                                            : place_of_greatest(p, false, plane, y, x);
+    }
+}
 
 static void find_places(void *work, int64_t from, int64_t to)
 {
-    EACH_WINDOW(OWN_DILATION, ((int64_t *)p->result)[o] = p->wide ? greatest_double(p, plane, y, x)
-                                                                  : greatest_float(p, plane, y, x);)
+    const pool_work *p = work;
+    each_row(p, row_of_places, p->a[POOL_DILATION].i, from, to);
 }
 
-static double sum_in_blocks(const double *corner, int64_t stride, window y, window x)
+static double sum_in_blocks(const pool_work *p, int64_t corner, window y, window x)
 {
     long_sum sum = {0, 0};
     double part = 0;
     int64_t terms = 0;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
-            part += corner[i * stride + j];
+            part += element_of(p->image, true, corner + i * p->w + j);
             if (++terms % SUM_BLOCK) continue;
             tg__add_term(&sum, part);
             part = 0;
@@ -117,30 +144,42 @@ static double sum_in_blocks(const double *corner, int64_t stride, window y, wind
     return tg__value_of_sum(sum);
 }
 
-static inline void mean_float(const pool_work *p, int64_t at, window y, window x, int64_t o)
+static inline void row_of_means(const pool_work *p, int64_t plane, window y, int64_t o)
 {
-    const double sum = sum_float((const float *)p->image + at, p->w, y, x);
-    ((float *)p->result)[o] = (float)sum / (float)divisor(p->a, y, x);
-}
-
-static inline void mean_double(const pool_work *p, int64_t at, window y, window x, int64_t o)
-{
-    const double *corner = (const double *)p->image + at;
-    const double sum =
-        y.n * x.n > SUM_BLOCK ? sum_in_blocks(corner, p->w, y, x) : sum_double(corner, p->w, y, x);
-    ((double *)p->result)[o] = sum / (double)divisor(p->a, y, x);
+    for (int64_t c = 0; c < p->ow; c++, o++) {
+        const window x = window_of(p->a, 1, p->w, c, 1);
+        const int64_t corner = plane + y.first * p->w + x.first;
+        if (p->wide) {
+            const double sum = y.n * x.n > SUM_BLOCK ? sum_in_blocks(p, corner, y, x)
+                                                     : sum_of_window(p, true, corner, y, x);
+            ((double *)p->result)[o] = sum / (double)divisor(p->a, y, x);
+        } else {
+            const double sum = sum_of_window(p, false, corner, y, x);
+            ((float *)p->result)[o] = (float)sum / (float)divisor(p->a, y, x);
+        }
+    }
 }
 
 static void take_means(void *work, int64_t from, int64_t to)
 {
-    EACH_WINDOW(NO_DILATION, const int64_t at = plane + y.first * p->w + x.first;
-                if (p->wide) mean_double(p, at, y, x, o); else mean_float(p, at, y, x, o);)
+    each_row(work, row_of_means, 1, from, to);
+}
+
+static inline void spread_row(const pool_work *p, int64_t plane, window y, int64_t o)
+{
+    for (int64_t c = 0; c < p->ow; c++, o++) {
+        const window x = window_of(p->a, 1, p->w, c, 1);
+        const int64_t corner = plane + y.first * p->w + x.first;
+        if (p->wide)
+            add_to_window(p, true, corner, y, x, part_of(p, true, y, x, o));
+        else
+            add_to_window(p, false, corner, y, x, part_of(p, false, y, x, o));
+    }
 }
 
 static void spread_means(void *work, int64_t from, int64_t to)
 {
-    EACH_WINDOW(NO_DILATION, if (!p->wide) spread_float(p, plane, y, x, o);
-                else spread_double(p, plane, y, x, o);)
+    each_row(work, spread_row, 1, from, to);
 }
 
 /* The windows that hold element `at` of a dimension, of so many. */
@@ -153,10 +192,16 @@ static window holders(const attr *a, int64_t at, int64_t windows, int d)
     return (window){first < last ? first : last, first < last ? last - first : 0, 1, 0};
 }
 
-static void find_parts(void *work, int64_t from, int64_t to)
+static inline void row_of_parts(const pool_work *p, int64_t plane, window y, int64_t o)
 {
-    EACH_WINDOW(NO_DILATION, if (p->wide)((double *)p->parts)[o] = part_double(p, y, x, o);
-                else((float *)p->parts)[o] = part_float(p, y, x, o);)
+    (void)plane;
+    for (int64_t c = 0; c < p->ow; c++, o++) {
+        const window x = window_of(p->a, 1, p->w, c, 1);
+        if (p->wide)
+            ((double *)p->parts)[o] = part_of(p, true, y, x, o);
+        else
+            ((float *)p->parts)[o] = (float)part_of(p, false, y, x, o);
+    }
 }
 
 /* Where many windows overlap: their parts are added up along the rows, which leaves a line of oh
@@ -167,7 +212,7 @@ static void add_parts(void *work, int64_t from, int64_t to)
     const pool_work *p = work;
     const size_t size = p->wide ? sizeof(double) : sizeof(float);
     reduce_kernel *sum = pick(p->level, sum, p->wide ? TG_F64 : TG_F32);
-    find_parts(work, from, to);
+    each_row(p, row_of_parts, 1, from, to);
     for (int64_t plane = from; plane < to; plane++) {
         char *parts = (char *)p->parts + (size_t)(plane * p->oh * p->ow) * size;
         char *lines = (char *)p->lines + (size_t)(plane * p->w * p->oh) * size;
@@ -308,13 +353,6 @@ static bool avg_back_forward(const call *c)
     return p.parts && p.lines;
 }
 
-static bool avg_back_shape(const call *c, spec *s)
-{
-    call of_image = *c;
-    of_image.in = c->in + 1;
-    return tg__same_shape(&of_image, s);
-}
-
 static const op_row avg_op, avg_back_op;
 
 static tg_tensor *avg_grad(const record *r, int i, tg_tensor *g)
@@ -338,7 +376,7 @@ static const op_row avg_op = {
 static const op_row avg_back_op = {
     .name = "avg_pool2d_backward",
     .grad_name = "AvgPool2DBackwardBackward0",
-    .shape = avg_back_shape,
+    .shape = tg__shape_of_second,
     .forward = avg_back_forward,
     .grad = avg_back_grad,
 };
