@@ -8,71 +8,91 @@
  * transpose, which spreads a number for each row over the classes. Each is the other's gradient.
  * Inputs: what is picked from or spread, labels (rows), perhaps weight (classes). */
 
-typedef struct picking {
-    int64_t ignore_index, classes;
-} picking;
+enum { IGNORE_INDEX, CLASSES }; /* the attributes of both */
 
 static double weight_of(tg_list in, int64_t label)
 {
     return in.n < 3 ? 1 : tg_get(in.items[2], TG_INDEX(label));
 }
 
-static tg_tensor *pick_forward(tg_list in, const void *attributes)
+/* For each row i that is not ignored, with the label l: element i to_row + l to_label of the result
+ * becomes -weight[l] times the element of the input that is l from_label after the beginning of row
+ * i. All others become 0. */
+static bool negate_labelled(const call *c, int64_t from_label, int64_t to_row, int64_t to_label)
 {
-    const picking *p = attributes;
-    const tg_tensor *x = in.items[0], *labels = in.items[1];
-    tg_tensor *out = tg_zeros(x->context, x->dtype, TG_SHAPE(x->shape[0]));
-    for (int64_t i = 0; out && i < out->numel; i++) {
+    const tg_tensor *x = c->in[0], *labels = c->in[1];
+    tg__fill(c->out, 0);
+    for (int64_t i = 0; i < labels->numel; i++) {
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
-        const int64_t at = i * x->strides[0] + label * x->strides[1];
-        if (label == p->ignore_index) continue;
-        const double weight = tg__rounded(x->dtype, weight_of(in, label));
-        tg__store(x->dtype, out->data, i, -tg__load(x->dtype, x->data, at) * weight);
+        if (label == c->a[IGNORE_INDEX].i) continue;
+        const double weight = tg__rounded(x->dtype, weight_of((tg_list){c->n, c->in}, label));
+        const double value = tg__load(x->dtype, x->data, i * x->strides[0] + label * from_label);
+        tg__store(x->dtype, c->out->data, i * to_row + label * to_label, -value * weight);
     }
-    return out;
+    return true;
 }
 
-static tg_tensor *spread_forward(tg_list in, const void *attributes)
+static bool pick_shape(const call *c, spec *s)
 {
-    const picking *p = attributes;
-    const tg_tensor *g = in.items[0], *labels = in.items[1];
-    tg_tensor *out = tg_zeros(g->context, g->dtype, TG_SHAPE(g->numel, p->classes));
-    for (int64_t i = 0; out && i < g->numel; i++) {
-        const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
-        const int64_t at = i * p->classes + label, from = i * g->strides[0];
-        if (label == p->ignore_index) continue;
-        const double weight = tg__rounded(g->dtype, weight_of(in, label));
-        tg__store(g->dtype, out->data, at, -tg__load(g->dtype, g->data, from) * weight);
-    }
-    return out;
+    tg__same_shape(c, s);
+    s->ndim = 1;
+    return true;
 }
 
-static tg_tensor *pick_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a);
-static tg_tensor *spread_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
-                                  const void *a);
-
-static const tg_autograd_function pick_labels = {"nll_loss", pick_forward, pick_backward};
-static const tg_autograd_function spread_labels = {"nll_loss_backward", spread_forward,
-                                                   spread_backward};
-
-static tg_tensor *transposed(const tg_autograd_function *f, tg_list in, tg_tensor *grad, int i,
-                             const void *attributes)
+static bool pick_forward(const call *c)
 {
-    tg_tensor *inputs[] = {grad, in.items[1], in.items[in.n - 1]};
-    return i == 0 ? tg_apply(f, (tg_list){in.n, inputs}, attributes, sizeof(picking)) : NULL;
+    return negate_labelled(c, c->in[0]->strides[1], 1, 0);
 }
 
-static tg_tensor *pick_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a)
+static bool spread_shape(const call *c, spec *s)
 {
-    (void)out;
-    return transposed(&spread_labels, in, grad, i, a);
+    tg__same_shape(c, s);
+    s->shape[s->ndim++] = c->a[CLASSES].i;
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-static tg_tensor *spread_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a)
+static bool spread_forward(const call *c)
 {
-    (void)out;
-    return transposed(&pick_labels, in, grad, i, a);
+    return negate_labelled(c, 0, c->a[CLASSES].i, 1);
 }
+
+static const op_row pick_op, spread_op;
+
+/* The transpose of the operation, applied to g; labels and a weight that is here have no gradient.
+ */
+static tg_tensor *transposed(const op_row *o, const record *r, tg_tensor *g)
+{
+    return tg__apply(o, r->n, (tg_tensor *[]){g, r->in[1].t, r->in[r->n - 1].t}, r->a);
+}
+
+static tg_tensor *pick_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return transposed(&spread_op, r, g);
+}
+
+static tg_tensor *spread_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return transposed(&pick_op, r, g);
+}
+
+static const op_row pick_op = {
+    .name = "nll_loss",
+    .grad_name = "nll_lossBackward",
+    .shape = pick_shape,
+    .forward = pick_forward,
+    .grad = pick_grad,
+    .reads = {READS_1 | READS_2},
+};
+static const op_row spread_op = {
+    .name = "nll_loss_backward",
+    .grad_name = "nll_loss_backwardBackward",
+    .shape = spread_shape,
+    .forward = spread_forward,
+    .grad = spread_grad,
+    .reads = {READS_1 | READS_2},
+};
 
 /* ---- Checks. */
 
@@ -141,24 +161,24 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
 /* ---- Labels. x: (rows, classes); labels (rows). */
 
 /* The sum of the weights of the labels that are not ignored. */
-static double total_weight(tg_list in, const picking *p)
+static double total_weight(tg_list in, const attr *p)
 {
     long_sum sum = {0, 0};
     const tg_tensor *labels = in.items[1];
     for (int64_t i = 0; i < labels->numel; i++) {
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
-        if (label != p->ignore_index) tg__add_term(&sum, weight_of(in, label));
+        if (label != p[IGNORE_INDEX].i) tg__add_term(&sum, weight_of(in, label));
     }
     return tg__value_of_sum(sum);
 }
 
-static tg_tensor *are_ignored(tg_list in, const picking *p)
+static tg_tensor *are_ignored(tg_list in, const attr *p)
 {
-    return tg_eq(in.items[1], tg_from_i64(in.items[1]->context, TG_SHAPE(), &p->ignore_index));
+    return tg_eq(in.items[1], tg_from_i64(in.items[1]->context, TG_SHAPE(), &p[IGNORE_INDEX].i));
 }
 
 /* What label smoothing adds: the sum over all classes. */
-static tg_tensor *spread_evenly(tg_list in, const picking *p)
+static tg_tensor *spread_evenly(tg_list in, const attr *p)
 {
     tg_tensor *x = in.items[0];
     tg_tensor *all = tg_neg(tg_sum_dims(in.n > 2 ? tg_mul(x, in.items[2]) : x, TG_DIMS(1), false));
@@ -166,7 +186,7 @@ static tg_tensor *spread_evenly(tg_list in, const picking *p)
 }
 
 /* The weight of each label, 0 where it is ignored, by recorded operations. */
-static tg_tensor *weights_of(tg_list in, const picking *p)
+static tg_tensor *weights_of(tg_list in, const attr *p)
 {
     tg_tensor *ignored = are_ignored(in, p);
     tg_tensor *labels = tg_masked_fill(in.items[1], ignored, 0);
@@ -175,33 +195,33 @@ static tg_tensor *weights_of(tg_list in, const picking *p)
 
 /* One loss for each row. *total is the sum of the weights, by which a mean divides, if the weight
  * has a gradient; else NULL. */
-static tg_tensor *losses_of_rows(tg_list in, const picking *p, double smoothing, tg_tensor **total)
+static tg_tensor *losses_of_rows(tg_list in, const attr *p, double smoothing, tg_tensor **total)
 {
     const bool weight_moves = in.n > 2 && in.items[2]->requires_grad;
     tg_tensor *weights = weight_moves ? weights_of(in, p) : NULL;
-    tg_tensor *loss = tg_apply(&pick_labels, (tg_list){weights ? 2 : in.n, in.items}, p, sizeof *p);
+    tg_tensor *loss = tg__apply(&pick_op, weights ? 2 : in.n, in.items, p);
     if (weight_moves) loss = tg_mul(loss, weights);
     *total = weight_moves ? tg_sum(weights) : NULL;
     if (!loss || smoothing == 0) return loss;
     return tg_add(tg_mul_scalar(loss, 1 - smoothing),
-                  tg_mul_scalar(spread_evenly(in, p), smoothing / (double)p->classes));
+                  tg_mul_scalar(spread_evenly(in, p), smoothing / (double)p[CLASSES].i));
 }
 
 static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
 {
     int64_t shape[TG_MAX_DIMS];
     const int n = target->ndim;
-    const picking p = {o->ignore_index, x->shape[class_dim(x)]};
+    const attr p[TG_ATTRS] = {{.i = o->ignore_index}, {.i = x->shape[class_dim(x)]}};
     for (int d = 0; d < n; d++) shape[d] = target->shape[d];
     if (x->ndim > 2) x = tg_movedim(x, TG_DIMS(1), TG_DIMS(-1));
-    if (x && x->ndim != 2) x = tg_reshape(x, TG_SHAPE(target->numel, p.classes));
+    if (x && x->ndim != 2) x = tg_reshape(x, TG_SHAPE(target->numel, p[CLASSES].i));
     tg_tensor *inputs[] = {x, tg_flatten(target, 0, -1), o->weight}, *total;
     const tg_list in = {o->weight ? 3 : 2, inputs};
-    tg_tensor *loss = losses_of_rows(in, &p, o->label_smoothing, &total);
+    tg_tensor *loss = losses_of_rows(in, p, o->label_smoothing, &total);
     if (!loss || o->reduction == TG_NONE) return tg_reshape(loss, (tg_shape){n, shape});
     loss = tg_sum(loss);
     if (o->reduction == TG_SUM) return loss;
-    return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, &p));
+    return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, p));
 }
 
 static tg_tensor *nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)

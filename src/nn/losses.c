@@ -85,28 +85,36 @@ static tg_tensor *log_or_least(tg_tensor *log)
     return tg_clamp(log, -100, INFINITY);
 }
 
-static tg_tensor *entropy_forward(tg_list in, const void *attributes)
+/* (t - 1) log(1 - x) - t log(x) */
+static bool binary_cross_entropy_forward(const call *c)
 {
-    tg_tensor *x = in.items[0], *t = in.items[1];
-    (void)attributes;
-    return tg_sub(tg_mul(tg_sub_scalar(t, 1), log_or_least(tg_log1p(tg_neg(x)))),
-                  tg_mul(t, log_or_least(tg_log(x))));
+    tg_tensor *x = c->in[0], *t = c->in[1];
+    tg_no_grad_begin(c->tg);
+    tg_tensor *terms[] = {tg_mul(tg_sub_scalar(t, 1), log_or_least(tg_log1p(tg_neg(x)))),
+                          tg_mul(t, log_or_least(tg_log(x)))};
+    tg_no_grad_end(c->tg);
+    if (!terms[0] || !terms[1]) return false;
+    tg__elementwise((loop){.binary = pick(c->tg->level, sub, c->out->dtype)}, c->out, 2, terms);
+    return true;
 }
 
 /* Where x is 0 or 1 PyTorch divides by 1e-12, as a float; target's gradient has no bound there. */
-static tg_tensor *entropy_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
-                                   const void *attributes)
+static tg_tensor *binary_cross_entropy_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = in.items[0], *t = in.items[1], *rest = tg_neg(tg_sub_scalar(x, 1));
-    (void)out, (void)attributes;
-    if (i == 0)
-        return tg_div(tg_mul(grad, tg_sub(x, t)),
-                      tg_clamp(tg_mul(rest, x), (double)1e-12f, INFINITY));
-    return tg_mul(grad, tg_sub(tg_log1p(tg_neg(x)), tg_log(x)));
+    tg_tensor *x = r->in[0].t, *t = r->in[1].t;
+    if (i == 1) return tg_mul(g, tg_sub(tg_log1p(tg_neg(x)), tg_log(x)));
+    tg_tensor *variance = tg_mul(tg_neg(tg_sub_scalar(x, 1)), x);
+    return tg_div(tg_mul(g, tg_sub(x, t)), tg_clamp(variance, (double)1e-12f, INFINITY));
 }
 
-static const tg_autograd_function entropy = {"binary_cross_entropy", entropy_forward,
-                                             entropy_backward};
+static const op_row binary_cross_entropy_op = {
+    .name = "binary_cross_entropy",
+    .grad_name = "binary_cross_entropyBackward",
+    .shape = tg__same_shape,
+    .forward = binary_cross_entropy_forward,
+    .grad = binary_cross_entropy_grad,
+    .reads = {READS_0 | READS_1, READS_0},
+};
 
 static bool is_between_0_and_1(tg_tensor *t)
 {
@@ -125,7 +133,8 @@ tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
                          "binary_cross_entropy: the input is not in [0, 1] everywhere; of logits "
                          "use tg_binary_cross_entropy_with_logits");
-    tg_tensor *loss = input ? tg_apply(&entropy, TG_LIST(input, target), NULL, 0) : NULL;
+    tg_tensor *both[] = {input, target};
+    tg_tensor *loss = input ? tg__apply(&binary_cross_entropy_op, 2, both, NULL) : NULL;
     return tg__leave(&f, weighted(loss, &o));
 }
 
