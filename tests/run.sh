@@ -6,6 +6,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 need_compiler
 need libcmocka-dev "$(has_header cmocka.h)"
+need universal-ctags 'ctags --version | grep -q Universal'
 install_missing
 
 echo "Building libtinygrad and its tests in $root/build"
