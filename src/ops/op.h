@@ -67,6 +67,7 @@ static inline unsigned tg__reads_input(int i)
     return (unsigned)READS_0 << (i < 2 ? i : 2);
 }
 
+/* An operation. Its row names the members that it sets; the others are 0. */
 struct op_row {
     const char *name;
     const char *grad_name; /* as PyTorch prints it */
