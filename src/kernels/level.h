@@ -1,10 +1,12 @@
-/* What a level needs before it names its target: no header may come after. */
+/* What the file of a level includes before it names its target. Functions of a header that came
+ * after would be compiled for that target. */
 #ifndef TG_LEVEL_H
 #define TG_LEVEL_H
 
 #if defined(__clang__)
-/* Loops that call libm stay scalar, whatever is asked for. It goes by the first time that a table
- * is included, so it stands before kernels.h. */
+/* Loops that call libm stay scalar although they are VECTORIZED. clang asks what was set where
+ * elementwise.def, the table of such loops, was first included, so this stands before all tables.
+ */
 #pragma clang diagnostic ignored "-Wpass-failed"
 #endif
 
@@ -19,11 +21,12 @@
 #include <arm_neon.h>
 #endif
 
-/* Sums have 16 lanes, in blocks of elements, which are added in a tree of so many levels. */
+/* A sum has 16 lanes. Blocks of 512 elements are summed, and then added in a tree. */
 enum { LANES = 16, LANE_BLOCK = 512, TREE_LEVELS = 60 };
 enum { LANES_SUM, LANES_DOT, LANES_DISTANCE };
 
-/* Functions that are computed in double take so many elements at a time, in steps of so many. */
+/* Functions of float32 that are computed in double take a block of elements at a time, and in that
+ * a step of elements, which vectors hold. */
 enum { WIDE_STEP = 4, WIDE_BLOCK = 128 };
 
 /* How a function of an angle uses the turns that are taken off a far angle: the sine of this many
@@ -31,7 +34,7 @@ enum { WIDE_STEP = 4, WIDE_BLOCK = 128 };
 enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
 
 #if defined(__GNUC__)
-/* Without errno a root is one instruction. */
+/* A root is one instruction if it need not set errno. */
 float sqrtf(float) __attribute__((const));
 double sqrt(double) __attribute__((const));
 #endif

@@ -1,4 +1,4 @@
-/* The kernels for any machine, on the vectors of the target where they are known here. */
+/* The kernels for any machine: in plain C, or on the vectors that every CPU of the target has. */
 #include "level.h"
 
 bool tg__runs_portable(void)
@@ -17,7 +17,7 @@ bool tg__runs_portable(void)
 
 #define LEVEL(name) tg__##name##_portable
 #define LIBM_LOOPS
-#ifdef TG_X86_KERNELS /* there it is for old machines alone, and better small */
+#ifdef TG_X86_KERNELS /* on x86 only old machines run them, and small code serves the others */
 #define SMALL_CODE
 #endif
 #if defined(__clang__)
