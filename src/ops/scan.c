@@ -15,24 +15,31 @@ static bool scan_shape(const call *c, spec *s)
     return tg__check_dtype(c, t, tg__is_number(t->dtype)) && tg__same_shape(c, s);
 }
 
-/* One line of n elements, `step` apart. */
-#define SUM_LINE(T, W)                                                                             \
-    static void sum_line_##T(int64_t n, int64_t step, const T *a, T *y)                            \
-    {                                                                                              \
-        W total = 0;                                                                               \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            total += (W)a[i * step];                                                               \
-            y[i * step] = (T)total;                                                                \
-        }                                                                                          \
+/* n elements, `step` apart, from where the arrays begin; x is NULL for a sum. */
+typedef struct scan_line {
+    int64_t n, step;
+    const void *a, *x;
+    void *y;
+} scan_line;
+
+static void sum_f32(scan_line l)
+{
+    const float *a = l.a;
+    float *y = l.y;
+    double total = 0;
+    for (int64_t i = 0; i < l.n; i++) {
+        total += (double)a[i * l.step];
+        y[i * l.step] = (float)total;
     }
-SUM_LINE(float, double)
-SUM_LINE(int64_t, uint64_t)
-#undef SUM_LINE
+}
 
 /* In blocks, each added to the long sum of those before. From the block that makes this sum
  * infinite or NaN every term is added to the sum itself. */
-static void sum_line_double(int64_t n, int64_t step, const double *a, double *y)
+static void sum_f64(scan_line l)
 {
+    const double *a = l.a;
+    double *y = l.y;
+    const int64_t n = l.n, step = l.step;
     long_sum before = {0, 0};
     for (int64_t from = 0; from < n; from += SUM_BLOCK) {
         double part = 0;
@@ -48,19 +55,47 @@ static void sum_line_double(int64_t n, int64_t step, const double *a, double *y)
     }
 }
 
-#define PRODUCT_LINE(T, W)                                                                         \
-    static void product_line_##T(int64_t n, int64_t step, const T *a, const T *x, T *y)            \
-    {                                                                                              \
-        W total = 0;                                                                               \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            total = (W)a[i * step] + (W)x[i * step] * total;                                       \
-            y[i * step] = (T)total;                                                                \
-        }                                                                                          \
+static void sum_i64(scan_line l)
+{
+    const uint64_t *a = l.a;
+    uint64_t *y = l.y, total = 0;
+    for (int64_t i = 0; i < l.n; i++) y[i * l.step] = total += a[i * l.step];
+}
+
+static void product_f32(scan_line l)
+{
+    const float *a = l.a, *x = l.x;
+    float *y = l.y;
+    double total = 0;
+    for (int64_t i = 0; i < l.n; i++) {
+        total = (double)a[i * l.step] + (double)x[i * l.step] * total;
+        y[i * l.step] = (float)total;
     }
-PRODUCT_LINE(float, double)
-PRODUCT_LINE(double, double)
-PRODUCT_LINE(int64_t, uint64_t)
-#undef PRODUCT_LINE
+}
+
+static void product_f64(scan_line l)
+{
+    const double *a = l.a, *x = l.x;
+    double *y = l.y, total = 0;
+    for (int64_t i = 0; i < l.n; i++) y[i * l.step] = total = a[i * l.step] + x[i * l.step] * total;
+}
+
+static void product_i64(scan_line l)
+{
+    const uint64_t *a = l.a, *x = l.x;
+    uint64_t *y = l.y, total = 0;
+    for (int64_t i = 0; i < l.n; i++) y[i * l.step] = total = a[i * l.step] + x[i * l.step] * total;
+}
+
+static void scan_one_line(tg_dtype dtype, scan_line l)
+{
+    switch (dtype) {
+    case TG_F32: l.x ? product_f32(l) : sum_f32(l); break;
+    case TG_F64: l.x ? product_f64(l) : sum_f64(l); break;
+    case TG_I64: l.x ? product_i64(l) : sum_i64(l); break;
+    case TG_BOOL: break;
+    }
+}
 
 static bool scan_forward(const call *c)
 {
@@ -70,25 +105,17 @@ static bool scan_forward(const call *c)
     const int dim = (int)c->a[0].i;
     const int64_t n = a->ndim ? a->shape[dim] : 1, step = a->ndim ? c->out->strides[dim] : 1;
     const int64_t lines = n > 0 ? a->numel / n : 0;
-    for (int64_t line = 0; line < lines; line++) {
-        int64_t at = line / step * step * n + line % step, by = step;
+    const size_t size = tg__dtype_size(a->dtype);
+    for (int64_t i = 0; i < lines; i++) {
+        int64_t at = i / step * step * n + i % step, by = step;
         if (c->a[1].i) {
             at += (n - 1) * step;
             by = -step;
         }
-#define LINE(T)                                                                                    \
-    if (x)                                                                                         \
-        product_line_##T(n, by, (const T *)a->data + at, (const T *)x->data + at,                  \
-                         (T *)c->out->data + at);                                                  \
-    else                                                                                           \
-        sum_line_##T(n, by, (const T *)a->data + at, (T *)c->out->data + at)
-        switch (a->dtype) {
-        case TG_F32: LINE(float); break;
-        case TG_F64: LINE(double); break;
-        case TG_I64: LINE(int64_t); break;
-        case TG_BOOL: break;
-        }
-#undef LINE
+        const size_t first = (size_t)at * size;
+        scan_one_line(a->dtype, (scan_line){n, by, (const char *)a->data + first,
+                                            x ? (const char *)x->data + first : NULL,
+                                            (char *)c->out->data + first});
     }
     return true;
 }
