@@ -172,20 +172,6 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     return t;
 }
 
-/* u[i] becomes whether it is less than p[i]. */
-static void keep_below(tg_dtype dtype, int64_t n, void *u, const void *p)
-{
-#define KEEP_BELOW(T)                                                                              \
-    for (int64_t i = 0; i < n; i++) ((T *)u)[i] = ((T *)u)[i] < ((const T *)p)[i]
-    switch (dtype) {
-    case TG_F32: KEEP_BELOW(float); break;
-    case TG_F64: KEEP_BELOW(double); break;
-    case TG_I64:
-    case TG_BOOL: break;
-    }
-#undef KEEP_BELOW
-}
-
 static tg_tensor *bernoulli(tg_tensor *p)
 {
     tg_context *tg = p->context;
@@ -197,7 +183,8 @@ static tg_tensor *bernoulli(tg_tensor *p)
         if (!check_probability(tg, "bernoulli", tg__load(d, contiguous->data, i))) return NULL;
     tg__before_draw(tg);
     draw_units(tg, d, t->numel, t->data);
-    keep_below(d, t->numel, t->data, contiguous->data);
+    for (int64_t i = 0; i < t->numel; i++) /* whether the draw is less than the probability */
+        tg__store(d, t->data, i, tg__load(d, t->data, i) < tg__load(d, contiguous->data, i));
     return t;
 }
 
