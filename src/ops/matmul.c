@@ -242,11 +242,6 @@ static bool matmul_forward(const call *c)
     return split_product(c->tg, &w, batch, grain, some_of_batch);
 }
 
-static tg_tensor *turned(tg_tensor *t)
-{
-    return tg_transpose(t, -2, -1);
-}
-
 /* For C = A B: dA = dC B^T, dB = A^T dC, with 1-d sides seen as the row or column they stand for.
  */
 static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
@@ -255,15 +250,17 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
     if (a->ndim == 1 && b->ndim == 1) return tg_mul(g, i == 0 ? b : a);
     if (b->ndim == 1) {
         if (i == 0) return tg_matmul(tg_unsqueeze(g, -1), tg_unsqueeze(b, 0));
-        return a->ndim == 2 ? tg_matmul(turned(a), g)
-                            : tg_squeeze_dim(tg_matmul(turned(a), tg_unsqueeze(g, -1)), -1);
+        return a->ndim == 2
+                   ? tg_matmul(tg__matrix_transpose(a), g)
+                   : tg_squeeze_dim(tg_matmul(tg__matrix_transpose(a), tg_unsqueeze(g, -1)), -1);
     }
     if (a->ndim == 1) {
         if (i == 1) return tg_matmul(tg_unsqueeze(a, -1), tg_unsqueeze(g, -2));
-        return b->ndim == 2 ? tg_matmul(b, g)
-                            : tg_squeeze_dim(tg_matmul(tg_unsqueeze(g, -2), turned(b)), -2);
+        return b->ndim == 2
+                   ? tg_matmul(b, g)
+                   : tg_squeeze_dim(tg_matmul(tg_unsqueeze(g, -2), tg__matrix_transpose(b)), -2);
     }
-    return i == 0 ? tg_matmul(g, turned(b)) : tg_matmul(turned(a), g);
+    return i == 0 ? tg_matmul(g, tg__matrix_transpose(b)) : tg_matmul(tg__matrix_transpose(a), g);
 }
 
 /* A vector or a matrix times either, and products of batches. */

@@ -107,6 +107,8 @@ static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool suppo
 
 /* ---- What gradients share. */
 
+/* t with its last two dimensions exchanged, as torch.linalg.matrix_transpose. */
+tg_tensor *tg__matrix_transpose(tg_tensor *t);
 /* Adds g to the part of whole that the view r->out is of its input. */
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
 

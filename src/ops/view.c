@@ -221,6 +221,11 @@ tg_tensor *tg_transpose(tg_tensor *t, int dim0, int dim1)
     return tg__apply(&transpose_op, 1, &t, (attr[TG_ATTRS]){{.i = d0}, {.i = d1}});
 }
 
+tg_tensor *tg__matrix_transpose(tg_tensor *t)
+{
+    return tg_transpose(t, -2, -1);
+}
+
 tg_tensor *tg_t(tg_tensor *t)
 {
     if (!t || t->ndim < 2) return t;
