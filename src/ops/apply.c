@@ -44,6 +44,21 @@ bool tg__broadcast_shape(const call *c, spec *s)
     return alike || broadcast_unlike(c, a, b, s);
 }
 
+bool tg__broadcast_three(const call *c, spec *s)
+{
+    call pair = {c->op, c->tg, 2, c->in + 1, c->a, NULL};
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    pair.in = c->in;
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    const tg_tensor *last = c->in[2];
+    int64_t two[TG_MAX_DIMS];
+    const int n = s->ndim;
+    memcpy(two, s->shape, sizeof two);
+    return tg__broadcast(n, two, last->ndim, last->shape, &s->ndim, s->shape) ||
+           tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
+                    tg__show_sizes(c->tg, n, two), SHOW(last));
+}
+
 static inline bool needs_grad(int n, tg_tensor *const *in)
 {
     for (int i = 0; i < n; i++)

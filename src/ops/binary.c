@@ -408,3 +408,21 @@ tg_tensor *tg_zero_(tg_tensor *t)
 {
     return fill_in(&zero_in_op, t, 0);
 }
+
+/* ---- With a factor for the second tensor. */
+
+tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha)
+{
+    frame f;
+    if (!tg__check_inputs("add_alpha", 2, (tg_tensor *[]){a, b})) return NULL;
+    tg__enter(&f, "add_alpha", a);
+    return tg__leave(&f, tg_add(a, tg_mul_scalar(b, alpha)));
+}
+
+tg_tensor *tg_sub_alpha(tg_tensor *a, tg_tensor *b, double alpha)
+{
+    frame f;
+    if (!tg__check_inputs("sub_alpha", 2, (tg_tensor *[]){a, b})) return NULL;
+    tg__enter(&f, "sub_alpha", a);
+    return tg__leave(&f, tg_sub(a, tg_mul_scalar(b, alpha)));
+}

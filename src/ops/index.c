@@ -1,5 +1,6 @@
 /* Elements picked and placed by index. */
 #include "../context/long_sum.h"
+#include "index.h"
 #include "op.h"
 
 #include <string.h>
@@ -389,4 +390,34 @@ tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx
         return NULL;
     tg__enter(&f, "embedding", input);
     return tg__leave(&f, embedded(input, weight, padding_idx));
+}
+
+/* ---- take_along_dim: gather with an index that broadcasts. */
+
+tg_tensor *tg__expand_but(const char *name, tg_tensor *t, const tg_tensor *other, int dim)
+{
+    int64_t a[TG_MAX_DIMS], b[TG_MAX_DIMS], shape[TG_MAX_DIMS];
+    int n;
+    for (int d = 0; d < t->ndim; d++) a[d] = d == dim ? 1 : t->shape[d];
+    for (int d = 0; d < other->ndim; d++) b[d] = d == dim ? 1 : other->shape[d];
+    if (!tg__broadcast(t->ndim, a, other->ndim, b, &n, shape))
+        return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s and %s do not broadcast", name, SHOW(t),
+                        SHOW(other));
+    if (dim >= 0) shape[dim] = t->shape[dim];
+    return tg_expand(t, (tg_shape){n, shape});
+}
+
+tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim)
+{
+    if (!tg__check_inputs("take_along_dim", 2, (tg_tensor *[]){a, index})) return NULL;
+    int d = tg__dim(a, "take_along_dim", dim, a->ndim);
+    if (d < 0) return NULL;
+    if (a->ndim != index->ndim)
+        return tg__fail(a->context, TG_ERR_SHAPE,
+                        "take_along_dim: %s and index %s differ in their number of dimensions",
+                        SHOW(a), SHOW(index));
+    frame f;
+    tg__enter(&f, "take_along_dim", a);
+    return tg__leave(&f, tg_gather(tg__expand_but("take_along_dim", a, index, d), d,
+                                   tg__expand_but("take_along_dim", index, a, d)));
 }

@@ -98,6 +98,8 @@ bool tg__record(const call *c);
 /* Of the last two inputs, which broadcast and have one dtype; of the first input; of the second. */
 bool tg__broadcast_shape(const call *c, spec *s);
 bool tg__same_shape(const call *c, spec *s);
+/* Of three inputs that broadcast and have one dtype. */
+bool tg__broadcast_three(const call *c, spec *s);
 bool tg__shape_of_second(const call *c, spec *s);
 /* The error that the operation does not take t's dtype, unless it is supported. */
 static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)

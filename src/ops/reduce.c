@@ -558,3 +558,27 @@ tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
     if (n > 0) g = tg_sum_dims(g, (tg_shape){n, dims}, TG_KEEPDIM);
     return extra > 0 ? tg_reshape(g, (tg_shape){like->ndim, like->shape}) : g;
 }
+
+/* ---- The greatest or the least, and its index. */
+
+static tg_indexed extreme_indexed(const char *name, tg_tensor *a, int dim, bool keepdim,
+                                  tg_tensor *(*where)(tg_tensor *, int, bool))
+{
+    frame f;
+    tg__enter(&f, name, a);
+    tg_tensor *places = where(a, dim, TG_KEEPDIM), *r[] = {NULL, places};
+    if (places) r[0] = tg_gather(a, dim, places);
+    for (int i = 0; i < 2 && !keepdim; i++) r[i] = tg_squeeze_dim(r[i], dim);
+    tg__leave_with(&f, 2, r);
+    return r[0] && r[1] ? (tg_indexed){r[0], r[1]} : (tg_indexed){NULL, NULL};
+}
+
+tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_indexed("max", a, dim, keepdim, tg_argmax_dim);
+}
+
+tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim)
+{
+    return extreme_indexed("min", a, dim, keepdim, tg_argmin_dim);
+}

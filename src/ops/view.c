@@ -1,5 +1,5 @@
-/* Views: another shape for the same memory, and their gradients. */
-#include "op.h"
+/* Views: another shape for the same memory. */
+#include "view.h"
 
 #include <string.h>
 
@@ -168,27 +168,13 @@ tg_tensor *tg_flatten(tg_tensor *t, int start_dim, int end_dim)
 
 /* ---- Dimensions rearranged, dropped and added. */
 
-static void take_dim(spec *s, int at, const tg_tensor *t, int from)
-{
-    s->shape[at] = t->shape[from];
-    s->strides[at] = t->strides[from];
-}
-
-static void take_all(spec *s, const tg_tensor *t)
-{
-    s->dtype = t->dtype;
-    s->ndim = t->ndim;
-    s->offset = 0;
-    for (int d = 0; d < t->ndim; d++) take_dim(s, d, t, d);
-}
-
 static bool transpose_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    take_all(s, t);
+    tg__take_all(s, t);
     if (t->ndim == 0) return true;
-    take_dim(s, (int)c->a[0].i, t, (int)c->a[1].i);
-    take_dim(s, (int)c->a[1].i, t, (int)c->a[0].i);
+    tg__take_dim(s, (int)c->a[0].i, t, (int)c->a[1].i);
+    tg__take_dim(s, (int)c->a[1].i, t, (int)c->a[0].i);
     return true;
 }
 
@@ -237,8 +223,8 @@ tg_tensor *tg_t(tg_tensor *t)
 
 static bool permute_shape(const call *c, spec *s)
 {
-    take_all(s, c->in[0]);
-    for (int d = 0; d < s->ndim; d++) take_dim(s, d, c->in[0], (int)c->a[d + 1].i);
+    tg__take_all(s, c->in[0]);
+    for (int d = 0; d < s->ndim; d++) tg__take_dim(s, d, c->in[0], (int)c->a[d + 1].i);
     return true;
 }
 
@@ -279,10 +265,11 @@ tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
 static bool squeeze_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    take_all(s, t);
+    tg__take_all(s, t);
     s->ndim = 0;
     for (int d = 0; d < t->ndim; d++)
-        if (t->shape[d] != 1 || (c->a[0].i >= 0 && c->a[0].i != d)) take_dim(s, s->ndim++, t, d);
+        if (t->shape[d] != 1 || (c->a[0].i >= 0 && c->a[0].i != d))
+            tg__take_dim(s, s->ndim++, t, d);
     return true;
 }
 
@@ -316,8 +303,8 @@ static bool unsqueeze_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     int at = (int)c->a[0].i;
-    take_all(s, t);
-    for (int d = at; d < t->ndim; d++) take_dim(s, d + 1, t, d);
+    tg__take_all(s, t);
+    for (int d = at; d < t->ndim; d++) tg__take_dim(s, d + 1, t, d);
     s->shape[at] = 1;
     s->strides[at] = at < t->ndim ? t->shape[at] * t->strides[at] : 1;
     s->ndim++;
@@ -384,198 +371,44 @@ tg_tensor *tg_expand(tg_tensor *t, tg_shape shape)
     return apply_list(&expand_op, t, shape);
 }
 
-/* ---- Parts. The gradient of a part is a zero tensor with the gradient put into that part. */
-
-/* a: dim, start, size, step. */
-static bool slice_shape(const call *c, spec *s)
+tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination)
 {
-    int d = (int)c->a[0].i;
-    take_all(s, c->in[0]);
-    s->offset = c->a[1].i * s->strides[d];
-    s->shape[d] = c->a[2].i;
-    s->strides[d] *= c->a[3].i;
-    return true;
-}
-
-/* a: dim, index. */
-static bool select_shape(const call *c, spec *s)
-{
-    const tg_tensor *t = c->in[0];
-    int d = (int)c->a[0].i;
-    take_all(s, t);
-    s->offset = c->a[1].i * t->strides[d];
-    for (int k = d + 1; k < t->ndim; k++) take_dim(s, k - 1, t, k);
-    s->ndim--;
-    return true;
-}
-
-/* a: offset, dim1, dim2. */
-static bool diagonal_shape(const call *c, spec *s)
-{
-    const tg_tensor *t = c->in[0];
-    int64_t shift = c->a[0].i, d1 = c->a[1].i, d2 = c->a[2].i;
-    int64_t rows = t->shape[d1] + (shift < 0 ? shift : 0),
-            columns = t->shape[d2] - (shift > 0 ? shift : 0);
-    int64_t n = rows < columns ? rows : columns;
-    take_all(s, t);
-    s->ndim = 0;
-    for (int d = 0; d < t->ndim; d++)
-        if (d != d1 && d != d2) take_dim(s, s->ndim++, t, d);
-    s->shape[s->ndim] = n > 0 ? n : 0;
-    s->strides[s->ndim++] = t->strides[d1] + t->strides[d2];
-    if (n > 0) s->offset = shift > 0 ? shift * t->strides[d2] : -shift * t->strides[d1];
-    return true;
-}
-
-/* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
- */
-static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spec *s)
-{
-    char *data = whole->data;
-    if (tg__numel(s->ndim, s->shape) > 0) data += s->offset * (int64_t)tg__dtype_size(whole->dtype);
-    return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
-}
-
-void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
-{
-    const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
-    spec s;
-    if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
-    stack_tensor room;
-    tg_tensor *part = see_part(&room, whole, &s);
-    loop add = {.binary = pick(g->context->level, add, g->dtype)};
-    tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
-}
-
-enum { SLICE, SELECT, DIAGONAL, PARTS };
-static const op_row part_ops[PARTS], part_backward_ops[PARTS];
-
-static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
-{
-    tg_tensor *both[] = {g, tg__sizes_of(r->in[i].t)};
-    return tg__apply(&part_backward_ops[r->op - part_ops], 2, both, r->a);
-}
-
-/* Inputs: the gradient of a part, and a tensor with the shape of the whole. */
-static bool part_backward_forward(const call *c)
-{
-    call within = *c;
-    spec s;
-    tg__fill(c->out, 0);
-    within.in = &c->out;
-    if (!part_ops[c->op - part_backward_ops].shape(&within, &s)) return false;
-    stack_tensor part;
-    tg__copy(see_part(&part, c->out, &s), c->in[0]);
-    return true;
-}
-
-static tg_tensor *part_backward_grad(const record *r, int i, tg_tensor *g)
-{
-    (void)i;
-    return tg__apply(&part_ops[r->op - part_backward_ops], 1, &g, r->a);
-}
-
-static const op_row part_ops[PARTS] = {
-    [SLICE] = {.name = "slice",
-               .grad_name = "SliceBackward0",
-               .shape = slice_shape,
-               .grad = part_grad,
-               .flags = OP_VIEW | OP_PART},
-    [SELECT] = {.name = "select",
-                .grad_name = "SelectBackward0",
-                .shape = select_shape,
-                .grad = part_grad,
-                .flags = OP_VIEW | OP_PART},
-    [DIAGONAL] = {.name = "diagonal",
-                  .grad_name = "DiagonalBackward0",
-                  .shape = diagonal_shape,
-                  .grad = part_grad,
-                  .flags = OP_VIEW | OP_PART},
-};
-static const op_row part_backward_ops[PARTS] = {
-    [SLICE] = {.name = "slice_backward",
-               .grad_name = "SliceBackwardBackward0",
-               .shape = tg__shape_of_second,
-               .forward = part_backward_forward,
-               .grad = part_backward_grad},
-    [SELECT] = {.name = "select_backward",
-                .grad_name = "SelectBackwardBackward0",
-                .shape = tg__shape_of_second,
-                .forward = part_backward_forward,
-                .grad = part_backward_grad},
-    [DIAGONAL] = {.name = "diagonal_backward",
-                  .grad_name = "DiagonalBackwardBackward0",
-                  .shape = tg__shape_of_second,
-                  .forward = part_backward_forward,
-                  .grad = part_backward_grad},
-};
-
-/* dim of a tensor that has dimensions. */
-static int part_dim(const tg_tensor *t, const char *name, int dim)
-{
-    if (t->ndim > 0) return tg__dim(t, name, dim, t->ndim);
-    tg__fail(t->context, TG_ERR_INDEX, "%s: a 0-d tensor has no dimensions", name);
-    return -1;
-}
-
-tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index)
-{
-    int d = t ? part_dim(t, "select", dim) : -1;
-    if (d < 0) return NULL;
-    if (index < -t->shape[d] || index >= t->shape[d])
+    int64_t order[TG_MAX_DIMS], from = 0;
+    unsigned taken = 0, placed = 0;
+    if (!t || !tg__check_list(t->context, "movedim", "dims", source) ||
+        !tg__check_list(t->context, "movedim", "dims", destination))
+        return NULL;
+    if (source.ndim != destination.ndim)
         return tg__fail(t->context, TG_ERR_INDEX,
-                        "select: index %lld of dimension %d is out of range for %s",
-                        (long long)index, d, SHOW(t));
-    int64_t at = index < 0 ? index + t->shape[d] : index;
-    return tg__apply(&part_ops[SELECT], 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
+                        "movedim: source has length %d and destination %d for %s, but both must "
+                        "have the same length",
+                        source.ndim, destination.ndim, SHOW(t));
+    for (int i = 0; i < source.ndim; i++) {
+        int s = tg__dim(t, "movedim", source.dims[i], t->ndim),
+            d = tg__dim(t, "movedim", destination.dims[i], t->ndim);
+        if (s < 0 || d < 0) return NULL;
+        if (taken >> s & 1 || placed >> d & 1)
+            return tg__fail(t->context, TG_ERR_INDEX, "movedim: dim %d appears twice",
+                            taken >> s & 1 ? s : d);
+        taken |= 1u << s;
+        placed |= 1u << d;
+        order[d] = s;
+    }
+    for (int d = 0; d < t->ndim; d++) {
+        if (placed >> d & 1) continue;
+        while (taken >> from & 1) from++;
+        order[d] = from++;
+    }
+    frame f;
+    tg__enter(&f, "movedim", t);
+    return tg__leave(&f, tg_permute(t, (tg_shape){t->ndim, order}));
 }
 
-static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
+tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
 {
-    return tg__apply(&part_ops[SLICE], 1, &t,
-                     (attr[TG_ATTRS]){{.i = d}, {.i = start}, {.i = size}, {.i = step}});
-}
-
-tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
-{
-    int d = tg__check_inputs("narrow", 1, &t) ? part_dim(t, "narrow", dim) : -1;
-    if (d < 0) return NULL;
-    int64_t n = t->shape[d], first = start < 0 && start >= -n ? start + n : start;
-    if (first < 0 || first > n || length < 0 || length > n - first)
-        return tg__fail(
-            t->context, TG_ERR_INDEX,
-            "narrow: start %lld and length %lld are out of range for dimension %d of %s",
-            (long long)start, (long long)length, d, SHOW(t));
-    return cut(t, d, first, length, 1);
-}
-
-static int64_t clip_index(int64_t i, int64_t n)
-{
-    if (i < 0) i = i < -n ? 0 : i + n;
-    return i > n ? n : i;
-}
-
-tg_tensor *tg_slice(tg_tensor *t, int dim, int64_t start, int64_t end, int64_t step)
-{
-    int d = t ? part_dim(t, "slice", dim) : -1;
-    if (d < 0) return NULL;
-    if (step <= 0)
-        return tg__fail(t->context, TG_ERR_ARGUMENT, "slice: step %lld is not positive",
-                        (long long)step);
-    int64_t n = t->shape[d], first = clip_index(start, n), last = clip_index(end, n);
-    if (step > n)
-        step = n > 0 ? n : 1; /* one element at most either way; the stride stays in range */
-    return cut(t, d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
-}
-
-tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
-{
-    int d1 = t ? part_dim(t, "diagonal", dim1) : -1, d2 = t ? part_dim(t, "diagonal", dim2) : -1;
-    if (d1 < 0 || d2 < 0) return NULL;
-    if (d1 == d2)
-        return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
-    return tg__apply(&part_ops[DIAGONAL], 1, &t,
-                     (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+    frame f;
+    tg__enter(&f, "broadcast_to", t);
+    return tg__leave(&f, tg_expand(t, shape));
 }
 
 /* ---- The same values without a history. */

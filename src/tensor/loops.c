@@ -364,3 +364,10 @@ tg_tensor *tg__contiguous(tg_tensor *t)
     if (copy) tg__copy(copy, t);
     return copy;
 }
+
+void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value)
+{
+    stack_tensor number;
+    tg_tensor *in[] = {a, tg__scalar(&number, out, value)};
+    tg__elementwise((loop){.binary = f}, out, 2, in);
+}

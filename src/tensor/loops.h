@@ -14,6 +14,8 @@ typedef union loop {
 
 /* out = f(in...), inputs broadcast to out, any strides. */
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
+/* out = f(a, value) for each element; value becomes one of out's dtype. */
+void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value);
 /* out = a broadcast to out; same dtype, no overlap. */
 void tg__copy(tg_tensor *out, const tg_tensor *a);
 void tg__fill(tg_tensor *t, double value);

@@ -1,4 +1,4 @@
-/* Reductions that are said with others: their gradients come with these. */
+/* Norms of vectors. */
 #include "op.h"
 #include "reduce.h"
 
@@ -177,77 +177,4 @@ tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 tg_tensor *tg_norm(tg_tensor *a, double p)
 {
     return tg_norm_dims(a, p, TG_DIMS(), false);
-}
-
-/* log sum exp(a - m) + m, with the greatest m, or what is finite and nearest to it. */
-static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
-{
-    if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);
-    if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
-    tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
-    if (!most) return NULL;
-    const double bound = tg__dtypes[a->dtype].most;
-    most = tg_clamp(most, -bound, bound);
-    tg_tensor *sum = tg_sum_dims(tg_exp(tg_sub(a, most)), dims, keepdim);
-    return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;
-}
-
-tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
-{
-    frame f;
-    if (!a) return NULL;
-    tg__enter(&f, "logsumexp", a);
-    return tg__leave(&f, logsumexp_of(a, dims, keepdim));
-}
-
-/* ---- any and all: sums of the elements that are, or are not, 0. */
-
-tg_tensor *tg_any(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "any", a);
-    return tg__leave(&f, tg_ne_scalar(tg_sum(tg_ne_scalar(a, 0)), 0));
-}
-
-tg_tensor *tg_any_dim(tg_tensor *a, int dim, bool keepdim)
-{
-    frame f;
-    tg__enter(&f, "any", a);
-    return tg__leave(&f, tg_ne_scalar(tg_sum_dims(tg_ne_scalar(a, 0), TG_DIMS(dim), keepdim), 0));
-}
-
-tg_tensor *tg_all(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "all", a);
-    return tg__leave(&f, tg_eq_scalar(tg_sum(tg_eq_scalar(a, 0)), 0));
-}
-
-tg_tensor *tg_all_dim(tg_tensor *a, int dim, bool keepdim)
-{
-    frame f;
-    tg__enter(&f, "all", a);
-    return tg__leave(&f, tg_eq_scalar(tg_sum_dims(tg_eq_scalar(a, 0), TG_DIMS(dim), keepdim), 0));
-}
-
-static tg_indexed extreme_indexed(const char *name, tg_tensor *a, int dim, bool keepdim,
-                                  tg_tensor *(*where)(tg_tensor *, int, bool))
-{
-    frame f;
-    tg__enter(&f, name, a);
-    tg_tensor *places = where(a, dim, TG_KEEPDIM), *r[] = {NULL, places};
-    if (places) r[0] = tg_gather(a, dim, places);
-    for (int i = 0; i < 2 && !keepdim; i++) r[i] = tg_squeeze_dim(r[i], dim);
-    tg__leave_with(&f, 2, r);
-    return r[0] && r[1] ? (tg_indexed){r[0], r[1]} : (tg_indexed){NULL, NULL};
-}
-
-tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim)
-{
-    return extreme_indexed("max", a, dim, keepdim, tg_argmax_dim);
-}
-
-tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim)
-{
-    return extreme_indexed("min", a, dim, keepdim, tg_argmin_dim);
 }

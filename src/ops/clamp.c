@@ -1,0 +1,124 @@
+/* Values kept between two bounds: numbers, or tensors that broadcast. */
+#include "op.h"
+
+#include <math.h>
+
+/* ---- clamp: between two numbers. a[0], a[1]: the bounds; a[2]: no gradient passes at a bound. */
+
+static bool clamp_shape(const call *c, spec *s)
+{
+    static const double none[] = {-INFINITY, INFINITY};
+    const tg_tensor *x = c->in[0];
+    for (int i = 0; i < 2; i++)
+        if (c->a[i].f != none[i] && !tg__check_value(c->tg, c->op->name, x->dtype, c->a[i].f))
+            return false;
+    return tg__check_dtype(c, x, tg__is_number(x->dtype)) && tg__same_shape(c, s);
+}
+
+static bool clamp_forward(const call *c)
+{
+    tg_tensor *x = c->in[0];
+    const double low = c->a[0].f, high = c->a[1].f;
+    if (low > -INFINITY || isnan(low)) {
+        tg__elementwise_number(pick(c->tg->level, maximum, x->dtype), c->out, x, low);
+        x = c->out;
+    }
+    if (high < INFINITY || isnan(high)) {
+        tg__elementwise_number(pick(c->tg->level, minimum, x->dtype), c->out, x, high);
+        x = c->out;
+    }
+    if (x != c->out) tg__copy(c->out, x);
+    return true;
+}
+
+static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    const double low = r->a[0].f, high = r->a[1].f;
+    if (r->a[2].i != 0)
+        return tg_where(tg_le_scalar(x, low), zero, tg_where(tg_ge_scalar(x, high), zero, g));
+    return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
+}
+
+static const op_row clamp_op = {
+    .name = "clamp",
+    .grad_name = "ClampBackward1",
+    .shape = clamp_shape,
+    .forward = clamp_forward,
+    .grad = clamp_grad,
+    .reads = {READS_0},
+};
+static const op_row hardtanh_op = {
+    .name = "hardtanh",
+    .grad_name = "HardtanhBackward0",
+    .shape = clamp_shape,
+    .forward = clamp_forward,
+    .grad = clamp_grad,
+    .reads = {READS_0},
+};
+
+static tg_tensor *apply_clamp(const op_row *o, tg_tensor *a, double min, double max)
+{
+    bool open = o == &hardtanh_op;
+    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = min}, {.f = max}, {.i = open}});
+}
+
+tg_tensor *tg_clamp(tg_tensor *a, double min, double max)
+{
+    return apply_clamp(&clamp_op, a, min, max);
+}
+
+tg_tensor *tg_hardtanh(tg_tensor *a, double min_val, double max_val)
+{
+    return apply_clamp(&hardtanh_op, a, min_val, max_val);
+}
+
+/* ---- clamp_tensors. */
+
+/* NaN bounds and values win, as in maximum. Of bools the greater is a or b, the lesser a and b. */
+static bool clamp_tensors_forward(const call *c)
+{
+    tg_tensor *x = c->in[0], *min = c->in[1], *max = c->in[2], *out = c->out;
+    const int level = c->tg->level;
+    const tg_dtype d = out->dtype;
+    if (d == TG_BOOL) {
+        const loop where = {.where = pick(level, where, d)};
+        tg__elementwise(where, out, 3, (tg_tensor *[]){x, x, min});
+        tg__elementwise(where, out, 3, (tg_tensor *[]){out, max, out});
+    } else {
+        const loop greater = {.binary = pick(level, maximum, d)};
+        const loop lesser = {.binary = pick(level, minimum, d)};
+        tg__elementwise(greater, out, 2, (tg_tensor *[]){x, min});
+        tg__elementwise(lesser, out, 2, (tg_tensor *[]){out, max});
+    }
+    return true;
+}
+
+/* To the value between the bounds, or to the bound that was taken; NaN is neither. */
+static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[0].t, *min = r->in[1].t, *max = r->in[2].t, *passes;
+    if (i == 0)
+        passes = tg_logical_and(tg_ge(x, min), tg_le(x, max));
+    else if (i == 1)
+        passes = tg_logical_and(tg_lt(x, min), tg_le(min, max));
+    else
+        passes = tg_logical_or(tg_gt(x, max), tg_lt(max, min));
+    return tg_where(passes, g, tg_scalar(g->context, g->dtype, 0));
+}
+
+static const op_row clamp_tensors_op = {
+    .name = "clamp_tensors",
+    .grad_name = "ClampBackward0",
+    .shape = tg__broadcast_three,
+    .forward = clamp_tensors_forward,
+    .grad = clamp_tensors_grad,
+    .reads = {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2,
+              READS_0 | READS_1 | READS_2},
+    .flags = OP_BROADCAST,
+};
+
+tg_tensor *tg_clamp_tensors(tg_tensor *a, tg_tensor *min, tg_tensor *max)
+{
+    return tg__apply(&clamp_tensors_op, 3, (tg_tensor *[]){a, min, max}, NULL);
+}

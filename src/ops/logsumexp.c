@@ -1,0 +1,25 @@
+/* log(sum(exp(x))) without overflow. */
+#include "op.h"
+
+#include <math.h>
+
+/* log sum exp(a - m) + m, with the greatest m, or what is finite and nearest to it. */
+static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);
+    if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
+    tg_tensor *most = tg_amax(tg_detach(a), dims, TG_KEEPDIM);
+    if (!most) return NULL;
+    const double bound = tg__dtypes[a->dtype].most;
+    most = tg_clamp(most, -bound, bound);
+    tg_tensor *sum = tg_sum_dims(tg_exp(tg_sub(a, most)), dims, keepdim);
+    return sum ? tg_add(tg_log(sum), tg_reshape(most, (tg_shape){sum->ndim, sum->shape})) : NULL;
+}
+
+tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
+{
+    frame f;
+    if (!a) return NULL;
+    tg__enter(&f, "logsumexp", a);
+    return tg__leave(&f, logsumexp_of(a, dims, keepdim));
+}

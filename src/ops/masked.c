@@ -1,0 +1,75 @@
+/* Elements chosen by a mask: masked_fill, masked_select and nonzero. */
+#include "index.h"
+#include "op.h"
+
+tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
+{
+    if (!tg__check_inputs("masked_fill", 2, (tg_tensor *[]){a, mask}) ||
+        !tg__check_value(a->context, "masked_fill", a->dtype, value))
+        return NULL;
+    if (mask->dtype != TG_BOOL)
+        return tg__fail(a->context, TG_ERR_DTYPE, "masked_fill: the mask is %s, not bool",
+                        tg_dtype_name(mask->dtype));
+    frame f;
+    tg__enter(&f, "masked_fill", a);
+    return tg__leave(&f, tg_where(mask, tg_scalar(a->context, a->dtype, value), a));
+}
+
+static int64_t count_true(const tg_tensor *t)
+{
+    const uint8_t *v = t->data;
+    int64_t n = 0;
+    for (int64_t i = 0; i < t->numel; i++) n += v[i] != 0;
+    return n;
+}
+
+/* The input is contiguous and bool; the last size of the result is its number of dimensions. */
+static bool nonzero_shape(const call *c, spec *s)
+{
+    s->dtype = TG_I64;
+    s->ndim = 2;
+    s->shape[0] = count_true(c->in[0]);
+    s->shape[1] = c->in[0]->ndim;
+    return tg__check_shape(c->tg, "nonzero", (tg_shape){2, s->shape});
+}
+
+static bool nonzero_forward(const call *c)
+{
+    const tg_tensor *t = c->in[0];
+    const uint8_t *v = t->data;
+    int64_t *to = c->out->data;
+    for (int64_t i = 0; i < t->numel && c->out->numel > 0; i++) {
+        if (!v[i]) continue;
+        int64_t rest = i;
+        for (int d = t->ndim - 1; d >= 0; d--) {
+            to[d] = rest % t->shape[d];
+            rest /= t->shape[d];
+        }
+        to += t->ndim;
+    }
+    return true;
+}
+
+static const op_row nonzero_op = {
+    .name = "nonzero", .shape = nonzero_shape, .forward = nonzero_forward};
+
+tg_tensor *tg_nonzero(tg_tensor *a)
+{
+    frame f;
+    tg__enter(&f, "nonzero", a);
+    tg_tensor *truth = tg_contiguous(tg_ne_scalar(a, 0));
+    return tg__leave(&f, tg__apply(&nonzero_op, 1, &truth, NULL));
+}
+
+tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
+{
+    if (!tg__check_inputs("masked_select", 2, (tg_tensor *[]){a, mask})) return NULL;
+    if (mask->dtype != TG_BOOL)
+        return tg__fail(a->context, TG_ERR_DTYPE, "masked_select: the mask is %s, not bool",
+                        tg_dtype_name(mask->dtype));
+    frame f;
+    tg__enter(&f, "masked_select", a);
+    tg_tensor *whole = tg_flatten(tg__expand_but("masked_select", a, mask, -1), 0, -1);
+    tg_tensor *chosen = tg_flatten(tg__expand_but("masked_select", mask, a, -1), 0, -1);
+    return tg__leave(&f, tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1)));
+}

@@ -1,0 +1,77 @@
+/* Copies in another order: roll and flip. */
+#include "op.h"
+
+static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
+{
+    const int64_t n = t->shape[d], at = n ? (n - shift % n) % n : 0;
+    if (at == 0) return tg_clone(t);
+    return tg_cat(TG_LIST(tg_narrow(t, d, at, n - at), tg_narrow(t, d, 0, at)), d);
+}
+
+static tg_tensor *roll_of(tg_tensor *t, tg_shape shifts, tg_shape dims)
+{
+    if (!t) return NULL;
+    if (dims.ndim == 0 && shifts.ndim == 1)
+        return tg_reshape(roll_of(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
+                          (tg_shape){t->ndim, t->shape});
+    if (shifts.ndim != dims.ndim || shifts.ndim < 1)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "roll: %d shifts for %d dims", shifts.ndim,
+                        dims.ndim);
+    tg_tensor *rolled = t;
+    for (int i = 0; rolled && i < dims.ndim; i++) {
+        int d = tg__dim(t, "roll", dims.dims[i], t->ndim);
+        if (d < 0) return NULL;
+        if (t->ndim) rolled = roll_dim(rolled, shifts.dims[i], d);
+    }
+    return rolled == t ? tg_clone(t) : rolled;
+}
+
+tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
+{
+    frame f;
+    if (!t || !tg__check_list(t->context, "roll", "shifts", shifts) ||
+        !tg__check_list(t->context, "roll", "dims", dims))
+        return NULL;
+    tg__enter(&f, "roll", t);
+    return tg__leave(&f, roll_of(t, shifts, dims));
+}
+
+/* ---- flip. a[0]: a bit for each dimension. */
+
+static bool flip_forward(const call *c)
+{
+    const tg_tensor *t = c->in[0];
+    int64_t start = 0, strides[TG_MAX_DIMS];
+    for (int d = 0; d < t->ndim; d++) {
+        const bool turned = (uint64_t)c->a[0].i >> d & 1;
+        if (turned) start += (t->shape[d] - 1) * t->strides[d];
+        strides[d] = turned ? -t->strides[d] : t->strides[d];
+    }
+    if (t->numel == 0) return true;
+    stack_tensor back;
+    char *data = (char *)t->data + start * (int64_t)tg__dtype_size(t->dtype);
+    tg__copy(c->out, tg__array(&back, t, data, t->ndim, t->shape, strides));
+    return true;
+}
+
+static tg_tensor *flip_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(r->op, 1, &g, r->a);
+}
+
+static const op_row flip_op = {
+    .name = "flip",
+    .grad_name = "FlipBackward0",
+    .shape = tg__same_shape,
+    .forward = flip_forward,
+    .grad = flip_grad,
+};
+
+tg_tensor *tg_flip(tg_tensor *t, tg_shape dims)
+{
+    uint64_t bits = 0;
+    if (!t) return NULL;
+    if (!tg__dim_bits(t, "flip", dims, &bits)) return NULL;
+    return tg__apply(&flip_op, 1, &t, (attr[TG_ATTRS]){{.i = (int64_t)bits}});
+}

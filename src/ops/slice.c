@@ -1,0 +1,280 @@
+/* Views of a part: select, narrow, slice and diagonal; and the lists of parts that split and chunk
+ * return. The gradient of a part is a zero tensor with the gradient put into that part. */
+#include "view.h"
+
+/* a: dim, start, size, step. */
+static bool slice_shape(const call *c, spec *s)
+{
+    int d = (int)c->a[0].i;
+    tg__take_all(s, c->in[0]);
+    s->offset = c->a[1].i * s->strides[d];
+    s->shape[d] = c->a[2].i;
+    s->strides[d] *= c->a[3].i;
+    return true;
+}
+
+/* a: dim, index. */
+static bool select_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    int d = (int)c->a[0].i;
+    tg__take_all(s, t);
+    s->offset = c->a[1].i * t->strides[d];
+    for (int k = d + 1; k < t->ndim; k++) tg__take_dim(s, k - 1, t, k);
+    s->ndim--;
+    return true;
+}
+
+/* a: offset, dim1, dim2. */
+static bool diagonal_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    int64_t shift = c->a[0].i, d1 = c->a[1].i, d2 = c->a[2].i;
+    int64_t rows = t->shape[d1] + (shift < 0 ? shift : 0),
+            columns = t->shape[d2] - (shift > 0 ? shift : 0);
+    int64_t n = rows < columns ? rows : columns;
+    tg__take_all(s, t);
+    s->ndim = 0;
+    for (int d = 0; d < t->ndim; d++)
+        if (d != d1 && d != d2) tg__take_dim(s, s->ndim++, t, d);
+    s->shape[s->ndim] = n > 0 ? n : 0;
+    s->strides[s->ndim++] = t->strides[d1] + t->strides[d2];
+    if (n > 0) s->offset = shift > 0 ? shift * t->strides[d2] : -shift * t->strides[d1];
+    return true;
+}
+
+/* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
+ */
+static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spec *s)
+{
+    char *data = whole->data;
+    if (tg__numel(s->ndim, s->shape) > 0) data += s->offset * (int64_t)tg__dtype_size(whole->dtype);
+    return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
+}
+
+void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
+{
+    const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
+    spec s;
+    if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
+    stack_tensor room;
+    tg_tensor *part = see_part(&room, whole, &s);
+    loop add = {.binary = pick(g->context->level, add, g->dtype)};
+    tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
+}
+
+enum { SLICE, SELECT, DIAGONAL, PARTS };
+static const op_row part_ops[PARTS], part_backward_ops[PARTS];
+
+static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *both[] = {g, tg__sizes_of(r->in[i].t)};
+    return tg__apply(&part_backward_ops[r->op - part_ops], 2, both, r->a);
+}
+
+/* Inputs: the gradient of a part, and a tensor with the shape of the whole. */
+static bool part_backward_forward(const call *c)
+{
+    call within = *c;
+    spec s;
+    tg__fill(c->out, 0);
+    within.in = &c->out;
+    if (!part_ops[c->op - part_backward_ops].shape(&within, &s)) return false;
+    stack_tensor part;
+    tg__copy(see_part(&part, c->out, &s), c->in[0]);
+    return true;
+}
+
+static tg_tensor *part_backward_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return tg__apply(&part_ops[r->op - part_backward_ops], 1, &g, r->a);
+}
+
+static const op_row part_ops[PARTS] = {
+    [SLICE] = {.name = "slice",
+               .grad_name = "SliceBackward0",
+               .shape = slice_shape,
+               .grad = part_grad,
+               .flags = OP_VIEW | OP_PART},
+    [SELECT] = {.name = "select",
+                .grad_name = "SelectBackward0",
+                .shape = select_shape,
+                .grad = part_grad,
+                .flags = OP_VIEW | OP_PART},
+    [DIAGONAL] = {.name = "diagonal",
+                  .grad_name = "DiagonalBackward0",
+                  .shape = diagonal_shape,
+                  .grad = part_grad,
+                  .flags = OP_VIEW | OP_PART},
+};
+static const op_row part_backward_ops[PARTS] = {
+    [SLICE] = {.name = "slice_backward",
+               .grad_name = "SliceBackwardBackward0",
+               .shape = tg__shape_of_second,
+               .forward = part_backward_forward,
+               .grad = part_backward_grad},
+    [SELECT] = {.name = "select_backward",
+                .grad_name = "SelectBackwardBackward0",
+                .shape = tg__shape_of_second,
+                .forward = part_backward_forward,
+                .grad = part_backward_grad},
+    [DIAGONAL] = {.name = "diagonal_backward",
+                  .grad_name = "DiagonalBackwardBackward0",
+                  .shape = tg__shape_of_second,
+                  .forward = part_backward_forward,
+                  .grad = part_backward_grad},
+};
+
+/* dim of a tensor that has dimensions. */
+static int part_dim(const tg_tensor *t, const char *name, int dim)
+{
+    if (t->ndim > 0) return tg__dim(t, name, dim, t->ndim);
+    tg__fail(t->context, TG_ERR_INDEX, "%s: a 0-d tensor has no dimensions", name);
+    return -1;
+}
+
+tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index)
+{
+    int d = t ? part_dim(t, "select", dim) : -1;
+    if (d < 0) return NULL;
+    if (index < -t->shape[d] || index >= t->shape[d])
+        return tg__fail(t->context, TG_ERR_INDEX,
+                        "select: index %lld of dimension %d is out of range for %s",
+                        (long long)index, d, SHOW(t));
+    int64_t at = index < 0 ? index + t->shape[d] : index;
+    return tg__apply(&part_ops[SELECT], 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
+}
+
+static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
+{
+    return tg__apply(&part_ops[SLICE], 1, &t,
+                     (attr[TG_ATTRS]){{.i = d}, {.i = start}, {.i = size}, {.i = step}});
+}
+
+tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
+{
+    int d = tg__check_inputs("narrow", 1, &t) ? part_dim(t, "narrow", dim) : -1;
+    if (d < 0) return NULL;
+    int64_t n = t->shape[d], first = start < 0 && start >= -n ? start + n : start;
+    if (first < 0 || first > n || length < 0 || length > n - first)
+        return tg__fail(
+            t->context, TG_ERR_INDEX,
+            "narrow: start %lld and length %lld are out of range for dimension %d of %s",
+            (long long)start, (long long)length, d, SHOW(t));
+    return cut(t, d, first, length, 1);
+}
+
+static int64_t clip_index(int64_t i, int64_t n)
+{
+    if (i < 0) i = i < -n ? 0 : i + n;
+    return i > n ? n : i;
+}
+
+tg_tensor *tg_slice(tg_tensor *t, int dim, int64_t start, int64_t end, int64_t step)
+{
+    int d = t ? part_dim(t, "slice", dim) : -1;
+    if (d < 0) return NULL;
+    if (step <= 0)
+        return tg__fail(t->context, TG_ERR_ARGUMENT, "slice: step %lld is not positive",
+                        (long long)step);
+    int64_t n = t->shape[d], first = clip_index(start, n), last = clip_index(end, n);
+    if (step > n)
+        step = n > 0 ? n : 1; /* one element at most either way; the stride stays in range */
+    return cut(t, d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
+}
+
+tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
+{
+    int d1 = t ? part_dim(t, "diagonal", dim1) : -1, d2 = t ? part_dim(t, "diagonal", dim2) : -1;
+    if (d1 < 0 || d2 < 0) return NULL;
+    if (d1 == d2)
+        return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
+    return tg__apply(&part_ops[DIAGONAL], 1, &t,
+                     (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+}
+
+/* ---- Lists of parts. */
+
+/* The dimension along which op takes t apart; -1 with the error. */
+static int dim_to_cut(const char *op, tg_tensor *t, int dim)
+{
+    if (!tg__check_inputs(op, 1, &t)) return -1;
+    if (!t->context->no_grad && !tg__check_history(op, 1, &t)) return -1;
+    return tg__dim(t, op, dim, t->ndim);
+}
+
+static tg_list fail_to_cut(const char *op, const tg_tensor *t)
+{
+    tg__fail(t->context, TG_ERR_SHAPE, "%s: the tensor is %s, which has no dimension to cut", op,
+             SHOW(t));
+    return tg__no_list;
+}
+
+/* n parts along d: of these sizes or, where sizes is NULL, of `each` as far as there is so much. */
+static tg_list cut_up(tg_tensor *t, int d, int n, const int64_t *sizes, int64_t each)
+{
+    tg_tensor **parts = tg__alloc(t->context, tg__bytes(n, sizeof *parts));
+    int64_t start = 0;
+    for (int i = 0; parts && i < n; i++) {
+        const int64_t left = t->shape[d] - start;
+        const int64_t size = sizes ? sizes[i] : left < each ? left : each;
+        if (!(parts[i] = tg_narrow(t, d, start, size))) return tg__no_list;
+        start += size;
+    }
+    return parts ? (tg_list){n, parts} : tg__no_list;
+}
+
+tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
+{
+    int d = dim_to_cut("split", t, dim);
+    if (d < 0) return tg__no_list;
+    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (!tg__check_parts(t->context, "split", "size", sizes)) return tg__no_list;
+    if (!tg__adds_up(sizes, t->shape[d])) {
+        tg__fail(t->context, TG_ERR_SHAPE,
+                 "split: the sizes %s do not add up to %lld, the size of dimension %d of %s",
+                 tg__show_sizes(t->context, sizes.ndim, sizes.dims), (long long)t->shape[d], d,
+                 SHOW(t));
+        return tg__no_list;
+    }
+    return cut_up(t, d, sizes.ndim, sizes.dims, 0);
+}
+
+tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
+{
+    int d = dim_to_cut("split", t, dim);
+    if (d < 0) return tg__no_list;
+    const int64_t n = t->ndim ? t->shape[d] : 0;
+    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (split_size < 0 || (split_size == 0 && n > 0)) {
+        tg__fail(t->context, TG_ERR_ARGUMENT,
+                 "split: split_size is %lld for %s, but must be at least 1", (long long)split_size,
+                 SHOW(t));
+        return tg__no_list;
+    }
+    const int64_t parts = n > 0 ? (n - 1) / split_size + 1 : 1;
+    if (parts > INT32_MAX) {
+        tg__fail(t->context, TG_ERR_ARGUMENT,
+                 "split: split_size %lld cuts dimension %d of %s into %lld parts, but at most %d "
+                 "are allowed",
+                 (long long)split_size, d, SHOW(t), (long long)parts, INT32_MAX);
+        return tg__no_list;
+    }
+    return cut_up(t, d, (int)parts, NULL, split_size);
+}
+
+tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
+{
+    int d = dim_to_cut("chunk", t, dim);
+    if (d < 0) return tg__no_list;
+    if (t->ndim == 0) return fail_to_cut("chunk", t);
+    if (chunks < 1 || chunks > INT32_MAX) {
+        tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: chunks is %lld for %s, but must be at %s %d",
+                 (long long)chunks, SHOW(t), chunks < 1 ? "least" : "most",
+                 chunks < 1 ? 1 : INT32_MAX);
+        return tg__no_list;
+    }
+    const int64_t n = t->shape[d];
+    return n > 0 ? tg_split(t, (n - 1) / chunks + 1, d) : cut_up(t, d, (int)chunks, NULL, 0);
+}
