@@ -122,7 +122,7 @@ static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
     const tensor_priv *p = priv(r->in[0].t);
     if (s->create_graph || p->sweep != s->number || !p->pending) return false;
     const tensor_priv *whole = priv(p->pending);
-    if (whole->is_view || !whole->pub.contiguous || whole->storage->refs > 1) return false;
+    if (whole->is_view || !whole->pub.contiguous || whole->storage->claims > 1) return false;
     if (whole->depth != s->tg->depth) return false;
     tg__add_part(r, p->pending, g);
     return true;

@@ -3,7 +3,8 @@
 #ifndef TG_COMPILER_H
 #define TG_COMPILER_H
 
-/* No a * b + c becomes an fma unless it says so, whatever the compiler's flags. */
+/* The compiler must not contract a * b + c to an fma on its own, whatever its flags, because
+ * results would then depend on the CPU. */
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
@@ -28,7 +29,7 @@
 
 /* The compiler checks the arguments of a function against its format, and treats the branch that
  * calls it as unlikely. */
-#if defined(__MINGW32__) && !defined(__clang__) /* whose plain "printf" is Microsoft's */
+#if defined(__MINGW32__) && !defined(__clang__) /* "printf" means Microsoft's formats there */
 #define TG_PRINTF(text, first) __attribute__((format(gnu_printf, text, first), cold))
 #elif defined(__GNUC__)
 #define TG_PRINTF(text, first) __attribute__((format(printf, text, first), cold))
@@ -36,8 +37,10 @@
 #define TG_PRINTF(text, first)
 #endif
 
-/* What must hold where one layer hands something to another. A debug build that finds it broken
- * says where, and aborts; a release build does not look. */
+/* States what must hold where one layer hands something to another. A debug build (TG_DEBUG) checks
+ * the condition, and if it is false prints file and line and aborts; a release build does not
+ * check.
+ */
 #ifdef TG_DEBUG
 void tg__broken(const char *file, int line, const char *condition);
 #define TG_CHECK(condition) ((condition) ? (void)0 : tg__broken(__FILE__, __LINE__, #condition))

@@ -1,4 +1,5 @@
-#define _DEFAULT_SOURCE 1 /* madvise */
+/* Opening and closing a context, errors and their messages, and the no-grad mode. */
+#define _DEFAULT_SOURCE 1 /* declares madvise */
 #include "memory.h"
 #include "threads.h"
 
@@ -19,8 +20,8 @@ void tg__broken(const char *file, int line, const char *condition)
 }
 #endif
 
-/* Large blocks on huge pages, where Linux has them to give: a tenth of the page faults' cost, and
- * far fewer misses of the address cache. */
+/* Large blocks are put on huge pages where Linux has them: page faults then cost a tenth, and the
+ * TLB misses far less often. */
 static void *default_allocate(void *user, size_t bytes)
 {
     enum { HUGE_PAGE = 2 << 20 };
@@ -48,8 +49,8 @@ tg_options tg_defaults(void)
     return (tg_options){.allocate = default_allocate, .deallocate = default_deallocate};
 }
 
-/* The environment of a setuid program comes from a user who must not decide what the program does,
- * so it is not read there. */
+/* A setuid program does not read the environment, because the user who sets it must not decide what
+ * the program does. */
 static const char *level_in_environment(void)
 {
 #ifdef __linux__
@@ -75,7 +76,8 @@ static void *fail_to_open(const tg_options *o, tg_status code, const char *messa
     return NULL;
 }
 
-/* A page must not be so small that free_list has no list for it. */
+/* The least page is larger than the smallest block that has a free list of its own (see free_list
+ * in memory.c). */
 static size_t page_size(size_t wanted)
 {
     enum { LEAST = 1 << 12, USUAL = 1 << 16 };
@@ -148,11 +150,12 @@ const char *tg_simd_level(const tg_context *tg)
     return tg ? tg__level_name(tg->level) : NULL;
 }
 
-/* Here, so that a program links threads only to have some. */
+/* Stands here and not in threads.c, so that a static program that never sets the number of threads
+ * does not link the code of threads. */
 int tg_get_num_threads(const tg_context *tg)
 {
     if (!tg) return 0;
-    return tg->team && tg->team->is_here(tg->team) ? tg->team->threads : 1;
+    return tg->team && tg->team->has_threads(tg->team) ? tg->team->threads : 1;
 }
 
 static tg_tensor *const nothing[TG_READABLE];
@@ -166,7 +169,7 @@ void tg__use_point(char *number)
     *point = '.';
 }
 
-/* Writes the next argument in the given conversion: %s, %d, %lld, %zu or a form of %g. */
+/* Writes the next argument by the given conversion, which is %s, %d, %lld, %zu or a form of %g. */
 static void put_argument(char *text, size_t room, const char *conversion, va_list *args)
 {
     const char type = conversion[strlen(conversion) - 1];
@@ -185,7 +188,7 @@ static void put_argument(char *text, size_t room, const char *conversion, va_lis
     }
 }
 
-/* vsnprintf with the decimal point "." in every locale. */
+/* Does what vsnprintf does, but writes the decimal point "." in every locale. */
 static void write_message(char *text, size_t size, const char *format, va_list *args)
 {
     const char *end = text + size;
@@ -204,8 +207,8 @@ static void write_message(char *text, size_t size, const char *format, va_list *
     }
 }
 
-/* Replaces the name before the colon, of the operation that failed, by that of the outermost
- * operation, which the caller called. */
+/* A message begins with the name of the operation that failed and a colon. Replaces this name by
+ * that of the outermost operation, which is the one that the program called. */
 static void name_caller(tg_context *tg)
 {
     const char *name = NULL;

@@ -1,5 +1,5 @@
-/* The handle: settings, the pending error, the random stream, and pointers to what is under way.
- * Structures of the layers above are opaque here. */
+/* The handle: settings, the pending error, the random stream, and pointers to the calls under way.
+ * The structures of higher layers (record, sweep) are opaque here. */
 #ifndef TG_CONTEXT_H
 #define TG_CONTEXT_H
 
@@ -11,77 +11,80 @@
 #include "generator.h"
 #include "size.h"
 
-/* The frame of a composed operation, see src/tensor/lifetime.h. Here, since errors name the
- * outermost operation. */
+/* The frame of a composed operation, which src/tensor/lifetime.h explains. The struct is defined
+ * here because tg__fail begins a message with the name of the outermost frame. */
 typedef struct frame {
-    tg_context *tg; /* NULL: the frame of no tensor, which does nothing */
+    tg_context *tg; /* NULL if the frame was opened for no tensor; such a frame does nothing */
     struct frame *outer;
-    const char *name;          /* NULL: errors name the operations that are called in the frame */
-    int64_t depth;             /* of the scope it was opened in, whose tensors it watches */
-    bool ready;                /* no error was pending when it was opened */
-    struct tensor_priv *steps; /* the tensors made in it, the newest first */
+    const char *name; /* in messages; NULL: messages name the operations called in the frame */
+    int64_t depth;    /* of the scope in which the frame was opened; it lists tensors of no other */
+    bool ready;       /* no error was pending when the frame was opened */
+    struct tensor_priv *intermediates; /* the tensors made in the frame, the newest first */
 } frame;
 
-/* A module whose forward runs. It lies on the stack of the call. Messages begin with its path. */
+/* A module whose forward is running, as a local variable of the call. Messages begin with the path
+ * of the innermost one. */
 typedef struct module_call {
     const struct module_call *outer;
     const tg_module *module;
-    const char *name; /* in the outer module, where that is known */
-    /* Writes the path, "1.0 (Conv2d): ", or nothing for a module that is in no tree. */
+    const char *name; /* under which the outer module has it; NULL if the caller does not know */
+    /* Writes the path, such as "1.0 (Conv2d): ", or "" for a module that is in no tree. */
     void (*tell)(const struct module_call *p, char *text, size_t size);
 } module_call;
 
-/* Something that the outermost forward under way has changed in a module, to be put back if that
- * forward fails. */
+/* A change that a forward has made in a module, such as one of running statistics. If the outermost
+ * forward fails, put_back restores what was there before. */
 typedef struct state_change {
     struct state_change *next;
     void (*put_back)(struct state_change *c);
     int64_t depth; /* of the scope of the module */
-    bool listed;   /* by the forward under way */
+    bool listed;   /* the change is in the list of the forward under way */
 } state_change;
 
+/* What the outermost forward under way has to restore if it fails. */
 typedef struct undo {
     state_change *changes;
-    bool drew;
-    generator random; /* the random stream as it was, if numbers were drawn since */
+    bool drew;        /* the forward has drawn random numbers */
+    generator random; /* if it has, the random stream from before the first draw */
 } undo;
 
 enum {
-    TG_MESSAGE = 1024,                                  /* the longest message, in bytes */
-    TG_SHOWN = 4,                                       /* texts of tg__show for one message */
-    TG_SIZES = TG_MAX_DIMS * 22 + 8,                    /* the longest text of tg__show */
+    TG_MESSAGE = 1024,               /* the room for a message, in bytes */
+    TG_SHOWN = 4,                    /* how many texts of tg__show one message can use */
+    TG_SIZES = TG_MAX_DIMS * 22 + 8, /* the room for a text of tg__show, in bytes */
     TG_FREE_LISTS = ((int)sizeof(size_t) * 8 - 11) * 16 /* see free_list in memory.c */
 };
 
 struct tg_context {
     tg_options options;
     tg_stats stats;
-    struct scope *scope; /* innermost one that has memory */
-    int64_t depth;       /* scopes open; 0 is the outermost */
+    struct scope *scope; /* the innermost scope that has memory; NULL: none has */
+    int64_t depth;       /* of the current scope; 0 is the outermost */
     struct block *free_blocks[TG_FREE_LISTS];
-    struct record *tape; /* its newest record */
-    int64_t newest;      /* number of that record; -1 if there is none */
-    int64_t records;     /* made so far */
-    int64_t parts;       /* of modules, registered so far */
-    int64_t no_grad;     /* depth of tg_no_grad_begin */
-    struct sweep *sweep; /* the innermost backward under way, or NULL */
-    frame *frame;        /* innermost one that is open, or NULL */
-    int level;           /* of the kernels */
+    struct record *tape; /* the newest record on the tape */
+    int64_t newest;      /* the number of that record; -1 if the tape is empty */
+    int64_t records;     /* how many records were made so far; the next one gets this number */
+    int64_t parts;       /* how many parts were registered in modules so far */
+    int64_t no_grad;     /* how many tg_no_grad_begin are open */
+    struct sweep *sweep; /* the innermost backward sweep under way, or NULL */
+    frame *frame;        /* the innermost open frame, or NULL */
+    int level;           /* the SIMD level of the kernels */
     tg_dtype default_dtype;
-    const module_call *running; /* the innermost, or NULL */
-    int64_t foreign_forwards;   /* forwards that are the program's, run so far */
+    const module_call *running; /* the innermost module whose forward is running, or NULL */
+    int64_t foreign_forwards;   /* how many forwards that the program wrote have run so far */
     undo *undo;                 /* of the outermost forward under way, or NULL */
     tg_status status;
     char message[TG_MESSAGE];
-    char shown[TG_SHOWN][TG_SIZES]; /* texts for a message, in turn */
+    char shown[TG_SHOWN][TG_SIZES]; /* the texts of tg__show, used in turn */
     unsigned next_shown;
     generator random;
-    struct team *team; /* NULL: one thread */
+    struct team *team; /* NULL: the context has one thread */
 };
 
 /* ---- Errors. */
 
-/* What a function returns in the place of a list when it fails: n is 0, and items can be read. */
+/* The list that a function returns when it fails. Its n is 0, and its items are not NULL but point
+ * to TG_READABLE pointers that are NULL, for a program that reads them without a look at n. */
 extern const tg_list tg__no_list;
 /* Records the error if none is pending. Returns NULL, which is also false. */
 void *tg__fail(tg_context *tg, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
@@ -90,16 +93,17 @@ static inline bool tg__ready(const tg_context *tg)
 {
     return tg->status == TG_OK;
 }
-/* Makes "." the decimal point of a number that printf wrote. The point is that of the locale, and
- * may be several bytes long. */
+/* Makes "." the decimal point of a number that printf has written with the decimal point of the
+ * locale, which may be several bytes long. */
 void tg__use_point(char *number);
-/* "[100, 2]". The text lies in the context until TG_SHOWN more are made. */
+/* The sizes as text, "[100, 2]". The text lies in the context and stays until TG_SHOWN more texts
+ * have been made. */
 char *tg__show_sizes(tg_context *tg, int ndim, const int64_t *sizes);
 char *tg__show(const tg_tensor *t);
-#define SHOW(t) tg__show(t) /* for messages */
+#define SHOW(t) tg__show(t) /* short, as messages use it often */
 
-/* Has to be called before numbers are drawn from the context's stream, which is put back if the
- * forward under way fails. */
+/* Must be called before numbers are drawn from the context's random stream. It saves the stream the
+ * first time, so that a forward that fails can restore it. */
 static inline void tg__before_draw(tg_context *tg)
 {
     if (!tg->undo || tg->undo->drew) return;

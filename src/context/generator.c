@@ -1,4 +1,4 @@
-/* The generator: MT19937, seeded as its authors' init_genrand does. */
+/* MT19937 (Matsumoto and Nishimura, 1998), seeded as its authors' init_genrand does. */
 #include "generator.h"
 
 enum { MT_WORDS = 624, MT_SHIFT = 397 };

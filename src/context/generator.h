@@ -1,5 +1,5 @@
-/* The random generator, MT19937, which knows nothing of tensors. What is drawn from it for tensors
- * is in src/random. */
+/* The random generator, MT19937, which knows nothing of tensors. src/random fills tensors from it.
+ */
 #ifndef TG_GENERATOR_H
 #define TG_GENERATOR_H
 
@@ -10,16 +10,17 @@
 
 typedef struct generator {
     uint32_t mt[624];
-    int next;        /* the word to hand out; 624: the state has to be twisted first */
-    bool has_normal; /* the second one of a pair of normal samples waits in normal */
-    double normal;
+    int next;        /* the index of the word to hand out next; 624: mt must be twisted first */
+    bool has_normal; /* Box-Muller makes two samples, and the second one is still unused */
+    double normal;   /* that sample */
 } generator;
 
 void tg__seed(generator *g, uint64_t seed);
 uint32_t tg__u32(generator *g);
-/* Two words, the first one high. */
+/* A number of two words; the first word drawn is the high half. */
 uint64_t tg__u64(generator *g);
-/* n uniform samples on [0, 1): of 24 bits, from one word each, or of 53 bits, from two words. */
+/* n uniform samples on [0, 1). A float32 has 24 random bits, the low ones of a word; a float64 has
+ * 53, from two words. */
 void tg__units_f32(generator *g, int64_t n, float *out);
 void tg__units_f64(generator *g, int64_t n, double *out);
 

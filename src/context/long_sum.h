@@ -1,9 +1,11 @@
-/* Sums of many float64 terms, added one after the other. `rest` adds up what each addition to
- * `sum` rounds away (Knuth's two-sum). With u = 2^-53, S the exact sum of n terms and A that of
- * their absolute values, the value differs from S by at most u |S| + (n u)^2 A (Ogita, Rump and
- * Oishi, SIAM J. Sci. Comput. 26, 2005, algorithm 4.4). Where the terms are themselves sums of at
- * most SUM_BLOCK numbers, which cost one addition each, the bound is SUM_BLOCK u A to first order,
- * and what has no more numbers than that is rounded as if there were no blocks. */
+/* A compensated sum of many float64 terms, added one after the other. `rest` adds up what each
+ * addition to `sum` rounds away (Knuth's two-sum). Let u = 2^-53, S the exact sum of n terms, and A
+ * the sum of their absolute values: the value differs from S by at most u |S| + (n u)^2 A (Ogita,
+ * Rump and Oishi, SIAM J. Sci. Comput. 26, 2005, algorithm 4.4).
+ *
+ * A caller may first add up to SUM_BLOCK numbers in the usual way, at one addition each, and make
+ * each such sum a term. The error is then at most SUM_BLOCK u A to first order, and a sum of at
+ * most SUM_BLOCK numbers has the same bits as without compensation. */
 #ifndef TG_LONG_SUM_H
 #define TG_LONG_SUM_H
 
@@ -22,7 +24,7 @@ static inline void tg__add_term(long_sum *s, double x)
     s->sum = total;
 }
 
-/* The rest is NaN, and left out, once the sum is infinite or NaN. */
+/* Once the sum is infinite or NaN, the rest is NaN and must be left out. */
 static inline double tg__value_of_sum(long_sum s)
 {
     return s.rest - s.rest == 0 ? s.sum + s.rest : s.sum;

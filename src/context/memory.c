@@ -1,5 +1,4 @@
-/* Scopes and the pool of blocks behind them. A scope carves small things from pages and takes large
- * ones as blocks of their own; at its end all of them return to the context's free lists. */
+/* Blocks, their free lists, and the scopes that use them; memory.h explains the structure. */
 #include "memory.h"
 
 #include <string.h>
@@ -22,8 +21,8 @@ static unsigned log2_of(size_t bytes)
 #endif
 }
 
-/* Blocks come in 16 sizes a doubling, so that any block of a list serves any request for it: a step
- * that asks for what the step before asked for finds it all. */
+/* Rounds up to one of 16 sizes per power of two. All blocks of a free list have the same size, and
+ * a step that asks for what the step before asked for finds a free block for each request. */
 static size_t block_size(size_t bytes)
 {
 #ifdef TG_ASAN
@@ -35,11 +34,12 @@ static size_t block_size(size_t bytes)
 #endif
 }
 
+/* The list of free blocks of a size that block_size has returned. */
 static block **free_list(tg_context *tg, size_t size)
 {
-    enum { LEAST = 11 };
+    enum { LEAST = 11 }; /* log2 of the smallest size with a list; pages are larger */
     unsigned log = log2_of(size);
-    if (log < LEAST) return &tg->free_blocks[0]; /* only where blocks are not kept */
+    if (log < LEAST) return &tg->free_blocks[0]; /* only under ASan, where the lists stay empty */
     return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
 }
 
@@ -60,7 +60,6 @@ void tg__give(tg_context *tg, void *memory, size_t bytes)
     tg->options.deallocate(tg->options.user, memory, bytes);
 }
 
-/* Returns whether there was anything to give back. */
 bool tg__trim(tg_context *tg)
 {
     bool any = false;
@@ -86,8 +85,8 @@ static void *fail_to_take(tg_context *tg, size_t bytes)
                     tg->stats.held_bytes);
 }
 
-/* A block from the allocator; NULL if it gives none. This function and the ones below leave it to
- * tg__alloc and its variants to record the error. */
+/* A block from the allocator; NULL if it gives none. This function and those below that return NULL
+ * do not record the error; tg__alloc_slowly and tg__alloc_block do. */
 static block *fresh_block(tg_context *tg, size_t bytes)
 {
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
@@ -114,8 +113,8 @@ static block *take_block(tg_context *tg, size_t bytes)
     return b;
 }
 
-/* A page for at least so many bytes. Under ASan each object has a block of its own, and a page is
- * then no larger than its object. */
+/* A page with room for at least that many bytes. Under ASan it has room for no more, since each
+ * thing gets a block of its own. */
 static block *take_page(tg_context *tg, size_t least)
 {
     const size_t page = TG_SMALL > 0 ? tg->options.page_bytes : 0;
@@ -188,25 +187,27 @@ static size_t room_in(const scope *s)
     return (size_t)(s->end - s->top);
 }
 
-/* A scope in the page of the innermost one, if that has room, else (or with NULL) in its own. */
-static scope *make_scope(tg_context *tg, scope *landlord)
+/* Makes a scope in the current page of the host, if there is a host that lends and has room, else
+ * in a page of its own. */
+static scope *make_scope(tg_context *tg, scope *host)
 {
     const size_t head = tg__round_up(sizeof(scope));
-    if (TG_SMALL > 0 && landlord && !landlord->keeps_pages && room_in(landlord) >= head) {
-        scope *s = (scope *)(void *)landlord->top;
-        *s = (scope){.landlord = landlord, .top = landlord->top + head, .end = landlord->end};
-        landlord->lent = true;
+    if (TG_SMALL > 0 && host && !host->lends_no_more && room_in(host) >= head) {
+        scope *s = (scope *)(void *)host->top;
+        *s = (scope){.host = host, .top = host->top + head, .end = host->end};
+        host->lent = true;
         return s;
     }
     block *page = take_page(tg, head);
     if (!page) return NULL;
     scope *s = block_payload(page);
-    *s = (scope){.landlord = NULL};
+    *s = (scope){.host = NULL};
     open_page(s, page, head);
     return s;
 }
 
-/* The scope of that depth, made when nothing has been allocated in it yet. */
+/* The scope of that depth, which is made if it has no memory yet. A new scope between two others
+ * gets its own page, because the free part of the outer one's page may be lent already. */
 static scope *scope_at(tg_context *tg, int64_t depth)
 {
     scope **link = &tg->scope, *inner = NULL;
@@ -237,13 +238,14 @@ static void *block_in(tg_context *tg, scope *s, size_t bytes)
     return block_payload(b);
 }
 
+/* Cuts a small piece from the current page of s, or from a new page if that one is lent or full. */
 static void *piece_in(tg_context *tg, scope *s, size_t bytes)
 {
     if (s->lent || room_in(s) < tg__round_up(bytes)) {
         block *page = take_page(tg, bytes);
         if (!page) return NULL;
         open_page(s, page, 0);
-        s->keeps_pages |= s->lent;
+        s->lends_no_more |= s->lent;
         s->lent = false;
     }
     void *memory = s->top;
@@ -251,13 +253,14 @@ static void *piece_in(tg_context *tg, scope *s, size_t bytes)
     return memory;
 }
 
-/* ---- Spares: small pieces of memory that were given back, kept in the list of their scope for the
- * next request of the same size. A loop that releases what it makes, in one scope or around inner
- * scopes, therefore takes no more memory than its first rounds. The last few are not reused, so
- * that a use after the release is still noticed for a while. */
+/* ---- Spares: small pieces of memory that were given back to their scope, for the next request of
+ * the same size. A loop that releases what it makes therefore needs no more memory than its first
+ * rounds did. The WAITING newest pieces of a size are not used again yet: a use after the release
+ * still finds a tensor that is marked as released. */
 
 enum { WAITING = 3 };
 
+/* The queue of that size, which is moved to the front of the list; NULL if there is none. */
 static TG_NOINLINE spares *find_spares(scope *s, size_t bytes)
 {
     spares **link = &s->spares;
@@ -270,12 +273,13 @@ static TG_NOINLINE spares *find_spares(scope *s, size_t bytes)
     return found;
 }
 
-/* The spares of that size, moved to the front of the list; NULL if there are none. */
+/* The same, fast for the queue at the front: the size that was used last. */
 static inline spares *spares_of(scope *s, size_t bytes)
 {
     return s->spares && s->spares->bytes == bytes ? s->spares : find_spares(s, bytes);
 }
 
+/* The piece of that size that was given back first; NULL if none is ready to be used again. */
 static inline void *take_spare(scope *s, size_t bytes)
 {
     spares *same = spares_of(s, tg__round_up(bytes));
@@ -326,7 +330,8 @@ void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes)
     return memory;
 }
 
-/* What dies with the scope of that depth need not be put back. */
+/* Takes the changes of modules that die with the scope of that depth out of the list: they need not
+ * be put back. */
 static TG_NOINLINE void forget_changes(undo *u, int64_t depth)
 {
     state_change **link = &u->changes;
@@ -345,19 +350,20 @@ static void end_scope(tg_context *tg, scope *s)
     tg->newest = s->newest;
     tg->scope = s->outer;
     if (s->at_end) s->at_end(tg, s);
-    scope *landlord = s->landlord;
+    scope *host = s->host;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;
         drop_block(tg, b);
     }
-    if (!landlord) return;
-    landlord->lent = false;
+    if (!host) return;
+    host->lent = false;
 #ifdef TG_DEBUG
-    if (!landlord->keeps_pages) memset(s, 0xdd, (size_t)(landlord->end - (char *)s));
+    if (!host->lends_no_more) memset(s, 0xdd, (size_t)(host->end - (char *)s));
 #endif
 }
 
-/* A call that a callback jumped out of has left pointers to its locals, which are gone. */
+/* If a callback has jumped out of a call, the context still points to local variables of that call,
+ * which are gone; these pointers are cleared first. */
 void tg__end_all_scopes(tg_context *tg)
 {
     tg->undo = NULL;

@@ -1,85 +1,115 @@
-/* Memory: the pool of blocks that a context owns, and the scopes that they are lent to. */
+/* The memory of a context: blocks from the allocator, and the scopes that use them.
+ *
+ * A scope has a list of blocks. A large thing has a block of its own; small things are cut from the
+ * front of a page, which is a block for many of them. When a scope ends, its blocks go to the free
+ * lists of the context, from which the next step takes them again.
+ *
+ * A scope struct is made by the first allocation at its depth, because tg_scope_begin may not fail
+ * and only counts. If the scope around it, the host, has room in its current page, the struct lies
+ * there, and the host lends the free part of that page to the inner scope:
+ *
+ *     a page: a block in the list of the outer scope (the host)
+ *     +--------------+-------+-----------+-------+-----------+---------------------+
+ *     | block header | outer | pieces of | inner | pieces of | free                |
+ *     |              | scope | the outer | scope | the inner |                     |
+ *     +--------------+-------+-----------+-------+-----------+---------------------+
+ *                                        ^                   ^                     ^
+ *                                outer->top           inner->top   inner->end = outer->end
+ *
+ * The end of the inner scope costs nothing here: outer->top has not moved, and the host clears
+ * `lent`. When the inner scope has filled the page, it takes a page of its own. When the host needs
+ * memory while its page is lent, it takes another page for itself, and what is left of the old one
+ * serves the inner scope alone and is lost after that. Such a host would lose a part of a page in
+ * each round of a loop; lends_no_more therefore makes later inner scopes start with their own page.
+ *
+ * Three lists of a scope concern tensors that are released or that outlive it:
+ * - spares: small pieces of this scope that were given back, to be used again before it ends;
+ * - claims: what views and records of this scope need of the storages of outer scopes;
+ * - deferred: tensors of outer scopes that were released in this one. Records of this scope may
+ *   still point to such a tensor, so its memory is given back when the scope has ended. */
 #ifndef TG_MEMORY_H
 #define TG_MEMORY_H
 
 #include "context.h"
 
-/* One piece of memory from the allocator: a page that a scope carves small things from, or the
- * elements of one large tensor. */
+/* A piece of memory from the allocator: a page, or one large thing such as the elements of a
+ * tensor. The header is followed by the payload. */
 typedef struct block {
-    struct block *next, *prev; /* in the scope that has it, or in a free list */
-    struct scope *owner;
-    size_t bytes; /* of the payload, which follows the header */
-    void *raw;    /* as the allocator gave it */
+    struct block *next, *prev; /* neighbours in the list of the scope; next also in a free list */
+    struct scope *owner;       /* the scope in whose list the block is */
+    size_t bytes;              /* size of the payload */
+    void *raw;                 /* the address from the allocator, which may not be aligned */
     size_t raw_bytes;
-    bool is_elements; /* of a tensor, and nothing else */
+    bool is_elements; /* the payload is the elements of one tensor */
 } block;
 
-/* Small pieces of memory of one size that were given back, in a queue: they serve again. The lists
- * lie in the pieces themselves: the first piece of a size holds the head of the queue and stays,
- * each further one a link. */
+/* A queue of small pieces of memory of one size that were given back. It needs no memory of its
+ * own: the first piece of a size holds the head of the queue and is never used again; each further
+ * piece holds a link. */
 typedef struct spare_link {
     struct spare_link *next;
-    void *memory;
+    void *memory; /* the piece in which the link lies */
 } spare_link;
 typedef struct spares {
-    struct spares *next; /* of another size */
+    struct spares *next; /* the queue of another size */
     size_t bytes;
     spare_link *oldest, *newest;
-    int64_t n;
+    int64_t n; /* the number of links */
 } spares;
-/* Room for either, in a piece of memory that can be given back. */
+/* Room for a head or a link, in a piece of memory that can be given back. */
 typedef union spare_room {
     spare_link link;
     spares head;
 } spare_room;
 
-/* A scope is made by the first thing that is allocated at its depth, in its own first page or in
- * the page of the scope around it: that is why a scope's begin cannot fail. */
 typedef struct scope {
-    struct scope *outer;
+    struct scope *outer; /* the next scope outwards that has memory */
     int64_t depth;
-    block *blocks;       /* all that the scope has, pages included */
-    char *top, *end;     /* free part of the current page */
-    struct record *tape; /* newest record when the scope was made */
-    int64_t newest;      /* its number */
-    spares *spares;      /* NULL: nothing was given back */
-    /* What the layer of tensors has to do when the scope ends; NULL: nothing. */
+    block *blocks;       /* all blocks of the scope, pages included, the newest first */
+    char *top, *end;     /* the free part of the current page */
+    struct record *tape; /* the newest record when the scope was made; its end restores it */
+    int64_t newest;      /* the number of that record */
+    spares *spares;      /* a queue for each size; NULL if nothing was given back */
+    /* Gives claims and deferred tensors back when the scope ends. A function of the layer of
+     * tensors, which sets it with the first of them; NULL if there are none. */
     void (*at_end)(tg_context *tg, struct scope *s);
-    struct claim *claims;     /* see tensor.h */
-    struct tensor_priv *late; /* released in it, of outer scopes: its records may refer to them */
-    struct scope *landlord;   /* the outer scope in whose page this one lies, if it does */
-    bool lent;                /* the free part of the page serves an inner scope */
-    bool keeps_pages;         /* it needed memory while lent, so it lends no more */
+    struct claim *claims;         /* see above; struct claim is in tensor.h */
+    struct tensor_priv *deferred; /* see above */
+    struct scope *host;           /* the scope in whose page this struct lies; NULL: its own page */
+    bool lent;                    /* an inner scope uses the free part of the current page */
+    bool lends_no_more;           /* the scope has needed memory while its page was lent */
 } scope;
 
 enum {
-    TG_ALIGN = 64,  /* a cache line, and the widest vector */
-    TG_HEADER = 64, /* of a block, before its payload */
+    TG_ALIGN = 64,  /* the alignment of all memory: a cache line, and the widest vector */
+    TG_HEADER = 64, /* the size of the header of a block */
 #ifdef TG_ASAN
-    TG_SMALL = 0, /* each thing gets memory that is freed for good, so that ASan sees every stale
-                     pointer */
+    TG_SMALL = 0, /* each thing has a block of its own, which is really freed, so that ASan reports
+                     every stale pointer */
 #else
-    TG_SMALL = 4096, /* the most that is part of a page */
+    TG_SMALL = 4096, /* things of up to this many bytes are cut from a page */
 #endif
 };
 
-/* Takes memory from the context's allocator, within its cap and counted, and gives it back; NULL
- * without an error. */
+/* Takes memory from the allocator of the context and counts it; tg__give gives it back. Returns
+ * NULL if the allocator has none or the cap would be passed, and leaves it to the caller to record
+ * the error. */
 void *tg__take(tg_context *tg, size_t bytes);
 void tg__give(tg_context *tg, void *memory, size_t bytes);
 
-/* Whether so much is part of a page, and the size it takes there. */
+/* Whether a thing of that size is cut from a page. */
 static inline bool tg__is_small(size_t bytes)
 {
     return bytes <= TG_SMALL;
 }
+/* The size that it takes there. */
 static inline size_t tg__round_up(size_t bytes)
 {
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
 }
 
-/* What the current page has room for, if it is of the scope of that depth; else NULL. */
+/* The short path of tg__alloc_at: cuts memory from the current page of the innermost scope. NULL if
+ * that scope has another depth or spares that may serve, or if the page has too little room. */
 static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = tg->scope;
@@ -92,8 +122,8 @@ static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
     return memory;
 }
 
-/* Memory of the scope of that depth, which is open, or of the current one; 64-byte aligned; NULL
- * with the error recorded. */
+/* Memory that lives until the scope of that depth ends, aligned to TG_ALIGN. The scope must be
+ * open; tg__alloc takes the current one. NULL with the error recorded. */
 void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes);
 static inline void *tg__alloc_at(tg_context *tg, int64_t depth, size_t bytes)
 {
@@ -104,26 +134,31 @@ static inline void *tg__alloc(tg_context *tg, size_t bytes)
 {
     return tg__alloc_at(tg, tg->depth, bytes);
 }
-/* Gives a small piece of the scope of that depth back, in which *room is free for the links. */
+/* Gives a small piece of memory back to the scope of that depth. *room lies in the piece and
+ * becomes the head or a link of its queue. */
 void tg__give_back(tg_context *tg, int64_t depth, void *memory, size_t bytes, spare_room *room);
 
-/* A block for elements in the scope of that depth, and the block of such a payload. */
+/* Memory for the elements of a tensor, as the payload of a block of the scope of that depth; NULL
+ * with the error recorded. */
 void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes);
+/* The block that has this payload. */
 static inline block *tg__block_of(void *payload)
 {
     return (block *)(void *)((char *)payload - TG_HEADER);
 }
+/* Takes a block out of its scope and puts it into the free lists. */
 void tg__block_free(tg_context *tg, block *b);
-/* Hands a block to the scope of that depth, which has memory. */
+/* Hands a block over to the scope of that depth, whose struct must exist. */
 void tg__block_move(tg_context *tg, block *b, int64_t depth);
-/* The block that the current scope took last, if it has one. */
+/* The block that the current scope took last; NULL if it has none. */
 const block *tg__newest_block(const tg_context *tg);
-/* Frees the elements that it took since then, but for one block; their tensors are of no more use.
- */
+/* Frees all blocks of elements that the current scope took after the block `newest_then`, but for
+ * `kept`. The tensors whose elements are freed must not be used again. */
 void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);
 
-/* Gives cached blocks back to the allocator; whether there were any. */
+/* Gives the blocks of the free lists back to the allocator; returns whether there were any. */
 bool tg__trim(tg_context *tg);
+/* Ends all scopes, the outermost included, for tg_close. */
 void tg__end_all_scopes(tg_context *tg);
 
 #endif

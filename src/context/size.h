@@ -1,6 +1,6 @@
 /* Saturating arithmetic of sizes, which are not negative. A result that overflows becomes
- * INT64_MAX, which no tensor has and no allocator can serve. A sum of products is therefore exact
- * or too large, and one comparison after all of them tells which. */
+ * INT64_MAX, which is more than a tensor may have or an allocator can give. A sum of products is
+ * therefore either exact or too large, and one comparison at its end tells which. */
 #ifndef TG_SIZE_H
 #define TG_SIZE_H
 
@@ -16,8 +16,8 @@ static inline int64_t tg__plus(int64_t a, int64_t b)
     return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
-/* With 32-bit pointers, some compilers implement the builtin by a function of a library that is not
- * linked. */
+/* The builtin is used with 64-bit pointers only: with 32-bit ones, some compilers call a function
+ * for it from a library that is not linked. */
 static inline int64_t tg__times(int64_t a, int64_t b)
 {
 #if defined(__GNUC__) && UINTPTR_MAX > UINT32_MAX
@@ -29,8 +29,8 @@ static inline int64_t tg__times(int64_t a, int64_t b)
 #endif
 }
 
-/* The bytes of n objects, or PTRDIFF_MAX where that overflows; the size of a header can be added to
- * either without overflow. */
+/* The bytes of n objects, or PTRDIFF_MAX if these are more. The size of a header can be added to
+ * the result without overflow. */
 static inline size_t tg__bytes(int64_t n, size_t each)
 {
     const int64_t bytes = tg__times(n, (int64_t)each);

@@ -1,5 +1,6 @@
-/* The threads of a context: they help with one piece of work at a time, and sleep in between. */
-#define _DEFAULT_SOURCE 1 /* signals and sysconf */
+/* The threads of a context. The thread that calls the library is helped by the others, which work
+ * on one piece of work at a time and sleep in between. */
+#define _DEFAULT_SOURCE 1 /* declares sigfillset, pthread_sigmask and sysconf */
 #include "memory.h"
 #include "threads.h"
 
@@ -18,31 +19,34 @@
 #include <string.h>
 
 enum {
-    STACK = 1 << 18,   /* kernels take less than 32 KB; a libc may keep thread data there */
-    PATIENCE = 1 << 14 /* looks at the counter before a thread goes to sleep: some 200 us */
+    STACK = 1 << 18,     /* kernels need less than 32 KB, but a libc may put thread data there */
+    MOST_SPINS = 1 << 14 /* how often a thread polls before it sleeps, which takes some 200 us */
 };
 
-/* The caller and its helpers take blocks by the counter until there are none. A helper that comes
- * too late finds the work closed, so that nobody waits for it. The lock is for those who sleep: a
- * helper that is awake sees the work, and takes part, without it. */
-typedef struct crew {
+/* The caller and its helpers take blocks of the work by an atomic counter, next_block, until none
+ * is left. The caller then closes the work and waits for the helpers that are active. A helper that
+ * wakes up too late finds the work closed, and nobody waits for it. The lock and the condition
+ * variables serve threads that sleep; a helper that polls sees the work without them. */
+typedef struct posix_team {
     team base;
-    pid_t process; /* that has the helpers; a child made by fork does not */
-    int helpers;
-    int patience; /* 0 when there are more threads than processors */
+    pid_t process; /* the one that started the helpers; in a child made by fork they do not run */
+    int helpers;   /* how many were started */
+    int spins;     /* MOST_SPINS; 0 if there are more threads than processors */
     pthread_mutex_t lock;
     pthread_cond_t work_there, helpers_done;
-    atomic_uint posted;            /* pieces of work so far */
-    atomic_int active;             /* helpers that may be at work */
-    atomic_bool open, stop, waits; /* work to take part in; the end; the caller sleeps */
-    atomic_llong next;             /* block to take */
-    int64_t n, grain;
+    atomic_uint posted;        /* how often work was posted so far, the order to stop included */
+    atomic_int active;         /* how many helpers may be taking blocks */
+    atomic_bool open;          /* helpers may take blocks of the work below */
+    atomic_bool stop;          /* helpers must end */
+    atomic_bool caller_sleeps; /* the last active helper must wake the caller */
+    atomic_llong next_block;   /* the number of the first block that nobody has taken */
+    int64_t n, grain;          /* the work, as tg__split gets it */
     portion *f;
     void *work;
     pthread_t threads[];
-} crew;
+} posix_team;
 
-static void relax(void)
+static void pause_processor(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_ia32_pause();
@@ -51,18 +55,19 @@ static void relax(void)
 #endif
 }
 
-static void take_blocks(crew *c)
+static void take_blocks(posix_team *c)
 {
     const int64_t blocks = (c->n + c->grain - 1) / c->grain;
-    for (int64_t i; (i = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed)) < blocks;) {
+    for (int64_t i;
+         (i = atomic_fetch_add_explicit(&c->next_block, 1, memory_order_relaxed)) < blocks;) {
         const int64_t from = i * c->grain, left = c->n - from;
         c->f(c->work, from, from + (left < c->grain ? left : c->grain));
     }
 }
 
-static void wait_for_work(crew *c, unsigned seen)
+static void wait_for_work(posix_team *c, unsigned seen)
 {
-    for (int i = 0; i < c->patience && atomic_load(&c->posted) == seen; i++) relax();
+    for (int i = 0; i < c->spins && atomic_load(&c->posted) == seen; i++) pause_processor();
     if (atomic_load(&c->posted) != seen) return;
     pthread_mutex_lock(&c->lock);
     while (atomic_load(&c->posted) == seen) pthread_cond_wait(&c->work_there, &c->lock);
@@ -71,13 +76,15 @@ static void wait_for_work(crew *c, unsigned seen)
 
 static void *help(void *arg)
 {
-    crew *c = arg;
+    posix_team *c = arg;
     for (unsigned seen = 0; !atomic_load(&c->stop);) {
         wait_for_work(c, seen);
         seen = atomic_load(&c->posted);
-        atomic_fetch_add(&c->active, 1); /* first, so that open work stays open */
+        /* The helper counts as active before it looks at `open`: a caller that closes the work
+         * after that look waits for the helper. */
+        atomic_fetch_add(&c->active, 1);
         if (atomic_load(&c->open)) take_blocks(c);
-        if (atomic_fetch_sub(&c->active, 1) == 1 && atomic_load(&c->waits)) {
+        if (atomic_fetch_sub(&c->active, 1) == 1 && atomic_load(&c->caller_sleeps)) {
             pthread_mutex_lock(&c->lock);
             pthread_cond_signal(&c->helpers_done);
             pthread_mutex_unlock(&c->lock);
@@ -86,7 +93,7 @@ static void *help(void *arg)
     return NULL;
 }
 
-static void call_helpers(crew *c)
+static void call_helpers(posix_team *c)
 {
     atomic_fetch_add(&c->posted, 1);
     pthread_mutex_lock(&c->lock);
@@ -94,26 +101,26 @@ static void call_helpers(crew *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void wait_for_helpers(crew *c)
+static void wait_for_helpers(posix_team *c)
 {
-    for (int i = 0; i < c->patience && atomic_load(&c->active) > 0; i++) relax();
+    for (int i = 0; i < c->spins && atomic_load(&c->active) > 0; i++) pause_processor();
     if (atomic_load(&c->active) == 0) return;
-    atomic_store(&c->waits, true);
+    atomic_store(&c->caller_sleeps, true);
     pthread_mutex_lock(&c->lock);
     while (atomic_load(&c->active) > 0) pthread_cond_wait(&c->helpers_done, &c->lock);
     pthread_mutex_unlock(&c->lock);
-    atomic_store(&c->waits, false);
+    atomic_store(&c->caller_sleeps, false);
 }
 
-static bool is_here(const team *t)
+static bool has_threads(const team *t)
 {
-    return ((const crew *)t)->process == getpid();
+    return ((const posix_team *)t)->process == getpid();
 }
 
 static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *work)
 {
-    crew *c = (crew *)t;
-    if (!is_here(t)) {
+    posix_team *c = (posix_team *)t;
+    if (!has_threads(t)) {
         f(work, 0, n);
         return;
     }
@@ -121,7 +128,7 @@ static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *w
     c->grain = grain;
     c->f = f;
     c->work = work;
-    atomic_store(&c->next, 0);
+    atomic_store(&c->next_block, 0);
     atomic_store(&c->open, true);
     call_helpers(c);
     take_blocks(c);
@@ -129,19 +136,19 @@ static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *w
     wait_for_helpers(c);
 }
 
-static size_t crew_bytes(int helpers)
+static size_t team_bytes(int helpers)
 {
-    return sizeof(crew) + (size_t)helpers * sizeof(pthread_t);
+    return sizeof(posix_team) + (size_t)helpers * sizeof(pthread_t);
 }
 
-static void stop_helpers(crew *c)
+static void stop_helpers(posix_team *c)
 {
     atomic_store(&c->stop, true);
     call_helpers(c);
     for (int i = 0; i < c->helpers; i++) pthread_join(c->threads[i], NULL);
 }
 
-static bool make_locks(crew *c)
+static bool make_locks(posix_team *c)
 {
     if (pthread_mutex_init(&c->lock, NULL)) return false;
     if (!pthread_cond_init(&c->work_there, NULL)) {
@@ -152,23 +159,23 @@ static bool make_locks(crew *c)
     return false;
 }
 
-static void destroy_locks(crew *c)
+static void destroy_locks(posix_team *c)
 {
     pthread_cond_destroy(&c->helpers_done);
     pthread_cond_destroy(&c->work_there);
     pthread_mutex_destroy(&c->lock);
 }
 
-/* Ends the helpers and frees the memory. In a child made by fork there is only the memory to free:
- * no helper exists there, and the locks may be held by threads that do not exist. */
+/* Ends the helpers and frees the memory. In a child made by fork only the memory can be freed: no
+ * helper exists there, and the lock may be held by a thread that does not exist. */
 static void disband(tg_context *tg, team *t)
 {
-    crew *c = (crew *)t;
-    if (is_here(t)) {
+    posix_team *c = (posix_team *)t;
+    if (has_threads(t)) {
         stop_helpers(c);
         destroy_locks(c);
     }
-    tg__give(tg, c, crew_bytes(t->threads - 1));
+    tg__give(tg, c, team_bytes(t->threads - 1));
 }
 
 #ifdef _WIN32 /* Windows does not deliver signals to threads. */
@@ -209,9 +216,9 @@ static bool has_processors(int n)
 }
 #endif
 
-/* The helpers start with all signals blocked, so that signals are handled by the threads of the
- * program. */
-static bool start_helpers(crew *c)
+/* Starts the helpers with all signals blocked, so that the system delivers signals to the threads
+ * of the program. Returns whether all of them started. */
+static bool start_helpers(posix_team *c)
 {
     signals before;
     pthread_attr_t how;
@@ -228,14 +235,14 @@ static bool start_helpers(crew *c)
 
 static team *gather_team(tg_context *tg, int threads)
 {
-    crew *c = tg__take(tg, crew_bytes(threads - 1));
+    posix_team *c = tg__take(tg, team_bytes(threads - 1));
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
-    c->base = (team){threads, is_here, split_between, disband};
+    c->base = (team){threads, has_threads, split_between, disband};
     c->process = getpid();
-    c->patience = has_processors(threads) ? PATIENCE : 0;
+    c->spins = has_processors(threads) ? MOST_SPINS : 0;
     if (!make_locks(c)) {
-        tg__give(tg, c, crew_bytes(threads - 1));
+        tg__give(tg, c, team_bytes(threads - 1));
         return NULL;
     }
     if (start_helpers(c)) return &c->base;

@@ -67,12 +67,12 @@ static inline bool needs_grad(int n, tg_tensor *const *in)
 }
 
 /* Keeps what the gradients will read from going back to the pool by an early release. */
-static void hold_values(const call *c, record *r, unsigned reads)
+static void claim_values(const call *c, record *r, unsigned reads)
 {
     for (int i = 0; i < r->n; i++)
         if (reads & tg__reads_input(i))
             tg__claim(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
-    if (reads & READS_OUT) priv(c->out)->storage->refs++; /* which is of this scope */
+    if (reads & READS_OUT) priv(c->out)->storage->claims++; /* which is of this scope */
 }
 
 /* The record, not yet on the tape. versions: of the inputs before the forward ran. */
@@ -92,7 +92,7 @@ static record *make_record(const call *c)
         r->in[i].on_way = 0;
         if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
     }
-    if (reads) hold_values(c, r, reads);
+    if (reads) claim_values(c, r, reads);
     return r;
 }
 

@@ -24,7 +24,7 @@ static void set_block(tg_tensor *slot, void *data)
 static void give_block_back(tg_tensor *slot)
 {
     storage *s = priv(slot)->storage;
-    if (!s->block || s->refs > 1) return;
+    if (!s->block || s->claims > 1) return;
     tg__block_free(slot->context, s->block);
     set_block(slot, NULL);
 }
@@ -44,7 +44,7 @@ static bool has_block_alone(const tg_tensor *g)
 {
     const storage *s = priv(g)->storage;
     const size_t bytes = slot_bytes(g);
-    return s->block && s->refs == 1 && s->depth == g->context->depth && s->data == g->data &&
+    return s->block && s->claims == 1 && s->depth == g->context->depth && s->data == g->data &&
            g->contiguous && tg__block_of(g->data) == s->block &&
            s->block->bytes - bytes <= bytes / 8;
 }
@@ -65,7 +65,7 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
     p->pub.grad = slot;
     slot->requires_grad = false; /* nor a history of the gradient before */
     priv(slot)->record = NULL;
-    if (to->refs == 1 && has_block_alone(g)) {
+    if (to->claims == 1 && has_block_alone(g)) {
         if (to->block) tg__block_free(slot->context, to->block);
         tg__block_move(slot->context, from->block, p->depth);
         set_block(slot, from->data);

@@ -39,14 +39,14 @@ static inline bool may_be_recorded(const tensor_priv *p)
     return p->pub.context->newest >= p->birth;
 }
 
-static void give_up(tensor_priv *p);
+static void release(tensor_priv *p);
 
 /* Returns the memory of a released tensor, and of its grad, to its scope. */
-static inline void make_room(tensor_priv *p)
+static inline void reclaim(tensor_priv *p)
 {
     const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
     const size_t bytes = has_elements ? (size_t)p->pub.numel * tg__dtype_size(p->pub.dtype) : 0;
-    if (p->grad_slot) give_up(priv(p->grad_slot));
+    if (p->grad_slot) release(priv(p->grad_slot));
     if (!tg__is_small(TG_TENSOR + bytes)) {
         tg__block_free(p->pub.context, tg__block_of(p));
         return;
@@ -57,7 +57,7 @@ static inline void make_room(tensor_priv *p)
     tg__give_back(p->pub.context, p->depth, p, TG_TENSOR + bytes, &p->spare_room);
 }
 
-static void end_claims(tg_context *tg, scope *s);
+static void unclaim_all(tg_context *tg, scope *s);
 
 /* A released tensor on which there are no claims makes room: at once, or when the scopes of the
  * records that may refer to it have ended. */
@@ -65,46 +65,46 @@ static void retire(tensor_priv *p)
 {
     scope *s = p->pub.context->scope;
     if (!may_be_recorded(p)) {
-        make_room(p);
+        reclaim(p);
     } else if (p->depth < s->depth) {
-        p->next_step = s->late;
-        s->late = p;
-        s->at_end = end_claims;
+        p->next_in_list = s->deferred;
+        s->deferred = p;
+        s->at_end = unclaim_all;
     }
 }
 
-/* Gives a claim back: the last one to go returns the memory. */
-static inline void drop_ref(tg_context *tg, storage *s)
+/* Gives a claim back; the last one returns the memory. */
+static inline void unclaim(tg_context *tg, storage *s)
 {
     tensor_priv *owner = tg__owner(s);
-    if (--s->refs > 0) return;
+    if (--s->claims > 0) return;
     if (s->block) {
         tg__block_free(tg, s->block);
         s->block = NULL;
         s->data = NULL;
     }
-    if (owner->released && !owner->is_step) retire(owner);
+    if (owner->released && !owner->is_intermediate) retire(owner);
 }
 
 /* Gives back the claims of what lies in a scope that ends. */
-static void end_claims(tg_context *tg, scope *s)
+static void unclaim_all(tg_context *tg, scope *s)
 {
-    for (claim *c = s->claims; c; c = c->next) drop_ref(tg, c->on);
-    for (tensor_priv *p = s->late, *next; p; p = next) {
-        next = p->next_step;
+    for (claim *c = s->claims; c; c = c->next) unclaim(tg, c->on);
+    for (tensor_priv *p = s->deferred, *next; p; p = next) {
+        next = p->next_in_list;
         retire(p);
     }
 }
 
 void tg__claim(tg_context *tg, claim *c, storage *on)
 {
-    on->refs++;
+    on->claims++;
     if (on->depth == tg->depth) return;
     scope *s = tg->scope;
     *c = (claim){.next = s->claims, .link = &s->claims, .on = on};
     if (c->next) c->next->link = &c->next;
     s->claims = c;
-    s->at_end = end_claims;
+    s->at_end = unclaim_all;
 }
 
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
@@ -113,24 +113,24 @@ void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
         *c->link = c->next;
         if (c->next) c->next->link = c->link;
     }
-    drop_ref(tg, on);
+    unclaim(tg, on);
 }
 
-static void give_up(tensor_priv *p)
+static void release(tensor_priv *p)
 {
     tg_context *tg = p->pub.context;
     p->released = true;
     if (p->storage == &p->own) {
-        drop_ref(tg, p->storage);
+        unclaim(tg, p->storage);
         return;
     }
     tg__unclaim(tg, p->depth, &p->claim, p->storage);
-    if (!p->is_step) retire(p);
+    if (!p->is_intermediate) retire(p);
 }
 
 void tg_release(tg_tensor *t)
 {
-    if (t && !priv(t)->released && !priv(t)->is_grad && !priv(t)->is_batch) give_up(priv(t));
+    if (t && !priv(t)->released && !priv(t)->is_grad && !priv(t)->is_batch) release(priv(t));
 }
 
 /* ---- Frames. */
@@ -143,33 +143,34 @@ void tg__enter(frame *f, const char *name, const tg_tensor *a)
     f->name = name;
     f->depth = f->tg->depth;
     f->ready = tg__ready(f->tg);
-    f->steps = NULL;
+    f->intermediates = NULL;
     f->tg->frame = f;
 }
 
 /* Makes p an intermediate tensor of frame `to`, if there is one, and p is in its scope. */
 static void hand_over(tensor_priv *p, frame *to, int64_t depth)
 {
-    p->is_step = to && to->depth == depth;
-    if (!p->is_step) return;
-    p->next_step = to->steps;
-    to->steps = p;
+    p->is_intermediate = to && to->depth == depth;
+    if (!p->is_intermediate) return;
+    p->next_in_list = to->intermediates;
+    to->intermediates = p;
 }
 
-/* If r is a view of `step`, which the frame releases, r becomes the tensor that owns the memory. */
-static void take_from(tensor_priv *r, const tensor_priv *step)
+/* If the result r is a view of p, an intermediate that the frame releases, r becomes the tensor
+ * that owns the memory. */
+static void take_from(tensor_priv *r, const tensor_priv *p)
 {
-    if (step->is_view || r->storage != step->storage) return;
+    if (p->is_view || r->storage != p->storage) return;
     r->is_view = r->detached = false;
     r->rewrites = r->storage->rewrites;
 }
 
-static void end_step(tensor_priv *p)
+static void end_intermediate(tensor_priv *p)
 {
-    const bool has_claims = p->storage == &p->own && p->own.refs > 0;
-    p->is_step = false;
+    const bool has_claims = p->storage == &p->own && p->own.claims > 0;
+    p->is_intermediate = false;
     if (!p->released)
-        give_up(p);
+        release(p);
     else if (!has_claims)
         retire(p);
 }
@@ -178,9 +179,9 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results)
 {
     if (!f->tg) return;
     f->tg->frame = f->outer;
-    for (tensor_priv *p = f->steps, *next; p; p = next) {
+    for (tensor_priv *p = f->intermediates, *next; p; p = next) {
         bool handed_out = false;
-        next = p->next_step;
+        next = p->next_in_list;
         for (int i = 0; i < n && !handed_out; i++) {
             handed_out = results[i] == &p->pub;
             if (results[i] && priv(results[i])->is_view) take_from(priv(results[i]), p);
@@ -188,7 +189,7 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results)
         if (handed_out)
             hand_over(p, f->outer, f->depth);
         else
-            end_step(p);
+            end_intermediate(p);
     }
 }
 

@@ -4,9 +4,11 @@
 
 #include "tensor.h"
 
-/* A claim by what c is part of, which was just made in the current scope. */
+/* Makes a claim on a storage, whose data then stays until the claim is given back. c is a member of
+ * the view or record that needs the data and was just made in the current scope; the end of that
+ * scope gives the claim back. */
 void tg__claim(tg_context *tg, claim *c, storage *on);
-/* Gives such a claim, made in the scope of that depth, back before that scope ends. */
+/* Gives back a claim that was made in the scope of that depth, before that scope ends. */
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
 
 /* An operation that is composed of others opens a frame around them and closes it on every path:
@@ -15,14 +17,14 @@ void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
  *     tg__enter(&f, "softsign", a);
  *     return tg__leave(&f, tg_div(a, tg_add_scalar(tg_abs(a), 1)));
  *
- * While a frame is open, errors name the outermost one. When it closes, the steps, which are the
- * tensors made in it and not handed out, are released, and a result that is a view of a step is the
- * only one to see that memory, and counts as no view. An operation in which an error came up has no
- * result. Frames nest; scopes begun in a frame end in it. */
+ * While a frame is open, errors name the outermost one. When the frame closes, it releases its
+ * intermediates, which are the tensors made in it that are not among the results. A result that is
+ * a view of an intermediate becomes the owner of that memory, and is a view no more. An operation
+ * in which an error came up has no result. Frames nest; scopes begun in a frame end in it. */
 
 /* a: any tensor of the context, or NULL. */
 void tg__enter(frame *f, const char *name, const tg_tensor *a);
-/* Returns result, which may be NULL, a step or any other tensor. */
+/* Closes the frame and returns result, which may be NULL, an intermediate or any other tensor. */
 tg_tensor *tg__leave(frame *f, tg_tensor *result);
 /* The same for n results. */
 void tg__leave_with(frame *f, int n, tg_tensor *const *results);

@@ -101,12 +101,12 @@ bool tg_is_contiguous(const tg_tensor *t)
     return t && t->contiguous;
 }
 
-TG_NOINLINE static void add_step(frame *f, tensor_priv *p)
+TG_NOINLINE static void add_intermediate(frame *f, tensor_priv *p)
 {
     if (f->depth != p->depth) return;
-    p->is_step = true;
-    p->next_step = f->steps;
-    f->steps = p;
+    p->is_intermediate = true;
+    p->next_in_list = f->intermediates;
+    f->intermediates = p;
 }
 
 /* All but data, shape, strides, contiguous and storage. Field by field: clearing the whole costs
@@ -126,15 +126,15 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->rewrites = 0;
     p->sweep = 0;
     p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
-    p->is_step = false;
+    p->is_intermediate = false;
     p->wanted = p->mark = 0;
-    if (tg->frame) add_step(tg->frame, p);
+    if (tg->frame) add_intermediate(tg->frame, p);
 }
 
 static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
 {
     p->pub.data = data;
-    p->own = (storage){.data = data, .block = b, .depth = p->depth, .refs = 1};
+    p->own = (storage){.data = data, .block = b, .depth = p->depth, .claims = 1};
     p->storage = &p->own;
     return &p->pub;
 }
@@ -291,7 +291,7 @@ bool tg__adds_up(tg_shape sizes, int64_t n)
 
 bool tg__is_gone(const tg_tensor *t)
 {
-    return priv(t)->released && !(t->context->sweep && priv(t)->storage->refs > 0);
+    return priv(t)->released && !(t->context->sweep && priv(t)->storage->claims > 0);
 }
 
 /* Writes what the header calls tensor i of an operation; those of a list have numbers. */

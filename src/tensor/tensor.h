@@ -16,7 +16,7 @@ typedef struct storage {
     void *data;
     block *block;                 /* of the data when it has one of its own */
     int64_t depth;                /* of the scope that has it */
-    int64_t refs;                 /* tensors and records that need the data */
+    int64_t claims;               /* how many tensors and records need the data, see tg__claim */
     uint32_t version;             /* writes since it was made */
     uint32_t rewrites;            /* those that changed a history, see tensor_priv.rewrites */
     const char *writer;           /* the operation that wrote last */
@@ -42,9 +42,10 @@ typedef struct tensor_priv {
         };
         spare_room spare_room; /* when nothing refers to it any more */
     };
-    struct tensor_priv *next_step; /* in the list of a frame or of a scope's late ones */
-    int64_t depth;                 /* of the scope it belongs to */
-    int64_t birth;                 /* records made before it */
+    struct tensor_priv
+        *next_in_list; /* of a frame's intermediates or of a scope's deferred tensors */
+    int64_t depth;     /* of the scope it belongs to */
+    int64_t birth;     /* records made before it */
     uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
                           stale */
     int32_t sweep;     /* whose pending and captured these are: 1 is the outermost, 0 none */
@@ -53,9 +54,9 @@ typedef struct tensor_priv {
     bool is_grad : 1;  /* a leaf's grad_slot, which only the leaf's scope frees */
     bool is_batch : 1; /* of a loader, which alone releases it */
     bool released : 1;
-    bool is_step : 1; /* is in the list of a frame */
-    uint8_t wanted;   /* WANTED_*: captured is to be filled */
-    uint8_t mark;     /* MARK_*: of a pass over many tensors, while it lasts */
+    bool is_intermediate : 1; /* in the list of a frame, which releases it when it closes */
+    uint8_t wanted;           /* WANTED_*: captured is to be filled */
+    uint8_t mark;             /* MARK_*: of a pass over many tensors, while it lasts */
 } tensor_priv;
 
 /* By tg_retain_grad, and by the caller of the sweep under way. */
