@@ -3,6 +3,8 @@
 #include "op.h"
 #include "reduce.h"
 
+#include <math.h>
+
 enum { POOL_KERNEL = 0, POOL_STRIDE = 2, POOL_PADDING = 4, POOL_DILATION = 6, POOL_CEIL = 8 };
 /* For means, in place of the dilation. */
 enum { POOL_INCLUDES = 6, POOL_DIVISOR = 7 };
@@ -47,26 +49,35 @@ static inline double element_of(const void *array, bool wide, int64_t at)
     return wide ? ((const double *)array)[at] : (double)((const float *)array)[at];
 }
 
-/* Whether an element is greater than another, or NaN. */
-static inline bool beats(const void *image, bool wide, int64_t at, int64_t other)
+/* The place in the plane of the greatest element: of several the first, of NaN the last. */
+static inline int64_t greatest_f32(const float *plane, int64_t w, window y, window x)
 {
-    const double *f64 = image;
-    const float *f32 = image;
-    if (wide) return (f64[at] > f64[other]) | (f64[at] != f64[at]);
-    return (f32[at] > f32[other]) | (f32[at] != f32[at]);
-}
-
-/* Of several greatest elements the first counts, of NaN the last. */
-static inline int64_t place_of_greatest(const pool_work *p, bool wide, int64_t plane, window y,
-                                        window x)
-{
-    int64_t place = plane + y.first * p->w + x.first;
+    int64_t place = y.first * w + x.first;
+    float most = -(float)INFINITY;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
-            const int64_t at = plane + (y.first + i * y.step) * p->w + x.first + j * x.step;
-            place = beats(p->image, wide, at, place) ? at : place;
+            const int64_t at = (y.first + i * y.step) * w + x.first + j * x.step;
+            const float value = plane[at];
+            const bool better = (value > most) | (value != value);
+            most = better ? value : most;
+            place = better ? at : place;
         }
-    return place - plane;
+    return place;
+}
+
+static inline int64_t greatest_f64(const double *plane, int64_t w, window y, window x)
+{
+    int64_t place = y.first * w + x.first;
+    double most = -(double)INFINITY;
+    for (int64_t i = 0; i < y.n; i++)
+        for (int64_t j = 0; j < x.n; j++) {
+            const int64_t at = (y.first + i * y.step) * w + x.first + j * x.step;
+            const double value = plane[at];
+            const bool better = (value > most) | (value != value);
+            most = better ? value : most;
+            place = better ? at : place;
+        }
+    return place;
 }
 
 static inline double sum_of_window(const pool_work *p, bool wide, int64_t corner, window y,
@@ -117,8 +128,9 @@ static inline void row_of_places(const pool_work *p, int64_t plane, window y, in
 {
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, p->a[POOL_DILATION + 1].i, p->w, c, 1);
-        ((int64_t *)p->result)[o] = p->wide ? place_of_greatest(p, true, plane, y, x)
-                                            : place_of_greatest(p, false, plane, y, x);
+        ((int64_t *)p->result)[o] = p->wide
+                                        ? greatest_f64((const double *)p->image + plane, p->w, y, x)
+                                        : greatest_f32((const float *)p->image + plane, p->w, y, x);
     }
 }
 
