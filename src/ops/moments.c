@@ -315,7 +315,7 @@ static const op_row std_op = {
 
 tg_tensor *tg_var_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
-    return tg__over_dims(&var_op, a, dims, keepdim, (attr){.i = correction});
+    return tg__over_dims_with(&var_op, a, dims, keepdim, (attr){.i = correction});
 }
 
 tg_tensor *tg_var(tg_tensor *a, int64_t correction)
@@ -325,7 +325,7 @@ tg_tensor *tg_var(tg_tensor *a, int64_t correction)
 
 tg_tensor *tg_std_dims(tg_tensor *a, tg_shape dims, int64_t correction, bool keepdim)
 {
-    return tg__over_dims(&std_op, a, dims, keepdim, (attr){.i = correction});
+    return tg__over_dims_with(&std_op, a, dims, keepdim, (attr){.i = correction});
 }
 
 tg_tensor *tg_std(tg_tensor *a, int64_t correction)

@@ -163,7 +163,7 @@ static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
     if (p == 0) /* NaN is not 0 either */
         return tg_sum_dims(tg_abs(tg_sign(tg_masked_fill(a, tg_isnan(a), 1))), dims, keepdim);
     if (p == 1) return tg_sum_dims(tg_abs(a), dims, keepdim);
-    return tg__over_dims(&norm_op, a, dims, keepdim, (attr){.f = p});
+    return tg__over_dims_with(&norm_op, a, dims, keepdim, (attr){.f = p});
 }
 
 tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
