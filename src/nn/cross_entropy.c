@@ -1,6 +1,6 @@
 /* Losses of classes: the negative logarithm of the probability of what is the case. */
 #include "../context/long_sum.h"
-#include "module.h"
+#include "loss.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What the layers and losses share. */
+/* What modules are made of. */
 #ifndef TG_MODULE_H
 #define TG_MODULE_H
 
@@ -57,12 +57,5 @@ part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
 bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias);
 /* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */
 bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in);
-/* Checks what every loss refuses, sides of different shape first; broadcasts them where that is
- * allowed. */
-bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction);
-/* Whether that is a reduction, with or without TG_BROADCAST; else the error. */
-bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
-/* The mean or the sum of a loss, or itself. */
-tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
 
 #endif

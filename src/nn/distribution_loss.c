@@ -1,0 +1,67 @@
+/* Losses of distributions: kl_div and gaussian_nll_loss. */
+#include "loss.h"
+
+#include <math.h>
+
+tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    frame f;
+    tg_loss_options o = options ? *options : tg_loss_defaults();
+    const bool by_batch = (o.reduction & ~TG_BROADCAST) == TG_BATCHMEAN;
+    const double batch = input && input->ndim ? (double)input->shape[0] : 1;
+    if (by_batch) o.reduction = TG_SUM | (o.reduction & TG_BROADCAST);
+    tg__enter_loss(&f, "kl_div", &input, &target, &o);
+    tg_tensor *loss;
+    if (o.log_target) {
+        loss = tg_mul(tg_exp(target), tg_sub(target, input));
+    } else {
+        tg_tensor *zero = tg_eq_scalar(target, 0);
+        tg_tensor *self = tg_masked_fill(tg_mul(target, tg_log(target)), zero, 0);
+        loss = tg_sub(self, tg_mul(target, input));
+    }
+    loss = tg__reduce_loss(loss, o.reduction);
+    return tg__leave(&f, by_batch ? tg_div_scalar(loss, batch) : loss);
+}
+
+/* var as it broadcasts to the input: of its shape, or one number a row. */
+static tg_tensor *fitted_var(const tg_tensor *input, tg_tensor *var)
+{
+    const int n = input->ndim, last = n - 1;
+    if (tg__same_sizes(var->ndim, var->shape, n, input->shape)) return var;
+    if (tg__same_sizes(var->ndim, var->shape, last, input->shape)) return tg_unsqueeze(var, -1);
+    if (n > 0 && var->ndim == n && var->shape[last] == 1 &&
+        tg__same_sizes(last, var->shape, last, input->shape))
+        return var;
+    return tg__fail(input->context, TG_ERR_SHAPE,
+                    "gaussian_nll_loss: var %s is neither of the input's shape %s nor one number a "
+                    "row",
+                    SHOW(var), SHOW(input));
+}
+
+/* var, raised to eps where it is below, with its own gradient. */
+static tg_tensor *raised_var(tg_tensor *var, double eps)
+{
+    if (var && !(eps > 0))
+        return tg__fail(var->context, TG_ERR_ARGUMENT,
+                        "gaussian_nll_loss: eps is %g, but must be positive%s", eps,
+                        eps == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1e-6" : "");
+    tg_tensor *raise = tg_detach(tg_relu(tg_neg(tg_sub_scalar(var, eps))));
+    if (raise && tg_item(tg_any(tg_lt_scalar(var, 0))) != 0)
+        return tg__fail(var->context, TG_ERR_ARGUMENT,
+                        "gaussian_nll_loss: var has a negative element");
+    return tg_add(var, raise);
+}
+
+tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
+                                const tg_loss_options *options)
+{
+    frame f;
+    const double half_log_two_pi = 0.918938533204672741780329736405617640;
+    if (!tg__check_inputs("gaussian_nll_loss", 3, (tg_tensor *[]){input, target, var})) return NULL;
+    const tg_loss_options o = tg__enter_loss(&f, "gaussian_nll_loss", &input, &target, options);
+    var = input ? raised_var(fitted_var(input, var), o.eps) : NULL;
+    tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
+    tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
+    if (o.full) loss = tg_add_scalar(loss, half_log_two_pi);
+    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
+}

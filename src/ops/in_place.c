@@ -1,0 +1,87 @@
+/* Running an operation that writes its result over its first input. */
+#include "record.h"
+
+/* The rules that autograd sets for a write that it records. */
+static bool check_recorded_write(const call *c)
+{
+    tg_tensor *t = c->in[0];
+    const char *name = c->op->name;
+    if (t->requires_grad && !priv(t)->record)
+        return tg__fail(
+            c->tg, TG_ERR_AUTOGRAD,
+            "%s: the tensor %s is a leaf that requires grad; write to it after tg_no_grad_begin",
+            name, SHOW(t));
+    if (priv(t)->is_view)
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
+                        "%s: the tensor %s is a view, and a gradient goes through the write; write "
+                        "to its base or to a clone",
+                        name, SHOW(t));
+    if (priv(t)->depth < c->tg->depth)
+        return tg__fail(c->tg, TG_ERR_AUTOGRAD,
+                        "%s: the tensor %s is of an outer scope and would outlive the graph of "
+                        "this one; tg_detach what is written, or use tg_no_grad_begin",
+                        name, SHOW(t));
+    return true;
+}
+
+static uintptr_t end_of(const tg_tensor *t)
+{
+    int64_t last = 0;
+    for (int d = 0; d < t->ndim; d++) last += (t->shape[d] - 1) * t->strides[d];
+    return (uintptr_t)t->data + (uintptr_t)(last + 1) * tg__dtype_size(t->dtype);
+}
+
+/* Whether the memory of one may be that of the other: two may be borrowed from, or wrap, the same.
+ */
+static bool meet(const tg_tensor *a, const tg_tensor *b)
+{
+    return a->numel > 0 && b->numel > 0 && (uintptr_t)a->data < end_of(b) &&
+           (uintptr_t)b->data < end_of(a);
+}
+
+/* An input that shares memory with the result is copied first: always when it is in other places
+ * or when a gradient will read it. */
+static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source, bool read_later)
+{
+    if (priv(t)->storage != priv(source)->storage && !meet(t, source)) return source;
+    bool same = !read_later && t->data == source->data &&
+                tg__same_sizes(t->ndim, t->shape, source->ndim, source->shape) &&
+                tg__same_sizes(t->ndim, t->strides, source->ndim, source->strides);
+    return same ? source : tg_clone(source);
+}
+
+/* Puts copies in the place of inputs whose old values are needed beyond the write. */
+static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
+{
+    if (c->n == 1) return true;
+    const uint8_t *reads = c->op->reads;
+    tg_tensor *t = in[0], *source = in[1];
+    bool reads_t = recorded && source->requires_grad && reads[1] & READS_0;
+    bool reads_source = recorded && t->requires_grad && reads[0] & READS_1;
+    if (reads_t) in[0] = tg_clone(t);
+    in[1] = apart_from(t, source, reads_source);
+    return in[0] && in[1];
+}
+
+tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, const attr *a)
+{
+    tg_tensor *t = inputs[0], *in[] = {t, inputs[n - 1]};
+    if (!tg__check_inputs(o->name, n, in) || !tg__writable(t, o->name)) return NULL;
+    call c = {.op = o, .tg = t->context, .n = n, .in = in, .a = a, .out = t};
+    spec s;
+    if (!o->shape(&c, &s)) return NULL;
+    bool recorded = !c.tg->no_grad && tg__needs_grad(n, in);
+    if (recorded && !check_recorded_write(&c)) return NULL;
+    if (!c.tg->no_grad && !tg__check_history(o->name, n, in)) return NULL;
+    const bool saved = save_inputs(&c, recorded, in);
+    record *r = saved && recorded ? tg__make_record(&c) : NULL;
+    const bool done = saved && (r || !recorded) && tg__forward_in_own_scope(&c);
+    if (done) tg__written(t, o->name);
+    if (done && recorded) {
+        priv(t)->storage->rewrites++;
+        tg__put_on_tape(r, t);
+    }
+    for (int i = 0; i < n; i++) /* copies; the record holds what it reads */
+        if (in[i] != inputs[i]) tg_release(in[i]);
+    return done ? t : NULL;
+}

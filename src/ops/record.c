@@ -1,0 +1,46 @@
+/* Records of operations, which are the tape. */
+#include "record.h"
+
+#include <string.h>
+
+/* Keeps what the gradients will read from going back to the pool by an early release. */
+static void claim_values(const call *c, record *r, unsigned reads)
+{
+    for (int i = 0; i < r->n; i++)
+        if (reads & tg__reads_input(i))
+            tg__claim(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
+    if (reads & READS_OUT) priv(c->out)->storage->claims++; /* which is of this scope */
+}
+
+record *tg__make_record(const call *c)
+{
+    record *r = tg__alloc(c->tg, sizeof *r + tg__bytes(c->n, sizeof r->in[0]));
+    if (!r) return NULL;
+    r->op = c->op;
+    r->n = c->n;
+    if (c->a) memcpy(r->a, c->a, sizeof r->a);
+    unsigned reads = 0;
+    for (int i = 0; i < c->n; i++) {
+        tg_tensor *t = c->in[i];
+        r->in[i].t = t;
+        r->in[i].version = tg__version(t);
+        r->in[i].needs_grad = t->requires_grad;
+        r->in[i].on_way = 0;
+        if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
+    }
+    if (reads) claim_values(c, r, reads);
+    return r;
+}
+
+bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in)
+{
+    return !tg->no_grad && tg__is_float(result) && tg__needs_grad(n, in);
+}
+
+bool tg__record(const call *c)
+{
+    if (!tg__is_recorded(c->tg, c->out->dtype, c->n, c->in)) return true;
+    record *r = tg__make_record(c);
+    if (r) tg__put_on_tape(r, c->out);
+    return r != NULL;
+}

@@ -1,0 +1,60 @@
+/* Shape rules. */
+#include "op.h"
+
+#include <string.h>
+
+/* Size by size: what was just written so is read back at once only if it is read so. */
+static inline void take_shape(spec *s, const tg_tensor *t)
+{
+    s->dtype = t->dtype;
+    s->ndim = t->ndim;
+    for (int d = 0; d < t->ndim; d++) s->shape[d] = t->shape[d];
+}
+
+bool tg__same_shape(const call *c, spec *s)
+{
+    take_shape(s, c->in[0]);
+    return true;
+}
+
+bool tg__shape_of_second(const call *c, spec *s)
+{
+    take_shape(s, c->in[1]);
+    return true;
+}
+
+static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
+                                         spec *s)
+{
+    if (a->dtype != b->dtype)
+        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
+                        c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
+                        SHOW(b));
+    if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
+        return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
+                        SHOW(a), SHOW(b));
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+bool tg__broadcast_shape(const call *c, spec *s)
+{
+    const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
+    take_shape(s, a);
+    bool alike = a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
+    return alike || broadcast_unlike(c, a, b, s);
+}
+
+bool tg__broadcast_three(const call *c, spec *s)
+{
+    call pair = {c->op, c->tg, 2, c->in + 1, c->a, NULL};
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    pair.in = c->in;
+    if (!tg__broadcast_shape(&pair, s)) return false;
+    const tg_tensor *last = c->in[2];
+    int64_t two[TG_MAX_DIMS];
+    const int n = s->ndim;
+    memcpy(two, s->shape, sizeof two);
+    return tg__broadcast(n, two, last->ndim, last->shape, &s->ndim, s->shape) ||
+           tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
+                    tg__show_sizes(c->tg, n, two), SHOW(last));
+}
