@@ -195,8 +195,10 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
         tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
         if (!g || !collect(s, out, g)) return false;
     }
-    for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev)
+    for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev) {
+        TG_CHECK(!r->prev || r->prev->number < r->number);
         if (!run_record(s, r)) return false;
+    }
     return tg__ready(s->tg); /* a call in a gradient of the user may have failed */
 }
 

@@ -55,6 +55,7 @@ void *tg__take(tg_context *tg, size_t bytes)
 
 void tg__give(tg_context *tg, void *memory, size_t bytes)
 {
+    TG_CHECK(tg->stats.held_bytes >= bytes);
     tg->stats.held_bytes -= bytes;
     tg->stats.allocator_calls++;
     tg->options.deallocate(tg->options.user, memory, bytes);
@@ -123,6 +124,7 @@ static block *take_page(tg_context *tg, size_t least)
 
 static void drop_block(tg_context *tg, block *b)
 {
+    TG_CHECK(tg->stats.live_bytes >= b->raw_bytes);
     tg->stats.live_bytes -= b->raw_bytes;
 #ifdef TG_DEBUG
     memset(block_payload(b), 0xdd, b->bytes);
@@ -148,6 +150,8 @@ static void link_block(scope *s, block *b)
 
 static void unlink_block(block *b)
 {
+    TG_CHECK((b->prev ? b->prev->next : b->owner->blocks) == b);
+    TG_CHECK(!b->next || (b->next->prev == b && b->next->owner == b->owner));
     if (b->prev)
         b->prev->next = b->next;
     else
@@ -184,6 +188,7 @@ void tg__free_elements(tg_context *tg, const block *newest_then, const block *ke
 
 static size_t room_in(const scope *s)
 {
+    TG_CHECK(s->top <= s->end);
     return (size_t)(s->end - s->top);
 }
 
@@ -193,6 +198,7 @@ static scope *make_scope(tg_context *tg, scope *host)
 {
     const size_t head = tg__round_up(sizeof(scope));
     if (TG_SMALL > 0 && host && !host->lends_no_more && room_in(host) >= head) {
+        TG_CHECK(!host->lent);
         scope *s = (scope *)(void *)host->top;
         *s = (scope){.host = host, .top = host->top + head, .end = host->end};
         host->lent = true;
@@ -214,6 +220,7 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     for (; *link && (*link)->depth > depth; link = &inner->outer) inner = *link;
     scope *s = *link;
     if (s && s->depth == depth) return s;
+    TG_CHECK(depth >= 0 && depth <= tg->depth && (!s || s->depth < depth));
     s = make_scope(tg, inner ? NULL : tg->scope);
     if (!s) return NULL;
     s->outer = *link;
@@ -295,6 +302,7 @@ void tg__give_back(tg_context *tg, int64_t depth, void *memory, size_t bytes, sp
     scope *s = tg->scope;
     bytes = tg__round_up(bytes);
     while (s->depth > depth) s = s->outer;
+    TG_CHECK(s->depth == depth);
     spares *same = spares_of(s, bytes);
     if (!same) {
         room->head = (spares){.next = s->spares, .bytes = bytes};
@@ -345,6 +353,8 @@ static TG_NOINLINE void forget_changes(undo *u, int64_t depth)
 
 static void end_scope(tg_context *tg, scope *s)
 {
+    TG_CHECK(s == tg->scope && !s->lent && (!s->outer || s->outer->depth < s->depth));
+    TG_CHECK(!s->host || s->host->lent || s->host->lends_no_more);
     if (tg->undo) forget_changes(tg->undo, s->depth);
     tg->tape = s->tape;
     tg->newest = s->newest;

@@ -114,6 +114,7 @@ static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = tg->scope;
     const size_t size = tg__round_up(bytes);
+    TG_CHECK(!s || s->top <= s->end);
     if (!s || s->depth != depth || s->spares || !tg__is_small(bytes) ||
         (size_t)(s->end - s->top) < size)
         return NULL;

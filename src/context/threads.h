@@ -30,6 +30,7 @@ static inline int64_t tg__grain_of(int64_t elements)
  * `grain`, the threads share these blocks; else one call does all. */
 static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, portion *f, void *work)
 {
+    TG_CHECK(n >= 0 && grain > 0 && grain <= INT64_MAX / 2);
     if (tg->team && n >= 2 * grain)
         tg->team->split(tg->team, n, grain, f, work);
     else if (n > 0)

@@ -20,6 +20,7 @@ static inline void tg__put_on_tape(record *r, tg_tensor *out)
     tg_context *tg = out->context;
     r->out = out;
     r->out_version = tg__version(out);
+    TG_CHECK(tg->newest == (tg->tape ? tg->tape->number : -1) && tg->newest < tg->records);
     r->prev = tg->tape;
     r->number = tg->newest = tg->records++;
     tg->tape = r;

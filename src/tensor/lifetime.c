@@ -46,6 +46,7 @@ static inline void reclaim(tensor_priv *p)
 {
     const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
     const size_t bytes = has_elements ? (size_t)p->pub.numel * tg__dtype_size(p->pub.dtype) : 0;
+    TG_CHECK(p->released && (p->storage != &p->own || p->own.claims == 0));
     if (p->grad_slot) release(priv(p->grad_slot));
     if (!tg__is_small(TG_TENSOR + bytes)) {
         tg__block_free(p->pub.context, tg__block_of(p));
@@ -77,6 +78,7 @@ static void retire(tensor_priv *p)
 static inline void unclaim(tg_context *tg, storage *s)
 {
     tensor_priv *owner = tg__owner(s);
+    TG_CHECK(s->claims > 0);
     if (--s->claims > 0) return;
     if (s->block) {
         tg__block_free(tg, s->block);
@@ -98,9 +100,11 @@ static void unclaim_all(tg_context *tg, scope *s)
 
 void tg__claim(tg_context *tg, claim *c, storage *on)
 {
+    TG_CHECK(on->claims > 0 && on->depth <= tg->depth);
     on->claims++;
     if (on->depth == tg->depth) return;
     scope *s = tg->scope;
+    TG_CHECK(s->depth == tg->depth);
     *c = (claim){.next = s->claims, .link = &s->claims, .on = on};
     if (c->next) c->next->link = &c->next;
     s->claims = c;
@@ -110,6 +114,7 @@ void tg__claim(tg_context *tg, claim *c, storage *on)
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
 {
     if (on->depth != depth) {
+        TG_CHECK(*c->link == c && c->on == on && (!c->next || c->next->link == &c->next));
         *c->link = c->next;
         if (c->next) c->next->link = c->link;
     }
@@ -178,6 +183,7 @@ static void end_intermediate(tensor_priv *p)
 void tg__leave_with(frame *f, int n, tg_tensor *const *results)
 {
     if (!f->tg) return;
+    TG_CHECK(f->tg->frame == f && f->tg->depth == f->depth);
     f->tg->frame = f->outer;
     for (tensor_priv *p = f->intermediates, *next; p; p = next) {
         bool handed_out = false;

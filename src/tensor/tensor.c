@@ -104,6 +104,7 @@ bool tg_is_contiguous(const tg_tensor *t)
 TG_NOINLINE static void add_intermediate(frame *f, tensor_priv *p)
 {
     if (f->depth != p->depth) return;
+    TG_CHECK(!p->is_intermediate);
     p->is_intermediate = true;
     p->next_in_list = f->intermediates;
     f->intermediates = p;
@@ -205,6 +206,7 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
 /* Small elements lie behind the tensor, in one piece of memory. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
+    TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
     const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
     char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
