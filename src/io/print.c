@@ -93,7 +93,7 @@ static double real_value(const shown_element *e)
 /* Zeros, infinities and NaNs have no say in form and width, even if they stick out. */
 static bool sets_style(const shown_element *e)
 {
-    if (!tg__is_float(e->t->dtype)) return true;
+    if (tg__is_whole(e->t->dtype)) return true;
     double x = real_value(e);
     return isfinite(x) && x != 0;
 }
@@ -141,7 +141,7 @@ static void element_text(const shown_element *e, const print_style *style, char 
 static print_style choose_style(const tg_tensor *t)
 {
     print_style style = {.width = 1};
-    if (tg__is_float(t->dtype)) choose_form(t, &style);
+    if (!tg__is_whole(t->dtype)) choose_form(t, &style);
     shown_element e = first_shown(t);
     do {
         char text[PRINT_ELEMENT];
@@ -230,7 +230,7 @@ static void put_tensor(text_sink *s, const tg_tensor *t)
         put_elements(s, t);
     s->column += 2; /* as PyTorch counts the line on which the elements end */
     if (empty && t->ndim != 1) put_size(s, t);
-    if (t->dtype != t->context->default_dtype && (empty || tg__is_float(t->dtype)))
+    if (t->dtype != t->context->default_dtype && (empty || !tg__is_whole(t->dtype)))
         put_suffix(s, "dtype=torch.", tg_dtype_name(t->dtype), "");
     if (priv(t)->record)
         put_suffix(s, "grad_fn=<", priv(t)->record->op->grad_name, ">");

@@ -29,7 +29,7 @@ static bool readable(const tg_tensor *t, const char *op)
 /* Whether t is int64 or bool, as the functions that end in _i64 need; else the error. */
 static bool is_whole(const tg_tensor *t, const char *op)
 {
-    return !tg__is_float(t->dtype) || tg__refuse_dtype(op, t);
+    return tg__is_whole(t->dtype) || tg__refuse_dtype(op, t);
 }
 
 static int64_t whole_at(const tg_tensor *t, int64_t at)

@@ -45,19 +45,26 @@ static inline size_t tg__dtype_size(tg_dtype dtype)
     return sizes[dtype];
 }
 
-/* Whether it is one that a gradient goes through, and whether one that can be calculated with. */
+/* Whether it is one that a gradient goes through, one that can be calculated with, and one whose
+ * elements are whole numbers, bool among them. */
+#define IS_FLOAT(dtype, name, type, is, ...)   | (unsigned)((is) == TG_FLOATING) << dtype
+#define IS_INTEGER(dtype, name, type, is, ...) | (unsigned)((is) == TG_INTEGER) << dtype
+#define IS_TRUTH(dtype, name, type, is, ...)   | (unsigned)((is) == TG_TRUTH) << dtype
 static inline bool tg__is_float(tg_dtype dtype)
 {
-#define BIT(dtype, name, type, is, ...) | (unsigned)((is) == TG_FLOATING) << dtype
-    return (0u TG_EACH_DTYPE(BIT)) >> dtype & 1;
-#undef BIT
+    return (0u TG_EACH_DTYPE(IS_FLOAT)) >> dtype & 1;
 }
 static inline bool tg__is_number(tg_dtype dtype)
 {
-#define BIT(dtype, name, type, is, ...) | (unsigned)((is) != TG_TRUTH) << dtype
-    return (0u TG_EACH_DTYPE(BIT)) >> dtype & 1;
-#undef BIT
+    return (0u TG_EACH_DTYPE(IS_FLOAT) TG_EACH_DTYPE(IS_INTEGER)) >> dtype & 1;
 }
+static inline bool tg__is_whole(tg_dtype dtype)
+{
+    return (0u TG_EACH_DTYPE(IS_INTEGER) TG_EACH_DTYPE(IS_TRUTH)) >> dtype & 1;
+}
+#undef IS_FLOAT
+#undef IS_INTEGER
+#undef IS_TRUTH
 
 /* Element i of an array; of int64 rounded to double. Floats, which come first, are found sooner
  * than by a switch. */
