@@ -75,6 +75,13 @@ tg_tensor *tg_hardtanh(tg_tensor *a, double min_val, double max_val)
 
 /* ---- clamp_tensors. */
 
+static bool clamp_tensors_shape(const call *c, spec *s)
+{
+    const tg_dtype d = c->in[0]->dtype;
+    return tg__check_dtype(c, c->in[0], tg__is_number(d) || d == TG_BOOL) &&
+           tg__broadcast_three(c, s);
+}
+
 /* NaN bounds and values win, as in maximum. Of bools the greater is a or b, the lesser a and b. */
 static bool clamp_tensors_forward(const call *c)
 {
@@ -110,7 +117,7 @@ static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
 static const op_row clamp_tensors_op = {
     .name = "clamp_tensors",
     .grad_name = "ClampBackward0",
-    .shape = tg__broadcast_three,
+    .shape = clamp_tensors_shape,
     .forward = clamp_tensors_forward,
     .grad = clamp_tensors_grad,
     .reads = {READS_0 | READS_1 | READS_2, READS_0 | READS_1 | READS_2,

@@ -6,9 +6,11 @@
 
 static bool compare_shape(const call *c, spec *s)
 {
+    const tg_tensor *a = c->in[0];
+    const compare_set *kernel = c->op->kernel;
     if (c->n == 2 ? !tg__broadcast_shape(c, s) : !tg__same_shape(c, s)) return false;
     s->dtype = TG_BOOL;
-    return true;
+    return tg__check_dtype(c, a, kernel_at(kernel, c->tg->level, a->dtype));
 }
 
 static bool compare_two(const call *c, tg_tensor *a, tg_tensor *b)

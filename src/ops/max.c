@@ -13,7 +13,7 @@ static bool extreme_shape(const call *c, spec *s)
                             c->op->name, d, SHOW(t));
     s->dtype = t->dtype;
     tg__reduced_shape(c, s);
-    return true;
+    return tg__check_dtype(c, t, pick(c->tg->level, extreme, t->dtype));
 }
 
 static bool arg_shape(const call *c, spec *s)

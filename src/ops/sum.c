@@ -6,7 +6,7 @@ static bool sum_shape(const call *c, spec *s)
     tg_dtype dtype = c->in[0]->dtype;
     s->dtype = tg__is_float(dtype) ? dtype : TG_I64;
     tg__reduced_shape(c, s);
-    return true;
+    return tg__check_dtype(c, c->in[0], pick(c->tg->level, sum, dtype));
 }
 
 static bool sum_forward(const call *c)
