@@ -1,25 +1,26 @@
-/* One walk along the tape, from the outputs to the oldest record they reach. */
+/* The reverse sweep, which is one walk back along the tape, and the functions that add its
+ * gradients to the leaves. */
 #include "sweep.h"
 #include "../ops/reduce.h"
 
-/* Saves the state that an outer sweep has in p, which tg__end_sweep of this sweep restores. */
-TG_NOINLINE static bool put_aside(sweep *s, tensor_priv *p)
+/* Saves what an outer sweep has stored in p; tg__end_sweep restores it. */
+TG_NOINLINE static bool save_state(sweep *s, tensor_priv *p)
 {
-    aside *a = tg__alloc(s->tg, sizeof *a);
+    saved_state *a = tg__alloc(s->tg, sizeof *a);
     if (!a) return false;
-    *a = (aside){
-        s->asides, p, p->pending, p->captured, p->next_touched, p->sweep, p->wanted & WANTED_HERE};
-    s->asides = a;
+    *a = (saved_state){
+        s->saved, p, p->pending, p->captured, p->next_touched, p->sweep, p->wanted & WANTED_HERE};
+    s->saved = a;
     p->pending = p->captured = NULL;
     p->wanted &= WANTED_ALWAYS;
     return true;
 }
 
-/* Lists p among the tensors that hold state of this sweep. */
+/* Must be called before this sweep stores anything in p: lists p for tg__end_sweep. */
 static inline bool touch(sweep *s, tensor_priv *p)
 {
     if (p->sweep == s->number) return true;
-    if (p->sweep > 0 && !put_aside(s, p)) return false;
+    if (p->sweep > 0 && !save_state(s, p)) return false;
     p->sweep = s->number;
     p->next_touched = s->touched;
     s->touched = p;
@@ -46,7 +47,7 @@ void tg__end_sweep(sweep *s)
         p->sweep = 0;
         p->wanted &= WANTED_ALWAYS;
     }
-    for (const aside *a = s->asides; a; a = a->next) {
+    for (const saved_state *a = s->saved; a; a = a->next) {
         tensor_priv *p = a->p;
         p->pending = a->pending;
         p->captured = a->captured;
@@ -57,14 +58,15 @@ void tg__end_sweep(sweep *s)
     s->tg->sweep = s->outer;
 }
 
-/* Releases a gradient that has a block of its own; small ones are freed with the scope. */
-static void drop(tg_tensor *g)
+/* Releases a gradient early if it has a block of its own. Small ones wait for the end of the
+ * sweep's scope, which is cheaper. */
+static void release_gradient(tg_tensor *g)
 {
     if (priv(g)->storage->block) tg_release(g);
 }
 
-/* Adds g, which the sweep owns from here on, to what t has collected. */
-static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
+/* Adds g to the pending gradient of t. The sweep owns g from here on and may release it. */
+static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
 {
     tensor_priv *p = priv(t);
     if (!touch(s, p)) return false;
@@ -75,15 +77,17 @@ static bool collect(sweep *s, tg_tensor *t, tg_tensor *g)
     }
     tg_tensor *sum = tg_add(p->pending, g);
     if (!s->create_graph) {
-        drop(p->pending);
-        drop(g);
+        release_gradient(p->pending);
+        release_gradient(g);
     }
     p->pending = sum;
     return sum != NULL;
 }
 
-TG_NOINLINE static bool complain_of_change(const record *r, const tg_tensor *t, const char *what,
-                                           int number)
+/* The error that t, which the gradient of r reads, was changed in place. `what` and `number` say
+ * which operand of r it is; number 0: it is the result. */
+TG_NOINLINE static bool fail_changed(const record *r, const tg_tensor *t, const char *what,
+                                     int number)
 {
     char which[16] = "";
     if (number > 0) snprintf(which, sizeof which, " %d", number);
@@ -98,25 +102,27 @@ static bool changed(const tg_tensor *t, uint32_t version)
     return tg__version(t) != version;
 }
 
-static inline bool goes_back(const sweep *s, const operand *in)
+/* Whether the sweep computes the gradient of this operand. */
+static inline bool wants_gradient(const sweep *s, const operand *in)
 {
-    return s->way ? in->on_way & s->way : in->needs_grad;
+    return s->path_bit ? in->on_path & s->path_bit : in->needs_grad;
 }
 
-/* Checks that no value that the gradient reads was changed since the forward; else the error. */
+/* Checks that the values that the gradient reads are still those of the forward. `reads` has
+ * READS_* bits; the error names the input or the result and the operation that has changed it. */
 static bool check_versions(const record *r, unsigned reads)
 {
     for (int j = 0; j < r->n; j++)
         if (reads & tg__reads_input(j) && changed(r->in[j].t, r->in[j].version))
-            return complain_of_change(r, r->in[j].t, "input", j + 1);
+            return fail_changed(r, r->in[j].t, "input", j + 1);
     if (reads & READS_OUT && changed(r->out, r->out_version))
-        return complain_of_change(r, r->out, "result", 0);
+        return fail_changed(r, r->out, "result", 0);
     return true;
 }
 
-/* Adds the gradient of a part (a slice of a larger tensor) in place to the pending gradient of the
- * whole, if that is memory of this sweep that nothing else uses. Each part then costs work in
- * proportion to its own size, not to that of the whole. */
+/* r is a view of a part of a tensor, such as a slice. Adds the gradient g of the part in place to
+ * the pending gradient of the whole tensor, if that gradient is the sweep's own and has no views;
+ * else returns false. The work is then in proportion to the size of the part, not of the whole. */
 static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
 {
     const tensor_priv *p = priv(r->in[0].t);
@@ -128,7 +134,9 @@ static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
     return true;
 }
 
-static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
+/* Computes the gradient of operand i of r from g, that of its result, and adds it to the pending
+ * gradient of the operand. */
+static bool propagate(sweep *s, const record *r, int i, tg_tensor *g)
 {
     tg_tensor *t = r->in[i].t;
     if (!r->op->grad)
@@ -138,13 +146,14 @@ static bool send_back(sweep *s, const record *r, int i, tg_tensor *g)
     tg_tensor *own = r->op->grad(r, i, g);
     if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
     const bool may_return = r->op->flags & OP_OWN;
-    if (own && !s->create_graph && !may_return) /* what the gradient was computed from */
+    if (own && !s->create_graph && !may_return) /* the intermediate results of the gradient */
         tg__free_elements(s->tg, before, priv(own)->storage->block);
     if (own && !s->create_graph && (may_return || own == g))
-        own = tg_detach(own); /* each pending gradient is released by itself */
-    return own && collect(s, t, own);
+        own = tg_detach(own); /* a tensor for this operand alone, which will be released */
+    return own && accumulate(s, t, own);
 }
 
+/* Computes the gradients of the operands of r from that of its result, and adds them to theirs. */
 static bool run_record(sweep *s, const record *r)
 {
     tensor_priv *p = priv(r->out);
@@ -152,21 +161,23 @@ static bool run_record(sweep *s, const record *r)
     if (!g || p->sweep != s->number) return true;
     p->pending = NULL;
     s->waiting--;
-    bool keep = p->wanted && p->record == r; /* an older record made values that are gone */
+    /* If r is not the record of its result, a write in place has replaced the values that r made,
+     * and their gradient is not the one that is wanted. */
+    bool keep = p->wanted && p->record == r;
     if (keep) p->captured = g;
-    unsigned checked = 0; /* inputs that were checked already */
+    unsigned checked = 0; /* the READS_* bits whose versions were checked already */
     for (int i = 0; i < r->n; i++) {
-        if (!goes_back(s, &r->in[i])) continue;
+        if (!wants_gradient(s, &r->in[i])) continue;
         const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
         if (reads && !check_versions(r, reads)) return false;
         checked |= reads;
-        if (!send_back(s, r, i, g)) return false;
+        if (!propagate(s, r, i, g)) return false;
     }
-    if (!keep && !s->create_graph) drop(g);
+    if (!keep && !s->create_graph) release_gradient(g);
     return true;
 }
 
-/* For an output of one element. */
+/* The weight 1 for an output of one element. */
 static tg_tensor *one_like(const tg_tensor *out)
 {
     tg_tensor *g = tg__new(out->context, out->dtype, out->ndim, out->shape);
@@ -174,6 +185,7 @@ static tg_tensor *one_like(const tg_tensor *out)
     return g;
 }
 
+/* The newest record that made one of the outputs; NULL if all of them are leaves. */
 static record *newest_of(tg_list outputs)
 {
     record *newest = NULL;
@@ -188,18 +200,18 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
 {
     record *newest = newest_of(outputs);
     if (!begin_sweep(s)) return false;
-    if (s->inputs.n) tg__mark_ways(s, outputs, newest);
+    if (s->inputs.n) tg__mark_paths(s, outputs, newest);
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
-        /* A copy: the weight may be a grad that is about to be added to. */
+        /* The weight is copied, as it may be the grad of a leaf, to which backward will add. */
         tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
-        if (!g || !collect(s, out, g)) return false;
+        if (!g || !accumulate(s, out, g)) return false;
     }
     for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev) {
         TG_CHECK(!r->prev || r->prev->number < r->number);
         if (!run_record(s, r)) return false;
     }
-    return tg__ready(s->tg); /* a call in a gradient of the user may have failed */
+    return tg__ready(s->tg); /* the gradient of a user's operation may have recorded an error */
 }
 
 bool tg__check_output(tg_tensor *out, const char *op)
@@ -233,28 +245,30 @@ bool tg__check_single(tg_tensor *out, const char *op, const char *cure)
                     op, SHOW(out), (long long)out->numel, cure);
 }
 
-/* The gradient that the sweep found for p, if p is to get it as grad; p is one of s->touched. */
-static inline tg_tensor *found_for(const sweep *s, const tensor_priv *p)
+/* The gradient that the sweep will add to the grad of p, which is in the list s->touched; NULL if
+ * there is none. */
+static inline tg_tensor *gradient_for(const sweep *s, const tensor_priv *p)
 {
     tg_tensor *g = p->record ? p->captured : p->pending;
     if (!g || !p->grad_slot || !p->pub.requires_grad) return NULL;
     return !s->inputs.n || p->wanted ? g : NULL;
 }
 
-static bool prepare(const sweep *s)
+static bool prepare_grads(const sweep *s)
 {
     for (tensor_priv *p = s->touched; p; p = p->next_touched) {
-        tg_tensor *g = found_for(s, p);
+        tg_tensor *g = gradient_for(s, p);
         if (g && !tg__prepare_grad(p, g)) return false;
     }
     return true;
 }
 
-/* Writes what the sweep found into grad. Nothing in here can fail. */
-static void commit(const sweep *s)
+/* Adds the gradients to the grads of the leaves. This cannot fail: prepare_grads has taken all
+ * memory, so that a backward that fails changes no grad. */
+static void commit_grads(const sweep *s)
 {
     for (tensor_priv *p = s->touched; p; p = p->next_touched) {
-        tg_tensor *g = found_for(s, p), *slot = p->grad_slot;
+        tg_tensor *g = gradient_for(s, p), *slot = p->grad_slot;
         if (!g) continue;
         if (p->pub.grad) {
             loop add = {.binary = pick(s->tg->level, add, slot->dtype)};
@@ -272,8 +286,8 @@ static bool backward(tg_tensor *out, tg_list weights, tg_list inputs)
     sweep s = {.tg = tg, .inputs = inputs};
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
-    bool done = tg__sweep(&s, (tg_list){1, &out}, weights) && prepare(&s);
-    if (done) commit(&s);
+    bool done = tg__sweep(&s, (tg_list){1, &out}, weights) && prepare_grads(&s);
+    if (done) commit_grads(&s);
     tg__end_sweep(&s);
     tg_no_grad_end(tg);
     tg_scope_end(tg);
@@ -296,8 +310,8 @@ bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
            backward(output, (tg_list){1, &gradient}, none);
 }
 
-/* Checks the inputs of tg_backward_inputs, and gives each a slot for its grad. */
-static bool check_asked(tg_tensor *loss, tg_list inputs)
+/* Checks the inputs of tg_backward_inputs, and takes the memory for the grad of each. */
+static bool check_backward_inputs(tg_tensor *loss, tg_list inputs)
 {
     tg_context *tg = loss->context;
     if (inputs.n < 1 || !inputs.items)
@@ -319,6 +333,6 @@ static bool check_asked(tg_tensor *loss, tg_list inputs)
 bool tg_backward_inputs(tg_tensor *loss, tg_list inputs)
 {
     return loss && tg__check_output(loss, "backward") &&
-           tg__check_single(loss, "backward", "use a sum or mean") && check_asked(loss, inputs) &&
-           backward(loss, none, inputs);
+           tg__check_single(loss, "backward", "use a sum or mean") &&
+           check_backward_inputs(loss, inputs) && backward(loss, none, inputs);
 }

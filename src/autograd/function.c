@@ -1,21 +1,22 @@
-/* A user's own operation. */
+/* tg_apply: an operation that the program defines by a forward and a backward function. */
 #include "../ops/op.h"
 
 #include <string.h>
 
-/* Lives as long as the record. */
-typedef struct own_op {
-    op_row row;
+/* The row of one call, made at each call that is recorded. It lives as long as its record. */
+typedef struct user_op {
+    op_row row; /* its kernel points to this struct */
     const tg_autograd_function *function;
     char grad_name[64];
     tg_tensor *inputs[];
-} own_op;
+} user_op;
 
 _Static_assert(TG_MAX_ATTRIBUTES <= sizeof(attr[TG_ATTRS]), "a record holds the attributes");
 
-static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
+/* The gradient function of the row: calls the user's backward and checks what it returns. */
+static tg_tensor *user_grad(const record *r, int i, tg_tensor *g)
 {
-    const own_op *o = r->op->kernel;
+    const user_op *o = r->op->kernel;
     const tg_autograd_function *f = o->function;
     tg_context *tg = g->context;
     const tg_tensor *x = r->in[i].t;
@@ -28,13 +29,14 @@ static tg_tensor *own_grad(const record *r, int i, tg_tensor *g)
                         "%s: the gradient of inputs.items[%d] is %s %s, the input is %s %s",
                         f->name, i, tg_dtype_name(own->dtype), SHOW(own), tg_dtype_name(x->dtype),
                         SHOW(x));
-    return priv(own)->depth < tg->depth ? tg_clone(own) : own; /* the sweep will release it */
+    /* The sweep will release what it gets, so a tensor of an outer scope must be cloned. */
+    return priv(own)->depth < tg->depth ? tg_clone(own) : own;
 }
 
-static own_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list inputs)
+static user_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list inputs)
 {
     const size_t list = tg__bytes(inputs.n, sizeof inputs.items[0]);
-    own_op *o = tg__alloc(tg, sizeof *o + list);
+    user_op *o = tg__alloc(tg, sizeof *o + list);
     if (!o) return NULL;
     const unsigned all = READS_0 | READS_1 | READS_2 | READS_OUT;
     o->function = f;
@@ -42,14 +44,15 @@ static own_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list in
     snprintf(o->grad_name, sizeof o->grad_name, "%sBackward", f->name);
     o->row = (op_row){.name = f->name,
                       .grad_name = o->grad_name,
-                      .grad = f->backward ? own_grad : NULL,
+                      .grad = f->backward ? user_grad : NULL,
                       .reads = {(uint8_t)all, (uint8_t)all, (uint8_t)all},
                       .flags = OP_OWN,
                       .kernel = o};
     return o;
 }
 
-/* What forward returned can have a history of its own. */
+/* Checks that the user's forward has returned a new tensor, which can get the record of this call
+ * as its history. */
 static bool check_result(const char *name, tg_tensor *out, tg_list inputs)
 {
     tg_context *tg = inputs.items[0]->context;
@@ -70,14 +73,9 @@ static bool check_result(const char *name, tg_tensor *out, tg_list inputs)
                     name, SHOW(out));
 }
 
-tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const void *attributes,
-                    size_t bytes)
+static bool check_function(tg_context *tg, const char *name, const tg_autograd_function *function,
+                           const void *attributes, size_t bytes)
 {
-    attr a[TG_ATTRS] = {{0}};
-    const char *name = function && function->name ? function->name : "apply";
-    if (!tg__check_inputs(name, inputs.n, inputs.items)) return NULL;
-    tg_context *tg = inputs.items[0]->context;
-    const bool ready = tg__ready(tg);
     if (!function || !function->name || !function->forward)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the %s is NULL", name,
                         !function         ? "function"
@@ -88,9 +86,19 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
                         "%s: the attributes have %zu bytes, but at most %d are "
                         "allowed",
                         name, bytes, TG_MAX_ATTRIBUTES);
-    if (bytes && !attributes)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: attributes is NULL, but bytes is %zu", name,
-                        bytes);
+    return attributes || !bytes ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: attributes is NULL, but bytes is %zu", name, bytes);
+}
+
+tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const void *attributes,
+                    size_t bytes)
+{
+    attr a[TG_ATTRS] = {{0}};
+    const char *name = function && function->name ? function->name : "apply";
+    if (!tg__check_inputs(name, inputs.n, inputs.items)) return NULL;
+    tg_context *tg = inputs.items[0]->context;
+    const bool ready = tg__ready(tg);
+    if (!check_function(tg, name, function, attributes, bytes)) return NULL;
     if (bytes) memcpy(a, attributes, bytes);
     if (!tg->no_grad && !tg__check_history(name, inputs.n, inputs.items)) return NULL;
     tg_no_grad_begin(tg);
@@ -98,7 +106,7 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     tg_no_grad_end(tg);
     if (ready != tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
     if (!tg__is_recorded(tg, out->dtype, inputs.n, inputs.items)) return out;
-    own_op *o = make_op(tg, function, inputs);
+    user_op *o = make_op(tg, function, inputs);
     call c = {
         .op = o ? &o->row : NULL, .tg = tg, .n = inputs.n, .in = inputs.items, .a = a, .out = out};
     return o && tg__record(&c) ? out : NULL;

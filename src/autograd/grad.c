@@ -1,4 +1,4 @@
-/* tg_grad: gradients that are returned, not added to grad. */
+/* tg_grad, which returns gradients and leaves the grad of every leaf as it is. */
 #include "sweep.h"
 
 tg_grad_options tg_grad_defaults(void)
@@ -55,10 +55,10 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
     return true;
 }
 
-/* Stores the gradient of input i in grads[i], in the caller's scope. The caller can release each of
- * them by itself: one that was stored for another input is cloned, and without create_graph all are
- * copied. */
-static bool hand_out(const sweep *s, int i, bool allow_unused, tg_tensor **grads)
+/* Stores the gradient of input i in grads[i], as a tensor of the caller's scope. No two of grads
+ * are the same tensor, so that the caller can release each of them: without create_graph all are
+ * copies, and with create_graph a gradient that is also that of an earlier input is cloned. */
+static bool return_gradient(const sweep *s, int i, bool allow_unused, tg_tensor **grads)
 {
     tg_tensor *t = s->inputs.items[i], *g = tg__found(s, priv(t));
     if (!g)
@@ -88,7 +88,7 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     tg->no_grad = !o.create_graph;
     if (!o.create_graph) tg_scope_begin(tg);
     bool done = tg__sweep(&s, outputs, o.grad_outputs);
-    for (int i = 0; i < inputs.n && done; i++) done = hand_out(&s, i, o.allow_unused, grads);
+    for (int i = 0; i < inputs.n && done; i++) done = return_gradient(&s, i, o.allow_unused, grads);
     for (int i = 0; i < inputs.n; i++) {
         if (grads[i]) priv(grads[i])->mark &= (uint8_t)~MARK_HANDED_OUT;
         if (!done) grads[i] = NULL;

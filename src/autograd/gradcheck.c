@@ -1,4 +1,4 @@
-/* Gradients against central differences. */
+/* tg_gradcheck and tg_gradgradcheck, which compare gradients with central differences. */
 #include "../ops/op.h"
 
 #include <math.h>
@@ -31,7 +31,7 @@ static bool check_gradcheck_inputs(const gradcheck *c, const char *name)
     return any || tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: no input requires grad", name);
 }
 
-/* Element number i, row-major. */
+/* Element number i of t, counted in row-major order. */
 static double *element_at(const tg_tensor *t, int64_t i)
 {
     int64_t at = 0;
@@ -50,12 +50,13 @@ static tg_tensor *call_function(const gradcheck *c)
                     y ? "a tensor of another context" : "NULL");
 }
 
-/* The elements of the output, contiguous and without a graph. NULL if fn failed. */
-static const double *value_of(const gradcheck *c, int64_t numel)
+/* The output of the function as numel contiguous doubles, computed without a graph. NULL with the
+ * error if the function fails. */
+static const double *output_values(const gradcheck *c, int64_t numel)
 {
     tg_no_grad_begin(c->tg);
     tg_tensor *y = call_function(c);
-    y = y ? tg_clone(y) : NULL; /* it may be an input itself, which changes */
+    y = y ? tg_clone(y) : NULL; /* the function may return its input, which the caller changes */
     tg_no_grad_end(c->tg);
     if (y && (y->numel != numel || y->dtype != TG_F64))
         return tg__fail(c->tg, TG_ERR_ARGUMENT,
@@ -63,16 +64,17 @@ static const double *value_of(const gradcheck *c, int64_t numel)
     return y ? y->data : NULL;
 }
 
-/* Row j of slopes: d output element k / d input element j, by central differences. */
-static bool numerical(const gradcheck *c, const tg_tensor *t, int64_t outputs, double *slopes)
+/* Fills `slopes`, which has a row for each element j of the input t and a column for each element k
+ * of the output, with d output[k] / d t[j] by central differences. */
+static bool compute_slopes(const gradcheck *c, const tg_tensor *t, int64_t outputs, double *slopes)
 {
     for (int64_t j = 0; j < t->numel; j++) {
         double *x = element_at(t, j), saved = *x;
         tg_scope_begin(c->tg);
         *x = saved + c->o.eps;
-        const double *above = value_of(c, outputs);
+        const double *above = output_values(c, outputs);
         *x = saved - c->o.eps;
-        const double *below = above ? value_of(c, outputs) : NULL;
+        const double *below = above ? output_values(c, outputs) : NULL;
         *x = saved;
         for (int64_t k = 0; below && k < outputs; k++)
             slopes[j * outputs + k] = (above[k] - below[k]) / (2 * c->o.eps);
@@ -82,9 +84,10 @@ static bool numerical(const gradcheck *c, const tg_tensor *t, int64_t outputs, d
     return true;
 }
 
-/* Compares the gradient of output element k with row k of the slopes of input i. */
-static bool compare(const gradcheck *c, const tg_tensor *gradient, int i, int64_t k,
-                    int64_t outputs, const double *slopes)
+/* Compares the gradient of output element k by input i, as backward computes it, with column k of
+ * the slopes of that input. A gradient of NULL counts as zeros. */
+static bool compare_gradient(const gradcheck *c, const tg_tensor *gradient, int i, int64_t k,
+                             int64_t outputs, const double *slopes)
 {
     for (int64_t j = 0; j < c->inputs.items[i]->numel; j++) {
         double analytic = gradient ? *element_at(gradient, j) : 0, slope = slopes[j * outputs + k];
@@ -105,7 +108,7 @@ static bool check_input(const gradcheck *c, tg_tensor *y, int i)
     tg_tensor *t = c->inputs.items[i];
     if (y->numel == 0) return true;
     tg_tensor *table = tg__new(c->tg, TG_F64, 2, (int64_t[]){t->numel, y->numel});
-    if (!table || !numerical(c, t, y->numel, table->data)) return false;
+    if (!table || !compute_slopes(c, t, y->numel, table->data)) return false;
     bool same = true;
     for (int64_t k = 0; k < y->numel && same; k++) {
         tg_scope_begin(c->tg);
@@ -113,7 +116,7 @@ static bool check_input(const gradcheck *c, tg_tensor *y, int i)
         tg_grad_options o = {.grad_outputs = {1, &weight}, .allow_unused = true};
         if (weight) ((double *)weight->data)[k] = 1;
         same = weight && tg_grad((tg_list){1, &y}, (tg_list){1, &t}, &gradient, &o) &&
-               compare(c, gradient, i, k, y->numel, table->data);
+               compare_gradient(c, gradient, i, k, y->numel, table->data);
         tg_scope_end(c->tg);
     }
     return same;
@@ -160,35 +163,38 @@ bool tg_gradcheck(tg_function fn, tg_list inputs, void *user, const tg_gradcheck
     return same;
 }
 
-/* The gradients of fn, end to end, as a function of its inputs and of the output's weight, which is
- * the last input. */
-static tg_tensor *first_gradients(tg_list inputs, void *user)
+/* The function that tg_gradgradcheck differentiates. Its inputs are those of fn and a weight for
+ * the output of fn; its output is the gradients of fn by its inputs, flattened and joined to one
+ * vector.
+ */
+static tg_tensor *gradients_of_function(tg_list inputs, void *user)
 {
     const gradcheck *c = user;
     int n = inputs.n - 1, used = 0;
     tg_context *tg = c->tg;
-    tg_tensor **of = tg__alloc(tg, tg__bytes(n, sizeof *of)),
+    tg_tensor **by = tg__alloc(tg, tg__bytes(n, sizeof *by)),
               **grads = tg__alloc(tg, tg__bytes(n, sizeof *grads));
-    if (!of || !grads) return NULL;
+    if (!by || !grads) return NULL;
     for (int i = 0; i < n; i++)
-        if (inputs.items[i]->requires_grad) of[used++] = inputs.items[i];
-    /* The differences ask for values without a graph; the gradient needs one all the same. */
+        if (inputs.items[i]->requires_grad) by[used++] = inputs.items[i];
+    /* output_values calls this function in no-grad mode, but tg_grad needs the graph of fn. */
     int64_t no_grad = tg->no_grad;
     tg->no_grad = 0;
     tg_tensor *y = c->fn((tg_list){n, inputs.items}, c->user);
     tg_grad_options o = {
         .grad_outputs = {1, &inputs.items[n]}, .create_graph = true, .allow_unused = true};
-    bool done = y && tg_grad((tg_list){1, &y}, (tg_list){used, of}, grads, &o);
+    bool done = y && tg_grad((tg_list){1, &y}, (tg_list){used, by}, grads, &o);
     tg->no_grad = no_grad;
     for (int i = 0; i < used && done; i++) {
-        if (!grads[i]) grads[i] = tg_zeros_like(of[i]);
+        if (!grads[i]) grads[i] = tg_zeros_like(by[i]);
         grads[i] = tg_reshape(grads[i], TG_SHAPE(-1));
         done = grads[i] != NULL;
     }
     return done ? tg_cat((tg_list){used, grads}, 0) : NULL;
 }
 
-/* A weight for the output of fn, of no special value. */
+/* A weight for the output of fn. Its elements differ, so that a mistake in one element of a
+ * gradient is not cancelled by another. */
 static tg_tensor *make_weight(const gradcheck *c)
 {
     tg_no_grad_begin(c->tg);
@@ -215,7 +221,7 @@ bool tg_gradgradcheck(tg_function fn, tg_list inputs, void *user,
     if (same) {
         for (int i = 0; i < inputs.n; i++) all[i] = inputs.items[i];
         all[inputs.n] = weight;
-        same = tg_gradcheck(first_gradients, (tg_list){inputs.n + 1, all}, &c, &c.o);
+        same = tg_gradcheck(gradients_of_function, (tg_list){inputs.n + 1, all}, &c, &c.o);
     }
     tg_scope_end(c.tg);
     return same;

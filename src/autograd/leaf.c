@@ -1,4 +1,4 @@
-/* What a tensor says of its gradient. */
+/* Whether a tensor requires grad, whether it retains its gradient, and clearing a gradient. */
 #include "../ops/op.h"
 
 tg_tensor *tg_requires_grad_(tg_tensor *t, bool requires_grad)

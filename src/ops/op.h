@@ -37,8 +37,9 @@ typedef struct operand {
     tg_tensor *t;
     uint32_t version; /* when it was read */
     bool needs_grad;
-    uint8_t on_way; /* to what a sweep was asked for: bit 0 of the outermost, bit 1 of one in it */
-    claim claim;    /* on its storage, when a gradient reads it */
+    uint8_t on_path; /* on a path to the inputs of a sweep; bit 0 is the outermost sweep's, bit 1
+                        that of a sweep nested in it, and so on */
+    claim claim;     /* on the storage of t, if a gradient reads its values */
 } operand;
 
 /* One operation that was run, and that a gradient needs. */

@@ -25,7 +25,7 @@ record *tg__make_record(const call *c)
         r->in[i].t = t;
         r->in[i].version = tg__version(t);
         r->in[i].needs_grad = t->requires_grad;
-        r->in[i].on_way = 0;
+        r->in[i].on_path = 0;
         if (t->requires_grad) reads |= c->op->reads[i < 2 ? i : 2];
     }
     if (reads) claim_values(c, r, reads);

@@ -59,13 +59,14 @@ typedef struct tensor_priv {
     uint8_t mark;             /* MARK_*: of a pass over many tensors, while it lasts */
 } tensor_priv;
 
-/* By tg_retain_grad, and by the caller of the sweep under way. */
+/* Why `captured` is to be filled: tg_retain_grad asks for it in every sweep, or the sweep under way
+ * has the tensor among its inputs. */
 enum { WANTED_ALWAYS = 1, WANTED_HERE = 2 };
-/* Each is the business of one file. AWAITED, HANDED_OUT and LISTED are taken away by the pass that
- * sets them. REACHES is right only while ways are marked. GROUPED stays. */
+/* Each mark is used by one file. The pass that sets DISCOVERED, HANDED_OUT or LISTED also clears
+ * it. DEPENDS is valid only within tg__mark_paths. GROUPED stays. */
 enum {
-    MARK_AWAITED = 1,
-    MARK_REACHES = 2,
+    MARK_DISCOVERED = 1,
+    MARK_DEPENDS = 2,
     MARK_HANDED_OUT = 4,
     MARK_LISTED = 8,
     MARK_GROUPED = 16

@@ -438,7 +438,7 @@ static void test_results_of_grad_can_be_released_one_by_one(void **state)
 }
 
 /* Operations of which each runs a sweep of its own in its backward: what the outer sweep has
- * collected is not put aside for each. */
+ * collected is not saved for each. */
 static tg_tensor *sweeping_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                     const void *attributes)
 {
