@@ -19,6 +19,14 @@
 #endif
 #endif
 
+/* A function that loops call for each element, and that is inlined also where the compiler makes
+ * small code. */
+#if defined(__GNUC__)
+#define TG_INLINE static inline __attribute__((always_inline))
+#else
+#define TG_INLINE static inline
+#endif
+
 /* Keeps a rare path out of the function that calls it, whose common path then has fewer registers
  * to save. */
 #if defined(__GNUC__)

@@ -68,7 +68,7 @@ static inline bool tg__is_whole(tg_dtype dtype)
 
 /* Element i of an array; of int64 rounded to double. Floats, which come first, are found sooner
  * than by a switch. */
-static inline double tg__load(tg_dtype dtype, const void *data, int64_t i)
+TG_INLINE double tg__load(tg_dtype dtype, const void *data, int64_t i)
 {
 #define LOAD(row, name, type, is, to_double, ...)                                                  \
     if (dtype == row) {                                                                            \
@@ -81,7 +81,7 @@ static inline double tg__load(tg_dtype dtype, const void *data, int64_t i)
 }
 
 /* Element i becomes v, which the dtype can hold, rounded once. */
-static inline void tg__store(tg_dtype dtype, void *data, int64_t i, double v)
+TG_INLINE void tg__store(tg_dtype dtype, void *data, int64_t i, double v)
 {
 #define STORE(row, name, type, is, to_double, from_double, ...)                                    \
     if (dtype == row) {                                                                            \
