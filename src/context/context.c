@@ -69,6 +69,17 @@ static int choose_level(tg_context *tg, const char *name)
     return fastest;
 }
 
+/* Refuses to compute other bits than other builds do. This file stands for all that have no
+ * kernels, as they are compiled alike. */
+static void check_compiler(tg_context *tg)
+{
+    const volatile double a = 1 + 0x1p-30, b = 1 - 0x1p-30, one = 1; /* see tg__rounds_products */
+    if (a * b - one == 0 && tg__rounds_products(tg->level)) return;
+    tg__fail(tg, TG_ERR_CONTEXT,
+             "open: the compiler has joined products and sums to fused operations, which changes "
+             "results: compile libtinygrad with -ffp-contract=off");
+}
+
 /* Reports a failure of tg_open to on_error alone, since there is no context to record it in. */
 static void *fail_to_open(const tg_options *o, tg_status code, const char *message)
 {
@@ -106,6 +117,7 @@ tg_context *tg_open(const tg_options *options)
     tg->default_dtype = TG_F32;
     tg->newest = -1;
     tg__seed(&tg->random, 0);
+    check_compiler(tg);
     return tg;
 }
 

@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-#define ROW(level, ...) {#level, tg__runs_##level},
+#define ROW(level, ...) {#level, tg__runs_##level, tg__add_product_##level},
 static const struct {
     const char *name;
     bool (*runs)(void);
+    double (*add_product)(double a, double b, double c);
 } levels[LEVELS] = {TG_LEVELS(ROW, )};
 #undef ROW
 
@@ -20,4 +21,10 @@ int tg__level(const char *name)
     for (int level = LEVELS - 1; level >= 0; level--)
         if ((!name || strcmp(name, levels[level].name) == 0) && levels[level].runs()) return level;
     return -1;
+}
+
+bool tg__rounds_products(int level)
+{
+    /* The product is 1 - 2^-60, which rounds to 1. */
+    return levels[level].add_product(1 + 0x1p-30, 1 - 0x1p-30, -1) == 0;
 }

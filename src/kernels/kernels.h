@@ -22,8 +22,11 @@
 enum { TG_LEVELS(ROW, ) LEVELS };
 #undef ROW
 
-/* tg__runs_avx2() and so on: whether the CPU has the instructions of a level. */
-#define ROW(level, ...) bool tg__runs_##level(void);
+/* tg__runs_avx2() and so on: whether the CPU has the instructions of a level.
+ * tg__add_product_avx2() and so on: a * b + c as the kernels of the level compute it. */
+#define ROW(level, ...)                                                                            \
+    bool tg__runs_##level(void);                                                                   \
+    double tg__add_product_##level(double a, double b, double c);
 TG_LEVELS(ROW, )
 #undef ROW
 
@@ -31,6 +34,9 @@ TG_LEVELS(ROW, )
  * lacks its instructions. */
 int tg__level(const char *name);
 const char *tg__level_name(int level);
+/* Whether a * b + c is rounded twice, as it is written, in the kernels of a level. A compiler that
+ * was not told -ffp-contract=off, and that ignores the pragmas, rounds once. */
+bool tg__rounds_products(int level);
 
 /* The dtypes that index the sets, in the order of tg_dtype. */
 enum { K_F32, K_F64, K_I64, K_BOOL, K_TYPES };

@@ -125,6 +125,19 @@ for compiler in gcc clang; do
     $compiler -std=c11 -O2 -Wall -Wextra -Werror -I build "$program" build/tinygrad.c -lm -o two_files
     same "tinygrad.c and tinygrad.h, $compiler" ./two_files
 done
+
+# Without the pragmas and the flag, gcc makes fused operations: the library must notice.
+mkdir -p contracted
+cp build/tinygrad.h contracted
+sed '/pragma.*fp-contract=off/d' build/tinygrad.c >contracted/tinygrad.c
+echo '#include <stdio.h>
+#include <tinygrad.h>
+int main(void) { puts(tg_error(tg_open(NULL))); }' >contracted/main.c
+case $(uname -m) in x86_64) fused=-mfma ;; *) fused= ;; esac
+gcc -std=c11 -O2 $fused -ffp-contract=fast -I contracted contracted/*.c -lm -o contracted/main
+./contracted/main | grep -q 'open: the compiler has joined.*-ffp-contract=off'
+echo 'ok: a build that contracts products and sums is refused'
+
 for file in tinygrad.c tinygrad.h; do
     sed -n '/^ \* MIT License/,/^ \*\/$/{/^ \*\/$/d; s/^ \* \{0,1\}//p}' "build/$file" |
         cmp - "$root/LICENSE"
