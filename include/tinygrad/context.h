@@ -72,8 +72,8 @@ TG_API tg_options tg_defaults(void);
 /* Makes a context with its outermost scope open, its random stream seeded with 0, and one thread.
  * NULL when memory fails, or when one of allocate and deallocate is NULL and the other is not. A
  * SIMD level that does not exist, or that this CPU lacks, gives a context with an error pending,
- * TG_ERR_ARGUMENT; and so does, with TG_ERR_CONTEXT, a library whose compiler has joined products and
- * sums to fused operations (-ffp-contract=off prevents it), since results would differ. */
+ * TG_ERR_ARGUMENT; and so does, with TG_ERR_CONTEXT, a library whose compiler has joined products
+ * and sums to fused operations (-ffp-contract=off prevents it), since results would differ. */
 TG_API tg_context *tg_open(const tg_options *options);
 
 /* Ends every scope and frees all that the context holds. NULL is ignored. */
