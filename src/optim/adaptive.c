@@ -1,10 +1,12 @@
-/* The optimisers that scale each element by its gradients so far. */
+/* The optimisers that divide the step of each element by an average of its gradients: Adam, AdamW,
+ * RMSprop and Adagrad. One kernel, which kernels.h describes, makes the steps of all of them. */
 #include "optim.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Elements at a time: what a kind has no vector for is worked out in these, and forgotten. */
+/* The kernel works on that many elements at a time. A state vector that an optimiser does not have
+ * is replaced by scratch memory of zeros. */
 enum { ADAPT_CHUNK = 256 };
 
 typedef struct adapt_work {
@@ -22,12 +24,13 @@ static void adapt_some(void *work, int64_t from, int64_t to)
     union {
         float f32[ADAPT_CHUNK];
         double f64[ADAPT_CHUNK];
-    } spare[OPTIM_STATES];
+    } scratch[OPTIM_STATES];
     for (int64_t i = from; i < to; i += ADAPT_CHUNK) {
         const size_t at = (size_t)i * w->size;
         void *state[OPTIM_STATES];
         for (int k = 0; k < OPTIM_STATES; k++)
-            state[k] = w->state[k] ? w->state[k] + at : memset(&spare[k], 0, ADAPT_CHUNK * w->size);
+            state[k] =
+                w->state[k] ? w->state[k] + at : memset(&scratch[k], 0, ADAPT_CHUNK * w->size);
         w->kernel(to - i < ADAPT_CHUNK ? to - i : ADAPT_CHUNK, w->p + at, w->g + at, state[0],
                   state[1], state[2], w->c);
     }
@@ -45,8 +48,7 @@ static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
     tg__split(tg, p->numel, TG_GRAIN / 4, adapt_some, &w);
 }
 
-/* ---- Adam and AdamW, which shrinks the parameter itself instead of adding decay to the gradient.
- */
+/* ---- Adam, and AdamW, whose weight decay shrinks the parameter and leaves the gradient alone. */
 
 static unsigned adam_states(const any_options *o)
 {
@@ -83,7 +85,7 @@ static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
     adapt(tg, s, &c);
 }
 
-/* As in options that were not begun with the defaults. */
+/* beta1, beta2 and eps that are all 0 come from options that were not begun with the defaults. */
 static bool check_adam(tg_context *tg, const char *name, const any_options *any)
 {
     const tg_adam_options *o = &any->adam;

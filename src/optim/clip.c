@@ -1,4 +1,4 @@
-/* Gradients cut down between backward and step. */
+/* Gradient clipping, which stands between backward and step. */
 #include "optim.h"
 
 #include <float.h>
@@ -16,8 +16,9 @@ static bool check_clip(const char *name, tg_list parameters, double value)
     return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
 }
 
-/* The sum of (norm / scale)^order over the gradients; *most becomes the greatest norm. */
-static double sum_of_norms(tg_list parameters, double order, double scale, double *most)
+/* The sum of (norm / scale)^order over the gradients, where norm is that of one gradient; 0 for an
+ * infinite order. *largest becomes the greatest of these norms, or NaN if one is NaN. */
+static double sum_of_norms(tg_list parameters, double order, double scale, double *largest)
 {
     double total = 0;
     for (int i = 0; i < parameters.n; i++) {
@@ -25,20 +26,21 @@ static double sum_of_norms(tg_list parameters, double order, double scale, doubl
         if (!g || g->numel == 0) continue;
         const double norm = tg_item(tg_norm(g, order)), share = norm / scale;
         total += order == 2 ? share * share : isinf(order) ? 0 : pow(share, order);
-        if (!(norm <= *most) && !isnan(*most)) *most = norm;
+        if (!(norm <= *largest) && !isnan(*largest)) *largest = norm;
     }
     return total;
 }
 
-/* The norm of the norms, which are scaled first if their powers would leave the range of double. */
+/* The norm of all gradients together, which is the norm of their norms. If a power of these leaves
+ * the range of double, all are divided by the greatest first. */
 static double total_norm(tg_list parameters, double order)
 {
-    double most = 0, scale = 1, total = sum_of_norms(parameters, order, scale, &most);
-    if (isinf(order)) return most;
+    double largest = 0, scale = 1, total = sum_of_norms(parameters, order, scale, &largest);
+    if (isinf(order)) return largest;
     const bool in_range = total >= parameters.n * DBL_MIN && total < INFINITY;
-    if (!in_range && most > 0 && most < INFINITY) {
-        scale = most;
-        total = sum_of_norms(parameters, order, scale, &most);
+    if (!in_range && largest > 0 && largest < INFINITY) {
+        scale = largest;
+        total = sum_of_norms(parameters, order, scale, &largest);
     }
     return scale * (order == 2 ? sqrt(total) : pow(total, 1 / order));
 }
@@ -77,10 +79,10 @@ bool tg_clip_grad_value_(tg_list parameters, double clip_value)
     for (int i = 0; i < parameters.n; i++) {
         tg_tensor *g = parameters.items[i]->grad;
         if (!g) continue;
-        const double most = tg__rounded(g->dtype, clip_value);
+        const double bound = tg__rounded(g->dtype, clip_value);
         for (int64_t k = 0; k < g->numel; k++) {
             const double x = tg__load(g->dtype, g->data, k);
-            if (fabs(x) > most) tg__store(g->dtype, g->data, k, copysign(most, x));
+            if (fabs(x) > bound) tg__store(g->dtype, g->data, k, copysign(bound, x));
         }
         tg__written(g, "clip_grad_value_");
     }

@@ -1,50 +1,58 @@
-/* Limited-memory BFGS with torch.optim.LBFGS's rules (Nocedal and Wright, Numerical Optimization,
- * algorithms 7.4, 3.5 and 3.6), in float64. */
+/* Limited-memory BFGS with the rules of torch.optim.LBFGS, in float64. The direction is that of
+ * algorithm 7.4 in Nocedal and Wright, Numerical Optimization; the line search follows their
+ * algorithms 3.5 and 3.6.
+ *
+ * Here x is the vector of all parameters, d the direction and t the step size of an iteration,
+ * which moves the parameters to x + t d. A step is one call of tg_step_closure, with up to max_iter
+ * iterations. */
 #include "optim.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A trial of the line search: its step t, and the loss f, slope and gradient there. */
+/* A trial of the line search. */
 typedef struct trial {
-    double t, f, slope;
-    double *g;
-    bool finite; /* whether the loss and the gradient are finite */
+    double t;     /* the step size */
+    double f;     /* the loss at x + t d */
+    double slope; /* the derivative of the loss by t there: the product of gradient and direction */
+    double *g;    /* the gradient there */
+    bool finite;  /* whether the loss and the gradient are finite */
 } trial;
 
-/* The approximation of the curvature: pairs of a change of the gradient and a change of the
- * parameters, each in a row of `changes` and `steps`. order holds the row numbers of the pairs, the
- * oldest first, and after these the numbers of the free rows. */
+/* The approximation of the inverse Hessian: pairs of a change y of the gradient and a change s of
+ * the parameters. Pair number k lies in row order[k] of `changes` (y) and `steps` (s). */
 typedef struct curvature {
-    int64_t *order, used;
-    double scale; /* of the first approximation of the inverse Hessian */
-    int64_t iterations;
+    int64_t *order;     /* the rows of the pairs, the oldest pair first; then the free rows */
+    int64_t used;       /* how many pairs there are */
+    double scale;       /* the initial approximation is this number times the identity */
+    int64_t iterations; /* how many iterations there were in all steps so far */
 } curvature;
 
 typedef struct lbfgs {
-    int64_t n;               /* elements of the parameters */
-    int64_t history, rows;   /* most pairs in use, and pairs there is room for */
-    curvature now, begun;    /* begun: before the step under way; undo_step restores it */
-    int64_t fresh;           /* pairs stored since the step under way began */
-    double t;                /* the last step */
-    bool left;               /* the last step ended at x + t d without evaluating the loss there */
-    double *x, *d;           /* where the iteration begins, and its direction */
-    double *g, *before;      /* the gradient, and that at the begin of the previous iteration */
-    double *start;           /* the parameters before the step under way */
-    double *ends[3];         /* the gradients of trials of the line search */
-    double *changes, *steps; /* of the gradient, of the parameters: a row for each pair */
-    double *rho, *alpha;
+    int64_t n;               /* how many elements all parameters have */
+    int64_t history, rows;   /* the most pairs that are used, and the pairs there is room for */
+    curvature now, at_start; /* at_start is from before the step under way, for undo_step */
+    int64_t new_pairs;       /* how many pairs the step under way has stored */
+    double t;         /* the step size of the last iteration; 0: it has left no pair to store */
+    bool unevaluated; /* the last step ended at x + t d without evaluating the loss there */
+    double *x, *d;    /* the parameters where the last iteration began, and its direction */
+    double *g, *previous_g;  /* the gradient, and the gradient where the last iteration began */
+    double *start_x;         /* the parameters before the step under way */
+    double *trial_g[3];      /* memory for the gradients of the trials of the line search */
+    double *changes, *steps; /* the vectors y and s of the pairs, a row for each pair */
+    double *rho;             /* 1 / (y . s) of each row */
+    double *alpha;           /* the numbers alpha of algorithm 7.4, one for each pair */
 } lbfgs;
 
-/* What one step works with. */
+/* A step under way. */
 typedef struct descent {
     tg_optim *optim;
     lbfgs *l;
     const tg_lbfgs_options *o;
     tg_tensor *(*closure)(void *user);
     void *user;
-    int64_t evaluations;
-    bool went_back; /* go_back has reported a loss or gradient that is not finite */
+    int64_t evaluations; /* how often the step has called closure */
+    bool reported; /* fail_not_finite was called, and the parameters are where they should be */
 } descent;
 
 /* ---- Vectors. */
@@ -56,7 +64,7 @@ static double vector_dot(const lbfgs *l, const double *a, const double *b)
     return sum;
 }
 
-/* y += a x */
+/* y = y + a x */
 static void vector_add(const lbfgs *l, double *y, double a, const double *x)
 {
     for (int64_t i = 0; i < l->n; i++) y[i] += a * x[i];
@@ -67,7 +75,8 @@ static void vector_copy(const lbfgs *l, double *y, const double *x)
     memcpy(y, x, (size_t)l->n * sizeof *y);
 }
 
-static double largest(const lbfgs *l, const double *x)
+/* The greatest |x[i]|; NaN if one is NaN. */
+static double max_abs(const lbfgs *l, const double *x)
 {
     double most = 0;
     for (int64_t i = 0; i < l->n && !isnan(most); i++)
@@ -77,8 +86,8 @@ static double largest(const lbfgs *l, const double *x)
 
 /* ---- Parameters as one vector, and back. */
 
-/* Copies all parameters, or their gradients, to out as one vector of doubles. A parameter that was
- * frozen when the optimiser was made has a slot that is not filled, and no place in the vectors. */
+/* Copies all parameters, or all their gradients, to out. A parameter that was frozen when the
+ * optimiser was made has a slot that is not filled, and is no part of the vectors. */
 static bool read_all(const descent *r, bool gradients, double *out)
 {
     const group *g = r->optim->groups;
@@ -98,7 +107,8 @@ static bool read_all(const descent *r, bool gradients, double *out)
 }
 
 /* Element k of x + t d (of x if d is NULL), rounded to the dtype of p. */
-static double place_at(const tg_tensor *p, const double *x, const double *d, double t, int64_t k)
+static double rounded_element(const tg_tensor *p, const double *x, const double *d, double t,
+                              int64_t k)
 {
     const double value = d ? x[k] + t * d[k] : x[k];
     return tg__rounded(p->dtype, value);
@@ -108,12 +118,12 @@ static void write_one(const slot *s, const double *x, const double *d, double t)
 {
     const tg_tensor *to = s->contiguous ? s->contiguous : s->param;
     for (int64_t k = 0; k < to->numel; k++)
-        tg__store(to->dtype, to->data, k, place_at(to, x, d, t, k));
+        tg__store(to->dtype, to->data, k, rounded_element(to, x, d, t, k));
     if (s->contiguous) tg__copy(s->param, s->contiguous);
     tg__written(s->param, "step");
 }
 
-/* The parameters become x + t d; d NULL: x. */
+/* Writes x + t d to the parameters, or x if d is NULL. */
 static void write_all(const descent *r, const double *x, const double *d, double t)
 {
     const group *g = r->optim->groups;
@@ -126,7 +136,7 @@ static void write_all(const descent *r, const double *x, const double *d, double
     }
 }
 
-/* The loss and its gradient with the parameters as they are. */
+/* Computes the loss and its gradient for the parameters as they are. */
 static bool evaluate_here(descent *r, double *loss, double *g)
 {
     *loss = tg__evaluate(r->optim, r->closure, r->user);
@@ -136,10 +146,11 @@ static bool evaluate_here(descent *r, double *loss, double *g)
 
 static bool is_finite(const lbfgs *l, double loss, const double *g)
 {
-    return isfinite(loss) && isfinite(largest(l, g));
+    return isfinite(loss) && isfinite(max_abs(l, g));
 }
 
-static bool evaluate_at(descent *r, double t, trial *p)
+/* Moves the parameters to x + t d and computes the trial p there. */
+static bool evaluate_trial(descent *r, double t, trial *p)
 {
     write_all(r, r->l->x, r->l->d, t);
     p->t = t;
@@ -149,11 +160,11 @@ static bool evaluate_at(descent *r, double t, trial *p)
     return done;
 }
 
-/* ---- The line search. A trial whose loss or gradient is not finite counts as a step that was too
- * long. */
+/* ---- The line search, for a step size that meets the strong Wolfe conditions. If the loss or the
+ * gradient of a trial is not finite, its step size counts as too large. */
 
-/* The minimum within [low, high] of the cubic that has the values and slopes of a and b; the middle
- * of the interval if the cubic has no minimum. */
+/* The minimum, clamped to [low, high], of the cubic that has the losses and slopes of a and b; the
+ * middle of the interval if the cubic has no minimum. */
 static double interpolate(const trial *a, const trial *b, double low, double high)
 {
     const double d1 = a->slope + b->slope - 3 * (a->f - b->f) / (a->t - b->t);
@@ -167,87 +178,92 @@ static double interpolate(const trial *a, const trial *b, double low, double hig
     return fmin(fmax(at, low), high);
 }
 
-static bool falls_enough(const trial *start, const trial *p)
+/* The first Wolfe condition. */
+static bool decreases_enough(const trial *start, const trial *p)
 {
     return p->finite && p->f <= start->f + 1e-4 * p->t * start->slope;
 }
 
-static bool is_flat_enough(const trial *start, const trial *p)
+/* The second, strong Wolfe condition. */
+static bool meets_curvature_condition(const trial *start, const trial *p)
 {
     return fabs(p->slope) <= -0.9 * start->slope;
 }
 
 enum { MOST_TRIALS = 25 };
 
-/* Takes steps until the minimum is bracketed by a and b, or b will do (then a is b too). start's
- * gradient is kept apart. Trials counts on; -1 on failure. */
+/* Tries larger and larger step sizes, from t on, until a and b bracket a minimum. If b meets both
+ * Wolfe conditions before that, a becomes the same trial as b. Returns the number of trials, or -1
+ * if one fails. The gradients of a and b lie in trial_g[0] and trial_g[1]. */
 static int bracket_minimum(descent *r, const trial *start, double t, trial *a, trial *b)
 {
     int trials = 0;
-    double *spare = r->l->ends[2];
     *a = *start;
-    vector_copy(r->l, r->l->ends[0], start->g);
-    a->g = r->l->ends[0];
-    b->g = r->l->ends[1];
+    vector_copy(r->l, r->l->trial_g[0], start->g);
+    a->g = r->l->trial_g[0];
+    b->g = r->l->trial_g[1];
     for (;; trials++) {
-        if (!evaluate_at(r, t, b)) return -1;
+        if (!evaluate_trial(r, t, b)) return -1;
         if (trials == MOST_TRIALS) break;
-        if (!falls_enough(start, b) || (trials > 1 && b->f >= a->f)) return trials;
-        if (is_flat_enough(start, b)) {
+        if (!decreases_enough(start, b) || (trials > 1 && b->f >= a->f)) return trials;
+        if (meets_curvature_condition(start, b)) {
             *a = *b;
             return trials;
         }
         if (b->slope >= 0) return trials;
         const double next = interpolate(a, b, t + 0.01 * (t - a->t), t * 10);
-        double *old = a->g == r->l->ends[0] || a->g == r->l->ends[1] ? a->g : spare;
+        double *g = a->g; /* its memory serves the next trial */
         *a = *b;
-        b->g = old;
+        b->g = g;
         t = next;
     }
-    double *g = a->g; /* no bracket was found: it becomes [0, t] */
+    double *g = a->g; /* no bracket was found, so that [0, t] becomes the bracket */
     vector_copy(r->l, g, start->g);
     *a = *start;
     a->g = g;
     return trials;
 }
 
-/* A step between the ends by interpolation. If it falls on an end, or near one for the second time
- * in a row, it is moved to a tenth of the interval from that end. */
-static double next_trial(const trial *a, const trial *b, bool *crowded)
+/* The next step size to try in the bracket [a, b], by interpolation. If it falls on an end of the
+ * bracket, or near an end for the second time in a row, it is moved a tenth of the interval away
+ * from that end. */
+static double next_trial(const trial *a, const trial *b, bool *was_near_end)
 {
     const double low = fmin(a->t, b->t), high = fmax(a->t, b->t), margin = 0.1 * (high - low);
     double t = interpolate(a, b, low, high);
     if (!(fmin(high - t, t - low) < margin)) {
-        *crowded = false;
-    } else if (*crowded || t >= high || t <= low) {
+        *was_near_end = false;
+    } else if (*was_near_end || t >= high || t <= low) {
         t = fabs(t - high) < fabs(t - low) ? high - margin : low + margin;
-        *crowded = false;
+        *was_near_end = false;
     } else {
-        *crowded = true;
+        *was_near_end = true;
     }
     return t;
 }
 
-/* The index of the end with the lower loss; an end that is not finite counts as the higher one. */
+/* The index of the end of a bracket that has the lower loss. An end that is not finite counts as
+ * the higher one. */
 static int lower_of(const trial *ends)
 {
     return ends[1].finite && !(ends[0].finite && ends[0].f <= ends[1].f);
 }
 
-/* Shrinks the bracket until a trial meets the strong Wolfe conditions or the bracket is tiny. */
+/* Shrinks the bracket until a trial meets the strong Wolfe conditions, the bracket is tiny, or
+ * there were MOST_TRIALS trials. Returns false if a trial fails. */
 static bool zoom(descent *r, const trial *start, trial *ends, int trials)
 {
-    const double width = largest(r->l, r->l->d);
-    bool done = ends[0].g == ends[1].g, crowded = false;
+    const double width = max_abs(r->l, r->l->d);
+    bool done = ends[0].g == ends[1].g, was_near_end = false;
     int low = lower_of(ends);
-    trial p = {.g = r->l->ends[2]};
+    trial p = {.g = r->l->trial_g[2]};
     for (; !done && trials < MOST_TRIALS; trials++) {
         if (fabs(ends[1].t - ends[0].t) * width < 1e-9) break;
-        if (!evaluate_at(r, next_trial(&ends[0], &ends[1], &crowded), &p)) return false;
+        if (!evaluate_trial(r, next_trial(&ends[0], &ends[1], &was_near_end), &p)) return false;
         trial *lowest = &ends[low], *highest = &ends[1 - low], *replaced = lowest;
-        if (!falls_enough(start, &p) || p.f >= lowest->f) {
+        if (!decreases_enough(start, &p) || p.f >= lowest->f) {
             replaced = highest;
-        } else if (is_flat_enough(start, &p)) {
+        } else if (meets_curvature_condition(start, &p)) {
             done = true;
         } else if (p.slope * (highest->t - lowest->t) >= 0) {
             double *g = highest->g;
@@ -262,9 +278,9 @@ static bool zoom(descent *r, const trial *start, trial *ends, int trials)
     return true;
 }
 
-/* Searches from x along d, where the loss is f and the gradient l->g; replaces t, f and the
- * gradient by those of the best trial, or, if no trial was finite, by those of one that was not.
- * The parameters are left at the last trial. */
+/* Searches from x along d, beginning with the step size *t. On entry *f, l->g and slope are the
+ * loss, gradient and slope at x; on return *t, *f and l->g are those of the best trial, or of a
+ * trial that is not finite if none is. The parameters are left where the last trial was. */
 static bool line_search(descent *r, double *t, double *f, double slope)
 {
     lbfgs *l = r->l;
@@ -282,48 +298,49 @@ static bool line_search(descent *r, double *t, double *f, double slope)
 
 /* ---- The direction. */
 
-/* Drops the oldest pair. If the step under way has stored it, its row becomes the first free one;
- * else the row becomes the last free one, which is not reused before the step has ended, because
- * there are enough other rows, and undo_step can still restore the pair. */
-static void forget_oldest(lbfgs *l)
+/* Drops the oldest pair. If the step under way has stored the pair, its row becomes the first free
+ * one. If an earlier step has, undo_step may still have to restore the pair: its row becomes the
+ * last free one, and count_rows makes enough rows that this step does not reach it. */
+static void drop_oldest_pair(lbfgs *l)
 {
     curvature *c = &l->now;
-    const int64_t oldest = c->order[0], last = (l->fresh >= c->used ? c->used : l->rows) - 1;
+    const int64_t oldest = c->order[0], last = (l->new_pairs >= c->used ? c->used : l->rows) - 1;
     memmove(c->order, c->order + 1, (size_t)last * sizeof *c->order);
     c->order[last] = oldest;
     c->used--;
 }
 
-/* Stores the last change of the gradient and of the parameters as a pair. */
-static void remember_step(lbfgs *l)
+/* Stores the changes of the gradient and of the parameters in the last iteration as a pair. */
+static void store_pair(lbfgs *l)
 {
-    if (l->now.used == l->history) forget_oldest(l);
+    if (l->now.used == l->history) drop_oldest_pair(l);
     const int64_t row = l->now.order[l->now.used++];
     double *y = l->changes + row * l->n, *s = l->steps + row * l->n;
     for (int64_t i = 0; i < l->n; i++) {
-        y[i] = l->g[i] - l->before[i];
+        y[i] = l->g[i] - l->previous_g[i];
         s[i] = l->d[i] * l->t;
     }
     const double ys = vector_dot(l, y, s);
     l->rho[row] = 1 / ys;
     l->now.scale = ys / vector_dot(l, y, y);
-    l->fresh++;
+    l->new_pairs++;
 }
 
-/* Whether the last step tells something of the curvature. */
-static bool is_curved(const lbfgs *l)
+/* Whether y . s of the last iteration is large enough to be stored: the approximation of the
+ * inverse Hessian stays positive definite only if it is positive. */
+static bool has_positive_curvature(const lbfgs *l)
 {
     double ys = 0;
-    for (int64_t i = 0; i < l->n; i++) ys += (l->g[i] - l->before[i]) * (l->d[i] * l->t);
+    for (int64_t i = 0; i < l->n; i++) ys += (l->g[i] - l->previous_g[i]) * (l->d[i] * l->t);
     return ys > 1e-10;
 }
 
-/* d = - the approximate inverse Hessian times g. */
+/* Sets d to minus the approximate inverse Hessian times g, by the two loops of algorithm 7.4. */
 static void find_direction(lbfgs *l)
 {
     const curvature *c = &l->now;
     double *d = l->d;
-    if (c->iterations > 1 && is_curved(l)) remember_step(l);
+    if (c->iterations > 1 && has_positive_curvature(l)) store_pair(l);
     for (int64_t i = 0; i < l->n; i++) d[i] = -l->g[i];
     if (c->iterations == 1) return;
     for (int64_t k = c->used - 1; k >= 0; k--) {
@@ -339,7 +356,9 @@ static void find_direction(lbfgs *l)
     }
 }
 
-static double first_step(const lbfgs *l)
+/* The first iteration has no curvature yet: its step size is min(1, 1 / sum |g|), as PyTorch has
+ * it. */
+static double first_step_size(const lbfgs *l)
 {
     double sum = 0;
     for (int64_t i = 0; i < l->n; i++) sum += fabs(l->g[i]);
@@ -356,90 +375,93 @@ static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
     to->order = order;
 }
 
-/* Restores the parameters and the curvature to what they were before the step. The pair that the
- * previous step ended with stays stored. */
+/* Restores the parameters and the pairs from before the step. The pair of the last iteration of the
+ * previous step was stored in this one, and stays. */
 static void undo_step(const descent *r)
 {
     lbfgs *l = r->l;
-    write_all(r, l->start, NULL, 0);
-    copy_curvature(l, &l->now, &l->begun);
-    l->t = 0; /* so that is_curved finds no step to store */
+    write_all(r, l->start_x, NULL, 0);
+    copy_curvature(l, &l->now, &l->at_start);
+    l->t = 0; /* the next step must not store the iteration that was undone as a pair */
 }
 
-/* Whether the parameters are at x + t d, where the previous step left them. */
-static bool are_where_left(const descent *r)
+/* Whether the previous step ended without evaluating the loss at x + t d, and the parameters are
+ * still there. */
+static bool are_where_step_ended(const descent *r)
 {
     const lbfgs *l = r->l;
     const group *g = r->optim->groups;
-    double *here = l->ends[0];
+    double *here = l->trial_g[0];
     int64_t at = 0;
-    if (!l->left || !read_all(r, false, here)) return false;
+    if (!l->unevaluated || !read_all(r, false, here)) return false;
     for (int i = 0; i < g->n; i++) {
         if (!g->slots[i].filled) continue;
         const tg_tensor *p = g->slots[i].param;
         for (int64_t k = 0; k < p->numel; k++, at++)
-            if (here[at] != place_at(p, l->x, l->d, l->t, at)) return false;
+            if (here[at] != rounded_element(p, l->x, l->d, l->t, at)) return false;
     }
     return true;
 }
 
-/* Records the error for a loss or gradient that is not finite, and moves the parameters back to x
- * if they came from there. */
-static bool go_back(descent *r, double loss, bool moved_here)
+/* Records the error that the loss or the gradient is not finite. If can_move_back is true, the
+ * parameters have come from x by the last iteration, and are moved back there. */
+static bool fail_not_finite(descent *r, double loss, bool can_move_back)
 {
     lbfgs *l = r->l;
-    r->went_back = true;
-    if (moved_here) {
+    r->reported = true;
+    if (can_move_back) {
         write_all(r, l->x, NULL, 0);
         l->now.iterations--;
         l->t = 0;
-        l->left = false;
+        l->unevaluated = false;
     }
     return tg__fail(r->optim->tg, TG_ERR_ARGUMENT, "lbfgs: the loss is %g%s; %s",
                     isnan(loss) ? (double)NAN : loss,
                     isfinite(loss) ? ", its gradient not finite" : "",
-                    moved_here ? "the parameters are back where both were finite; try a smaller "
-                                 "lr, or strong_wolfe"
-                               : "the parameters are as they were");
+                    can_move_back ? "the parameters are back where both were finite; try a smaller "
+                                    "lr, or strong_wolfe"
+                                  : "the parameters are as they were");
 }
 
-/* One iteration; whether another may follow. */
-static bool one_iteration(descent *r, double *loss, int64_t number)
+/* Makes iteration `number` of the step, and replaces *loss. Returns whether another iteration may
+ * follow. */
+static bool iterate(descent *r, double *loss, int64_t number)
 {
     lbfgs *l = r->l;
-    const double before = *loss;
+    const double last_loss = *loss;
     const bool wolfe = r->o->strong_wolfe, last = number == r->o->max_iter;
     l->now.iterations++;
     find_direction(l);
     if (number == 1) {
-        copy_curvature(l, &l->begun, &l->now);
-        l->begun.iterations--;
-        l->fresh = 0;
+        copy_curvature(l, &l->at_start, &l->now);
+        l->at_start.iterations--;
+        l->new_pairs = 0;
     }
-    vector_copy(l, l->before, l->g);
-    l->t = (l->now.iterations == 1 ? first_step(l) : 1) * r->o->lr;
+    vector_copy(l, l->previous_g, l->g);
+    l->t = (l->now.iterations == 1 ? first_step_size(l) : 1) * r->o->lr;
     const double slope = vector_dot(l, l->g, l->d);
     if (slope > -r->o->tolerance_change || !read_all(r, false, l->x)) return false;
     if (wolfe && !line_search(r, &l->t, loss, slope)) return false;
     write_all(r, l->x, l->d, l->t);
-    l->left = !wolfe && last;
+    l->unevaluated = !wolfe && last;
     if (!wolfe && !last && !evaluate_here(r, loss, l->g)) return false;
-    if (!l->left && !is_finite(l, *loss, l->g)) return go_back(r, *loss, true);
-    const int64_t most = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
-    return !last && r->evaluations < most && !(largest(l, l->g) <= r->o->tolerance_grad) &&
-           !(fabs(l->t) * largest(l, l->d) <= r->o->tolerance_change) &&
-           !(fabs(*loss - before) < r->o->tolerance_change);
+    if (!l->unevaluated && !is_finite(l, *loss, l->g)) return fail_not_finite(r, *loss, true);
+    const int64_t max_eval = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
+    return !last && r->evaluations < max_eval && !(max_abs(l, l->g) <= r->o->tolerance_grad) &&
+           !(fabs(l->t) * max_abs(l, l->d) <= r->o->tolerance_change) &&
+           !(fabs(*loss - last_loss) < r->o->tolerance_change);
 }
 
 /* ---- The optimiser. */
 
-/* The number of rows: those of the pairs in use, and those of pairs that one step may drop and need
- * again if it is undone. */
+/* How many rows there are: one for each pair in use, and one for each older pair that a step may
+ * drop and needs again if it is undone. */
 static int64_t count_rows(const tg_lbfgs_options *o)
 {
     return o->history_size + (o->max_iter <= o->history_size ? o->max_iter - 1 : o->history_size);
 }
 
+/* Takes the memory of all vectors in one piece. */
 static bool make_vectors(const tg_optim *optim, lbfgs *l)
 {
     const int64_t vectors = 8 + 2 * l->rows;
@@ -447,8 +469,8 @@ static bool make_vectors(const tg_optim *optim, lbfgs *l)
     const size_t size = (size_t)(vectors * l->n + l->rows + l->history) * sizeof(double);
     double *next = tg__alloc_at(optim->tg, optim->depth, size);
     if (!next) return false;
-    double **const own[] = {&l->x,     &l->d,       &l->g,       &l->before,
-                            &l->start, &l->ends[0], &l->ends[1], &l->ends[2]};
+    double **const own[] = {&l->x,       &l->d,          &l->g,          &l->previous_g,
+                            &l->start_x, &l->trial_g[0], &l->trial_g[1], &l->trial_g[2]};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++, next += l->n) *own[i] = next;
     l->changes = next;
     l->steps = next + l->rows * l->n;
@@ -468,8 +490,8 @@ static bool make_state(tg_optim *optim)
         if (g->slots[i].filled) l->n += g->slots[i].param->numel;
     const size_t rows = (size_t)l->rows * sizeof(int64_t);
     l->now = (curvature){.order = tg__alloc_at(tg, optim->depth, rows), .scale = 1};
-    l->begun = (curvature){.order = tg__alloc_at(tg, optim->depth, rows)};
-    if (!l->now.order || !l->begun.order || !make_vectors(optim, l)) return false;
+    l->at_start = (curvature){.order = tg__alloc_at(tg, optim->depth, rows)};
+    if (!l->now.order || !l->at_start.order || !make_vectors(optim, l)) return false;
     for (int64_t i = 0; i < l->rows; i++) l->now.order[i] = i;
     optim->extra = l;
     return true;
@@ -488,14 +510,15 @@ static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user),
     for (int i = 0; i < g->n; i++)
         if (g->slots[i].filled && !tg__writable(g->slots[i].param, "step")) return NAN;
     if (!evaluate_here(&r, &first, l->g)) return NAN;
-    if (!is_finite(l, first, l->g)) return go_back(&r, first, are_where_left(&r)), NAN;
-    if (!read_all(&r, false, l->start)) return NAN;
-    l->left = false;
+    if (!is_finite(l, first, l->g))
+        return fail_not_finite(&r, first, are_where_step_ended(&r)), NAN;
+    if (!read_all(&r, false, l->start_x)) return NAN;
+    l->unevaluated = false;
     double loss = first;
-    bool on = !(largest(l, l->g) <= r.o->tolerance_grad);
-    for (int64_t i = 1; on && i <= r.o->max_iter; i++) on = one_iteration(&r, &loss, i);
+    bool go_on = !(max_abs(l, l->g) <= r.o->tolerance_grad);
+    for (int64_t i = 1; go_on && i <= r.o->max_iter; i++) go_on = iterate(&r, &loss, i);
     if (tg__ready(optim->tg)) return first;
-    if (!r.went_back) undo_step(&r);
+    if (!r.reported) undo_step(&r);
     return NAN;
 }
 

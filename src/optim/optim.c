@@ -1,4 +1,4 @@
-/* What every optimiser does: groups of parameters, their state, steps. */
+/* What all optimisers have in common: groups of parameters, their state, and steps. */
 #include "optim.h"
 
 #include <math.h>
@@ -28,8 +28,8 @@ static bool is_in(const group *g, const tg_tensor *p)
     return false;
 }
 
-/* Checked before anything else, since the other checks would record an error in the parameter's own
- * context. */
+/* Checks that the parameters are of the optimiser's context. This must come first, because the
+ * other checks record their errors in the context of the parameter. */
 static bool check_contexts(const tg_optim *optim, tg_list parameters)
 {
     for (int i = 0; i < parameters.n; i++) {
@@ -45,15 +45,15 @@ static bool check_contexts(const tg_optim *optim, tg_list parameters)
     return true;
 }
 
-/* Where parameters come from: a list, or all of a module, which also gives their paths. */
+/* Where the parameters come from: a list of the caller's, or a module, which knows their paths. */
 typedef struct source {
     tg_list list;
-    const tg_module *module;
+    const tg_module *module; /* NULL: the list is the caller's */
 } source;
 
 enum { LABEL = 128 };
 
-/* What messages call parameter i: its path, or its number. */
+/* What messages call parameter i: its path in the module, or its number in the list, from 1. */
 static const char *label_of(const source *from, int i, char *text)
 {
     if (from->module) return tg_param_name(from->module, i);
@@ -86,7 +86,8 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameters %d and %d are the same tensor",
                         name, j + 1, i + 1);
     }
-    if (priv(p)->mark & MARK_GROUPED && is_in(optim->groups, p)) /* of this one */
+    /* The mark says that p is in a group of some optimiser, which saves most searches. */
+    if (priv(p)->mark & MARK_GROUPED && is_in(optim->groups, p))
         return tg__fail(p->context, TG_ERR_ARGUMENT, "%s: parameter %s, %s, is in a group already",
                         name, label, SHOW(p));
     if (priv(p)->depth > optim->depth)
@@ -96,7 +97,7 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
     return tg__check_inputs(prefix, 1, &p) && (is_frozen(p) || tg__writable(p, prefix));
 }
 
-/* Checks that each parameter may belong to optim, and that none is there twice. */
+/* Checks that each parameter may belong to optim, and that none is listed twice, by a mark. */
 static bool check_parameters(const tg_optim *optim, const source *from)
 {
     bool right = true;
@@ -199,8 +200,8 @@ static bool is_due(const slot *s)
     return s->param->grad && s->param->requires_grad;
 }
 
-/* Whether the parameter can be updated, with all memory for the update taken here, so that the
- * update itself cannot fail. */
+/* Checks that the parameter can be updated, and takes the memory that the update needs. A step
+ * prepares all parameters before it updates the first one, and can then not fail half-way. */
 static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
 {
     return tg__writable(s->param, "step") &&

@@ -1,22 +1,28 @@
-/* What the optimisers share. */
+/* What the optimisers share: their state, and what one of them has to define. */
 #ifndef TG_OPTIM_H
 #define TG_OPTIM_H
 
 #include "../nn/module.h"
 
-/* Vectors beside a parameter: sgd has the momentum in the first; the others an average of
- * gradients, one of squares, and the greatest of these or the momentum. */
-enum { OPTIM_STATES = 3, OPTIM_NUMBERS = 8 };
+enum {
+    OPTIM_STATES = 3, /* the most state vectors of a parameter */
+    OPTIM_NUMBERS = 8 /* the most options that are doubles */
+};
 
+/* A parameter and the optimiser's state for it. The state of SGD is the momentum in state[0]. The
+ * others have an average of gradients in state[0] and one of squared gradients in state[1];
+ * state[2] is the greatest of these (amsgrad) or the momentum (RMSprop). */
 typedef struct slot {
     tg_tensor *param;
-    tg_tensor *contiguous;          /* to work in when the parameter is not contiguous */
-    tg_tensor *state[OPTIM_STATES]; /* contiguous, or NULL */
-    int64_t steps;                  /* taken */
-    bool filled;                    /* whether the memory above was taken; not while frozen */
+    tg_tensor *contiguous;          /* a copy to update, if the parameter is not contiguous */
+    tg_tensor *state[OPTIM_STATES]; /* contiguous and of the parameter's size; NULL: not needed */
+    int64_t steps;                  /* how many updates the parameter had */
+    bool filled; /* contiguous and state were made; false for a parameter that is frozen from the
+                    start */
 } slot;
 
-/* The options of any kind: doubles, the learning rate first, and then switches. */
+/* The options of any optimiser. All begin with doubles, of which lr is the first, so that `number`
+ * reads and writes them by index. */
 typedef union any_options {
     double number[OPTIM_NUMBERS];
     tg_sgd_options sgd;
@@ -27,57 +33,60 @@ typedef union any_options {
     tg_lbfgs_options lbfgs;
 } any_options;
 
+/* Parameters that are updated with the same options. */
 typedef struct group {
     struct group *next;
     any_options o;
-    double initial_lr; /* before the first schedule; NaN: there is none */
+    double initial_lr; /* the rate before the first schedule; NaN: there was no schedule yet */
     int n;
     slot slots[];
 } group;
 
-/* What a number among the options must be. */
+/* What an option must be, for messages and the check. */
 typedef struct number_rule {
     const char *name;
     enum { NOT_NEGATIVE, FINITE, BELOW_ONE } must;
 } number_rule;
 
+/* What an optimiser consists of. */
 typedef struct optim_kind {
     const char *name;
     any_options defaults;
-    size_t size;                      /* of its options */
-    number_rule rules[OPTIM_NUMBERS]; /* of its leading numbers; the first without name ends them */
-    int momentum;                     /* which number that is, or beta1; 0: there is none */
-    bool (*check)(tg_context *tg, const char *name,
-                  const any_options *o);      /* what the rules do not say; may be NULL */
-    unsigned (*states)(const any_options *o); /* which a parameter needs, a bit each */
+    size_t size; /* the size of its options struct */
+    /* A rule for each of its leading doubles, in their order; a rule without a name ends them. */
+    number_rule rules[OPTIM_NUMBERS];
+    int momentum; /* the index in `number` of what one_cycle_lr cycles, momentum or beta1; 0: none
+                   */
+    /* Checks what the rules cannot say; may be NULL. */
+    bool (*check)(tg_context *tg, const char *name, const any_options *o);
+    /* Which state vectors a parameter needs: bit k stands for state[k]. */
+    unsigned (*states)(const any_options *o);
+    /* Updates one parameter from its gradient. It cannot fail. */
     void (*update)(const tg_context *tg, slot *s, const any_options *o);
-    /* LBFGS alone, which is stepped by tg_step_closure: prepare makes its vectors when the
-     * optimiser is made, and minimize makes a step in the place of update, which is NULL. Else both
-     * are NULL.
-     */
+    /* Only LBFGS sets these two, and has no update: prepare makes its vectors when the optimiser is
+     * made, and minimize makes a step of tg_step_closure. */
     bool (*prepare)(tg_optim *optim);
     double (*minimize)(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 } optim_kind;
 
 struct tg_optim {
     tg_context *tg;
-    int64_t depth; /* of the scope it belongs to */
+    int64_t depth; /* of the scope in which the optimiser was made */
     const optim_kind *kind;
     group *groups, **end;
-    void *extra; /* from prepare */
+    void *extra; /* what prepare has made */
 };
 
-/* An optimiser of that kind for a module or a list; another group of one. options NULL: the
- * defaults.
- */
+/* These make an optimiser of that kind for the parameters of a module or for a list, or add a group
+ * to an optimiser. `options` are of the kind's struct; NULL means the defaults. */
 tg_optim *tg__optim(const optim_kind *kind, tg_module *module, const void *options);
 tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options);
 bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters,
                      const void *options);
-/* Whether these options are right for its kind; else the error. */
+/* Whether the options are valid; else records the error, which begins with `name`. */
 bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
                        const any_options *o);
-/* The loss, after closure has run in a scope of its own; NaN on failure. */
+/* Runs closure in a scope of its own and returns the loss as a number; NaN on failure. */
 double tg__evaluate(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 
 #endif

@@ -1,4 +1,5 @@
-/* Schedules of the learning rate, step by step as torch.optim.lr_scheduler computes them. */
+/* Schedules of the learning rate. Each computes the next rate from the rate before, as
+ * torch.optim.lr_scheduler does, so that the digits are the same. */
 #include "optim.h"
 
 #include <math.h>
@@ -7,41 +8,41 @@ static const double pi = 3.14159265358979323846;
 
 struct tg_scheduler {
     tg_optim *optim;
-    /* The rate of a group, from what it is and what it was at first. */
-    double (*rate)(const tg_scheduler *s, double lr, double first);
-    int64_t step;
+    /* The next learning rate of a group, from its present rate and its rate before any schedule. */
+    double (*rate)(const tg_scheduler *s, double lr, double base_lr);
+    int64_t step; /* how many steps were taken */
     union {
         struct {
-            int64_t period;
-            double number; /* gamma, or eta_min */
+            int64_t period; /* step_size, 1 or T_max */
+            double number;  /* gamma, or eta_min of cosine_annealing_lr */
         };
         tg_one_cycle_options cycle;
         tg_plateau_options plateau;
     };
-    double best; /* reduce_lr_on_plateau */
-    int64_t bad, cooling;
-    int groups;     /* when this was made */
-    double first[]; /* rate of each of them, before any schedule */
+    double best; /* this and the next two are of reduce_lr_on_plateau, with PyTorch's names */
+    int64_t num_bad_epochs, cooldown_counter;
+    int groups;       /* how many groups the optimiser had when the schedule was made */
+    double base_lr[]; /* for each of these groups, the rate before any schedule */
 };
 
-static bool apply(tg_scheduler *s)
+static bool set_rates(tg_scheduler *s)
 {
     int i = 0;
     for (group *g = s->optim->groups; g; g = g->next, i++)
-        g->o.number[0] = s->rate(s, g->o.number[0], i < s->groups ? s->first[i] : g->o.number[0]);
+        g->o.number[0] = s->rate(s, g->o.number[0], i < s->groups ? s->base_lr[i] : g->o.number[0]);
     return true;
 }
 
-static tg_scheduler *make_scheduler(tg_optim *optim,
-                                    double (*rate)(const tg_scheduler *s, double lr, double first))
+static tg_scheduler *make_scheduler(tg_optim *optim, double (*rate)(const tg_scheduler *s,
+                                                                    double lr, double base_lr))
 {
     if (!optim || !tg__ready(optim->tg)) return NULL;
-    const size_t firsts = tg__bytes(tg_groups(optim), sizeof(double));
-    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + firsts);
+    const size_t bytes = tg__bytes(tg_groups(optim), sizeof(double));
+    tg_scheduler *s = tg__alloc(optim->tg, sizeof *s + bytes);
     if (!s) return NULL;
     *s = (tg_scheduler){.optim = optim, .rate = rate};
     for (const group *g = optim->groups; g; g = g->next)
-        s->first[s->groups++] = isnan(g->initial_lr) ? g->o.number[0] : g->initial_lr;
+        s->base_lr[s->groups++] = isnan(g->initial_lr) ? g->o.number[0] : g->initial_lr;
     return s;
 }
 
@@ -51,21 +52,22 @@ static bool check_finite(tg_context *tg, const char *op, const char *what, doubl
            tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s is %g, but must be finite", op, what, number);
 }
 
+/* A schedule with a period. It also makes base_lr the rate that later schedules begin from. */
 static tg_scheduler *make_periodic(tg_optim *optim, int64_t period, double number,
-                                   double (*rate)(const tg_scheduler *s, double lr, double first))
+                                   double (*rate)(const tg_scheduler *s, double lr, double base_lr))
 {
     tg_scheduler *s = make_scheduler(optim, rate);
     if (!s) return NULL;
-    const double *first = s->first;
-    for (group *g = optim->groups; g; g = g->next) g->initial_lr = *first++;
+    const double *base_lr = s->base_lr;
+    for (group *g = optim->groups; g; g = g->next) g->initial_lr = *base_lr++;
     s->period = period;
     s->number = number;
     return s;
 }
 
-static double step_rate(const tg_scheduler *s, double lr, double first)
+static double step_rate(const tg_scheduler *s, double lr, double base_lr)
 {
-    (void)first;
+    (void)base_lr;
     return s->step % s->period ? lr : lr * s->number;
 }
 
@@ -84,18 +86,20 @@ tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma)
     return make_periodic(optim, 1, gamma, step_rate);
 }
 
-/* From the rate before, so that it can be changed from outside. */
-static double cosine_rate(const tg_scheduler *s, double lr, double first)
+/* The recursion of PyTorch's CosineAnnealingLR. It continues from the present rate, which the
+ * program may have changed. */
+static double cosine_rate(const tg_scheduler *s, double lr, double base_lr)
 {
     const double period = (double)s->period, step = (double)s->step, least = s->number;
     if ((s->step - 1 - s->period) % (2 * s->period) == 0)
-        return lr + (first - least) * (1 - cos(pi / period)) / 2;
+        return lr + (base_lr - least) * (1 - cos(pi / period)) / 2;
     return (1 + cos(pi * step / period)) / (1 + cos(pi * (step - 1) / period)) * (lr - least) +
            least;
 }
 
-/* At eta_min, where another such schedule may have ended, the recursion in cosine_rate would stay,
- * so the rate starts from the one before the first schedule. */
+/* A rate that is eta_min already, as after another such schedule, would stay there for ever,
+ * because cosine_rate multiplies its distance from eta_min. Such a rate is set to the one before
+ * the first schedule. */
 tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_min)
 {
     const char op[] = "cosine_annealing_lr";
@@ -116,14 +120,17 @@ tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps)
                                   .total_steps = total_steps};
 }
 
-static double anneal(const tg_one_cycle_options *o, double start, double end, double share)
+/* The value between start and end, on a cosine or a line, after that fraction of a phase. */
+static double anneal(const tg_one_cycle_options *o, double start, double end, double fraction)
 {
-    if (o->linear) return (end - start) * share + start;
-    return end + (start - end) / 2 * (cos(pi * share) + 1);
+    if (o->linear) return (end - start) * fraction + start;
+    return end + (start - end) / 2 * (cos(pi * fraction) + 1);
 }
 
-/* The phase that the step is in, and how far. */
-static int phase_of(const tg_scheduler *s, double *share)
+/* The phase of the cycle that the step is in: 0 rises to max_lr, 1 (with three_phase only) falls
+ * back to the rate at the start, and 2 falls to the least rate. *fraction becomes the part of the
+ * phase that has passed. */
+static int phase_of(const tg_scheduler *s, double *fraction)
 {
     const tg_one_cycle_options *o = &s->cycle;
     const double total = (double)o->total_steps, step = (double)s->step;
@@ -134,35 +141,37 @@ static int phase_of(const tg_scheduler *s, double *share)
         start = ends[phase];
         phase += phase == 0 && !o->three_phase ? 2 : 1;
     }
-    *share = ends[phase] > start ? (step - start) / (ends[phase] - start) : 1;
+    *fraction = ends[phase] > start ? (step - start) / (ends[phase] - start) : 1;
     return phase;
 }
 
-static double cycle_rate(const tg_scheduler *s, double lr, double first)
+static double cycle_rate(const tg_scheduler *s, double lr, double base_lr)
 {
     const tg_one_cycle_options *o = &s->cycle;
     const double low = o->max_lr / o->div_factor, least = low / o->final_div_factor;
-    double share;
-    const int phase = phase_of(s, &share);
-    (void)lr, (void)first;
-    if (phase == 0) return anneal(o, low, o->max_lr, share);
-    if (phase == 1) return anneal(o, o->max_lr, low, share);
-    return anneal(o, o->three_phase ? low : o->max_lr, least, share);
+    double fraction;
+    const int phase = phase_of(s, &fraction);
+    (void)lr, (void)base_lr;
+    if (phase == 0) return anneal(o, low, o->max_lr, fraction);
+    if (phase == 1) return anneal(o, o->max_lr, low, fraction);
+    return anneal(o, o->three_phase ? low : o->max_lr, least, fraction);
 }
 
+/* Sets the momentum, which falls while the rate rises and rises while it falls. */
 static void cycle_momentum(const tg_scheduler *s)
 {
     const tg_one_cycle_options *o = &s->cycle;
-    double share, value = o->max_momentum;
-    const int phase = phase_of(s, &share);
+    double fraction, value = o->max_momentum;
+    const int phase = phase_of(s, &fraction);
     if (!o->cycle_momentum) return;
-    if (phase == 0) value = anneal(o, o->max_momentum, o->base_momentum, share);
+    if (phase == 0) value = anneal(o, o->max_momentum, o->base_momentum, fraction);
     if (phase == 1 || (phase == 2 && !o->three_phase))
-        value = anneal(o, o->base_momentum, o->max_momentum, share);
+        value = anneal(o, o->base_momentum, o->max_momentum, fraction);
     for (group *g = s->optim->groups; g; g = g->next) g->o.number[s->optim->kind->momentum] = value;
 }
 
-/* Whether this member is positive and finite; 0 has a cure. */
+/* Whether this member of the options is positive and finite; else the error, which ends with `cure`
+ * if the member is 0, as one that was left out of a literal is. */
 static bool check_positive(tg_context *tg, const char *member, double x, const char *cure)
 {
     return (isfinite(x) && x > 0) ||
@@ -216,7 +225,7 @@ tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *optio
     for (group *g = optim->groups; g; g = g->next)
         g->initial_lr = options->max_lr / options->div_factor;
     cycle_momentum(s);
-    return apply(s) ? s : NULL;
+    return set_rates(s) ? s : NULL;
 }
 
 /* ---- Plateaus. */
@@ -226,10 +235,10 @@ tg_plateau_options tg_plateau_defaults(void)
     return (tg_plateau_options){TG_PLATEAU_DEFAULTS};
 }
 
-static double plateau_rate(const tg_scheduler *s, double lr, double first)
+static double plateau_rate(const tg_scheduler *s, double lr, double base_lr)
 {
     const double lower = fmax(lr * s->plateau.factor, s->plateau.min_lr);
-    (void)first;
+    (void)base_lr;
     return lr - lower > s->plateau.eps ? lower : lr;
 }
 
@@ -263,15 +272,15 @@ bool tg_scheduler_step_metric(tg_scheduler *s, double metric)
                         "tg_scheduler_step");
     const bool better = is_better(s, metric);
     if (better) s->best = metric;
-    s->bad = better ? 0 : s->bad + 1;
-    if (s->cooling > 0) {
-        s->cooling--;
-        s->bad = 0;
+    s->num_bad_epochs = better ? 0 : s->num_bad_epochs + 1;
+    if (s->cooldown_counter > 0) {
+        s->cooldown_counter--;
+        s->num_bad_epochs = 0;
     }
-    if (s->bad <= s->plateau.patience) return true;
-    s->cooling = s->plateau.cooldown;
-    s->bad = 0;
-    return apply(s);
+    if (s->num_bad_epochs <= s->plateau.patience) return true;
+    s->cooldown_counter = s->plateau.cooldown;
+    s->num_bad_epochs = 0;
+    return set_rates(s);
 }
 
 bool tg_scheduler_step(tg_scheduler *s)
@@ -287,5 +296,5 @@ bool tg_scheduler_step(tg_scheduler *s)
                         (long long)s->cycle.total_steps);
     s->step++;
     if (s->rate == cycle_rate) cycle_momentum(s);
-    return apply(s);
+    return set_rates(s);
 }
