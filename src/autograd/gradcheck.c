@@ -164,9 +164,7 @@ bool tg_gradcheck(tg_function fn, tg_list inputs, void *user, const tg_gradcheck
 }
 
 /* The function that tg_gradgradcheck differentiates. Its inputs are those of fn and a weight for
- * the output of fn; its output is the gradients of fn by its inputs, flattened and joined to one
- * vector.
- */
+ * the output of fn; its output is the gradients of fn by its inputs, flattened and joined. */
 static tg_tensor *gradients_of_function(tg_list inputs, void *user)
 {
     const gradcheck *c = user;

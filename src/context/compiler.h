@@ -1,5 +1,4 @@
-/* What depends on the compiler. Every source file includes this first, by way of a private header.
- */
+/* What depends on the compiler. Every source file includes this first, by a private header. */
 #ifndef TG_COMPILER_H
 #define TG_COMPILER_H
 
@@ -46,9 +45,8 @@
 #endif
 
 /* States what must hold where one layer hands something to another. A debug build (TG_DEBUG) checks
- * the condition, and if it is false prints file and line and aborts; a release build does not
- * check.
- */
+ * the condition, and if it is false prints file and line and aborts; a release build checks
+ * nothing. */
 #ifdef TG_DEBUG
 void tg__broken(const char *file, int line, const char *condition);
 #define TG_CHECK(condition) ((condition) ? (void)0 : tg__broken(__FILE__, __LINE__, #condition))

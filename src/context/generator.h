@@ -1,5 +1,4 @@
-/* The random generator, MT19937, which knows nothing of tensors. src/random fills tensors from it.
- */
+/* The random generator, MT19937. It knows nothing of tensors, which src/random fills from it. */
 #ifndef TG_GENERATOR_H
 #define TG_GENERATOR_H
 

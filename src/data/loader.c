@@ -1,3 +1,4 @@
+/* The data loader, which cuts tensors into batches of rows, and tg_random_split. */
 #include "../ops/op.h"
 #include "../random/random.h"
 
@@ -5,13 +6,14 @@
 
 struct tg_loader {
     tg_context *tg;
-    int64_t depth; /* of the scope it belongs to */
+    int64_t depth; /* of the scope in which the loader was made, and to which its batches belong */
     tg_loader_options o;
-    int64_t rows, at; /* the next row of the epoch; -1: it has not begun */
-    int64_t *order;
-    int n;
-    tg_tensor **batch;    /* what it has handed out, and takes back; NULL: nothing */
-    tg_tensor *tensors[]; /* n, and then the batch */
+    int64_t rows;         /* how many rows the tensors have */
+    int64_t next_row;     /* the next entry of `order` to hand out; -1: no epoch has begun */
+    int64_t *order;       /* the rows in the order of this epoch */
+    int n;                /* how many tensors there are */
+    tg_tensor **batch;    /* the tensors of the last batch, which the next one releases; or NULLs */
+    tg_tensor *tensors[]; /* the n tensors, and then the n of the batch */
 };
 
 tg_loader_options tg_loader_defaults(void)
@@ -19,7 +21,7 @@ tg_loader_options tg_loader_defaults(void)
     return (tg_loader_options){TG_LOADER_DEFAULTS};
 }
 
-/* The number of rows of all; -1 with the error. */
+/* The number of rows, which all tensors must share; -1 with the error. */
 static int64_t common_rows(const char *name, tg_list tensors)
 {
     if (!tg__check_inputs(name, tensors.n, tensors.items)) return -1;
@@ -54,7 +56,7 @@ tg_loader *tg_data_loader(tg_list tensors, const tg_loader_options *options)
                      .depth = tg->depth,
                      .o = o,
                      .rows = rows,
-                     .at = -1,
+                     .next_row = -1,
                      .order = order,
                      .n = tensors.n,
                      .batch = l->tensors + tensors.n};
@@ -73,33 +75,33 @@ int64_t tg_batches(const tg_loader *loader)
     return loader->rows / size + (loader->rows % size > 0 && !loader->o.drop_last);
 }
 
-/* PyTorch draws a seed for its workers first, and then one for a generator of the order. */
+/* PyTorch first draws a seed for its workers, and then one for the generator that shuffles. */
 static void begin_epoch(tg_loader *l)
 {
     generator own;
     tg__u64(&l->tg->random);
-    l->at = 0;
+    l->next_row = 0;
     if (!l->o.shuffle) return;
     tg__seed(&own, tg__u64(&l->tg->random) & INT64_MAX);
     tg__permute(&own, l->rows, l->order);
 }
 
-/* What a failure leaves. */
-static bool no_rows(int64_t n, tg_tensor **out)
+/* Sets the caller's n pointers to NULL, and returns false. */
+static bool clear_outputs(int64_t n, tg_tensor **out)
 {
     for (int64_t i = 0; i < n; i++) out[i] = NULL;
     return false;
 }
 
-static bool take_rows(tg_list tensors, tg_tensor *index, tg_tensor **out)
+static bool select_rows(tg_list tensors, tg_tensor *index, tg_tensor **out)
 {
     for (int i = 0; i < tensors.n; i++)
         if (!(out[i] = tg_index_select(tensors.items[i], 0, index))) return false;
     return true;
 }
 
-/* The memory of the batch before serves the next one, unless a graph or a view needs it. */
-static void take_back(tg_loader *l)
+/* Releases the last batch. Its memory serves the next one, unless a graph or a view needs it. */
+static void release_batch(tg_loader *l)
 {
     for (int i = 0; i < l->n; i++) {
         if (!l->batch[i]) continue;
@@ -109,10 +111,10 @@ static void take_back(tg_loader *l)
     }
 }
 
-/* Those rows of t become out's. */
+/* Copies the next rows of t in the order of the epoch, as many as out has, to out. */
 static bool fill_batch(const tg_loader *l, tg_tensor *out, tg_tensor *t)
 {
-    const int64_t rows = out->shape[0], *order = l->order + l->at;
+    const int64_t rows = out->shape[0], *order = l->order + l->next_row;
     const size_t size = (size_t)(t->numel / t->shape[0]) * tg__dtype_size(t->dtype);
     if (t->contiguous && t->numel > 0) {
         for (int64_t i = 0; i < rows; i++)
@@ -129,13 +131,14 @@ static bool fill_batch(const tg_loader *l, tg_tensor *out, tg_tensor *t)
     return copy != NULL;
 }
 
-/* A tensor of the loader's. A gradient goes back to t through an operation only, of which the
- * current scope has the graph and so the result. */
-static tg_tensor *next_of(tg_loader *l, int i, int64_t rows)
+/* Tensor number i of the next batch. If it needs a graph, so that a gradient can go back to
+ * tensors[i], it is the result of an operation and belongs to the current scope, as the graph does.
+ * Else it belongs to the loader. */
+static tg_tensor *next_tensor(tg_loader *l, int i, int64_t rows)
 {
     tg_tensor *t = l->tensors[i];
     if (t->requires_grad && !l->tg->no_grad)
-        return tg_index_select(t, 0, tg_from_i64(l->tg, TG_SHAPE(rows), l->order + l->at));
+        return tg_index_select(t, 0, tg_from_i64(l->tg, TG_SHAPE(rows), l->order + l->next_row));
     int64_t shape[TG_MAX_DIMS] = {rows};
     for (int d = 1; d < t->ndim; d++) shape[d] = t->shape[d];
     tg_tensor *out = tg__new_at(l->tg, l->depth, t->dtype, t->ndim, shape);
@@ -145,21 +148,23 @@ static tg_tensor *next_of(tg_loader *l, int i, int64_t rows)
     return fill_batch(l, out, t) ? out : NULL;
 }
 
+/* Makes the next batch of the epoch, or ends the epoch and returns false. */
 static bool next_rows(tg_loader *l, tg_tensor **batch)
 {
-    const int64_t left = l->rows - l->at, size = l->o.batch_size, rows = left < size ? left : size;
-    no_rows(l->n, batch);
+    const int64_t left = l->rows - l->next_row, size = l->o.batch_size,
+                  rows = left < size ? left : size;
+    clear_outputs(l->n, batch);
     if (left == 0 || (left < size && l->o.drop_last)) {
-        l->at = -1;
+        l->next_row = -1;
         return false;
     }
     if (!tg__check_inputs("next_batch", l->n, l->tensors)) return false;
     for (int i = 0; i < l->n; i++) {
-        if ((batch[i] = next_of(l, i, rows))) continue;
-        take_back(l);
-        return no_rows(l->n, batch);
+        if ((batch[i] = next_tensor(l, i, rows))) continue;
+        release_batch(l);
+        return clear_outputs(l->n, batch);
     }
-    l->at += rows;
+    l->next_row += rows;
     return true;
 }
 
@@ -168,21 +173,21 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
     tg_loader *l = loader;
     if (!l || !tg__ready(l->tg)) return false;
     if (!batch) return tg__fail(l->tg, TG_ERR_ARGUMENT, "next_batch: batch is NULL");
-    take_back(l);
-    if (l->at >= 0) return next_rows(l, batch);
+    release_batch(l);
+    if (l->next_row >= 0) return next_rows(l, batch);
     const generator before = l->tg->random;
     begin_epoch(l);
     if (next_rows(l, batch)) return true;
     if (tg__ready(l->tg)) return false; /* there are no rows */
     l->tg->random = before;
-    l->at = -1;
+    l->next_row = -1;
     return false;
 }
 
 bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
 {
     const int64_t n = (int64_t)lengths.ndim * tensors.n;
-    if (parts) no_rows(n, parts);
+    if (parts) clear_outputs(n, parts);
     const int64_t rows = common_rows("random_split", tensors);
     if (rows < 0) return false;
     tg_context *tg = tensors.items[0]->context;
@@ -196,10 +201,10 @@ bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)
     tg_tensor *order = tg_randperm(tg, rows);
     int64_t at = 0;
     for (int i = 0; i < lengths.ndim; at += lengths.dims[i++])
-        if (!take_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]),
-                       parts + (int64_t)i * tensors.n)) {
+        if (!select_rows(tensors, tg_narrow(order, 0, at, lengths.dims[i]),
+                         parts + (int64_t)i * tensors.n)) {
             tg->random = before;
-            return no_rows(n, parts);
+            return clear_outputs(n, parts);
         }
     return true;
 }

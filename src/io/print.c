@@ -1,23 +1,24 @@
-/* Tensors as text, as PyTorch writes them. */
+/* Printing: tensors as text, with the layout and the digits of PyTorch's repr. */
 #include "../ops/op.h"
 
 #include <math.h>
 #include <string.h>
 
-/* PyTorch's default print options, and the room for one element. */
+/* The default print options of PyTorch (linewidth, edgeitems, threshold), and the room for the text
+ * of one element. */
 enum { PRINT_LINE = 80, PRINT_EDGE = 3, PRINT_THRESHOLD = 1000, PRINT_ELEMENT = 32 };
 static const char print_prefix[] = "tensor(";
 enum { PRINT_INDENT = sizeof print_prefix - 1 };
 
-/* ---- Where the text goes: to a file, or to a buffer as far as that reaches. */
+/* ---- The text goes to a file, or to a buffer as long as that has room. */
 
 typedef struct text_sink {
     FILE *file;
     char *buffer;
     size_t size;
-    size_t length; /* of all the text so far */
-    size_t column; /* in the last line */
-    bool failed;
+    size_t length; /* how long all the text so far is, also what the buffer had no room for */
+    size_t column; /* how long its last line is */
+    bool failed;   /* the file could not be written */
 } text_sink;
 
 static void put_text(text_sink *s, const char *text)
@@ -33,25 +34,27 @@ static void put_text(text_sink *s, const char *text)
     s->column += n;
 }
 
-static void put_times(text_sink *s, int times, const char *text)
+static void put_repeated(text_sink *s, int times, const char *text)
 {
     for (int i = 0; i < times; i++) put_text(s, text);
 }
 
 static void start_line(text_sink *s, int line_ends, int indent)
 {
-    put_times(s, line_ends, "\n");
+    put_repeated(s, line_ends, "\n");
     s->column = 0;
-    put_times(s, indent, " ");
+    put_repeated(s, indent, " ");
 }
 
-/* ---- The elements that are shown, in row-major order. */
+/* ---- The elements that are shown, in row-major order. Of a tensor of more than PRINT_THRESHOLD
+ * elements only the first and last PRINT_EDGE of each dimension are. */
 
 typedef struct shown_element {
     const tg_tensor *t;
-    int64_t at; /* offset of the element */
+    int64_t at; /* the offset of the element in the storage */
     int64_t index[TG_MAX_DIMS];
-    bool skipped; /* the last step left some out */
+    bool skipped_some; /* there are elements between this one and the one before that are not shown
+                        */
 } shown_element;
 
 static shown_element first_shown(const tg_tensor *t)
@@ -59,15 +62,15 @@ static shown_element first_shown(const tg_tensor *t)
     return (shown_element){.t = t};
 }
 
-/* Steps on, over the middle of long dimensions of a large tensor. Returns how many dimensions ended
- * before the new element; all of them: there is none. */
+/* Goes on to the next element that is shown. Returns how many dimensions have ended before it,
+ * which is how many brackets close; ndim if there is no further element. */
 static int next_shown(shown_element *e)
 {
     const tg_tensor *t = e->t;
     for (int d = t->ndim - 1; d >= 0; d--) {
         int64_t hidden = t->numel > PRINT_THRESHOLD ? t->shape[d] - 2 * PRINT_EDGE : 0;
-        e->skipped = hidden > 0 && e->index[d] == PRINT_EDGE - 1;
-        int64_t step = e->skipped ? hidden + 1 : 1;
+        e->skipped_some = hidden > 0 && e->index[d] == PRINT_EDGE - 1;
+        int64_t step = e->skipped_some ? hidden + 1 : 1;
         e->index[d] += step;
         e->at += step * t->strides[d];
         if (e->index[d] < t->shape[d]) return t->ndim - 1 - d;
@@ -77,11 +80,11 @@ static int next_shown(shown_element *e)
     return t->ndim;
 }
 
-/* ---- One form and one width for all of them. */
+/* ---- All elements have one notation and one width. */
 
 typedef struct print_style {
-    bool integral; /* floating, but whole numbers: "1." */
-    bool scientific;
+    bool integral;   /* all floating elements are whole numbers, which are written as "1." */
+    bool scientific; /* all are written as "1.0000e+00" */
     int width;
 } print_style;
 
@@ -90,7 +93,8 @@ static double real_value(const shown_element *e)
     return tg__load(e->t->dtype, e->t->data, e->at);
 }
 
-/* Zeros, infinities and NaNs have no say in form and width, even if they stick out. */
+/* Whether the element counts when notation and width are chosen. As in PyTorch, zeros, infinities
+ * and NaNs do not, even where they are wider than the others. */
 static bool sets_style(const shown_element *e)
 {
     if (tg__is_whole(e->t->dtype)) return true;
@@ -98,7 +102,7 @@ static bool sets_style(const shown_element *e)
     return isfinite(x) && x != 0;
 }
 
-static void choose_form(const tg_tensor *t, print_style *style)
+static void choose_notation(const tg_tensor *t, print_style *style)
 {
     double least = INFINITY, greatest = 0;
     style->integral = true;
@@ -116,7 +120,7 @@ static void choose_form(const tg_tensor *t, print_style *style)
 static void real_text(double x, const print_style *style, char *text)
 {
     if (isnan(x)) {
-        strcpy(text, "nan"); /* printf may add a sign */
+        strcpy(text, "nan"); /* printf may write "-nan" */
     } else if (isinf(x)) {
         strcpy(text, x < 0 ? "-inf" : "inf");
     } else {
@@ -141,7 +145,7 @@ static void element_text(const shown_element *e, const print_style *style, char 
 static print_style choose_style(const tg_tensor *t)
 {
     print_style style = {.width = 1};
-    if (!tg__is_whole(t->dtype)) choose_form(t, &style);
+    if (!tg__is_whole(t->dtype)) choose_notation(t, &style);
     shown_element e = first_shown(t);
     do {
         char text[PRINT_ELEMENT];
@@ -157,26 +161,26 @@ static print_style choose_style(const tg_tensor *t)
 
 typedef struct print_rows {
     int ndim;
-    int64_t per_line; /* elements */
-    int64_t item;     /* of the row */
+    int64_t per_line; /* how many elements fit in a line */
+    int64_t item;     /* the number of the element or "..." in its row */
 } print_rows;
 
-/* Between two items, where so many dimensions ended. */
-static void put_separator(text_sink *s, print_rows *rows, int ended)
+/* Writes what stands between two elements if that many dimensions have ended between them. */
+static void put_separator(text_sink *s, print_rows *rows, int dims_ended)
 {
-    rows->item = ended ? 0 : rows->item + 1;
+    rows->item = dims_ended ? 0 : rows->item + 1;
     put_text(s, ",");
     if (rows->item % rows->per_line != 0)
         put_text(s, " ");
     else
-        start_line(s, ended ? ended : 1, PRINT_INDENT + rows->ndim - ended);
+        start_line(s, dims_ended ? dims_ended : 1, PRINT_INDENT + rows->ndim - dims_ended);
 }
 
 static void put_element(text_sink *s, const shown_element *e, const print_style *style)
 {
     char text[PRINT_ELEMENT];
     element_text(e, style, text);
-    put_times(s, style->width - (int)strlen(text), " ");
+    put_repeated(s, style->width - (int)strlen(text), " ");
     put_text(s, text);
 }
 
@@ -186,22 +190,22 @@ static void put_elements(text_sink *s, const tg_tensor *t)
     int per_line = (PRINT_LINE - (PRINT_INDENT + t->ndim - 1)) / (style.width + 2);
     print_rows rows = {.ndim = t->ndim, .per_line = per_line};
     shown_element e = first_shown(t);
-    put_times(s, t->ndim, "[");
+    put_repeated(s, t->ndim, "[");
     put_element(s, &e, &style);
-    for (int ended; (ended = next_shown(&e)) < t->ndim;) {
-        put_times(s, ended, "]");
-        if (e.skipped) {
-            put_separator(s, &rows, ended);
-            put_text(s, ended ? "..." : " ...");
+    for (int dims_ended; (dims_ended = next_shown(&e)) < t->ndim;) {
+        put_repeated(s, dims_ended, "]");
+        if (e.skipped_some) {
+            put_separator(s, &rows, dims_ended);
+            put_text(s, dims_ended ? "..." : " ...");
         }
-        put_separator(s, &rows, ended);
-        put_times(s, ended, "[");
+        put_separator(s, &rows, dims_ended);
+        put_repeated(s, dims_ended, "[");
         put_element(s, &e, &style);
     }
-    put_times(s, t->ndim, "]");
+    put_repeated(s, t->ndim, "]");
 }
 
-static void put_suffix(text_sink *s, const char *before, const char *value, const char *after)
+static void put_keyword(text_sink *s, const char *before, const char *value, const char *after)
 {
     put_text(s, ",");
     if (s->column + 1 + strlen(before) + strlen(value) + strlen(after) > PRINT_LINE)
@@ -217,7 +221,7 @@ static void put_size(text_sink *s, const tg_tensor *t)
 {
     char *size = SHOW(t);
     size[strlen(size) - 1] = 0;
-    put_suffix(s, "size=(", size + 1, ")");
+    put_keyword(s, "size=(", size + 1, ")");
 }
 
 static void put_tensor(text_sink *s, const tg_tensor *t)
@@ -228,14 +232,14 @@ static void put_tensor(text_sink *s, const tg_tensor *t)
         put_text(s, "[]");
     else
         put_elements(s, t);
-    s->column += 2; /* as PyTorch counts the line on which the elements end */
+    s->column += 2; /* PyTorch counts two more columns when it decides whether the rest fits */
     if (empty && t->ndim != 1) put_size(s, t);
     if (t->dtype != t->context->default_dtype && (empty || !tg__is_whole(t->dtype)))
-        put_suffix(s, "dtype=torch.", tg_dtype_name(t->dtype), "");
+        put_keyword(s, "dtype=torch.", tg_dtype_name(t->dtype), "");
     if (priv(t)->record)
-        put_suffix(s, "grad_fn=<", priv(t)->record->op->grad_name, ">");
+        put_keyword(s, "grad_fn=<", priv(t)->record->op->grad_name, ">");
     else if (t->requires_grad)
-        put_suffix(s, "requires_grad=True", "", "");
+        put_keyword(s, "requires_grad=True", "", "");
     put_text(s, ")");
 }
 

@@ -1,12 +1,13 @@
+/* Tensors of random numbers. Which numbers are drawn, in which order and from how many words, is
+ * what PyTorch does on the CPU. */
 #include "random.h"
 
-#include <float.h>
 #include <math.h>
 
-/* n elements side by side, drawn with the parameters a and b. */
+/* A function that draws n contiguous elements; a and b are the parameters of the distribution. */
 typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
 
-/* Samples of [0, 1) of a floating dtype. */
+/* Draws n uniform samples on [0, 1) of a floating dtype. */
 static void draw_units(tg_context *tg, tg_dtype dtype, int64_t n, void *out)
 {
     switch (dtype) {
@@ -43,7 +44,7 @@ static void draw_int64(tg_context *tg, tg_dtype dtype, int64_t n, void *out, dou
         ((int64_t *)out)[i] = (int64_t)(tg__u64(&tg->random) & INT64_MAX);
 }
 
-/* Sizes and strides of t, in bytes, from the widest stride to the narrowest. */
+/* Stores the sizes of t and its strides in bytes, ordered by falling stride. Returns ndim. */
 static int sort_by_stride(const tg_tensor *t, int64_t *shape, int64_t *strides)
 {
     int64_t size = (int64_t)tg__dtype_size(t->dtype);
@@ -59,8 +60,8 @@ static int sort_by_stride(const tg_tensor *t, int64_t *shape, int64_t *strides)
     return t->ndim;
 }
 
-/* PyTorch draws the elements of a tensor with gaps, or transposed, one by one and in the order in
- * which they lie in memory. */
+/* Draws the elements of a tensor that is not contiguous one by one, in the order in which they lie
+ * in memory, as PyTorch does. */
 static void draw_strided(tg_tensor *t, draw *f, double a, double b)
 {
     int64_t shape[TG_MAX_DIMS], strides[TG_MAX_DIMS], index[TG_MAX_DIMS] = {0}, at = 0;
@@ -76,7 +77,7 @@ static void draw_strided(tg_tensor *t, draw *f, double a, double b)
     }
 }
 
-/* t has been checked. */
+/* Fills t with random numbers. t has been checked. */
 static tg_tensor *draw_into(tg_tensor *t, const char *op, draw *f, double a, double b)
 {
     tg__before_draw(t->context);
@@ -100,8 +101,8 @@ static bool check_probability(tg_context *tg, const char *op, double p)
            tg__fail(tg, TG_ERR_ARGUMENT, "%s: p %g must lie in [0, 1]", op, p);
 }
 
-/* A tensor to be drawn. */
-static tg_tensor *undrawn(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape)
+/* A tensor whose elements the caller will draw. */
+static tg_tensor *make_empty(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape)
 {
     if (!tg || !tg__ready(tg) || !tg__check_shape(tg, op, shape)) return NULL;
     return tg__new(tg, dtype, shape.ndim, shape.dims);
@@ -118,26 +119,26 @@ bool tg_manual_seed(tg_context *tg, uint64_t seed)
 tg_tensor *tg_rand(tg_context *tg, tg_dtype dtype, tg_shape shape)
 {
     if (!tg || !check_floating(tg, "rand", dtype)) return NULL;
-    tg_tensor *t = undrawn(tg, "rand", dtype, shape);
+    tg_tensor *t = make_empty(tg, "rand", dtype, shape);
     return t ? draw_into(t, "rand", draw_uniform, 0, 1) : NULL;
 }
 
 tg_tensor *tg_randn(tg_context *tg, tg_dtype dtype, tg_shape shape)
 {
     if (!tg || !check_floating(tg, "randn", dtype)) return NULL;
-    tg_tensor *t = undrawn(tg, "randn", dtype, shape);
+    tg_tensor *t = make_empty(tg, "randn", dtype, shape);
     return t ? draw_into(t, "randn", tg__normals, 0, 1) : NULL;
 }
 
-/* One word an element, or two when the range needs them; modulo the range, slightly uneven as in
- * PyTorch. */
+/* An element is one word modulo the range, or two words if the range needs them. As in PyTorch,
+ * some numbers are therefore slightly more probable than others. */
 tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
 {
     if (!tg) return NULL;
     if (low >= high)
         return tg__fail(tg, TG_ERR_ARGUMENT, "randint: low %lld must be less than high %lld",
                         (long long)low, (long long)high);
-    tg_tensor *t = undrawn(tg, "randint", TG_I64, shape);
+    tg_tensor *t = make_empty(tg, "randint", TG_I64, shape);
     if (!t) return NULL;
     uint64_t range = (uint64_t)high - (uint64_t)low;
     tg__before_draw(tg);
@@ -165,7 +166,7 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     if (!tg) return NULL;
     if (n < 0)
         return tg__fail(tg, TG_ERR_ARGUMENT, "randperm: n %lld must not be negative", (long long)n);
-    tg_tensor *t = undrawn(tg, "randperm", TG_I64, (tg_shape){1, &n});
+    tg_tensor *t = make_empty(tg, "randperm", TG_I64, (tg_shape){1, &n});
     if (!t) return NULL;
     tg__before_draw(tg);
     tg__permute(&tg->random, n, t->data);

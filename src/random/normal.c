@@ -1,5 +1,5 @@
-/* Normal samples. PyTorch has two ways of making them, which draw differently: few are made one by
- * one in float64, many in blocks of 16 of the tensor's own type. */
+/* Normal samples by Box-Muller. PyTorch has two ways to make them, which draw different numbers:
+ * fewer than 16 are made one by one in float64, others in blocks of 16 in the tensor's dtype. */
 #include "random.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 static const double two_pi = 6.283185307179586;
 enum { NORMAL_BLOCK = 16 };
 
-/* Samples come in pairs: the second one waits in the generator. */
+/* One sample. They are computed in pairs; the generator keeps the second one for the next call. */
 static double normal_sample(generator *g)
 {
     if (g->has_normal) {
@@ -22,12 +22,15 @@ static double normal_sample(generator *g)
     return radius * cos(two_pi * u[0]);
 }
 
-static void few_normals(generator *g, tg_dtype dtype, int64_t n, void *out, double mean, double std)
+static void normals_one_by_one(generator *g, tg_dtype dtype, int64_t n, void *out, double mean,
+                               double std)
 {
     for (int64_t i = 0; i < n; i++) tg__store(dtype, out, i, TG_FMA64(normal_sample(g), std, mean));
 }
 
-static void normal_blocks_f64(int64_t n, double *values, double mean, double std)
+/* Turns uniform samples into normal ones in place; n is a multiple of 16. The first half of a block
+ * gives the radii, the second half the angles. */
+static void transform_blocks_f64(int64_t n, double *values, double mean, double std)
 {
     for (int64_t i = 0; i < n; i += NORMAL_BLOCK) {
         double *a = values + i, *b = a + NORMAL_BLOCK / 2;
@@ -39,8 +42,8 @@ static void normal_blocks_f64(int64_t n, double *values, double mean, double std
     }
 }
 
-/* The last 16 elements are drawn anew when they do not fill a block, as in PyTorch. */
-static void many_normals_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
+/* If the last elements do not fill a block, the last 16 are drawn anew, as in PyTorch. */
+static void normals_in_blocks_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
 {
     tg__units_f32(&tg->random, n, out);
     pick(tg->level, normal_blocks, TG_F32)(n - n % NORMAL_BLOCK, out, mean, std);
@@ -50,25 +53,25 @@ static void many_normals_f32(tg_context *tg, int64_t n, float *out, float mean, 
     pick(tg->level, normal_blocks, TG_F32)(NORMAL_BLOCK, tail, mean, std);
 }
 
-static void many_normals_f64(tg_context *tg, int64_t n, double *out, double mean, double std)
+static void normals_in_blocks_f64(tg_context *tg, int64_t n, double *out, double mean, double std)
 {
     tg__units_f64(&tg->random, n, out);
-    normal_blocks_f64(n - n % NORMAL_BLOCK, out, mean, std);
+    transform_blocks_f64(n - n % NORMAL_BLOCK, out, mean, std);
     if (n % NORMAL_BLOCK == 0) return;
     double *tail = out + n - NORMAL_BLOCK;
     tg__units_f64(&tg->random, NORMAL_BLOCK, tail);
-    normal_blocks_f64(NORMAL_BLOCK, tail, mean, std);
+    transform_blocks_f64(NORMAL_BLOCK, tail, mean, std);
 }
 
 void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std)
 {
     if (n < NORMAL_BLOCK) {
-        few_normals(&tg->random, dtype, n, out, mean, std);
+        normals_one_by_one(&tg->random, dtype, n, out, mean, std);
         return;
     }
     switch (dtype) {
-    case TG_F32: many_normals_f32(tg, n, out, (float)mean, (float)std); break;
-    case TG_F64: many_normals_f64(tg, n, out, mean, std); break;
+    case TG_F32: normals_in_blocks_f32(tg, n, out, (float)mean, (float)std); break;
+    case TG_F64: normals_in_blocks_f64(tg, n, out, mean, std); break;
     case TG_I64:
     case TG_BOOL: break;
     }
