@@ -3,38 +3,40 @@
 
 #include <math.h>
 
-/* weight expanded to the shape of x. */
-static tg_tensor *spread_to(tg_tensor *x, tg_tensor *weight)
+/* Expands the weight to the shape of x. */
+static tg_tensor *expand_to(tg_tensor *x, tg_tensor *weight)
 {
     const bool right = x && tg__check_inputs("weight", 2, (tg_tensor *[]){x, weight});
     return right ? tg_expand(weight, (tg_shape){x->ndim, x->shape}) : NULL;
 }
 
-static tg_tensor *weighted(tg_tensor *loss, const tg_loss_options *o)
+static tg_tensor *weigh_and_reduce(tg_tensor *loss, const tg_loss_options *o)
 {
-    if (loss && o->weight) loss = tg_mul(loss, spread_to(loss, o->weight));
+    if (loss && o->weight) loss = tg_mul(loss, expand_to(loss, o->weight));
     return tg__reduce_loss(loss, o->reduction);
 }
 
-static tg_tensor *log_or_least(tg_tensor *log)
+static tg_tensor *clamp_log(tg_tensor *log)
 {
     return tg_clamp(log, -100, INFINITY);
 }
 
-/* (t - 1) log(1 - x) - t log(x) */
+/* (t - 1) log(1 - x) - t log(x) for the probability x and the target t. As in PyTorch, a logarithm
+ * is at least -100, so that the loss of x = 0 or 1 is finite. */
 static bool binary_cross_entropy_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *t = c->in[1];
     tg_no_grad_begin(c->tg);
-    tg_tensor *terms[] = {tg_mul(tg_sub_scalar(t, 1), log_or_least(tg_log1p(tg_neg(x)))),
-                          tg_mul(t, log_or_least(tg_log(x)))};
+    tg_tensor *terms[] = {tg_mul(tg_sub_scalar(t, 1), clamp_log(tg_log1p(tg_neg(x)))),
+                          tg_mul(t, clamp_log(tg_log(x)))};
     tg_no_grad_end(c->tg);
     if (!terms[0] || !terms[1]) return false;
     tg__elementwise((loop){.binary = pick(c->tg->level, sub, c->out->dtype)}, c->out, 2, terms);
     return true;
 }
 
-/* Where x is 0 or 1 PyTorch divides by 1e-12, as a float; target's gradient has no bound there. */
+/* The gradient of x is g (x - t) / (x (1 - x)), where the divisor is at least 1e-12f, as in
+ * PyTorch. The gradient of t, g (log(1 - x) - log(x)), is infinite where x is 0 or 1. */
 static tg_tensor *binary_cross_entropy_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *t = r->in[1].t;
@@ -71,10 +73,10 @@ tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
                          "use tg_binary_cross_entropy_with_logits");
     tg_tensor *both[] = {input, target};
     tg_tensor *loss = input ? tg__apply(&binary_cross_entropy_op, 2, both, NULL) : NULL;
-    return tg__leave(&f, weighted(loss, &o));
+    return tg__leave(&f, weigh_and_reduce(loss, &o));
 }
 
-/* (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)) */
+/* The loss of a logit x is (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)). */
 tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *target,
                                                const tg_loss_options *options)
 {
@@ -83,9 +85,9 @@ tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *targ
         tg__enter_loss(&f, "binary_cross_entropy_with_logits", &input, &target, options);
     tg_tensor *log = tg_logsigmoid(input), *more = o.pos_weight;
     if (more) {
-        more = tg_sub_scalar(spread_to(input, more), 1);
+        more = tg_sub_scalar(expand_to(input, more), 1);
         log = tg_mul(log, tg_add_scalar(tg_mul(more, target), 1));
     }
     tg_tensor *loss = tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log);
-    return tg__leave(&f, weighted(loss, &o));
+    return tg__leave(&f, weigh_and_reduce(loss, &o));
 }

@@ -1,4 +1,4 @@
-/* Modules of modules, and of functions. */
+/* Modules that contain modules or functions, and training mode. */
 #include "module.h"
 
 static void set_training(tg_module *m, bool training)
@@ -27,11 +27,12 @@ bool tg_is_training(const tg_module *module)
 
 /* ---- Sequential. */
 
-/* Releases what one module hands to the next, unless a function of the program has seen the tensor
- * and may have kept a pointer to it. A module of the library returns its input or a new tensor. */
+/* Runs the modules one after the other. A tensor that one module hands to the next is released
+ * after that, unless a function of the program has seen it and may have kept a pointer to it. A
+ * module of the library keeps no pointer, and returns its input or a new tensor. */
 static tg_tensor *sequential_forward(tg_module *m, tg_tensor *x)
 {
-    bool is_ours = false;
+    bool is_ours = false; /* x was made by a module of this sequence, and only the library saw it */
     for (const part *p = m->parts; p && x; p = p->next) {
         if (p->kind != CHILD) continue;
         const int64_t before = m->tg->foreign_forwards;
@@ -55,11 +56,11 @@ tg_module *tg_sequential(tg_modules modules)
     return m;
 }
 
-/* ---- Functions as modules. */
+/* ---- Functions of one tensor as modules. */
 
 typedef struct lambda {
-    tg_tensor *(*function)(tg_tensor *x);
-    tg_tensor *(*with)(tg_tensor *x, void *user);
+    tg_tensor *(*function)(tg_tensor *x);         /* of tg_lambda; NULL for tg_lambda_with */
+    tg_tensor *(*with)(tg_tensor *x, void *user); /* of tg_lambda_with, or NULL */
     void *user;
 } lambda;
 
@@ -69,7 +70,8 @@ static tg_tensor *lambda_forward(tg_module *m, tg_tensor *x)
     return l->with ? l->with(x, l->user) : l->function(x);
 }
 
-/* The activations that most networks have; they keep no pointer to what they are given. */
+/* Whether the function is an activation of the library, which keeps no pointer to its input. Only
+ * the most frequent ones are known here, since each that is named is linked into every program. */
 static bool is_of_library(tg_tensor *(*function)(tg_tensor *x))
 {
     return function == tg_relu || function == tg_sigmoid || function == tg_tanh;

@@ -1,3 +1,4 @@
+/* The convolution layers, whose functions are in src/ops/conv.c. */
 #include "module.h"
 #include "../ops/conv.h"
 

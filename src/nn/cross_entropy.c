@@ -1,23 +1,25 @@
-/* Losses of classes: the negative logarithm of the probability of what is the case. */
+/* nll_loss and cross_entropy, the negative log-probability of the right class. */
 #include "../context/long_sum.h"
 #include "loss.h"
 
 #include <string.h>
 
-/* ---- The core: -weight[label] x[row][label] for each row, 0 where the label is ignored; and its
- * transpose, which spreads a number for each row over the classes. Each is the other's gradient.
- * Inputs: what is picked from or spread, labels (rows), perhaps weight (classes). */
+/* ---- Two linear operations, of which each is the gradient of the other. With the label l of a
+ * row, nll takes x (rows, classes) to the losses y (rows) by y[row] = -weight[l] x[row][l], and
+ * nll_backward takes g (rows) to h (rows, classes), which is 0 but for h[row][l] = -weight[l]
+ * g[row]. Rows whose label is ignored give 0. The inputs are x or g, the labels (rows), and
+ * perhaps a weight (classes). */
 
-enum { IGNORE_INDEX, CLASSES }; /* the attributes of both */
+enum { IGNORE_INDEX, CLASSES }; /* the indices of the attributes of both */
 
-static double weight_of(tg_list in, int64_t label)
+static double class_weight(tg_list in, int64_t label)
 {
     return in.n < 3 ? 1 : tg_get(in.items[2], TG_INDEX(label));
 }
 
-/* For each row i that is not ignored, with the label l: element i to_row + l to_label of the result
- * becomes -weight[l] times the element of the input that is l from_label after the beginning of row
- * i. All others become 0. */
+/* The forward of both. For each row i that is not ignored, with the label l, element
+ * i to_row + l to_label of the result is -weight[l] times the element of the first input that lies
+ * l from_label elements after the beginning of row i. All other elements of the result are 0. */
 static bool negate_labelled(const call *c, int64_t from_label, int64_t to_row, int64_t to_label)
 {
     const tg_tensor *x = c->in[0], *labels = c->in[1];
@@ -25,78 +27,78 @@ static bool negate_labelled(const call *c, int64_t from_label, int64_t to_row, i
     for (int64_t i = 0; i < labels->numel; i++) {
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
         if (label == c->a[IGNORE_INDEX].i) continue;
-        const double weight = tg__rounded(x->dtype, weight_of((tg_list){c->n, c->in}, label));
+        const double weight = tg__rounded(x->dtype, class_weight((tg_list){c->n, c->in}, label));
         const double value = tg__load(x->dtype, x->data, i * x->strides[0] + label * from_label);
         tg__store(x->dtype, c->out->data, i * to_row + label * to_label, -value * weight);
     }
     return true;
 }
 
-static bool pick_shape(const call *c, spec *s)
+static bool nll_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->ndim = 1;
     return true;
 }
 
-static bool pick_forward(const call *c)
+static bool nll_forward(const call *c)
 {
     return negate_labelled(c, c->in[0]->strides[1], 1, 0);
 }
 
-static bool spread_shape(const call *c, spec *s)
+static bool nll_backward_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->shape[s->ndim++] = c->a[CLASSES].i;
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-static bool spread_forward(const call *c)
+static bool nll_backward_forward(const call *c)
 {
     return negate_labelled(c, 0, c->a[CLASSES].i, 1);
 }
 
-static const op_row pick_op, spread_op;
+static const op_row nll_op, nll_backward_op;
 
-/* The transpose of the operation, applied to g; labels and a weight that is here have no gradient.
- */
-static tg_tensor *transposed(const op_row *o, const record *r, tg_tensor *g)
+/* Applies the other operation to g. Only the first input has a gradient: losses_of_rows passes no
+ * weight that requires grad. */
+static tg_tensor *apply_transposed(const op_row *o, const record *r, tg_tensor *g)
 {
     return tg__apply(o, r->n, (tg_tensor *[]){g, r->in[1].t, r->in[r->n - 1].t}, r->a);
 }
 
-static tg_tensor *pick_grad(const record *r, int i, tg_tensor *g)
+static tg_tensor *nll_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return transposed(&spread_op, r, g);
+    return apply_transposed(&nll_backward_op, r, g);
 }
 
-static tg_tensor *spread_grad(const record *r, int i, tg_tensor *g)
+static tg_tensor *nll_backward_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return transposed(&pick_op, r, g);
+    return apply_transposed(&nll_op, r, g);
 }
 
-static const op_row pick_op = {
+static const op_row nll_op = {
     .name = "nll_loss",
     .grad_name = "nll_lossBackward",
-    .shape = pick_shape,
-    .forward = pick_forward,
-    .grad = pick_grad,
+    .shape = nll_shape,
+    .forward = nll_forward,
+    .grad = nll_grad,
     .reads = {READS_1 | READS_2},
 };
-static const op_row spread_op = {
+static const op_row nll_backward_op = {
     .name = "nll_loss_backward",
     .grad_name = "nll_loss_backwardBackward",
-    .shape = spread_shape,
-    .forward = spread_forward,
-    .grad = spread_grad,
+    .shape = nll_backward_shape,
+    .forward = nll_backward_forward,
+    .grad = nll_backward_grad,
     .reads = {READS_1 | READS_2},
 };
 
 /* ---- Checks. */
 
-/* Of which input's dimension the classes are. */
+/* The dimension of the input that holds the classes: (C), (N, C) or (N, C, d1, ...). */
 static int class_dim(const tg_tensor *input)
 {
     return input->ndim > 1;
@@ -158,7 +160,8 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
     return true;
 }
 
-/* ---- Labels. x: (rows, classes); labels (rows). */
+/* ---- Labels as the target. The list `in` has x (rows, classes), the labels (rows), and perhaps
+ * the weight (classes). */
 
 /* The sum of the weights of the labels that are not ignored. */
 static double total_weight(tg_list in, const attr *p)
@@ -167,7 +170,7 @@ static double total_weight(tg_list in, const attr *p)
     const tg_tensor *labels = in.items[1];
     for (int64_t i = 0; i < labels->numel; i++) {
         const int64_t label = ((const int64_t *)labels->data)[i * labels->strides[0]];
-        if (label != p[IGNORE_INDEX].i) tg__add_term(&sum, weight_of(in, label));
+        if (label != p[IGNORE_INDEX].i) tg__add_term(&sum, class_weight(in, label));
     }
     return tg__value_of_sum(sum);
 }
@@ -177,34 +180,34 @@ static tg_tensor *are_ignored(tg_list in, const attr *p)
     return tg_eq(in.items[1], tg_from_i64(in.items[1]->context, TG_SHAPE(), &p[IGNORE_INDEX].i));
 }
 
-/* What label smoothing adds: the sum over all classes. */
-static tg_tensor *spread_evenly(tg_list in, const attr *p)
+/* The sum of -weight x over all classes for each row, for label smoothing. */
+static tg_tensor *losses_of_all_classes(tg_list in, const attr *p)
 {
     tg_tensor *x = in.items[0];
     tg_tensor *all = tg_neg(tg_sum_dims(in.n > 2 ? tg_mul(x, in.items[2]) : x, TG_DIMS(1), false));
     return tg_masked_fill(all, are_ignored(in, p), 0);
 }
 
-/* The weight of each label, 0 where it is ignored, by recorded operations. */
-static tg_tensor *weights_of(tg_list in, const attr *p)
+/* The weight of each label, and 0 where the label is ignored, computed by recorded operations. */
+static tg_tensor *label_weights(tg_list in, const attr *p)
 {
     tg_tensor *ignored = are_ignored(in, p);
     tg_tensor *labels = tg_masked_fill(in.items[1], ignored, 0);
     return tg_masked_fill(tg_index_select(in.items[2], 0, labels), ignored, 0);
 }
 
-/* One loss for each row. *total is the sum of the weights, by which a mean divides, if the weight
- * has a gradient; else NULL. */
+/* The loss of each row. If the weight requires grad, *total becomes the sum of the label weights,
+ * by which the mean divides, as a recorded tensor; else NULL. */
 static tg_tensor *losses_of_rows(tg_list in, const attr *p, double smoothing, tg_tensor **total)
 {
-    const bool weight_moves = in.n > 2 && in.items[2]->requires_grad;
-    tg_tensor *weights = weight_moves ? weights_of(in, p) : NULL;
-    tg_tensor *loss = tg__apply(&pick_op, weights ? 2 : in.n, in.items, p);
-    if (weight_moves) loss = tg_mul(loss, weights);
-    *total = weight_moves ? tg_sum(weights) : NULL;
+    const bool weight_has_grad = in.n > 2 && in.items[2]->requires_grad;
+    tg_tensor *weights = weight_has_grad ? label_weights(in, p) : NULL;
+    tg_tensor *loss = tg__apply(&nll_op, weights ? 2 : in.n, in.items, p);
+    if (weight_has_grad) loss = tg_mul(loss, weights);
+    *total = weight_has_grad ? tg_sum(weights) : NULL;
     if (!loss || smoothing == 0) return loss;
     return tg_add(tg_mul_scalar(loss, 1 - smoothing),
-                  tg_mul_scalar(spread_evenly(in, p), smoothing / (double)p[CLASSES].i));
+                  tg_mul_scalar(losses_of_all_classes(in, p), smoothing / (double)p[CLASSES].i));
 }
 
 static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
@@ -243,7 +246,7 @@ tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_option
     return tg__leave(&f, nll_loss(input, target, options));
 }
 
-/* ---- Probabilities of all classes. */
+/* ---- Probabilities of all classes as the target. */
 
 static tg_tensor *loss_of_probabilities(tg_tensor *x, tg_tensor *target, const tg_loss_options *o)
 {

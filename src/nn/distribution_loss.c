@@ -23,7 +23,7 @@ tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options 
     return tg__leave(&f, by_batch ? tg_div_scalar(loss, batch) : loss);
 }
 
-/* var as it broadcasts to the input: of its shape, or one number a row. */
+/* var in a shape that broadcasts to the input: the input's own, or one number for each row. */
 static tg_tensor *fitted_var(const tg_tensor *input, tg_tensor *var)
 {
     const int n = input->ndim, last = n - 1;
@@ -38,7 +38,7 @@ static tg_tensor *fitted_var(const tg_tensor *input, tg_tensor *var)
                     SHOW(var), SHOW(input));
 }
 
-/* var, raised to eps where it is below, with its own gradient. */
+/* The greater of var and eps. As in PyTorch, the gradient of var is 1 also where it was raised. */
 static tg_tensor *raised_var(tg_tensor *var, double eps)
 {
     if (var && !(eps > 0))

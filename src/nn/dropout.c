@@ -1,6 +1,7 @@
+/* Dropout, as a function and as a layer. */
 #include "module.h"
 
-/* 1 / (1 - p) or 0 for each element of x, in x's dtype. */
+/* A tensor of x's shape and dtype whose elements are 1 / (1 - p) with probability 1 - p, else 0. */
 static tg_tensor *dropout_mask(const tg_tensor *x, double p)
 {
     tg_tensor *mask = tg__new(x->context, x->dtype, x->ndim, x->shape);

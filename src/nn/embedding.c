@@ -1,3 +1,4 @@
+/* The embedding layer, whose function tg_embedding is in src/ops/index.c. */
 #include "module.h"
 
 #include <string.h>

@@ -8,8 +8,8 @@ tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options
     return tg__leave(&f, tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction));
 }
 
-/* With d = input - target: d^2 / 2 up to delta, and delta (|d| - delta / 2) from there on; divided
- * by scale. */
+/* Let d = input - target. Each element is d^2 / 2 where |d| <= delta, and delta (|d| - delta / 2)
+ * elsewhere, divided by scale. Both are near (d - near / 2) with near = d clamped to +-delta. */
 static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, double scale)
 {
     tg_tensor *d = tg_sub(input, target), *near = tg_hardtanh(d, -delta, delta);

@@ -1,9 +1,10 @@
+/* The linear layer, whose product and bias are one operation, and the initialisation of weights. */
 #include "module.h"
 #include "../ops/matmul.h"
 
 #include <math.h>
 
-/* One operation on matrices: x (n, in) or (in), weight (out, in), perhaps bias (out). */
+/* The inputs of the operation: x (n, in) or (in), weight (out, in), and bias (out) or none. */
 static bool linear_shape(const call *c, spec *s)
 {
     const tg_tensor *x = c->in[0], *w = c->in[1];
@@ -17,7 +18,7 @@ static bool linear_shape(const call *c, spec *s)
             SHOW(x), SHOW(w), (long long)w->shape[1]);
     tg__same_shape(c, s);
     s->shape[x->ndim - 1] = w->shape[0];
-    return w->shape[0] <= w->shape[1] || /* no larger than the input */
+    return w->shape[0] <= w->shape[1] || /* a result no larger than the input needs no check */
            tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
 }
 
@@ -37,7 +38,7 @@ static bool linear_forward(const call *c)
     return true;
 }
 
-/* The gradient of the weight, g^T x, from g (n, out) and x (n, in). */
+/* The gradient of the weight is the operation g^T x on g (n, out) and x (n, in). */
 static bool weight_grad_shape(const call *c, spec *s)
 {
     s->dtype = c->in[0]->dtype;
@@ -75,7 +76,7 @@ static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *w = r->in[1].t;
     if (i == 0) return tg_matmul(g, w);
-    if (i == 2) return g; /* summed over the rows, as any broadcast */
+    if (i == 2) return g; /* OP_BROADCAST sums it over the rows */
     return x->ndim == 1 ? tg_outer(g, x)
                         : tg__apply(&weight_grad_op, 2, (tg_tensor *[]){g, x}, NULL);
 }
@@ -130,7 +131,7 @@ bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias)
 
 bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in)
 {
-    /* PyTorch's kaiming_uniform_(a = sqrt(5)), in its order of rounding. */
+    /* The bounds of PyTorch's kaiming_uniform_(a=sqrt(5)), computed with its roundings. */
     double root5 = sqrt(5.0), gain = sqrt(2.0 / (1 + root5 * root5));
     double bound = sqrt(3.0) * (gain / sqrt(fan_in));
     return tg_uniform_(weight, -bound, bound) &&

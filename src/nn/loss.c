@@ -1,13 +1,13 @@
-/* What the losses share: the checks of their sides, the reduction, and the module of any of them.
- */
+/* What the losses share: the check of input and target, the reduction, and tg_criterion. */
 #include "loss.h"
 
 #include <string.h>
 
-/* Room for the call that cures a difference in shape. */
+/* The room for the text that describe_cure writes, in bytes. */
 enum { CURE = 256 };
 
-/* The reshape that makes target fit input, or the flatten that makes input fit target. */
+/* Writes the call that makes target and input fit, tg_reshape or tg_flatten, for the message. If
+ * they differ in the number of elements, no call does, and the numbers are written. */
 static void describe_cure(char *text, const tg_tensor *input, const tg_tensor *target)
 {
     char *sizes = SHOW(input) + 1;
@@ -54,7 +54,7 @@ bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int 
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction)
 {
     spec s;
-    s.ndim = -1; /* the sides are of one shape */
+    s.ndim = -1; /* stays so if the sides have one shape */
     if (!tg__check_inputs(name, 2, (tg_tensor *[]){*input, *target}) ||
         !tg__check_sides(name, *input, *target, reduction, &s))
         return false;
@@ -84,7 +84,7 @@ tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
     return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
 }
 
-/* ---- Any of them as a module. */
+/* ---- tg_criterion, which makes a module of any loss. */
 
 typedef struct criterion {
     tg_loss_function function;

@@ -4,18 +4,19 @@
 
 #include "module.h"
 
-/* Checks what every loss refuses, sides of different shape first; broadcasts them where that is
- * allowed. */
+/* Checks the input and the target of a loss, which messages call `name`. Sides of different shape
+ * are an error, unless the reduction has TG_BROADCAST: both are then broadcast. */
 bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int reduction);
-/* Whether that is a reduction, with or without TG_BROADCAST; else the error. */
+/* Whether the number is TG_MEAN, TG_SUM or TG_NONE, with or without TG_BROADCAST; else records the
+ * error. */
 bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
-/* The mean or the sum of a loss, or itself. */
+/* Returns the mean or the sum of the losses of all elements, or `loss` itself for TG_NONE. */
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
-/* Checks the sides of a loss. Where they broadcast, s gets the common shape; s->ndim stays as it is
- * if they are of one shape. */
+/* The check in tg__loss_sides. If the sides broadcast, s gets their common shape; if they have one
+ * shape, s is left as it is. */
 bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction, spec *s);
-/* Opens the frame of a loss and checks its sides; where they do not fit they become NULL, which the
- * operations of the loss pass on. */
+/* Opens the frame of a loss, checks its sides and returns its options. If the check fails, it sets
+ * *input and *target to NULL, and the operations of the loss then return NULL. */
 tg_loss_options tg__enter_loss(frame *f, const char *name, tg_tensor **input, tg_tensor **target,
                                const tg_loss_options *options);
 

@@ -1,3 +1,5 @@
+/* Modules: making one, registering its parts, finding them by name, and running forwards and
+ * losses. */
 #include "module.h"
 
 #include <string.h>
@@ -12,8 +14,8 @@ bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype)
     return true;
 }
 
-/* first and then, side by side, for as long as m. */
-static char *join(tg_module *m, const char *first, const char *then)
+/* The two texts joined to one, which lives as long as m. */
+static char *join_text(tg_module *m, const char *first, const char *then)
 {
     const size_t n = strlen(first), size = n + strlen(then) + 1;
     char *text = tg__alloc_at(m->tg, m->depth, size);
@@ -35,7 +37,7 @@ tg_module *tg__module_new(tg_context *tg, const char *name,
     m->data = memory + head;
     m->end = &m->parts;
     m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
-    m->name = join(m, name, "");
+    m->name = join_text(m, name, "");
     return m->name ? m : NULL;
 }
 
@@ -52,7 +54,7 @@ void *tg_module_data(tg_module *module)
     return module ? module->data : NULL;
 }
 
-/* ---- Parts. */
+/* ---- Parts: parameters, buffers and child modules. */
 
 /* The part whose name is the first n bytes of `name`; NULL if there is none. */
 static part *find_named(const tg_module *m, const char *name, size_t n)
@@ -103,8 +105,8 @@ tg_module *tg_submodule(const tg_module *module, const char *name)
     return p ? p->child : NULL;
 }
 
-/* Adds a part, whose name is not taken, and whose tensor or module is in the scope of that depth.
- */
+/* Adds a part under a name that has been checked. tg and depth are the context and the scope of its
+ * tensor or module, which must live at least as long as m. */
 static bool append_part(const char *op, tg_module *m, const part *p, const char *name,
                         const tg_context *tg, int64_t depth)
 {
@@ -209,9 +211,9 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
     return tg_register_parameter(m, name, tg_empty(m->tg, m->tg->default_dtype, shape));
 }
 
-/* ---- The lists of all parameters, and of all buffers. Parts are never removed. A list is
- * therefore right as long as its tree has the same number of parts, and the tree need not be
- * counted as long as no module of the context has received a part. */
+/* ---- The lists of all parameters and of all buffers in a tree of modules, which are cached. As
+ * parts are never removed, a list is right as long as its tree has the same number of parts. The
+ * tree need not be counted again as long as no module of the context has received a part. */
 
 static int count_parts(const tg_module *m)
 {
@@ -221,22 +223,23 @@ static int count_parts(const tg_module *m)
     return n;
 }
 
-/* Appends the tensors of m, then those of its children, to items; each once, which MARK_LISTED
- * ensures. */
+/* Appends the tensors of m and then those of its children to items, and their paths, which begin
+ * with prefix, to the paths of root. MARK_LISTED keeps a tensor with several names from
+ * being listed twice. */
 static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg_tensor **items,
                          const char *prefix)
 {
-    named *all = &root->named[kind];
+    named *cached = &root->named[kind];
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != kind || priv(p->tensor)->mark & MARK_LISTED) continue;
-        if (!(all->paths[all->list.n] = join(root, prefix, p->name))) return false;
+        if (!(cached->paths[cached->list.n] = join_text(root, prefix, p->name))) return false;
         priv(p->tensor)->mark |= MARK_LISTED;
-        items[all->list.n++] = p->tensor;
+        items[cached->list.n++] = p->tensor;
     }
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != CHILD) continue;
-        const char *path = join(root, prefix, p->name);
-        if (path) path = join(root, path, ".");
+        const char *path = join_text(root, prefix, p->name);
+        if (path) path = join_text(root, path, ".");
         if (!path || !list_tensors(p->child, root, kind, items, path)) return false;
     }
     return true;
@@ -244,25 +247,25 @@ static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg
 
 static tg_list make_list(tg_module *m, part_kind kind, int parts)
 {
-    named *all = &m->named[kind];
+    named *cached = &m->named[kind];
     const size_t size = tg__bytes(parts, sizeof(void *));
     tg_tensor **items = tg__alloc_at(m->tg, m->depth, size);
-    *all = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
-    const bool done = items && all->paths && list_tensors(m, m, kind, items, "");
-    for (int i = 0; i < all->list.n; i++) priv(items[i])->mark &= (uint8_t)~MARK_LISTED;
-    all->parts = done ? parts : -1;
-    return done ? all->list : tg__no_list;
+    *cached = (named){.list = {0, items}, .paths = tg__alloc_at(m->tg, m->depth, size)};
+    const bool done = items && cached->paths && list_tensors(m, m, kind, items, "");
+    for (int i = 0; i < cached->list.n; i++) priv(items[i])->mark &= (uint8_t)~MARK_LISTED;
+    cached->parts = done ? parts : -1;
+    return done ? cached->list : tg__no_list;
 }
 
 static tg_list tensors_of(const tg_module *module, part_kind kind)
 {
     if (!module) return tg__no_list;
     tg_module *m = (tg_module *)(uintptr_t)module;
-    named *all = &m->named[kind];
-    if (all->parts >= 0 && all->seen == m->tg->parts) return all->list;
+    named *cached = &m->named[kind];
+    if (cached->parts >= 0 && cached->seen == m->tg->parts) return cached->list;
     const int parts = count_parts(m);
-    const tg_list list = all->parts == parts ? all->list : make_list(m, kind, parts);
-    all->seen = m->tg->parts;
+    const tg_list list = cached->parts == parts ? cached->list : make_list(m, kind, parts);
+    cached->seen = m->tg->parts;
     return list;
 }
 
@@ -291,17 +294,17 @@ const char *tg_buffer_name(const tg_module *module, int i)
     return path_of(module, BUFFER, i);
 }
 
-/* ---- The path of the module that is running, for messages. */
+/* ---- The path of the module that is running, which begins messages. */
 
-/* Writes text after the first n bytes of path, as far as there is room; returns the length of path
- * after that. */
+/* Appends text to path, which has length n, as far as there is room; returns the new length. */
 static size_t add_text(char *path, size_t size, size_t n, const char *text)
 {
     snprintf(path + n, size - n, "%s", text);
     return n + strlen(path + n);
 }
 
-/* The same for the path from a module to one of its tree; returns n if it is not in the tree. */
+/* Appends the path from the module `from` to the module `to` in its tree; returns n if `to` is not
+ * in the tree. */
 static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
                        const tg_module *to)
 {
@@ -316,8 +319,9 @@ static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
     return n;
 }
 
-/* Writes the path of the module that is running; returns the module it leads to. The path ends
- * before a module that is not registered in the one whose forward has called it. */
+/* Writes the path from the outermost running module to p, and returns the module at its end. A
+ * module that is not registered in the one whose forward calls it has no path: the path then ends
+ * at that caller. */
 static const tg_module *find_running(const module_call *p, char *path, size_t size)
 {
     if (!p->outer) return p->module;
@@ -348,10 +352,10 @@ static tg_tensor *leave_module(const module_call *p, tg_tensor *result)
     return result;
 }
 
-/* ---- Use. */
+/* ---- Running forwards and losses. */
 
-/* What messages call the module that is running: its class, unless the path before the message ends
- * with that. */
+/* What messages call the module m that is running: "the module" if the path that begins the message
+ * ends with its class, as in "1.0 (Conv2d): ", else its class. */
 static const char *name_of_running(const tg_module *m)
 {
     char path[TG_MESSAGE / 2] = "";
@@ -378,7 +382,8 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
              : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));
 }
 
-static void settle(tg_context *tg, bool failed)
+/* Clears the list of changes, and if the forward has failed undoes them and the random draws. */
+static void finish_outermost(tg_context *tg, bool failed)
 {
     undo *u = tg->undo;
     for (state_change *c = u->changes; c; c = c->next) {
@@ -389,8 +394,8 @@ static void settle(tg_context *tg, bool failed)
     tg->undo = NULL;
 }
 
-/* The outermost forward succeeds as a whole or changes nothing: the modules that it runs list their
- * changes, and a failure takes these back. */
+/* Runs a forward that is called by the program. If it fails, it has changed nothing: the modules
+ * that it runs list their changes (tg__note_change), which are then undone. */
 static tg_tensor *run_outermost(tg_module *module, tg_tensor *x)
 {
     undo u;
@@ -398,7 +403,7 @@ static tg_tensor *run_outermost(tg_module *module, tg_tensor *x)
     u.drew = false;
     module->tg->undo = &u;
     tg_tensor *y = run_forward(module, x);
-    settle(module->tg, !y);
+    finish_outermost(module->tg, !y);
     return y;
 }
 

@@ -1,4 +1,4 @@
-/* What modules are made of. */
+/* Modules and their parts, and what the layers share. */
 #ifndef TG_MODULE_H
 #define TG_MODULE_H
 
@@ -6,56 +6,58 @@
 
 typedef enum part_kind { PARAMETER, BUFFER, CHILD } part_kind;
 
-/* A named part of a module. */
+/* A named part of a module: a parameter, a buffer or a module in it. */
 typedef struct part {
     struct part *next;
     part_kind kind;
-    tg_tensor *tensor;
-    tg_module *child;
+    tg_tensor *tensor; /* of a parameter or a buffer; else NULL */
+    tg_module *child;  /* of a module; else NULL */
     char name[];
 } part;
 
-/* All tensors of a kind in a tree, and their paths, in the module's own memory. */
+/* The list of all parameters, or of all buffers, of a module and the modules in it. It is made when
+ * it is first asked for, and lives as long as the module. */
 typedef struct named {
     tg_list list;
     const char **paths;
-    int parts;    /* parts in the tree when the list was made; -1: there is no list yet */
-    int64_t seen; /* parts in the context when the list was last found to be right */
+    int parts;    /* how many parts the tree had when the list was made; -1: there is no list yet */
+    int64_t seen; /* tg_context.parts when the list was last compared with the tree */
 } named;
 
 struct tg_module {
     tg_context *tg;
-    int64_t depth; /* of the scope it belongs to */
-    const char *name;
-    tg_tensor *(*forward)(tg_module *self, tg_tensor *x);                  /* of a layer */
-    tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target); /* of a loss */
-    part *parts, **end; /* in order of registration */
+    int64_t depth;    /* of the scope in which the module was made */
+    const char *name; /* the class, such as "Linear" */
+    /* A layer has a forward, a loss has a loss; the other pointer is NULL. */
+    tg_tensor *(*forward)(tg_module *self, tg_tensor *x);
+    tg_tensor *(*loss)(tg_module *m, tg_tensor *input, tg_tensor *target);
+    part *parts, **end; /* the parts in the order of registration, and where the next is linked */
     bool training;
-    bool is_part;    /* it is registered in another module */
-    bool is_foreign; /* its forward runs a function of the program */
-    named named[2];  /* parameters, buffers */
-    void *data;
+    bool is_part;    /* the module is registered in another one */
+    bool is_foreign; /* the forward is a function of the program, not of the library */
+    named named[2];  /* by part_kind: PARAMETER, BUFFER */
+    void *data;      /* what the kind of module needs, such as a struct of its options */
 };
 
-/* tg_module_new for a forward of the library. */
+/* Does what tg_module_new does, for a forward that is a function of the library. */
 tg_module *tg__module_new(tg_context *tg, const char *name,
                           tg_tensor *(*forward)(tg_module *self, tg_tensor *x), size_t data_bytes);
-/* A float leaf of the default dtype that requires grad, uninitialised, and registered. */
+/* Makes and registers a parameter of the default dtype. The caller sets its elements. */
 tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape);
-/* tg_forward of a child whose name in its parent is known; a module that is registered under
- * several names needs it for the path in messages. */
+/* Does what tg_forward does, for a child that its parent has under `name`. A child that is
+ * registered under several names needs this for the path in messages. */
 tg_tensor *tg__forward(tg_module *module, const char *name, tg_tensor *x);
-/* Lists a change, so that c->put_back is called if the forward under way fails. The caller has set
- * put_back and depth. */
+/* Adds a change to the list of the outermost forward under way, which calls c->put_back if it
+ * fails. The caller has set put_back and depth. */
 void tg__note_change(tg_context *tg, state_change *c);
-/* Registers a child whose name is a number, larger than those of the children so far; op is the
- * name of the caller's function in messages. */
+/* Registers a child under a number as its name, which no part has yet. Messages begin with op. */
 bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child);
-/* The part of that kind and dotted path, or NULL. */
+/* The part of that kind that has the dotted path, such as "0.weight"; NULL if there is none. */
 part *tg__find_part(const tg_module *m, part_kind kind, const char *path);
-/* Whether bias is one of its two values; else the error. */
+/* Whether bias is TG_BIAS or TG_NO_BIAS; else records the error. */
 bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias);
-/* nn.Linear's and nn.Conv's: both uniform, weight first; bias may be NULL. */
+/* Initialises weight and then bias, which may be NULL, with the uniform draws of PyTorch's Linear
+ * and Conv layers. */
 bool tg__draw_weights(tg_tensor *weight, tg_tensor *bias, double fan_in);
 
 #endif

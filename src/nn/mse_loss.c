@@ -1,4 +1,4 @@
-/* The mean squared error. a[0]: the reduction. */
+/* The mean squared error. Attribute a[0] of both operations is the reduction. */
 #include "loss.h"
 
 static bool mse_shape(const call *c, spec *s)
@@ -31,6 +31,7 @@ static bool mse_forward(const call *c)
     return true;
 }
 
+/* The derivative of the loss by an element of x is this number times x - y. */
 static double mse_slope(const attr *a, const tg_tensor *x)
 {
     return a[0].i == TG_MEAN ? 2 / (double)x->numel : 2;
@@ -45,14 +46,14 @@ typedef struct difference_work {
     const void *g;
 } difference_work;
 
-static void some_differences(void *work, int64_t from, int64_t to)
+static void scale_differences(void *work, int64_t from, int64_t to)
 {
     const difference_work *w = work;
     const size_t at = (size_t)from * w->size;
     w->kernel(to - from, w->out + at, w->a + at, w->b + at, w->slope, w->g);
 }
 
-/* Inputs: gradient of the loss, the side asked for, the other. */
+/* The inputs are the gradient of the loss, the side that gets the gradient, and the other side. */
 static bool mse_backward_forward(const call *c)
 {
     double slope = mse_slope(c->a, c->out);
@@ -67,12 +68,12 @@ static bool mse_backward_forward(const call *c)
                              b->data,
                              slope,
                              g->data};
-        tg__split(c->tg, a->numel, TG_GRAIN, some_differences, &w);
+        tg__split(c->tg, a->numel, TG_GRAIN, scale_differences, &w);
         return true;
     }
-    stack_tensor two;
+    stack_tensor factor;
     elementwise_by(c, &tg__sub_kernel, c->in[1], c->in[2]);
-    elementwise_by(c, &tg__mul_kernel, c->out, tg__scalar(&two, c->out, slope));
+    elementwise_by(c, &tg__mul_kernel, c->out, tg__scalar(&factor, c->out, slope));
     elementwise_by(c, &tg__mul_kernel, c->out, g);
     return true;
 }
