@@ -2,6 +2,7 @@
  * supported.def is called with each dtype, and differentiated twice. TG_PRINT_SUPPORTED=1 prints
  * the table, for README. */
 #include "supported.h"
+#include "tensor/dtype.h"
 
 /* How often out can be differentiated by any of the inputs: 0, 1 or 2 times. */
 static int derivatives(const operands *o, tg_tensor *out)
@@ -24,7 +25,7 @@ static void describe(const supported_row *row, char *text)
 {
     int order = 0;
     char *end = text;
-    for (tg_dtype d = TG_F32; d <= TG_BOOL; d++) {
+    for (tg_dtype d = TG_F32; d < (tg_dtype)TG_DTYPES; d++) {
         tg_context *tg = tg_open(NULL);
         operands o = make_operands(tg, d);
         assert_true(tg_ok(tg));

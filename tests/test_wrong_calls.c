@@ -405,7 +405,7 @@ static void test_wrong_dtypes(void **state)
     (void)state;
     complaints = 0;
     for (int row = 0; row < ROWS; row++)
-        for (tg_dtype d = TG_F32; d <= TG_BOOL && table[row].call; d++) {
+        for (tg_dtype d = TG_F32; d < (tg_dtype)TG_DTYPES && table[row].call; d++) {
             tg_context *tg = tg_open(NULL);
             const operands o = make_operands(tg, d);
             check_row(row, &o, o.a);

@@ -26,7 +26,7 @@ static bool binary_forward(const call *c)
 /* Integers have no remainder of a division by 0. */
 static bool check_divisor(const call *c, bool has_zero)
 {
-    return !has_zero || c->out->dtype != TG_I64 ||
+    return !has_zero || tg__is_float(c->out->dtype) ||
            tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: division by zero", c->op->name);
 }
 
