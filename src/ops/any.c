@@ -1,4 +1,4 @@
-/* any and all: sums of the elements that are, or are not, 0. */
+/* any and all. any counts the elements that are not 0, all those that are 0. */
 #include "op.h"
 
 tg_tensor *tg_any(tg_tensor *a)

@@ -1,4 +1,5 @@
-/* Running an operation: checks, result, forward, record. */
+/* tg__apply: checks the inputs of an operation, makes its result, runs its forward and records
+ * it. */
 #include "record.h"
 
 static inline tg_tensor *make_result(const call *c, const spec *s)
@@ -8,7 +9,7 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
     return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
 }
 
-/* Nothing refers to the result of an operation that failed. */
+/* The operation has failed, and nothing refers to its result yet. */
 static TG_NOINLINE tg_tensor *give_back(tg_tensor *out)
 {
     tg_release(out);

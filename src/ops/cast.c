@@ -1,4 +1,4 @@
-/* Copies of another dtype. */
+/* cast: copies of another dtype. a[0] is the dtype. */
 #include "op.h"
 
 static bool cast_shape(const call *c, spec *s)

@@ -1,4 +1,4 @@
-/* Copies of the same dtype: clone and contiguous. */
+/* clone and contiguous: copies of the same shape and dtype. */
 #include "op.h"
 
 static tg_tensor *clone_grad(const record *r, int i, tg_tensor *g)

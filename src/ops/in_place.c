@@ -1,7 +1,8 @@
-/* Running an operation that writes its result over its first input. */
+/* tg__apply_in_place: runs an operation that writes its result over its first input. */
 #include "record.h"
 
-/* The rules that autograd sets for a write that it records. */
+/* Checks that autograd can record a write to input 0: that tensor is no leaf that requires grad, no
+ * view, and not of an outer scope. */
 static bool check_recorded_write(const call *c)
 {
     tg_tensor *t = c->in[0];
@@ -24,6 +25,7 @@ static bool check_recorded_write(const call *c)
     return true;
 }
 
+/* The address after the last element of t, which has elements. */
 static uintptr_t end_of(const tg_tensor *t)
 {
     int64_t last = 0;
@@ -31,26 +33,29 @@ static uintptr_t end_of(const tg_tensor *t)
     return (uintptr_t)t->data + (uintptr_t)(last + 1) * tg__dtype_size(t->dtype);
 }
 
-/* Whether the memory of one may be that of the other: two may be borrowed from, or wrap, the same.
- */
-static bool meet(const tg_tensor *a, const tg_tensor *b)
+/* Whether the addresses of two tensors overlap. Tensors of two storages do so if they are borrowed
+ * from the same tensor or wrap the same memory of the caller. */
+static bool memory_overlaps(const tg_tensor *a, const tg_tensor *b)
 {
     return a->numel > 0 && b->numel > 0 && (uintptr_t)a->data < end_of(b) &&
            (uintptr_t)b->data < end_of(a);
 }
 
-/* An input that shares memory with the result is copied first: always when it is in other places
- * or when a gradient will read it. */
-static tg_tensor *apart_from(tg_tensor *t, tg_tensor *source, bool read_later)
+/* Returns source, or a copy of it if the write to t would change elements of source that are needed
+ * later. An elementwise operation has read an element before it writes the one at the same address,
+ * so that no copy is needed if both tensors have the same elements in the same order and no
+ * gradient reads source. */
+static tg_tensor *copy_if_overwritten(tg_tensor *t, tg_tensor *source, bool read_later)
 {
-    if (priv(t)->storage != priv(source)->storage && !meet(t, source)) return source;
-    bool same = !read_later && t->data == source->data &&
-                tg__same_sizes(t->ndim, t->shape, source->ndim, source->shape) &&
-                tg__same_sizes(t->ndim, t->strides, source->ndim, source->strides);
-    return same ? source : tg_clone(source);
+    if (priv(t)->storage != priv(source)->storage && !memory_overlaps(t, source)) return source;
+    bool same_elements = !read_later && t->data == source->data &&
+                         tg__same_sizes(t->ndim, t->shape, source->ndim, source->shape) &&
+                         tg__same_sizes(t->ndim, t->strides, source->ndim, source->strides);
+    return same_elements ? source : tg_clone(source);
 }
 
-/* Puts copies in the place of inputs whose old values are needed beyond the write. */
+/* Replaces the inputs whose old values are needed after the write by copies: t if the gradient of
+ * source reads it, and source by the rule above. */
 static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
 {
     if (c->n == 1) return true;
@@ -59,7 +64,7 @@ static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
     bool reads_t = recorded && source->requires_grad && reads[1] & READS_0;
     bool reads_source = recorded && t->requires_grad && reads[0] & READS_1;
     if (reads_t) in[0] = tg_clone(t);
-    in[1] = apart_from(t, source, reads_source);
+    in[1] = copy_if_overwritten(t, source, reads_source);
     return in[0] && in[1];
 }
 
@@ -81,7 +86,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
         priv(t)->storage->rewrites++;
         tg__put_on_tape(r, t);
     }
-    for (int i = 0; i < n; i++) /* copies; the record holds what it reads */
+    for (int i = 0; i < n; i++) /* a copy, which the record has claimed if a gradient reads it */
         if (in[i] != inputs[i]) tg_release(in[i]);
     return done ? t : NULL;
 }

@@ -5,13 +5,15 @@
 #include "../tensor/lifetime.h"
 #include "../tensor/loops.h"
 
+/* A number that the caller of an operation gave, such as a dimension or a factor. */
 typedef union attr {
     int64_t i;
     double f;
 } attr;
-enum { TG_ATTRS = 1 + TG_MAX_DIMS }; /* a list with its length fits */
+enum { TG_ATTRS = 1 + TG_MAX_DIMS }; /* a length and a size for each dimension */
 
-/* What a shape rule says of the result. strides and offset: views only. */
+/* The result of an operation, as its shape rule describes it. Only a view has strides and an
+ * offset; both count elements, and the offset begins at the first element of the input. */
 typedef struct spec {
     tg_dtype dtype;
     int ndim;
@@ -23,44 +25,49 @@ typedef struct spec {
 typedef struct op_row op_row;
 typedef struct record record;
 
-/* One operation being run: what its shape rule and its forward see. */
+/* An operation that is being run, as its shape rule and its forward see it. */
 typedef struct call {
     const op_row *op;
     tg_context *tg;
-    int n;
+    int n; /* number of inputs */
     tg_tensor *const *in;
-    const attr *a;
-    tg_tensor *out;
+    const attr *a;  /* TG_ATTRS of them, or NULL */
+    tg_tensor *out; /* NULL while the shape rule runs, unless the operation works in place */
 } call;
 
+/* An input of an operation that is on the tape. */
 typedef struct operand {
     tg_tensor *t;
-    uint32_t version; /* when it was read */
+    uint32_t version; /* of t when the operation ran */
     bool needs_grad;
     uint8_t on_path; /* on a path to the inputs of a sweep; bit 0 is the outermost sweep's, bit 1
                         that of a sweep nested in it, and so on */
     claim claim;     /* on the storage of t, if a gradient reads its values */
 } operand;
 
-/* One operation that was run, and that a gradient needs. */
+/* An operation that was run and that the backward pass will need. The records of a context are a
+ * linked list, which is the tape. */
 struct record {
     const op_row *op;
-    record *prev;   /* the next older one on the tape */
+    record *prev;   /* the record that was made before this one */
     int64_t number; /* greater than that of prev */
     tg_tensor *out;
-    uint32_t out_version;
-    int n;
+    uint32_t out_version; /* of out after the operation ran */
+    int n;                /* number of inputs */
     attr a[TG_ATTRS];
     operand in[];
 };
 
 enum {
-    OP_VIEW = 1,      /* the result shares its input's storage; no forward */
-    OP_BROADCAST = 2, /* a gradient may come wider than its input; the engine sums it down */
-    OP_OWN = 4,       /* what its gradient function made may be asked for once more */
-    OP_PART = 8       /* a view of a part, whose gradient tg__add_part puts in its place */
+    OP_VIEW = 1, /* the result shares the storage of its input, and there is no forward to run */
+    OP_BROADCAST = 2, /* a gradient may have a larger shape, to which its input was broadcast;
+                         backward sums it */
+    OP_OWN = 4,       /* the gradient function is the user's and may keep the tensors it makes */
+    OP_PART = 8       /* a view of a part of its input, whose gradient tg__add_part adds there */
 };
-/* What the gradient for one input reads, so that changes in place are noticed. */
+/* The values that the gradient for one input reads: some inputs, or the result. Backward fails
+ * if one of them was changed in place after the forward. READS_2 means all inputs from the third
+ * on. */
 enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_OUT = 8 };
 
 static inline unsigned tg__reads_input(int i)
@@ -68,51 +75,63 @@ static inline unsigned tg__reads_input(int i)
     return (unsigned)READS_0 << (i < 2 ? i : 2);
 }
 
-/* An operation. Its row names the members that it sets; the others are 0. */
+/* What defines an operation. Its row, a static constant, names the members that it sets; the others
+ * are 0. */
 struct op_row {
     const char *name;
-    const char *grad_name; /* as PyTorch prints it */
-    /* Checks inputs and attributes, fills the spec; or records the error and returns false. */
+    const char *grad_name; /* what PyTorch calls the grad_fn of its result */
+    /* Checks inputs and attributes and fills the spec, or returns false after it has recorded the
+     * error. */
     bool (*shape)(const call *c, spec *s);
-    /* Computes c->out, a contiguous tensor of that spec (or input 0, in place). */
+    /* Computes the elements of c->out, which is a contiguous tensor of that spec or, for an
+     * operation that works in place, input 0. False: an error is recorded. */
     bool (*forward)(const call *c);
-    /* Gradient of input i, given that of the output, written with the library's operations. NULL:
-     * has none. */
+    /* Returns the gradient of input i, given the gradient g of the result. It is written with the
+     * library's operations, which makes it differentiable in turn. NULL for an operation without a
+     * gradient. */
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
-    uint8_t reads[3]; /* by input; inputs from the third on share the last */
+    uint8_t reads[3]; /* READS_* for the gradient of each input; the last is for all inputs from the
+                         third on */
     uint8_t flags;
-    const void *kernel; /* set of kernels, for the ops that have one */
+    const void *kernel; /* the unary_set, binary_set or compare_set of an elementwise operation;
+                           function.c keeps a pointer of its own here */
 };
 
-/* Runs an operation on its inputs and records it if a gradient needs it. a: TG_ATTRS attributes, or
- * NULL. */
+/* Runs an operation on its n inputs, which may be NULL, and records it if a gradient needs the
+ * record. a points to TG_ATTRS attributes or is NULL. Returns NULL after an error. */
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
-/* tg__apply for one that writes its result over the first input; the second broadcasts to it. */
+/* The same for an operation that writes its result over its first input and returns that input. The
+ * second input, if there is one, broadcasts to the shape of the first. */
 tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, const attr *a);
-/* Whether a gradient will need the operation on these inputs that has a result of that dtype. */
+/* Whether an operation on these inputs with a result of that dtype is to be recorded: gradients are
+ * enabled, the dtype is floating, and an input requires grad. */
 bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in);
-/* Puts what made c->out on the tape, if a gradient needs it. */
+/* Puts a record of the call on the tape, if a gradient needs one; false if there is no memory. */
 bool tg__record(const call *c);
 
-/* ---- Shape rules. */
+/* ---- Shape rules that several operations share. */
 
-/* Of the last two inputs, which broadcast and have one dtype; of the first input; of the second. */
+/* The result has the common shape of the last two inputs, which must have one dtype. */
 bool tg__broadcast_shape(const call *c, spec *s);
+/* The result has the shape and dtype of the first input. */
 bool tg__same_shape(const call *c, spec *s);
-/* Of three inputs that broadcast and have one dtype. */
+/* The result has the common shape of three inputs, which must have one dtype. */
 bool tg__broadcast_three(const call *c, spec *s);
+/* The result has the shape and dtype of the second input. */
 bool tg__shape_of_second(const call *c, spec *s);
-/* The error that the operation does not take t's dtype, unless it is supported. */
+/* Returns true if the dtype of t is supported; else records the error that the operation does not
+ * take this dtype. */
 static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool supported)
 {
     return supported || tg__refuse_dtype(c->op->name, t);
 }
 
-/* ---- What gradients share. */
+/* ---- Functions that gradients share. */
 
-/* t with its last two dimensions exchanged, as torch.linalg.matrix_transpose. */
+/* A view of t with its last two dimensions exchanged, as t.mT in PyTorch. */
 tg_tensor *tg__matrix_transpose(tg_tensor *t);
-/* Adds g to the part of whole that the view r->out is of its input. */
+/* r recorded a view of a part of its input. Adds g, the gradient of that view, to the same part of
+ * `whole`, which is the gradient of the input. */
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
 
 #endif

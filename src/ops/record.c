@@ -1,15 +1,18 @@
-/* Records of operations, which are the tape. */
+/* Making the records of operations. The tape is the list of these records. */
 #include "record.h"
 
 #include <string.h>
 
-/* Keeps what the gradients will read from going back to the pool by an early release. */
+/* Claims the memory of the values that gradients will read (`reads` has READS_* bits), so that
+ * tg_release does not give it back to the pool before backward has run. */
 static void claim_values(const call *c, record *r, unsigned reads)
 {
     for (int i = 0; i < r->n; i++)
         if (reads & tg__reads_input(i))
             tg__claim(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
-    if (reads & READS_OUT) priv(c->out)->storage->claims++; /* which is of this scope */
+    if (reads & READS_OUT)
+        priv(c->out)->storage->claims++; /* no claim in a list: out and the record are of one scope
+                                            and end together */
 }
 
 record *tg__make_record(const call *c)

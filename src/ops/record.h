@@ -1,4 +1,5 @@
-/* Running a forward and recording it, for the two ways of applying an operation. */
+/* Running the forward of an operation and putting its record on the tape. tg__apply and
+ * tg__apply_in_place share these steps. */
 #ifndef TG_RECORD_H
 #define TG_RECORD_H
 
@@ -11,10 +12,11 @@ static inline bool tg__needs_grad(int n, tg_tensor *const *in)
     return false;
 }
 
-/* The record of a call, not yet on the tape, with the versions that its inputs have. */
+/* Makes the record of a call, with the present versions of its inputs. The record is not on the
+ * tape yet. NULL if there is no memory. */
 record *tg__make_record(const call *c);
 
-/* Makes r, whose forward has run, the newest record, and what made out. */
+/* Makes r the newest record of the tape and the history of `out`. The forward has run. */
 static inline void tg__put_on_tape(record *r, tg_tensor *out)
 {
     tg_context *tg = out->context;
@@ -29,8 +31,10 @@ static inline void tg__put_on_tape(record *r, tg_tensor *out)
     priv(out)->rewrites = priv(out)->storage->rewrites;
 }
 
-/* Runs the forward in a scope of its own, at whose end its work memory is freed. An op with an
- * elementwise kernel needs no such memory and gets no scope. */
+/* Runs the forward in a scope of its own, whose end frees the memory that the forward allocated to
+ * work in. An operation with an elementwise kernel allocates none and gets no scope. Until the
+ * forward allocates something, the scope exists only as a depth in the context, which makes it
+ * cheap. */
 static inline bool tg__forward_in_own_scope(const call *c)
 {
     tg_context *tg = c->tg;

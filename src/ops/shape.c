@@ -1,9 +1,10 @@
-/* Shape rules. */
+/* The shape rules that several operations share, as op.h lists them. */
 #include "op.h"
 
 #include <string.h>
 
-/* Size by size: what was just written so is read back at once only if it is read so. */
+/* Copies the sizes one by one. They are soon read one by one, and a processor forwards a store to a
+ * load only if both have the same width; after a wider copy each load would wait. */
 static inline void take_shape(spec *s, const tg_tensor *t)
 {
     s->dtype = t->dtype;
@@ -23,6 +24,8 @@ bool tg__shape_of_second(const call *c, spec *s)
     return true;
 }
 
+/* The general case of tg__broadcast_shape, and its errors. It is not inlined, because most calls
+ * have two inputs of one shape. */
 static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
                                          spec *s)
 {
