@@ -1,9 +1,11 @@
-/* log(sum(exp(x))) without overflow. */
+/* logsumexp: log(sum(exp(x))) without overflow. */
 #include "op.h"
 
 #include <math.h>
 
-/* log sum exp(a - m) + m, with the greatest m, or what is finite and nearest to it. */
+/* Computes log(sum(exp(a - m))) + m, where m is the greatest element, brought into the finite range
+ * if it is infinite, since infinity - infinity is NaN. m is a constant for the gradient, which
+ * comes from the operations used. */
 static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
 {
     if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);

@@ -1,4 +1,5 @@
-/* Norms of vectors. */
+/* Norms of vectors: (sum of |x|^p)^(1/p) over some dimensions, and the limits of this for p = 0 and
+ * infinity. */
 #include "op.h"
 #include "reduce.h"
 
@@ -6,9 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- x g / y, the gradient of a norm y; 0 where y is 0, and without overflow in between. */
+/* ---- tg__norm_backward: x g / y, and 0 where y is 0. */
 
-static bool over_norm_forward(const call *c)
+/* Computes x (g / y), which is one division for each output, if no quotient g / y leaves the range
+ * of normal numbers. Else computes (x / y) g, where |x / y| is at most 1; this is slower, as y must
+ * first be cleared of zeros and each element is divided. */
+static bool norm_backward_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *g = c->in[1], *y = tg__contiguous(c->in[2]), *out = c->out;
     tg_tensor *slope = y ? tg__new(c->tg, y->dtype, y->ndim, y->shape) : NULL;
@@ -18,14 +22,13 @@ static bool over_norm_forward(const call *c)
     const loop div = {.binary = pick(c->tg->level, div, d)};
     const loop mul = {.binary = pick(c->tg->level, mul, d)};
     const bool alike = g->numel == y->numel && tg_is_contiguous(g);
-    bool in_range = true;
+    bool normal = true;
     tg__elementwise(div, slope, 2, (tg_tensor *[]){g, y});
-    for (int64_t i = 0; i < slope->numel && in_range; i++) {
+    for (int64_t i = 0; i < slope->numel && normal; i++) {
         const double s = fabs(tg__load(d, slope->data, i));
-        in_range =
-            (s >= least && s < INFINITY) || (s == 0 && alike && tg__load(d, g->data, i) == 0);
+        normal = (s >= least && s < INFINITY) || (s == 0 && alike && tg__load(d, g->data, i) == 0);
     }
-    if (in_range) {
+    if (normal) {
         tg__elementwise(mul, out, 2, (tg_tensor *[]){x, slope});
         return true;
     }
@@ -40,66 +43,70 @@ static bool over_norm_forward(const call *c)
     return true;
 }
 
-static tg_tensor *over_norm_grad(const record *r, int i, tg_tensor *g)
+/* Of f = x w / y: df/dx = w / y, df/dw = x / y, df/dy = -(x / y) (w / y). */
+static tg_tensor *norm_backward_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *weight = r->in[1].t, *y = r->in[2].t;
     tg_tensor *one = tg_scalar(g->context, g->dtype, 1);
-    if (i == 0) return tg__over_norm(g, weight, y);
-    tg_tensor *share = tg_mul(g, tg__over_norm(x, one, y));
+    if (i == 0) return tg__norm_backward(g, weight, y);
+    tg_tensor *share = tg_mul(g, tg__norm_backward(x, one, y));
     if (i == 1) return share;
     return tg_neg(tg_mul(share, tg_div(weight, tg_masked_fill(y, tg_eq_scalar(y, 0), 1))));
 }
 
-static const op_row over_norm_op = {
+static const op_row norm_backward_op = {
     .name = "norm_backward",
     .grad_name = "NormBackward1",
     .shape = tg__same_shape,
-    .forward = over_norm_forward,
-    .grad = over_norm_grad,
+    .forward = norm_backward_forward,
+    .grad = norm_backward_grad,
     .reads = {READS_1 | READS_2, READS_0 | READS_2, READS_0 | READS_1 | READS_2},
     .flags = OP_BROADCAST,
 };
 
-tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y)
+tg_tensor *tg__norm_backward(tg_tensor *x, tg_tensor *g, tg_tensor *y)
 {
-    return tg__apply(&over_norm_op, 3, (tg_tensor *[]){x, g, y}, NULL);
+    return tg__apply(&norm_backward_op, 3, (tg_tensor *[]){x, g, y}, NULL);
 }
 
-/* ---- (sum |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite; a[2] is p. */
+/* ---- (sum of |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite. REDUCE_OWN is p. */
 
-static tg_tensor *power_sum(tg_tensor *x, double p, tg_shape dims)
+static tg_tensor *sum_of_powers(tg_tensor *x, double p, tg_shape dims)
 {
     return tg_sum_dims(p == 2 ? tg_square(x) : tg_pow_scalar(tg_abs(x), p), dims, TG_KEEPDIM);
 }
 
-static tg_tensor *root_of(tg_tensor *sum, double p)
+static tg_tensor *pth_root(tg_tensor *sum, double p)
 {
     return p == 2 ? tg_sqrt(sum) : tg_pow_scalar(sum, 1 / p);
 }
 
-/* Whether no power of a term has overflowed, and those that have underflowed are too small to
- * matter in the sum. */
-static bool in_range(double sum, tg_dtype dtype, double terms)
+/* Whether a sum of powers is accurate: no power of a term has overflowed, and those that have
+ * underflowed are too small to count in the sum. */
+static bool is_accurate(double sum, tg_dtype dtype, double terms)
 {
     return sum >= terms * tg__dtypes[dtype].least && sum < INFINITY;
 }
 
-/* The norm by way of x / m, with m the greatest |x| or, for a negative p, the least. */
+/* The norm computed as m |x / m|_p, where m is the greatest |x| or, for a negative p, the least. No
+ * power of x / m overflows, and those that underflow do not count. m is 1 where it would be 0,
+ * infinite or NaN. */
 static tg_tensor *scaled_norm(tg_tensor *x, double p, tg_shape dims)
 {
     tg_tensor *size = tg_abs(x),
               *most = p > 0 ? tg_amax(size, dims, TG_KEEPDIM) : tg_amin(size, dims, TG_KEEPDIM);
-    tg_tensor *no_scale = tg_logical_or(tg_eq_scalar(most, 0), tg_logical_not(tg_isfinite(most)));
-    most = tg_masked_fill(most, no_scale, 1);
-    return tg_mul(root_of(power_sum(tg_div(x, most), p, dims), p), most);
+    tg_tensor *unscalable = tg_logical_or(tg_eq_scalar(most, 0), tg_logical_not(tg_isfinite(most)));
+    most = tg_masked_fill(most, unscalable, 1);
+    return tg_mul(pth_root(sum_of_powers(tg_div(x, most), p, dims), p), most);
 }
 
-static tg_tensor *norm_over(tg_tensor *x, double p, tg_shape dims, double terms)
+/* Computes the norms, and replaces those whose sum of powers is not accurate by scaled ones. */
+static tg_tensor *norm_of_terms(tg_tensor *x, double p, tg_shape dims, double terms)
 {
-    tg_tensor *sum = power_sum(x, p, dims), *y = root_of(sum, p), *scaled = NULL;
+    tg_tensor *sum = sum_of_powers(x, p, dims), *y = pth_root(sum, p), *scaled = NULL;
     const size_t size = tg__dtype_size(x->dtype);
     for (int64_t i = 0; y && x->numel > 0 && i < y->numel; i++) {
-        if (in_range(tg__load(sum->dtype, sum->data, i), x->dtype, terms)) continue;
+        if (is_accurate(tg__load(sum->dtype, sum->data, i), x->dtype, terms)) continue;
         if (!scaled && !(scaled = scaled_norm(x, p, dims))) return NULL;
         memcpy((char *)y->data + (size_t)i * size, (char *)scaled->data + (size_t)i * size, size);
     }
@@ -112,25 +119,27 @@ static bool norm_forward(const call *c)
     int64_t dims[TG_MAX_DIMS];
     int n = 0;
     for (int d = 0; d < x->ndim; d++)
-        if ((uint64_t)c->a[0].i >> d & 1) dims[n++] = d;
+        if (tg__is_reduced(c->a, d)) dims[n++] = d;
     frame f;
     tg__enter(&f, NULL, x);
     tg_no_grad_begin(c->tg);
-    const tg_tensor *y = norm_over(x, c->a[2].f, (tg_shape){n, dims}, (double)tg__terms(x, c->a));
+    const tg_tensor *y =
+        norm_of_terms(x, c->a[REDUCE_OWN].f, (tg_shape){n, dims}, (double)tg__count_terms(x, c->a));
     if (y) tg__copy(c->out, y);
     tg_no_grad_end(c->tg);
     tg__leave(&f, NULL);
     return y != NULL;
 }
 
-/* For p = 2: x / y g. Else: sign(x) (|x| / y)^(p - 1) g, and 0 where x or y is 0. */
+/* dy/dx = sign(x) (|x| / y)^(p - 1), by the chain rule on (sum of |x|^p)^(1/p); for p = 2 this is x
+ * / y. The gradient is 0 where x or y is 0, as in PyTorch. */
 static tg_tensor *norm_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *y = tg__with_dims(r, r->out);
-    const double p = r->a[2].f;
-    g = tg__with_dims(r, g);
-    if (p == 2) return tg__over_norm(x, g, y);
-    tg_tensor *share = tg__over_norm(x, tg_scalar(g->context, g->dtype, 1), y);
+    tg_tensor *x = r->in[i].t, *y = tg__restore_dims(r, r->out);
+    const double p = r->a[REDUCE_OWN].f;
+    g = tg__restore_dims(r, g);
+    if (p == 2) return tg__norm_backward(x, g, y);
+    tg_tensor *share = tg__norm_backward(x, tg_scalar(g->context, g->dtype, 1), y);
     tg_tensor *size = tg_masked_fill(tg_abs(share), tg_eq_scalar(x, 0), 1);
     tg_tensor *slope = tg_mul(tg_sign(x), tg_pow_scalar(size, p - 1));
     return tg_mul(slope, tg_masked_fill(g, tg_eq_scalar(y, 0), 0));
@@ -153,17 +162,19 @@ static const op_row norm_op = {
     .flags = OP_BROADCAST,
 };
 
-static tg_tensor *norm_of(tg_tensor *a, double p, tg_shape dims, bool keepdim)
+/* Chooses how to compute the norm: some orders p need no powers. */
+static tg_tensor *norm_by_order(tg_tensor *a, double p, tg_shape dims, bool keepdim)
 {
     if (!tg__is_float(a->dtype)) return tg__refuse_dtype("norm", a);
     if (isnan(p))
         return tg__fail(a->context, TG_ERR_ARGUMENT, "norm: p is %g, but must be a number", p);
     if (p == INFINITY) return tg_amax(tg_abs(a), dims, keepdim);
     if (p == -INFINITY) return tg_amin(tg_abs(a), dims, keepdim);
-    if (p == 0) /* NaN is not 0 either */
+    /* p = 0 counts the elements that are not 0, of which NaN is one. */
+    if (p == 0)
         return tg_sum_dims(tg_abs(tg_sign(tg_masked_fill(a, tg_isnan(a), 1))), dims, keepdim);
     if (p == 1) return tg_sum_dims(tg_abs(a), dims, keepdim);
-    return tg__over_dims_with(&norm_op, a, dims, keepdim, (attr){.f = p});
+    return tg__reduce_dims_with(&norm_op, a, dims, keepdim, (attr){.f = p});
 }
 
 tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
@@ -171,7 +182,7 @@ tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
     frame f;
     if (!a) return NULL;
     tg__enter(&f, "norm", a);
-    return tg__leave(&f, norm_of(a, p, dims, keepdim));
+    return tg__leave(&f, norm_by_order(a, p, dims, keepdim));
 }
 
 tg_tensor *tg_norm(tg_tensor *a, double p)

@@ -1,55 +1,69 @@
-/* Reductions over dimensions. Their attributes: a bit for each dimension that is reduced; keepdim;
- * and one that each operation defines. */
+/* Reductions over dimensions: how one is called, its shape rule, its forward and its gradient. An
+ * output of a reduction is made of all elements with the same indices along the other, kept
+ * dimensions; these elements are its terms. */
 #ifndef TG_REDUCE_H
 #define TG_REDUCE_H
 
 #include "op.h"
 
-/* ---- The call of a reduction. */
+/* The attributes of a reduction: a bit for each dimension that is reduced, whether these stay with
+ * a size of 1, and a number that the operation itself defines. */
+enum { REDUCE_BITS, REDUCE_KEEPDIM, REDUCE_OWN };
 
-/* o over all of a, or over these dims, of which none are all; with a third attribute, or without.
- */
-tg_tensor *tg__over_all(const op_row *o, tg_tensor *a);
-tg_tensor *tg__over_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim);
-tg_tensor *tg__over_dims_with(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim,
-                              attr last);
+/* ---- Calling one. */
 
-/* ---- Its shape rule and forward. */
+/* Applies o over all dimensions of a, or over dims; an empty list of dims means all. `own` is the
+ * attribute that the operation defines. */
+tg_tensor *tg__reduce_all(const op_row *o, tg_tensor *a);
+tg_tensor *tg__reduce_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim);
+tg_tensor *tg__reduce_dims_with(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim,
+                                attr own);
 
-static inline bool tg__is_reduced(const call *c, int dim)
+/* ---- Shape rule and forward. */
+
+static inline bool tg__is_reduced(const attr *a, int dim)
 {
-    return ((uint64_t)c->a[0].i >> dim) & 1;
+    return ((uint64_t)a[REDUCE_BITS].i >> dim) & 1;
 }
+/* Sets the sizes of the result, but not its dtype. */
 void tg__reduced_shape(const call *c, spec *s);
-/* How many terms of t an output has. */
-int64_t tg__terms(const tg_tensor *t, const attr *a);
-/* The sums of the input's elements, which may have another dtype. */
+/* The number of terms that each output has in a reduction of t. */
+int64_t tg__count_terms(const tg_tensor *t, const attr *a);
+/* Computes the sums of the terms. Those of int64 and bool are int64; the others have the dtype of
+ * the input. The order of the additions does not depend on the number of threads. False if there is
+ * no memory. */
 bool tg__sum_into(const call *c, tg_tensor *sum);
-/* The greatest or the least of the input's elements, and their indices along the reduced
- * dimensions; either may be NULL. Where there is nothing to choose from, values become 0. */
-bool tg__extreme_into(const call *c, bool greatest, tg_tensor *values, int64_t *places);
+/* Finds the greatest or the least term of each output, and which of the terms it is, counted from
+ * 0; either array may be NULL. Values of outputs without terms become 0. False if there is no
+ * memory. */
+bool tg__extreme_into(const call *c, bool greatest, tg_tensor *values, int64_t *indices);
 
-/* ---- Its gradient. */
+/* ---- Gradient. */
 
-/* t, which has the shape of the result, with a size of 1 where a dimension was reduced; and
- * expanded to the shape of the input. */
-tg_tensor *tg__with_dims(const record *r, tg_tensor *t);
-tg_tensor *tg__spread(const record *r, tg_tensor *t);
-/* The sum of t over the dims that r reduced, which keep a size of 1. */
-tg_tensor *tg__sum_as(const record *r, tg_tensor *t);
-/* g summed down to like's shape, differentiably. */
+/* Reshapes t, which has the shape of the result, to the dimensions of the input, where each reduced
+ * one has size 1. */
+tg_tensor *tg__restore_dims(const record *r, tg_tensor *t);
+/* The same, expanded to the shape of the input. */
+tg_tensor *tg__expand_to_input(const record *r, tg_tensor *t);
+/* Returns the sum of t over the dimensions that r reduced, which keep a size of 1. */
+tg_tensor *tg__sum_same_dims(const record *r, tg_tensor *t);
+/* Sums g over the dimensions in which `like` was broadcast to the shape of g. The result has the
+ * shape of `like`. */
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 
-/* ---- What other operations are made of. */
+/* ---- Operations that others are composed of. */
 
-/* For normalization, in src/ops/moments.c: x, floating, less its mean over dims, which is worked
- * out in float64; and of such a tensor 1 / sqrt(var + eps), var being the mean of squares. The mean
- * and var come without a history where they are wanted; all have the dims with size 1. */
+/* The two steps of a normalization, in src/ops/moments.c, for a floating x. tg__center returns x -
+ * mean(x) over dims, with a mean computed in float64. tg__inverse_deviation takes such a centered
+ * tensor and returns 1 / sqrt(var + eps), where var is the mean of its squares; here dims keep a
+ * size of 1. *mean and *var, unless the pointers are NULL, become tensors of that shape without a
+ * history. */
 tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean);
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var);
 
-/* x g / y for g and y that broadcast to x, where |y| is |x| at least; 0 where y is. Nothing leaves
- * the range on the way. In src/ops/norm.c. */
-tg_tensor *tg__over_norm(tg_tensor *x, tg_tensor *g, tg_tensor *y);
+/* Returns x g / y, and 0 where y is 0, for g and y that broadcast to x. With a norm y of x this is
+ * the gradient of the norm. |y| must be at least |x|; the result is then right even where the
+ * product x g or the quotient g/y would overflow or underflow. In src/ops/norm.c. */
+tg_tensor *tg__norm_backward(tg_tensor *x, tg_tensor *g, tg_tensor *y);
 
 #endif

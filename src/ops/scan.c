@@ -1,21 +1,26 @@
-/* Running sums and products: y[i] = a[i] + x[i] y[i - 1] along a dimension, or backwards. Without x
- * it is a running sum. Its gradients are recurrences of the same kind. float32 accumulates in
- * double. A running sum of float64 carries along what its additions round away; products do not,
- * because every multiplication rounds anyway. */
+/* cumsum, cumprod and prod. They are one recurrence along a dimension, y[i] = a[i] + x[i] y[i - 1],
+ * from the first element to the last or in reverse. Without x it is a running sum. Its gradients
+ * are recurrences of the same kind.
+ *
+ * float32 accumulates in double. A running sum of float64 is compensated for what its additions
+ * round away; products are not, because every multiplication rounds anyway. */
 #include "../context/long_sum.h"
 #include "op.h"
 #include "reduce.h"
 
 #include <math.h>
 
-/* a[0]: the dimension, a[1]: from the end. */
+/* The attributes: the dimension, and whether the recurrence begins at its end. */
+enum { SCAN_DIM, SCAN_REVERSE };
+
 static bool scan_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     return tg__check_dtype(c, t, tg__is_number(t->dtype)) && tg__same_shape(c, s);
 }
 
-/* n elements, `step` apart, from where the arrays begin; x is NULL for a sum. */
+/* The n elements of one run of the recurrence. The pointers are to the first element of each array,
+ * and step, which is negative in reverse, leads to the next one. x is NULL for a running sum. */
 typedef struct scan_line {
     int64_t n, step;
     const void *a, *x;
@@ -33,8 +38,9 @@ static void sum_f32(scan_line l)
     }
 }
 
-/* In blocks, each added to the long sum of those before. From the block that makes this sum
- * infinite or NaN every term is added to the sum itself. */
+/* Adds up blocks of terms, and each block to the compensated sum of those before. Once a block has
+ * made this sum infinite or NaN, the compensation is NaN; from that block on every term is added to
+ * the running sum itself. */
 static void sum_f64(scan_line l)
 {
     const double *a = l.a;
@@ -102,13 +108,13 @@ static bool scan_forward(const call *c)
     const tg_tensor *a = tg__contiguous(c->in[0]),
                     *x = c->n == 2 && a ? tg__contiguous(c->in[1]) : NULL;
     if (!a || (c->n == 2 && !x)) return false;
-    const int dim = (int)c->a[0].i;
+    const int dim = (int)c->a[SCAN_DIM].i;
     const int64_t n = a->ndim ? a->shape[dim] : 1, step = a->ndim ? c->out->strides[dim] : 1;
     const int64_t lines = n > 0 ? a->numel / n : 0;
     const size_t size = tg__dtype_size(a->dtype);
     for (int64_t i = 0; i < lines; i++) {
         int64_t at = i / step * step * n + i % step, by = step;
-        if (c->a[1].i) {
+        if (c->a[SCAN_REVERSE].i) {
             at += (n - 1) * step;
             by = -step;
         }
@@ -120,8 +126,8 @@ static bool scan_forward(const call *c)
     return true;
 }
 
-/* t moved by one along dim, towards its start or its end; 0 comes in. */
-static tg_tensor *moved_by_one(tg_tensor *t, int dim, bool to_start)
+/* Shifts t by one element along dim, towards the start or the end. A 0 fills the free place. */
+static tg_tensor *shift_by_one(tg_tensor *t, int dim, bool to_start)
 {
     if (t->ndim == 0 || t->shape[dim] == 0) return tg_zeros_like(t);
     tg_tensor *rest = tg_narrow(t, dim, to_start, t->shape[dim] - 1);
@@ -133,14 +139,17 @@ static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool rev
 static tg_tensor *running_products(const char *name, tg_tensor *a, tg_tensor *x, int dim,
                                    bool reverse);
 
+/* The gradient of a[i] is that of y[i] and of all that follows from it: G[i] = g[i] + x[i+1]
+ * G[i+1], which is the recurrence in the other direction with x shifted by one. The gradient of
+ * x[i] is G[i] y[i-1]. */
 static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
 {
-    const int dim = (int)r->a[0].i;
-    const bool reverse = r->a[1].i != 0;
+    const int dim = (int)r->a[SCAN_DIM].i;
+    const bool reverse = r->a[SCAN_REVERSE].i != 0;
     if (r->n == 1) return running_sums(r->op->name, g, dim, !reverse);
-    tg_tensor *along =
-        running_products(r->op->name, g, moved_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
-    return i == 0 ? along : tg_mul(along, moved_by_one(r->out, dim, reverse));
+    tg_tensor *grad_a =
+        running_products(r->op->name, g, shift_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
+    return i == 0 ? grad_a : tg_mul(grad_a, shift_by_one(r->out, dim, reverse));
 }
 
 static const op_row cumsum_op = {
@@ -163,7 +172,8 @@ static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool rev
 {
     int d = a ? tg__dim(a, name, dim, a->ndim) : -1;
     if (d < 0) return NULL;
-    return tg__apply(&cumsum_op, 1, &a, (attr[TG_ATTRS]){{.i = d}, {.i = reverse}});
+    return tg__apply(&cumsum_op, 1, &a,
+                     (attr[TG_ATTRS]){[SCAN_DIM] = {.i = d}, [SCAN_REVERSE] = {.i = reverse}});
 }
 
 static tg_tensor *running_products(const char *name, tg_tensor *a, tg_tensor *x, int dim,
@@ -172,11 +182,11 @@ static tg_tensor *running_products(const char *name, tg_tensor *a, tg_tensor *x,
     int d = a ? tg__dim(a, name, dim, a->ndim) : -1;
     if (d < 0) return NULL;
     return tg__apply(&cumprod_op, 2, (tg_tensor *[]){a, x},
-                     (attr[TG_ATTRS]){{.i = d}, {.i = reverse}});
+                     (attr[TG_ATTRS]){[SCAN_DIM] = {.i = d}, [SCAN_REVERSE] = {.i = reverse}});
 }
 
-/* Sums and products of bool are int64, as PyTorch's. */
-static tg_tensor *countable(tg_tensor *a)
+/* Sums and products of bool are int64, as in PyTorch. */
+static tg_tensor *bool_to_int64(tg_tensor *a)
 {
     return a && a->dtype == TG_BOOL ? tg_cast(a, TG_I64) : a;
 }
@@ -185,14 +195,14 @@ tg_tensor *tg_cumsum(tg_tensor *a, int dim)
 {
     frame f;
     tg__enter(&f, "cumsum", a);
-    return tg__leave(&f, running_sums("cumsum", countable(a), dim, false));
+    return tg__leave(&f, running_sums("cumsum", bool_to_int64(a), dim, false));
 }
 
-/* y[0] = a[0], then y[i] = a[i] y[i - 1]: a recurrence of a[0], -0, -0 ... and -0, a[1], a[2] ...,
- * since -0 added changes nothing. */
+/* y[0] = a[0] and y[i] = a[i] y[i - 1]. This is the recurrence with (a[0], -0, -0, ...) for a and
+ * (-0, a[1], a[2], ...) for x: adding -0 changes no number, not even the sign of a zero. */
 static tg_tensor *cumprod(tg_tensor *a, int dim)
 {
-    a = countable(a);
+    a = bool_to_int64(a);
     if (!a || tg__dim(a, "cumprod", dim, a->ndim) < 0) return NULL;
     if (a->numel == 0 || a->ndim == 0) return tg_clone(a);
     tg_tensor *first = tg_narrow(a, dim, 0, 1);
@@ -213,12 +223,13 @@ static tg_tensor *prod(tg_tensor *a, int dim, bool keepdim)
     int d = a ? tg__dim(a, "prod", dim, a->ndim) : -1;
     if (d < 0) return NULL;
     if (a->ndim == 0) return tg_cumprod(a, 0);
-    if (a->shape[d] == 0) { /* ones, of the shape and dtype of a sum */
+    if (a->shape[d] == 0) { /* ones with the shape and dtype of a sum, which is 0 here */
         tg_tensor *sum = tg_sum_dims(a, TG_DIMS(d), keepdim);
         return tg_add_scalar(sum, 1);
     }
     tg_tensor *last = tg_narrow(tg_cumprod(a, d), d, a->shape[d] - 1, 1);
-    return tg_clone(keepdim ? last : tg_squeeze_dim(last, d)); /* the others may go */
+    /* A view would keep the memory of all running products. */
+    return tg_clone(keepdim ? last : tg_squeeze_dim(last, d));
 }
 
 tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)

@@ -1,4 +1,5 @@
-/* softmax and log_softmax: over the last dimension, others are transposed to it. */
+/* softmax and log_softmax. The operations work over the last dimension; another one is transposed
+ * to the end first. a[0] is whether the logarithm is taken. */
 #include "op.h"
 #include "reduce.h"
 
@@ -10,58 +11,59 @@ static bool softmax_shape(const call *c, spec *s)
     return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
-/* Rows that are worked on together, so that they stay in the nearest cache. */
-enum { ROWS = 64, TOGETHER = 4096 };
+/* The most rows, and about the most elements, that are worked on together, which keeps them in the
+ * first-level cache. */
+enum { BLOCK_ROWS = 64, BLOCK_ELEMENTS = 4096 };
 
 /* A number for each row. */
 typedef union row_values {
-    float f32[ROWS];
-    double f64[ROWS];
+    float f32[BLOCK_ROWS];
+    double f64[BLOCK_ROWS];
 } row_values;
 
-typedef struct rows_work {
+typedef struct softmax_work {
     const call *c;
     const char *x;
     char *y;
     int64_t n;
     bool logarithm;
-} rows_work;
+} softmax_work;
 
-/* y = exp(x - most) / sum, or x - most - log(sum). exp goes over all rows at once. */
-static void some_softmax_rows(const rows_work *w, int64_t first, int64_t rows)
+/* y = exp(x - most) / sum, or x - most - log(sum), where most is the greatest element of the row,
+ * without which exp could overflow. One call of exp takes all rows. */
+static void softmax_rows(const softmax_work *w, int64_t first, int64_t rows)
 {
     const tg_dtype d = w->c->out->dtype;
     const int level = w->c->tg->level;
-    const size_t size = tg__dtype_size(d), line = (size_t)w->n * size;
-    const char *x = w->x + (size_t)first * line;
-    char *y = w->y + (size_t)first * line;
+    const size_t size = tg__dtype_size(d), row_bytes = (size_t)w->n * size;
+    const char *x = w->x + (size_t)first * row_bytes;
+    char *y = w->y + (size_t)first * row_bytes;
     row_values most, sum;
     affine_kernel *affine = pick(level, affine, d);
     pick(level, extreme, d)(true, rows, w->n, &most, NULL, x, w->n);
-    memcpy(y, x, (size_t)rows * line);
+    memcpy(y, x, (size_t)rows * row_bytes);
     for (int64_t i = 0; i < rows; i++)
-        affine(w->n, y + (size_t)i * line, -tg__load(d, &most, i), 1);
+        affine(w->n, y + (size_t)i * row_bytes, -tg__load(d, &most, i), 1);
     pick(level, exp, d)(rows * w->n, y, y);
     pick(level, sum, d)(rows, w->n, &sum, y, w->n);
     if (w->logarithm) {
         pick(level, log, d)(rows, &sum, &sum);
-        memcpy(y, x, (size_t)rows * line);
+        memcpy(y, x, (size_t)rows * row_bytes);
     }
     for (int64_t i = 0; i < rows; i++) {
-        char *row = y + (size_t)i * line;
+        char *row = y + (size_t)i * row_bytes;
         if (w->logarithm) affine(w->n, row, -tg__load(d, &most, i), 1);
         affine(w->n, row, w->logarithm ? -tg__load(d, &sum, i) : 0,
                w->logarithm ? 1 : 1 / tg__load(d, &sum, i));
     }
 }
 
-static void rows_in_blocks(void *work, int64_t from, int64_t to)
+static void softmax_in_blocks(void *work, int64_t from, int64_t to)
 {
-    const rows_work *w = work;
-    int64_t most = TOGETHER / w->n;
-    most = most < 1 ? 1 : most > ROWS ? ROWS : most;
-    for (int64_t i = from; i < to; i += most)
-        some_softmax_rows(w, i, to - i < most ? to - i : most);
+    const softmax_work *w = work;
+    int64_t most = BLOCK_ELEMENTS / w->n;
+    most = most < 1 ? 1 : most > BLOCK_ROWS ? BLOCK_ROWS : most;
+    for (int64_t i = from; i < to; i += most) softmax_rows(w, i, to - i < most ? to - i : most);
 }
 
 static bool softmax_forward(const call *c)
@@ -70,36 +72,37 @@ static bool softmax_forward(const call *c)
     if (!x) return false;
     if (x->numel == 0) return true;
     const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
-    rows_work w = {c, x->data, c->out->data, n, c->a[0].i != 0};
-    tg__split(c->tg, x->numel / n, tg__grain_of(n), rows_in_blocks, &w);
+    softmax_work w = {c, x->data, c->out->data, n, c->a[0].i != 0};
+    tg__split(c->tg, x->numel / n, tg__grain_of(n), softmax_in_blocks, &w);
     return true;
 }
 
-/* ---- The gradient, from that of the result, g, and the result, y: y (g - sum of g y), or g -
- * exp(y) sum of g. */
+/* ---- The gradient, an operation of the gradient g of the result and the result y. For softmax
+ * dy_i/dx_j = y_i (delta_ij - y_j), and the gradient is y (g - sum(g y)). For log_softmax dy_i/dx_j
+ * = delta_ij - exp(y_j), and the gradient is g - exp(y) sum(g). The sums are over the row. */
 
 static tg_tensor *row_sums(tg_tensor *t)
 {
     return t && t->ndim ? tg_sum_dims(t, TG_DIMS(-1), TG_KEEPDIM) : t;
 }
 
-typedef struct grad_work {
+typedef struct backward_work {
     const call *c;
     const char *g, *y;
     int64_t n;
-} grad_work;
+} backward_work;
 
-static void some_grads(void *work, int64_t from, int64_t to)
+static void backward_rows(void *work, int64_t from, int64_t to)
 {
-    const grad_work *w = work;
+    const backward_work *w = work;
     const tg_dtype d = w->c->out->dtype;
     const int level = w->c->tg->level;
-    const size_t line = (size_t)w->n * tg__dtype_size(d);
+    const size_t row_bytes = (size_t)w->n * tg__dtype_size(d);
     binary_kernel *mul = pick(level, mul, d);
     affine_kernel *affine = pick(level, affine, d);
     for (int64_t i = from; i < to; i++) {
-        const char *g = w->g + (size_t)i * line, *y = w->y + (size_t)i * line;
-        char *out = (char *)w->c->out->data + (size_t)i * line;
+        const char *g = w->g + (size_t)i * row_bytes, *y = w->y + (size_t)i * row_bytes;
+        char *out = (char *)w->c->out->data + (size_t)i * row_bytes;
         double sum;
         if (w->c->a[0].i) {
             pick(level, sum, d)(1, w->n, &sum, g, w->n);
@@ -109,7 +112,7 @@ static void some_grads(void *work, int64_t from, int64_t to)
         } else {
             mul(w->n, out, g, y);
             pick(level, sum, d)(1, w->n, &sum, out, w->n);
-            memcpy(out, g, line);
+            memcpy(out, g, row_bytes);
             affine(w->n, out, -tg__load(d, &sum, 0), 1);
             mul(w->n, out, out, y);
         }
@@ -122,22 +125,24 @@ static bool softmax_backward_forward(const call *c)
     if (!y) return false;
     if (y->numel == 0) return true;
     const int64_t n = y->ndim ? y->shape[y->ndim - 1] : 1;
-    grad_work w = {c, g->data, y->data, n};
-    tg__split(c->tg, y->numel / n, tg__grain_of(n), some_grads, &w);
+    backward_work w = {c, g->data, y->data, n};
+    tg__split(c->tg, y->numel / n, tg__grain_of(n), backward_rows, &w);
     return true;
 }
 
+/* outer_g is the first input, the gradient g of the two formulas above; g is here the gradient of
+ * their result. */
 static tg_tensor *softmax_backward_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *first = r->in[0].t, *y = r->in[1].t;
+    tg_tensor *outer_g = r->in[0].t, *y = r->in[1].t;
     if (r->a[0].i) {
         tg_tensor *p = tg_mul(tg_exp(y), g);
-        return i == 0 ? tg_sub(g, row_sums(p)) : tg_neg(tg_mul(p, row_sums(first)));
+        return i == 0 ? tg_sub(g, row_sums(p)) : tg_neg(tg_mul(p, row_sums(outer_g)));
     }
     tg_tensor *gy = tg_mul(g, y);
     if (i == 0) return tg_sub(gy, tg_mul(y, row_sums(gy)));
-    return tg_sub(tg_mul(g, tg_sub(first, row_sums(tg_mul(first, y)))),
-                  tg_mul(first, row_sums(gy)));
+    return tg_sub(tg_mul(g, tg_sub(outer_g, row_sums(tg_mul(outer_g, y)))),
+                  tg_mul(outer_g, row_sums(gy)));
 }
 
 static const op_row softmax_backward_op = {
@@ -172,7 +177,7 @@ static const op_row log_softmax_op = {
     .reads = {READS_OUT},
 };
 
-static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
+static tg_tensor *apply_over_dim(const op_row *o, tg_tensor *a, int dim)
 {
     int d = a ? tg__dim(a, o->name, dim, a->ndim) : -1;
     if (d < 0) return NULL;
@@ -186,10 +191,10 @@ static tg_tensor *over_dim(const op_row *o, tg_tensor *a, int dim)
 
 tg_tensor *tg_softmax(tg_tensor *a, int dim)
 {
-    return over_dim(&softmax_op, a, dim);
+    return apply_over_dim(&softmax_op, a, dim);
 }
 
 tg_tensor *tg_log_softmax(tg_tensor *a, int dim)
 {
-    return over_dim(&log_softmax_op, a, dim);
+    return apply_over_dim(&log_softmax_op, a, dim);
 }

@@ -1,15 +1,18 @@
-/* Sorting, in PyTorch's order of equal elements: that of a certain introsort, whose steps are
- * therefore fixed here. */
+/* sort, argsort and topk. PyTorch leaves equal elements in the order in which the std::sort of
+ * libstdc++, an introsort, happens to leave them. To give the same indices, the functions here take
+ * the same steps as std::sort, std::partial_sort and std::nth_element do. */
 #include "op.h"
 #include "reduce.h"
 
 #include <string.h>
 
+/* What is sorted: the key of an element, by which pairs are compared, and its index. */
 typedef struct pair {
     int64_t key, index;
 } pair;
 
-enum { INSERTION = 16 };
+/* Introsort leaves parts of this length to a final insertion sort. */
+enum { INSERTION_LENGTH = 16 };
 
 static void swap_pairs(pair *a, pair *b)
 {
@@ -18,8 +21,8 @@ static void swap_pairs(pair *a, pair *b)
     *b = t;
 }
 
-/* Moves the median of a, b and c to where first is. */
-static void median_to(pair *first, pair *a, pair *b, pair *c)
+/* Exchanges *first with the median of *a, *b and *c. */
+static void move_median(pair *first, pair *a, pair *b, pair *c)
 {
     pair *median;
     if (a->key < b->key)
@@ -29,10 +32,12 @@ static void median_to(pair *first, pair *a, pair *b, pair *c)
     swap_pairs(first, median);
 }
 
-/* Hoare's partition of [first + 1, last) around *first; the median guards both ends. */
+/* Hoare's partition of [first + 1, last) around the median of three, which moves to *first. The
+ * loops need no check of bounds, because neither of the other two of the three lies on the wrong
+ * side of it. Returns where the second part begins. */
 static pair *partition(pair *first, pair *last)
 {
-    median_to(first, first + 1, first + (last - first) / 2, last - 1);
+    move_median(first, first + 1, first + (last - first) / 2, last - 1);
     int64_t pivot = first->key;
     for (pair *low = first + 1, *high = last;; low++) {
         while (low->key < pivot) low++;
@@ -43,7 +48,8 @@ static pair *partition(pair *first, pair *last)
     }
 }
 
-/* Fills the hole with the larger child down to a leaf, then lets value rise from there. */
+/* Puts value into a heap of n pairs with a hole: moves the larger child into the hole until the
+ * hole is at a leaf, then moves parents down until value fits. */
 static void sift(pair *heap, int64_t hole, int64_t n, pair value)
 {
     int64_t top = hole;
@@ -62,7 +68,7 @@ static void sift(pair *heap, int64_t hole, int64_t n, pair value)
     heap[hole] = value;
 }
 
-/* The k least of n, as a heap. */
+/* Moves the k least of n pairs to the front, as a heap with the greatest of them on top. */
 static void heap_select(pair *p, int64_t k, int64_t n)
 {
     for (int64_t i = (k - 2) / 2; i >= 0; i--) sift(p, i, k, p[i]);
@@ -74,7 +80,7 @@ static void heap_select(pair *p, int64_t k, int64_t n)
     }
 }
 
-/* The k least of n, in order. */
+/* Moves the k least of n pairs to the front, in order. */
 static void heap_sort(pair *p, int64_t k, int64_t n)
 {
     heap_select(p, k, n);
@@ -85,9 +91,11 @@ static void heap_sort(pair *p, int64_t k, int64_t n)
     }
 }
 
+/* Quicksort down to parts of INSERTION_LENGTH pairs, with heap sort for a part that is still longer
+ * at the given depth of recursion. */
 static void intro_sort(pair *first, pair *last, int depth)
 {
-    while (last - first > INSERTION) {
+    while (last - first > INSERTION_LENGTH) {
         if (depth-- == 0) {
             heap_sort(first, last - first, last - first);
             return;
@@ -108,7 +116,7 @@ static void insertion_sort(pair *p, int64_t n)
     }
 }
 
-static int most_depth(int64_t n)
+static int depth_limit(int64_t n)
 {
     int log = 0;
     for (; n > 1; n >>= 1) log++;
@@ -117,15 +125,16 @@ static int most_depth(int64_t n)
 
 static void sort_pairs(pair *p, int64_t n)
 {
-    intro_sort(p, p + n, most_depth(n));
+    intro_sort(p, p + n, depth_limit(n));
     insertion_sort(p, n);
 }
 
-/* Element k - 1 in its place, none greater before it. */
-static void select_pairs(pair *p, int64_t k, int64_t n)
+/* Moves the pair that is number k - 1 in order to that place, with none greater before it: the
+ * std::nth_element of libstdc++. */
+static void intro_select(pair *p, int64_t k, int64_t n)
 {
     pair *first = p, *last = p + n, *nth = p + k - 1;
-    for (int depth = most_depth(n); last - first > 3; depth--) {
+    for (int depth = depth_limit(n); last - first > 3; depth--) {
         if (depth == 0) {
             heap_select(first, nth + 1 - first, last - first);
             swap_pairs(first, nth);
@@ -137,20 +146,21 @@ static void select_pairs(pair *p, int64_t k, int64_t n)
     insertion_sort(first, last - first);
 }
 
-/* The k least first, in order if sorted, by the steps that PyTorch's topk takes. */
-static void top_pairs(pair *p, int64_t k, int64_t n, bool sorted)
+/* Moves the k least to the front, in order if `sorted`, by the steps of PyTorch's topk. */
+static void top_k(pair *p, int64_t k, int64_t n, bool sorted)
 {
     if (k == 0) return;
     if (k * 64 <= n) {
         heap_sort(p, k, n);
         return;
     }
-    select_pairs(p, k, n);
+    intro_select(p, k, n);
     if (sorted) sort_pairs(p, k - 1);
 }
 
-/* An integer that orders as the value does: -0 equals +0, NaN is greatest. */
-static int64_t key_of(const tg_tensor *t, int64_t at)
+/* An integer that compares with others as the element does. -0 equals +0, and NaN is the
+ * greatest. */
+static int64_t sort_key(const tg_tensor *t, int64_t at)
 {
     if (t->dtype == TG_I64) return ((const int64_t *)t->data)[at];
     const double v = tg__load(t->dtype, t->data, at);
@@ -168,7 +178,7 @@ static bool argsort_shape(const call *c, spec *s)
     return true;
 }
 
-/* Equal keys in the order of their places. */
+/* Puts pairs with equal keys, which are neighbours, in the order of their indices. */
 static void make_stable(pair *p, int64_t n)
 {
     for (int64_t i = 0, j; i < n; i = j) {
@@ -178,7 +188,7 @@ static void make_stable(pair *p, int64_t n)
     }
 }
 
-/* Where element number `line` of the other dimensions begins. */
+/* The offset, in elements, at which line number `line` along dim begins. */
 static int64_t sort_line_start(const tg_tensor *t, int dim, int64_t line)
 {
     int64_t at = 0;
@@ -190,14 +200,15 @@ static int64_t sort_line_start(const tg_tensor *t, int dim, int64_t line)
     return at;
 }
 
-/* How the places are ordered. */
-enum { PLAIN, STABLE, TOP, TOP_SORTED };
+/* The attributes of argsort: the dimension, whether the order is descending, one of SORT_*, and for
+ * topk the k. The last entries of the result are then unspecified. */
+enum { SORT_DIM, SORT_DESCENDING, SORT_HOW, SORT_K };
+enum { SORT_PLAIN, SORT_STABLE, SORT_TOP_K, SORT_TOP_K_SORTED };
 
-/* a[0]: the dimension, a[1]: descending, a[2]: how, a[3]: how many of the top. */
 static bool argsort_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
-    int dim = (int)c->a[0].i;
+    int dim = (int)c->a[SORT_DIM].i;
     int64_t n = t->ndim ? t->shape[dim] : 1, step = t->ndim ? t->strides[dim] : 1;
     int64_t out_step = t->ndim ? c->out->strides[dim] : 1;
     if (t->numel == 0) return true;
@@ -208,14 +219,14 @@ static bool argsort_forward(const call *c)
         int64_t from = sort_line_start(t, dim, line), *to = c->out->data;
         to += sort_line_start(c->out, dim, line);
         for (int64_t i = 0; i < n; i++) {
-            int64_t key = key_of(t, from + i * step);
-            pairs[i] = (pair){c->a[1].i ? ~key : key, i};
+            int64_t key = sort_key(t, from + i * step);
+            pairs[i] = (pair){c->a[SORT_DESCENDING].i ? ~key : key, i};
         }
-        if (c->a[2].i >= TOP)
-            top_pairs(pairs, c->a[3].i, n, c->a[2].i == TOP_SORTED);
+        if (c->a[SORT_HOW].i >= SORT_TOP_K)
+            top_k(pairs, c->a[SORT_K].i, n, c->a[SORT_HOW].i == SORT_TOP_K_SORTED);
         else
             sort_pairs(pairs, n);
-        if (c->a[2].i == STABLE) make_stable(pairs, n);
+        if (c->a[SORT_HOW].i == SORT_STABLE) make_stable(pairs, n);
         for (int64_t i = 0; i < n; i++) to[i * out_step] = pairs[i].index;
     }
     tg_release(work);
@@ -225,24 +236,27 @@ static bool argsort_forward(const call *c)
 static const op_row argsort_op = {
     .name = "argsort", .shape = argsort_shape, .forward = argsort_forward};
 
-static tg_tensor *argsort(tg_tensor *a, int dim, bool descending, int how, int64_t top)
+static tg_tensor *argsort(tg_tensor *a, int dim, bool descending, int how, int64_t k)
 {
     int d = a ? tg__dim(a, "argsort", dim, a->ndim) : -1;
     if (d < 0) return NULL;
     return tg__apply(&argsort_op, 1, &a,
-                     (attr[TG_ATTRS]){{.i = d}, {.i = descending}, {.i = how}, {.i = top}});
+                     (attr[TG_ATTRS]){[SORT_DIM] = {.i = d},
+                                      [SORT_DESCENDING] = {.i = descending},
+                                      [SORT_HOW] = {.i = how},
+                                      [SORT_K] = {.i = k}});
 }
 
 tg_tensor *tg_argsort(tg_tensor *a, int dim)
 {
-    return argsort(a, dim, false, PLAIN, 0);
+    return argsort(a, dim, false, SORT_PLAIN, 0);
 }
 
 tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable)
 {
     tg_indexed none = {NULL, NULL}, r = none;
     if (!tg__check_inputs("sort", 1, &a) || tg__dim(a, "sort", dim, a->ndim) < 0) return none;
-    r.indices = argsort(a, dim, descending, stable ? STABLE : PLAIN, 0);
+    r.indices = argsort(a, dim, descending, stable ? SORT_STABLE : SORT_PLAIN, 0);
     r.values = tg_gather(a, dim, r.indices);
     return r.values ? r : none;
 }
@@ -268,8 +282,10 @@ tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
     }
     frame f;
     tg__enter(&f, "topk", a);
-    tg_tensor *order = argsort(a, d, largest, sorted ? TOP_SORTED : TOP, k), *r[] = {NULL, order};
-    if (a->ndim) r[1] = tg_clone(tg_narrow(order, d, 0, k)); /* the others may go */
+    tg_tensor *order = argsort(a, d, largest, sorted ? SORT_TOP_K_SORTED : SORT_TOP_K, k),
+              *r[] = {NULL, order};
+    /* A view would keep the memory of all n indices. */
+    if (a->ndim) r[1] = tg_clone(tg_narrow(order, d, 0, k));
     r[0] = tg_gather(a, d, r[1]);
     tg__leave_with(&f, 2, r);
     return r[0] ? (tg_indexed){r[0], r[1]} : none;

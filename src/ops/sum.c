@@ -1,4 +1,4 @@
-/* sum and mean. */
+/* sum and mean, and the sum of a gradient to the shape of an input that was broadcast. */
 #include "reduce.h"
 
 static bool sum_shape(const call *c, spec *s)
@@ -14,10 +14,11 @@ static bool sum_forward(const call *c)
     return tg__sum_into(c, c->out);
 }
 
+/* Every term has the derivative 1. */
 static tg_tensor *sum_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return tg__spread(r, g);
+    return tg__expand_to_input(r, g);
 }
 
 static const op_row sum_op = {
@@ -37,17 +38,17 @@ static const op_row sum_dims_op = {
 
 tg_tensor *tg_sum(tg_tensor *a)
 {
-    return tg__over_all(&sum_op, a);
+    return tg__reduce_all(&sum_op, a);
 }
 
 tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim)
 {
-    return tg__over_dims(&sum_dims_op, a, dims, keepdim);
+    return tg__reduce_dims(&sum_dims_op, a, dims, keepdim);
 }
 
-tg_tensor *tg__sum_as(const record *r, tg_tensor *t)
+tg_tensor *tg__sum_same_dims(const record *r, tg_tensor *t)
 {
-    return tg__apply(&sum_dims_op, 1, &t, (attr[TG_ATTRS]){{.i = r->a[0].i}, {.i = TG_KEEPDIM}});
+    return tg__apply(&sum_dims_op, 1, &t, (attr[TG_ATTRS]){r->a[REDUCE_BITS], {.i = TG_KEEPDIM}});
 }
 
 static bool mean_shape(const call *c, spec *s)
@@ -59,16 +60,17 @@ static bool mean_forward(const call *c)
 {
     if (!tg__sum_into(c, c->out)) return false;
     stack_tensor n;
-    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)tg__terms(c->in[0], c->a))};
+    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)tg__count_terms(c->in[0], c->a))};
     loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
     tg__elementwise(divide, c->out, 2, in);
     return true;
 }
 
+/* Every one of the n terms has the derivative 1 / n. */
 static tg_tensor *mean_grad(const record *r, int i, tg_tensor *g)
 {
-    int64_t terms = tg__terms(r->in[i].t, r->a);
-    return tg__spread(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
+    int64_t terms = tg__count_terms(r->in[i].t, r->a);
+    return tg__expand_to_input(r, terms > 0 ? tg_div_scalar(g, (double)terms) : g);
 }
 
 static const op_row mean_op = {
@@ -88,12 +90,12 @@ static const op_row mean_dims_op = {
 
 tg_tensor *tg_mean(tg_tensor *a)
 {
-    return tg__over_all(&mean_op, a);
+    return tg__reduce_all(&mean_op, a);
 }
 
 tg_tensor *tg_mean_dims(tg_tensor *a, tg_shape dims, bool keepdim)
 {
-    return tg__over_dims(&mean_dims_op, a, dims, keepdim);
+    return tg__reduce_dims(&mean_dims_op, a, dims, keepdim);
 }
 
 tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like)
