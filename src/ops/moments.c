@@ -119,7 +119,7 @@ static matrix_view matrix_of(const moments_walk *w, int64_t n)
                    : (matrix_view){w->reduced, n, w->kept};
 }
 
-static void *element_at(const moments_walk *w, const void *data, int64_t at)
+static void *moments_element(const moments_walk *w, const void *data, int64_t at)
 {
     return (char *)(uintptr_t)data + (size_t)at * tg__dtype_size(w->x->dtype);
 }
@@ -137,7 +137,7 @@ static void sum_terms(const moments_walk *w, int what, int64_t at, int64_t n, co
     for (int64_t i = 0; i < n; i++) sum[i] = 0;
     for (int64_t i = 0; w->x->numel > 0 && i < w->outer[1].count; i++)
         f(what, v.rows, v.columns, sum, rest,
-          element_at(w, w->x->data, at + offset_of(&w->outer[1], i)), v.stride, mean, scale);
+          moments_element(w, w->x->data, at + offset_of(&w->outer[1], i)), v.stride, mean, scale);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(rest[i])) sum[i] += rest[i];
 }
@@ -193,8 +193,8 @@ static void center_outputs(const moments_walk *w, int64_t out, int64_t at, int64
     for (int64_t i = 0; i < w->outer[1].count; i++) {
         const int64_t first = at + offset_of(&w->outer[1], i);
         pick(c->tg->level, deviations,
-             w->x->dtype)(w->rows, v.rows, v.columns, element_at(w, c->out->data, first),
-                          element_at(w, w->x->data, first), v.stride, mean);
+             w->x->dtype)(w->rows, v.rows, v.columns, moments_element(w, c->out->data, first),
+                          moments_element(w, w->x->data, first), v.stride, mean);
     }
 }
 
