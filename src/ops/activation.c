@@ -1,5 +1,5 @@
-/* Activations and other functions that are said with the operations there are: their gradients, and
- * the gradients' own, come with these. */
+/* Activations. Most of them are composed of other operations, from which their gradients follow.
+ * relu, sigmoid and tanh, which have kernels of their own, are in unary.c. */
 #include "op.h"
 #include "binary.h"
 
@@ -13,9 +13,10 @@ tg_tensor *tg_relu6(tg_tensor *a)
     return tg__leave(&f, tg_hardtanh(a, 0, 6));
 }
 
-/* ---- x gate(x): the gate is the second input, which has no history. The gradient is that of the
- * result times the slope, which is finite where x is, so that an infinite gradient at 0 stays one.
- */
+/* ---- Activations of the form x gate(x). The gate is computed once and becomes the second input,
+ * without a history. The gradient function multiplies g by the derivative gate(x) + x gate'(x),
+ * which is finite for a finite x; the gradients of a composed x * gate(x) would give 0 * infinity =
+ * NaN for an infinite g at x = 0. */
 
 static bool float_shape(const call *c, spec *s)
 {
@@ -41,12 +42,14 @@ static tg_tensor *apply_gate(const op_row *o, tg_tensor *a, function *gate)
     return tg__leave(&f, tg__apply(o, 2, both, NULL));
 }
 
-/* As it was kept; for a gradient that is to have one, with its history. */
-static tg_tensor *gate_of(const record *r, function *gate)
+/* The gate that the forward has computed or, if the gradient itself is to have a gradient, the gate
+ * computed again with its history. */
+static tg_tensor *saved_gate(const record *r, function *gate)
 {
     return r->out->context->no_grad ? r->in[1].t : gate(r->in[0].t);
 }
 
+/* silu: gate(x) = s with s = sigmoid(x). The derivative is s + x s (1 - s). */
 static tg_tensor *silu_gate(tg_tensor *a)
 {
     return tg_sigmoid(a);
@@ -54,7 +57,7 @@ static tg_tensor *silu_gate(tg_tensor *a)
 
 static tg_tensor *silu_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *gate = gate_of(r, silu_gate);
+    tg_tensor *x = r->in[i].t, *gate = saved_gate(r, silu_gate);
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x, gate)));
 }
 
@@ -72,6 +75,7 @@ tg_tensor *tg_silu(tg_tensor *a)
     return apply_gate(&silu_op, a, silu_gate);
 }
 
+/* mish: gate(x) = t with t = tanh(softplus(x)). The derivative is t + x sigmoid(x) (1 - t^2). */
 static tg_tensor *mish_gate(tg_tensor *a)
 {
     return tg_tanh(tg_softplus(a, 1, INFINITY));
@@ -79,7 +83,7 @@ static tg_tensor *mish_gate(tg_tensor *a)
 
 static tg_tensor *mish_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *gate = gate_of(r, mish_gate);
+    tg_tensor *x = r->in[i].t, *gate = saved_gate(r, mish_gate);
     return tg_mul(g, tg_add(gate, tg__tanh_backward(tg_mul(x, tg_sigmoid(x)), gate)));
 }
 
@@ -97,12 +101,13 @@ tg_tensor *tg_mish(tg_tensor *a)
     return apply_gate(&mish_op, a, mish_gate);
 }
 
+/* hardswish: gate(x) = clamp(x + 3, 0, 6) / 6. */
 static tg_tensor *hardswish_gate(tg_tensor *a)
 {
     return tg_div_scalar(tg_clamp(tg_add_scalar(a, 3), 0, 6), 6);
 }
 
-/* 0 below -3 and that of the result above 3, as PyTorch has it. */
+/* The derivative is 0 below -3, 1 above 3, and (2 x + 3) / 6 in between, as in PyTorch. */
 static tg_tensor *hardswish_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
@@ -124,7 +129,9 @@ tg_tensor *tg_hardswish(tg_tensor *a)
     return apply_gate(&hardswish_op, a, hardswish_gate);
 }
 
-/* The normal distribution function, and its approximation by tanh. */
+/* gelu: gate(x) is the cumulative distribution function of the standard normal, (1 + erf(x /
+ * sqrt(2))) / 2, or its approximation by tanh. The derivative of the exact form is gate(x) + x
+ * exp(-x^2 / 2) / sqrt(2 pi). */
 
 static tg_tensor *gelu_gate(tg_tensor *a)
 {
@@ -135,29 +142,31 @@ static tg_tensor *gelu_gate(tg_tensor *a)
 static tg_tensor *gelu_grad(const record *r, int i, tg_tensor *g)
 {
     const double root_half_by_pi = 0.398942280401432677939946059934381868;
-    tg_tensor *x = r->in[i].t, *bell = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
-    tg_tensor *growth = tg_mul(x, tg_mul_scalar(bell, root_half_by_pi));
-    return tg_mul(g, tg_add(gate_of(r, gelu_gate), growth));
+    tg_tensor *x = r->in[i].t, *density = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
+    tg_tensor *x_slope = tg_mul(x, tg_mul_scalar(density, root_half_by_pi));
+    return tg_mul(g, tg_add(saved_gate(r, gelu_gate), x_slope));
 }
 
 #define ROOT_TWO_BY_PI 0.797884560802865355879892119868763737
 #define CUBIC          0.044715
 
+/* (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3). */
 static tg_tensor *gelu_tanh_gate(tg_tensor *a)
 {
     tg_tensor *cube = tg_mul_scalar(tg_mul(tg_square(a), a), CUBIC);
-    tg_tensor *share = tg_tanh(tg_mul_scalar(tg_add(a, cube), ROOT_TWO_BY_PI));
-    return tg_mul_scalar(tg_add_scalar(share, 1), 0.5);
+    tg_tensor *tanh_u = tg_tanh(tg_mul_scalar(tg_add(a, cube), ROOT_TWO_BY_PI));
+    return tg_mul_scalar(tg_add_scalar(tanh_u, 1), 0.5);
 }
 
-/* (1 + tanh(u)) / 2 is sigmoid(2 u), whose slope is 0 from |x| = 22 on. Bounds keep the slope of u
- * from an infinity there, which times 0 is NaN. */
+/* (1 + tanh(u)) / 2 is s = sigmoid(2 u), and the derivative is s + x s (1 - s) 2 u' with u' =
+ * sqrt(2 / pi) (1 + 3 * 0.044715 x^2). s (1 - s) is 0 from |x| = 22 on. x is clamped, as an
+ * infinite u' times 0 would be NaN. */
 static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = tg_clamp(r->in[i].t, -100, 100), *gate = gate_of(r, gelu_tanh_gate);
+    tg_tensor *x = tg_clamp(r->in[i].t, -100, 100), *gate = saved_gate(r, gelu_tanh_gate);
     tg_tensor *slope = tg_add_scalar(tg_mul_scalar(tg_square(x), 3 * CUBIC), 1);
-    tg_tensor *growth = tg_mul(x, tg_mul_scalar(slope, 2 * ROOT_TWO_BY_PI));
-    return tg_mul(g, tg_add(gate, tg__sigmoid_backward(growth, gate)));
+    tg_tensor *x_slope = tg_mul(x, tg_mul_scalar(slope, 2 * ROOT_TWO_BY_PI));
+    return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x_slope, gate)));
 }
 
 static const op_row gelu_op = {
@@ -187,9 +196,9 @@ tg_tensor *tg_gelu(tg_tensor *a, int approximate)
                     approximate);
 }
 
-/* ---- elu. a[0]: alpha. */
+/* ---- elu: x for x > 0, else alpha (exp(x) - 1). a[0] is alpha. */
 
-/* alpha expm1(x) where x is not above 0. */
+/* Computes alpha expm1(min(x, 0)) everywhere, and then takes x where x > 0. */
 static bool elu_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *out = c->out;
@@ -207,6 +216,8 @@ static bool elu_forward(const call *c)
     return true;
 }
 
+/* The derivative is 1 for x > 0, else alpha exp(x). x is clamped first, since exp(x) could overflow
+ * where it is not used. */
 static tg_tensor *elu_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[i].t;
@@ -233,8 +244,7 @@ tg_tensor *tg_elu(tg_tensor *a, double alpha)
     return tg__apply(&elu_op, 1, &a, (attr[TG_ATTRS]){{.f = alpha}});
 }
 
-/* ---- Said with others. Where a side is not taken its argument is kept from growing, so that its
- * gradient, times 0, is 0. */
+/* ---- Activations composed of other operations. */
 
 tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope)
 {
@@ -260,7 +270,7 @@ tg_tensor *tg_logsigmoid(tg_tensor *a)
     return tg__leave(&f, tg_neg(tg_softplus(tg_neg(a), 1, INFINITY)));
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). */
+/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where no exp overflows. */
 static bool softplus_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *work = tg__new(c->tg, x->dtype, x->ndim, x->shape);
@@ -278,6 +288,7 @@ static bool softplus_forward(const call *c)
     return true;
 }
 
+/* The derivative of log(1 + exp(x)) is sigmoid(x). */
 static tg_tensor *softplus_grad(const record *r, int i, tg_tensor *g)
 {
     return tg_mul(g, tg_sigmoid(r->in[i].t));
@@ -310,7 +321,7 @@ tg_tensor *tg_softsign(tg_tensor *a)
     return tg__leave(&f, tg_div(a, tg_add_scalar(tg_abs(a), 1)));
 }
 
-/* NaN has a gradient of 0, unlike in relu6. */
+/* relu6(x + 3) / 6. PyTorch gives a gradient of 0 at NaN here, but not in relu6. */
 tg_tensor *tg_hardsigmoid(tg_tensor *a)
 {
     frame f;

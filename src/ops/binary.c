@@ -1,5 +1,6 @@
-/* Functions of two tensors, or of a tensor and a number, and their forms in place: of each the
- * gradient, the row and the public function. The values are in kernels/elementwise.def. */
+/* Elementwise functions of two tensors, or of a tensor and a number, and their in-place forms. For
+ * each function its gradient, its row and the public function stand together. The formulas of the
+ * values are in kernels/elementwise.def. */
 #include "binary.h"
 
 #include <math.h>
@@ -23,7 +24,7 @@ static bool binary_forward(const call *c)
     return true;
 }
 
-/* Integers have no remainder of a division by 0. */
+/* The error of a division by zero, which int64 has no value for. */
 static bool check_divisor(const call *c, bool has_zero)
 {
     return !has_zero || tg__is_float(c->out->dtype) ||
@@ -47,21 +48,25 @@ static tg_tensor *zero_like(const tg_tensor *t)
     return tg_scalar(t->context, t->dtype, 0);
 }
 
-/* g for the one that was chosen, half of it at equality. */
-static tg_tensor *share(tg_tensor *g, tg_tensor *x, tg_tensor *other_chosen, tg_tensor *other)
+/* The gradient of maximum or minimum for x: g where x was chosen, half of g where both are equal,
+ * and 0 where the other tensor was chosen. */
+static tg_tensor *grad_of_chosen(tg_tensor *g, tg_tensor *x, tg_tensor *other_chosen,
+                                 tg_tensor *other)
 {
     g = tg_where(tg_eq(x, other), tg_mul_scalar(g, 0.5), g);
     return tg_where(other_chosen, zero_like(x), g);
 }
 
-/* 0 at exponent 0, whatever the base. */
+/* d a^b/da = b a^(b - 1). At b = 0 the gradient is 0 whatever the base, as in PyTorch; the formula
+ * gives NaN for some. */
 static tg_tensor *pow_grad_base(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 {
     tg_tensor *slope = tg_mul(b, tg_pow(a, tg_sub_scalar(b, 1)));
     return tg_where(tg_eq_scalar(b, 0), zero_like(b), tg_mul(g, slope));
 }
 
-/* 0 at base 0, where the logarithm is not finite, if the exponent is not negative. */
+/* d a^b/db = a^b log(a). At a = 0, where the logarithm is infinite, the gradient is 0 if b is not
+ * negative, as in PyTorch. */
 static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 {
     tg_tensor *slope = tg_mul(tg_pow(a, b), tg_log(a));
@@ -69,13 +74,15 @@ static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
     return tg_mul(g, tg_where(tg_eq_scalar(a, 0), at_zero, slope));
 }
 
-/* The whole number that remainder leaves out. */
+/* floor(a / b), found from the remainder because it is exact: remainder(a, b) = a - b floor(a /
+ * b). */
 static tg_tensor *floored_quotient(tg_tensor *a, tg_tensor *b)
 {
     return tg_round(tg_div(tg_sub(a, tg_remainder(a, b)), b));
 }
 
-/* A tensor and a number: the kernel of two tensors with one value for the second. */
+/* ---- A tensor and a number, which is a[0]. The kernel is that of two tensors; the second one is a
+ * 0-d tensor on the stack. */
 
 static bool scalar_shape(const call *c, spec *s)
 {
@@ -93,7 +100,8 @@ static bool scalar_forward(const call *c)
     return true;
 }
 
-/* PyTorch takes roots where the exponent is a number, which shows in roots of -inf and -0. */
+/* PyTorch computes x^0.5 and x^-0.5 by sqrt if the exponent is a number. pow would differ for
+ * -infinity and -0. */
 static bool pow_scalar_forward(const call *c)
 {
     if (fabs(c->a[0].f) != 0.5) return scalar_forward(c);
@@ -112,7 +120,7 @@ static bool modulo_scalar_forward(const call *c)
     return check_divisor(c, c->a[0].f == 0) && scalar_forward(c);
 }
 
-/* The number first. */
+/* Computes f(number, x), with the number as the first operand. */
 static bool reversed_scalar_forward(const call *c)
 {
     stack_tensor s;
@@ -121,7 +129,8 @@ static bool reversed_scalar_forward(const call *c)
     return true;
 }
 
-/* In place: the first operand is the result. */
+/* ---- Functions in place: the first operand is also the result, and the second broadcasts to
+ * it. */
 
 static bool write_shape(const call *c, spec *s)
 {
@@ -140,7 +149,8 @@ static bool binary_write_shape(const call *c, spec *s)
 
 /* ---- Gradients, rows and functions. */
 
-/* grad is the gradient of f(a, b) for a and that for b, from the gradient g of the result. */
+/* Defines a function `grad` that returns the gradient of f(a, b) for a or that for b, given the
+ * gradient g of the result. */
 #define BINARY_GRADIENTS(grad, for_a, for_b)                                                       \
     static tg_tensor *grad(const record *r, int i, tg_tensor *g)                                   \
     {                                                                                              \
@@ -149,7 +159,7 @@ static bool binary_write_shape(const call *c, spec *s)
         return i == 0 ? for_a : for_b;                                                             \
     }
 
-/* grad is the gradient of f(x, s) for x, where s is a number, from the gradient g of the result. */
+/* Defines a function `grad` that returns the gradient of f(x, s) for x, where s is a number. */
 #define SCALAR_GRADIENT(grad, formula)                                                             \
     static tg_tensor *grad(const record *r, int i, tg_tensor *g)                                   \
     {                                                                                              \
@@ -280,13 +290,13 @@ static const op_row pow_scalar_op = {.name = "pow_scalar", .grad_name = "PowBack
     .reads = {READS_0}, .kernel = &tg__pow_kernel};
 tg_tensor *tg_pow_scalar(tg_tensor *a, double s) { return apply_scalar(&pow_scalar_op, a, s); }
 
-BINARY_GRADIENTS(maximum_grad, share(g, a, tg_gt(b, a), b), share(g, b, tg_gt(a, b), a))
+BINARY_GRADIENTS(maximum_grad, grad_of_chosen(g, a, tg_gt(b, a), b), grad_of_chosen(g, b, tg_gt(a, b), a))
 static const op_row maximum_op = {.name = "maximum", .grad_name = "MaximumBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = maximum_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__maximum_kernel};
 tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b) { return apply_two(&maximum_op, a, b); }
 
-BINARY_GRADIENTS(minimum_grad, share(g, a, tg_lt(b, a), b), share(g, b, tg_lt(a, b), a))
+BINARY_GRADIENTS(minimum_grad, grad_of_chosen(g, a, tg_lt(b, a), b), grad_of_chosen(g, b, tg_lt(a, b), a))
 static const op_row minimum_op = {.name = "minimum", .grad_name = "MinimumBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = minimum_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__minimum_kernel};
@@ -312,7 +322,10 @@ static const op_row remainder_scalar_op = {.name = "remainder_scalar", .grad_nam
     .kernel = &tg__remainder_kernel};
 tg_tensor *tg_remainder_scalar(tg_tensor *a, double s) { return apply_scalar(&remainder_scalar_op, a, s); }
 
-/* Gradients of functions of one tensor in one pass over memory. They have no public function. */
+/* Gradients of other functions as operations of two tensors, g and y, with kernels of their own.
+ * They have no public function, but gradients in turn. Of sigmoid: s = g y (1 - y), ds/dg = y (1 -
+ * y), ds/dy = g (1 - 2 y). Of tanh: t = g (1 - y^2), dt/dg = 1 - y^2, dt/dy = -2 g y. Of atan2:
+ * with A = b / (a^2 + b^2) and B = a / (a^2 + b^2), dA/da = -2 A B and dA/db = B^2 - A^2. */
 
 BINARY_GRADIENTS(relu_backward_grad, tg__relu_backward(g, b), tg_zeros_like(b))
 static const op_row relu_backward_op = {.name = "relu_backward", .grad_name = "ThresholdBackwardBackward0",
@@ -346,13 +359,15 @@ tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&at
 
 /* clang-format on */
 
+/* ---- copy_, fill_ and zero_. */
+
 static bool copy_in_forward(const call *c)
 {
     tg__copy(c->out, c->in[1]);
     return true;
 }
 
-/* What was there before is gone, so nothing flows back to it. */
+/* The values that were there before do not matter any more, and have a gradient of 0. */
 static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
 {
     (void)r;
@@ -371,7 +386,7 @@ tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
     return tg__apply_in_place(&copy_in_op, 2, (tg_tensor *[]){t, source}, NULL);
 }
 
-/* a[0]: the value. */
+/* fill_ and zero_: a[0] is the value. */
 static bool fill_in_shape(const call *c, spec *s)
 {
     return tg__check_value(c->tg, c->op->name, c->in[0]->dtype, c->a[0].f) && tg__same_shape(c, s);
@@ -409,7 +424,7 @@ tg_tensor *tg_zero_(tg_tensor *t)
     return fill_in(&zero_in_op, t, 0);
 }
 
-/* ---- With a factor for the second tensor. */
+/* ---- add and sub with a factor alpha for the second tensor. */
 
 tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha)
 {

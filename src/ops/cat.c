@@ -1,16 +1,19 @@
-/* Tensors put together along a dimension. */
+/* cat, stack, vstack and hstack: tensors joined along a dimension. */
 #include "op.h"
 
 #include <string.h>
 
-/* PyTorch lets 1-d tensors of size 0 stand in any list. */
-static bool skipped(const tg_tensor *t)
+/* The attributes of cat and stack: the dimension; and two that remember where an input begins. */
+enum { CAT_DIM, CAT_INPUT, CAT_START };
+
+/* PyTorch ignores 1-d tensors of size 0 in the list of any cat. */
+static bool is_skipped(const tg_tensor *t)
 {
     return t->ndim == 1 && t->shape[0] == 0;
 }
 
-/* Whether t joins p along dim. */
-static bool joins(const tg_tensor *t, const tg_tensor *p, int dim)
+/* Whether t can be joined to p along dim: all other sizes are equal. */
+static bool can_join(const tg_tensor *t, const tg_tensor *p, int dim)
 {
     bool fits = t->ndim == p->ndim;
     for (int d = 0; d < p->ndim && fits; d++) fits = d == dim || t->shape[d] == p->shape[d];
@@ -25,17 +28,18 @@ static bool fail_to_join(const char *name, int i, const tg_tensor *t, const tg_t
                     name, i + 1, SHOW(t), SHOW(p), dim);
 }
 
-static const tg_tensor *pattern(const call *c)
+/* The first tensor that is not ignored, whose sizes the others must have. */
+static const tg_tensor *first_joined(const call *c)
 {
     for (int i = 0; i < c->n; i++)
-        if (!skipped(c->in[i])) return c->in[i];
+        if (!is_skipped(c->in[i])) return c->in[i];
     return c->in[0];
 }
 
 static bool cat_shape(const call *c, spec *s)
 {
-    const tg_tensor *p = pattern(c);
-    int dim = (int)c->a[0].i;
+    const tg_tensor *p = first_joined(c);
+    int dim = (int)c->a[CAT_DIM].i;
     s->dtype = p->dtype;
     s->ndim = p->ndim;
     memcpy(s->shape, p->shape, sizeof s->shape);
@@ -45,15 +49,15 @@ static bool cat_shape(const call *c, spec *s)
         if (t->dtype != p->dtype)
             return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s and %s: dtypes differ; use tg_cast",
                             c->op->name, tg_dtype_name(p->dtype), tg_dtype_name(t->dtype));
-        if (skipped(t)) continue;
-        if (!joins(t, p, dim)) return fail_to_join(c->op->name, i, t, p, dim);
+        if (is_skipped(t)) continue;
+        if (!can_join(t, p, dim)) return fail_to_join(c->op->name, i, t, p, dim);
         s->shape[dim] = tg__plus(s->shape[dim], t->shape[dim]);
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-/* Copies t to the elements of whole from number at on that have these strides. */
-static void copy_into(tg_tensor *whole, int64_t at, const int64_t *strides, const tg_tensor *t)
+/* Copies t to the part of `whole` that begins at element `at` and has these strides. */
+static void copy_to_part(tg_tensor *whole, int64_t at, const int64_t *strides, const tg_tensor *t)
 {
     stack_tensor part;
     if (t->numel == 0) return;
@@ -63,36 +67,36 @@ static void copy_into(tg_tensor *whole, int64_t at, const int64_t *strides, cons
 
 static bool cat_forward(const call *c)
 {
-    int dim = (int)c->a[0].i;
+    int dim = (int)c->a[CAT_DIM].i;
     int64_t start = 0;
     for (int i = 0; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
-        if (skipped(t)) continue;
-        copy_into(c->out, start * c->out->strides[dim], c->out->strides, t);
+        if (is_skipped(t)) continue;
+        copy_to_part(c->out, start * c->out->strides[dim], c->out->strides, t);
         start += t->shape[dim];
     }
     return true;
 }
 
-/* Where input i begins in the joined tensor. A sweep asks for one input after the other: the record
- * remembers the last answer, which is right for ever, in its attributes. */
+/* Returns where input i begins in the joined tensor. Backward asks for one input after the other.
+ * The record remembers the last answer in its attributes, as adding up all sizes for each input
+ * would take quadratic time. */
 static int64_t start_of(const record *r, int i)
 {
     attr *a = (attr *)(uintptr_t)r->a;
-    enum { DIM, INPUT, START };
-    if (i < a[INPUT].i) a[INPUT].i = a[START].i = 0;
-    for (; a[INPUT].i < i; a[INPUT].i++) {
-        const tg_tensor *t = r->in[a[INPUT].i].t;
-        if (!skipped(t)) a[START].i += t->shape[a[DIM].i];
+    if (i < a[CAT_INPUT].i) a[CAT_INPUT].i = a[CAT_START].i = 0;
+    for (; a[CAT_INPUT].i < i; a[CAT_INPUT].i++) {
+        const tg_tensor *t = r->in[a[CAT_INPUT].i].t;
+        if (!is_skipped(t)) a[CAT_START].i += t->shape[a[CAT_DIM].i];
     }
-    return a[START].i;
+    return a[CAT_START].i;
 }
 
 static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
 {
-    int dim = (int)r->a[0].i;
+    int dim = (int)r->a[CAT_DIM].i;
     const tg_tensor *t = r->in[i].t;
-    if (skipped(t)) return tg_zeros_like(t);
+    if (is_skipped(t)) return tg_zeros_like(t);
     return tg_narrow(g, dim, start_of(r, i), t->shape[dim]);
 }
 
@@ -113,7 +117,7 @@ tg_tensor *tg_cat(tg_list tensors, int dim)
 {
     if (!check_joined("cat", tensors)) return NULL;
     call c = {.n = tensors.n, .in = tensors.items};
-    const tg_tensor *p = pattern(&c);
+    const tg_tensor *p = first_joined(&c);
     if (p->ndim == 0)
         return tg__fail(p->context, TG_ERR_SHAPE,
                         "cat: a tensor is [], and 0-d tensors cannot be joined; use tg_stack");
@@ -124,7 +128,7 @@ tg_tensor *tg_cat(tg_list tensors, int dim)
 static bool stack_shape(const call *c, spec *s)
 {
     const tg_tensor *p = c->in[0];
-    int dim = (int)c->a[0].i;
+    int dim = (int)c->a[CAT_DIM].i;
     for (int i = 1; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
         if (t->dtype != p->dtype)
@@ -145,19 +149,19 @@ static bool stack_shape(const call *c, spec *s)
 
 static bool stack_forward(const call *c)
 {
-    int dim = (int)c->a[0].i;
+    int dim = (int)c->a[CAT_DIM].i;
     for (int i = 0; i < c->n; i++) {
         int64_t strides[TG_MAX_DIMS];
         for (int d = 0, n = 0; d < c->out->ndim; d++)
             if (d != dim) strides[n++] = c->out->strides[d];
-        copy_into(c->out, i * c->out->strides[dim], strides, c->in[i]);
+        copy_to_part(c->out, i * c->out->strides[dim], strides, c->in[i]);
     }
     return true;
 }
 
 static tg_tensor *stack_grad(const record *r, int i, tg_tensor *g)
 {
-    return tg_select(g, (int)r->a[0].i, i);
+    return tg_select(g, (int)r->a[CAT_DIM].i, i);
 }
 
 static const op_row stack_op = {
@@ -177,18 +181,19 @@ tg_tensor *tg_stack(tg_list tensors, int dim)
                  : tg__apply(&stack_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
 }
 
-/* cat of the tensors with at least ndim dimensions each. */
-static tg_tensor *cat_raised(tg_list tensors, int ndim, int dim)
+/* cat of the tensors, each of which first gets leading dimensions until it has at least ndim. */
+static tg_tensor *cat_unsqueezed(tg_list tensors, int ndim, int dim)
 {
     tg_context *tg = tensors.items[0]->context;
-    tg_tensor *list = tg__new(tg, TG_I64, 1, (int64_t[]){tensors.n}); /* a step, which goes */
+    /* Memory for the list, as a tensor that the frame of the caller releases. */
+    tg_tensor *list = tg__new(tg, TG_I64, 1, (int64_t[]){tensors.n});
     if (!list) return NULL;
     tg_tensor **items = list->data;
     for (int i = 0; i < tensors.n; i++) {
         items[i] = tensors.items[i];
         while (items[i] && items[i]->ndim < ndim) items[i] = tg_unsqueeze(items[i], 0);
         if (!items[i]) return NULL;
-        if (ndim > 1 && !joins(items[i], items[0], dim))
+        if (ndim > 1 && !can_join(items[i], items[0], dim))
             return fail_to_join("cat", i, tensors.items[i], tensors.items[0], dim), NULL;
     }
     return tg_cat((tg_list){tensors.n, items}, dim);
@@ -199,7 +204,7 @@ static tg_tensor *cat_at_least(const char *name, tg_list tensors, int ndim, int 
     frame f;
     if (!check_joined(name, tensors)) return NULL;
     tg__enter(&f, name, tensors.items[0]);
-    return tg__leave(&f, cat_raised(tensors, ndim, dim));
+    return tg__leave(&f, cat_unsqueezed(tensors, ndim, dim));
 }
 
 tg_tensor *tg_vstack(tg_list tensors)

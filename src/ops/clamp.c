@@ -1,15 +1,20 @@
-/* Values kept between two bounds: numbers, or tensors that broadcast. */
+/* clamp, hardtanh and clamp_tensors: values limited to an interval whose bounds are numbers, or
+ * tensors that broadcast. */
 #include "op.h"
 
 #include <math.h>
 
-/* ---- clamp: between two numbers. a[0], a[1]: the bounds; a[2]: no gradient passes at a bound. */
+/* ---- clamp and hardtanh: bounds that are numbers. */
+
+/* The attributes: the bounds, and whether the gradient is 0 for values that are equal to a bound,
+ * as PyTorch has it for hardtanh but not for clamp. */
+enum { CLAMP_MIN, CLAMP_MAX, CLAMP_OPEN };
 
 static bool clamp_shape(const call *c, spec *s)
 {
     static const double none[] = {-INFINITY, INFINITY};
     const tg_tensor *x = c->in[0];
-    for (int i = 0; i < 2; i++)
+    for (int i = CLAMP_MIN; i <= CLAMP_MAX; i++)
         if (c->a[i].f != none[i] && !tg__check_value(c->tg, c->op->name, x->dtype, c->a[i].f))
             return false;
     return tg__check_dtype(c, x, tg__is_number(x->dtype)) && tg__same_shape(c, s);
@@ -18,7 +23,7 @@ static bool clamp_shape(const call *c, spec *s)
 static bool clamp_forward(const call *c)
 {
     tg_tensor *x = c->in[0];
-    const double low = c->a[0].f, high = c->a[1].f;
+    const double low = c->a[CLAMP_MIN].f, high = c->a[CLAMP_MAX].f;
     if (low > -INFINITY || isnan(low)) {
         tg__elementwise_number(pick(c->tg->level, maximum, x->dtype), c->out, x, low);
         x = c->out;
@@ -34,8 +39,8 @@ static bool clamp_forward(const call *c)
 static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
-    const double low = r->a[0].f, high = r->a[1].f;
-    if (r->a[2].i != 0)
+    const double low = r->a[CLAMP_MIN].f, high = r->a[CLAMP_MAX].f;
+    if (r->a[CLAMP_OPEN].i != 0)
         return tg_where(tg_le_scalar(x, low), zero, tg_where(tg_ge_scalar(x, high), zero, g));
     return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
 }
@@ -60,7 +65,10 @@ static const op_row hardtanh_op = {
 static tg_tensor *apply_clamp(const op_row *o, tg_tensor *a, double min, double max)
 {
     bool open = o == &hardtanh_op;
-    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = min}, {.f = max}, {.i = open}});
+    return tg__apply(
+        o, 1, &a,
+        (attr[TG_ATTRS]){
+            [CLAMP_MIN] = {.f = min}, [CLAMP_MAX] = {.f = max}, [CLAMP_OPEN] = {.i = open}});
 }
 
 tg_tensor *tg_clamp(tg_tensor *a, double min, double max)
@@ -73,7 +81,7 @@ tg_tensor *tg_hardtanh(tg_tensor *a, double min_val, double max_val)
     return apply_clamp(&hardtanh_op, a, min_val, max_val);
 }
 
-/* ---- clamp_tensors. */
+/* ---- clamp_tensors: bounds that are tensors. */
 
 static bool clamp_tensors_shape(const call *c, spec *s)
 {
@@ -82,7 +90,9 @@ static bool clamp_tensors_shape(const call *c, spec *s)
            tg__broadcast_three(c, s);
 }
 
-/* NaN bounds and values win, as in maximum. Of bools the greater is a or b, the lesser a and b. */
+/* min(max(x, lower bound), upper bound). The result is NaN where any of the three is NaN, as in
+ * maximum. Bools have no such kernels: max(a, b) is a or b, and min(a, b) is a and b, both by
+ * where. */
 static bool clamp_tensors_forward(const call *c)
 {
     tg_tensor *x = c->in[0], *min = c->in[1], *max = c->in[2], *out = c->out;
@@ -101,7 +111,8 @@ static bool clamp_tensors_forward(const call *c)
     return true;
 }
 
-/* To the value between the bounds, or to the bound that was taken; NaN is neither. */
+/* The gradient goes to x where x lies between the bounds, else to the bound that is the result. No
+ * comparison with NaN holds. */
 static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *min = r->in[1].t, *max = r->in[2].t, *passes;

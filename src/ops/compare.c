@@ -1,5 +1,5 @@
-/* Comparisons, whose values are in kernels/elementwise.def, and where. None of the comparisons has
- * a gradient. */
+/* Comparisons, logical functions and where. Comparisons have no gradient; the formulas of their
+ * values are in kernels/elementwise.def. a[0] is the number of a comparison with a number. */
 #include "op.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ static bool compare_forward(const call *c)
     return compare_two(c, c->in[0], c->in[1]);
 }
 
-static bool compare_turned_forward(const call *c)
+static bool compare_swapped_forward(const call *c)
 {
     return compare_two(c, c->in[1], c->in[0]);
 }
@@ -37,7 +37,7 @@ static bool compare_scalar_forward(const call *c)
     return compare_two(c, c->in[0], tg__scalar(&s, c->in[0], c->a[0].f));
 }
 
-static bool compare_scalar_turned_forward(const call *c)
+static bool compare_scalar_swapped_forward(const call *c)
 {
     stack_tensor s;
     return compare_two(c, tg__scalar(&s, c->in[0], c->a[0].f), c->in[0]);
@@ -86,32 +86,32 @@ static const op_row le_scalar_op = {.name = "le_scalar",
 tg_tensor *tg_le(tg_tensor *a, tg_tensor *b) { return compare_tensors(&le_op, a, b); }
 tg_tensor *tg_le_scalar(tg_tensor *a, double s) { return compare_scalar(&le_scalar_op, a, s); }
 
-/* a > b is b < a, and a >= b is b <= a. */
+/* a > b is computed as b < a, and a >= b as b <= a, which saves kernels. */
 
 static const op_row gt_op = {.name = "gt",
-    .shape = compare_shape, .forward = compare_turned_forward, .kernel = &tg__lt_kernel};
+    .shape = compare_shape, .forward = compare_swapped_forward, .kernel = &tg__lt_kernel};
 static const op_row gt_scalar_op = {.name = "gt_scalar",
-    .shape = compare_shape, .forward = compare_scalar_turned_forward, .kernel = &tg__lt_kernel};
+    .shape = compare_shape, .forward = compare_scalar_swapped_forward, .kernel = &tg__lt_kernel};
 tg_tensor *tg_gt(tg_tensor *a, tg_tensor *b) { return compare_tensors(&gt_op, a, b); }
 tg_tensor *tg_gt_scalar(tg_tensor *a, double s) { return compare_scalar(&gt_scalar_op, a, s); }
 
 static const op_row ge_op = {.name = "ge",
-    .shape = compare_shape, .forward = compare_turned_forward, .kernel = &tg__le_kernel};
+    .shape = compare_shape, .forward = compare_swapped_forward, .kernel = &tg__le_kernel};
 static const op_row ge_scalar_op = {.name = "ge_scalar",
-    .shape = compare_shape, .forward = compare_scalar_turned_forward, .kernel = &tg__le_kernel};
+    .shape = compare_shape, .forward = compare_scalar_swapped_forward, .kernel = &tg__le_kernel};
 tg_tensor *tg_ge(tg_tensor *a, tg_tensor *b) { return compare_tensors(&ge_op, a, b); }
 tg_tensor *tg_ge_scalar(tg_tensor *a, double s) { return compare_scalar(&ge_scalar_op, a, s); }
 
 /* clang-format on */
 
-/* bool as it is, other dtypes where they are not 0. */
-static tg_tensor *truth(tg_tensor *a)
+/* a as bools: true where an element is not 0. */
+static tg_tensor *as_bool(tg_tensor *a)
 {
     return a->dtype != TG_BOOL ? tg_ne_scalar(a, 0) : a;
 }
 
-/* Of two of one dtype, which is compared first. */
-static tg_tensor *logical(const char *name, tg_tensor *(*of_truths)(tg_tensor *, tg_tensor *),
+/* Applies a logical function of bools to two tensors of one dtype. */
+static tg_tensor *logical(const char *name, tg_tensor *(*of_bools)(tg_tensor *, tg_tensor *),
                           tg_tensor *a, tg_tensor *b)
 {
     frame f;
@@ -120,28 +120,28 @@ static tg_tensor *logical(const char *name, tg_tensor *(*of_truths)(tg_tensor *,
         return tg__fail(a->context, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
                         name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
     tg__enter(&f, name, a);
-    return tg__leave(&f, of_truths(truth(a), truth(b)));
+    return tg__leave(&f, of_bools(as_bool(a), as_bool(b)));
 }
 
-/* For truths: a and b is a > not b, a or b is a >= not b. */
-static tg_tensor *both(tg_tensor *a, tg_tensor *b)
+/* For bools, a and b is a > not b, and a or b is a >= not b. */
+static tg_tensor *and_of_bools(tg_tensor *a, tg_tensor *b)
 {
     return tg_gt(a, tg_logical_not(b));
 }
 
-static tg_tensor *either(tg_tensor *a, tg_tensor *b)
+static tg_tensor *or_of_bools(tg_tensor *a, tg_tensor *b)
 {
     return tg_ge(a, tg_logical_not(b));
 }
 
 tg_tensor *tg_logical_and(tg_tensor *a, tg_tensor *b)
 {
-    return logical("logical_and", both, a, b);
+    return logical("logical_and", and_of_bools, a, b);
 }
 
 tg_tensor *tg_logical_or(tg_tensor *a, tg_tensor *b)
 {
-    return logical("logical_or", either, a, b);
+    return logical("logical_or", or_of_bools, a, b);
 }
 
 tg_tensor *tg_logical_xor(tg_tensor *a, tg_tensor *b)
@@ -178,6 +178,8 @@ tg_tensor *tg_isfinite(tg_tensor *a)
     tg__enter(&f, "isfinite", a);
     return tg__leave(&f, tg__is_float(a->dtype) ? tg_lt_scalar(tg_abs(a), INFINITY) : tg_eq(a, a));
 }
+
+/* ---- where. */
 
 static bool where_shape(const call *c, spec *s)
 {

@@ -1,12 +1,13 @@
-/* Elements picked and placed by index. */
+/* gather, scatter_add, index_select, embedding and take_along_dim: elements or slices chosen by
+ * index. a[0] is the dimension that the index is for. */
 #include "../context/long_sum.h"
 #include "index.h"
 #include "op.h"
 
 #include <string.h>
 
-/* index must be int64, of a's ndim (one dimension for a 0-d a will do), and not larger than a
- * except along dim. */
+/* Checks that index is int64, has as many dimensions as a (a 0-d a takes a 1-d index, too), and is
+ * not larger than a except along dim. */
 static bool check_index(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
 {
     if (index->dtype != TG_I64)
@@ -25,12 +26,15 @@ static bool check_index(const call *c, const tg_tensor *a, const tg_tensor *inde
     return true;
 }
 
-/* Element at of a row-major walk over index, line by line along its last dimension: where the lines
- * begin in index, in a (without dim) and in a third tensor of index's shape. */
+/* A walk over the elements of index in row-major order. A line is the elements along the last
+ * dimension. The walk also goes over a third tensor with the shape of index, which is the result of
+ * gather or the source of scatter_add; and over a, in which dimension dim is left out, because its
+ * index is an element of index. */
 typedef struct lines {
-    int64_t n, count; /* elements of a line; lines */
-    int64_t index_step, a_step, third_step, dim_step;
-    int64_t size; /* of dim in a */
+    int64_t n, count;                       /* the elements of a line, and the number of lines */
+    int64_t index_step, a_step, third_step; /* the strides along a line */
+    int64_t dim_step;                       /* the stride of dim in a */
+    int64_t size;                           /* the size of dim in a */
 } lines;
 
 static lines lines_of(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third, int dim)
@@ -48,8 +52,9 @@ static lines lines_of(const tg_tensor *a, const tg_tensor *index, const tg_tenso
     return l;
 }
 
+/* The offsets, in elements, at which a line begins. */
 typedef struct place {
-    int64_t in_index, in_a, other;
+    int64_t in_index, in_a, in_third;
 } place;
 
 static inline place line_start(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third,
@@ -60,13 +65,13 @@ static inline place line_start(const tg_tensor *a, const tg_tensor *index, const
         const int64_t at = line % index->shape[d];
         line /= index->shape[d];
         p.in_index += at * index->strides[d];
-        p.other += at * third->strides[d];
+        p.in_third += at * third->strides[d];
         if (d != dim) p.in_a += at * a->strides[d];
     }
     return p;
 }
 
-/* All before anything is written. */
+/* Checks that every index is in range. This happens before anything is written. */
 static bool check_indices(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
 {
     const lines l = lines_of(a, index, index, dim);
@@ -106,8 +111,8 @@ static bool gather_forward(const call *c)
         const int64_t *at = (const int64_t *)index->data + p.in_index;
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t from = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
-            const int64_t to = p.other + i * l.third_step;
-            switch (size) { /* a constant size is one instruction */
+            const int64_t to = p.in_third + i * l.third_step;
+            switch (size) { /* a memcpy of a constant size is one instruction */
             case 1: out[to] = in[from]; break;
             case 4: memcpy(out + 4 * to, in + 4 * from, 4); break;
             default: memcpy(out + 8 * to, in + 8 * from, 8);
@@ -150,9 +155,9 @@ static bool scatter_add_shape(const call *c, spec *s)
     return tg__same_shape(c, s);
 }
 
-/* sums[...] += source, element by element. The sums are numbers of source's dtype; or, if they are
- * kept apart, doubles for float32 and long_sums for float64. */
-static void add_at_places(const call *c, void *sums, bool apart)
+/* Adds each element of source to the sum that its index chooses. The sums are an array like the
+ * result or, if they are wide, an array of double for float32 and of long_sum for float64. */
+static void add_at_indices(const call *c, void *sums, bool wide)
 {
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
@@ -163,16 +168,16 @@ static void add_at_places(const call *c, void *sums, bool apart)
         const int64_t *at = (const int64_t *)index->data + p.in_index;
         for (int64_t i = 0; i < l.n; i++) {
             const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
-            const int64_t from = p.other + i * l.third_step;
+            const int64_t from = p.in_third + i * l.third_step;
             switch (c->out->dtype) {
             case TG_F32:
-                if (apart)
+                if (wide)
                     ((double *)sums)[to] += (double)((const float *)terms)[from];
                 else
                     ((float *)sums)[to] += ((const float *)terms)[from];
                 break;
             case TG_F64:
-                if (apart)
+                if (wide)
                     tg__add_term((long_sum *)sums + to, ((const double *)terms)[from]);
                 else
                     ((double *)sums)[to] += ((const double *)terms)[from];
@@ -184,32 +189,33 @@ static void add_at_places(const call *c, void *sums, bool apart)
     }
 }
 
-static void add_in_long_sums(const call *c, long_sum *sums)
+static void add_compensated(const call *c, long_sum *sums)
 {
     double *out = c->out->data;
     for (int64_t i = 0; i < c->out->numel; i++) sums[i] = (long_sum){out[i], 0};
-    add_at_places(c, sums, true);
+    add_at_indices(c, sums, true);
     for (int64_t i = 0; i < c->out->numel; i++) out[i] = tg__value_of_sum(sums[i]);
 }
 
-/* Floating sums are kept apart, with more digits, where that takes little beside what is added. */
+/* Floating sums are wide, which means rounded once at the end, where many elements are added to
+ * each: the time and memory for wide sums are then small in comparison. */
 static bool scatter_add_forward(const call *c)
 {
-    enum { MANY = 4 };
+    enum { MANY = 4 }; /* elements of the source for each of the result */
     const int64_t n = c->out->numel;
     if (!check_indices(c, c->out, c->in[1], (int)c->a[0].i)) return false;
     tg__copy(c->out, c->in[0]);
     if (!tg__is_float(c->out->dtype) || c->in[1]->numel / MANY < n) {
-        add_at_places(c, c->out->data, false);
+        add_at_indices(c, c->out->data, false);
         return true;
     }
     tg_tensor *sums = tg__new(c->tg, TG_F64, 2, (int64_t[]){n, c->out->dtype == TG_F64 ? 2 : 1});
     if (!sums) return false;
     if (c->out->dtype == TG_F64) {
-        add_in_long_sums(c, sums->data);
+        add_compensated(c, sums->data);
     } else {
         pick(0, to_f64, TG_F32)(n, sums->data, c->out->data);
-        add_at_places(c, sums->data, true);
+        add_at_indices(c, sums->data, true);
         pick(0, to_f32, TG_F64)(n, c->out->data, sums->data);
     }
     tg_release(sums);
@@ -254,14 +260,15 @@ tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *so
     if (!check_source(index, source)) return NULL;
     frame f;
     tg__enter(&f, "scatter_add", a);
-    for (int i = 0; i < index->ndim; i++) /* the rest of source is not used */
+    /* Elements of source for which there is no index are not used. */
+    for (int i = 0; i < index->ndim; i++)
         if (source && index->shape[i] < source->shape[i])
             source = tg_narrow(source, i, 0, index->shape[i]);
     return tg__leave(&f, tg__apply(&scatter_add_op, 3, (tg_tensor *[]){a, index, source},
                                    (attr[TG_ATTRS]){{.i = d}}));
 }
 
-/* ---- index_select: whole slices. */
+/* ---- index_select and embedding: an index for whole slices along dim. */
 
 static bool index_select_shape(const call *c, spec *s)
 {
@@ -303,18 +310,19 @@ static bool index_select_forward(const call *c)
     return true;
 }
 
-/* index as wide as t, which has its n elements along dim. */
-static tg_tensor *spread_index(tg_tensor *index, const tg_tensor *t, int dim)
+/* Expands a 1-d index along dim to the shape of t. */
+static tg_tensor *expand_index(tg_tensor *index, const tg_tensor *t, int dim)
 {
     int64_t shape[TG_MAX_DIMS];
     for (int d = 0; d < t->ndim; d++) shape[d] = d == dim ? index->numel : 1;
     return tg_expand(tg_reshape(index, (tg_shape){t->ndim, shape}), (tg_shape){t->ndim, t->shape});
 }
 
+/* The gradient of each slice is added to the slice of the input that was copied. */
 static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
 {
     const int dim = (int)r->a[0].i;
-    return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, spread_index(r->in[1].t, g, dim), g);
+    return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, expand_index(r->in[1].t, g, dim), g);
 }
 
 static const op_row index_select_op = {
@@ -334,7 +342,7 @@ static const op_row embedding_op = {
     .reads = {READS_1},
 };
 
-static tg_tensor *slices_of(const op_row *o, tg_tensor *a, int dim, tg_tensor *index)
+static tg_tensor *select_slices(const op_row *o, tg_tensor *a, int dim, tg_tensor *index)
 {
     if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, index})) return NULL;
     int d = tg__dim(a, o->name, dim, a->ndim);
@@ -344,7 +352,7 @@ static tg_tensor *slices_of(const op_row *o, tg_tensor *a, int dim, tg_tensor *i
 
 tg_tensor *tg_index_select(tg_tensor *a, int dim, tg_tensor *index)
 {
-    return slices_of(&index_select_op, a, dim, index);
+    return select_slices(&index_select_op, a, dim, index);
 }
 
 static bool check_embedding(const tg_tensor *input, const tg_tensor *weight, int64_t padding_idx)
@@ -365,10 +373,12 @@ static bool check_embedding(const tg_tensor *input, const tg_tensor *weight, int
                     TG_MAX_DIMS);
 }
 
-/* The rows of weight, of which the padding row gets no gradient. */
-static tg_tensor *embedded(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
+/* The rows of weight that the input chooses. The row padding_idx is detached, as it gets no
+ * gradient. */
+static tg_tensor *embedding_rows(tg_tensor *input, tg_tensor *weight, int64_t padding_idx)
 {
-    tg_tensor *flat = tg_flatten(input, 0, -1), *rows = slices_of(&embedding_op, weight, 0, flat);
+    tg_tensor *flat = tg_flatten(input, 0, -1),
+              *rows = select_slices(&embedding_op, weight, 0, flat);
     if (rows && padding_idx != TG_NO_INDEX && rows->requires_grad) {
         const int64_t at = padding_idx < 0 ? padding_idx + weight->shape[0] : padding_idx;
         tg_tensor *padded = tg_from_i64(input->context, TG_SHAPE(), &at);
@@ -389,12 +399,12 @@ tg_tensor *tg_embedding(tg_tensor *input, tg_tensor *weight, int64_t padding_idx
         !check_embedding(input, weight, padding_idx))
         return NULL;
     tg__enter(&f, "embedding", input);
-    return tg__leave(&f, embedded(input, weight, padding_idx));
+    return tg__leave(&f, embedding_rows(input, weight, padding_idx));
 }
 
 /* ---- take_along_dim: gather with an index that broadcasts. */
 
-tg_tensor *tg__expand_but(const char *name, tg_tensor *t, const tg_tensor *other, int dim)
+tg_tensor *tg__expand_except(const char *name, tg_tensor *t, const tg_tensor *other, int dim)
 {
     int64_t a[TG_MAX_DIMS], b[TG_MAX_DIMS], shape[TG_MAX_DIMS];
     int n;
@@ -418,6 +428,6 @@ tg_tensor *tg_take_along_dim(tg_tensor *a, tg_tensor *index, int dim)
                         SHOW(a), SHOW(index));
     frame f;
     tg__enter(&f, "take_along_dim", a);
-    return tg__leave(&f, tg_gather(tg__expand_but("take_along_dim", a, index, d), d,
-                                   tg__expand_but("take_along_dim", index, a, d)));
+    return tg__leave(&f, tg_gather(tg__expand_except("take_along_dim", a, index, d), d,
+                                   tg__expand_except("take_along_dim", index, a, d)));
 }

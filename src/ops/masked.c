@@ -23,7 +23,8 @@ static int64_t count_true(const tg_tensor *t)
     return n;
 }
 
-/* The input is contiguous and bool; the last size of the result is its number of dimensions. */
+/* The input is contiguous and bool. The result has a row for each true element, with its index
+ * along every dimension. */
 static bool nonzero_shape(const call *c, spec *s)
 {
     s->dtype = TG_I64;
@@ -57,8 +58,8 @@ tg_tensor *tg_nonzero(tg_tensor *a)
 {
     frame f;
     tg__enter(&f, "nonzero", a);
-    tg_tensor *truth = tg_contiguous(tg_ne_scalar(a, 0));
-    return tg__leave(&f, tg__apply(&nonzero_op, 1, &truth, NULL));
+    tg_tensor *as_bool = tg_contiguous(tg_ne_scalar(a, 0));
+    return tg__leave(&f, tg__apply(&nonzero_op, 1, &as_bool, NULL));
 }
 
 tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
@@ -69,7 +70,7 @@ tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
                         tg_dtype_name(mask->dtype));
     frame f;
     tg__enter(&f, "masked_select", a);
-    tg_tensor *whole = tg_flatten(tg__expand_but("masked_select", a, mask, -1), 0, -1);
-    tg_tensor *chosen = tg_flatten(tg__expand_but("masked_select", mask, a, -1), 0, -1);
+    tg_tensor *whole = tg_flatten(tg__expand_except("masked_select", a, mask, -1), 0, -1);
+    tg_tensor *chosen = tg_flatten(tg__expand_except("masked_select", mask, a, -1), 0, -1);
     return tg__leave(&f, tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1)));
 }

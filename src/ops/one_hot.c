@@ -1,8 +1,8 @@
-/* Labels as rows of zeros and a one. */
+/* one_hot: each label becomes a row of zeros with a 1 at the index that the label is. */
 #include "op.h"
 
-/* Whether there can be a result. */
-static bool check_one_hot(const tg_tensor *index, int64_t num_classes)
+/* Checks that the shape of the result is possible. */
+static bool check_one_hot_shape(const tg_tensor *index, int64_t num_classes)
 {
     int64_t shape[TG_MAX_DIMS + 1];
     for (int d = 0; d < index->ndim; d++) shape[d] = index->shape[d];
@@ -28,7 +28,7 @@ static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
             "one_hot: num_classes is -1, but there are no labels in %s to tell how many "
             "are needed",
             SHOW(index));
-    if (num_classes > 0 && !check_one_hot(index, num_classes)) return NULL;
+    if (num_classes > 0 && !check_one_hot_shape(index, num_classes)) return NULL;
     if (index->numel > 0) {
         const tg_tensor *min = tg_min(index), *max = tg_max(index);
         if (!min || !max) return NULL;
@@ -40,7 +40,7 @@ static tg_tensor *one_hot(tg_tensor *index, int64_t num_classes)
                             (long long)most, (long long)num_classes);
         if (num_classes < 0) num_classes = tg__plus(most, 1);
     }
-    if (!check_one_hot(index, num_classes)) return NULL;
+    if (!check_one_hot_shape(index, num_classes)) return NULL;
     tg_tensor *classes = tg_arange_i64(tg, 0, num_classes, 1);
     return tg_cast(tg_eq(tg_unsqueeze(index, -1), classes), TG_I64);
 }

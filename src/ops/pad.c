@@ -1,31 +1,36 @@
-/* Padding with a constant. The list of numbers is too long for a record, so that a row pads one
- * dimension. a: dim, before, after, value; neither number is negative. */
+/* pad: elements of a constant value added around a tensor. One operation pads one dimension,
+ * because the numbers for all dimensions would not fit into the attributes of a record. */
 #include "op.h"
 
 #include <string.h>
 
+/* The attributes: the dimension, how many elements to add before and after it, none of them
+ * negative, and their value. */
+enum { PAD_DIM, PAD_BEFORE, PAD_AFTER, PAD_VALUE };
+
 static bool pad_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
-    s->shape[c->a[0].i] += c->a[1].i + c->a[2].i;
+    s->shape[c->a[PAD_DIM].i] += c->a[PAD_BEFORE].i + c->a[PAD_AFTER].i;
     return true;
 }
 
 static bool pad_forward(const call *c)
 {
     const tg_tensor *t = c->in[0], *out = c->out;
-    tg__fill(c->out, c->a[3].f);
+    tg__fill(c->out, c->a[PAD_VALUE].f);
     if (t->numel == 0) return true;
     stack_tensor inner;
-    const int64_t at = c->a[1].i * out->strides[c->a[0].i] * (int64_t)tg__dtype_size(out->dtype);
+    const int64_t at =
+        c->a[PAD_BEFORE].i * out->strides[c->a[PAD_DIM].i] * (int64_t)tg__dtype_size(out->dtype);
     tg__copy(tg__array(&inner, out, (char *)out->data + at, t->ndim, t->shape, out->strides), t);
     return true;
 }
 
 static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
 {
-    const int d = (int)r->a[0].i;
-    return tg_narrow(g, d, r->a[1].i, r->in[i].t->shape[d]);
+    const int d = (int)r->a[PAD_DIM].i;
+    return tg_narrow(g, d, r->a[PAD_BEFORE].i, r->in[i].t->shape[d]);
 }
 
 static const op_row pad_op = {
@@ -36,7 +41,8 @@ static const op_row pad_op = {
     .grad = pad_grad,
 };
 
-/* Numbers after which something, or nothing, is left of each dimension, and not too much. */
+/* Checks the list of numbers: there are two for each padded dimension, no dimension becomes
+ * negative, and the result is not too large. */
 static bool check_pad(const tg_tensor *t, tg_shape pad)
 {
     int64_t shape[TG_MAX_DIMS];
@@ -63,20 +69,22 @@ static bool check_pad(const tg_tensor *t, tg_shape pad)
     return tg__check_shape(t->context, "pad", (tg_shape){t->ndim, shape});
 }
 
-/* Numbers below 0 cut elements off. */
+/* Removes as many elements from the ends of dimension d as the negative numbers say. */
 static tg_tensor *cut_dim(tg_tensor *t, int d, int64_t before, int64_t after)
 {
     const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
     return skip || drop ? tg_narrow(t, d, skip, t->shape[d] - skip - drop) : t;
 }
 
+/* Adds as many elements to the ends of dimension d as the positive numbers say. */
 static tg_tensor *pad_dim(tg_tensor *t, int d, int64_t before, int64_t after, double value)
 {
     if (before <= 0 && after <= 0) return t;
-    return tg__apply(
-        &pad_op, 1, &t,
-        (attr[TG_ATTRS]){
-            {.i = d}, {.i = before > 0 ? before : 0}, {.i = after > 0 ? after : 0}, {.f = value}});
+    return tg__apply(&pad_op, 1, &t,
+                     (attr[TG_ATTRS]){[PAD_DIM] = {.i = d},
+                                      [PAD_BEFORE] = {.i = before > 0 ? before : 0},
+                                      [PAD_AFTER] = {.i = after > 0 ? after : 0},
+                                      [PAD_VALUE] = {.f = value}});
 }
 
 tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
@@ -87,7 +95,8 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
         return NULL;
     tg__enter(&f, "pad", t);
     tg_tensor *out = t;
-    for (int i = 0; out && i < pad.ndim / 2; i++) /* first: no step is larger than the result */
+    /* All cuts come first; no intermediate result is then larger than the last one. */
+    for (int i = 0; out && i < pad.ndim / 2; i++)
         out = cut_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
     for (int i = 0; out && i < pad.ndim / 2; i++)
         out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);

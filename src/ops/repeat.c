@@ -1,4 +1,4 @@
-/* Copies that repeat a tensor along its dimensions: repeat and tile. */
+/* repeat and tile: copies that repeat a tensor along its dimensions. */
 #include "op.h"
 
 #include <string.h>
@@ -27,7 +27,7 @@ static bool check_repeats(const tg_tensor *t, tg_shape repeats)
     return tg__check_shape(t->context, "repeat", (tg_shape){repeats.ndim, shape});
 }
 
-/* t with dimension d n times as long: a view of a copy, or of t. */
+/* Repeats t n times along dimension d. The result may be a view of t. */
 static tg_tensor *repeat_dim(tg_tensor *t, int64_t n, int d)
 {
     int64_t shape[TG_MAX_DIMS];
@@ -35,7 +35,8 @@ static tg_tensor *repeat_dim(tg_tensor *t, int64_t n, int d)
     memcpy(shape, t->shape, sizeof shape);
     shape[d] *= n;
     if (t->shape[d] == 1) return tg_expand(t, repeated);
-    /* [..., 1, rest] expanded to [..., n, rest], seen as two dimensions around the new one */
+    /* [before, after] becomes [before, 1, after], then [before, n, after], whose last two
+     * dimensions or first two are then joined in row-major order. */
     const int64_t before = tg__numel(d, t->shape), after = tg__numel(t->ndim - d, t->shape + d);
     t = tg_expand(tg_reshape(t, TG_SHAPE(before, 1, after)), TG_SHAPE(before, n, after));
     return tg_reshape(t, repeated);

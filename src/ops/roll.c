@@ -1,4 +1,4 @@
-/* Copies in another order: roll and flip. */
+/* roll and flip: copies with the elements in another order. */
 #include "op.h"
 
 static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
@@ -8,6 +8,7 @@ static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
     return tg_cat(TG_LIST(tg_narrow(t, d, at, n - at), tg_narrow(t, d, 0, at)), d);
 }
 
+/* Rolls one dimension after the other. A single shift without dims rolls the flattened tensor. */
 static tg_tensor *roll_of(tg_tensor *t, tg_shape shifts, tg_shape dims)
 {
     if (!t) return NULL;
@@ -36,21 +37,23 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
     return tg__leave(&f, roll_of(t, shifts, dims));
 }
 
-/* ---- flip. a[0]: a bit for each dimension. */
+/* ---- flip. a[0] has a bit set for each dimension that is reversed. */
 
+/* Copies a view with negative strides that begins at the last element of each reversed
+ * dimension. */
 static bool flip_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
     int64_t start = 0, strides[TG_MAX_DIMS];
     for (int d = 0; d < t->ndim; d++) {
-        const bool turned = (uint64_t)c->a[0].i >> d & 1;
-        if (turned) start += (t->shape[d] - 1) * t->strides[d];
-        strides[d] = turned ? -t->strides[d] : t->strides[d];
+        const bool reversed = (uint64_t)c->a[0].i >> d & 1;
+        if (reversed) start += (t->shape[d] - 1) * t->strides[d];
+        strides[d] = reversed ? -t->strides[d] : t->strides[d];
     }
     if (t->numel == 0) return true;
-    stack_tensor back;
+    stack_tensor view;
     char *data = (char *)t->data + start * (int64_t)tg__dtype_size(t->dtype);
-    tg__copy(c->out, tg__array(&back, t, data, t->ndim, t->shape, strides));
+    tg__copy(c->out, tg__array(&view, t, data, t->ndim, t->shape, strides));
     return true;
 }
 

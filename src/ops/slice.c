@@ -1,35 +1,39 @@
-/* Views of a part: select, narrow, slice and diagonal; and the lists of parts that split and chunk
- * return. The gradient of a part is a zero tensor with the gradient put into that part. */
+/* select, narrow, slice and diagonal: views of a part of a tensor; and split and chunk, which
+ * return lists of such views. The gradient is a tensor of zeros but for that part, which is g.
+ * Backward need not make it: tg__add_part adds g to the part of a gradient that is there. */
 #include "view.h"
 
-/* a: dim, start, size, step. */
+/* The attributes of each view. */
+enum { SLICE_DIM, SLICE_START, SLICE_SIZE, SLICE_STEP };
+enum { SELECT_DIM, SELECT_INDEX };
+enum { DIAGONAL_OFFSET, DIAGONAL_DIM1, DIAGONAL_DIM2 };
+
 static bool slice_shape(const call *c, spec *s)
 {
-    int d = (int)c->a[0].i;
+    int d = (int)c->a[SLICE_DIM].i;
     tg__take_all(s, c->in[0]);
-    s->offset = c->a[1].i * s->strides[d];
-    s->shape[d] = c->a[2].i;
-    s->strides[d] *= c->a[3].i;
+    s->offset = c->a[SLICE_START].i * s->strides[d];
+    s->shape[d] = c->a[SLICE_SIZE].i;
+    s->strides[d] *= c->a[SLICE_STEP].i;
     return true;
 }
 
-/* a: dim, index. */
 static bool select_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    int d = (int)c->a[0].i;
+    int d = (int)c->a[SELECT_DIM].i;
     tg__take_all(s, t);
-    s->offset = c->a[1].i * t->strides[d];
+    s->offset = c->a[SELECT_INDEX].i * t->strides[d];
     for (int k = d + 1; k < t->ndim; k++) tg__take_dim(s, k - 1, t, k);
     s->ndim--;
     return true;
 }
 
-/* a: offset, dim1, dim2. */
 static bool diagonal_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    int64_t shift = c->a[0].i, d1 = c->a[1].i, d2 = c->a[2].i;
+    const int64_t shift = c->a[DIAGONAL_OFFSET].i;
+    const int64_t d1 = c->a[DIAGONAL_DIM1].i, d2 = c->a[DIAGONAL_DIM2].i;
     int64_t rows = t->shape[d1] + (shift < 0 ? shift : 0),
             columns = t->shape[d2] - (shift > 0 ? shift : 0);
     int64_t n = rows < columns ? rows : columns;
@@ -43,9 +47,9 @@ static bool diagonal_shape(const call *c, spec *s)
     return true;
 }
 
-/* Fills *part with the part of `whole` that the spec of a view describes, for a loop to write to.
- */
-static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spec *s)
+/* Makes *part a tensor on the stack for the part of `whole` that the spec of a view describes. A
+ * loop can write to it. */
+static tg_tensor *part_of_whole(stack_tensor *part, const tg_tensor *whole, const spec *s)
 {
     char *data = whole->data;
     if (tg__numel(s->ndim, s->shape) > 0) data += s->offset * (int64_t)tg__dtype_size(whole->dtype);
@@ -54,34 +58,39 @@ static tg_tensor *see_part(stack_tensor *part, const tg_tensor *whole, const spe
 
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
 {
-    const call within = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
+    const call inner = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
     spec s;
-    if (!r->op->shape(&within, &s)) return; /* which it did not in the forward */
-    stack_tensor room;
-    tg_tensor *part = see_part(&room, whole, &s);
+    if (!r->op->shape(&inner, &s)) return; /* cannot happen: the rule has passed in the forward */
+    stack_tensor part_room;
+    tg_tensor *part = part_of_whole(&part_room, whole, &s);
     loop add = {.binary = pick(g->context->level, add, g->dtype)};
     tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
 }
 
+/* The rows of the views, and at the same index in a second array the rows of the operations that
+ * are their gradients. */
 enum { SLICE, SELECT, DIAGONAL, PARTS };
 static const op_row part_ops[PARTS], part_backward_ops[PARTS];
 
+/* The gradient needs no values of the whole tensor, only its shape. */
 static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *both[] = {g, tg__sizes_of(r->in[i].t)};
     return tg__apply(&part_backward_ops[r->op - part_ops], 2, both, r->a);
 }
 
-/* Inputs: the gradient of a part, and a tensor with the shape of the whole. */
+/* Makes a tensor of zeros, except for the part. The inputs are the gradient of the part and a
+ * tensor with the shape of the whole. The shape rule of the view, applied to the result, tells
+ * where the part lies. */
 static bool part_backward_forward(const call *c)
 {
-    call within = *c;
+    call inner = *c;
     spec s;
     tg__fill(c->out, 0);
-    within.in = &c->out;
-    if (!part_ops[c->op - part_backward_ops].shape(&within, &s)) return false;
+    inner.in = &c->out;
+    if (!part_ops[c->op - part_backward_ops].shape(&inner, &s)) return false;
     stack_tensor part;
-    tg__copy(see_part(&part, c->out, &s), c->in[0]);
+    tg__copy(part_of_whole(&part, c->out, &s), c->in[0]);
     return true;
 }
 
@@ -126,7 +135,8 @@ static const op_row part_backward_ops[PARTS] = {
                   .grad = part_backward_grad},
 };
 
-/* dim of a tensor that has dimensions. */
+/* dim as an index from 0, or -1 with the error, also for a 0-d tensor: no part can be taken of
+ * it. */
 static int part_dim(const tg_tensor *t, const char *name, int dim)
 {
     if (t->ndim > 0) return tg__dim(t, name, dim, t->ndim);
@@ -143,13 +153,17 @@ tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index)
                         "select: index %lld of dimension %d is out of range for %s",
                         (long long)index, d, SHOW(t));
     int64_t at = index < 0 ? index + t->shape[d] : index;
-    return tg__apply(&part_ops[SELECT], 1, &t, (attr[TG_ATTRS]){{.i = d}, {.i = at}});
+    return tg__apply(&part_ops[SELECT], 1, &t,
+                     (attr[TG_ATTRS]){[SELECT_DIM] = {.i = d}, [SELECT_INDEX] = {.i = at}});
 }
 
-static tg_tensor *cut(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
+static tg_tensor *slice_dim(tg_tensor *t, int d, int64_t start, int64_t size, int64_t step)
 {
     return tg__apply(&part_ops[SLICE], 1, &t,
-                     (attr[TG_ATTRS]){{.i = d}, {.i = start}, {.i = size}, {.i = step}});
+                     (attr[TG_ATTRS]){[SLICE_DIM] = {.i = d},
+                                      [SLICE_START] = {.i = start},
+                                      [SLICE_SIZE] = {.i = size},
+                                      [SLICE_STEP] = {.i = step}});
 }
 
 tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
@@ -162,7 +176,7 @@ tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length)
             t->context, TG_ERR_INDEX,
             "narrow: start %lld and length %lld are out of range for dimension %d of %s",
             (long long)start, (long long)length, d, SHOW(t));
-    return cut(t, d, first, length, 1);
+    return slice_dim(t, d, first, length, 1);
 }
 
 static int64_t clip_index(int64_t i, int64_t n)
@@ -179,9 +193,9 @@ tg_tensor *tg_slice(tg_tensor *t, int dim, int64_t start, int64_t end, int64_t s
         return tg__fail(t->context, TG_ERR_ARGUMENT, "slice: step %lld is not positive",
                         (long long)step);
     int64_t n = t->shape[d], first = clip_index(start, n), last = clip_index(end, n);
-    if (step > n)
-        step = n > 0 ? n : 1; /* one element at most either way; the stride stays in range */
-    return cut(t, d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
+    /* With a larger step, too, there is at most one element; this keeps the stride in range. */
+    if (step > n) step = n > 0 ? n : 1;
+    return slice_dim(t, d, first, last > first ? (last - first - 1) / step + 1 : 0, step);
 }
 
 tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
@@ -191,28 +205,31 @@ tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2)
     if (d1 == d2)
         return tg__fail(t->context, TG_ERR_INDEX, "diagonal: dim1 and dim2 are both %d", d1);
     return tg__apply(&part_ops[DIAGONAL], 1, &t,
-                     (attr[TG_ATTRS]){{.i = offset}, {.i = d1}, {.i = d2}});
+                     (attr[TG_ATTRS]){[DIAGONAL_OFFSET] = {.i = offset},
+                                      [DIAGONAL_DIM1] = {.i = d1},
+                                      [DIAGONAL_DIM2] = {.i = d2}});
 }
 
-/* ---- Lists of parts. */
+/* ---- split and chunk. */
 
-/* The dimension along which op takes t apart; -1 with the error. */
-static int dim_to_cut(const char *op, tg_tensor *t, int dim)
+/* The dimension along which op splits t; -1 with the error. */
+static int dim_to_split(const char *op, tg_tensor *t, int dim)
 {
     if (!tg__check_inputs(op, 1, &t)) return -1;
     if (!t->context->no_grad && !tg__check_history(op, 1, &t)) return -1;
     return tg__dim(t, op, dim, t->ndim);
 }
 
-static tg_list fail_to_cut(const char *op, const tg_tensor *t)
+static tg_list fail_without_dims(const char *op, const tg_tensor *t)
 {
     tg__fail(t->context, TG_ERR_SHAPE, "%s: the tensor is %s, which has no dimension to cut", op,
              SHOW(t));
     return tg__no_list;
 }
 
-/* n parts along d: of these sizes or, where sizes is NULL, of `each` as far as there is so much. */
-static tg_list cut_up(tg_tensor *t, int d, int n, const int64_t *sizes, int64_t each)
+/* Splits dimension d into n parts: of these sizes or, if sizes is NULL, of size `each`, with
+ * smaller parts at the end where the dimension is used up. */
+static tg_list split_dim(tg_tensor *t, int d, int n, const int64_t *sizes, int64_t each)
 {
     tg_tensor **parts = tg__alloc(t->context, tg__bytes(n, sizeof *parts));
     int64_t start = 0;
@@ -227,9 +244,9 @@ static tg_list cut_up(tg_tensor *t, int d, int n, const int64_t *sizes, int64_t 
 
 tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
 {
-    int d = dim_to_cut("split", t, dim);
+    int d = dim_to_split("split", t, dim);
     if (d < 0) return tg__no_list;
-    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (t->ndim == 0) return fail_without_dims("split", t);
     if (!tg__check_parts(t->context, "split", "size", sizes)) return tg__no_list;
     if (!tg__adds_up(sizes, t->shape[d])) {
         tg__fail(t->context, TG_ERR_SHAPE,
@@ -238,15 +255,15 @@ tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim)
                  SHOW(t));
         return tg__no_list;
     }
-    return cut_up(t, d, sizes.ndim, sizes.dims, 0);
+    return split_dim(t, d, sizes.ndim, sizes.dims, 0);
 }
 
 tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
 {
-    int d = dim_to_cut("split", t, dim);
+    int d = dim_to_split("split", t, dim);
     if (d < 0) return tg__no_list;
     const int64_t n = t->ndim ? t->shape[d] : 0;
-    if (t->ndim == 0) return fail_to_cut("split", t);
+    if (t->ndim == 0) return fail_without_dims("split", t);
     if (split_size < 0 || (split_size == 0 && n > 0)) {
         tg__fail(t->context, TG_ERR_ARGUMENT,
                  "split: split_size is %lld for %s, but must be at least 1", (long long)split_size,
@@ -261,14 +278,14 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
                  (long long)split_size, d, SHOW(t), (long long)parts, INT32_MAX);
         return tg__no_list;
     }
-    return cut_up(t, d, (int)parts, NULL, split_size);
+    return split_dim(t, d, (int)parts, NULL, split_size);
 }
 
 tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
 {
-    int d = dim_to_cut("chunk", t, dim);
+    int d = dim_to_split("chunk", t, dim);
     if (d < 0) return tg__no_list;
-    if (t->ndim == 0) return fail_to_cut("chunk", t);
+    if (t->ndim == 0) return fail_without_dims("chunk", t);
     if (chunks < 1 || chunks > INT32_MAX) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: chunks is %lld for %s, but must be at %s %d",
                  (long long)chunks, SHOW(t), chunks < 1 ? "least" : "most",
@@ -276,5 +293,5 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
         return tg__no_list;
     }
     const int64_t n = t->shape[d];
-    return n > 0 ? tg_split(t, (n - 1) / chunks + 1, d) : cut_up(t, d, (int)chunks, NULL, 0);
+    return n > 0 ? tg_split(t, (n - 1) / chunks + 1, d) : split_dim(t, d, (int)chunks, NULL, 0);
 }

@@ -1,7 +1,10 @@
-/* Triangles of the last two dimensions. a[0]: the diagonal, a[1]: whether it is the upper one. */
+/* tril and triu: copies in which one triangle of each matrix, of the last two dimensions, is 0. */
 #include "op.h"
 
 #include <string.h>
+
+/* The attributes: the diagonal, and whether the upper triangle is the one that is kept. */
+enum { TRIANGLE_DIAGONAL, TRIANGLE_UPPER };
 
 static bool triangle_shape(const call *c, spec *s)
 {
@@ -19,15 +22,17 @@ static bool triangle_forward(const call *c)
     const size_t size = tg__dtype_size(t->dtype);
     tg__copy(t, c->in[0]);
     for (int64_t i = 0; n > 0 && i < t->numel / n; i++) {
-        int64_t cut =
-            i % rows + c->a[0].i + !c->a[1].i; /* the first that is not in the lower one */
+        /* The first column that is right of the lower triangle, or the first of the upper one. */
+        int64_t cut = i % rows + c->a[TRIANGLE_DIAGONAL].i + !c->a[TRIANGLE_UPPER].i;
         cut = cut < 0 ? 0 : cut > n ? n : cut;
-        const int64_t from = c->a[1].i ? 0 : cut, to = c->a[1].i ? cut : n;
+        const int64_t from = c->a[TRIANGLE_UPPER].i ? 0 : cut,
+                      to = c->a[TRIANGLE_UPPER].i ? cut : n;
         memset((char *)t->data + (size_t)(i * n + from) * size, 0, (size_t)(to - from) * size);
     }
     return true;
 }
 
+/* The operation is a projection onto the triangle, and its own gradient. */
 static tg_tensor *triangle_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
@@ -51,9 +56,13 @@ static const op_row triu_op = {
 
 static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
 {
-    const int64_t far = TG_MOST_ELEMENTS; /* beyond any matrix, and sums with it do not overflow */
+    /* No diagonal of a matrix is as far, and sums with this number do not overflow. */
+    const int64_t far = TG_MOST_ELEMENTS;
     diagonal = diagonal > far ? far : diagonal < -far ? -far : diagonal;
-    return tg__apply(o, 1, &t, (attr[TG_ATTRS]){{.i = diagonal}, {.i = o == &triu_op}});
+    return tg__apply(
+        o, 1, &t,
+        (attr[TG_ATTRS]){
+            [TRIANGLE_DIAGONAL] = {.i = diagonal}, [TRIANGLE_UPPER] = {.i = o == &triu_op}});
 }
 
 tg_tensor *tg_tril(tg_tensor *t, int64_t diagonal)

@@ -1,5 +1,6 @@
-/* Functions of one tensor: of each the gradient, the row and the public function. The values are in
- * kernels/elementwise.def. */
+/* Elementwise functions of one tensor. For each function its gradient, its row and the public
+ * function stand together. The formulas of the values are in kernels/elementwise.def, the
+ * derivatives those of any table. */
 #include "binary.h"
 
 static loop unary_loop(const call *c, tg_dtype dtype)
@@ -20,7 +21,8 @@ static bool unary_forward(const call *c)
     return true;
 }
 
-/* grad is the gradient of y = f(x), from the gradient g of y. */
+/* Defines a function `grad` that returns the gradient of y = f(x) for x, given the gradient g of
+ * y. */
 #define UNARY_GRADIENT(grad, formula)                                                              \
     static tg_tensor *grad(const record *r, int i, tg_tensor *g)                                   \
     {                                                                                              \
@@ -33,12 +35,12 @@ static bool unary_forward(const call *c)
 #define LN_10          2.30258509299404568401799145468436421
 #define TWO_BY_ROOT_PI 1.12837916709551257389615890312154517
 
-static tg_tensor *one_less_square(tg_tensor *x)
+static tg_tensor *one_minus_square(tg_tensor *x)
 {
     return tg_add_scalar(tg_neg(tg_square(x)), 1);
 }
 
-/* Of steps, which are flat. */
+/* The gradient of step functions, such as floor, whose derivative is 0. */
 UNARY_GRADIENT(step_grad, tg_zeros_like(g))
 
 /* clang-format off */
@@ -156,13 +158,13 @@ static const op_row tan_op = {.name = "tan", .grad_name = "TanBackward0",
     .reads = {READS_OUT}, .kernel = &tg__tan_kernel};
 tg_tensor *tg_tan(tg_tensor *a) { return tg__apply(&tan_op, 1, &a, NULL); }
 
-UNARY_GRADIENT(asin_grad, tg_mul(g, tg_rsqrt(one_less_square(x))))
+UNARY_GRADIENT(asin_grad, tg_mul(g, tg_rsqrt(one_minus_square(x))))
 static const op_row asin_op = {.name = "asin", .grad_name = "AsinBackward0",
     .shape = unary_shape, .forward = unary_forward, .grad = asin_grad,
     .reads = {READS_0}, .kernel = &tg__asin_kernel};
 tg_tensor *tg_asin(tg_tensor *a) { return tg__apply(&asin_op, 1, &a, NULL); }
 
-UNARY_GRADIENT(acos_grad, tg_neg(tg_mul(g, tg_rsqrt(one_less_square(x)))))
+UNARY_GRADIENT(acos_grad, tg_neg(tg_mul(g, tg_rsqrt(one_minus_square(x)))))
 static const op_row acos_op = {.name = "acos", .grad_name = "AcosBackward0",
     .shape = unary_shape, .forward = unary_forward, .grad = acos_grad,
     .reads = {READS_0}, .kernel = &tg__acos_kernel};

@@ -1,20 +1,24 @@
-/* Views: another shape for the same memory. */
+/* Views with another shape: view, reshape, flatten, transpose, t, permute, squeeze, unsqueeze,
+ * expand, movedim and broadcast_to; and detach, a view without a history. Views of a part are in
+ * slice.c. */
 #include "view.h"
 
 #include <string.h>
 
-/* ---- Attributes that are a list: its length, then its members. */
+/* ---- Lists as attributes: the length, and then the items. */
 
-static void put_list(attr *a, tg_shape list)
+enum { LIST_LENGTH, LIST_ITEMS };
+
+static void store_list(attr *a, tg_shape list)
 {
-    a[0].i = list.ndim;
-    for (int i = 0; i < list.ndim; i++) a[i + 1].i = list.dims[i];
+    a[LIST_LENGTH].i = list.ndim;
+    for (int i = 0; i < list.ndim; i++) a[LIST_ITEMS + i].i = list.dims[i];
 }
 
 static tg_tensor *apply_list(const op_row *o, tg_tensor *t, tg_shape list)
 {
     attr a[TG_ATTRS] = {{0}};
-    put_list(a, list);
+    store_list(a, list);
     return tg__apply(o, 1, &t, a);
 }
 
@@ -34,16 +38,17 @@ static tg_tensor *reshape_grad(const record *r, int i, tg_tensor *g)
     return tg_reshape(g, (tg_shape){x->ndim, x->shape});
 }
 
-/* Strides that show t in the shape of s, of as many elements, without a copy, if there are any: t's
- * dimensions are taken from the last in runs that are contiguous in themselves, and a run must hold
- * whole dimensions of s. */
+/* Finds strides with which s, of as many elements as t, is a view of t; returns false if there are
+ * none. From the last dimension on, the dimensions of t are joined to runs whose elements lie at
+ * one stride. Each run must be the product of whole dimensions of s. */
 static bool view_strides(const tg_tensor *t, spec *s)
 {
     if (t->contiguous) {
         tg__strides(s->ndim, s->shape, s->strides);
         return true;
     }
-    int64_t left = 1, step = 1; /* of the current run */
+    int64_t left = 1, step = 1; /* of the current run: how many elements are not yet given to a
+                                   dimension of s, and their stride */
     for (int v = s->ndim - 1, d = t->ndim; v >= 0; v--) {
         if (left == 1 && s->shape[v] != 1) {
             while (t->shape[d - 1] == 1) d--;
@@ -63,8 +68,8 @@ static bool view_strides(const tg_tensor *t, spec *s)
 static bool view_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
-    s->ndim = (int)c->a[0].i;
-    for (int i = 0; i < s->ndim; i++) s->shape[i] = c->a[i + 1].i;
+    s->ndim = (int)c->a[LIST_LENGTH].i;
+    for (int i = 0; i < s->ndim; i++) s->shape[i] = c->a[LIST_ITEMS + i].i;
     s->dtype = t->dtype;
     s->offset = 0;
     return view_strides(t, s) ||
@@ -96,8 +101,8 @@ static const op_row copied_view_op = {
     .flags = OP_VIEW,
 };
 
-/* Checks the sizes and replaces -1 by what is left. */
-static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_t *sizes)
+/* Checks the sizes and replaces the one that is -1 by the size that the others leave for it. */
+static bool resolve_sizes(const tg_tensor *t, const char *name, tg_shape shape, int64_t *sizes)
 {
     if (!check_list(t, name, shape)) return false;
     int64_t rest = 1;
@@ -118,7 +123,7 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
     } else if (rest != t->numel) {
         fits = false;
     }
-    if (fits && t->numel > 0) return true; /* no larger than t */
+    if (fits && t->numel > 0) return true; /* the result is no larger than t */
     if (fits) return tg__check_shape(t->context, name, (tg_shape){shape.ndim, sizes});
     return tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements and cannot become %s", name,
                     SHOW(t), (long long)t->numel,
@@ -128,14 +133,14 @@ static bool resolve(const tg_tensor *t, const char *name, tg_shape shape, int64_
 tg_tensor *tg_view(tg_tensor *t, tg_shape shape)
 {
     int64_t sizes[TG_MAX_DIMS];
-    if (!t || !resolve(t, "view", shape, sizes)) return NULL;
+    if (!t || !resolve_sizes(t, "view", shape, sizes)) return NULL;
     return apply_list(&view_op, t, (tg_shape){shape.ndim, sizes});
 }
 
 tg_tensor *tg_reshape(tg_tensor *t, tg_shape shape)
 {
     int64_t sizes[TG_MAX_DIMS];
-    if (!t || !resolve(t, "reshape", shape, sizes)) return NULL;
+    if (!t || !resolve_sizes(t, "reshape", shape, sizes)) return NULL;
     spec s = {.ndim = shape.ndim};
     memcpy(s.shape, sizes, (size_t)shape.ndim * sizeof *sizes);
     const tg_shape list = {shape.ndim, sizes};
@@ -166,22 +171,24 @@ tg_tensor *tg_flatten(tg_tensor *t, int start_dim, int end_dim)
     return tg_reshape(t, (tg_shape){n, sizes});
 }
 
-/* ---- Dimensions rearranged, dropped and added. */
+/* ---- Dimensions exchanged, dropped and added. */
+
+enum { TRANSPOSE_DIM0, TRANSPOSE_DIM1 };
 
 static bool transpose_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     tg__take_all(s, t);
     if (t->ndim == 0) return true;
-    tg__take_dim(s, (int)c->a[0].i, t, (int)c->a[1].i);
-    tg__take_dim(s, (int)c->a[1].i, t, (int)c->a[0].i);
+    tg__take_dim(s, (int)c->a[TRANSPOSE_DIM0].i, t, (int)c->a[TRANSPOSE_DIM1].i);
+    tg__take_dim(s, (int)c->a[TRANSPOSE_DIM1].i, t, (int)c->a[TRANSPOSE_DIM0].i);
     return true;
 }
 
 static tg_tensor *transpose_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return tg_transpose(g, (int)r->a[0].i, (int)r->a[1].i);
+    return tg_transpose(g, (int)r->a[TRANSPOSE_DIM0].i, (int)r->a[TRANSPOSE_DIM1].i);
 }
 
 static const op_row transpose_op = {
@@ -224,16 +231,16 @@ tg_tensor *tg_t(tg_tensor *t)
 static bool permute_shape(const call *c, spec *s)
 {
     tg__take_all(s, c->in[0]);
-    for (int d = 0; d < s->ndim; d++) tg__take_dim(s, d, c->in[0], (int)c->a[d + 1].i);
+    for (int d = 0; d < s->ndim; d++) tg__take_dim(s, d, c->in[0], (int)c->a[LIST_ITEMS + d].i);
     return true;
 }
 
 static tg_tensor *permute_grad(const record *r, int i, tg_tensor *g)
 {
-    int64_t back[TG_MAX_DIMS];
+    int64_t inverse[TG_MAX_DIMS];
     (void)i;
-    for (int d = 0; d < g->ndim; d++) back[r->a[d + 1].i] = d;
-    return tg_permute(g, (tg_shape){g->ndim, back});
+    for (int d = 0; d < g->ndim; d++) inverse[r->a[LIST_ITEMS + d].i] = d;
+    return tg_permute(g, (tg_shape){g->ndim, inverse});
 }
 
 static const op_row permute_op = {
@@ -261,7 +268,7 @@ tg_tensor *tg_permute(tg_tensor *t, tg_shape dims)
     return apply_list(&permute_op, t, (tg_shape){dims.ndim, order});
 }
 
-/* a[0]: the dimension to drop if its size is 1, or -1 for all such. */
+/* a[0] is the dimension to drop if its size is 1, or -1 for all dimensions of size 1. */
 static bool squeeze_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
@@ -299,6 +306,7 @@ tg_tensor *tg_squeeze_dim(tg_tensor *t, int dim)
     return d < 0 ? NULL : tg__apply(&squeeze_dim_op, 1, &t, (attr[TG_ATTRS]){{.i = d}});
 }
 
+/* a[0] is where the dimension of size 1 is inserted. */
 static bool unsqueeze_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
@@ -333,12 +341,12 @@ static bool expand_shape(const call *c, spec *s)
 {
     const tg_tensor *t = c->in[0];
     s->dtype = t->dtype;
-    s->ndim = (int)c->a[0].i;
+    s->ndim = (int)c->a[LIST_LENGTH].i;
     s->offset = 0;
     int extra = s->ndim - t->ndim;
     bool fits = extra >= 0;
     for (int d = 0; d < s->ndim && fits; d++) {
-        int64_t own = d < extra ? 1 : t->shape[d - extra], want = c->a[d + 1].i;
+        int64_t own = d < extra ? 1 : t->shape[d - extra], want = c->a[LIST_ITEMS + d].i;
         if (want == -1 && d >= extra) want = own;
         fits = want >= 0 && (want == own || own == 1);
         s->shape[d] = want;
@@ -346,11 +354,12 @@ static bool expand_shape(const call *c, spec *s)
     }
     if (fits) return tg__check_shape(c->tg, "expand", (tg_shape){s->ndim, s->shape});
     int64_t sizes[TG_MAX_DIMS];
-    for (int d = 0; d < s->ndim; d++) sizes[d] = c->a[d + 1].i;
+    for (int d = 0; d < s->ndim; d++) sizes[d] = c->a[LIST_ITEMS + d].i;
     return tg__fail(c->tg, TG_ERR_SHAPE, "expand: %s does not broadcast to %s", SHOW(t),
                     tg__show_sizes(c->tg, s->ndim, sizes));
 }
 
+/* Backward sums g over the expanded dimensions, because of OP_BROADCAST. */
 static tg_tensor *expand_grad(const record *r, int i, tg_tensor *g)
 {
     (void)r, (void)i;
@@ -411,7 +420,7 @@ tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape)
     return tg__leave(&f, tg_expand(t, shape));
 }
 
-/* ---- The same values without a history. */
+/* ---- detach: the same values without a history. */
 
 tg_tensor *tg_detach(tg_tensor *t)
 {
