@@ -1,27 +1,35 @@
-/* Convolution as products: the patches of an image become the columns of a matrix.
+/* conv1d and conv2d as matrix products. Each element of the result sees a patch of the image
+ * through the kernel. The patches become the columns of a matrix, and the result is the weight
+ * times this matrix.
  *
- * Three operations, each linear in both of its inputs, are each other's gradients: conv2d of x and
- * w, the gradient for x (of g and w), and that for w (of g and x). */
+ * There are three operations: conv2d(x, w), its gradient for x, a function of g and w, and its
+ * gradient for w, a function of g and x. Each is linear in both of its inputs, and its gradients
+ * are the other two.
+ *
+ * Shapes: x is (images, groups * channels, h, w), the weight (groups * out_channels, channels, kh,
+ * kw), and the result (images, groups * out_channels, oh, ow). */
 #include "conv.h"
 #include "matmul.h"
 
 #include <string.h>
 
-/* Where stride, padding, dilation, groups, and the size of what is not an input stand: of x's
- * image, or of the kernel. */
+/* The attributes. The first three and CONV_SIZE have a number for each of the two spatial
+ * dimensions. CONV_SIZE is the size of what a gradient operation computes, which its inputs do not
+ * tell: of the image of x, or of the kernel. */
 enum { CONV_STRIDE = 0, CONV_PADDING = 2, CONV_DILATION = 4, CONV_GROUPS = 6, CONV_SIZE = 7 };
 
+/* Which of the three operations is run. */
 typedef enum conv_part { CONV_FORWARD, CONV_INPUT, CONV_WEIGHT } conv_part;
 
 typedef struct geometry {
-    int64_t images, channels, h, w; /* channels of a group */
-    int64_t out_channels, kh, kw;   /* of a group */
-    int64_t oh, ow, groups;
+    int64_t images, channels, h, w; /* input channels of a group */
+    int64_t out_channels, kh, kw;   /* output channels of a group; the kernel */
+    int64_t oh, ow, groups;         /* the image of the result */
     const attr *a;
 } geometry;
 
-/* How many elements a dilated kernel of at least one element spans. */
-static int64_t reach_of(int64_t kernel, int64_t dilation)
+/* How many elements a kernel of at least one element spans when it is dilated. */
+static int64_t dilated_size(int64_t kernel, int64_t dilation)
 {
     return tg__plus(tg__times(dilation, kernel - 1), 1);
 }
@@ -43,15 +51,17 @@ static geometry geometry_of(const tg_tensor *x, const tg_tensor *w, const tg_ten
                       a};
 }
 
-/* ---- Patches. columns: (channels kh kw, rows ow), for the output's rows from first on. */
+/* ---- Patches. The matrix of columns is (channels * kh * kw, rows * ow), for `rows` rows of the
+ * result from row `first` on. */
 
-/* What the columns of the output see through kernel column k1: those in [from, to) an element of
- * the image, the first of them number at of its line; the others the padding. */
-typedef struct sight {
+/* The columns [from, to) of the result see an element of the image through a given column of the
+ * kernel; the other columns see the padding. In its line of the image, the first of these elements
+ * has index `at`, and the next ones follow at distance `step`. */
+typedef struct output_span {
     int64_t from, to, at, step;
-} sight;
+} output_span;
 
-static sight sight_of(const geometry *s, int64_t k1)
+static output_span span_of_kernel_column(const geometry *s, int64_t k1)
 {
     const int64_t step = s->a[CONV_STRIDE + 1].i;
     const int64_t start = k1 * s->a[CONV_DILATION + 1].i - s->a[CONV_PADDING + 1].i;
@@ -59,10 +69,10 @@ static sight sight_of(const geometry *s, int64_t k1)
     int64_t to = s->w > start ? (s->w - start - 1) / step + 1 : 0;
     if (to > s->ow) to = s->ow;
     if (from > to) from = to;
-    return (sight){from, to, from < to ? start + from * step : 0, step};
+    return (output_span){from, to, from < to ? start + from * step : 0, step};
 }
 
-static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64_t step)
+static void copy_strided(size_t size, int64_t n, char *to, const char *from, int64_t step)
 {
     if (size == 4)
         for (int64_t i = 0; i < n; i++) memcpy(to + 4 * i, from + 4 * i * step, 4);
@@ -72,7 +82,7 @@ static void copy_steps(size_t size, int64_t n, char *to, const char *from, int64
         for (; n > 0; n--, to += size, from += (int64_t)size * step) memcpy(to, from, size);
 }
 
-static void add_steps(tg_dtype dtype, int64_t n, void *to, int64_t step, const void *from)
+static void add_strided(tg_dtype dtype, int64_t n, void *to, int64_t step, const void *from)
 {
     switch (dtype) {
     case TG_F32:
@@ -82,52 +92,54 @@ static void add_steps(tg_dtype dtype, int64_t n, void *to, int64_t step, const v
         for (int64_t i = 0; i < n; i++) ((double *)to)[i * step] += ((const double *)from)[i];
         break;
     case TG_I64:
-    case TG_BOOL: break; /* have no gradient */
+    case TG_BOOL: break; /* these dtypes have no gradient */
     }
 }
 
-/* A line of the image, or NULL, to ow columns; and back. */
-static void see_line(const sight *v, int64_t ow, size_t size, const char *line, char *columns)
+/* Copies what ow columns see of a line of the image. `line` is NULL for a line in the padding. */
+static void copy_line(const output_span *v, int64_t ow, size_t size, const char *line,
+                      char *columns)
 {
-    char *seen = columns + (size_t)v->from * size;
+    char *inside = columns + (size_t)v->from * size;
     if (!line || v->from > 0) memset(columns, 0, (size_t)(line ? v->from : ow) * size);
     if (!line) return;
     if (v->to < ow) memset(columns + (size_t)v->to * size, 0, (size_t)(ow - v->to) * size);
     if (v->step == 1)
-        memcpy(seen, line + (size_t)v->at * size, (size_t)(v->to - v->from) * size);
+        memcpy(inside, line + (size_t)v->at * size, (size_t)(v->to - v->from) * size);
     else
-        copy_steps(size, v->to - v->from, seen, line + (size_t)v->at * size, v->step);
+        copy_strided(size, v->to - v->from, inside, line + (size_t)v->at * size, v->step);
 }
 
-static void add_line(const sight *v, binary_kernel *add, tg_dtype dtype, char *line,
+/* The reverse: adds the columns to the elements of the line that they see. */
+static void add_line(const output_span *v, binary_kernel *add, tg_dtype dtype, char *line,
                      const char *columns)
 {
     const size_t size = tg__dtype_size(dtype);
-    const char *seen = columns + (size_t)v->from * size;
+    const char *inside = columns + (size_t)v->from * size;
     char *to = line + (size_t)v->at * size;
     if (v->step == 1)
-        add(v->to - v->from, to, to, seen);
+        add(v->to - v->from, to, to, inside);
     else
-        add_steps(dtype, v->to - v->from, to, v->step, seen);
+        add_strided(dtype, v->to - v->from, to, v->step, inside);
 }
 
-/* Copies what the columns see through the elements [from, to) of the kernel; or, with add, adds the
- * columns to where they belong in image. */
-static void patches(const geometry *s, tg_dtype dtype, char *image, int64_t first, int64_t rows,
-                    int64_t from, int64_t to, char *columns, binary_kernel *add)
+/* Copies what the columns see through the elements [from, to) of the kernel from image to columns.
+ * With `add` it does the reverse and adds the columns to the elements of image that they see. */
+static void move_patches(const geometry *s, tg_dtype dtype, char *image, int64_t first,
+                         int64_t rows, int64_t from, int64_t to, char *columns, binary_kernel *add)
 {
     const size_t size = tg__dtype_size(dtype);
     int64_t k1 = from % s->kw, k0 = from / s->kw % s->kh;
     char *plane = image + (size_t)(from / s->kw / s->kh * s->h * s->w) * size;
     columns += (size_t)(from * rows * s->ow) * size;
     for (int64_t k = from; k < to; k++) {
-        const sight v = sight_of(s, k1);
+        const output_span v = span_of_kernel_column(s, k1);
         int64_t y = first * s->a[CONV_STRIDE].i - s->a[CONV_PADDING].i + k0 * s->a[CONV_DILATION].i;
         for (int64_t r = 0; r < rows;
              r++, y += s->a[CONV_STRIDE].i, columns += (size_t)s->ow * size) {
             char *line = y < 0 || y >= s->h ? NULL : plane + (size_t)(y * s->w) * size;
             if (!add)
-                see_line(&v, s->ow, size, line, columns);
+                copy_line(&v, s->ow, size, line, columns);
             else if (line)
                 add_line(&v, add, dtype, line, columns);
         }
@@ -139,53 +151,63 @@ static void patches(const geometry *s, tg_dtype dtype, char *image, int64_t firs
     }
 }
 
-/* ---- Running. The images are worked on in so many blocks, each with memory of its own, so that
- * threads do not change what the weight's gradient, a sum over images, is rounded to. */
+/* ---- Running. The images are divided into CONV_BLOCKS blocks, each with scratch memory of its
+ * own. The gradient of the weight is a sum over images, whose rounding depends on the order of
+ * additions; the number of blocks is fixed, and with it this order, whatever the number of
+ * threads. */
 enum {
     CONV_BLOCKS = 4,
-    CONV_PANEL = 1 << 16, /* elements of columns at a time */
-    CONV_SUMMED = 32,     /* panels whose products a block adds one after the other; after each so
-                           * many the sum moves to a total, as in src/kernels/matmul.inc */
-    CONV_LARGE = 1024,    /* elements of a kernel, of which the gradient of an element of the image
-                           * has a term each; if they are more, the terms of CONV_ADDED elements of
-                           * the kernel are added before their sum moves to a total */
+    /* About how many elements the matrix of columns has at a time: it is a panel, for a few rows of
+     * the result. */
+    CONV_PANEL = 1 << 16,
+    /* For the gradient of the weight, a block adds the products of this many panels one after the
+     * other. Their sum then moves to a compensated total, as in src/kernels/matmul.inc. */
+    CONV_SUMMED = 32,
+    /* The gradient of an element of the image has a term for each element of the kernel. If the
+     * kernel has more than CONV_LARGE, the terms of CONV_ADDED elements of the kernel are added
+     * before their sum moves to a compensated total. */
+    CONV_LARGE = 1024,
     CONV_ADDED = 128
 };
 
 typedef struct conv_work {
     const call *c;
     geometry s;
-    conv_part what;
-    size_t size;
-    int64_t rows, k; /* of a panel: rows of the output, and rows of the matrix of columns */
-    int64_t panels;  /* of an image */
-    int64_t each;    /* images of a block */
-    char *x, *w, *y; /* the three tensors, of which one is the result */
-    /* Scratch memory, of_block elements for each block of images. It begins with the columns of a
-     * panel. For CONV_WEIGHT there follow the product of a panel, the sum of these products and, if
-     * they are more than CONV_SUMMED, the totals of such sums; for CONV_INPUT with a kernel larger
-     * than CONV_LARGE, the totals of one image and group. totals_at is 0 if there are none. Last
-     * comes the scratch memory of a product. */
+    conv_part part;
+    size_t size;              /* of an element, in bytes */
+    int64_t rows, k;          /* the rows of the result in a panel, and channels * kh * kw */
+    int64_t panels;           /* of an image and group */
+    int64_t images_per_block; /* the last block may have fewer */
+    char *x, *w, *y;          /* the elements of the three tensors, one of which is computed */
+    /* Scratch memory, block_elements for each block of images. The offsets are in elements:
+     *
+     *   0            the columns of a panel
+     *   product_at   CONV_WEIGHT: the product of a panel
+     *   sums_at      CONV_WEIGHT: for each group, the sum of such products
+     *   totals_at    the compensated totals; 0 if there are none. CONV_WEIGHT has them for each
+     *                group if there are more than CONV_SUMMED panels, CONV_INPUT for one image and
+     *                group if the kernel is larger than CONV_LARGE.
+     *   work_at      what a matrix product works in */
     char *scratch;
-    int64_t product_at;
-    int64_t sums_at, totals_at, work_at, of_block;
+    int64_t product_at, sums_at, totals_at, work_at, block_elements;
 } conv_work;
 
-static char *place_in_block(const conv_work *w, int64_t of, int64_t at)
+static char *scratch_at(const conv_work *w, int64_t image_block, int64_t at)
 {
-    return w->scratch + (size_t)(of * w->of_block + at) * w->size;
+    return w->scratch + (size_t)(image_block * w->block_elements + at) * w->size;
 }
 
-/* Adds the product of a panel to the sums; number counts the panels of its block and group. */
-static void add_panel(const conv_work *w, int64_t of, int64_t group, int64_t number)
+/* Adds the product of a panel to the sum of its group. `number` counts the panels of a block and
+ * group. */
+static void add_panel_to_sum(const conv_work *w, int64_t image_block, int64_t group, int64_t number)
 {
     const int64_t n = w->s.out_channels * w->k;
     const tg_dtype d = w->c->out->dtype;
     const int level = w->c->tg->level;
-    char *sum = place_in_block(w, of, w->sums_at + group * n);
-    pick(level, add, d)(n, sum, sum, place_in_block(w, of, w->product_at));
+    char *sum = scratch_at(w, image_block, w->sums_at + group * n);
+    pick(level, add, d)(n, sum, sum, scratch_at(w, image_block, w->product_at));
     if (w->totals_at && (number + 1) % CONV_SUMMED == 0)
-        pick(level, accumulate, d)(n, sum, place_in_block(w, of, w->totals_at + group * n));
+        pick(level, accumulate, d)(n, sum, scratch_at(w, image_block, w->totals_at + group * n));
 }
 
 /* The elements [from, to) of a dimension of the image. */
@@ -193,9 +215,10 @@ typedef struct range {
     int64_t from, to;
 } range;
 
-/* Those that count outputs from first on see through the elements k to last of the kernel. */
-static range seen_through(const geometry *s, int d, int64_t k, int64_t last, int64_t first,
-                          int64_t count)
+/* The elements of the image, along spatial dimension d, that `count` outputs from number `first` on
+ * see through the elements k to `last` of the kernel. */
+static range image_range(const geometry *s, int d, int64_t k, int64_t last, int64_t first,
+                         int64_t count)
 {
     const int64_t step = s->a[CONV_STRIDE + d].i, dilation = s->a[CONV_DILATION + d].i;
     const int64_t padding = s->a[CONV_PADDING + d].i, size = d ? s->w : s->h;
@@ -204,17 +227,17 @@ static range seen_through(const geometry *s, int d, int64_t k, int64_t last, int
     return (range){from < 0 ? 0 : from, to > size ? size : to};
 }
 
-/* Moves what the elements k to last of the kernel have added to image to the totals; both are those
- * of one channel. */
+/* Moves the sums that the elements k to `last` of the kernel have added to image to the totals.
+ * Both are those of one channel. */
 static void move_to_totals(const conv_work *w, int64_t k, int64_t last, int64_t first, int64_t rows,
                            char *image, char *totals)
 {
     const geometry *s = &w->s;
     const int64_t k0 = k / s->kw, last0 = last / s->kw;
     const bool in_one_row = k0 == last0;
-    const range y = seen_through(s, 0, k0, last0, first, rows);
-    const range x = seen_through(s, 1, in_one_row ? k % s->kw : 0,
-                                 in_one_row ? last % s->kw : s->kw - 1, 0, s->ow);
+    const range y = image_range(s, 0, k0, last0, first, rows);
+    const range x = image_range(s, 1, in_one_row ? k % s->kw : 0,
+                                in_one_row ? last % s->kw : s->kw - 1, 0, s->ow);
     accumulate_kernel *move = pick(w->c->tg->level, accumulate, w->c->out->dtype);
     for (int64_t line = y.from; line < y.to && x.from < x.to; line++) {
         const size_t at = (size_t)(line * s->w + x.from) * w->size;
@@ -222,118 +245,128 @@ static void move_to_totals(const conv_work *w, int64_t k, int64_t last, int64_t 
     }
 }
 
-/* Adds columns to where they belong in image. With totals, the elements of the kernel are taken in
- * groups of several rows of a channel, or of a part of one row. */
+/* Adds columns to the elements of image that they see. With totals, it takes at most CONV_ADDED
+ * elements of the kernel at a time, which are whole rows of one channel or a part of one row, and
+ * then moves the sums to the totals. */
 static void add_patches(const conv_work *w, char *image, char *totals, int64_t first, int64_t rows,
                         char *columns)
 {
     const geometry *s = &w->s;
-    const int64_t area = s->kh * s->kw, whole = s->kw > CONV_ADDED ? s->kw : area;
-    const int64_t most = !totals              ? whole
+    const int64_t area = s->kh * s->kw, unit = s->kw > CONV_ADDED ? s->kw : area;
+    const int64_t most = !totals              ? unit
                          : s->kw > CONV_ADDED ? CONV_ADDED
                                               : CONV_ADDED / s->kw * s->kw;
     binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
     for (int64_t k = 0, end; k < s->channels * area; k = end) {
-        end = (k / whole + 1) * whole;
+        end = (k / unit + 1) * unit;
         if (end > k + most) end = k + most;
-        patches(s, w->c->out->dtype, image, first, rows, k, end, columns, add);
-        const size_t plane = (size_t)(k / area * s->h * s->w) * w->size;
+        move_patches(s, w->c->out->dtype, image, first, rows, k, end, columns, add);
+        const size_t channel = (size_t)(k / area * s->h * s->w) * w->size;
         if (totals)
-            move_to_totals(w, k % area, (end - 1) % area, first, rows, image + plane,
-                           totals + plane);
+            move_to_totals(w, k % area, (end - 1) % area, first, rows, image + channel,
+                           totals + channel);
     }
 }
 
-static void image_panel(const conv_work *w, int64_t of, int64_t panel, int64_t rows, char *image,
-                        char *columns)
+/* Adds the columns of a panel to the gradient of an image. The first panel of an image clears the
+ * totals, and the last one adds them to the image. */
+static void add_panel_to_image(const conv_work *w, int64_t image_block, int64_t panel, int64_t rows,
+                               char *image, char *columns)
 {
     const int64_t n = w->s.channels * w->s.h * w->s.w;
-    char *totals = w->totals_at ? place_in_block(w, of, w->totals_at) : NULL;
+    char *totals = w->totals_at ? scratch_at(w, image_block, w->totals_at) : NULL;
     if (totals && panel == 0) memset(totals, 0, (size_t)n * w->size);
     add_patches(w, image, totals, panel * w->rows, rows, columns);
     if (totals && panel == w->panels - 1)
         pick(w->c->tg->level, add, w->c->out->dtype)(n, image, image, totals);
 }
 
-static void one_panel(const conv_work *w, int64_t image, int64_t group, int64_t panel)
+/* Computes one panel of an image and group. The sizes of the product follow from which of the three
+ * tensors is computed: y = w columns, columns = w^T y, or w = y columns^T. */
+static void compute_panel(const conv_work *w, int64_t image, int64_t group, int64_t panel)
 {
     const geometry *s = &w->s;
-    const int64_t of = image / w->each, first = panel * w->rows;
+    const int64_t image_block = image / w->images_per_block, first = panel * w->rows;
     const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
-    const int64_t whole = s->oh * s->ow, n = rows * s->ow, o = s->out_channels, k = w->k;
+    const int64_t plane = s->oh * s->ow, n = rows * s->ow, o = s->out_channels, k = w->k;
     const tg_dtype d = w->c->out->dtype;
     matmul_kernel *multiply = pick(w->c->tg->level, matmul, d);
     char *x = w->x + (size_t)((image * s->groups + group) * s->channels * s->h * s->w) * w->size;
-    char *y = w->y + (size_t)((image * s->groups + group) * o * whole + first * s->ow) * w->size;
+    char *y = w->y + (size_t)((image * s->groups + group) * o * plane + first * s->ow) * w->size;
     const char *weight = w->w + (size_t)(group * o * k) * w->size;
-    char *columns = place_in_block(w, of, 0), *work = place_in_block(w, of, w->work_at);
-    if (w->what != CONV_INPUT) patches(s, d, x, first, rows, 0, k, columns, NULL);
-    switch (w->what) {
-    case CONV_FORWARD: multiply(o, n, k, y, whole, weight, k, 1, columns, n, 1, work); break;
+    char *columns = scratch_at(w, image_block, 0), *work = scratch_at(w, image_block, w->work_at);
+    if (w->part != CONV_INPUT) move_patches(s, d, x, first, rows, 0, k, columns, NULL);
+    switch (w->part) {
+    case CONV_FORWARD: multiply(o, n, k, y, plane, weight, k, 1, columns, n, 1, work); break;
     case CONV_INPUT:
-        multiply(k, n, o, columns, n, weight, 1, k, y, whole, 1, work);
-        image_panel(w, of, panel, rows, x, columns);
+        multiply(k, n, o, columns, n, weight, 1, k, y, plane, 1, work);
+        add_panel_to_image(w, image_block, panel, rows, x, columns);
         break;
     case CONV_WEIGHT:
-        multiply(o, k, n, place_in_block(w, of, w->product_at), k, y, whole, 1, columns, 1, n,
+        multiply(o, k, n, scratch_at(w, image_block, w->product_at), k, y, plane, 1, columns, 1, n,
                  work);
-        add_panel(w, of, group, image % w->each * w->panels + panel);
+        add_panel_to_sum(w, image_block, group, image % w->images_per_block * w->panels + panel);
     }
 }
 
-static void some_blocks(void *work, int64_t from, int64_t to)
+/* Computes the blocks [from, to). */
+static void compute_blocks(void *work, int64_t from, int64_t to)
 {
     const conv_work *w = work;
-    for (int64_t image = from * w->each; image < to * w->each && image < w->s.images; image++)
+    for (int64_t image = from * w->images_per_block;
+         image < to * w->images_per_block && image < w->s.images; image++)
         for (int64_t group = 0; group < w->s.groups; group++)
-            for (int64_t panel = 0; panel < w->panels; panel++) one_panel(w, image, group, panel);
+            for (int64_t panel = 0; panel < w->panels; panel++)
+                compute_panel(w, image, group, panel);
 }
 
-/* The sums of the blocks, one after the other. */
+/* Adds the sums of all blocks to the gradient of the weight, one block after the other. */
 static void add_blocks(const conv_work *w)
 {
     const int64_t n = w->c->out->numel;
     binary_kernel *add = pick(w->c->tg->level, add, w->c->out->dtype);
     for (int64_t b = 0; b < CONV_BLOCKS; b++) {
-        char *sum = place_in_block(w, b, w->sums_at);
-        if (w->totals_at) add(n, sum, sum, place_in_block(w, b, w->totals_at));
+        char *sum = scratch_at(w, b, w->sums_at);
+        if (w->totals_at) add(n, sum, sum, scratch_at(w, b, w->totals_at));
         add(n, w->w, w->w, sum);
     }
 }
 
-/* Sets the offsets of what the scratch memory of a block holds. */
+/* Sets the offsets in the scratch memory of a block. */
 static void lay_out_block(conv_work *w)
 {
     const geometry *s = &w->s;
     const int64_t n = w->rows * s->ow, o = s->out_channels, k = w->k, weights = o * k;
     const tg_dtype d = w->c->out->dtype;
-    const size_t work = w->what == CONV_FORWARD ? tg__product_scratch(d, o, n, k, 1)
-                        : w->what == CONV_INPUT ? tg__product_scratch(d, k, n, o, 1)
+    const size_t work = w->part == CONV_FORWARD ? tg__product_scratch(d, o, n, k, 1)
+                        : w->part == CONV_INPUT ? tg__product_scratch(d, k, n, o, 1)
                                                 : tg__product_scratch(d, o, k, n, n + 1);
     w->work_at = tg__times(n, k);
-    if (w->what == CONV_WEIGHT) {
+    if (w->part == CONV_WEIGHT) {
         w->product_at = w->work_at;
         w->sums_at = tg__plus(w->product_at, weights);
         w->work_at = tg__plus(w->sums_at, s->groups * weights);
-        if (tg__is_float(d) && w->each * w->panels > CONV_SUMMED) {
+        if (tg__is_float(d) && w->images_per_block * w->panels > CONV_SUMMED) {
             w->totals_at = w->work_at;
             w->work_at = tg__plus(w->work_at, s->groups * weights);
         }
     }
-    if (w->what == CONV_INPUT && tg__is_float(d) && s->kh * s->kw > CONV_LARGE) {
+    if (w->part == CONV_INPUT && tg__is_float(d) && s->kh * s->kw > CONV_LARGE) {
         w->totals_at = w->work_at;
         w->work_at = tg__plus(w->work_at, s->channels * s->h * s->w);
     }
-    w->of_block = tg__plus(w->work_at, (int64_t)(work / w->size));
+    w->block_elements = tg__plus(w->work_at, (int64_t)(work / w->size));
 }
 
-static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg_tensor *w,
+/* Computes one of the three tensors from the other two. A NULL tensor means that there was no
+ * memory for it. */
+static bool run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_tensor *w,
                      const tg_tensor *y)
 {
-    conv_work work = {.c = c, .what = what, .size = tg__dtype_size(c->out->dtype)};
-    if (what != CONV_FORWARD) tg__fill(c->out, 0);
+    conv_work work = {.c = c, .part = part, .size = tg__dtype_size(c->out->dtype)};
+    if (part != CONV_FORWARD) tg__fill(c->out, 0);
     if (!x || !w || !y || x->numel == 0 || y->numel == 0) {
-        if (what == CONV_FORWARD) tg__fill(c->out, 0);
+        if (part == CONV_FORWARD) tg__fill(c->out, 0);
         return x && w && y;
     }
     const geometry s = work.s = geometry_of(x, w, y, c->a);
@@ -345,32 +378,32 @@ static bool run_part(const call *c, conv_part what, const tg_tensor *x, const tg
     work.rows = CONV_PANEL / of_row + 1;
     if (work.rows > s.oh) work.rows = s.oh;
     work.panels = (s.oh + work.rows - 1) / work.rows;
-    work.each = (s.images + CONV_BLOCKS - 1) / CONV_BLOCKS;
+    work.images_per_block = (s.images + CONV_BLOCKS - 1) / CONV_BLOCKS;
     lay_out_block(&work);
-    const size_t bytes = tg__bytes(tg__times(CONV_BLOCKS, work.of_block), work.size);
+    const size_t bytes = tg__bytes(tg__times(CONV_BLOCKS, work.block_elements), work.size);
     if (!(work.scratch = tg__alloc(c->tg, bytes))) return false;
-    if (what == CONV_WEIGHT) memset(work.scratch, 0, bytes);
+    if (part == CONV_WEIGHT) memset(work.scratch, 0, bytes);
     if (x->numel + y->numel < TG_GRAIN)
-        some_blocks(&work, 0, CONV_BLOCKS);
+        compute_blocks(&work, 0, CONV_BLOCKS);
     else
-        tg__split(c->tg, CONV_BLOCKS, 1, some_blocks, &work);
-    if (what == CONV_WEIGHT) add_blocks(&work);
+        tg__split(c->tg, CONV_BLOCKS, 1, compute_blocks, &work);
+    if (part == CONV_WEIGHT) add_blocks(&work);
     return true;
 }
 
 static bool conv2d_forward(const call *c)
 {
-    return run_part(c, CONV_FORWARD, tg__contiguous(c->in[0]), tg__contiguous(c->in[1]), c->out);
+    return run_conv(c, CONV_FORWARD, tg__contiguous(c->in[0]), tg__contiguous(c->in[1]), c->out);
 }
 
-static bool input_forward(const call *c)
+static bool conv2d_input_forward(const call *c)
 {
-    return run_part(c, CONV_INPUT, c->out, tg__contiguous(c->in[1]), tg__contiguous(c->in[0]));
+    return run_conv(c, CONV_INPUT, c->out, tg__contiguous(c->in[1]), tg__contiguous(c->in[0]));
 }
 
-static bool weight_forward(const call *c)
+static bool conv2d_weight_forward(const call *c)
 {
-    return run_part(c, CONV_WEIGHT, tg__contiguous(c->in[1]), c->out, tg__contiguous(c->in[0]));
+    return run_conv(c, CONV_WEIGHT, tg__contiguous(c->in[1]), c->out, tg__contiguous(c->in[0]));
 }
 
 /* ---- Shapes. */
@@ -382,14 +415,14 @@ static bool conv2d_shape(const call *c, spec *s)
     s->shape[1] = w->shape[0];
     for (int d = 0; d < 2; d++) {
         const int64_t padded = x->shape[2 + d] + 2 * c->a[CONV_PADDING + d].i;
-        const int64_t reach = reach_of(w->shape[2 + d], c->a[CONV_DILATION + d].i);
-        s->shape[2 + d] = (padded - reach) / c->a[CONV_STRIDE + d].i + 1;
+        const int64_t span = dilated_size(w->shape[2 + d], c->a[CONV_DILATION + d].i);
+        s->shape[2 + d] = (padded - span) / c->a[CONV_STRIDE + d].i + 1;
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-/* x's, from g and w; and w's, from g and x. */
-static bool input_shape(const call *c, spec *s)
+/* The shape rules of the gradients: that of x from g and w, and that of w from g and x. */
+static bool conv2d_input_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->shape[1] = c->in[1]->shape[1] * c->a[CONV_GROUPS].i;
@@ -398,7 +431,7 @@ static bool input_shape(const call *c, spec *s)
     return true;
 }
 
-static bool weight_shape(const call *c, spec *s)
+static bool conv2d_weight_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->shape[0] = c->in[0]->shape[1];
@@ -410,9 +443,9 @@ static bool weight_shape(const call *c, spec *s)
 
 /* ---- Gradients. */
 
-static const op_row conv2d_op, input_op, weight_op;
+static const op_row conv2d_op, conv2d_input_op, conv2d_weight_op;
 
-/* o of two inputs, for a result whose image or kernel has the size of like's. */
+/* Applies o to two inputs. The image or the kernel of the result gets the size that `like` has. */
 static tg_tensor *apply_like(const op_row *o, tg_tensor *first, tg_tensor *second, const attr *a,
                              const tg_tensor *like)
 {
@@ -423,22 +456,27 @@ static tg_tensor *apply_like(const op_row *o, tg_tensor *first, tg_tensor *secon
     return tg__apply(o, 2, (tg_tensor *[]){first, second}, sized);
 }
 
+/* y is bilinear in x and w. In the gradients below, the tensor g of a gradient for x takes the role
+ * of x, and that of a gradient for w the role of w. */
 static tg_tensor *conv2d_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *w = r->in[1].t;
-    return i == 0 ? apply_like(&input_op, g, w, r->a, x) : apply_like(&weight_op, g, x, r->a, w);
+    return i == 0 ? apply_like(&conv2d_input_op, g, w, r->a, x)
+                  : apply_like(&conv2d_weight_op, g, x, r->a, w);
 }
 
-static tg_tensor *input_grad(const record *r, int i, tg_tensor *g)
+static tg_tensor *conv2d_input_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *y = r->in[0].t, *w = r->in[1].t;
-    return i == 0 ? apply_like(&conv2d_op, g, w, r->a, g) : apply_like(&weight_op, y, g, r->a, w);
+    return i == 0 ? apply_like(&conv2d_op, g, w, r->a, g)
+                  : apply_like(&conv2d_weight_op, y, g, r->a, w);
 }
 
-static tg_tensor *weight_grad(const record *r, int i, tg_tensor *g)
+static tg_tensor *conv2d_weight_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *y = r->in[0].t, *x = r->in[1].t;
-    return i == 0 ? apply_like(&conv2d_op, x, g, r->a, g) : apply_like(&input_op, y, g, r->a, x);
+    return i == 0 ? apply_like(&conv2d_op, x, g, r->a, g)
+                  : apply_like(&conv2d_input_op, y, g, r->a, x);
 }
 
 static const op_row conv2d_op = {
@@ -449,24 +487,24 @@ static const op_row conv2d_op = {
     .grad = conv2d_grad,
     .reads = {READS_1, READS_0},
 };
-static const op_row input_op = {
+static const op_row conv2d_input_op = {
     .name = "conv2d_input",
     .grad_name = "ConvolutionBackwardBackward0",
-    .shape = input_shape,
-    .forward = input_forward,
-    .grad = input_grad,
+    .shape = conv2d_input_shape,
+    .forward = conv2d_input_forward,
+    .grad = conv2d_input_grad,
     .reads = {READS_1, READS_0},
 };
-static const op_row weight_op = {
+static const op_row conv2d_weight_op = {
     .name = "conv2d_weight",
     .grad_name = "ConvolutionBackwardBackward0",
-    .shape = weight_shape,
-    .forward = weight_forward,
-    .grad = weight_grad,
+    .shape = conv2d_weight_shape,
+    .forward = conv2d_weight_forward,
+    .grad = conv2d_weight_grad,
     .reads = {READS_1, READS_0},
 };
 
-/* ---- What is called. */
+/* ---- The public functions. */
 
 tg_conv_options tg_conv_defaults(void)
 {
@@ -474,18 +512,18 @@ tg_conv_options tg_conv_defaults(void)
 }
 
 /* Checks that the kernel fits in the padded image. */
-static bool check_reach(const char *name, const tg_tensor *x, const tg_tensor *w,
-                        const tg_conv_options *o, int spatial)
+static bool check_kernel_fits(const char *name, const tg_tensor *x, const tg_tensor *w,
+                              const tg_conv_options *o, int spatial)
 {
     for (int d = 0; d < spatial; d++) {
         const int64_t padded = x->shape[x->ndim - spatial + d] + 2 * o->padding[d];
-        const int64_t reach = reach_of(w->shape[2 + d], o->dilation[d]);
-        if (padded < reach)
+        const int64_t span = dilated_size(w->shape[2 + d], o->dilation[d]);
+        if (padded < span)
             return tg__fail(
                 x->context, TG_ERR_SHAPE,
                 "%s: the kernel of weight %s spans %lld elements of dimension %d of the input %s, "
                 "which has only %lld with its padding",
-                name, SHOW(w), (long long)reach, x->ndim - spatial + d, SHOW(x), (long long)padded);
+                name, SHOW(w), (long long)span, x->ndim - spatial + d, SHOW(x), (long long)padded);
     }
     return true;
 }
@@ -548,13 +586,13 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                     (long long)w->shape[0]);
 }
 
-/* One spatial dimension is the second of two. */
+/* conv1d is a conv2d whose first spatial dimension has size 1. */
 static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
                            const tg_conv_options *options, int spatial)
 {
     const tg_conv_options o = options ? *options : tg_conv_defaults();
     if (!tg__check_inputs(name, o.bias ? 3 : 2, (tg_tensor *[]){x, w, o.bias}) ||
-        !check_conv(name, x, w, &o, spatial) || !check_reach(name, x, w, &o, spatial))
+        !check_conv(name, x, w, &o, spatial) || !check_kernel_fits(name, x, w, &o, spatial))
         return NULL;
     attr a[TG_ATTRS] = {{.i = 1}, {.i = 1},        {0}, {0}, {.i = 1},
                         {.i = 1}, {.i = o.groups}, {0}, {0}};

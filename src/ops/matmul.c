@@ -1,17 +1,19 @@
-/* Products: one operation over batches of matrices, under the names PyTorch gives its cases. */
+/* matmul and the products that are cases of it: dot, mv, mm, bmm, outer and addmm. One forward
+ * computes batches of matrix products. */
 #include "op.h"
 #include "matmul.h"
 #include "../kernels/product.h"
 
 #include <string.h>
 
-/* Inputs seen as batches of matrices: a 1-d left side is a row, a 1-d right side a column. */
+/* The two inputs as batches of matrices, a of (m, k) and b of (k, n). A 1-d left input counts as a
+ * row, a 1-d right input as a column. */
 typedef struct product {
     int64_t m, n, k;
     int batch_dims; /* of the result */
     int64_t batch[TG_MAX_DIMS];
-    int64_t a_batch[TG_MAX_DIMS], b_batch[TG_MAX_DIMS]; /* strides; 0 where broadcast */
-    int64_t a0, a1, b0, b1;
+    int64_t a_batch[TG_MAX_DIMS], b_batch[TG_MAX_DIMS]; /* the strides; 0 where broadcast */
+    int64_t a0, a1, b0, b1; /* the strides between rows and between columns */
 } product;
 
 static void batch_strides(const tg_tensor *t, const product *p, int64_t *strides)
@@ -21,19 +23,21 @@ static void batch_strides(const tg_tensor *t, const product *p, int64_t *strides
         strides[d] = d < extra || t->shape[d - extra] == 1 ? 0 : t->strides[d - extra];
 }
 
-static bool fit_product(const tg_tensor *a, const tg_tensor *b, product *p)
+/* Fills *p. False if the inner sizes differ or the batches do not broadcast. a_row and b_row are
+ * the dimensions of the rows, negative for a 1-d input. */
+static bool describe_product(const tg_tensor *a, const tg_tensor *b, product *p)
 {
-    int ra = a->ndim - 2, rb = b->ndim - 2;
-    p->m = ra >= 0 ? a->shape[ra] : 1;
+    int a_row = a->ndim - 2, b_row = b->ndim - 2;
+    p->m = a_row >= 0 ? a->shape[a_row] : 1;
     p->k = a->shape[a->ndim - 1];
-    p->n = rb >= 0 ? b->shape[rb + 1] : 1;
-    p->a0 = ra >= 0 ? a->strides[ra] : 0;
+    p->n = b_row >= 0 ? b->shape[b_row + 1] : 1;
+    p->a0 = a_row >= 0 ? a->strides[a_row] : 0;
     p->a1 = a->strides[a->ndim - 1];
-    p->b0 = b->strides[rb >= 0 ? rb : 0];
-    p->b1 = rb >= 0 ? b->strides[rb + 1] : 0;
-    if (p->k != b->shape[rb >= 0 ? rb : 0] ||
-        !tg__broadcast(ra > 0 ? ra : 0, a->shape, rb > 0 ? rb : 0, b->shape, &p->batch_dims,
-                       p->batch))
+    p->b0 = b->strides[b_row >= 0 ? b_row : 0];
+    p->b1 = b_row >= 0 ? b->strides[b_row + 1] : 0;
+    if (p->k != b->shape[b_row >= 0 ? b_row : 0] ||
+        !tg__broadcast(a_row > 0 ? a_row : 0, a->shape, b_row > 0 ? b_row : 0, b->shape,
+                       &p->batch_dims, p->batch))
         return false;
     batch_strides(a, p, p->a_batch);
     batch_strides(b, p, p->b_batch);
@@ -48,7 +52,7 @@ static bool matmul_shape(const call *c, spec *s)
         return tg__fail(c->tg, TG_ERR_DTYPE, "matmul: %s %s @ %s %s: dtypes differ; use tg_cast",
                         tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
     if (!tg__check_dtype(c, a, tg__is_number(a->dtype))) return false;
-    if (!fit_product(a, b, &p)) {
+    if (!describe_product(a, b, &p)) {
         int64_t inner = b->shape[b->ndim >= 2 ? b->ndim - 2 : 0];
         if (p.k != inner)
             return tg__fail(c->tg, TG_ERR_SHAPE,
@@ -65,10 +69,11 @@ static bool matmul_shape(const call *c, spec *s)
     return tg__check_shape(c->tg, "matmul", (tg_shape){s->ndim, s->shape});
 }
 
-/* Multiplications and additions that are worth a thread. */
+/* The multiplications that make it worth while to use a second thread. */
 enum { LARGE_PRODUCT = 1 << 19 };
 
-/* A product, or a batch of products, as work that is split in parts of `grain` units. */
+/* A product or a batch of products as work for threads. It consists of units (of rows, of columns,
+ * or of products), and a part is `grain` of them. */
 typedef struct product_work {
     matmul_kernel *kernel;
     int64_t m, n, k, size;
@@ -80,24 +85,27 @@ typedef struct product_work {
     char *scratch;
 } product_work;
 
-static void product_of(const product_work *w, char *scratch, int64_t m, int64_t n, char *c,
+/* Multiplies a block of m rows of a and n columns of b. */
+static void run_kernel(const product_work *w, char *scratch, int64_t m, int64_t n, char *c,
                        const void *a, const void *b)
 {
     w->kernel(m, n, w->k, c, w->n, a, w->a.s0, w->a.s1, b, w->b.s0, w->b.s1, scratch);
 }
 
-static char *scratch_from(const product_work *w, int64_t first_unit)
+/* The scratch memory of the part that begins with this unit. */
+static char *scratch_at_unit(const product_work *w, int64_t first_unit)
 {
     return w->scratch + (size_t)(first_unit / w->grain) * w->scratch_of_part;
 }
 
-/* The bytes of scratch memory that the kernel of any SIMD level needs: for a packed block of b or a
- * block of c, and for the sums of long products. */
+/* The kernel needs memory for a packed block of b or for a block of c, and for the sums of long
+ * products; product.h says when. Levels differ in the rows of their tiles, and the answer covers
+ * all of them. */
 size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1)
 {
     if (!tg__is_float(dtype) || tg__matmul_is_dots(m, n, k)) return 0;
     const size_t size = tg__dtype_size(dtype);
-    const bool column = n == 1; /* the kernel computes it as a row */
+    const bool column = n == 1; /* the kernel computes a column as a row */
     const int64_t width = column ? m : n, most = MATMUL_PANEL / (int64_t)size;
     const int64_t packed = (k < MATMUL_BLOCK ? k : MATMUL_BLOCK) * (width < most ? width : most);
     const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
@@ -109,62 +117,67 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
     return tg__round_up((size_t)elements * size);
 }
 
-/* Scratch memory for a kernel: the array at_hand of the caller if that is large enough, else a
- * block of the context, which give_scratch frees; NULL if there is no memory. */
-enum { AT_HAND = 8192 };
+/* Scratch memory for a kernel: an array on the stack of the caller if it is large enough, else a
+ * block of the context, which give_scratch frees. NULL if there is no memory. */
+enum { STACK_SCRATCH = 8192 };
 
-static char *take_scratch(tg_context *tg, size_t bytes, void *at_hand)
+static char *take_scratch(tg_context *tg, size_t bytes, void *on_stack)
 {
-    return bytes <= AT_HAND ? at_hand : tg__alloc(tg, bytes);
+    return bytes <= STACK_SCRATCH ? on_stack : tg__alloc(tg, bytes);
 }
 
 static void give_scratch(tg_context *tg, size_t bytes, char *scratch)
 {
-    if (bytes > AT_HAND) tg__block_free(tg, tg__block_of(scratch));
+    if (bytes > STACK_SCRATCH) tg__block_free(tg, tg__block_of(scratch));
 }
 
-/* Splits w among threads, with scratch memory for each part; false if there is no memory. */
+/* Splits the work among threads, with scratch memory for each part. False if there is no memory. */
 static bool split_product(tg_context *tg, product_work *w, int64_t units, int64_t grain,
                           portion *run)
 {
     const int64_t parts = tg->team && units >= 2 * grain ? (units + grain - 1) / grain : 1;
     const size_t bytes = (size_t)parts * w->scratch_of_part;
-    double at_hand[AT_HAND / sizeof(double)];
+    double on_stack[STACK_SCRATCH / sizeof(double)];
     w->grain = grain;
-    w->scratch = take_scratch(tg, bytes, at_hand);
+    w->scratch = take_scratch(tg, bytes, on_stack);
     if (!w->scratch) return false;
     tg__split(tg, units, grain, run, w);
     give_scratch(tg, bytes, w->scratch);
     return true;
 }
 
-/* Rows or columns come in units, of which the last takes what is left as well. */
+/* Rows or columns are handed out in units of UNIT; the last unit has those that remain, too. */
 enum { UNIT = 16 };
 
-static int64_t unit_end(int64_t to, int64_t all)
+/* Where the rows or columns of the units before unit `to` end. */
+static int64_t end_of_unit(int64_t to, int64_t all)
 {
     return to == all / UNIT ? all : to * UNIT;
 }
 
-static void some_rows(void *work, int64_t from, int64_t to)
+/* The work is units of rows: computes the units [from, to). */
+static void product_of_rows(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
-    const int64_t first = from * UNIT, rows = unit_end(to, w->m) - first;
-    product_of(w, scratch_from(w, from), rows, w->n, w->c + first * w->n * w->size,
+    const int64_t first = from * UNIT, rows = end_of_unit(to, w->m) - first;
+    run_kernel(w, scratch_at_unit(w, from), rows, w->n, w->c + first * w->n * w->size,
                (const char *)w->a.data + first * w->a.s0 * w->size, w->b.data);
 }
 
-static void some_columns(void *work, int64_t from, int64_t to)
+/* The work is units of columns: computes the units [from, to). */
+static void product_of_columns(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
-    const int64_t first = from * UNIT, columns = unit_end(to, w->n) - first;
-    product_of(w, scratch_from(w, from), w->m, columns, w->c + first * w->size, w->a.data,
+    const int64_t first = from * UNIT, columns = end_of_unit(to, w->n) - first;
+    run_kernel(w, scratch_at_unit(w, from), w->m, columns, w->c + first * w->size, w->a.data,
                (const char *)w->b.data + first * w->b.s1 * w->size);
 }
 
-/* Columns where there are many, since each block of b is packed once then; else rows. Every output
- * has an order of its own, which no cut changes as long as no part is a single row or column. */
-static TG_NOINLINE bool share_product(tg_context *tg, product_work *w, tg_dtype dtype)
+/* Splits one large product among threads: by columns if there are many, because each block of b is
+ * then packed by one thread only, else by rows. The bits do not depend on the split. An element of
+ * c is a sum in an order that does not depend on other elements, except that the kernel treats a
+ * single row or column differently, and no part is one. */
+static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_dtype dtype)
 {
     const int64_t threads = tg->team->threads;
     const bool wide = w->n >= 96 * threads || w->n > w->m;
@@ -173,7 +186,7 @@ static TG_NOINLINE bool share_product(tg_context *tg, product_work *w, tg_dtype 
     const int64_t grain = units > parts ? units / parts : 1, most = (grain + 1) * UNIT;
     w->scratch_of_part = tg__product_scratch(dtype, wide || w->m < most ? w->m : most,
                                              wide && w->n > most ? most : w->n, w->k, w->b.s1);
-    return split_product(tg, w, units, grain, wide ? some_columns : some_rows);
+    return split_product(tg, w, units, grain, wide ? product_of_columns : product_of_rows);
 }
 
 bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
@@ -183,17 +196,18 @@ bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k
     product_work w = {pick(tg->level, matmul, dtype), m, n, k, size, c, a, b, NULL, 1, 0, NULL};
     if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT &&
         (m >= 2 * UNIT || n >= 2 * UNIT))
-        return share_product(tg, &w, dtype);
+        return split_large_product(tg, &w, dtype);
     const size_t bytes = tg__product_scratch(dtype, m, n, k, b.s1);
-    double at_hand[AT_HAND / sizeof(double)];
-    char *scratch = take_scratch(tg, bytes, at_hand);
+    double on_stack[STACK_SCRATCH / sizeof(double)];
+    char *scratch = take_scratch(tg, bytes, on_stack);
     if (!scratch) return false;
-    product_of(&w, scratch, m, n, c, a.data, b.data);
+    run_kernel(&w, scratch, m, n, c, a.data, b.data);
     give_scratch(tg, bytes, scratch);
     return true;
 }
 
-static void some_of_batch(void *work, int64_t from, int64_t to)
+/* The work is a batch: computes the products [from, to). */
+static void products_of_batch(void *work, int64_t from, int64_t to)
 {
     const product_work *w = work;
     const product *p = w->batch;
@@ -204,7 +218,7 @@ static void some_of_batch(void *work, int64_t from, int64_t to)
             b += at % p->batch[d] * p->b_batch[d];
             at /= p->batch[d];
         }
-        product_of(w, scratch_from(w, from), w->m, w->n, w->c + i * w->m * w->n * w->size,
+        run_kernel(w, scratch_at_unit(w, from), w->m, w->n, w->c + i * w->m * w->n * w->size,
                    (const char *)w->a.data + a * w->size, (const char *)w->b.data + b * w->size);
     }
 }
@@ -213,10 +227,10 @@ static bool matmul_forward(const call *c)
 {
     const tg_tensor *a = c->in[0], *b = c->in[1];
     product p;
-    fit_product(a, b, &p);
+    describe_product(a, b, &p);
     matrix left = {a->data, p.a0, p.a1}, right = {b->data, p.b0, p.b1};
     if (c->out->numel == 0) return true;
-    if (p.k == 0) { /* sums of nothing, and no memory behind the inputs */
+    if (p.k == 0) { /* all sums are empty, and the inputs have no memory to point to */
         tg__fill(c->out, 0);
         return true;
     }
@@ -235,15 +249,16 @@ static bool matmul_forward(const call *c)
     const double each = (double)p.m * (double)p.n * (double)p.k;
     const int64_t batch = tg__numel(p.batch_dims, p.batch);
     int64_t grain = each < LARGE_PRODUCT ? (int64_t)(LARGE_PRODUCT / each) : 1;
-    if (c->tg->team && w.scratch_of_part > 0) { /* about four parts a thread limit the memory */
+    if (c->tg->team && w.scratch_of_part > 0) {
+        /* Each part has scratch memory; about four parts for each thread limit it. */
         const int64_t least = batch / (4 * c->tg->team->threads);
         grain = grain < least ? least : grain;
     }
-    return split_product(c->tg, &w, batch, grain, some_of_batch);
+    return split_product(c->tg, &w, batch, grain, products_of_batch);
 }
 
-/* For C = A B: dA = dC B^T, dB = A^T dC, with 1-d sides seen as the row or column they stand for.
- */
+/* C = A B has the gradients dC B^T for A and A^T dC for B. A 1-d input becomes the row or column
+ * that it stands for, and its gradient 1-d again. */
 static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[0].t, *b = r->in[1].t;
@@ -263,7 +278,8 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_matmul(g, tg__matrix_transpose(b)) : tg_matmul(tg__matrix_transpose(a), g);
 }
 
-/* A vector or a matrix times either, and products of batches. */
+/* One row for each name that PyTorch gives the grad_fn of a product, by the dimensions of the
+ * inputs: 1-d and 1-d, 1-d and 2-d, 2-d and 1-d, 2-d and 2-d, batches. */
 static const op_row dot_op = {
     .name = "matmul",
     .grad_name = "DotBackward0",
@@ -310,8 +326,8 @@ static const op_row bmm_op = {
     .flags = OP_BROADCAST,
 };
 
-/* A batch of matrices times one matrix or vector, as one product: the gradient of b is then one
- * product, too. */
+/* A batch of matrices times one matrix or vector, computed as one product of all rows. The gradient
+ * of b is then one product, too, instead of a sum over the batch. */
 static tg_tensor *flat_product(tg_tensor *a, tg_tensor *b)
 {
     frame f;
@@ -363,8 +379,9 @@ tg_tensor *tg_outer(tg_tensor *a, tg_tensor *b)
     return tg__leave(&f, tg_mul(tg_unsqueeze(a, 1), b));
 }
 
-/* a and b with that many dimensions, one dtype and fitting batches. */
-static tg_tensor *strict_product(const char *name, tg_tensor *a, int na, tg_tensor *b, int nb)
+/* matmul of an a and a b that must have na and nb dimensions and, for batches, one batch size.
+ * PyTorch is as strict under these names. */
+static tg_tensor *product_of_ndims(const char *name, tg_tensor *a, int na, tg_tensor *b, int nb)
 {
     if (!tg__check_inputs(name, 2, (tg_tensor *[]){a, b})) return NULL;
     if (a->ndim != na || b->ndim != nb || (na == 3 && a->shape[0] != b->shape[0]))
@@ -378,29 +395,29 @@ static tg_tensor *strict_product(const char *name, tg_tensor *a, int na, tg_tens
 
 tg_tensor *tg_mm(tg_tensor *a, tg_tensor *b)
 {
-    return strict_product("mm", a, 2, b, 2);
+    return product_of_ndims("mm", a, 2, b, 2);
 }
 
 tg_tensor *tg_bmm(tg_tensor *a, tg_tensor *b)
 {
-    return strict_product("bmm", a, 3, b, 3);
+    return product_of_ndims("bmm", a, 3, b, 3);
 }
 
 tg_tensor *tg_mv(tg_tensor *a, tg_tensor *b)
 {
-    return strict_product("mv", a, 2, b, 1);
+    return product_of_ndims("mv", a, 2, b, 1);
 }
 
 tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, double alpha)
 {
     frame f;
     if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
-    if (input->dtype != a->dtype) /* an error even if beta is 0 */
+    if (input->dtype != a->dtype) /* an error even if beta is 0 and input is not used */
         return tg__fail(a->context, TG_ERR_DTYPE,
                         "addmm: %s %s and %s %s: dtypes differ; use tg_cast",
                         tg_dtype_name(input->dtype), SHOW(input), tg_dtype_name(a->dtype), SHOW(a));
     tg__enter(&f, "addmm", input);
-    tg_tensor *ab = strict_product("addmm", a, 2, b, 2);
+    tg_tensor *ab = product_of_ndims("addmm", a, 2, b, 2);
     tg_tensor *added = ab ? tg_expand(input, (tg_shape){2, ab->shape}) : NULL;
     if (alpha != 1) ab = tg_mul_scalar(ab, alpha);
     if (beta != 0) ab = tg_add(beta == 1 ? added : tg_mul_scalar(added, beta), ab);

@@ -1,19 +1,25 @@
-/* Pooling of windows of an image: the greatest element, said by its place, or the mean. */
+/* max_pool2d and avg_pool2d: the greatest element or the mean of each window of an image.
+ * max_pool2d finds the indices of the greatest elements, and tg_gather takes these elements and has
+ * the gradient. */
 #include "../context/long_sum.h"
 #include "op.h"
 #include "reduce.h"
 
 #include <math.h>
 
+/* The attributes. The first four have a number for each of the two spatial dimensions; stride is
+ * never 0. */
 enum { POOL_KERNEL = 0, POOL_STRIDE = 2, POOL_PADDING = 4, POOL_DILATION = 6, POOL_CEIL = 8 };
-/* For means, in place of the dilation. */
-enum { POOL_INCLUDES = 6, POOL_DIVISOR = 7 };
+/* The attributes of means, which have no dilation: count_include_pad and divisor_override. */
+enum { POOL_COUNT_PAD = 6, POOL_DIVISOR = 7 };
 
-/* The elements first + i * step, n of them, within the image; and how many with the padding. */
+/* A window along one dimension: it holds the n elements first, first + step, ... of the image.
+ * `padded` counts the elements of the padding, too. */
 typedef struct window {
     int64_t first, n, step, padded;
 } window;
 
+/* Window number `at` along dimension d of an image of that size, with the dilation `step`. */
 static inline window window_of(const attr *a, int64_t step, int64_t size, int64_t at, int d)
 {
     const int64_t start = at * a[POOL_STRIDE + d].i - a[POOL_PADDING + d].i,
@@ -28,31 +34,33 @@ static inline window window_of(const attr *a, int64_t step, int64_t size, int64_
 
 typedef struct pool_work {
     const attr *a;
-    bool wide; /* float64 */
+    bool f64; /* the dtype is float64, not float32 */
     int level;
-    int64_t h, w, oh, ow;
+    int64_t h, w, oh, ow; /* of a plane of the image, and of one of the results */
     void *image, *result;
-    void *parts, *lines; /* scratch memory of add_parts */
+    void *shares, *lines; /* scratch memory of sum_shares */
 } pool_work;
 
+/* What the sum of a window is divided by. */
 static int64_t divisor(const attr *a, window y, window x)
 {
     if (a[POOL_DIVISOR].i) return a[POOL_DIVISOR].i;
-    return a[POOL_INCLUDES].i ? y.padded * x.padded : y.n * x.n;
+    return a[POOL_COUNT_PAD].i ? y.padded * x.padded : y.n * x.n;
 }
 
-/* wide is a constant wherever the inline functions are called, which gives each element type loops
- * of its own. */
+/* ---- The inline functions below are called with a constant f64, which gives each element type
+ * loops of its own. */
 
-static inline double element_of(const void *array, bool wide, int64_t at)
+static inline double element_of(const void *array, bool f64, int64_t at)
 {
-    return wide ? ((const double *)array)[at] : (double)((const float *)array)[at];
+    return f64 ? ((const double *)array)[at] : (double)((const float *)array)[at];
 }
 
-/* The place in the plane of the greatest element: of several the first, of NaN the last. */
-static inline int64_t greatest_f32(const float *plane, int64_t w, window y, window x)
+/* The index, in the plane, of the greatest element of a window: the first one of equal elements,
+ * but the last one of NaNs, as in PyTorch. */
+static inline int64_t index_of_greatest_f32(const float *plane, int64_t w, window y, window x)
 {
-    int64_t place = y.first * w + x.first;
+    int64_t index = y.first * w + x.first;
     float most = -(float)INFINITY;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
@@ -60,14 +68,14 @@ static inline int64_t greatest_f32(const float *plane, int64_t w, window y, wind
             const float value = plane[at];
             const bool better = (value > most) | (value != value);
             most = better ? value : most;
-            place = better ? at : place;
+            index = better ? at : index;
         }
-    return place;
+    return index;
 }
 
-static inline int64_t greatest_f64(const double *plane, int64_t w, window y, window x)
+static inline int64_t index_of_greatest_f64(const double *plane, int64_t w, window y, window x)
 {
-    int64_t place = y.first * w + x.first;
+    int64_t index = y.first * w + x.first;
     double most = -(double)INFINITY;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
@@ -75,48 +83,47 @@ static inline int64_t greatest_f64(const double *plane, int64_t w, window y, win
             const double value = plane[at];
             const bool better = (value > most) | (value != value);
             most = better ? value : most;
-            place = better ? at : place;
+            index = better ? at : index;
         }
-    return place;
+    return index;
 }
 
-static inline double sum_of_window(const pool_work *p, bool wide, int64_t corner, window y,
-                                   window x)
+static inline double sum_of_window(const pool_work *p, bool f64, int64_t corner, window y, window x)
 {
     const void *image = p->image;
     double sum = 0;
     for (int64_t i = 0; i < y.n; i++, corner += p->w)
-        for (int64_t j = 0; j < x.n; j++) sum += element_of(image, wide, corner + j);
+        for (int64_t j = 0; j < x.n; j++) sum += element_of(image, f64, corner + j);
     return sum;
 }
 
-/* What each element of the window gets of the gradient of its mean. */
-static inline double part_of(const pool_work *p, bool wide, window y, window x, int64_t o)
+/* The gradient that each element of a window gets: that of the mean, divided by the divisor. */
+static inline double mean_share(const pool_work *p, bool f64, window y, window x, int64_t o)
 {
     const int64_t n = divisor(p->a, y, x);
-    if (wide) return ((const double *)p->result)[o] / (double)n;
+    if (f64) return ((const double *)p->result)[o] / (double)n;
     return (double)(((const float *)p->result)[o] / (float)n);
 }
 
-static inline void add_to_window(const pool_work *p, bool wide, int64_t corner, window y, window x,
-                                 double part)
+static inline void add_to_window(const pool_work *p, bool f64, int64_t corner, window y, window x,
+                                 double share)
 {
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
             const int64_t at = corner + i * p->w + j;
-            if (wide)
-                ((double *)p->image)[at] += part;
+            if (f64)
+                ((double *)p->image)[at] += share;
             else
-                ((float *)p->image)[at] += (float)part;
+                ((float *)p->image)[at] += (float)share;
         }
 }
 
-/* Work on a row of windows, seen through y, of the plane that begins there; o is the first of their
- * results. */
+/* Works on a row of windows, which have y in common. `plane` is the offset of the plane in the
+ * image, and o the index of the first result. */
 typedef void window_row(const pool_work *p, int64_t plane, window y, int64_t o);
 
-static inline void each_row(const pool_work *p, window_row *f, int64_t dilation, int64_t from,
-                            int64_t to)
+static inline void for_each_row(const pool_work *p, window_row *f, int64_t dilation, int64_t from,
+                                int64_t to)
 {
     int64_t o = from * p->oh * p->ow;
     for (int64_t plane = from * p->h * p->w; plane < to * p->h * p->w; plane += p->h * p->w)
@@ -124,23 +131,24 @@ static inline void each_row(const pool_work *p, window_row *f, int64_t dilation,
             f(p, plane, window_of(p->a, dilation, p->h, r, 0), o);
 }
 
-static inline void row_of_places(const pool_work *p, int64_t plane, window y, int64_t o)
+static inline void max_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, p->a[POOL_DILATION + 1].i, p->w, c, 1);
-        ((int64_t *)p->result)[o] = p->wide
-                                        ? greatest_f64((const double *)p->image + plane, p->w, y, x)
-                                        : greatest_f32((const float *)p->image + plane, p->w, y, x);
+        ((int64_t *)p->result)[o] =
+            p->f64 ? index_of_greatest_f64((const double *)p->image + plane, p->w, y, x)
+                   : index_of_greatest_f32((const float *)p->image + plane, p->w, y, x);
     }
 }
 
-static void find_places(void *work, int64_t from, int64_t to)
+static void find_indices(void *work, int64_t from, int64_t to)
 {
     const pool_work *p = work;
-    each_row(p, row_of_places, p->a[POOL_DILATION].i, from, to);
+    for_each_row(p, max_row, p->a[POOL_DILATION].i, from, to);
 }
 
-static double sum_in_blocks(const pool_work *p, int64_t corner, window y, window x)
+/* The sum of a large window of float64: blocks of SUM_BLOCK terms, added with compensation. */
+static double sum_compensated(const pool_work *p, int64_t corner, window y, window x)
 {
     long_sum sum = {0, 0};
     double part = 0;
@@ -156,13 +164,13 @@ static double sum_in_blocks(const pool_work *p, int64_t corner, window y, window
     return tg__value_of_sum(sum);
 }
 
-static inline void row_of_means(const pool_work *p, int64_t plane, window y, int64_t o)
+static inline void mean_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, 1, p->w, c, 1);
         const int64_t corner = plane + y.first * p->w + x.first;
-        if (p->wide) {
-            const double sum = y.n * x.n > SUM_BLOCK ? sum_in_blocks(p, corner, y, x)
+        if (p->f64) {
+            const double sum = y.n * x.n > SUM_BLOCK ? sum_compensated(p, corner, y, x)
                                                      : sum_of_window(p, true, corner, y, x);
             ((double *)p->result)[o] = sum / (double)divisor(p->a, y, x);
         } else {
@@ -174,28 +182,28 @@ static inline void row_of_means(const pool_work *p, int64_t plane, window y, int
 
 static void take_means(void *work, int64_t from, int64_t to)
 {
-    each_row(work, row_of_means, 1, from, to);
+    for_each_row(work, mean_row, 1, from, to);
 }
 
-static inline void spread_row(const pool_work *p, int64_t plane, window y, int64_t o)
+static inline void spread_mean_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, 1, p->w, c, 1);
         const int64_t corner = plane + y.first * p->w + x.first;
-        if (p->wide)
-            add_to_window(p, true, corner, y, x, part_of(p, true, y, x, o));
+        if (p->f64)
+            add_to_window(p, true, corner, y, x, mean_share(p, true, y, x, o));
         else
-            add_to_window(p, false, corner, y, x, part_of(p, false, y, x, o));
+            add_to_window(p, false, corner, y, x, mean_share(p, false, y, x, o));
     }
 }
 
 static void spread_means(void *work, int64_t from, int64_t to)
 {
-    each_row(work, spread_row, 1, from, to);
+    for_each_row(work, spread_mean_row, 1, from, to);
 }
 
-/* The windows that hold element `at` of a dimension, of so many. */
-static window holders(const attr *a, int64_t at, int64_t windows, int d)
+/* The range of windows, of so many along dimension d, that hold element `at`. */
+static window windows_with(const attr *a, int64_t at, int64_t windows, int d)
 {
     const int64_t n = a[POOL_KERNEL + d].i, step = a[POOL_STRIDE + d].i;
     const int64_t end = at + a[POOL_PADDING + d].i;
@@ -204,45 +212,45 @@ static window holders(const attr *a, int64_t at, int64_t windows, int d)
     return (window){first < last ? first : last, first < last ? last - first : 0, 1, 0};
 }
 
-static inline void row_of_parts(const pool_work *p, int64_t plane, window y, int64_t o)
+static inline void share_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
     (void)plane;
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, 1, p->w, c, 1);
-        if (p->wide)
-            ((double *)p->parts)[o] = part_of(p, true, y, x, o);
+        if (p->f64)
+            ((double *)p->shares)[o] = mean_share(p, true, y, x, o);
         else
-            ((float *)p->parts)[o] = (float)part_of(p, false, y, x, o);
+            ((float *)p->shares)[o] = (float)mean_share(p, false, y, x, o);
     }
 }
 
-/* Where many windows overlap: their parts are added up along the rows, which leaves a line of oh
- * sums for each column of the image, and then along the columns, each time in the order of a sum.
- */
-static void add_parts(void *work, int64_t from, int64_t to)
+/* The gradient of means where many windows overlap: an element is then a sum of many shares, which
+ * needs the accurate order of a sum. Sums along the rows of windows leave a line of oh sums for
+ * each column of the image; sums along these lines are the elements. */
+static void sum_shares(void *work, int64_t from, int64_t to)
 {
     const pool_work *p = work;
-    const size_t size = p->wide ? sizeof(double) : sizeof(float);
-    reduce_kernel *sum = pick(p->level, sum, p->wide ? TG_F64 : TG_F32);
-    each_row(p, row_of_parts, 1, from, to);
+    const size_t size = p->f64 ? sizeof(double) : sizeof(float);
+    reduce_kernel *sum = pick(p->level, sum, p->f64 ? TG_F64 : TG_F32);
+    for_each_row(p, share_row, 1, from, to);
     for (int64_t plane = from; plane < to; plane++) {
-        char *parts = (char *)p->parts + (size_t)(plane * p->oh * p->ow) * size;
+        char *shares = (char *)p->shares + (size_t)(plane * p->oh * p->ow) * size;
         char *lines = (char *)p->lines + (size_t)(plane * p->w * p->oh) * size;
         char *image = (char *)p->image + (size_t)(plane * p->w * p->h) * size;
         for (int64_t j = 0; j < p->w; j++) {
-            const window x = holders(p->a, j, p->ow, 1);
-            sum(p->oh, x.n, lines + (size_t)(j * p->oh) * size, parts + (size_t)x.first * size,
+            const window x = windows_with(p->a, j, p->ow, 1);
+            sum(p->oh, x.n, lines + (size_t)(j * p->oh) * size, shares + (size_t)x.first * size,
                 p->ow);
         }
         for (int64_t i = 0; i < p->h; i++) {
-            const window y = holders(p->a, i, p->oh, 0);
+            const window y = windows_with(p->a, i, p->oh, 0);
             sum(p->w, y.n, image + (size_t)(i * p->w) * size, lines + (size_t)y.first * size,
                 p->oh);
         }
     }
 }
 
-static bool is_wide(tg_dtype dtype)
+static bool is_float64(tg_dtype dtype)
 {
     switch (dtype) {
     case TG_F64: return true;
@@ -257,7 +265,7 @@ static pool_work work_of(const call *c, const tg_tensor *image, const tg_tensor 
 {
     const int n = image->ndim;
     return (pool_work){.a = c->a,
-                       .wide = is_wide(image->dtype),
+                       .f64 = is_float64(image->dtype),
                        .level = c->tg->level,
                        .h = image->shape[n - 2],
                        .w = image->shape[n - 1],
@@ -291,27 +299,28 @@ static bool pool_shape(const call *c, spec *s)
         const int64_t step = c->a[POOL_STRIDE + d].i, pad = c->a[POOL_PADDING + d].i;
         const int64_t size = x->shape[x->ndim - 2 + d], up = c->a[POOL_CEIL].i ? step - 1 : 0;
         const int64_t dilation = c->op->grad ? 1 : c->a[POOL_DILATION + d].i;
-        const int64_t reach = dilation * (c->a[POOL_KERNEL + d].i - 1) + 1,
-                      over = size + 2 * pad - reach;
+        const int64_t span = dilation * (c->a[POOL_KERNEL + d].i - 1) + 1,
+                      over = size + 2 * pad - span;
         int64_t out = over + up < 0 ? 0 : (over + up) / step + 1;
         if (up && (out - 1) * step >= size + pad) out--;
         if (out < 1)
             return tg__fail(c->tg, TG_ERR_SHAPE,
                             "%s: the window spans %lld elements of dimension %d of the input %s, "
                             "which has only %lld with its padding",
-                            c->op->name, (long long)reach, x->ndim - 2 + d, SHOW(x),
+                            c->op->name, (long long)span, x->ndim - 2 + d, SHOW(x),
                             (long long)(size + 2 * pad));
         s->shape[s->ndim - 2 + d] = out;
     }
     return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
 }
 
-/* ---- The places of maxima, within the last two dimensions. */
+/* ---- The indices of maxima, counted within the last two dimensions. */
 
-static bool places_shape(const call *c, spec *s)
+static bool max_pool_shape(const call *c, spec *s)
 {
     if (!pool_shape(c, s)) return false;
-    for (int d = 0; d < 2; d++) { /* those that begin in the image see its element there */
+    /* Only a window that begins in the padding can hold no element of the image. */
+    for (int d = 0; d < 2; d++) {
         const int64_t step = c->a[POOL_STRIDE + d].i, pad = c->a[POOL_PADDING + d].i;
         const int k = s->ndim - 2 + d;
         for (int64_t at = 0; at < s->shape[k] && at * step < pad; at++)
@@ -326,53 +335,54 @@ static bool places_shape(const call *c, spec *s)
     return true;
 }
 
-static bool places_forward(const call *c)
+static bool max_pool_forward(const call *c)
 {
-    return run_pool(c, find_places);
+    return run_pool(c, find_indices);
 }
 
-static const op_row places_op = {
-    .name = "max_pool2d", .shape = places_shape, .forward = places_forward};
+static const op_row max_pool_op = {
+    .name = "max_pool2d", .shape = max_pool_shape, .forward = max_pool_forward};
 
-/* ---- Means, and their gradient, of the result's and of the image, whose shape alone it needs. */
+/* ---- Means and their gradient. The gradient is an operation of g and the image, of which it needs
+ * the shape alone. Both are linear, and each other's gradients. */
 
 static bool avg_forward(const call *c)
 {
     return run_pool(c, take_means);
 }
 
-/* In how many windows of a dimension an element may be. */
-static int64_t overlap(const attr *a, int64_t windows, int d)
+/* The largest number of windows along dimension d that hold the same element. */
+static int64_t largest_overlap(const attr *a, int64_t windows, int d)
 {
     const int64_t n = (a[POOL_KERNEL + d].i - 1) / a[POOL_STRIDE + d].i + 1;
     return n < windows ? n : windows;
 }
 
-static bool avg_back_forward(const call *c)
+static bool avg_backward_forward(const call *c)
 {
     const tg_tensor *g = tg__contiguous(c->in[0]);
     if (!g) return false;
     pool_work p = work_of(c, c->out, g);
-    if (overlap(c->a, p.oh, 0) * overlap(c->a, p.ow, 1) <= SUM_BLOCK) {
+    if (largest_overlap(c->a, p.oh, 0) * largest_overlap(c->a, p.ow, 1) <= SUM_BLOCK) {
         tg__fill(c->out, 0);
         split_planes(c, spread_means, &p, g);
         return true;
     }
     const size_t size = tg__dtype_size(g->dtype);
-    p.parts = tg__alloc(c->tg, tg__bytes(g->numel, size));
+    p.shares = tg__alloc(c->tg, tg__bytes(g->numel, size));
     p.lines = tg__alloc(c->tg, tg__bytes(tg__times(g->numel / p.ow, p.w), size));
-    if (p.parts && p.lines) split_planes(c, add_parts, &p, g);
-    return p.parts && p.lines;
+    if (p.shares && p.lines) split_planes(c, sum_shares, &p, g);
+    return p.shares && p.lines;
 }
 
-static const op_row avg_op, avg_back_op;
+static const op_row avg_op, avg_backward_op;
 
 static tg_tensor *avg_grad(const record *r, int i, tg_tensor *g)
 {
-    return tg__apply(&avg_back_op, 2, (tg_tensor *[]){g, tg__sizes_of(r->in[i].t)}, r->a);
+    return tg__apply(&avg_backward_op, 2, (tg_tensor *[]){g, tg__sizes_of(r->in[i].t)}, r->a);
 }
 
-static tg_tensor *avg_back_grad(const record *r, int i, tg_tensor *g)
+static tg_tensor *avg_backward_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
     return tg__apply(&avg_op, 1, &g, r->a);
@@ -385,22 +395,22 @@ static const op_row avg_op = {
     .forward = avg_forward,
     .grad = avg_grad,
 };
-static const op_row avg_back_op = {
+static const op_row avg_backward_op = {
     .name = "avg_pool2d_backward",
     .grad_name = "AvgPool2DBackwardBackward0",
     .shape = tg__shape_of_second,
-    .forward = avg_back_forward,
-    .grad = avg_back_grad,
+    .forward = avg_backward_forward,
+    .grad = avg_backward_grad,
 };
 
-/* ---- What is called. */
+/* ---- The public functions. */
 
 tg_pool_options tg_pool_defaults(int64_t kernel)
 {
     return (tg_pool_options){TG_POOL_DEFAULTS, .kernel = {kernel, kernel}};
 }
 
-/* The numbers of spatial dimension d. */
+/* Checks the numbers of the options for spatial dimension d. */
 static bool check_window(tg_context *tg, const char *name, const tg_pool_options *o, int d)
 {
     static const char *const members[][2] = {{"kernel[0]", "kernel[1]"},
@@ -452,7 +462,7 @@ static tg_tensor *apply_pool(const op_row *op, tg_tensor *x, const tg_pool_optio
     }
     a[POOL_CEIL].i = o->ceil_mode;
     if (op == &avg_op) {
-        a[POOL_INCLUDES].i = o->count_include_pad;
+        a[POOL_COUNT_PAD].i = o->count_include_pad;
         a[POOL_DIVISOR].i = o->divisor_override;
     }
     return tg__apply(op, 1, &x, a);
@@ -462,10 +472,10 @@ tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options)
 {
     frame f;
     tg__enter(&f, "max_pool2d", input);
-    tg_tensor *places = apply_pool(&places_op, input, options), *y = NULL;
-    if (places) {
-        y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(places, -2, -1));
-        y = tg_reshape(y, (tg_shape){places->ndim, places->shape});
+    tg_tensor *indices = apply_pool(&max_pool_op, input, options), *y = NULL;
+    if (indices) {
+        y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(indices, -2, -1));
+        y = tg_reshape(y, (tg_shape){indices->ndim, indices->shape});
     }
     return tg__leave(&f, y);
 }
