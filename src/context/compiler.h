@@ -18,8 +18,8 @@
 #endif
 #endif
 
-/* A function that loops call for each element, and that is inlined also where the compiler makes
- * small code. */
+/* For a function that loops call for each element: it is inlined even where the compiler optimises
+ * for size. */
 #if defined(__GNUC__)
 #define TG_INLINE static inline __attribute__((always_inline))
 #else

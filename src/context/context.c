@@ -69,11 +69,14 @@ static int choose_level(tg_context *tg, const char *name)
     return fastest;
 }
 
-/* Refuses to compute other bits than other builds do. This file stands for all that have no
- * kernels, as they are compiled alike. */
+/* Refuses to open a context in a library whose compiler has contracted products and sums, as its
+ * results would differ from those of other builds. The product here tests all files without
+ * kernels, which are compiled with the same flags as this one; tg__rounds_products tests the
+ * kernels. */
 static void check_compiler(tg_context *tg)
 {
-    const volatile double a = 1 + 0x1p-30, b = 1 - 0x1p-30, one = 1; /* see tg__rounds_products */
+    /* a * b is 1 - 2^-60, which rounds to 1; fused with the difference it is not rounded. */
+    const volatile double a = 1 + 0x1p-30, b = 1 - 0x1p-30, one = 1;
     if (a * b - one == 0 && tg__rounds_products(tg->level)) return;
     tg__fail(tg, TG_ERR_CONTEXT,
              "open: the compiler has joined products and sums to fused operations, which changes "
