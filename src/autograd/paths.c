@@ -1,5 +1,5 @@
 /* Finds the operands that lie on a path in the graph from the outputs of a sweep to the inputs
- * whose gradients it computes. The sweep then computes no gradient for any other operand. */
+ * whose gradients are wanted. The sweep then computes no gradient for any other operand. */
 #include "sweep.h"
 
 /* Marks of a tensor. DISCOVERED: a gradient can reach the tensor, whose record has not been visited
@@ -19,8 +19,8 @@ static int64_t oldest_of(tg_list inputs)
     return oldest;
 }
 
-/* Marks p as DISCOVERED. Returns by how many the records to visit become more: 1, or 0 if p was
- * marked before or is a leaf. */
+/* Marks p as DISCOVERED. Returns how many records this adds to those still to visit: 1, or 0 if
+ * p was marked before or is a leaf. */
 static int discover(tensor_priv *p)
 {
     if (p->mark & DISCOVERED) return 0;
@@ -29,7 +29,7 @@ static int discover(tensor_priv *p)
 }
 
 /* The first walk at a record: if a gradient can reach its result, sets the path bit of all operands
- * that require one, and else clears it. Returns by how many the records to visit become more. */
+ * that require one, and else clears it. Returns the change in the number of records to visit. */
 static int64_t visit(const sweep *s, record *r)
 {
     const bool in_reach = priv(r->out)->mark & DISCOVERED;

@@ -52,7 +52,7 @@ typedef struct descent {
     tg_tensor *(*closure)(void *user);
     void *user;
     int64_t evaluations; /* how often the step has called closure */
-    bool reported; /* fail_not_finite was called, and the parameters are where they should be */
+    bool reported;       /* fail_not_finite has recorded the error; undo_step must not be called */
 } descent;
 
 /* ---- Vectors. */
@@ -327,7 +327,7 @@ static void store_pair(lbfgs *l)
 }
 
 /* Whether y . s of the last iteration is large enough to be stored: the approximation of the
- * inverse Hessian stays positive definite only if it is positive. */
+ * inverse Hessian stays positive definite only if y . s is positive. */
 static bool has_positive_curvature(const lbfgs *l)
 {
     double ys = 0;
