@@ -60,7 +60,7 @@ static bool check_grad(tg_context *tg, tg_list outputs, tg_list inputs, const tg
  * copies, and with create_graph a gradient that is also that of an earlier input is cloned. */
 static bool return_gradient(const sweep *s, int i, bool allow_unused, tg_tensor **grads)
 {
-    tg_tensor *t = s->inputs.items[i], *g = tg__found(s, priv(t));
+    tg_tensor *t = s->inputs.items[i], *g = tg__gradient_of(s, priv(t));
     if (!g)
         return allow_unused ||
                tg__fail(s->tg, TG_ERR_AUTOGRAD,

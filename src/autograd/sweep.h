@@ -39,7 +39,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights);
 /* Clears the state of this sweep in all tensors, and restores that of an outer sweep. */
 void tg__end_sweep(sweep *s);
 /* The gradient that the sweep has computed for p; NULL if none has reached p. */
-static inline tg_tensor *tg__found(const sweep *s, const tensor_priv *p)
+static inline tg_tensor *tg__gradient_of(const sweep *s, const tensor_priv *p)
 {
     return p->sweep != s->number ? NULL : p->record ? p->captured : p->pending;
 }

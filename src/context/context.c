@@ -240,7 +240,7 @@ static void name_caller(tg_context *tg)
 static void put_path_first(tg_context *tg)
 {
     char path[TG_MESSAGE / 2] = "";
-    tg->running->tell(tg->running, path, sizeof path);
+    tg->running->write_path(tg->running, path, sizeof path);
     const size_t n = strlen(path);
     memmove(tg->message + n, tg->message, TG_MESSAGE - n);
     memcpy(tg->message, path, n);

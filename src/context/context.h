@@ -29,7 +29,7 @@ typedef struct module_call {
     const tg_module *module;
     const char *name; /* under which the outer module has it; NULL if the caller does not know */
     /* Writes the path, such as "1.0 (Conv2d): ", or "" for a module that is in no tree. */
-    void (*tell)(const struct module_call *p, char *text, size_t size);
+    void (*write_path)(const struct module_call *p, char *text, size_t size);
 } module_call;
 
 /* A change that a forward has made in a module, such as one of running statistics. If the outermost

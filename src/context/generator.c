@@ -51,7 +51,7 @@ uint64_t tg__u64(generator *g)
     return high << 32 | tg__u32(g);
 }
 
-void tg__units_f32(generator *g, int64_t n, float *out)
+void tg__uniforms_f32(generator *g, int64_t n, float *out)
 {
     for (int64_t i = 0; i < n;) {
         if (g->next == MT_WORDS) mt_twist(g);
@@ -65,7 +65,7 @@ void tg__units_f32(generator *g, int64_t n, float *out)
     }
 }
 
-void tg__units_f64(generator *g, int64_t n, double *out)
+void tg__uniforms_f64(generator *g, int64_t n, double *out)
 {
     for (int64_t i = 0; i < n; i++)
         out[i] = (double)(tg__u64(g) & ((UINT64_C(1) << 53) - 1)) * 0x1p-53;

@@ -20,7 +20,7 @@ uint32_t tg__u32(generator *g);
 uint64_t tg__u64(generator *g);
 /* n uniform samples on [0, 1). A float32 has 24 random bits, the low ones of a word; a float64 has
  * 53, from two words. */
-void tg__units_f32(generator *g, int64_t n, float *out);
-void tg__units_f64(generator *g, int64_t n, double *out);
+void tg__uniforms_f32(generator *g, int64_t n, float *out);
+void tg__uniforms_f64(generator *g, int64_t n, double *out);
 
 #endif

@@ -333,7 +333,7 @@ static const tg_module *find_running(const module_call *p, char *path, size_t si
     return p->module;
 }
 
-static void tell_path(const module_call *p, char *text, size_t size)
+static void write_path(const module_call *p, char *text, size_t size)
 {
     const tg_module *m = find_running(p, text, size);
     const size_t n = strlen(text);
@@ -342,7 +342,7 @@ static void tell_path(const module_call *p, char *text, size_t size)
 
 static void enter_module(module_call *p, const tg_module *m, const char *name)
 {
-    *p = (module_call){m->tg->running, m, name, tell_path};
+    *p = (module_call){m->tg->running, m, name, write_path};
     m->tg->running = p;
 }
 

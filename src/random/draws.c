@@ -8,11 +8,11 @@
 typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
 
 /* Draws n uniform samples on [0, 1) of a floating dtype. */
-static void draw_units(tg_context *tg, tg_dtype dtype, int64_t n, void *out)
+static void draw_unit_interval(tg_context *tg, tg_dtype dtype, int64_t n, void *out)
 {
     switch (dtype) {
-    case TG_F32: tg__units_f32(&tg->random, n, out); break;
-    case TG_F64: tg__units_f64(&tg->random, n, out); break;
+    case TG_F32: tg__uniforms_f32(&tg->random, n, out); break;
+    case TG_F64: tg__uniforms_f64(&tg->random, n, out); break;
     case TG_I64:
     case TG_BOOL: break;
     }
@@ -22,7 +22,7 @@ static void draw_uniform(tg_context *tg, tg_dtype dtype, int64_t n, void *out, d
                          double high)
 {
     const double width = tg__rounded(dtype, high) - tg__rounded(dtype, low);
-    draw_units(tg, dtype, n, out);
+    draw_unit_interval(tg, dtype, n, out);
     pick(tg->level, affine, dtype)(n, out, low, tg__rounded(dtype, width));
 }
 
@@ -32,7 +32,7 @@ static void draw_bernoulli(tg_context *tg, tg_dtype dtype, int64_t n, void *out,
     (void)unused;
     for (int64_t i = 0; i < n; i++) {
         double u;
-        tg__units_f64(&tg->random, 1, &u);
+        tg__uniforms_f64(&tg->random, 1, &u);
         tg__store(dtype, out, i, u < p);
     }
 }
@@ -183,7 +183,7 @@ static tg_tensor *bernoulli(tg_tensor *p)
     for (int64_t i = 0; i < t->numel; i++)
         if (!check_probability(tg, "bernoulli", tg__load(d, contiguous->data, i))) return NULL;
     tg__before_draw(tg);
-    draw_units(tg, d, t->numel, t->data);
+    draw_unit_interval(tg, d, t->numel, t->data);
     for (int64_t i = 0; i < t->numel; i++) /* whether the draw is less than the probability */
         tg__store(d, t->data, i, tg__load(d, t->data, i) < tg__load(d, contiguous->data, i));
     return t;

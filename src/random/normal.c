@@ -15,7 +15,7 @@ static double normal_sample(generator *g)
         return g->normal;
     }
     double u[2];
-    tg__units_f64(g, 2, u);
+    tg__uniforms_f64(g, 2, u);
     double radius = sqrt(-2.0 * log(1.0 - u[1]));
     g->normal = radius * sin(two_pi * u[0]);
     g->has_normal = true;
@@ -45,21 +45,21 @@ static void transform_blocks_f64(int64_t n, double *values, double mean, double 
 /* If the last elements do not fill a block, the last 16 are drawn anew, as in PyTorch. */
 static void normals_in_blocks_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
 {
-    tg__units_f32(&tg->random, n, out);
+    tg__uniforms_f32(&tg->random, n, out);
     pick(tg->level, normal_blocks, TG_F32)(n - n % NORMAL_BLOCK, out, mean, std);
     if (n % NORMAL_BLOCK == 0) return;
     float *tail = out + n - NORMAL_BLOCK;
-    tg__units_f32(&tg->random, NORMAL_BLOCK, tail);
+    tg__uniforms_f32(&tg->random, NORMAL_BLOCK, tail);
     pick(tg->level, normal_blocks, TG_F32)(NORMAL_BLOCK, tail, mean, std);
 }
 
 static void normals_in_blocks_f64(tg_context *tg, int64_t n, double *out, double mean, double std)
 {
-    tg__units_f64(&tg->random, n, out);
+    tg__uniforms_f64(&tg->random, n, out);
     transform_blocks_f64(n - n % NORMAL_BLOCK, out, mean, std);
     if (n % NORMAL_BLOCK == 0) return;
     double *tail = out + n - NORMAL_BLOCK;
-    tg__units_f64(&tg->random, NORMAL_BLOCK, tail);
+    tg__uniforms_f64(&tg->random, NORMAL_BLOCK, tail);
     transform_blocks_f64(NORMAL_BLOCK, tail, mean, std);
 }
 
