@@ -1,23 +1,25 @@
-/* The Cholesky factorization. */
+/* cholesky: the lower triangular l with l l^T = a. */
 #include "linalg.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+/* Row by row: an entry of a is the inner product of two rows of l, of which all but one factor is
+ * known. */
 static bool factorize(problem *p)
 {
     const int64_t n = p->n;
-    if (!tg__is_finite_matrix(p, true)) return false;
+    if (!tg__check_finite(p, true)) return false;
     memset(p->x, 0, (size_t)(n * n) * sizeof(double));
     for (int64_t i = 0; i < n; i++) {
         double *row = p->x + i * n;
         for (int64_t j = 0; j <= i; j++) {
-            const double rest = p->a[i * n + j] - tg__inner(j, row, p->x + j * n);
+            const double remainder = p->a[i * n + j] - tg__inner(j, row, p->x + j * n);
             if (j < i)
-                row[j] = rest / p->x[j * n + j];
-            else if (rest > 0)
-                row[j] = sqrt(rest);
+                row[j] = remainder / p->x[j * n + j];
+            else if (remainder > 0)
+                row[j] = sqrt(remainder);
             else
                 return tg__fail_matrix(p, "is not positive-definite");
         }
@@ -27,15 +29,17 @@ static bool factorize(problem *p)
 
 static bool cholesky_forward(const call *c)
 {
-    return tg__each_matrix(c, factorize, 0);
+    return tg__for_each_matrix(c, factorize, 0);
 }
 
-/* With phi the lower triangle of l^T g, its diagonal halved: l^-T phi l^-1, made symmetric. */
+/* The gradient is the symmetric part of l^-T phi l^-1, where phi is the lower triangle of l^T g
+ * with a halved diagonal (Murray, Differentiation of the Cholesky decomposition, 2016). */
 static tg_tensor *cholesky_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *l = r->out, *up = tg__matrix_transpose(l), *full = tg_matmul(up, g);
-    tg_tensor *phi = tg_mul_scalar(tg_add(tg_tril(full, 0), tg_tril(full, -1)), 0.5);
-    tg_tensor *s = tg_solve_triangular(up, phi, TG_UPPER);
+    tg_tensor *l = r->out, *l_transposed = tg__matrix_transpose(l),
+              *product = tg_matmul(l_transposed, g);
+    tg_tensor *phi = tg_mul_scalar(tg_add(tg_tril(product, 0), tg_tril(product, -1)), 0.5);
+    tg_tensor *s = tg_solve_triangular(l_transposed, phi, TG_UPPER);
     s = tg_solve_triangular(l, s, TG_LOWER | TG_RIGHT);
     (void)i;
     return tg_mul_scalar(tg_add(s, tg__matrix_transpose(s)), 0.5);

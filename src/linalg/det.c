@@ -1,4 +1,4 @@
-/* Determinants, and their first and second derivatives. */
+/* det: determinants, and their first and second derivatives. */
 #include "linalg.h"
 
 #include <float.h>
@@ -12,22 +12,24 @@ static bool det_shape(const call *c, spec *s)
     return true;
 }
 
-static bool det_one(problem *p)
+static bool compute_det(problem *p)
 {
-    p->x[0] = tg__eliminate(p, p->a, 0, NULL, 0); /* with no b */
+    p->x[0] = tg__eliminate(p, p->a, 0, NULL, 0); /* with no right-hand sides */
     return true;
 }
 
 static bool det_forward(const call *c)
 {
-    return tg__each_matrix(c, det_one, 0);
+    return tg__for_each_matrix(c, compute_det, 0);
 }
 
-/* det(a) a^-T, which exists for a singular a, too: as the limit for a pivot that vanishes. */
-static bool cofactor_one(problem *p)
+/* The derivative of det(a) is the matrix of cofactors, det(a) a^-T (Jacobi). A singular a has
+ * cofactors, too: a pivot of 0 is replaced by a tiny number, which cancels in the product of det(a)
+ * and a^-T. */
+static bool compute_cofactors(problem *p)
 {
     const int64_t n = p->n;
-    double *unit = p->spare, most = 0;
+    double *unit = p->scratch, most = 0;
     for (int64_t i = 0; i < n * n; i++) most = fmax(most, fabs(p->a[i]));
     memset(unit, 0, (size_t)(n * n) * sizeof(double));
     for (int64_t i = 0; i < n; i++) unit[i * n + i] = 1;
@@ -42,7 +44,7 @@ static bool cofactor_one(problem *p)
 static bool cofactor_forward(const call *c)
 {
     const tg_tensor *a = c->in[0];
-    return tg__each_matrix(c, cofactor_one, a->shape[a->ndim - 1] * a->shape[a->ndim - 1]);
+    return tg__for_each_matrix(c, compute_cofactors, a->shape[a->ndim - 1] * a->shape[a->ndim - 1]);
 }
 
 static tg_tensor *as_matrix(tg_tensor *t)
@@ -55,19 +57,20 @@ static void swap_columns(int64_t n, double *a, int64_t i, int64_t j)
     for (int64_t r = 0; r < n; r++) tg__swap_rows(1, a + r * n + i, a + r * n + j);
 }
 
-/* a becomes l d u, both triangles with ones on their diagonals, by elimination with complete
- * pivoting: what is left when a pivot is 0 is 0. swaps: of rows and columns, which g takes part in.
- * The sign of the permutations. */
-static double factorize_completely(const problem *p, double *g, double *d, double *swaps)
+/* Factorizes a, with its rows and columns exchanged, as l d u, where l and u have ones on their
+ * diagonals. l and u replace a. Pivoting is complete; when a pivot is 0, all that is left of a is
+ * 0. The rows and columns of g are exchanged likewise, and swaps tells the exchanges. Returns the
+ * sign of the permutations. */
+static double factorize_ldu(const problem *p, double *g, double *d, double *swaps)
 {
     const int64_t n = p->n;
     double *a = p->a, sign = 1;
     for (int64_t i = 0; i < n; i++) {
-        int64_t at = i * n + i;
+        int64_t largest = i * n + i;
         for (int64_t r = i; r < n; r++)
             for (int64_t j = i; j < n; j++)
-                if (fabs(a[r * n + j]) > fabs(a[at])) at = r * n + j;
-        const int64_t row = at / n, column = at % n;
+                if (fabs(a[r * n + j]) > fabs(a[largest])) largest = r * n + j;
+        const int64_t row = largest / n, column = largest % n;
         for (double *m = a;; m = g) {
             tg__swap_rows(row != i ? n : 0, m + i * n, m + row * n);
             if (column != i) swap_columns(n, m, i, column);
@@ -86,30 +89,32 @@ static double factorize_completely(const problem *p, double *g, double *d, doubl
     return sign;
 }
 
-/* g becomes l^-1 g u^-1, or l^-T g u^-T. */
-static void divide_both_sides(const problem *p, bool across, double *g)
+/* g becomes l^-1 g u^-1 or, transposed, l^-T g u^-T. */
+static void divide_by_ldu_factors(const problem *p, bool transposed, double *g)
 {
     const int64_t n = p->n;
     const double *a = p->a;
     for (int64_t l = 0; l < n; l++) {
-        const int64_t i = across ? n - 1 - l : l;
+        const int64_t i = transposed ? n - 1 - l : l;
         for (int64_t j = 0; j < i; j++)
-            tg__add_multiple(n, g + (across ? j : i) * n, -a[i * n + j], g + (across ? i : j) * n);
+            tg__add_multiple(n, g + (transposed ? j : i) * n, -a[i * n + j],
+                             g + (transposed ? i : j) * n);
     }
     for (int64_t r = 0; r < n; r++)
         for (int64_t l = 0; l < n; l++) {
             double *row = g + r * n;
-            const int64_t i = across ? n - 1 - l : l, rest = n - i - 1;
-            if (across)
+            const int64_t i = transposed ? n - 1 - l : l, rest = n - i - 1;
+            if (transposed)
                 row[i] -= tg__inner(rest, a + i * n + i + 1, row + i + 1);
             else
                 tg__add_multiple(rest, row + i + 1, -row[i], a + i * n + i + 1);
         }
 }
 
-/* How the cofactors of d change with h: with the products of all but two of d, on the diagonal the
- * sum of those times the other h[j][j]; beside it minus that of i and j times h[j][i]. */
-static void change_of_cofactors(int64_t n, const double *d, const double *h, double *x)
+/* x becomes the derivative of the cofactors of the diagonal matrix d in the direction h. Let D(i,
+ * j) be the product of all d but those of i and j. Then x[i][i] is the sum of D(i, j) h[j][j] over
+ * all other j, and x[i][j] is -D(i, j) h[j][i]. */
+static void differentiate_cofactors(int64_t n, const double *d, const double *h, double *x)
 {
     memset(x, 0, (size_t)(n * n) * sizeof(double));
     double before = 1;
@@ -126,16 +131,17 @@ static void change_of_cofactors(int64_t n, const double *d, const double *h, dou
     }
 }
 
-/* The second derivative of det, by g: with a = l d u, the cofactors of a are l^-T c u^-T with c
- * those of d, and nothing is divided by a pivot. */
-static bool second_one(problem *p)
+/* The derivative of the cofactors of a in the direction g, which is the second derivative of det.
+ * With a = l d u, the cofactors of a are l^-T c u^-T, where c are the cofactors of d. Nothing is
+ * divided by a pivot, and a may be singular. */
+static bool second_derivative(problem *p)
 {
     const int64_t n = p->n;
-    double *d = p->spare, *swaps = d + n;
-    const double sign = factorize_completely(p, p->b, d, swaps);
-    divide_both_sides(p, false, p->b);
-    change_of_cofactors(n, d, p->b, p->x);
-    divide_both_sides(p, true, p->x);
+    double *d = p->scratch, *swaps = d + n;
+    const double sign = factorize_ldu(p, p->b, d, swaps);
+    divide_by_ldu_factors(p, false, p->b);
+    differentiate_cofactors(n, d, p->b, p->x);
+    divide_by_ldu_factors(p, true, p->x);
     for (int64_t i = n - 1; i >= 0; i--) {
         const int64_t row = (int64_t)swaps[2 * i], column = (int64_t)swaps[2 * i + 1];
         if (row != i) tg__swap_rows(n, p->x + i * n, p->x + row * n);
@@ -145,20 +151,23 @@ static bool second_one(problem *p)
     return true;
 }
 
-static bool second_forward(const call *c)
+static bool second_derivative_forward(const call *c)
 {
-    return tg__each_matrix(c, second_one, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
+    return tg__for_each_matrix(c, second_derivative, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
 }
 
-/* Made where no gradient is recorded. */
-static const op_row second_op = {
-    .name = "det_backward", .shape = tg__solved_shape, .forward = second_forward};
+/* This operation has no gradient; cofactor_grad applies it where none is recorded. */
+static const op_row second_derivative_op = {
+    .name = "det_backward", .shape = tg__solved_shape, .forward = second_derivative_forward};
 
-/* With b = a^-T: det (sum(g b) b - b g^T b). Written so where it is to have a gradient in turn. */
+/* By the product rule on det(a) b, where b = a^-T and db = -b da^T b, the gradient is det(a) (sum(g
+ * b) b - b g^T b). This form, which takes a regular a, is used where the gradient is to have a
+ * gradient in turn. */
 static tg_tensor *cofactor_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[i].t;
-    if (g->context->no_grad) return tg__apply(&second_op, 2, (tg_tensor *[]){a, g}, NULL);
+    if (g->context->no_grad)
+        return tg__apply(&second_derivative_op, 2, (tg_tensor *[]){a, g}, NULL);
     tg_tensor *b = tg__matrix_transpose(tg_inv(a));
     tg_tensor *sum = tg_sum_dims(tg_mul(g, b), TG_DIMS(-2, -1), TG_KEEPDIM);
     tg_tensor *both = tg_sub(tg_mul(sum, b), tg_matmul(tg_matmul(b, tg__matrix_transpose(g)), b));

@@ -1,67 +1,75 @@
-/* Operations on batches of matrices: each works on one matrix of the batch after the other, in
- * float64. */
+/* What the operations on batches of matrices share. Each operation computes one matrix of the batch
+ * after the other, in float64, whatever the dtype of the tensors. */
 #ifndef TG_LINALG_H
 #define TG_LINALG_H
 
 #include "../ops/op.h"
 
-/* What is worked out for one element of a batch: row-major a (m, n), b (m, k) and the result x,
- * which the functions below fill. spare is for what they please. */
+/* One matrix of a batch: a of (m, n), the right-hand sides b of (m, k), and the result x, all
+ * row-major. An operation reads a and b, which it may overwrite, and fills x. It may use scratch as
+ * it likes. */
 typedef struct problem {
     const call *c;
-    int64_t at; /* the number of the element */
+    int64_t index; /* of the matrix in the batch */
     int64_t m, n, k;
-    double *a, *b, *x, *spare;
+    double *a, *b, *x, *scratch;
 } problem;
 
-/* The attributes of an operation on two batches, which are expanded to a common shape: what the
- * caller's a has of it. Messages show that shape. */
+/* The attributes of an operation on two batches. The batches are expanded to a common shape before
+ * the operation is applied; messages show the shape that the caller's a had, which the last two
+ * attributes tell. */
 enum { SOLVE_FLAGS, GIVEN_NDIM, GIVEN_ONES /* a bit for each dimension of size 1 */ };
 enum { MATRIX_NAME = 32 + TG_SIZES };
 
-/* "matrix 2 of [4, 3, 3]", the one of a that p is about, for a message. */
+/* Writes the name of the matrix a to text, which has room for MATRIX_NAME characters, and returns
+ * text: "matrix 2 of [4, 3, 3]". */
 const char *tg__name_matrix(const problem *p, char *text);
-/* The error that this matrix is `what`. */
+/* Records the error that the matrix a is `what`, and returns false. */
 bool tg__fail_matrix(const problem *p, const char *what);
-/* The relative error of the entries that has to be reckoned with: of float32, what rounding has
- * moved them by; and what elimination in float64 moves them by, which grows with the number of
- * terms. */
+/* The relative error that the entries of a must be assumed to have: the rounding to float32, if
+ * that is the dtype, or the error that elimination in float64 is equivalent to, which grows with
+ * the number of terms in its sums; the larger of the two. */
 double tg__precision(const problem *p, int64_t terms);
-/* Whether the entries are finite, those of the lower triangle or all; else the error. */
-bool tg__is_finite_matrix(const problem *p, bool lower);
-/* Runs solve for each matrix of the batch, with so many doubles to work in. */
-bool tg__each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare);
+/* Checks that all entries of a, or those of its lower triangle, are finite. */
+bool tg__check_finite(const problem *p, bool lower);
+/* Calls solve for each matrix of the batch, with so many doubles of scratch memory, and stores each
+ * x in the result. False if solve returned false or there is no memory. */
+bool tg__for_each_matrix(const call *c, bool (*solve)(problem *p), int64_t scratch);
 
-/* The inner product of two vectors, and y += a x. */
+/* Returns the inner product of two vectors. */
 double tg__inner(int64_t n, const double *a, const double *b);
+/* y += a x. */
 void tg__add_multiple(int64_t n, double *restrict y, double a, const double *restrict x);
 
-/* ---- Shapes. */
+/* ---- Checks, shape rules and calls. */
 
+/* Checks that a is a square matrix or a batch of them. */
 bool tg__check_square(const char *name, const tg_tensor *a);
-/* The shape rules of an operation on one batch of square matrices, and of the solutions x of a x =
- * b.
- */
+/* The shape rule of an operation on a batch of square matrices, and that of the solutions x of a x
+ * = b. */
 bool tg__square_shape(const call *c, spec *s);
 bool tg__solved_shape(const call *c, spec *s);
-/* Whether a x = b, or with `right` x a = b, can be solved as far as shapes and dtypes tell. In
- * messages b has the shape that the caller gave; here, vectors are matrices of one column. */
+/* Checks the dtypes and shapes of a system a x = b or, with `right`, x a = b. In b, vectors are
+ * matrices of one column; `given` is the b of the caller, whose shape messages show. */
 bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
                       const tg_tensor *given, bool right);
-/* The operation on a and b, which tg__check_system has passed, expanded to one batch. */
+/* Applies o to a and b, expanded to one batch. tg__check_system has passed them. */
 tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
-/* The same in a frame of its own, for a and b that are there. */
+/* The same in a frame of its own. a and b are not NULL. */
 tg_tensor *tg__solve_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
-/* An operation on a and b, of which b may hold vectors. */
+/* Checks the system a x = b and applies o to it. b may be a vector or a batch of vectors. */
 tg_tensor *tg__solve_for(const op_row *o, tg_tensor *a, tg_tensor *b);
+
 /* ---- Gaussian elimination, in solve.c. */
 
+/* Exchanges n numbers of a and b. */
 void tg__swap_rows(int64_t n, double *a, double *b);
-/* Eliminates a by partial pivoting: a becomes its factors l (but for the ones on the diagonal) and
- * u, and b (n, k) is taken along; the numbers in rows, if there are any, follow the exchange of
- * rows. Returns the determinant; a pivot of 0 becomes tiny. */
+/* Gaussian elimination with partial pivoting. a becomes its factors: l below the diagonal, without
+ * its ones, and u from the diagonal up. b (n, k) becomes l^-1 b with the rows exchanged as those of
+ * a, and the n numbers in rows, unless it is NULL, are exchanged likewise. A pivot of 0 is replaced
+ * by tiny. Returns the determinant of a. */
 double tg__eliminate(problem *p, double *b, int64_t k, double *rows, double tiny);
-/* x from the triangle that elimination leaves. */
+/* Back substitution: x becomes u^-1 b, with the u that elimination has left in a. */
 void tg__substitute(problem *p, const double *b, int64_t k);
 
 #endif

@@ -1,19 +1,22 @@
-/* Least squares, by a QR factorization. */
+/* lstsq: least squares, by a QR factorization. */
 #include "linalg.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* A factorization, and vectors to work with it. Columns of length m stand one after the other in q:
- * Householder's vectors from the diagonal down, r above, and r's diagonal apart. */
+/* A QR factorization of an (m, n) matrix, column by column. Column j of q holds the Householder
+ * vector j from the diagonal down and the entries of R above it; `diagonal` holds the diagonal of
+ * R. The other members are vectors to work with: the solution x, the residual r, and the right-hand
+ * sides f and u of its refinement. */
 typedef struct qr {
-    int64_t m, n; /* of what was factorized, m >= n */
+    int64_t m, n; /* m >= n */
     double *q, *diagonal, *x, *r, *f, *u;
 } qr;
 
-/* Makes the columns in q that. The number of the first one of which the columns before it leave no
- * more than tolerance by its norm, and n if all are independent. */
+/* Factorizes the columns in q. Returns the index of the first one that depends on those before it:
+ * of its norm, no more than the fraction `tolerance` is independent of them. Returns n if there is
+ * none. */
 static int64_t householder(const qr *w, double tolerance)
 {
     const int64_t m = w->m;
@@ -31,7 +34,7 @@ static int64_t householder(const qr *w, double tolerance)
     return w->n;
 }
 
-/* y becomes Q^T y, or Q y. */
+/* y becomes Q^T y or, with `back`, Q y. */
 static void apply_q(const qr *w, bool back, double *y)
 {
     for (int64_t l = 0; l < w->n; l++) {
@@ -42,18 +45,19 @@ static void apply_q(const qr *w, bool back, double *y)
     }
 }
 
-/* y becomes R^-1 y, or R^-T y. */
-static void divide_by_r(const qr *w, bool across, double *y)
+/* y becomes R^-1 y or, transposed, R^-T y. */
+static void divide_by_r(const qr *w, bool transposed, double *y)
 {
     for (int64_t l = 0; l < w->n; l++) {
-        const int64_t j = across ? l : w->n - 1 - l;
-        if (across) y[j] -= tg__inner(j, w->q + j * w->m, y);
+        const int64_t j = transposed ? l : w->n - 1 - l;
+        if (transposed) y[j] -= tg__inner(j, w->q + j * w->m, y);
         y[j] /= w->diagonal[j];
-        if (!across) tg__add_multiple(j, y, -y[j], w->q + j * w->m);
+        if (!transposed) tg__add_multiple(j, y, -y[j], w->q + j * w->m);
     }
 }
 
-/* sum[0] + sum[1] += x y, without loss. */
+/* Adds x y to the unevaluated sum sum[0] + sum[1], without rounding the product: an fma finds what
+ * its rounding takes (Dekker, Knuth). */
 static void add_product(double *sum, double x, double y)
 {
     const double product = x * y, high = sum[0] + product, z = high - sum[0];
@@ -61,8 +65,9 @@ static void add_product(double *sum, double x, double y)
     sum[0] = high;
 }
 
-/* x and what it leaves of b, r, become those of the augmented system r + a x = b, a^T r = 0, by one
- * round of refinement. */
+/* One round of iterative refinement of x and the residual r, which solve the augmented system r + a
+ * x = b, a^T r = 0. Its residuals are f = b - r - a x and u = -a^T r; Q and R solve it for the
+ * corrections (Bjorck, BIT 7, 1967). */
 static void refine_lstsq(const problem *p, const qr *w, const double *b)
 {
     const int64_t m = w->m, n = w->n;
@@ -80,9 +85,9 @@ static void refine_lstsq(const problem *p, const qr *w, const double *b)
     divide_by_r(w, true, w->u);
     apply_q(w, false, w->f);
     for (int64_t j = 0; j < n; j++) {
-        const double across = w->u[j];
-        w->u[j] = w->f[j] - across;
-        w->f[j] = across;
+        const double u = w->u[j];
+        w->u[j] = w->f[j] - u;
+        w->f[j] = u;
     }
     divide_by_r(w, false, w->u);
     apply_q(w, true, w->f);
@@ -90,11 +95,11 @@ static void refine_lstsq(const problem *p, const qr *w, const double *b)
     tg__add_multiple(m, w->r, 1, w->f);
 }
 
-enum { REFINEMENTS = 4 };
+enum { REFINEMENTS = 4 }; /* rounds for float64; float32 takes one */
 
-/* Multiplies a column of a, or a row and its right hand sides, by a power of two, if the squares of
- * its numbers would leave the range. The power. */
-static int bring_into_range(const problem *p, bool tall, int64_t l)
+/* If the squares of its numbers would overflow or underflow, multiplies column l of a tall a, or
+ * row l of a wide a and its right-hand sides, by a power of two. Returns the exponent. */
+static int scale_into_range(const problem *p, bool tall, int64_t l)
 {
     const int64_t terms = tall ? p->m : p->n, first = tall ? l : l * p->n, step = tall ? p->n : 1;
     double most = 0;
@@ -108,11 +113,13 @@ static int bring_into_range(const problem *p, bool tall, int64_t l)
     return power;
 }
 
-/* w->x for column l of b. */
+/* Fills w->x with the solution for column l of b. A tall system starts from x = r = 0, where the
+ * first refinement is the solution itself. A wide system has the solution of the least norm, Q R^-T
+ * b, by the factors of a^T. */
 static void solve_by_qr(const problem *p, const qr *w, bool tall, int64_t l)
 {
     const int rounds = p->c->out->dtype == TG_F64 ? REFINEMENTS : 1;
-    memset(w->x, 0, (size_t)(2 * w->m) * sizeof(double)); /* r, too */
+    memset(w->x, 0, (size_t)(2 * w->m) * sizeof(double)); /* also clears r, which follows x */
     for (int round = 0; round < rounds && tall; round++) refine_lstsq(p, w, p->b + l);
     if (tall) return;
     for (int64_t i = 0; i < p->m; i++) w->x[i] = p->b[i * p->k + l];
@@ -128,22 +135,24 @@ static bool fail_dependent(const problem *p, const char *what, int64_t number)
                     number == 0 ? "is zero" : "is a combination of those before it");
 }
 
-static bool lstsq_one(problem *p)
+/* A tall a (m >= n) is factorized itself, a wide one transposed. The vectors w.x, w.r, w.f and w.u
+ * lie one after the other in the scratch memory. */
+static bool compute_lstsq(problem *p)
 {
-    if (!tg__is_finite_matrix(p, false)) return false;
+    if (!tg__check_finite(p, false)) return false;
     const bool tall = p->m >= p->n;
-    const int64_t m = p->m, n = p->n, most = tall ? m : n, least_of = tall ? n : m;
-    qr w = {most, least_of, p->spare, p->spare + m * n, 0, 0, 0, 0};
-    w.x = w.diagonal + least_of;
+    const int64_t m = p->m, n = p->n, most = tall ? m : n, least = tall ? n : m;
+    qr w = {most, least, p->scratch, p->scratch + m * n, 0, 0, 0, 0};
+    w.x = w.diagonal + least;
     w.r = w.x + most;
     w.f = w.r + most;
     w.u = w.f + most;
     double *powers = w.u + most;
-    for (int64_t l = 0; l < least_of; l++) powers[l] = bring_into_range(p, tall, l);
+    for (int64_t l = 0; l < least; l++) powers[l] = scale_into_range(p, tall, l);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) w.q[tall ? j * m + i : i * n + j] = p->a[i * n + j];
     const int64_t independent = householder(&w, tg__precision(p, most));
-    if (independent < least_of) return fail_dependent(p, tall ? "column" : "row", independent);
+    if (independent < least) return fail_dependent(p, tall ? "column" : "row", independent);
     for (int64_t l = 0; l < p->k; l++) {
         solve_by_qr(p, &w, tall, l);
         for (int64_t j = 0; j < n; j++)
@@ -156,23 +165,24 @@ static bool lstsq_forward(const call *c)
 {
     const tg_tensor *a = c->in[0];
     const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
-    return tg__each_matrix(c, lstsq_one, m * n + 6 * (m > n ? m : n));
+    return tg__for_each_matrix(c, compute_lstsq, m * n + 6 * (m > n ? m : n));
 }
 
-/* With a+ the pseudo-inverse, z = a+^T g and x = a+ b: the gradient of b is z, that of a
- * (b - a x) (a+ z)^T + a+^T x (g - a^T z)^T - z x^T, where the second is 0 for a tall a, and the
+/* Let a+ be the pseudo-inverse, x = a+ b, and z = a+^T g. The gradient for b is z, and that for a
+ * is (b - a x) (a+ z)^T + a+^T x (g - a^T z)^T - z x^T. The second term is 0 for a tall a, and the
  * first for a wide one (Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973). */
 static tg_tensor *lstsq_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *a = r->in[0].t, *b = r->in[1].t, *x = r->out, *up = tg__matrix_transpose(a),
-              *z = tg_lstsq(up, g);
+    tg_tensor *a = r->in[0].t, *b = r->in[1].t, *x = r->out,
+              *a_transposed = tg__matrix_transpose(a), *z = tg_lstsq(a_transposed, g);
     if (i == 1 || !z) return z;
-    tg_tensor *rest;
+    tg_tensor *correction;
     if (a->shape[a->ndim - 2] >= a->shape[a->ndim - 1])
-        rest = tg_matmul(tg_sub(b, tg_matmul(a, x)), tg__matrix_transpose(tg_lstsq(a, z)));
+        correction = tg_matmul(tg_sub(b, tg_matmul(a, x)), tg__matrix_transpose(tg_lstsq(a, z)));
     else
-        rest = tg_matmul(tg_lstsq(up, x), tg__matrix_transpose(tg_sub(g, tg_matmul(up, z))));
-    return tg_sub(rest, tg_matmul(z, tg__matrix_transpose(x)));
+        correction = tg_matmul(tg_lstsq(a_transposed, x),
+                               tg__matrix_transpose(tg_sub(g, tg_matmul(a_transposed, z))));
+    return tg_sub(correction, tg_matmul(z, tg__matrix_transpose(x)));
 }
 
 static const op_row lstsq_op = {

@@ -1,4 +1,5 @@
-/* What the operations on batches of matrices share. */
+/* What the operations on batches of matrices share: see linalg.h. Gaussian elimination is in
+ * solve.c. */
 #include "../context/long_sum.h"
 #include "../kernels/product.h"
 #include "linalg.h"
@@ -13,13 +14,13 @@ const char *tg__name_matrix(const problem *p, char *text)
     const bool expanded = p->c->n > 1;
     const int n = expanded ? (int)p->c->a[GIVEN_NDIM].i : a->ndim;
     const int64_t ones = expanded ? p->c->a[GIVEN_ONES].i : 0;
-    int64_t shape[TG_MAX_DIMS], number = 0, step = 1, at = p->at;
+    int64_t shape[TG_MAX_DIMS], number = 0, step = 1, index = p->index;
     for (int d = n - 1; d >= 0; d--) {
         const int64_t size = a->shape[a->ndim - n + d];
         shape[d] = ones >> d & 1 ? 1 : size;
         if (d >= n - 2) continue;
-        number += at % size % shape[d] * step;
-        at /= size;
+        number += index % size % shape[d] * step;
+        index /= size;
         step *= shape[d];
     }
     snprintf(text, MATRIX_NAME, "matrix %lld of %s", (long long)number,
@@ -54,7 +55,7 @@ static bool fail_entry(const problem *p, double entry, int64_t i, int64_t j)
                     (long long)j);
 }
 
-bool tg__is_finite_matrix(const problem *p, bool lower)
+bool tg__check_finite(const problem *p, bool lower)
 {
     for (int64_t i = 0; i < p->m; i++) {
         const double *row = p->a + i * p->n;
@@ -67,15 +68,17 @@ bool tg__is_finite_matrix(const problem *p, bool lower)
     return true;
 }
 
-static double *load_matrix(const tg_tensor *t, int64_t at, int64_t numel, double *to)
+/* Converts matrix number index of t to double. Returns where the next matrix can go, behind this
+ * one. */
+static double *load_matrix(const tg_tensor *t, int64_t index, int64_t numel, double *to)
 {
     if (numel == 0) return to;
-    const char *from = (const char *)t->data + (size_t)(at * numel) * tg__dtype_size(t->dtype);
+    const char *from = (const char *)t->data + (size_t)(index * numel) * tg__dtype_size(t->dtype);
     pick(0, to_f64, t->dtype)(numel, to, from);
     return to + numel;
 }
 
-bool tg__each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
+bool tg__for_each_matrix(const call *c, bool (*solve)(problem *p), int64_t scratch)
 {
     tg_tensor *a = tg__contiguous(c->in[0]), *b = c->n > 1 && a ? tg__contiguous(c->in[1]) : a;
     if (!a || !b) return false;
@@ -84,16 +87,16 @@ bool tg__each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     if (c->n > 1) p.k = b->shape[b->ndim - 1];
     const int64_t batch = tg__numel(a->ndim - 2, a->shape);
     const int64_t of_x = batch ? c->out->numel / batch : 0, of_a = p.m * p.n, of_b = p.m * p.k;
-    const int64_t doubles = tg__plus(tg__plus(of_a, of_b), tg__plus(of_x, spare));
+    const int64_t doubles = tg__plus(tg__plus(of_a, of_b), tg__plus(of_x, scratch));
     p.a = tg__alloc(c->tg, tg__bytes(doubles, sizeof(double)));
     if (!p.a) return false;
-    for (; p.at < batch; p.at++) {
-        p.b = load_matrix(a, p.at, of_a, p.a);
-        p.x = c->n > 1 ? load_matrix(b, p.at, of_b, p.b) : p.b;
-        p.spare = p.x + of_x;
+    for (; p.index < batch; p.index++) {
+        p.b = load_matrix(a, p.index, of_a, p.a);
+        p.x = c->n > 1 ? load_matrix(b, p.index, of_b, p.b) : p.b;
+        p.scratch = p.x + of_x;
         if (!solve(&p)) return false;
         const tg_dtype d = c->out->dtype;
-        char *out = (char *)c->out->data + (size_t)(p.at * of_x) * tg__dtype_size(d);
+        char *out = (char *)c->out->data + (size_t)(p.index * of_x) * tg__dtype_size(d);
         switch (d) {
         case TG_F32: pick(0, to_f32, TG_F64)(of_x, out, p.x); break;
         case TG_F64: memcpy(out, p.x, (size_t)of_x * sizeof(double)); break;
@@ -104,6 +107,7 @@ bool tg__each_matrix(const call *c, bool (*solve)(problem *p), int64_t spare)
     return true;
 }
 
+/* A long inner product is a compensated sum of blocks. */
 static double inner_in_order(int64_t n, const double *a, const double *b)
 {
     double sum = 0;
@@ -150,8 +154,8 @@ bool tg__square_shape(const call *c, spec *s)
            tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
 }
 
-/* x of b's shape but for the rows, which are a's columns. tg__check_system has passed, and both
- * batches are of one shape. */
+/* x has as many rows as a has columns, and otherwise the shape of b. tg__check_system has passed a
+ * and b, and both are expanded to one batch. */
 bool tg__solved_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[0];
@@ -204,7 +208,9 @@ tg_tensor *tg__solve_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int f
     return tg__leave(&f, tg__apply_expanded(o, a, b, flags));
 }
 
-static bool is_vector(const tg_tensor *a, const tg_tensor *b)
+/* Whether b is a vector or a batch of vectors rather than of matrices. The rule is that of
+ * torch.linalg.solve: b is 1-d, or has the shape of a without its last dimension. */
+static bool holds_vectors(const tg_tensor *a, const tg_tensor *b)
 {
     return b->ndim == 1 ||
            (a->ndim - 1 == b->ndim && tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape));
@@ -213,7 +219,7 @@ static bool is_vector(const tg_tensor *a, const tg_tensor *b)
 tg_tensor *tg__solve_for(const op_row *o, tg_tensor *a, tg_tensor *b)
 {
     frame f;
-    const bool vector = is_vector(a, b);
+    const bool vector = holds_vectors(a, b);
     tg_tensor *x = NULL, *columns = b;
     tg__enter(&f, o->name, a);
     if (vector) columns = tg_unsqueeze(b, -1);

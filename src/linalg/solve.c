@@ -1,4 +1,6 @@
-/* General systems, by elimination with partial pivoting, and the inverse. */
+/* solve: general systems, by Gaussian elimination with partial pivoting; and inv, whose right-hand
+ * sides are the identity. A matrix is singular if its condition is not smaller than 1 /
+ * tg__precision. */
 #include "linalg.h"
 
 #include <float.h>
@@ -51,44 +53,47 @@ void tg__substitute(problem *p, const double *b, int64_t k)
     }
 }
 
-/* Of sizes if that is so; in four sums, for estimates, which may round as they like. */
-static double quick_inner(int64_t n, const double *a, const double *b, bool sizes)
+/* The inner product of a, or of |a|, with b. It is for estimates, whose order of additions does not
+ * matter, and adds four sums side by side for speed. */
+static double quick_inner(int64_t n, const double *a, const double *b, bool absolute)
 {
     double sum[4] = {0};
     int64_t i = 0;
     for (; i + 4 <= n; i += 4)
-        for (int l = 0; l < 4; l++) sum[l] += (sizes ? fabs(a[i + l]) : a[i + l]) * b[i + l];
-    for (; i < n; i++) sum[0] += (sizes ? fabs(a[i]) : a[i]) * b[i];
+        for (int l = 0; l < 4; l++) sum[l] += (absolute ? fabs(a[i + l]) : a[i + l]) * b[i + l];
+    for (; i < n; i++) sum[0] += (absolute ? fabs(a[i]) : a[i]) * b[i];
     return sum[0] + sum[1] + (sum[2] + sum[3]);
 }
 
-/* v becomes u^-1 l^-1 v, or l^-T u^-T v. */
-static void divide_by_factors(const problem *p, bool across, double *v)
+/* v becomes u^-1 l^-1 v or, transposed, l^-T u^-T v. */
+static void divide_by_factors(const problem *p, bool transposed, double *v)
 {
     const int64_t n = p->n;
     const double *a = p->a;
     for (int64_t i = 0; i < n; i++) {
         const double *row = a + i * n;
-        v[i] = across ? v[i] / row[i] : v[i] - quick_inner(i, row, v, false);
-        if (across) tg__add_multiple(n - i - 1, v + i + 1, -v[i], row + i + 1);
+        v[i] = transposed ? v[i] / row[i] : v[i] - quick_inner(i, row, v, false);
+        if (transposed) tg__add_multiple(n - i - 1, v + i + 1, -v[i], row + i + 1);
     }
     for (int64_t i = n - 1; i >= 0; i--) {
         const double *row = a + i * n;
-        if (across)
+        if (transposed)
             tg__add_multiple(i, v, -v[i], row);
         else
             v[i] = (v[i] - quick_inner(n - i - 1, row + i + 1, v + i + 1, false)) / row[i];
     }
 }
 
+/* Unlike fmax, which must treat NaN, this is one instruction. */
 static double greater(double a, double b)
 {
     return a > b ? a : b;
 }
 
-/* The sizes of a's columns, relative to the rows; and the sums of the rows of |a| once its columns
- * are divided by them. */
-static void scales_of(const problem *p, double *rows, double *columns, double *inverse)
+/* columns[j] becomes the size of column j: its largest entry, each entry taken relative to the
+ * largest of its row. rows[i] becomes the sum of row i of |a| once each column is divided by its
+ * size. inverse is scratch memory. */
+static void compute_scales(const problem *p, double *rows, double *columns, double *inverse)
 {
     const int64_t n = p->n;
     memset(columns, 0, (size_t)n * sizeof(double));
@@ -102,9 +107,9 @@ static void scales_of(const problem *p, double *rows, double *columns, double *i
     for (int64_t i = 0; i < n; i++) rows[i] = quick_inner(n, p->a + i * n, inverse, true);
 }
 
-/* v becomes diag(rows) a^-T diag(columns) v, whose 1-norm is wanted; the sum of its sizes. */
-static double apply_condition(const problem *p, const double *rows, const double *columns,
-                              double *v)
+/* v becomes diag(rows) a^-T diag(columns) v. Returns the 1-norm of v. */
+static double apply_condition_matrix(const problem *p, const double *rows, const double *columns,
+                                     double *v)
 {
     double sum = 0;
     for (int64_t j = 0; j < p->n; j++) v[j] *= columns[j];
@@ -113,38 +118,42 @@ static double apply_condition(const problem *p, const double *rows, const double
     return sum;
 }
 
-/* The greatest row sum of |a^-1| |a|, from below: Bauer and Skeel's condition of a, which scaling
- * the rows of a does not change, with columns divided by their sizes. It is the 1-norm of
- * diag(rows) a^-T diag(columns), which Hager and Higham estimate by a few products with it and its
- * transpose (Higham, Accuracy and Stability of Numerical Algorithms, 2002, algorithm 15.1). */
-static double condition_of(const problem *p, const double *rows, const double *columns, double *v)
+/* A lower bound, and usually a close one, of the condition of a: the largest row sum of |a^-1| |a|
+ * (Bauer and Skeel), with the columns of a divided by their sizes. Scaling the rows of a does not
+ * change it. It is the 1-norm of diag(rows) a^-T diag(columns), which Hager and Higham estimate by
+ * a few products of vectors with this matrix and its transpose (Higham, Accuracy and Stability of
+ * Numerical Algorithms, 2002, algorithm 15.1). v is scratch memory. */
+static double estimate_condition(const problem *p, const double *rows, const double *columns,
+                                 double *v)
 {
     enum { ROUNDS = 5 };
     const int64_t n = p->n;
     double most = 0;
     for (int64_t j = 0; j < n; j++) v[j] = 1 / (double)n;
-    for (int64_t round = 0, last = -1, at = 0; round < ROUNDS; round++, last = at) {
-        const double sum = apply_condition(p, rows, columns, v);
+    for (int64_t round = 0, last = -1, largest = 0; round < ROUNDS; round++, last = largest) {
+        const double sum = apply_condition_matrix(p, rows, columns, v);
         if (!(sum > most)) break;
         most = sum;
         for (int64_t i = 0; i < n; i++) v[i] = copysign(rows[i], v[i]);
         divide_by_factors(p, false, v);
-        at = 0;
+        largest = 0;
         for (int64_t j = 0; j < n; j++)
-            if (fabs(v[j] *= columns[j]) > fabs(v[at])) at = j;
-        if (at == last) break;
+            if (fabs(v[j] *= columns[j]) > fabs(v[largest])) largest = j;
+        if (largest == last) break;
         memset(v, 0, (size_t)n * sizeof(double));
-        v[at] = 1;
+        v[largest] = 1;
     }
     for (int64_t j = 0; j < n && n > 1; j++)
         v[j] = (j % 2 ? -1 : 1) * (1 + (double)j / (double)(n - 1));
-    return n > 1 ? fmax(most, 2 * apply_condition(p, rows, columns, v) / (3 * (double)n)) : most;
+    return n > 1 ? fmax(most, 2 * apply_condition_matrix(p, rows, columns, v) / (3 * (double)n))
+                 : most;
 }
 
-/* The same from above, where no term of a triangle's inverse cancels another: often it is far too
- * much, and often it is enough to know. */
-static double bound_of_condition(const problem *p, const double *rows, const double *columns,
-                                 double *v)
+/* An upper bound of the same condition: all terms in the inverses of l and u are taken as positive,
+ * and none cancels another. The bound is often far too large, but where it is small enough, it
+ * saves the estimate. */
+static double bound_condition(const problem *p, const double *rows, const double *columns,
+                              double *v)
 {
     const int64_t n = p->n;
     double most = 0;
@@ -157,16 +166,18 @@ static double bound_of_condition(const problem *p, const double *rows, const dou
     return most;
 }
 
-enum { KNOWN_REGULAR = 1 }; /* by an elimination before; a flag */
+/* A flag of SOLVE_FLAGS: the forward has found the matrix to be regular. */
+enum { KNOWN_REGULAR = 1 };
 
-/* The factors that elimination finds are those of a matrix whose entries differ from a's by some n
- * epsilon of float64 at most, and float32 has rounded the entries before. With a condition of one
- * by that, a singular matrix may be among those that are told as a. */
+/* Elimination finds the factors of a matrix whose entries differ from those of a by at most about n
+ * epsilon of float64, relatively; and a float32 tensor holds entries that were rounded before. If
+ * the condition is the inverse of this error or more, a may be a singular matrix but for these
+ * errors. */
 static bool is_regular(const problem *p, const double *rows, const double *columns, double *v)
 {
     const double most = 1 / tg__precision(p, p->n);
-    if (bound_of_condition(p, rows, columns, v) < most) return true;
-    const double condition = condition_of(p, rows, columns, v);
+    if (bound_condition(p, rows, columns, v) < most) return true;
+    const double condition = estimate_condition(p, rows, columns, v);
     if (!(condition >= most)) return true;
     char name[MATRIX_NAME];
     return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s is singular in %s: its condition is %.2g",
@@ -174,13 +185,13 @@ static bool is_regular(const problem *p, const double *rows, const double *colum
                     condition);
 }
 
-static bool solve_one(problem *p)
+static bool compute_solution(problem *p)
 {
     const bool known = p->c->a[SOLVE_FLAGS].i & KNOWN_REGULAR;
-    double *rows = p->spare, *columns = rows + p->n;
+    double *rows = p->scratch, *columns = rows + p->n;
     if (!known) {
-        if (!tg__is_finite_matrix(p, false)) return false;
-        scales_of(p, rows, columns, columns + p->n);
+        if (!tg__check_finite(p, false)) return false;
+        compute_scales(p, rows, columns, columns + p->n);
     }
     tg__eliminate(p, p->b, p->k, known ? NULL : rows, 0);
     for (int64_t i = 0; i < p->n; i++)
@@ -192,13 +203,15 @@ static bool solve_one(problem *p)
 
 static bool solve_forward(const call *c)
 {
-    return tg__each_matrix(c, solve_one, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
+    return tg__for_each_matrix(c, compute_solution, 3 * c->in[0]->shape[c->in[0]->ndim - 1]);
 }
 
+/* x = a^-1 b has the gradient a^-T g for b and -(a^-T g) x^T for a. */
 static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *up = tg__matrix_transpose(r->in[0].t);
-    tg_tensor *b = up && g ? tg__solve_expanded(r->op, up, g, KNOWN_REGULAR) : NULL;
+    tg_tensor *a_transposed = tg__matrix_transpose(r->in[0].t);
+    tg_tensor *b =
+        a_transposed && g ? tg__solve_expanded(r->op, a_transposed, g, KNOWN_REGULAR) : NULL;
     return i == 1 ? b : tg_neg(tg_matmul(b, tg__matrix_transpose(r->out)));
 }
 
@@ -218,11 +231,12 @@ tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
     return tg__solve_for(&solve_op, a, b);
 }
 
+/* y = a^-1 has the gradient -y^T g y^T. */
 static tg_tensor *inv_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *up = tg__matrix_transpose(r->out);
+    tg_tensor *y_transposed = tg__matrix_transpose(r->out);
     (void)i;
-    return tg_neg(tg_matmul(tg_matmul(up, g), up));
+    return tg_neg(tg_matmul(tg_matmul(y_transposed, g), y_transposed));
 }
 
 static const op_row inv_op = {
@@ -240,6 +254,6 @@ tg_tensor *tg_inv(tg_tensor *a)
     if (!tg__check_inputs("inv", 1, &a) || !tg__check_square("inv", a)) return NULL;
     const int64_t n = a->shape[a->ndim - 1];
     tg__enter(&f, "inv", a);
-    tg_tensor *one = tg_eye(a->context, a->dtype, n, n);
-    return tg__leave(&f, one ? tg__apply_expanded(&inv_op, a, one, 0) : NULL);
+    tg_tensor *identity = tg_eye(a->context, a->dtype, n, n);
+    return tg__leave(&f, identity ? tg__apply_expanded(&inv_op, a, identity, 0) : NULL);
 }

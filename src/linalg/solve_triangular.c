@@ -1,4 +1,5 @@
-/* Triangular systems. Flags: TG_UPPER, TG_UNITRIANGULAR, TG_RIGHT. */
+/* solve_triangular. The attribute SOLVE_FLAGS has TG_UPPER and TG_UNITRIANGULAR;
+ * tg_solve_triangular turns TG_RIGHT into a transposed system. */
 #include "linalg.h"
 
 #include <float.h>
@@ -21,17 +22,19 @@ static bool solve_triangle(problem *p)
 
 static bool solve_triangular_forward(const call *c)
 {
-    return tg__each_matrix(c, solve_triangle, 0);
+    return tg__for_each_matrix(c, solve_triangle, 0);
 }
 
+/* x = a^-1 b has the gradient a^-T g for b and -(a^-T g) x^T for a, of which only the triangle
+ * counts that the forward reads. */
 static tg_tensor *solve_triangular_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[0].t;
-    const int flags = (int)r->a[SOLVE_FLAGS].i, inside = flags & TG_UNITRIANGULAR ? 1 : 0;
+    const int flags = (int)r->a[SOLVE_FLAGS].i, diagonal = flags & TG_UNITRIANGULAR ? 1 : 0;
     tg_tensor *b = tg_solve_triangular(tg__matrix_transpose(a), g, flags ^ TG_UPPER);
     if (i == 1) return b;
     tg_tensor *full = tg_neg(tg_matmul(b, tg__matrix_transpose(r->out)));
-    return flags & TG_UPPER ? tg_triu(full, inside) : tg_tril(full, -inside);
+    return flags & TG_UPPER ? tg_triu(full, diagonal) : tg_tril(full, -diagonal);
 }
 
 static const op_row solve_triangular_op = {
