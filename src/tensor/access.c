@@ -1,10 +1,12 @@
-/* Reading and writing elements from C. */
+/* Reading and writing elements from C: item, get and set, copies to and from arrays, and pointers
+ * to the data. */
 #include "loops.h"
 
 #include <math.h>
 
-/* x as a double; an error if double, which has not every integer beyond 2^53, cannot hold it. */
-static double double_of(tg_context *tg, const char *op, int64_t x)
+/* Returns x as a double. It is an error if double, which does not have every integer beyond 2^53,
+ * lacks this one. */
+static double double_from_i64(tg_context *tg, const char *op, int64_t x)
 {
     const double value = (double)x;
     if (value < 0x1p63 && (int64_t)value == x) return value;
@@ -13,26 +15,27 @@ static double double_of(tg_context *tg, const char *op, int64_t x)
     return NAN;
 }
 
-static double read_at(const tg_tensor *t, const char *op, int64_t at)
+static double load_double(const tg_tensor *t, const char *op, int64_t at)
 {
-    if (t->dtype == TG_I64) return double_of(t->context, op, ((const int64_t *)t->data)[at]);
+    if (t->dtype == TG_I64) return double_from_i64(t->context, op, ((const int64_t *)t->data)[at]);
     return tg__load(t->dtype, t->data, at);
 }
 
-static bool readable(const tg_tensor *t, const char *op)
+/* Checks that t is not NULL and was not released. */
+static bool check_readable(const tg_tensor *t, const char *op)
 {
     if (!t) return false;
     return !tg__is_gone(t) ||
            tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor %s was released", op, SHOW(t));
 }
 
-/* Whether t is int64 or bool, as the functions that end in _i64 need; else the error. */
-static bool is_whole(const tg_tensor *t, const char *op)
+/* Checks that t is int64 or bool, as the functions that end in _i64 require. */
+static bool check_whole(const tg_tensor *t, const char *op)
 {
     return tg__is_whole(t->dtype) || tg__refuse_dtype(op, t);
 }
 
-static int64_t whole_at(const tg_tensor *t, int64_t at)
+static int64_t load_i64(const tg_tensor *t, int64_t at)
 {
     switch (t->dtype) {
     case TG_I64: return ((const int64_t *)t->data)[at];
@@ -43,7 +46,7 @@ static int64_t whole_at(const tg_tensor *t, int64_t at)
     return 0;
 }
 
-static bool is_single(const tg_tensor *t, const char *op)
+static bool check_single(const tg_tensor *t, const char *op)
 {
     return t->numel == 1 || tg__fail(t->context, TG_ERR_SHAPE, "%s: %s has %lld elements, not one",
                                      op, SHOW(t), (long long)t->numel);
@@ -51,17 +54,17 @@ static bool is_single(const tg_tensor *t, const char *op)
 
 double tg_item(const tg_tensor *t)
 {
-    return readable(t, "item") && is_single(t, "item") ? read_at(t, "item", 0) : NAN;
+    return check_readable(t, "item") && check_single(t, "item") ? load_double(t, "item", 0) : NAN;
 }
 
 int64_t tg_item_i64(const tg_tensor *t)
 {
     const char *op = "item_i64";
-    return readable(t, op) && is_whole(t, op) && is_single(t, op) ? whole_at(t, 0) : 0;
+    return check_readable(t, op) && check_whole(t, op) && check_single(t, op) ? load_i64(t, 0) : 0;
 }
 
-/* Offset of an element, or -1 with the error. */
-static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
+/* Returns the offset of an element, counted in elements, or -1 after an error. */
+static int64_t offset_of_element(const tg_tensor *t, const char *op, tg_shape index)
 {
     if (!tg__check_list(t->context, op, "indices", index)) return -1;
     if (index.ndim != t->ndim) {
@@ -86,22 +89,22 @@ static int64_t element(const tg_tensor *t, const char *op, tg_shape index)
 
 double tg_get(const tg_tensor *t, tg_shape index)
 {
-    if (!readable(t, "get")) return NAN;
-    int64_t at = element(t, "get", index);
-    return at < 0 ? NAN : read_at(t, "get", at);
+    if (!check_readable(t, "get")) return NAN;
+    int64_t at = offset_of_element(t, "get", index);
+    return at < 0 ? NAN : load_double(t, "get", at);
 }
 
 int64_t tg_get_i64(const tg_tensor *t, tg_shape index)
 {
-    if (!readable(t, "get_i64") || !is_whole(t, "get_i64")) return 0;
-    int64_t at = element(t, "get_i64", index);
-    return at < 0 ? 0 : whole_at(t, at);
+    if (!check_readable(t, "get_i64") || !check_whole(t, "get_i64")) return 0;
+    int64_t at = offset_of_element(t, "get_i64", index);
+    return at < 0 ? 0 : load_i64(t, at);
 }
 
 bool tg_set(tg_tensor *t, tg_shape index, double value)
 {
     if (!t || !tg__writable(t, "set")) return false;
-    int64_t at = element(t, "set", index);
+    int64_t at = offset_of_element(t, "set", index);
     if (at < 0 || !tg__check_value(t->context, "set", t->dtype, value)) return false;
     tg__store(t->dtype, t->data, at, value);
     tg__written(t, "set");
@@ -110,8 +113,8 @@ bool tg_set(tg_tensor *t, tg_shape index, double value)
 
 bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value)
 {
-    if (!t || !tg__writable(t, "set_i64") || !is_whole(t, "set_i64")) return false;
-    int64_t at = element(t, "set_i64", index);
+    if (!t || !tg__writable(t, "set_i64") || !check_whole(t, "set_i64")) return false;
+    int64_t at = offset_of_element(t, "set_i64", index);
     if (at < 0) return false;
     switch (t->dtype) {
     case TG_I64: ((int64_t *)t->data)[at] = value; break;
@@ -125,12 +128,12 @@ bool tg_set_i64(tg_tensor *t, tg_shape index, int64_t value)
 
 static bool check_dtype(const tg_tensor *t, const char *op, tg_dtype dtype)
 {
-    if (!readable(t, op)) return false;
+    if (!check_readable(t, op)) return false;
     return t->dtype == dtype || tg__fail(t->context, TG_ERR_DTYPE, "%s: the tensor %s is %s", op,
                                          SHOW(t), tg_dtype_name(t->dtype));
 }
 
-/* The caller's row-major array as a tensor in *p of the shape and dtype of t. */
+/* Makes *p a tensor for a row-major array of the caller, with the shape and dtype of t. */
 static tg_tensor *array_like(stack_tensor *p, const tg_tensor *t, const void *values)
 {
     int64_t strides[TG_MAX_DIMS];
@@ -138,7 +141,7 @@ static tg_tensor *array_like(stack_tensor *p, const tg_tensor *t, const void *va
     return tg__array(p, t, (void *)(uintptr_t)values, t->ndim, t->shape, strides);
 }
 
-static bool take_values(tg_tensor *t, const char *op, const void *values)
+static bool copy_values_in(tg_tensor *t, const char *op, const void *values)
 {
     if (!tg__writable(t, op)) return false;
     if (t->numel == 0) return true;
@@ -149,13 +152,13 @@ static bool take_values(tg_tensor *t, const char *op, const void *values)
     return true;
 }
 
-static bool give_values(const tg_tensor *t, const char *op, void *values)
+static bool copy_values_out(const tg_tensor *t, const char *op, void *values)
 {
     if (t->numel == 0) return true;
     if (!values) return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: values is NULL", op);
     stack_tensor array;
     tg_tensor *out = array_like(&array, t, values), *in = &priv(t)->pub;
-    if (t->dtype == TG_BOOL) /* t may hold true as any byte but 0, and a C bool must be 0 or 1 */
+    if (t->dtype == TG_BOOL) /* true is any byte but 0 in a tensor, but must be 1 in a C bool */
         tg__elementwise((loop){.unary = pick(0, to_bool, TG_BOOL)}, out, 1, &in);
     else
         tg__copy(out, t);
@@ -164,7 +167,7 @@ static bool give_values(const tg_tensor *t, const char *op, void *values)
 
 static bool check_bytes(const tg_tensor *t, const char *op, const void *values, size_t bytes)
 {
-    if (!readable(t, op)) return false;
+    if (!check_readable(t, op)) return false;
     const size_t one = tg__dtype_size(t->dtype), all = (size_t)t->numel * one;
     if (bytes != all)
         return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: %zu bytes for %s %s, which has %zu", op,
@@ -176,22 +179,22 @@ static bool check_bytes(const tg_tensor *t, const char *op, const void *values, 
 
 bool tg_copy_from(tg_tensor *t, const void *values, size_t bytes)
 {
-    return check_bytes(t, "copy_from", values, bytes) && take_values(t, "copy_from", values);
+    return check_bytes(t, "copy_from", values, bytes) && copy_values_in(t, "copy_from", values);
 }
 
 bool tg_copy_to(const tg_tensor *t, void *values, size_t bytes)
 {
-    return check_bytes(t, "copy_to", values, bytes) && give_values(t, "copy_to", values);
+    return check_bytes(t, "copy_to", values, bytes) && copy_values_out(t, "copy_to", values);
 }
 
 bool tg_copy_from_f32(tg_tensor *t, const float *values)
 {
-    return check_dtype(t, "copy_from_f32", TG_F32) && take_values(t, "copy_from_f32", values);
+    return check_dtype(t, "copy_from_f32", TG_F32) && copy_values_in(t, "copy_from_f32", values);
 }
 
 bool tg_copy_to_f32(const tg_tensor *t, float *values)
 {
-    return check_dtype(t, "copy_to_f32", TG_F32) && give_values(t, "copy_to_f32", values);
+    return check_dtype(t, "copy_to_f32", TG_F32) && copy_values_out(t, "copy_to_f32", values);
 }
 
 const float *tg_data_f32(const tg_tensor *t)
@@ -201,12 +204,12 @@ const float *tg_data_f32(const tg_tensor *t)
 
 bool tg_copy_from_f64(tg_tensor *t, const double *values)
 {
-    return check_dtype(t, "copy_from_f64", TG_F64) && take_values(t, "copy_from_f64", values);
+    return check_dtype(t, "copy_from_f64", TG_F64) && copy_values_in(t, "copy_from_f64", values);
 }
 
 bool tg_copy_to_f64(const tg_tensor *t, double *values)
 {
-    return check_dtype(t, "copy_to_f64", TG_F64) && give_values(t, "copy_to_f64", values);
+    return check_dtype(t, "copy_to_f64", TG_F64) && copy_values_out(t, "copy_to_f64", values);
 }
 
 const double *tg_data_f64(const tg_tensor *t)
@@ -216,12 +219,12 @@ const double *tg_data_f64(const tg_tensor *t)
 
 bool tg_copy_from_i64(tg_tensor *t, const int64_t *values)
 {
-    return check_dtype(t, "copy_from_i64", TG_I64) && take_values(t, "copy_from_i64", values);
+    return check_dtype(t, "copy_from_i64", TG_I64) && copy_values_in(t, "copy_from_i64", values);
 }
 
 bool tg_copy_to_i64(const tg_tensor *t, int64_t *values)
 {
-    return check_dtype(t, "copy_to_i64", TG_I64) && give_values(t, "copy_to_i64", values);
+    return check_dtype(t, "copy_to_i64", TG_I64) && copy_values_out(t, "copy_to_i64", values);
 }
 
 const int64_t *tg_data_i64(const tg_tensor *t)
@@ -231,12 +234,12 @@ const int64_t *tg_data_i64(const tg_tensor *t)
 
 bool tg_copy_from_bool(tg_tensor *t, const bool *values)
 {
-    return check_dtype(t, "copy_from_bool", TG_BOOL) && take_values(t, "copy_from_bool", values);
+    return check_dtype(t, "copy_from_bool", TG_BOOL) && copy_values_in(t, "copy_from_bool", values);
 }
 
 bool tg_copy_to_bool(const tg_tensor *t, bool *values)
 {
-    return check_dtype(t, "copy_to_bool", TG_BOOL) && give_values(t, "copy_to_bool", values);
+    return check_dtype(t, "copy_to_bool", TG_BOOL) && copy_values_out(t, "copy_to_bool", values);
 }
 
 const bool *tg_data_bool(const tg_tensor *t)

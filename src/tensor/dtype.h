@@ -1,6 +1,6 @@
-/* What a dtype is: a row of one table, from which all below follows. A dtype that is added to
- * tg_dtype needs a row here, and a case in every `switch` over dtypes: those have no default, so
- * that the compiler names the ones that lack it. */
+/* The dtypes: a table with a row for each, and functions that follow from the table. A dtype that
+ * is added to tg_dtype needs a row here and a case in every `switch` over dtypes. No such switch
+ * has a default, and the compiler warns where a case is missing. */
 #ifndef TG_DTYPE_H
 #define TG_DTYPE_H
 
@@ -10,11 +10,12 @@
 
 #include <float.h>
 
-/* What operations take elements for. A gradient goes through TG_FLOATING alone. */
+/* What the elements of a dtype are. Only a floating dtype can have a gradient. */
 enum { TG_TRUTH, TG_INTEGER, TG_FLOATING };
 
-/* In the order of tg_dtype: its name, the C type of an element, what it is, an element x as a
- * double and a double v as an element; and, of floating ones, the least normal and the greatest
+/* The rows, in the order of tg_dtype. The columns are the dtype, its name, the C type of an
+ * element, what the elements are, an expression that converts an element x to double, one that
+ * converts a double v to an element; and, for floating dtypes, the least normal and the greatest
  * finite number. */
 #define TG_EACH_DTYPE(ROW)                                                                         \
     ROW(TG_F32, "float32", float, TG_FLOATING, (double)x, (float)v, FLT_MIN, FLT_MAX)              \
@@ -28,7 +29,7 @@ enum { TG_DTYPES = TG_EACH_DTYPE(COUNT) };
 
 typedef struct dtype_row {
     const char *name;
-    double least, most;
+    double least, most; /* the least normal and the greatest finite number; 0 if not floating */
 } dtype_row;
 extern const dtype_row tg__dtypes[TG_DTYPES];
 
@@ -45,8 +46,7 @@ static inline size_t tg__dtype_size(tg_dtype dtype)
     return sizes[dtype];
 }
 
-/* Whether it is one that a gradient goes through, one that can be calculated with, and one whose
- * elements are whole numbers, bool among them. */
+/* Whether the elements are floating; floating or integers; integers or bools. */
 #define IS_FLOAT(dtype, name, type, is, ...)   | (unsigned)((is) == TG_FLOATING) << dtype
 #define IS_INTEGER(dtype, name, type, is, ...) | (unsigned)((is) == TG_INTEGER) << dtype
 #define IS_TRUTH(dtype, name, type, is, ...)   | (unsigned)((is) == TG_TRUTH) << dtype
@@ -66,8 +66,8 @@ static inline bool tg__is_whole(tg_dtype dtype)
 #undef IS_INTEGER
 #undef IS_TRUTH
 
-/* Element i of an array; of int64 rounded to double. Floats, which come first, are found sooner
- * than by a switch. */
+/* Element i of an array, as a double; an int64 may be rounded. The floating dtypes, which stand
+ * first, are found sooner by comparisons than by a switch. */
 TG_INLINE double tg__load(tg_dtype dtype, const void *data, int64_t i)
 {
 #define LOAD(row, name, type, is, to_double, ...)                                                  \
@@ -80,7 +80,7 @@ TG_INLINE double tg__load(tg_dtype dtype, const void *data, int64_t i)
     return 0;
 }
 
-/* Element i becomes v, which the dtype can hold, rounded once. */
+/* Stores v, which the dtype must be able to hold, as element i. It is rounded once. */
 TG_INLINE void tg__store(tg_dtype dtype, void *data, int64_t i, double v)
 {
 #define STORE(row, name, type, is, to_double, from_double, ...)                                    \
@@ -92,7 +92,7 @@ TG_INLINE void tg__store(tg_dtype dtype, void *data, int64_t i, double v)
 #undef STORE
 }
 
-/* v as an element would hold it. */
+/* v rounded to the dtype. */
 static inline double tg__rounded(tg_dtype dtype, double v)
 {
 #define ROUND(row, name, type, is, to_double, from_double, ...)                                    \

@@ -1,18 +1,20 @@
-/* The memory of the gradient of a leaf. */
+/* The gradient of a leaf: the tensor that t->grad points to, and its memory. */
 #include "lifetime.h"
 #include "loops.h"
 
 #include <string.h>
 
-/* t->grad is one tensor in t's own scope for as long as t lives. A large one takes over the block
- * in which backward has computed the gradient, and gives it back when it is cleared, unless a view
- * or a record has a claim on it. */
+/* t->grad is the same tensor, the slot, in the scope of t, as long as t lives. A large gradient
+ * lies in a block: the slot takes over the block in which backward has computed the gradient, and
+ * gives it back when the gradient is cleared, unless a view or a record has a claim on it. */
 
 static size_t slot_bytes(const tg_tensor *slot)
 {
     return (size_t)slot->numel * tg__dtype_size(slot->dtype);
 }
 
+/* Gives the slot a block, or takes its block away if data is NULL. A slot without elements counts
+ * as released. */
 static void set_block(tg_tensor *slot, void *data)
 {
     storage *s = priv(slot)->storage;
@@ -21,7 +23,7 @@ static void set_block(tg_tensor *slot, void *data)
     priv(slot)->released = !data;
 }
 
-static void give_block_back(tg_tensor *slot)
+static void free_block_of_slot(tg_tensor *slot)
 {
     storage *s = priv(slot)->storage;
     if (!s->block || s->claims > 1) return;
@@ -38,9 +40,10 @@ bool tg__make_grad_slot(tg_tensor *t)
     return p->grad_slot != NULL;
 }
 
-/* Whether all of a block of the current scope is g, of which nobody else knows. It is larger than g
- * by rounding alone: g may be the first part of something joined. */
-static bool has_block_alone(const tg_tensor *g)
+/* Whether g fills a block of the current scope, on which nobody else has a claim. g may be only
+ * the first part of something larger; the block is therefore not larger than g by more than
+ * rounding. */
+static bool owns_whole_block(const tg_tensor *g)
 {
     const storage *s = priv(g)->storage;
     const size_t bytes = slot_bytes(g);
@@ -52,7 +55,7 @@ static bool has_block_alone(const tg_tensor *g)
 bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g)
 {
     tg_tensor *slot = p->grad_slot;
-    if (!priv(slot)->released || has_block_alone(g)) return true;
+    if (!priv(slot)->released || owns_whole_block(g)) return true;
     void *data = tg__alloc_block(slot->context, p->depth, slot_bytes(slot));
     if (data) set_block(slot, data);
     return data;
@@ -63,9 +66,9 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
     tg_tensor *slot = p->grad_slot;
     storage *to = priv(slot)->storage, *from = priv(g)->storage;
     p->pub.grad = slot;
-    slot->requires_grad = false; /* nor a history of the gradient before */
+    slot->requires_grad = false; /* the history of the last gradient is gone, too */
     priv(slot)->record = NULL;
-    if (to->claims == 1 && has_block_alone(g)) {
+    if (to->claims == 1 && owns_whole_block(g)) {
         if (to->block) tg__block_free(slot->context, to->block);
         tg__block_move(slot->context, from->block, p->depth);
         set_block(slot, from->data);
@@ -80,5 +83,5 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
 void tg__clear_grad(tg_tensor *t)
 {
     t->grad = NULL;
-    if (priv(t)->grad_slot) give_block_back(priv(t)->grad_slot);
+    if (priv(t)->grad_slot) free_block_of_slot(priv(t)->grad_slot);
 }

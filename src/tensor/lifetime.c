@@ -19,7 +19,8 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
 {
     if (!tg) return NULL;
     if (!t) return tg__fail(tg, TG_ERR_ARGUMENT, "borrow: the tensor is NULL");
-    if (priv(t)->released) /* the text is made in tg, as the lender's context may be in use */
+    /* The shape is printed by tg, as another thread may use the context of t. */
+    if (priv(t)->released)
         return tg__fail(tg, TG_ERR_CONTEXT, "borrow: the tensor %s was released",
                         tg__show_sizes(tg, t->ndim, t->shape));
     tg_tensor *alias = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
@@ -30,10 +31,11 @@ tg_tensor *tg_borrow(tg_context *tg, const tg_tensor *t)
     return !t->requires_grad || tg__make_grad_slot(alias) ? alias : NULL;
 }
 
-/* ---- Release. The memory of the elements is freed when no tensor and no record has a claim on it.
- * The memory of the tensor struct is freed when, besides that, the tape has no record that is newer
- * than the tensor: only newer records can refer to it. */
+/* ---- Release. The memory of the elements is freed when the last claim on it is given back. The
+ * memory of the tensor itself is freed when, besides, the tape has no record that is newer than the
+ * tensor, because only newer records can refer to it. */
 
+/* Whether the tape has a record that is newer than the tensor. */
 static inline bool may_be_recorded(const tensor_priv *p)
 {
     return p->pub.context->newest >= p->birth;
@@ -41,7 +43,7 @@ static inline bool may_be_recorded(const tensor_priv *p)
 
 static void release(tensor_priv *p);
 
-/* Returns the memory of a released tensor, and of its grad, to its scope. */
+/* Returns the memory of a released tensor, and that of its gradient, to its scope. */
 static inline void reclaim(tensor_priv *p)
 {
     const bool has_elements = p->storage == &p->own && p->own.data == (char *)p + TG_TENSOR;
@@ -58,10 +60,11 @@ static inline void reclaim(tensor_priv *p)
     tg__give_back(p->pub.context, p->depth, p, TG_TENSOR + bytes, &p->spare_room);
 }
 
-static void unclaim_all(tg_context *tg, scope *s);
+static void give_claims_back(tg_context *tg, scope *s);
 
-/* A released tensor on which there are no claims makes room: at once, or when the scopes of the
- * records that may refer to it have ended. */
+/* Frees a released tensor on which there are no claims: at once if no record can refer to it, else
+ * when the scope of such records ends, at which it is looked at again. A tensor of the same scope
+ * as the records needs nothing, as the scope ends with it. */
 static void retire(tensor_priv *p)
 {
     scope *s = p->pub.context->scope;
@@ -70,12 +73,12 @@ static void retire(tensor_priv *p)
     } else if (p->depth < s->depth) {
         p->next_in_list = s->deferred;
         s->deferred = p;
-        s->at_end = unclaim_all;
+        s->at_end = give_claims_back;
     }
 }
 
-/* Gives a claim back; the last one returns the memory. */
-static inline void unclaim(tg_context *tg, storage *s)
+/* Gives a claim back. The last one frees the elements. */
+static inline void give_claim_back(tg_context *tg, storage *s)
 {
     tensor_priv *owner = tg__owner(s);
     TG_CHECK(s->claims > 0);
@@ -88,10 +91,11 @@ static inline void unclaim(tg_context *tg, storage *s)
     if (owner->released && !owner->is_intermediate) retire(owner);
 }
 
-/* Gives back the claims of what lies in a scope that ends. */
-static void unclaim_all(tg_context *tg, scope *s)
+/* What the end of a scope does: gives back the claims of its views and records, and frees the
+ * tensors whose release was deferred to it. */
+static void give_claims_back(tg_context *tg, scope *s)
 {
-    for (claim *c = s->claims; c; c = c->next) unclaim(tg, c->on);
+    for (claim *c = s->claims; c; c = c->next) give_claim_back(tg, c->on);
     for (tensor_priv *p = s->deferred, *next; p; p = next) {
         next = p->next_in_list;
         retire(p);
@@ -108,7 +112,7 @@ void tg__claim(tg_context *tg, claim *c, storage *on)
     *c = (claim){.next = s->claims, .link = &s->claims, .on = on};
     if (c->next) c->next->link = &c->next;
     s->claims = c;
-    s->at_end = unclaim_all;
+    s->at_end = give_claims_back;
 }
 
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
@@ -118,15 +122,17 @@ void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
         *c->link = c->next;
         if (c->next) c->next->link = c->link;
     }
-    unclaim(tg, on);
+    give_claim_back(tg, on);
 }
 
+/* Marks a tensor as released and gives back its claim on the elements, its own or those of its
+ * base. */
 static void release(tensor_priv *p)
 {
     tg_context *tg = p->pub.context;
     p->released = true;
     if (p->storage == &p->own) {
-        unclaim(tg, p->storage);
+        give_claim_back(tg, p->storage);
         return;
     }
     tg__unclaim(tg, p->depth, &p->claim, p->storage);
@@ -152,8 +158,8 @@ void tg__enter(frame *f, const char *name, const tg_tensor *a)
     f->tg->frame = f;
 }
 
-/* Makes p an intermediate tensor of frame `to`, if there is one, and p is in its scope. */
-static void hand_over(tensor_priv *p, frame *to, int64_t depth)
+/* Makes p an intermediate of the outer frame `to`, if there is one in the scope at depth. */
+static void add_to_frame(tensor_priv *p, frame *to, int64_t depth)
 {
     p->is_intermediate = to && to->depth == depth;
     if (!p->is_intermediate) return;
@@ -161,16 +167,18 @@ static void hand_over(tensor_priv *p, frame *to, int64_t depth)
     to->intermediates = p;
 }
 
-/* If the result r is a view of p, an intermediate that the frame releases, r becomes the tensor
- * that owns the memory. */
-static void take_from(tensor_priv *r, const tensor_priv *p)
+/* If the result r is a view of the intermediate p, which the frame releases, r becomes the owner of
+ * the memory and is a view no more. */
+static void own_memory_of(tensor_priv *r, const tensor_priv *p)
 {
     if (p->is_view || r->storage != p->storage) return;
     r->is_view = r->detached = false;
     r->rewrites = r->storage->rewrites;
 }
 
-static void end_intermediate(tensor_priv *p)
+/* Releases an intermediate of a frame that closes. If it was released before, its memory is freed
+ * now. */
+static void release_intermediate(tensor_priv *p)
 {
     const bool has_claims = p->storage == &p->own && p->own.claims > 0;
     p->is_intermediate = false;
@@ -190,12 +198,12 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results)
         next = p->next_in_list;
         for (int i = 0; i < n && !handed_out; i++) {
             handed_out = results[i] == &p->pub;
-            if (results[i] && priv(results[i])->is_view) take_from(priv(results[i]), p);
+            if (results[i] && priv(results[i])->is_view) own_memory_of(priv(results[i]), p);
         }
         if (handed_out)
-            hand_over(p, f->outer, f->depth);
+            add_to_frame(p, f->outer, f->depth);
         else
-            end_intermediate(p);
+            release_intermediate(p);
     }
 }
 

@@ -1,4 +1,5 @@
-/* How long tensors live: claims on their memory, and the frames of composed operations. */
+/* How long tensors live: claims on their memory, the frames of composed operations, and the
+ * gradients of leaves. */
 #ifndef TG_LIFETIME_H
 #define TG_LIFETIME_H
 
@@ -22,22 +23,26 @@ void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
  * a view of an intermediate becomes the owner of that memory, and is a view no more. An operation
  * in which an error came up has no result. Frames nest; scopes begun in a frame end in it. */
 
-/* a: any tensor of the context, or NULL. */
+/* Opens the frame f. `a` is any tensor of the context; if it is NULL, the frame does nothing. A
+ * name of NULL leaves messages to the operations in the frame. */
 void tg__enter(frame *f, const char *name, const tg_tensor *a);
 /* Closes the frame and returns result, which may be NULL, an intermediate or any other tensor. */
 tg_tensor *tg__leave(frame *f, tg_tensor *result);
 /* The same for n results. */
 void tg__leave_with(frame *f, int n, tg_tensor *const *results);
 
-/* ---- The grad of a leaf. */
+/* ---- The gradient of a leaf, in grad_slot.c. */
 
-/* Sees to it that t has a tensor for its grad, in t's scope. */
+/* Makes the tensor for the gradient of t, in the scope of t, unless there is one. False if there is
+ * no memory. */
 bool tg__make_grad_slot(tg_tensor *t);
-/* None: a block of its own goes back to the pool. */
+/* Sets t->grad to NULL. If the gradient has a block of its own, that goes back to the pool. */
 void tg__clear_grad(tg_tensor *t);
-/* Sees to it that the grad of p can become g without failing; false with the error. */
+/* Allocates what tg__set_grad(p, g) will need, which then cannot fail. False if there is no
+ * memory. */
 bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g);
-/* Makes g the grad, which was none. The memory of g changes hands where it can. */
+/* Makes g the gradient of p, which had none. If g has a block that nobody else uses, the gradient
+ * takes over the block; else the elements are copied. */
 void tg__set_grad(tensor_priv *p, tg_tensor *g);
 
 #endif

@@ -1,12 +1,17 @@
-/* Walks tensors of any strides in pieces that the kernels take: contiguous memory or single values.
- */
+/* Elementwise loops and copies over tensors of any strides. The kernels take contiguous arrays.
+ * Tensors that are contiguous go to the kernel as they are; others are walked plane by plane, and
+ * their elements are gathered in small arrays on the stack where needed. */
 #include "loops.h"
 
 #include <string.h>
 
-enum { OPERANDS = 4, CHUNK = 448 /* four of them stay within 16 KB */, WIDE = 64 };
+enum {
+    OPERANDS = 4,  /* the result and up to three inputs */
+    CHUNK = 448,   /* 8-byte elements in a small array; four arrays stay within 16 KB of stack */
+    WIDE_ROW = 64, /* elements that make a row worth a call of the kernel */
+};
 
-/* Room for a piece of an operand: the member of its type is written and read. */
+/* A small array for elements of any dtype. A kernel writes and reads the member of its type. */
 typedef union chunk {
     float f32[2 * CHUNK];
     double f64[CHUNK];
@@ -14,26 +19,29 @@ typedef union chunk {
     uint8_t b[2 * CHUNK];
 } chunk;
 
-/* The iteration space of up to four operands (the result first), neighbouring dimensions merged
- * where every operand allows it. The current plane is told by offsets: pointers that move in
- * walk_next would be right too, but gcc 12 at -O2 takes them for constant. */
+/* A walk over the elements of up to four operands, the result first. Neighbouring dimensions are
+ * merged where the strides of all operands allow it. The last two dimensions form a plane, of rows
+ * and columns; the walk goes from plane to plane. It keeps offsets instead of moving the pointers,
+ * because gcc 12 at -O2 wrongly takes pointers that walk_next moves for constants. */
 typedef struct walk {
     int operands, ndim;
     int64_t n[TG_MAX_DIMS];
     int64_t stride[OPERANDS][TG_MAX_DIMS];
     char *data[OPERANDS];
-    int64_t offset[OPERANDS]; /* in bytes, of the current plane */
-    int64_t size[OPERANDS];   /* of an element */
+    int64_t offset[OPERANDS]; /* of the current plane, in bytes */
+    int64_t size[OPERANDS];   /* of an element, in bytes */
 } walk;
 
-static bool mergeable(const walk *w, int d, const int64_t *stride, int64_t n)
+/* Whether dimension d of the walk and the next one, with these strides and n elements, lie at one
+ * stride in each operand. */
+static bool can_merge(const walk *w, int d, const int64_t *stride, int64_t n)
 {
     for (int o = 0; o < w->operands; o++)
         if (w->stride[o][d] != stride[o] * n) return false;
     return true;
 }
 
-/* Operand o's stride along dimension d of the result: 0 where it is broadcast. */
+/* The stride of t along dimension d of the result, which has ndim: 0 where t is broadcast. */
 static int64_t stride_along(const tg_tensor *t, int ndim, int d)
 {
     int own = d - (ndim - t->ndim);
@@ -54,12 +62,12 @@ static void walk_begin(walk *w, int operands, const tg_tensor *const *t)
         if (out->shape[d] == 1) continue;
         int64_t stride[OPERANDS];
         for (int o = 0; o < operands; o++) stride[o] = stride_along(t[o], out->ndim, d);
-        bool merge = w->ndim > 0 && mergeable(w, w->ndim - 1, stride, out->shape[d]);
+        bool merge = w->ndim > 0 && can_merge(w, w->ndim - 1, stride, out->shape[d]);
         int at = merge ? w->ndim - 1 : w->ndim++;
         w->n[at] = merge ? w->n[at] * out->shape[d] : out->shape[d];
         for (int o = 0; o < operands; o++) w->stride[o][at] = stride[o];
     }
-    for (; w->ndim < 2; w->ndim++) { /* always a row and a column */
+    for (; w->ndim < 2; w->ndim++) { /* a plane has rows and columns */
         for (int d = w->ndim; d > 0; d--) {
             w->n[d] = w->n[d - 1];
             for (int o = 0; o < operands; o++) w->stride[o][d] = w->stride[o][d - 1];
@@ -69,7 +77,7 @@ static void walk_begin(walk *w, int operands, const tg_tensor *const *t)
     }
 }
 
-/* Moves to the next row-and-column plane; false after the last. */
+/* Moves to the next plane; false after the last one. at has the index of the current plane. */
 static bool walk_next(walk *w, int64_t *at)
 {
     for (int d = w->ndim - 3; d >= 0; d--) {
@@ -82,21 +90,21 @@ static bool walk_next(walk *w, int64_t *at)
     return false;
 }
 
-/* Element (row, column) of operand o in the current plane. */
-static char *place_of(const walk *w, int o, int64_t row, int64_t column)
+/* The address of element (row, column) of operand o in the current plane. */
+static char *address_of(const walk *w, int o, int64_t row, int64_t column)
 {
     int64_t at = row * w->stride[o][w->ndim - 2] + column * w->stride[o][w->ndim - 1];
     return w->data[o] + w->offset[o] + at * w->size[o];
 }
 
-#define HAS_MOVER(dtype, name, type, ...)                                                          \
+#define CHECK_SIZE(dtype, name, type, ...)                                                         \
     _Static_assert(sizeof(type) == 8 || sizeof(type) == 4 || sizeof(type) == 1,                    \
                    "no kernel moves elements of " name);
-TG_EACH_DTYPE(HAS_MOVER)
-#undef HAS_MOVER
+TG_EACH_DTYPE(CHECK_SIZE)
+#undef CHECK_SIZE
 
-/* The type whose kernels move elements of that size. */
-static int mover(int64_t size)
+/* The index of a dtype whose copy kernel moves elements of that size. */
+static int type_of_size(int64_t size)
 {
     return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
 }
@@ -111,27 +119,29 @@ static inline void call_loop(loop f, int inputs, int64_t n, void *out, const voi
         f.where(n, out, in[0], in[1], in[2]);
 }
 
-/* Operands side by side: the result first, then the inputs, each an array or a single value. */
-typedef struct run {
+/* The operands of a kernel: a result, and inputs of which each is an array or a single value. */
+typedef struct arrays {
     int inputs;
     void *out;
     const void *in[OPERANDS - 1];
-    bool single[OPERANDS - 1];
-    bool row; /* of many, with other single values in the next */
-    int64_t size[OPERANDS];
-} run;
+    bool single[OPERANDS - 1]; /* this input is one value for all elements */
+    bool row; /* whether this is one of several rows; the next one has other single values */
+    int64_t size[OPERANDS]; /* of an element, the result first, in bytes */
+} arrays;
 
-/* Single values are spread over small arrays, which then serve piece by piece. */
-static void run_pieces(loop f, int64_t n, const run *r, int level)
+/* Calls the kernel piece by piece. A small array is filled with each single value and serves for
+ * all pieces. For a row of many it is smaller, as it must be filled again for the next row. */
+static void run_pieces(loop f, int64_t n, const arrays *r, int level)
 {
-    chunk spread[OPERANDS - 1];
+    chunk filled[OPERANDS - 1];
     const void *in[OPERANDS - 1] = {NULL};
     int64_t most = r->row ? CHUNK / 4 : CHUNK;
     if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
-        pick(level, copy, mover(r->size[i + 1]))(1, most, &spread[i], most, 1, r->in[i], 0, 0);
-        in[i] = &spread[i];
+        pick(level, copy, type_of_size(r->size[i + 1]))(1, most, &filled[i], most, 1, r->in[i], 0,
+                                                        0);
+        in[i] = &filled[i];
     }
     for (int64_t at = 0; at < n; at += most) {
         for (int i = 0; i < r->inputs; i++)
@@ -141,7 +151,7 @@ static void run_pieces(loop f, int64_t n, const run *r, int level)
     }
 }
 
-static void run_loop(loop f, int64_t n, const run *r, int level)
+static void run_loop(loop f, int64_t n, const arrays *r, int level)
 {
     bool pieces = false;
     for (int i = 0; i < r->inputs; i++) pieces |= r->single[i];
@@ -151,10 +161,11 @@ static void run_loop(loop f, int64_t n, const run *r, int level)
         call_loop(f, r->inputs, n, r->out, r->in);
 }
 
-/* Whether rows of a plane can be given to the kernel as they are: contiguous or one value. */
-static bool rows_fit(const walk *w)
+/* Whether the rows of a plane go to the kernel as they are: each operand is contiguous along a row
+ * or has one value in it, and rows are long enough to be worth a call each. */
+static bool rows_suit_kernel(const walk *w)
 {
-    int64_t columns = w->n[w->ndim - 1], wide = WIDE;
+    int64_t columns = w->n[w->ndim - 1], wide = WIDE_ROW;
     for (int o = 0; o < w->operands; o++) {
         int64_t s = w->stride[o][w->ndim - 1];
         bool one_value = s == 0 && o > 0;
@@ -164,34 +175,38 @@ static bool rows_fit(const walk *w)
     return columns >= wide || w->n[w->ndim - 2] == 1;
 }
 
-static run run_of(const walk *w)
+static arrays arrays_of(const walk *w)
 {
-    run r = {.inputs = w->operands - 1};
+    arrays r = {.inputs = w->operands - 1};
     memcpy(r.size, w->size, sizeof r.size);
     return r;
 }
 
+/* Calls the kernel for each of the rows [from, to) of the current plane. */
 static void plane_by_rows(const walk *w, loop f, int level, int64_t from, int64_t to)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
-    run r = run_of(w);
+    arrays r = arrays_of(w);
     r.row = w->n[rows] > 1;
     for (int64_t i = from; i < to; i++) {
-        r.out = place_of(w, 0, i, 0);
+        r.out = address_of(w, 0, i, 0);
         for (int o = 1; o < w->operands; o++) {
-            r.in[o - 1] = place_of(w, o, i, 0);
+            r.in[o - 1] = address_of(w, o, i, 0);
             r.single[o - 1] = w->stride[o][columns] == 0;
         }
         run_loop(f, w->n[columns], &r, level);
     }
 }
 
-/* Rows too narrow or too scattered: gathered into a small buffer, computed, and scattered. */
+/* The same for rows that are too short or not contiguous: gathers several rows, or a part of one,
+ * in small arrays, calls the kernel, and scatters the result. Operands that are contiguous already
+ * are not copied. */
 static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int64_t to)
 {
     chunk buffer[OPERANDS];
     int r = w->ndim - 2, c = w->ndim - 1;
-    int64_t most = 2 * CHUNK; /* elements at once: half as many where there are large ones */
+    /* How many elements the small arrays hold: fewer if an operand has 8-byte elements. */
+    int64_t most = 2 * CHUNK;
     for (int o = 0; o < w->operands; o++)
         if (w->size[o] > 4) most = CHUNK;
     int64_t rows = w->n[c] < most ? most / w->n[c] : 1;
@@ -200,23 +215,25 @@ static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int6
         int64_t h = to - i < rows ? to - i : rows;
         for (int64_t j = 0; j < w->n[c]; j += columns) {
             int64_t v = w->n[c] - j < columns ? w->n[c] - j : columns;
-            run p = run_of(w);
+            arrays p = arrays_of(w);
             for (int o = 1; o < w->operands; o++) {
                 int64_t s0 = w->stride[o][r], s1 = w->stride[o][c];
-                const char *source = place_of(w, o, i, j);
+                const char *source = address_of(w, o, i, j);
                 bool contiguous = s1 == 1 && (s0 == v || h == 1);
                 p.single[o - 1] = s0 == 0 && s1 == 0;
                 p.in[o - 1] = contiguous || p.single[o - 1] ? (const void *)source : &buffer[o];
                 if (p.in[o - 1] == &buffer[o])
-                    pick(level, copy, mover(w->size[o]))(h, v, &buffer[o], v, 1, source, s0, s1);
+                    pick(level, copy, type_of_size(w->size[o]))(h, v, &buffer[o], v, 1, source, s0,
+                                                                s1);
             }
             int64_t s0 = w->stride[0][r], s1 = w->stride[0][c];
-            char *target = place_of(w, 0, i, j);
+            char *destination = address_of(w, 0, i, j);
             bool contiguous = s1 == 1 && (s0 == v || h == 1);
-            p.out = contiguous ? (void *)target : &buffer[0];
+            p.out = contiguous ? (void *)destination : &buffer[0];
             run_loop(f, h * v, &p, level);
             if (!contiguous)
-                pick(level, copy, mover(w->size[0]))(h, v, target, s0, s1, &buffer[0], v, 1);
+                pick(level, copy, type_of_size(w->size[0]))(h, v, destination, s0, s1, &buffer[0],
+                                                            v, 1);
         }
     }
 }
@@ -227,14 +244,15 @@ typedef struct plane_work {
     int level;
 } plane_work;
 
-static void some_of_plane(void *work, int64_t from, int64_t to)
+/* Work that is split: the rows [from, to) of the current plane. */
+static void rows_of_plane(void *work, int64_t from, int64_t to)
 {
     const plane_work *p = work;
-    (rows_fit(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
+    (rows_suit_kernel(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
 }
 
-/* All contiguous and of one shape, for one thread: the common case. */
-static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
+/* The common case: all operands are contiguous and of one shape, and one thread does the work. */
+static inline bool run_same_shape(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     const void *data[OPERANDS - 1];
     if (!out->contiguous || (out->context->team && out->numel >= 2 * TG_GRAIN)) return false;
@@ -248,24 +266,25 @@ static inline bool run_alike(loop f, tg_tensor *out, int inputs, tg_tensor *cons
 
 typedef struct contiguous_work {
     loop f;
-    const run *r;
+    const arrays *r;
     int level;
 } contiguous_work;
 
-static void some_of_contiguous(void *work, int64_t from, int64_t to)
+/* Work that is split: the elements [from, to). */
+static void part_of_arrays(void *work, int64_t from, int64_t to)
 {
     const contiguous_work *d = work;
-    run r = *d->r;
+    arrays r = *d->r;
     r.out = (char *)r.out + from * r.size[0];
     for (int i = 0; i < r.inputs; i++)
         if (!r.single[i]) r.in[i] = (const char *)r.in[i] + from * r.size[i + 1];
     run_loop(d->f, to - from, &r, d->level);
 }
 
-/* The same on all threads, or with single values. */
+/* The same on several threads, or with single values among the inputs. */
 static TG_NOINLINE bool run_contiguous(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    run r = {.inputs = inputs, .out = out->data};
+    arrays r = {.inputs = inputs, .out = out->data};
     if (!out->contiguous) return false;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) {
@@ -275,10 +294,11 @@ static TG_NOINLINE bool run_contiguous(loop f, tg_tensor *out, int inputs, tg_te
         r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
     }
     contiguous_work work = {f, &r, out->context->level};
-    tg__split(out->context, out->numel, TG_GRAIN, some_of_contiguous, &work);
+    tg__split(out->context, out->numel, TG_GRAIN, part_of_arrays, &work);
     return true;
 }
 
+/* The general case. */
 static TG_NOINLINE void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     const tg_tensor *t[OPERANDS] = {out};
@@ -287,24 +307,24 @@ static TG_NOINLINE void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *
     walk_begin(&w, inputs + 1, t);
     int64_t at[TG_MAX_DIMS] = {0}, rows = w.n[w.ndim - 2], columns = w.n[w.ndim - 1];
     plane_work work = {&w, f, out->context->level};
-    do tg__split(out->context, rows, tg__grain_of(columns), some_of_plane, &work);
+    do tg__split(out->context, rows, tg__grain_of(columns), rows_of_plane, &work);
     while (walk_next(&w, at));
 }
 
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
-    if (out->numel == 0 || run_alike(f, out, inputs, in)) return;
+    if (out->numel == 0 || run_same_shape(f, out, inputs, in)) return;
     if (!run_contiguous(f, out, inputs, in)) run_walk(f, out, inputs, in);
 }
 
-static void copy_some_of_plane(void *work, int64_t from, int64_t to)
+static void copy_rows_of_plane(void *work, int64_t from, int64_t to)
 {
     const plane_work *p = work;
     const walk *w = p->w;
     int r = w->ndim - 2, c = w->ndim - 1;
-    pick(p->level, copy, mover(w->size[0]))(
-        to - from, w->n[c], place_of(w, 0, from, 0), w->stride[0][r], w->stride[0][c],
-        place_of(w, 1, from, 0), w->stride[1][r], w->stride[1][c]);
+    pick(p->level, copy, type_of_size(w->size[0]))(
+        to - from, w->n[c], address_of(w, 0, from, 0), w->stride[0][r], w->stride[0][c],
+        address_of(w, 1, from, 0), w->stride[1][r], w->stride[1][c]);
 }
 
 void tg__copy(tg_tensor *out, const tg_tensor *a)
@@ -320,7 +340,7 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
     walk_begin(&w, 2, t);
     int64_t at[TG_MAX_DIMS] = {0}, rows = w.n[w.ndim - 2], columns = w.n[w.ndim - 1];
     plane_work work = {.w = &w, .level = out->context->level};
-    do tg__split(out->context, rows, tg__grain_of(columns), copy_some_of_plane, &work);
+    do tg__split(out->context, rows, tg__grain_of(columns), copy_rows_of_plane, &work);
     while (walk_next(&w, at));
 }
 
@@ -332,7 +352,7 @@ void tg__fill(tg_tensor *t, double value)
 
 tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value)
 {
-    tg_tensor *t = &s->as; /* no dimensions: shape and strides stay open */
+    tg_tensor *t = &s->tensor; /* shape and strides of a 0-d tensor have no members to set */
     t->context = like->context;
     t->grad = t;
     t->data = &s->value;
@@ -347,7 +367,7 @@ tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value)
 tg_tensor *tg__array(stack_tensor *s, const tg_tensor *like, void *data, int ndim,
                      const int64_t *shape, const int64_t *strides)
 {
-    tg_tensor *t = &s->as;
+    tg_tensor *t = &s->tensor;
     t->context = like->context;
     t->grad = t;
     t->data = data;

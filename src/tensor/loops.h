@@ -1,41 +1,44 @@
-/* Loops over tensors of any strides. */
+/* Elementwise loops and copies over tensors of any strides, and tensors on the stack for them. */
 #ifndef TG_LOOPS_H
 #define TG_LOOPS_H
 
 #include "../context/threads.h"
 #include "tensor.h"
 
-/* A kernel for one, two or three inputs. */
+/* The kernel of an elementwise loop: for one, two or three inputs. */
 typedef union loop {
     unary_kernel *unary;
     binary_kernel *binary;
     where_kernel *where;
 } loop;
 
-/* out = f(in...), inputs broadcast to out, any strides. */
+/* out = f(in[0], ...), element by element. The inputs broadcast to the shape of out, and all
+ * strides are allowed. An input may be out itself. */
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
-/* out = f(a, value) for each element; value becomes one of out's dtype. */
+/* out = f(a, value), element by element. The value is rounded to the dtype of out. */
 void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value);
-/* out = a broadcast to out; same dtype, no overlap. */
+/* out = a, broadcast to the shape of out. Both have one dtype and no memory in common. */
 void tg__copy(tg_tensor *out, const tg_tensor *a);
+/* Each element of t becomes value. */
 void tg__fill(tg_tensor *t, double value);
-/* t, or a contiguous copy without history. */
+/* Returns t if it is contiguous, else a contiguous copy without a history. NULL if there is no
+ * memory. */
 tg_tensor *tg__contiguous(tg_tensor *t);
 
-/* A tensor on the stack, for loops alone. It belongs to no scope and has no private half, so that
- * it may not reach anything that calls priv(). It is known by its grad, which is the tensor itself.
- */
+/* A tensor on the stack, for loops alone. It belongs to no scope and has no private half; functions
+ * that call priv() must not get it. Debug builds recognise it by its grad, which is the tensor
+ * itself. */
 typedef struct stack_tensor {
-    tg_tensor as;
+    tg_tensor tensor;
     union {
         double f64;
         int64_t i64;
-    } value; /* of a scalar: room for any dtype */
+    } value; /* the element of a scalar, of any dtype */
 } stack_tensor;
 
-/* A 0-d tensor of like's dtype. */
+/* Makes *s a 0-d tensor with the dtype of `like`, and returns it. */
 tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value);
-/* Elements of like's dtype that stand at data. */
+/* Makes *s a tensor whose elements, with the dtype of `like`, are at data, and returns it. */
 tg_tensor *tg__array(stack_tensor *s, const tg_tensor *like, void *data, int ndim,
                      const int64_t *shape, const int64_t *strides);
 

@@ -1,9 +1,11 @@
+/* Functions that make tensors: filled with a value or a sequence, copied from memory of the caller,
+ * or wrapping it. */
 #include "loops.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A tensor of a shape that the caller of the library gave. */
+/* Makes a tensor without values, of a dtype and a shape that the caller of the library gave. */
 static tg_tensor *make(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape)
 {
     if (!tg) return NULL;
@@ -105,6 +107,7 @@ tg_tensor *tg_from_bool(tg_context *tg, tg_shape shape, const bool *values)
     return make_from(tg, "from_bool", TG_BOOL, shape, values);
 }
 
+/* Checks strides that the caller gave. */
 static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_shape strides)
 {
     int64_t reach = 0; /* the distance of the last element from the first */
@@ -125,6 +128,7 @@ static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_sha
     return true;
 }
 
+/* Makes a tensor over memory of the caller. strides.ndim is negative for row-major. */
 static tg_tensor *wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
                        tg_shape strides, void *data)
 {
@@ -169,19 +173,22 @@ tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shap
     return t;
 }
 
-/* A value computed in double is rounded once, as in PyTorch. */
+/* Stores a value that was computed in double, and is rounded to the dtype only here, as in
+ * PyTorch. */
 static void write_value(tg_tensor *t, int64_t i, double value)
 {
     tg__store(t->dtype, t->data, i, value);
 }
 
-/* start, start + step, ... up to last, which is included if the steps meet it. */
-static tg_tensor *count_to(tg_context *tg, const char *op, int64_t start, int64_t last,
-                           int64_t step)
+/* Makes start, start + step, ... up to and including last, if the steps meet it. The arithmetic is
+ * unsigned, in which the difference of two int64 cannot overflow. */
+static tg_tensor *count_i64(tg_context *tg, const char *op, int64_t start, int64_t last,
+                            int64_t step)
 {
-    const bool up = step > 0;
-    const uint64_t way = up ? (uint64_t)last - (uint64_t)start : (uint64_t)start - (uint64_t)last;
-    const uint64_t steps = way / (up ? (uint64_t)step : 0 - (uint64_t)step);
+    const bool ascending = step > 0;
+    const uint64_t distance =
+        ascending ? (uint64_t)last - (uint64_t)start : (uint64_t)start - (uint64_t)last;
+    const uint64_t steps = distance / (ascending ? (uint64_t)step : 0 - (uint64_t)step);
     const int64_t count = steps < INT64_MAX ? (int64_t)steps + 1 : INT64_MAX;
     tg_tensor *t = make(tg, op, TG_I64, TG_SHAPE(count));
     int64_t *out = t ? t->data : NULL;
@@ -198,21 +205,22 @@ tg_tensor *tg_arange_i64(tg_context *tg, int64_t start, int64_t end, int64_t ste
                         "arange_i64: no numbers go from %lld to %lld in steps of %lld",
                         (long long)start, (long long)end, (long long)step);
     if (start == end) return make(tg, "arange_i64", TG_I64, TG_SHAPE(0));
-    return count_to(tg, "arange_i64", start, step > 0 ? end - 1 : end + 1, step);
+    return count_i64(tg, "arange_i64", start, step > 0 ? end - 1 : end + 1, step);
 }
 
-/* The same for doubles that must be integers; end may be 2^63, which int64 cannot hold. */
-static tg_tensor *arange_of_integers(tg_context *tg, double start, double end, double step)
+/* The same for bounds that are doubles and must be integers. end may be 2^63, which int64 cannot
+ * hold. */
+static tg_tensor *arange_i64_of_doubles(tg_context *tg, double start, double end, double step)
 {
     if (!tg__check_value(tg, "arange", TG_I64, start) ||
         !tg__check_value(tg, "arange", TG_I64, step))
         return NULL;
-    if (end != trunc(end)) /* PyTorch truncates such an end, NumPy counts up to it */
+    if (end != trunc(end)) /* PyTorch truncates such an end, and NumPy counts up to it */
         return tg__fail(tg, TG_ERR_ARGUMENT, "arange: the end %g is not an integer", end);
     if (end != 0x1p63 && !tg__check_value(tg, "arange", TG_I64, end)) return NULL;
     if (start == end) return make(tg, "arange", TG_I64, TG_SHAPE(0));
     const int64_t last = end == 0x1p63 ? INT64_MAX : (int64_t)end - (step > 0 ? 1 : -1);
-    return count_to(tg, "arange", (int64_t)start, last, (int64_t)step);
+    return count_i64(tg, "arange", (int64_t)start, last, (int64_t)step);
 }
 
 tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step)
@@ -224,7 +232,7 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "arange: no %s numbers go from %g to %g in steps of %g",
                         tg_dtype_name(dtype), start, end, step);
-    if (dtype == TG_I64) return arange_of_integers(tg, start, end, step);
+    if (dtype == TG_I64) return arange_i64_of_doubles(tg, start, end, step);
     if (tg__is_dtype(dtype) && (!tg__check_value(tg, "arange", dtype, start) ||
                                 !tg__check_value(tg, "arange", dtype, step) ||
                                 !tg__check_value(tg, "arange", dtype, last)))
@@ -235,16 +243,17 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
     return t;
 }
 
-/* (end - start) / parts, also where end - start overflows the dtype. */
+/* (end - start) / parts, rounded to the dtype after each operation; also where end - start
+ * overflows. */
 static double step_between(tg_dtype dtype, double start, double end, int64_t parts)
 {
-    const double n = (double)parts, far = end / n - start / n;
-    const double whole = tg__rounded(dtype, tg__rounded(dtype, end) - tg__rounded(dtype, start));
-    const double step = tg__rounded(dtype, whole / tg__rounded(dtype, n));
-    return isfinite(step) ? step : far;
+    const double n = (double)parts, separate = end / n - start / n;
+    const double span = tg__rounded(dtype, tg__rounded(dtype, end) - tg__rounded(dtype, start));
+    const double step = tg__rounded(dtype, span / tg__rounded(dtype, n));
+    return isfinite(step) ? step : separate;
 }
 
-/* The second half counts back from end, so that both ends are exact: PyTorch's rule. */
+/* As in PyTorch, the second half counts back from end. Both ends are thereby exact. */
 tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end, int64_t steps)
 {
     if (!tg) return NULL;
@@ -260,8 +269,9 @@ tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
     start = tg__rounded(dtype, start);
     end = tg__rounded(dtype, end);
     for (int64_t i = 0; i < steps; i++) {
-        bool front = i < steps / 2 || steps == 1;
-        write_value(t, i, front ? start + step * (double)i : end - step * (double)(steps - 1 - i));
+        bool from_start = i < steps / 2 || steps == 1;
+        write_value(t, i,
+                    from_start ? start + step * (double)i : end - step * (double)(steps - 1 - i));
     }
     return t;
 }

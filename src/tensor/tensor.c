@@ -1,4 +1,4 @@
-/* What every tensor is made by: memory, shape and strides. */
+/* Making tensors, the rules of shapes and strides, and the checks of what a caller gave. */
 #include "lifetime.h"
 
 #include <math.h>
@@ -22,6 +22,7 @@ size_t tg_dtype_size(tg_dtype dtype)
     return tg__is_dtype(dtype) ? tg__dtype_size(dtype) : 0;
 }
 
+/* Whether the dtype has the value, which floating dtypes may round. */
 static bool dtype_holds(tg_dtype dtype, double value)
 {
     switch (dtype) {
@@ -58,7 +59,7 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", op, shape.ndim,
                         TG_MAX_DIMS);
     if (!tg__check_list(tg, op, "sizes", shape)) return false;
-    int64_t numel = 1; /* zero sizes left out, so that strides fit too */
+    int64_t numel = 1; /* sizes of 0 are left out, because the strides, too, must not overflow */
     for (int i = 0; i < shape.ndim; i++) {
         int64_t n = shape.dims[i];
         if (n < 0)
@@ -110,8 +111,8 @@ TG_NOINLINE static void add_intermediate(frame *f, tensor_priv *p)
     f->intermediates = p;
 }
 
-/* All but data, shape, strides, contiguous and storage. Field by field: clearing the whole costs
- * more. */
+/* Sets all members but data, shape, strides, numel, contiguous and storage. Setting them one by one
+ * takes less time than clearing the whole struct. */
 static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg_dtype dtype,
                                int ndim)
 {
@@ -132,7 +133,7 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     if (tg->frame) add_intermediate(tg->frame, p);
 }
 
-static tg_tensor *own_storage(tensor_priv *p, void *data, block *b)
+static tg_tensor *set_own_storage(tensor_priv *p, void *data, block *b)
 {
     p->pub.data = data;
     p->own = (storage){.data = data, .block = b, .depth = p->depth, .claims = 1};
@@ -165,7 +166,7 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     if (!strides) tg__strides(shape.ndim, shape.dims, row_major);
     init_tensor(p, tg, depth, dtype, shape.ndim);
     tg__lay_out(&p->pub, shape.dims, strides ? strides : row_major);
-    return own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
+    return set_own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
 tg_tensor *tg__sizes_of(const tg_tensor *t)
@@ -175,8 +176,9 @@ tg_tensor *tg__sizes_of(const tg_tensor *t)
     return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
 }
 
-static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
-                                  tg_dtype dtype, int ndim, const int64_t *shape, size_t bytes)
+static inline tg_tensor *init_contiguous(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
+                                         tg_dtype dtype, int ndim, const int64_t *shape,
+                                         size_t bytes)
 {
     int64_t step = 1;
     init_tensor(p, tg, depth, dtype, ndim);
@@ -189,9 +191,10 @@ static inline tg_tensor *init_new(tensor_priv *p, void *data, tg_context *tg, in
     p->pub.numel = bytes ? step : 0;
     p->pub.contiguous = true;
     const bool has_block = bytes && !tg__lies_behind(bytes);
-    return own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
+    return set_own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
+/* tg__new_at when the page at hand has no room. */
 TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
                                          const int64_t *shape, size_t bytes)
 {
@@ -200,17 +203,19 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
     if (!p) return NULL;
     void *data = (char *)p + TG_TENSOR;
     if (!behind && bytes) data = tg__alloc_block(tg, depth, bytes);
-    return data ? init_new(p, data, tg, depth, dtype, ndim, shape, bytes) : NULL;
+    return data ? init_contiguous(p, data, tg, depth, dtype, ndim, shape, bytes) : NULL;
 }
 
-/* Small elements lie behind the tensor, in one piece of memory. */
+/* A few elements lie right behind the tensor, in one piece of memory, which is usually carved from
+ * the page at hand. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
     TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
     const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
     char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
     if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
-    return init_new((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape, bytes);
+    return init_contiguous((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape,
+                           bytes);
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -228,8 +233,8 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     tg_tensor *t = &p->pub;
     init_tensor(p, tg, tg->depth, base->dtype, ndim);
     tg__lay_out(t, shape, strides);
-    t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype)
-                           : NULL; /* an empty view may have any offset */
+    /* An empty view may have an offset beyond the memory. */
+    t->data = t->numel > 0 ? (char *)base->data + offset * (int64_t)tg__dtype_size(t->dtype) : NULL;
     tg__claim(tg, &p->claim, s);
     p->storage = s;
     p->is_view = true;
@@ -296,7 +301,8 @@ bool tg__is_gone(const tg_tensor *t)
     return priv(t)->released && !(t->context->sweep && priv(t)->storage->claims > 0);
 }
 
-/* Writes what the header calls tensor i of an operation; those of a list have numbers. */
+/* Writes the name of argument i of an operation, as the public header calls it. An argument in a
+ * list has its number as a name. */
 static void name_argument(const char *op, int i, char *text, size_t size)
 {
     static const struct {
@@ -344,7 +350,8 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
     if (!tg) return false;
     for (int i = 0; i < n; i++) {
         if (!in[i]) return fail_null(tg, op, i);
-        if (in[i]->context != tg) /* its own context may be in use by another thread */
+        /* The error is recorded in tg, as another thread may use the other context. */
+        if (in[i]->context != tg)
             return tg__fail(tg, TG_ERR_CONTEXT,
                             "%s: tensors of two contexts; tg_borrow makes an alias", op);
         if (tg__is_gone(in[i]))
@@ -353,8 +360,8 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
     return true;
 }
 
-/* A view made before a recorded write to its storage has a history, perhaps none, that its values
- * no longer follow. */
+/* A view that was made before a recorded write to its storage has the values after the write but
+ * the history before it. */
 bool tg__check_history(const char *op, int n, tg_tensor *const *in)
 {
     for (int i = 0; i < n; i++) {
@@ -368,9 +375,9 @@ bool tg__check_history(const char *op, int n, tg_tensor *const *in)
     return true;
 }
 
-/* Whether two elements may share a place, as after expand. Exact for what views can make; true at
- * worst. */
-static bool overlaps(const tg_tensor *t)
+/* Whether two elements of t may have the same address, as after tg_expand. The answer is exact for
+ * all strides that views can have; for others it may be true without need. */
+static bool overlaps_itself(const tg_tensor *t)
 {
     int order[TG_MAX_DIMS], n = 0;
     if (t->numel < 2 || t->contiguous) return false;
@@ -380,7 +387,7 @@ static bool overlaps(const tg_tensor *t)
         for (; at > 0 && t->strides[order[at - 1]] > t->strides[i]; at--) order[at] = order[at - 1];
         order[at] = i;
     }
-    int64_t span = 0; /* largest offset reached by the dimensions so far */
+    int64_t span = 0; /* the largest offset that the dimensions so far reach */
     for (int i = 0; i < n; i++) {
         if (t->strides[order[i]] <= span) return true;
         span += t->strides[order[i]] * (t->shape[order[i]] - 1);
@@ -397,7 +404,7 @@ bool tg__writable(tg_tensor *t, const char *op)
     if (s->lender)
         return tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the tensor %s %s and read-only", op,
                         SHOW(t), s->lender == s ? "is const memory" : "is borrowed");
-    if (overlaps(t))
+    if (overlaps_itself(t))
         return tg__fail(
             t->context, TG_ERR_ARGUMENT,
             "%s: elements of the tensor %s share memory, so it cannot be written to; use "

@@ -1,62 +1,66 @@
-/* The tensor: its private half, its storage, and the checks of what a caller gave. */
+/* The tensor: its private half, its storage, how tensors are made, and the checks of what a caller
+ * gave. */
 #ifndef TG_TENSOR_H
 #define TG_TENSOR_H
 
 #include "../context/memory.h"
 #include "dtype.h"
 
-/* A claim on the storage of a tensor of an outer scope, given back when the scope of what makes the
- * claim ends. */
+/* A claim of a view or a record on the storage of a tensor of an outer scope. It is given back at
+ * the latest when the scope of the view or record ends; that scope lists its claims. */
 typedef struct claim {
-    struct claim *next, **link; /* link: what points to this one */
+    struct claim *next, **link; /* link: the pointer that points to this claim */
     struct storage *on;
 } claim;
 
+/* The elements of a tensor and of all its views. */
 typedef struct storage {
     void *data;
-    block *block;                 /* of the data when it has one of its own */
-    int64_t depth;                /* of the scope that has it */
-    int64_t claims;               /* how many tensors and records need the data, see tg__claim */
-    uint32_t version;             /* writes since it was made */
-    uint32_t rewrites;            /* those that changed a history, see tensor_priv.rewrites */
-    const char *writer;           /* the operation that wrote last */
-    const struct storage *lender; /* the same memory in another context, if it is borrowed, and this
-                                     one if it is const: read-only */
+    block *block;       /* the block of the data, if it has one of its own */
+    int64_t depth;      /* of the scope that owns it */
+    int64_t claims;     /* how many tensors and records need the data; see tg__claim */
+    uint32_t version;   /* the number of writes since it was made */
+    uint32_t rewrites;  /* the number of writes that autograd recorded; see tensor_priv.rewrites */
+    const char *writer; /* the operation that wrote last */
+    const struct storage *lender; /* read-only memory: the storage in another context from which it
+                                     is borrowed, or this storage itself if it wraps const memory */
 } storage;
 
-/* What stands behind a public tg_tensor. */
+/* A tensor. Its first member is the public tg_tensor, to which users have pointers. */
 typedef struct tensor_priv {
     tg_tensor pub;
-    storage *storage; /* own, or that of the tensor this is a view of */
+    storage *storage; /* &own, or the storage of the base if this is a view */
     union {
         storage own;
-        claim claim; /* of a view */
+        claim claim; /* of a view, on the storage of its base */
     };
     union {
         struct {
-            struct record *record; /* what made it, if a gradient goes back through it */
-            tg_tensor *grad_slot;  /* what pub.grad points to where there is one */
-            tg_tensor *pending;    /* gradient collected so far by the backward under way */
-            tg_tensor *captured;   /* gradient of a tensor with a record, where it is wanted */
-            struct tensor_priv *next_touched; /* by the backward under way */
+            struct record *record; /* of what made it, if a gradient goes through that */
+            tg_tensor *grad_slot;  /* of a leaf: what pub.grad points to when it has a gradient */
+            tg_tensor *pending;    /* the gradient that the sweep under way has collected so far */
+            tg_tensor *captured; /* the gradient of a tensor that is not a leaf, if it is wanted */
+            struct tensor_priv *next_touched; /* in the list of the sweep under way */
         };
-        spare_room spare_room; /* when nothing refers to it any more */
+        spare_room spare_room; /* when nothing refers to the tensor any more */
     };
-    struct tensor_priv
-        *next_in_list; /* of a frame's intermediates or of a scope's deferred tensors */
-    int64_t depth;     /* of the scope it belongs to */
-    int64_t birth;     /* records made before it */
-    uint32_t rewrites; /* storage's when record was right: a view made before a recorded write is
-                          stale */
-    int32_t sweep;     /* whose pending and captured these are: 1 is the outermost, 0 none */
+    /* In the list of a frame's intermediates or of a scope's deferred tensors. */
+    struct tensor_priv *next_in_list;
+    int64_t depth;     /* of the scope that it belongs to */
+    int64_t birth;     /* the number of records that were made before it */
+    uint32_t rewrites; /* storage->rewrites when this tensor got its history; if it differs, a
+                          recorded write has made this view stale */
+    int32_t sweep;     /* the number of the sweep that `pending` and `captured` belong to: 1 is the
+                          outermost, 0 means none */
     bool is_view : 1;
-    bool detached : 1; /* a view that shares values but no history, so that it is never stale */
-    bool is_grad : 1;  /* a leaf's grad_slot, which only the leaf's scope frees */
-    bool is_batch : 1; /* of a loader, which alone releases it */
+    bool detached : 1; /* a view that shares values but no history, and that is therefore never
+                          stale */
+    bool is_grad : 1;  /* the grad_slot of a leaf, which only the scope of the leaf frees */
+    bool is_batch : 1; /* a batch of a loader, which alone releases it */
     bool released : 1;
-    bool is_intermediate : 1; /* in the list of a frame, which releases it when it closes */
-    uint8_t wanted;           /* WANTED_*: captured is to be filled */
-    uint8_t mark;             /* MARK_*: of a pass over many tensors, while it lasts */
+    bool is_intermediate : 1; /* in the list of a frame, which will release it when it closes */
+    uint8_t wanted;           /* WANTED_* bits: `captured` is to be filled */
+    uint8_t mark;             /* MARK_* bits, for passes over many tensors */
 } tensor_priv;
 
 /* Why `captured` is to be filled: tg_retain_grad asks for it in every sweep, or the sweep under way
@@ -72,25 +76,29 @@ enum {
     MARK_GROUPED = 16
 };
 
+/* The private half of a tensor, which a stack_tensor (loops.h) does not have. */
 static inline tensor_priv *priv(const tg_tensor *t)
 {
-    TG_CHECK(!t || t->grad != t); /* not a stack_tensor */
+    TG_CHECK(!t || t->grad != t); /* only a stack_tensor has itself as its grad */
     return (tensor_priv *)(uintptr_t)t;
 }
 
+/* The tensor that a storage is a member of. */
 static inline tensor_priv *tg__owner(storage *s)
 {
     return (tensor_priv *)(void *)((char *)s - offsetof(tensor_priv, own));
 }
 
-/* Whether so many bytes of elements lie behind their tensor, in one piece; others have a block. */
+/* The bytes of a tensor without its elements. A few elements lie right behind it, in one piece of
+ * memory; more have a block of their own. */
 enum { TG_TENSOR = (sizeof(tensor_priv) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN };
+/* Whether that many bytes of elements lie behind their tensor. */
 static inline bool tg__lies_behind(size_t bytes)
 {
     return TG_TENSOR + bytes <= TG_SMALL;
 }
 
-/* The storage that counts the writes to t's memory. */
+/* The storage that counts the writes to the memory of t: that of the lender, if t is borrowed. */
 static inline const storage *tg__origin(const tg_tensor *t)
 {
     const storage *s = priv(t)->storage;
@@ -104,26 +112,29 @@ static inline uint32_t tg__version(const tg_tensor *t)
 
 /* ---- Making tensors. */
 
-/* A contiguous tensor, to be written by the caller; in the current scope or the one at depth. shape
- * has been checked. */
+/* Makes a contiguous tensor in the current scope, or in the scope at `depth`. The caller has
+ * checked the shape and fills the elements. NULL if there is no memory. */
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape);
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
                       const int64_t *shape);
-/* A tensor over memory that it does not own; strides NULL: row-major. */
+/* Makes a tensor for elements in memory that it does not own. strides may be NULL, for
+ * row-major. */
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
                             const int64_t *strides, void *data);
-/* A tensor of t's sizes and dtype that has no elements, for gradients that need no more of t, which
- * may be released. */
+/* Makes a tensor with the shape and dtype of t but without elements. A record refers to it instead
+ * of t if the gradient needs only the shape; the elements of t can then be released. */
 tg_tensor *tg__sizes_of(const tg_tensor *t);
-/* A tensor that shares base's storage, its data offset elements on. Without history. */
+/* Makes a view: a tensor that shares the storage of base, whose elements begin `offset` elements
+ * after those of base. It has no history. */
 tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const int64_t *strides,
                         int64_t offset);
 
-/* ---- Dtypes and shapes. */
+/* ---- Shapes. */
 
-/* The error that op does not take t's dtype. */
+/* Records the error that op does not take the dtype of t. Returns NULL, which also serves as
+ * false. */
 void *tg__refuse_dtype(const char *op, const tg_tensor *t);
-/* The number of elements; INT64_MAX if it does not fit. */
+/* The number of elements of a shape; INT64_MAX if it is larger. */
 static inline int64_t tg__numel(int ndim, const int64_t *shape)
 {
     int64_t n = 1;
@@ -136,36 +147,46 @@ static inline bool tg__same_sizes(int na, const int64_t *a, int nb, const int64_
         if (a[i] != b[i]) return false;
     return na == nb;
 }
-/* Sets the sizes and strides of a tensor whose ndim is set, and what follows from them. */
+/* Sets shape and strides of a tensor whose ndim is set, and numel and contiguous, which follow from
+ * them. */
 void tg__lay_out(tg_tensor *t, const int64_t *shape, const int64_t *strides);
-/* The strides of a contiguous tensor. */
+/* Computes the strides of a contiguous tensor. */
 void tg__strides(int ndim, const int64_t *shape, int64_t *strides);
-/* The common shape of two that broadcast, or false. */
+/* Computes the common shape, of *n dimensions, of two shapes that broadcast; false if they do
+ * not. */
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out);
 /* Whether these sizes, none of them negative, add up to n. */
 bool tg__adds_up(tg_shape sizes, int64_t n);
 
-/* ---- Checks of what the caller gave; they record the error. */
+/* ---- Checks of what the caller of the library gave. A check that fails records the error, whose
+ * message begins with op, and returns false. */
 
+/* A shape has at most TG_MAX_DIMS sizes, none negative, and not too many elements. */
 bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape);
+/* A list is not NULL, unless it is empty. */
 bool tg__check_list(tg_context *tg, const char *op, const char *what, tg_shape list);
+/* The dtype can hold the value, apart from rounding. */
 bool tg__check_value(tg_context *tg, const char *op, tg_dtype dtype, double value);
-/* A number lies between the two bounds. The error calls it `what`, and ends with `cure` where the
- * number is 0, as a member that was left out of a literal is; NULL: there is none. */
+/* A number lies between two bounds, both included. The error calls it `what`. If the number is 0,
+ * which a member that was left out of a literal is, the error ends with `cure`, unless that is
+ * NULL. */
 bool tg__check_number(tg_context *tg, const char *op, const char *what, int64_t number,
                       int64_t least, int64_t most, const char *cure);
 /* A size is at least 1. */
 bool tg__check_size(tg_context *tg, const char *op, const char *what, int64_t size);
-/* The list of sizes is there, and none of them is negative; the error calls one `what`. */
+/* A list of sizes is not NULL, and no size is negative. The error calls a size `what`. */
 bool tg__check_parts(tg_context *tg, const char *op, const char *what, tg_shape sizes);
-/* The dims as bits; of a 0-d tensor none. */
+/* Sets a bit for each dimension in the list dims, which must name different dimensions of t. A 0-d
+ * tensor has no bits. */
 bool tg__dim_bits(const tg_tensor *t, const char *op, tg_shape dims, uint64_t *bits);
-/* dim in [0, ndim), counted from the end when negative (0-d counts as one dimension); -1 with the
- * error. */
+/* Returns dim as an index in [0, ndim); a negative dim counts from the end, and an ndim of 0 counts
+ * as 1. -1 after an error. */
 int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
-/* Released, and not even kept by a record for the backward that is under way. */
+/* Whether t was released and may not be used any more. Gradient functions may still use a released
+ * tensor that its record has a claim on. */
 bool tg__is_gone(const tg_tensor *t);
-/* The common case: all there, of one context, not released, and no view that may be stale. */
+/* The common case of inputs: none is NULL or released, all are of one context, and none is a view
+ * that may be stale. If this is true, tg__check_inputs and tg__check_history need not be called. */
 static inline bool tg__are_plain(int n, tg_tensor *const *in)
 {
     const tg_context *tg = in[0] ? in[0]->context : NULL;
@@ -176,14 +197,15 @@ static inline bool tg__are_plain(int n, tg_tensor *const *in)
     }
     return true;
 }
-/* The inputs of an operation are there, not released, and of one context. */
+/* The inputs of an operation are not NULL, not released, and of one context. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale. */
 bool tg__check_history(const char *op, int n, tg_tensor *const *in);
 
-/* A write that autograd does not record: whether op may write to t (no error pending, t alive, not
- * borrowed, no elements that overlap), else the error; and the note that it did. */
+/* op may write to t: no error is pending, t was not released, is not read-only, and has no elements
+ * that overlap. */
 bool tg__writable(tg_tensor *t, const char *op);
+/* Notes that op has written to t, by which backward finds values that have changed. */
 static inline void tg__written(tg_tensor *t, const char *op)
 {
     storage *s = priv(t)->storage;
