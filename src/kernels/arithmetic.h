@@ -1,12 +1,13 @@
-/* What the formulas of the kernels ask of the compiler, and fma on targets that lack it. */
+/* What the kernels require of the compiler's arithmetic, and fma for targets without the
+ * instruction. */
 #ifndef TG_ARITHMETIC_H
 #define TG_ARITHMETIC_H
 
 #include <float.h>
 #include <math.h> /* also says whether the libc is glibc */
 
-/* Formulas are written for floats that are rounded to their type after each operation, and for NaN,
- * infinities and signed zeros. */
+/* The formulas rely on two things: every operation rounds its result to its type, and NaN,
+ * infinities and signed zeros behave as IEEE 754 says. */
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: as 0 for all but _Float16 */
 #error "Floats are computed in a wider type: use -msse2 -mfpmath=sse or -fexcess-precision=fast."
 #endif
@@ -15,9 +16,10 @@
 #error "libtinygrad cannot be compiled with -ffast-math or a part of it."
 #endif
 
-/* a * b + c, rounded once: by the instruction where the target has it, else by our own functions in
- * fma.c; in float64 by glibc, which is right and knows more instructions. Other libms may round
- * twice. */
+/* TG_FMA32 and TG_FMA64 compute a * b + c and round once. They use the instruction if the
+ * compiler's target has it. Otherwise they call the functions of fma.c, as fma of some libms rounds
+ * twice. fma of glibc is right, and uses the instruction if the CPU has it, so it serves for
+ * float64. */
 float tg__fused_f32(float a, float b, float c);
 double tg__fused_f64(double a, double b, double c);
 #if defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)

@@ -6,18 +6,19 @@
 
 bool tg__runs_avx2(void)
 {
-    return tg__x86_has(1u << 5, 0x6); /* AVX2; xmm, ymm */
+    return tg__x86_has(1u << 5, 0x6); /* AVX2; the registers xmm and ymm */
 }
 
 #define LEVEL(name)    tg__##name##_avx2
 #define VECTOR_BYTES   32
 #define VECTOR_FMA_F32 _mm256_fmadd_ps
 #define VECTOR_FMA_F64 _mm256_fmadd_pd
-#define VECTOR_MAX_F32 _mm256_max_ps /* the second where one is NaN */
+#define VECTOR_MAX_F32 _mm256_max_ps /* the second operand where one is NaN */
 #define VECTOR_MAX_F64 _mm256_max_pd
 #define TILE_ROWS      4
 
-/* The first n elements of a vector in memory. */
+/* FIRST_F32(n) is a mask of the first n lanes. With it, only the first n elements in memory are
+ * loaded or stored. */
 #define FIRST_F32(n)                                                                               \
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define FIRST_F64(n)              _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3))
@@ -32,7 +33,7 @@ bool tg__runs_avx2(void)
 #else
 #pragma GCC push_options
 #pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off", "no-math-errno", "no-trapping-math")
-#pragma GCC optimize("align-functions=32") /* short loops stay within a cache line */
+#pragma GCC optimize("align-functions=32") /* so that a short loop lies in one cache line */
 #pragma GCC target("avx2,fma")
 #endif
 

@@ -1,5 +1,5 @@
-/* The kernels for x86-64 with AVX-512, of float32 where arithmetic bounds the time. Where memory
- * bounds it, AVX2 is as fast. */
+/* The kernels for x86-64 with AVX-512: only those of float32 whose time arithmetic bounds. Where
+ * memory bounds the time, those for AVX2 are as fast and serve this level too. */
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
@@ -7,7 +7,8 @@
 
 bool tg__runs_avx512(void)
 {
-    return tg__x86_has(1u << 16 | 1u << 17 | 3u << 30, 0xe6); /* F, DQ, BW, VL; xmm to zmm, masks */
+    return tg__x86_has(1u << 16 | 1u << 17 | 3u << 30,
+                       0xe6); /* F, DQ, BW, VL; xmm to zmm, mask registers */
 }
 
 #define LEVEL(name) tg__##name##_avx512
@@ -16,7 +17,7 @@ bool tg__runs_avx512(void)
 #define VECTOR_FMA_F32 _mm512_fmadd_ps
 #define TILE_ROWS      8
 
-/* The first n elements of a vector in memory. */
+/* Only the first n elements in memory are loaded or stored. */
 #define VECTOR_LOAD_F32(n, p)     _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define VECTOR_STORE_F32(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 

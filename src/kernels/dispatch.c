@@ -1,4 +1,4 @@
-/* Which level of the kernels runs. */
+/* The choice of the SIMD level. */
 #include "kernels.h"
 
 #include <string.h>
@@ -25,6 +25,7 @@ int tg__level(const char *name)
 
 bool tg__rounds_products(int level)
 {
-    /* The product is 1 - 2^-60, which rounds to 1. */
+    /* The exact product is 1 - 2^-60. It rounds to 1, which leaves 0; one fma would leave -2^-60.
+     */
     return levels[level].add_product(1 + 0x1p-30, 1 - 0x1p-30, -1) == 0;
 }

@@ -1,5 +1,6 @@
-/* a * b + c, rounded once, from +, - and * of doubles or from integers: for targets without the
- * instruction, whose libm may round twice. Round to nearest, ties to even, is taken for granted. */
+/* a * b + c with a single rounding, for targets that lack the instruction and whose libm may round
+ * twice. float32 uses +, - and * of doubles, float64 uses integers. Both assume that the CPU rounds
+ * to nearest, ties to even. */
 #include "kernels.h"
 
 #include <math.h>
@@ -25,10 +26,11 @@ static double double_of_bits(uint64_t bits)
     return x;
 }
 
-/* The product is exact in double. The sum is rounded to odd: where it is inexact and even, it
- * becomes its neighbour on the side of what was lost, so that no tie is seen that is none. The
- * second rounding then gives what a single one would (Boldo and Melquiond, 2008), since double has
- * more than two bits beyond float's twofold. */
+/* The product of two floats is exact in double. The sum in double is rounded to odd: where it is
+ * inexact and its last bit is 0, it becomes its neighbour on the side of the rounding error. A sum
+ * that lies beside the middle between two floats is then never rounded to that middle. For this
+ * reason rounding to double and then to float gives what one rounding gives (Boldo and Melquiond,
+ * 2008), since double has at least two bits more than twice those of float. */
 float tg__fused_f32(float a, float b, float c)
 {
     const double product = (double)a * (double)b, sum = product + (double)c;
@@ -38,7 +40,7 @@ float tg__fused_f32(float a, float b, float c)
     return (float)double_of_bits(bits);
 }
 
-/* An unsigned number of 128 bits, whose last bit also stands for all that was shifted out. */
+/* An unsigned number of 128 bits. Its last bit is sticky: it is 1 if a 1 was ever shifted out. */
 typedef struct wide {
     uint64_t high, low;
 } wide;
@@ -84,7 +86,7 @@ static wide multiply(uint64_t a, uint64_t b)
     return (wide){a1 * b1 + (middle >> 32) + (other >> 32), other << 32 | (uint32_t)(a0 * b0)};
 }
 
-/* |x| = m 2^e with m of 53 bits, x finite and not 0. */
+/* |x| = m 2^e, with an m of exactly 53 bits, for an x that is finite and not 0. */
 typedef struct scaled {
     uint64_t m;
     int e;
@@ -100,11 +102,11 @@ static scaled take_apart(double x)
     return s;
 }
 
-/* w 2^e, rounded, for w with its highest bit set. */
+/* +-w 2^e, rounded to double, for a w whose highest bit is set. */
 static double put_together(wide w, int e, bool negative)
 {
     const uint64_t sign = (uint64_t)negative << 63, m = w.high | (w.low != 0);
-    int exponent = e + 127 + 1023, drop = 11; /* of the bits of m */
+    int exponent = e + 127 + 1023, drop = 11; /* the bits of m that rounding drops */
     if (exponent < 1) {
         drop += 1 - exponent;
         exponent = 1;
@@ -116,9 +118,9 @@ static double put_together(wide w, int e, bool negative)
     return double_of_bits(sign | (exponent > 2046 || bits > infinite ? infinite : bits));
 }
 
-/* The product, of 106 bits, gets two zeros below, and the other is brought to its exponent. When
- * bits are shifted out of one of them, the other ends in zeros and is far greater, so that the last
- * bit of the sum tells on which side of a tie the sum lies. */
+/* p is the product, of 106 bits, with two zero bits after them; q is c, shifted to the exponent of
+ * p. If bits are shifted out of p or q, the other one is far greater and ends in zeros, so that the
+ * last bit of the sum still tells on which side of a tie the exact sum lies. */
 double tg__fused_f64(double a, double b, double c)
 {
     if (!isfinite(a) || !isfinite(b) || a == 0 || b == 0) return a * b + c;
@@ -128,7 +130,9 @@ double tg__fused_f64(double a, double b, double c)
     wide p = shift_left(multiply(x.m, y.m), 2), q = {0, z.m};
     bool negative = signbit(a) != signbit(b);
     const bool differ = negative != (signbit(c) != 0);
-    enum { ROOM = 73 }; /* for 53 bits below the highest two */
+    enum {
+        ROOM = 73
+    }; /* c, of 53 bits, may be shifted so far and leave the two highest bits free */
     const int e = x.e + y.e - 2, ahead = z.e - e, up = ahead < ROOM ? ahead : ROOM;
     q = ahead > 0 ? shift_left(q, up) : shift_right(q, -ahead);
     if (ahead > up) p = shift_right(p, ahead - up);

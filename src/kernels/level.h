@@ -1,12 +1,13 @@
-/* What the file of a level includes before it names its target. Functions of a header that came
- * after would be compiled for that target. */
+/* What the source file of a level includes first. It must include all headers before it tells the
+ * compiler to use the instructions of the level: an inline function of a header that came later
+ * would be compiled to these instructions, and might be called on a CPU that lacks them. */
 #ifndef TG_LEVEL_H
 #define TG_LEVEL_H
 
 #if defined(__clang__)
-/* Loops that call libm stay scalar although they are VECTORIZED. clang asks what was set where
- * elementwise.def, the table of such loops, was first included, so this stands before all tables.
- */
+/* clang warns of a loop that is marked VECTORIZED but calls libm, as it cannot vectorise the call.
+ * It obeys the pragma that was in force when the text of the loop, in elementwise.def, was included
+ * for the first time, so this pragma stands before all tables. */
 #pragma clang diagnostic ignored "-Wpass-failed"
 #endif
 
@@ -21,20 +22,24 @@
 #include <arm_neon.h>
 #endif
 
-/* A sum has 16 lanes. Blocks of 512 elements are summed, and then added in a tree. */
+/* A sum has LANES lanes. Blocks of LANE_BLOCK elements are summed and then added in a binary tree,
+ * as lanes.inc says; TREE_LEVELS levels are enough for every size that a tensor can have. */
 enum { LANES = 16, LANE_BLOCK = 512, TREE_LEVELS = 60 };
+/* What the lanes add up: a, a * b, or (a - b)^2. */
 enum { LANES_SUM, LANES_DOT, LANES_DISTANCE };
 
-/* Functions of float32 that are computed in double take a block of elements at a time, and in that
- * a step of elements, which vectors hold. */
+/* A float32 function that is computed in double converts WIDE_BLOCK elements at a time. Its inner
+ * loop has WIDE_STEP of them, a constant, so that the compiler makes vectors of it. */
 enum { WIDE_STEP = 4, WIDE_BLOCK = 128 };
 
-/* How a function of an angle uses the turns that are taken off a far angle: the sine of this many
- * quarter turns more; QUARTER_tan is the tangent, and QUARTER_none a function of something else. */
+/* The functions of an angle, which reduce a large angle modulo a turn first. QUARTER_sin and
+ * QUARTER_cos are the number of quarter turns to add: the function is the sine of the angle and
+ * these. QUARTER_tan stands for the tangent, and QUARTER_none for a function whose argument is no
+ * angle. */
 enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
 
 #if defined(__GNUC__)
-/* A root is one instruction if it need not set errno. */
+/* A square root is a single instruction if it need not set errno, which this promises. */
 float sqrtf(float) __attribute__((const));
 double sqrt(double) __attribute__((const));
 #endif

@@ -1,19 +1,19 @@
-/* The SIMD levels that this build has, a row each, the slowest first: ROW(name, others, ...). A
- * CPU that runs a level runs those before it.
+/* The SIMD levels that this build has, one row each, the slowest first: ROW(name, others, ...). A
+ * CPU that runs a level runs all levels before it.
  *
- * A level has kernels of its own for float32 where arithmetic bounds the time: those of the table
- * that are made by LANES or PRODUCT. Its other kernels are those of the level that the column
- * "others" names, which may be the level itself.
+ * Every level has its own float32 kernels where arithmetic bounds the time, not memory: those whose
+ * row in kernels.def or elementwise.def says LANES or PRODUCT. Its other kernels are those of the
+ * level that the column "others" names, which may be the level itself.
  *
- * To add a level, say "sve", add its row here and one source file that defines
- * - bool tg__runs_sve(void), which asks the CPU;
+ * To add a level, say "sve", add its row here and write one source file that defines
+ * - bool tg__runs_sve(void), which says whether this CPU has the instructions;
  * - the kernels: tg__exp_f32_sve and so on. The linker names those that are missing.
- * The file gets its kernels by floats.inc, before which it defines
- * - LEVEL(name), the name of a function at this level;
- * - ARITHMETIC_ONLY if its other kernels are those of another level;
- * - VECTOR_BYTES and what avx2.c defines with it, if vectors have a size that the compiler knows.
- *   Without them the loops are plain, and the compiler may make vectors of any length of them.
- * Names, sets of kernels, the choice of a level and the tests follow from the row. */
+ * The kernels come from floats.inc. Before the file includes it, it defines
+ * - LEVEL(name), which makes the name of a function at this level;
+ * - ARITHMETIC_ONLY, if the column "others" names another level;
+ * - VECTOR_BYTES and the macros that avx2.c defines with it, if the size of a vector is a constant.
+ *   Without them the loops are plain C, which the compiler may turn into vectors of any size.
+ * The names, the sets of kernels, the choice of a level and the tests follow from the row. */
 #ifndef TG_LEVELS_H
 #define TG_LEVELS_H
 

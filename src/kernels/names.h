@@ -1,10 +1,12 @@
-/* The functions that the rows of kernels.def stand for, and the check of the words in the rows. */
+/* The C functions that a row of kernels.def stands for: their names and declarations. Also the
+ * check that each row has valid words. */
 #ifndef TG_NAMES_H
 #define TG_NAMES_H
 
 #include "kernels.h"
 
-/* A word that is none of these is an undeclared name in the row that has it. */
+/* The valid words of the columns "dtypes" and "made". Another word is an undeclared identifier,
+ * which the compiler reports at the row that has it. */
 enum { DTYPES_F32, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_ALL };
 enum {
     MADE_LOOP,
@@ -21,8 +23,11 @@ enum {
 #include "kernels.def"
 #undef KERNEL
 
-/* The functions of a kernel at a level, in the order of the dtypes. Loops that call libm, integers,
- * moves and casts gain too little from wide vectors to be compiled for each level. */
+/* FUNCTIONS_made(name, level, others): the functions that make up the kernel at a level, in the
+ * order of the dtypes, for the word "made" of its row. "others" is the level whose kernels serve
+ * where arithmetic does not bound the time. A function without a level in its name is compiled once
+ * for all levels: integers, moves and casts gain too little from wider vectors. The same holds for
+ * loops that call libm, which only the portable level has. */
 #define FUNCTIONS_LOOP(name, level, others)                                                        \
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
@@ -39,7 +44,7 @@ enum {
 #define FUNCTIONS_CASTS(name, level, others)                                                       \
     tg__##name##_f32, tg__##name##_f64, tg__##name##_i64, tg__##name##_bool
 
-/* Those of the dtypes that the kernel takes. */
+/* OF_dtypes(...): of four functions, those of the dtypes that the kernel takes. */
 #define OF_F32(f32, f64, i64, bool_)     f32
 #define OF_FLOATS(f32, f64, i64, bool_)  f32, f64
 #define OF_NUMBERS(f32, f64, i64, bool_) f32, f64, i64

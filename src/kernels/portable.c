@@ -1,4 +1,5 @@
-/* The kernels for any machine: in plain C, or on the vectors that every CPU of the target has. */
+/* The kernels for every CPU of the target: with its vectors where all of them have some, as those
+ * of AArch64 have NEON, else in plain C. */
 #include "level.h"
 
 bool tg__runs_portable(void)
@@ -16,8 +17,8 @@ bool tg__runs_portable(void)
 #endif
 
 #define LEVEL(name) tg__##name##_portable
-#define LIBM_LOOPS
-#ifdef TG_X86_KERNELS /* on x86 only old machines run them, and small code serves the others */
+#define LIBM_LOOPS    /* the loops that call libm are compiled here, for all levels */
+#ifdef TG_X86_KERNELS /* only CPUs from before AVX2 run this level: small is better than fast */
 #define SMALL_CODE
 #endif
 #if defined(__clang__)

@@ -1,4 +1,5 @@
-/* How the kernels cut matrix products, which decides the memory that they work in. */
+/* How the kernels cut matrix products into parts. The callers need to know, because the parts
+ * decide how much scratch memory a kernel works in. */
 #ifndef TG_PRODUCT_H
 #define TG_PRODUCT_H
 
@@ -6,27 +7,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Up to MATMUL_WHOLE terms are added one after the other; more of them in blocks, whose sums are
- * added up to MATMUL_SUMMED terms, and then with compensation. */
+/* An element of a product is a sum of k terms. Up to MATMUL_WHOLE terms are added one after the
+ * other. More terms are cut into blocks of MATMUL_BLOCK, whose sums are added; after every
+ * MATMUL_SUMMED terms the rounding error is compensated. matmul.inc says more. */
 enum {
     MATMUL_WHOLE = 1024,
     MATMUL_BLOCK = 128,
     MATMUL_SUMMED = 2048,
-    MATMUL_PANEL = 1536,  /* bytes in a row of b that is packed, of which there is a block */
-    MATMUL_SUMS = 1 << 20 /* elements of c that are worked on together where there are blocks */
+    MATMUL_ROW_BYTES = 1536, /* in a row of a packed block of b */
+    MATMUL_SUMS = 1 << 20    /* elements of c at a time, where k is cut into blocks */
 };
 
-/* The rows that a tile has at any level. */
+/* The fewest and the most rows that a tile has at any level. */
 enum { MATMUL_FEWEST_ROWS = 4, MATMUL_MOST_ROWS = 8 };
 
-/* Whether a product is a few dots that are long enough for lanes, in any layout. */
+/* Whether a product of m rows and n columns, of k terms each, is computed as dot products whatever
+ * its strides: it has few elements, and they are sums of many terms. */
 static inline bool tg__matmul_is_dots(int64_t m, int64_t n, int64_t k)
 {
     enum { FEW = 8, LONG = 16 };
     return k >= LONG && ((m == 1 && n <= FEW) || (n == 1 && m <= FEW));
 }
 
-/* Whether a product takes b as it lies, for tiles of so many rows; else it packs b. */
+/* Whether tiles of tile_rows rows read b in place, as it lies in memory; else b is packed. An
+ * element has `size` bytes, and b1 is the stride between the columns of b. */
 static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
                                        int64_t b1)
 {

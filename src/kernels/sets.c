@@ -1,5 +1,5 @@
-/* The sets of kernels. Each is an object of its own, so that a program links the kernels of the
- * operations that it uses. */
+/* The sets of kernels. Each set is a variable of its own, so that the linker can leave out the
+ * kernels of operations that a program does not use. */
 #include "names.h"
 
 #define AT_LEVEL(level, others, name, dtypes, made)                                                \

@@ -1,4 +1,5 @@
-/* The kernels that are compiled once: of integers, and those that move or convert elements. */
+/* The kernels that are compiled once and serve all levels: those of int64 and bool, and those that
+ * move or convert elements. */
 #include "level.h"
 
 #define LEVEL(name) tg__##name
@@ -45,7 +46,7 @@
 #define SIZED(name) LEVEL(name##_8)
 #include "move.inc"
 
-/* To a type of another size, so never in place. */
+/* Converts n elements from T to OUT. The arrays do not overlap: their elements differ in size. */
 #define CAST(name, OUT, T, read, value)                                                            \
     void name(int64_t n, void *out, const void *in)                                                \
     {                                                                                              \
@@ -61,6 +62,7 @@
     CAST(tg__to_f64_##from, double, T, read, (double)x)                                            \
     CAST(tg__to_i64_##from, int64_t, T, read, integer)                                             \
     CAST(tg__to_bool_##from, uint8_t, T, read, x != 0)
+/* Rounds towards 0. NaN and what is out of range become the least int64, as on x86. */
 #define TRUNCATED                                                                                  \
     (x >= -9223372036854775808.0f && x < 9223372036854775808.0f ? (int64_t)x : INT64_MIN)
 CASTS(f32, float, p[i], TRUNCATED)

@@ -1,11 +1,11 @@
-/* How the levels of x86-64 ask the CPU. */
+/* How the levels of x86-64 find out what the CPU can do. */
 #ifndef TG_X86_H
 #define TG_X86_H
 
 #include <cpuid.h>
 #include <stdbool.h>
 
-/* The registers that the operating system saves, by XCR0. */
+/* The kinds of registers that the operating system saves when it switches threads: bits of XCR0. */
 static inline unsigned tg__saved_registers(void)
 {
     unsigned low, high;
@@ -13,9 +13,11 @@ static inline unsigned tg__saved_registers(void)
     return low;
 }
 
-/* Whether the CPU has AVX, fma and what leaf 7 of CPUID tells by these bits of ebx, and the system
- * saves the registers. Leaf 1 is on every x86-64, and leaf 7 wherever OSXSAVE is. A virtual machine
- * spends microseconds on each. The compiler's __builtin_cpu_supports would bring in 5 KB. */
+/* Whether the CPU has AVX, fma and all `features`, which are bits of ebx in leaf 7 of CPUID, and
+ * the operating system saves all `registers`, which are bits of XCR0. Every x86-64 CPU has leaf 1
+ * of CPUID, and every CPU with OSXSAVE has leaf 7, since leaf 13 describes XSAVE. A CPUID
+ * instruction takes microseconds in a virtual machine, so there are only two. The compiler's
+ * __builtin_cpu_supports would add 5 KB to a program. */
 static inline bool tg__x86_has(unsigned features, unsigned registers)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;

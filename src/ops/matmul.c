@@ -106,7 +106,7 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
     if (!tg__is_float(dtype) || tg__matmul_is_dots(m, n, k)) return 0;
     const size_t size = tg__dtype_size(dtype);
     const bool column = n == 1; /* the kernel computes a column as a row */
-    const int64_t width = column ? m : n, most = MATMUL_PANEL / (int64_t)size;
+    const int64_t width = column ? m : n, most = MATMUL_ROW_BYTES / (int64_t)size;
     const int64_t packed = (k < MATMUL_BLOCK ? k : MATMUL_BLOCK) * (width < most ? width : most);
     const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
     int64_t elements = 0;
