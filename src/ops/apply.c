@@ -10,7 +10,7 @@ static inline tg_tensor *make_result(const call *c, const spec *s)
 }
 
 /* The operation has failed, and nothing refers to its result yet. */
-static TG_NOINLINE tg_tensor *give_back(tg_tensor *out)
+static TG_NOINLINE tg_tensor *release_result(tg_tensor *out)
 {
     tg_release(out);
     return NULL;
@@ -27,6 +27,6 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
-    if (!out || (o->forward && !tg__forward_in_own_scope(&c))) return give_back(out);
-    return !differentiable || tg__record(&c) ? out : give_back(out);
+    if (!out || (o->forward && !tg__forward_in_own_scope(&c))) return release_result(out);
+    return !differentiable || tg__record(&c) ? out : release_result(out);
 }

@@ -24,7 +24,8 @@ static bool binary_forward(const call *c)
     return true;
 }
 
-/* The error of a division by zero, which int64 has no value for. */
+/* Checks that no int64 is divided by zero, for which there is no value; a floating remainder is NaN
+ * then. */
 static bool check_divisor(const call *c, bool has_zero)
 {
     return !has_zero || tg__is_float(c->out->dtype) ||
@@ -132,19 +133,10 @@ static bool reversed_scalar_forward(const call *c)
 /* ---- Functions in place: the first operand is also the result, and the second broadcasts to
  * it. */
 
-static bool write_shape(const call *c, spec *s)
-{
-    const tg_tensor *t = c->in[0];
-    if (!tg__broadcast_shape(c, s)) return false;
-    if (tg__same_sizes(s->ndim, s->shape, t->ndim, t->shape)) return true;
-    return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s does not broadcast to %s", c->op->name,
-                    SHOW(c->in[1]), SHOW(t));
-}
-
 static bool binary_write_shape(const call *c, spec *s)
 {
     return tg__check_dtype(c, c->in[0], binary_loop(c, c->in[0]->dtype).binary) &&
-           write_shape(c, s);
+           tg__write_shape(c, s);
 }
 
 /* ---- Gradients, rows and functions. */
@@ -169,12 +161,12 @@ static bool binary_write_shape(const call *c, spec *s)
         return formula;                                                                            \
     }
 
-static inline tg_tensor *apply_two(const op_row *o, tg_tensor *a, tg_tensor *b)
+static inline tg_tensor *apply_binary(const op_row *o, tg_tensor *a, tg_tensor *b)
 {
     return tg__apply(o, 2, (tg_tensor *[]){a, b}, NULL);
 }
 
-static inline tg_tensor *write_two(const op_row *o, tg_tensor *t, tg_tensor *other)
+static inline tg_tensor *write_binary(const op_row *o, tg_tensor *t, tg_tensor *other)
 {
     return tg__apply_in_place(o, 2, (tg_tensor *[]){t, other}, NULL);
 }
@@ -198,8 +190,8 @@ static const op_row add_op = {.name = "add", .grad_name = "AddBackward0",
 static const op_row add_in_place_op = {.name = "add_", .grad_name = "AddBackward0",
     .shape = binary_write_shape, .forward = binary_forward, .grad = add_grad,
     .flags = OP_BROADCAST, .kernel = &tg__add_kernel};
-tg_tensor *tg_add(tg_tensor *a, tg_tensor *b) { return apply_two(&add_op, a, b); }
-tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other) { return write_two(&add_in_place_op, t, other); }
+tg_tensor *tg_add(tg_tensor *a, tg_tensor *b) { return apply_binary(&add_op, a, b); }
+tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other) { return write_binary(&add_in_place_op, t, other); }
 
 SCALAR_GRADIENT(add_scalar_grad, g)
 static const op_row add_scalar_op = {.name = "add_scalar", .grad_name = "AddBackward0",
@@ -218,8 +210,8 @@ static const op_row sub_op = {.name = "sub", .grad_name = "SubBackward0",
 static const op_row sub_in_place_op = {.name = "sub_", .grad_name = "SubBackward0",
     .shape = binary_write_shape, .forward = binary_forward, .grad = sub_grad,
     .flags = OP_BROADCAST, .kernel = &tg__sub_kernel};
-tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b) { return apply_two(&sub_op, a, b); }
-tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other) { return write_two(&sub_in_place_op, t, other); }
+tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b) { return apply_binary(&sub_op, a, b); }
+tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other) { return write_binary(&sub_in_place_op, t, other); }
 
 SCALAR_GRADIENT(sub_scalar_grad, g)
 static const op_row sub_scalar_op = {.name = "sub_scalar", .grad_name = "SubBackward0",
@@ -244,8 +236,8 @@ static const op_row mul_op = {.name = "mul", .grad_name = "MulBackward0",
 static const op_row mul_in_place_op = {.name = "mul_", .grad_name = "MulBackward0",
     .shape = binary_write_shape, .forward = binary_forward, .grad = mul_grad,
     .reads = {READS_1, READS_0}, .flags = OP_BROADCAST, .kernel = &tg__mul_kernel};
-tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b) { return apply_two(&mul_op, a, b); }
-tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other) { return write_two(&mul_in_place_op, t, other); }
+tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b) { return apply_binary(&mul_op, a, b); }
+tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other) { return write_binary(&mul_in_place_op, t, other); }
 
 SCALAR_GRADIENT(mul_scalar_grad, tg_mul_scalar(g, s))
 static const op_row mul_scalar_op = {.name = "mul_scalar", .grad_name = "MulBackward0",
@@ -264,8 +256,8 @@ static const op_row div_op = {.name = "div", .grad_name = "DivBackward0",
 static const op_row div_in_place_op = {.name = "div_", .grad_name = "DivBackward0",
     .shape = binary_write_shape, .forward = binary_forward, .grad = div_grad,
     .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__div_kernel};
-tg_tensor *tg_div(tg_tensor *a, tg_tensor *b) { return apply_two(&div_op, a, b); }
-tg_tensor *tg_div_(tg_tensor *t, tg_tensor *other) { return write_two(&div_in_place_op, t, other); }
+tg_tensor *tg_div(tg_tensor *a, tg_tensor *b) { return apply_binary(&div_op, a, b); }
+tg_tensor *tg_div_(tg_tensor *t, tg_tensor *other) { return write_binary(&div_in_place_op, t, other); }
 
 SCALAR_GRADIENT(div_scalar_grad, tg_div_scalar(g, s))
 static const op_row div_scalar_op = {.name = "div_scalar", .grad_name = "DivBackward0",
@@ -281,7 +273,7 @@ BINARY_GRADIENTS(pow_grad, pow_grad_base(g, a, b), pow_grad_exponent(g, a, b))
 static const op_row pow_op = {.name = "pow", .grad_name = "PowBackward1",
     .shape = binary_shape, .forward = binary_forward, .grad = pow_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__pow_kernel};
-tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b) { return apply_two(&pow_op, a, b); }
+tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b) { return apply_binary(&pow_op, a, b); }
 
 SCALAR_GRADIENT(pow_scalar_grad,
     s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
@@ -294,13 +286,13 @@ BINARY_GRADIENTS(maximum_grad, grad_of_chosen(g, a, tg_gt(b, a), b), grad_of_cho
 static const op_row maximum_op = {.name = "maximum", .grad_name = "MaximumBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = maximum_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__maximum_kernel};
-tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b) { return apply_two(&maximum_op, a, b); }
+tg_tensor *tg_maximum(tg_tensor *a, tg_tensor *b) { return apply_binary(&maximum_op, a, b); }
 
 BINARY_GRADIENTS(minimum_grad, grad_of_chosen(g, a, tg_lt(b, a), b), grad_of_chosen(g, b, tg_lt(a, b), a))
 static const op_row minimum_op = {.name = "minimum", .grad_name = "MinimumBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = minimum_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__minimum_kernel};
-tg_tensor *tg_minimum(tg_tensor *a, tg_tensor *b) { return apply_two(&minimum_op, a, b); }
+tg_tensor *tg_minimum(tg_tensor *a, tg_tensor *b) { return apply_binary(&minimum_op, a, b); }
 
 BINARY_GRADIENTS(atan2_grad,
     tg_mul(g, tg__atan2_backward(a, b)),
@@ -308,13 +300,13 @@ BINARY_GRADIENTS(atan2_grad,
 static const op_row atan2_op = {.name = "atan2", .grad_name = "Atan2Backward0",
     .shape = binary_shape, .forward = binary_forward, .grad = atan2_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__atan2_kernel};
-tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b) { return apply_two(&atan2_op, a, b); }
+tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b) { return apply_binary(&atan2_op, a, b); }
 
 BINARY_GRADIENTS(remainder_grad, g, tg_neg(tg_mul(g, floored_quotient(a, b))))
 static const op_row remainder_op = {.name = "remainder", .grad_name = "RemainderBackward0",
     .shape = binary_shape, .forward = modulo_forward, .grad = remainder_grad,
     .reads = {READS_NOTHING, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__remainder_kernel};
-tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b) { return apply_two(&remainder_op, a, b); }
+tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b) { return apply_binary(&remainder_op, a, b); }
 
 SCALAR_GRADIENT(remainder_scalar_grad, g)
 static const op_row remainder_scalar_op = {.name = "remainder_scalar", .grad_name = "RemainderBackward0",
@@ -331,7 +323,7 @@ BINARY_GRADIENTS(relu_backward_grad, tg__relu_backward(g, b), tg_zeros_like(b))
 static const op_row relu_backward_op = {.name = "relu_backward", .grad_name = "ThresholdBackwardBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = relu_backward_grad,
     .reads = {READS_1, READS_NOTHING}, .flags = OP_BROADCAST, .kernel = &tg__relu_backward_kernel};
-tg_tensor *tg__relu_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&relu_backward_op, a, b); }
+tg_tensor *tg__relu_backward(tg_tensor *a, tg_tensor *b) { return apply_binary(&relu_backward_op, a, b); }
 
 BINARY_GRADIENTS(sigmoid_backward_grad,
     tg__sigmoid_backward(g, b),
@@ -339,7 +331,7 @@ BINARY_GRADIENTS(sigmoid_backward_grad,
 static const op_row sigmoid_backward_op = {.name = "sigmoid_backward", .grad_name = "SigmoidBackwardBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = sigmoid_backward_grad,
     .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__sigmoid_backward_kernel};
-tg_tensor *tg__sigmoid_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&sigmoid_backward_op, a, b); }
+tg_tensor *tg__sigmoid_backward(tg_tensor *a, tg_tensor *b) { return apply_binary(&sigmoid_backward_op, a, b); }
 
 BINARY_GRADIENTS(tanh_backward_grad,
     tg__tanh_backward(g, b),
@@ -347,7 +339,7 @@ BINARY_GRADIENTS(tanh_backward_grad,
 static const op_row tanh_backward_op = {.name = "tanh_backward", .grad_name = "TanhBackwardBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = tanh_backward_grad,
     .reads = {READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__tanh_backward_kernel};
-tg_tensor *tg__tanh_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&tanh_backward_op, a, b); }
+tg_tensor *tg__tanh_backward(tg_tensor *a, tg_tensor *b) { return apply_binary(&tanh_backward_op, a, b); }
 
 BINARY_GRADIENTS(atan2_backward_grad,
     tg_mul(g, tg_mul_scalar(tg_mul(tg__atan2_backward(a, b), tg__atan2_backward(b, a)), -2)),
@@ -355,74 +347,9 @@ BINARY_GRADIENTS(atan2_backward_grad,
 static const op_row atan2_backward_op = {.name = "atan2_backward", .grad_name = "Atan2BackwardBackward0",
     .shape = binary_shape, .forward = binary_forward, .grad = atan2_backward_grad,
     .reads = {READS_0 | READS_1, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__atan2_backward_kernel};
-tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b) { return apply_two(&atan2_backward_op, a, b); }
+tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b) { return apply_binary(&atan2_backward_op, a, b); }
 
 /* clang-format on */
-
-/* ---- copy_, fill_ and zero_. */
-
-static bool copy_in_forward(const call *c)
-{
-    tg__copy(c->out, c->in[1]);
-    return true;
-}
-
-/* The values that were there before do not matter any more, and have a gradient of 0. */
-static tg_tensor *copy_in_grad(const record *r, int i, tg_tensor *g)
-{
-    (void)r;
-    return i == 0 ? tg_zeros_like(g) : g;
-}
-
-static const op_row copy_in_op = {.name = "copy_",
-                                  .grad_name = "CopyBackwards",
-                                  .shape = write_shape,
-                                  .forward = copy_in_forward,
-                                  .grad = copy_in_grad,
-                                  .flags = OP_BROADCAST};
-
-tg_tensor *tg_copy_(tg_tensor *t, tg_tensor *source)
-{
-    return tg__apply_in_place(&copy_in_op, 2, (tg_tensor *[]){t, source}, NULL);
-}
-
-/* fill_ and zero_: a[0] is the value. */
-static bool fill_in_shape(const call *c, spec *s)
-{
-    return tg__check_value(c->tg, c->op->name, c->in[0]->dtype, c->a[0].f) && tg__same_shape(c, s);
-}
-
-static bool fill_in_forward(const call *c)
-{
-    tg__fill(c->out, c->a[0].f);
-    return true;
-}
-
-static const op_row fill_in_op = {.name = "fill_",
-                                  .grad_name = "FillBackward0",
-                                  .shape = fill_in_shape,
-                                  .forward = fill_in_forward,
-                                  .grad = copy_in_grad};
-static const op_row zero_in_op = {.name = "zero_",
-                                  .grad_name = "ZeroBackward0",
-                                  .shape = fill_in_shape,
-                                  .forward = fill_in_forward,
-                                  .grad = copy_in_grad};
-
-static tg_tensor *fill_in(const op_row *o, tg_tensor *t, double value)
-{
-    return tg__apply_in_place(o, 1, &t, (attr[TG_ATTRS]){{.f = value}});
-}
-
-tg_tensor *tg_fill_(tg_tensor *t, double value)
-{
-    return fill_in(&fill_in_op, t, value);
-}
-
-tg_tensor *tg_zero_(tg_tensor *t)
-{
-    return fill_in(&zero_in_op, t, 0);
-}
 
 /* ---- add and sub with a factor alpha for the second tensor. */
 

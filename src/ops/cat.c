@@ -81,7 +81,7 @@ static bool cat_forward(const call *c)
 /* Returns where input i begins in the joined tensor. Backward asks for one input after the other.
  * The record remembers the last answer in its attributes, as adding up all sizes for each input
  * would take quadratic time. */
-static int64_t start_of(const record *r, int i)
+static int64_t start_of_input(const record *r, int i)
 {
     attr *a = (attr *)(uintptr_t)r->a;
     if (i < a[CAT_INPUT].i) a[CAT_INPUT].i = a[CAT_START].i = 0;
@@ -97,7 +97,7 @@ static tg_tensor *cat_grad(const record *r, int i, tg_tensor *g)
     int dim = (int)r->a[CAT_DIM].i;
     const tg_tensor *t = r->in[i].t;
     if (is_skipped(t)) return tg_zeros_like(t);
-    return tg_narrow(g, dim, start_of(r, i), t->shape[dim]);
+    return tg_narrow(g, dim, start_of_input(r, i), t->shape[dim]);
 }
 
 static const op_row cat_op = {
@@ -122,7 +122,9 @@ tg_tensor *tg_cat(tg_list tensors, int dim)
         return tg__fail(p->context, TG_ERR_SHAPE,
                         "cat: a tensor is [], and 0-d tensors cannot be joined; use tg_stack");
     int d = tg__dim(p, "cat", dim, p->ndim);
-    return d < 0 ? NULL : tg__apply(&cat_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
+    return d < 0 ? NULL
+                 : tg__apply(&cat_op, tensors.n, tensors.items,
+                             (attr[TG_ATTRS]){[CAT_DIM] = {.i = d}});
 }
 
 static bool stack_shape(const call *c, spec *s)
@@ -178,7 +180,8 @@ tg_tensor *tg_stack(tg_list tensors, int dim)
     const tg_tensor *p = tensors.items[0];
     int d = tg__dim(p, "stack", dim, p->ndim + 1);
     return d < 0 ? NULL
-                 : tg__apply(&stack_op, tensors.n, tensors.items, (attr[TG_ATTRS]){{.i = d}});
+                 : tg__apply(&stack_op, tensors.n, tensors.items,
+                             (attr[TG_ATTRS]){[CAT_DIM] = {.i = d}});
 }
 
 /* cat of the tensors, each of which first gets leading dimensions until it has at least ndim. */

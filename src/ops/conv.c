@@ -2,12 +2,12 @@
  * through the kernel. The patches become the columns of a matrix, and the result is the weight
  * times this matrix.
  *
- * There are three operations: conv2d(x, w), its gradient for x, a function of g and w, and its
- * gradient for w, a function of g and x. Each is linear in both of its inputs, and its gradients
- * are the other two.
+ * There are three operations: conv2d computes y from x and w, conv2d_input the gradient for x from
+ * that of y and w, and conv2d_weight the gradient for w from that of y and x. Each is linear in
+ * both of its inputs, and its gradients are the other two.
  *
- * Shapes: x is (images, groups * channels, h, w), the weight (groups * out_channels, channels, kh,
- * kw), and the result (images, groups * out_channels, oh, ow). */
+ * Shapes: x is (images, groups * channels, h, w), the weight w (groups * out_channels, channels,
+ * kh, kw), and the result y (images, groups * out_channels, oh, ow). */
 #include "conv.h"
 #include "matmul.h"
 
@@ -456,8 +456,9 @@ static tg_tensor *apply_like(const op_row *o, tg_tensor *first, tg_tensor *secon
     return tg__apply(o, 2, (tg_tensor *[]){first, second}, sized);
 }
 
-/* y is bilinear in x and w. In the gradients below, the tensor g of a gradient for x takes the role
- * of x, and that of a gradient for w the role of w. */
+/* Each operation computes a tensor in the role of x, w or y from two tensors in the other two
+ * roles. Its g has the role of its result. The gradient for an input is therefore the operation
+ * that computes the role of this input from g and the other input. */
 static tg_tensor *conv2d_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *x = r->in[0].t, *w = r->in[1].t;
@@ -594,13 +595,12 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
     if (!tg__check_inputs(name, o.bias ? 3 : 2, (tg_tensor *[]){x, w, o.bias}) ||
         !check_conv(name, x, w, &o, spatial) || !check_kernel_fits(name, x, w, &o, spatial))
         return NULL;
-    attr a[TG_ATTRS] = {{.i = 1}, {.i = 1},        {0}, {0}, {.i = 1},
-                        {.i = 1}, {.i = o.groups}, {0}, {0}};
-    for (int d = 0; d < spatial; d++) {
-        const int at = 2 - spatial + d;
-        a[CONV_STRIDE + at].i = o.stride[d];
-        a[CONV_PADDING + at].i = o.padding[d];
-        a[CONV_DILATION + at].i = o.dilation[d];
+    attr a[TG_ATTRS] = {[CONV_GROUPS] = {.i = o.groups}};
+    for (int d = 0; d < 2; d++) {
+        const int own = d - (2 - spatial); /* negative for the dimension that conv1d lacks */
+        a[CONV_STRIDE + d].i = own < 0 ? 1 : o.stride[own];
+        a[CONV_PADDING + d].i = own < 0 ? 0 : o.padding[own];
+        a[CONV_DILATION + d].i = own < 0 ? 1 : o.dilation[own];
     }
     frame f;
     tg__enter(&f, name, x);

@@ -26,7 +26,7 @@ static bool check_recorded_write(const call *c)
 }
 
 /* The address after the last element of t, which has elements. */
-static uintptr_t end_of(const tg_tensor *t)
+static uintptr_t end_address(const tg_tensor *t)
 {
     int64_t last = 0;
     for (int d = 0; d < t->ndim; d++) last += (t->shape[d] - 1) * t->strides[d];
@@ -37,8 +37,8 @@ static uintptr_t end_of(const tg_tensor *t)
  * from the same tensor or wrap the same memory of the caller. */
 static bool memory_overlaps(const tg_tensor *a, const tg_tensor *b)
 {
-    return a->numel > 0 && b->numel > 0 && (uintptr_t)a->data < end_of(b) &&
-           (uintptr_t)b->data < end_of(a);
+    return a->numel > 0 && b->numel > 0 && (uintptr_t)a->data < end_address(b) &&
+           (uintptr_t)b->data < end_address(a);
 }
 
 /* Returns source, or a copy of it if the write to t would change elements of source that are needed

@@ -197,8 +197,8 @@ static void add_compensated(const call *c, long_sum *sums)
     for (int64_t i = 0; i < c->out->numel; i++) out[i] = tg__value_of_sum(sums[i]);
 }
 
-/* Floating sums are wide, which means rounded once at the end, where many elements are added to
- * each: the time and memory for wide sums are then small in comparison. */
+/* If many elements are added to each sum, floating sums are wide and are rounded once at the end.
+ * The time and memory that wide sums take is then small in comparison. */
 static bool scatter_add_forward(const call *c)
 {
     enum { MANY = 4 }; /* elements of the source for each of the result */
@@ -236,7 +236,7 @@ static const op_row scatter_add_op = {
     .reads = {0, 0, READS_1},
 };
 
-/* Each index needs an element of the source. */
+/* Checks that the source has an element for each index. */
 static bool check_source(const tg_tensor *index, const tg_tensor *source)
 {
     if (source->ndim != index->ndim)

@@ -6,7 +6,7 @@
 /* Computes log(sum(exp(a - m))) + m, where m is the greatest element, brought into the finite range
  * if it is infinite, since infinity - infinity is NaN. m is a constant for the gradient, which
  * comes from the operations used. */
-static tg_tensor *logsumexp_of(tg_tensor *a, tg_shape dims, bool keepdim)
+static tg_tensor *logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
 {
     if (!tg__is_float(a->dtype)) return tg__refuse_dtype("logsumexp", a);
     if (a->numel == 0) return tg_log(tg_sum_dims(tg_exp(a), dims, keepdim));
@@ -23,5 +23,5 @@ tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
     frame f;
     if (!a) return NULL;
     tg__enter(&f, "logsumexp", a);
-    return tg__leave(&f, logsumexp_of(a, dims, keepdim));
+    return tg__leave(&f, logsumexp(a, dims, keepdim));
 }

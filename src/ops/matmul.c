@@ -118,15 +118,15 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
 }
 
 /* Scratch memory for a kernel: an array on the stack of the caller if it is large enough, else a
- * block of the context, which give_scratch frees. NULL if there is no memory. */
+ * block of the context, which free_scratch frees. NULL if there is no memory. */
 enum { STACK_SCRATCH = 8192 };
 
-static char *take_scratch(tg_context *tg, size_t bytes, void *on_stack)
+static char *alloc_scratch(tg_context *tg, size_t bytes, void *on_stack)
 {
     return bytes <= STACK_SCRATCH ? on_stack : tg__alloc(tg, bytes);
 }
 
-static void give_scratch(tg_context *tg, size_t bytes, char *scratch)
+static void free_scratch(tg_context *tg, size_t bytes, char *scratch)
 {
     if (bytes > STACK_SCRATCH) tg__block_free(tg, tg__block_of(scratch));
 }
@@ -139,10 +139,10 @@ static bool split_product(tg_context *tg, product_work *w, int64_t units, int64_
     const size_t bytes = (size_t)parts * w->scratch_of_part;
     double on_stack[STACK_SCRATCH / sizeof(double)];
     w->grain = grain;
-    w->scratch = take_scratch(tg, bytes, on_stack);
+    w->scratch = alloc_scratch(tg, bytes, on_stack);
     if (!w->scratch) return false;
     tg__split(tg, units, grain, run, w);
-    give_scratch(tg, bytes, w->scratch);
+    free_scratch(tg, bytes, w->scratch);
     return true;
 }
 
@@ -199,10 +199,10 @@ bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k
         return split_large_product(tg, &w, dtype);
     const size_t bytes = tg__product_scratch(dtype, m, n, k, b.s1);
     double on_stack[STACK_SCRATCH / sizeof(double)];
-    char *scratch = take_scratch(tg, bytes, on_stack);
+    char *scratch = alloc_scratch(tg, bytes, on_stack);
     if (!scratch) return false;
     run_kernel(&w, scratch, m, n, c, a.data, b.data);
-    give_scratch(tg, bytes, scratch);
+    free_scratch(tg, bytes, scratch);
     return true;
 }
 

@@ -94,8 +94,12 @@ static tg_tensor *reduce_dim_with_indices(const op_row *o, tg_tensor *a, int dim
     if (!tg__dim_bits(a, o->name, TG_DIMS(dim), &bits)) return NULL;
     for (int d = 0; d < a->ndim; d++) shape[d] = bits >> d & 1 ? 1 : a->shape[d];
     tg_tensor *both[] = {a, tg__new(a->context, TG_I64, a->ndim, shape)};
-    return both[1] ? tg__apply(o, 2, both, (attr[TG_ATTRS]){{.i = (int64_t)bits}, {.i = keepdim}})
-                   : NULL;
+    return both[1]
+               ? tg__apply(
+                     o, 2, both,
+                     (attr[TG_ATTRS]){
+                         [REDUCE_BITS] = {.i = (int64_t)bits}, [REDUCE_KEEPDIM] = {.i = keepdim}})
+               : NULL;
 }
 
 /* Over several dimensions the n terms that are equal to the extreme of their output get g / n each,

@@ -228,7 +228,8 @@ tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean)
 {
     uint64_t bits;
     if (!x || !tg__dim_bits(x, center_op.name, dims, &bits)) return NULL;
-    return apply_with_second_result(&center_op, x, (attr[TG_ATTRS]){{.i = (int64_t)bits}}, mean);
+    return apply_with_second_result(&center_op, x,
+                                    (attr[TG_ATTRS]){[REDUCE_BITS] = {.i = (int64_t)bits}}, mean);
 }
 
 /* ---- Variances and standard deviations. REDUCE_OWN is the correction. */
@@ -410,6 +411,8 @@ tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_ten
 {
     uint64_t bits;
     if (!x || !tg__dim_bits(x, inverse_op.name, dims, &bits)) return NULL;
-    const attr a[TG_ATTRS] = {{.i = (int64_t)bits}, {.i = TG_KEEPDIM}, {.f = eps}};
+    const attr a[TG_ATTRS] = {[REDUCE_BITS] = {.i = (int64_t)bits},
+                              [REDUCE_KEEPDIM] = {.i = TG_KEEPDIM},
+                              [REDUCE_OWN] = {.f = eps}};
     return apply_with_second_result(&inverse_op, x, a, var);
 }

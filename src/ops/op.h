@@ -117,6 +117,9 @@ bool tg__broadcast_shape(const call *c, spec *s);
 bool tg__same_shape(const call *c, spec *s);
 /* The result has the common shape of three inputs, which must have one dtype. */
 bool tg__broadcast_three(const call *c, spec *s);
+/* The result, of an operation in place, is the first input, to whose shape the second broadcasts.
+ */
+bool tg__write_shape(const call *c, spec *s);
 /* The result has the shape and dtype of the second input. */
 bool tg__shape_of_second(const call *c, spec *s);
 /* Returns true if the dtype of t is supported; else records the error that the operation does not

@@ -70,7 +70,7 @@ static bool check_pad(const tg_tensor *t, tg_shape pad)
 }
 
 /* Removes as many elements from the ends of dimension d as the negative numbers say. */
-static tg_tensor *cut_dim(tg_tensor *t, int d, int64_t before, int64_t after)
+static tg_tensor *crop_dim(tg_tensor *t, int d, int64_t before, int64_t after)
 {
     const int64_t skip = before < 0 ? -before : 0, drop = after < 0 ? -after : 0;
     return skip || drop ? tg_narrow(t, d, skip, t->shape[d] - skip - drop) : t;
@@ -97,7 +97,7 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
     tg_tensor *out = t;
     /* All cuts come first; no intermediate result is then larger than the last one. */
     for (int i = 0; out && i < pad.ndim / 2; i++)
-        out = cut_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
+        out = crop_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
     for (int i = 0; out && i < pad.ndim / 2; i++)
         out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);
     return tg__leave(&f, out == t || (out && priv(out)->is_view) ? tg_clone(out) : out);

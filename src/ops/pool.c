@@ -180,12 +180,12 @@ static inline void mean_row(const pool_work *p, int64_t plane, window y, int64_t
     }
 }
 
-static void take_means(void *work, int64_t from, int64_t to)
+static void average_windows(void *work, int64_t from, int64_t to)
 {
     for_each_row(work, mean_row, 1, from, to);
 }
 
-static inline void spread_mean_row(const pool_work *p, int64_t plane, window y, int64_t o)
+static inline void distribute_mean_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
     for (int64_t c = 0; c < p->ow; c++, o++) {
         const window x = window_of(p->a, 1, p->w, c, 1);
@@ -197,9 +197,9 @@ static inline void spread_mean_row(const pool_work *p, int64_t plane, window y, 
     }
 }
 
-static void spread_means(void *work, int64_t from, int64_t to)
+static void distribute_means(void *work, int64_t from, int64_t to)
 {
-    for_each_row(work, spread_mean_row, 1, from, to);
+    for_each_row(work, distribute_mean_row, 1, from, to);
 }
 
 /* The range of windows, of so many along dimension d, that hold element `at`. */
@@ -348,7 +348,7 @@ static const op_row max_pool_op = {
 
 static bool avg_forward(const call *c)
 {
-    return run_pool(c, take_means);
+    return run_pool(c, average_windows);
 }
 
 /* The largest number of windows along dimension d that hold the same element. */
@@ -365,7 +365,7 @@ static bool avg_backward_forward(const call *c)
     pool_work p = work_of(c, c->out, g);
     if (largest_overlap(c->a, p.oh, 0) * largest_overlap(c->a, p.ow, 1) <= SUM_BLOCK) {
         tg__fill(c->out, 0);
-        split_planes(c, spread_means, &p, g);
+        split_planes(c, distribute_means, &p, g);
         return true;
     }
     const size_t size = tg__dtype_size(g->dtype);

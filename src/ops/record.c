@@ -10,9 +10,8 @@ static void claim_values(const call *c, record *r, unsigned reads)
     for (int i = 0; i < r->n; i++)
         if (reads & tg__reads_input(i))
             tg__claim(c->tg, &r->in[i].claim, priv(r->in[i].t)->storage);
-    if (reads & READS_OUT)
-        priv(c->out)->storage->claims++; /* no claim in a list: out and the record are of one scope
-                                            and end together */
+    /* out and the record are of one scope and end together; no scope need list this claim. */
+    if (reads & READS_OUT) priv(c->out)->storage->claims++;
 }
 
 record *tg__make_record(const call *c)

@@ -216,12 +216,15 @@ tg_tensor *tg__reduce_dims_with(const op_row *o, tg_tensor *a, tg_shape dims, bo
     uint64_t bits;
     if (!a || !tg__dim_bits(a, o->name, dims, &bits)) return NULL;
     if (!dims.ndim) bits = all_dims(a);
-    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.i = (int64_t)bits}, {.i = keepdim}, own});
+    return tg__apply(o, 1, &a,
+                     (attr[TG_ATTRS]){[REDUCE_BITS] = {.i = (int64_t)bits},
+                                      [REDUCE_KEEPDIM] = {.i = keepdim},
+                                      [REDUCE_OWN] = own});
 }
 
 tg_tensor *tg__reduce_all(const op_row *o, tg_tensor *a)
 {
-    return a ? tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.i = (int64_t)all_dims(a)}, {.i = false}})
+    return a ? tg__apply(o, 1, &a, (attr[TG_ATTRS]){[REDUCE_BITS] = {.i = (int64_t)all_dims(a)}})
              : NULL;
 }
 

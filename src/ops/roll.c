@@ -9,11 +9,11 @@ static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
 }
 
 /* Rolls one dimension after the other. A single shift without dims rolls the flattened tensor. */
-static tg_tensor *roll_of(tg_tensor *t, tg_shape shifts, tg_shape dims)
+static tg_tensor *roll_dims(tg_tensor *t, tg_shape shifts, tg_shape dims)
 {
     if (!t) return NULL;
     if (dims.ndim == 0 && shifts.ndim == 1)
-        return tg_reshape(roll_of(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
+        return tg_reshape(roll_dims(tg_flatten(t, 0, -1), shifts, TG_DIMS(0)),
                           (tg_shape){t->ndim, t->shape});
     if (shifts.ndim != dims.ndim || shifts.ndim < 1)
         return tg__fail(t->context, TG_ERR_ARGUMENT, "roll: %d shifts for %d dims", shifts.ndim,
@@ -34,7 +34,7 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
         !tg__check_list(t->context, "roll", "dims", dims))
         return NULL;
     tg__enter(&f, "roll", t);
-    return tg__leave(&f, roll_of(t, shifts, dims));
+    return tg__leave(&f, roll_dims(t, shifts, dims));
 }
 
 /* ---- flip. a[0] has a bit set for each dimension that is reversed. */

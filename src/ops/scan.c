@@ -126,7 +126,8 @@ static bool scan_forward(const call *c)
     return true;
 }
 
-/* Shifts t by one element along dim, towards the start or the end. A 0 fills the free place. */
+/* Shifts t by one element along dim, towards the start or the end. The element that becomes free is
+ * 0. */
 static tg_tensor *shift_by_one(tg_tensor *t, int dim, bool to_start)
 {
     if (t->ndim == 0 || t->shape[dim] == 0) return tg_zeros_like(t);

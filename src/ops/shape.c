@@ -5,7 +5,7 @@
 
 /* Copies the sizes one by one. They are soon read one by one, and a processor forwards a store to a
  * load only if both have the same width; after a wider copy each load would wait. */
-static inline void take_shape(spec *s, const tg_tensor *t)
+static inline void copy_shape(spec *s, const tg_tensor *t)
 {
     s->dtype = t->dtype;
     s->ndim = t->ndim;
@@ -14,13 +14,13 @@ static inline void take_shape(spec *s, const tg_tensor *t)
 
 bool tg__same_shape(const call *c, spec *s)
 {
-    take_shape(s, c->in[0]);
+    copy_shape(s, c->in[0]);
     return true;
 }
 
 bool tg__shape_of_second(const call *c, spec *s)
 {
-    take_shape(s, c->in[1]);
+    copy_shape(s, c->in[1]);
     return true;
 }
 
@@ -42,7 +42,7 @@ static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, cons
 bool tg__broadcast_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
-    take_shape(s, a);
+    copy_shape(s, a);
     bool alike = a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
     return alike || broadcast_unlike(c, a, b, s);
 }
@@ -60,4 +60,13 @@ bool tg__broadcast_three(const call *c, spec *s)
     return tg__broadcast(n, two, last->ndim, last->shape, &s->ndim, s->shape) ||
            tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                     tg__show_sizes(c->tg, n, two), SHOW(last));
+}
+
+bool tg__write_shape(const call *c, spec *s)
+{
+    const tg_tensor *t = c->in[0];
+    if (!tg__broadcast_shape(c, s)) return false;
+    if (tg__same_sizes(s->ndim, s->shape, t->ndim, t->shape)) return true;
+    return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s does not broadcast to %s", c->op->name,
+                    SHOW(c->in[1]), SHOW(t));
 }

@@ -48,7 +48,9 @@ tg_tensor *tg_sum_dims(tg_tensor *a, tg_shape dims, bool keepdim)
 
 tg_tensor *tg__sum_same_dims(const record *r, tg_tensor *t)
 {
-    return tg__apply(&sum_dims_op, 1, &t, (attr[TG_ATTRS]){r->a[REDUCE_BITS], {.i = TG_KEEPDIM}});
+    return tg__apply(
+        &sum_dims_op, 1, &t,
+        (attr[TG_ATTRS]){[REDUCE_BITS] = r->a[REDUCE_BITS], [REDUCE_KEEPDIM] = {.i = TG_KEEPDIM}});
 }
 
 static bool mean_shape(const call *c, spec *s)

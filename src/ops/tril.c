@@ -56,7 +56,8 @@ static const op_row triu_op = {
 
 static tg_tensor *triangle(const op_row *o, tg_tensor *t, int64_t diagonal)
 {
-    /* No diagonal of a matrix is as far, and sums with this number do not overflow. */
+    /* No matrix has a diagonal as far from the main one, and sums with this number do not
+     * overflow. */
     const int64_t far = TG_MOST_ELEMENTS;
     diagonal = diagonal > far ? far : diagonal < -far ? -far : diagonal;
     return tg__apply(

@@ -1,6 +1,6 @@
 /* Elementwise functions of one tensor. For each function its gradient, its row and the public
- * function stand together. The formulas of the values are in kernels/elementwise.def, the
- * derivatives those of any table. */
+ * function stand together. The formulas of the values are in kernels/elementwise.def. A gradient is
+ * g times the derivative, expressed by y where that saves a function of x. */
 #include "binary.h"
 
 static loop unary_loop(const call *c, tg_dtype dtype)

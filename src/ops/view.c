@@ -211,7 +211,8 @@ tg_tensor *tg_transpose(tg_tensor *t, int dim0, int dim1)
     if (!t) return NULL;
     int d0 = tg__dim(t, "transpose", dim0, t->ndim), d1 = tg__dim(t, "transpose", dim1, t->ndim);
     if (d0 < 0 || d1 < 0) return NULL;
-    return tg__apply(&transpose_op, 1, &t, (attr[TG_ATTRS]){{.i = d0}, {.i = d1}});
+    return tg__apply(&transpose_op, 1, &t,
+                     (attr[TG_ATTRS]){[TRANSPOSE_DIM0] = {.i = d0}, [TRANSPOSE_DIM1] = {.i = d1}});
 }
 
 tg_tensor *tg__matrix_transpose(tg_tensor *t)
@@ -225,7 +226,8 @@ tg_tensor *tg_t(tg_tensor *t)
     if (t->ndim > 2)
         return tg__fail(t->context, TG_ERR_SHAPE,
                         "t: %s has more than 2 dimensions; use tg_transpose", SHOW(t));
-    return tg__apply(&t_op, 1, &t, (attr[TG_ATTRS]){{.i = 0}, {.i = 1}});
+    return tg__apply(&t_op, 1, &t,
+                     (attr[TG_ATTRS]){[TRANSPOSE_DIM0] = {.i = 0}, [TRANSPOSE_DIM1] = {.i = 1}});
 }
 
 static bool permute_shape(const call *c, spec *s)
