@@ -376,6 +376,14 @@ static void test_nothing(void **state)
     assert_false(tg_gradcheck(NULL, absent, NULL, NULL));
     assert_false(tg_gradgradcheck(square_of_first, list, NULL, NULL));
     assert_false(tg_gradgradcheck(NULL, negative, NULL, NULL));
+    assert_false(tg_jacobian(square_of_first, list, NULL, grads));
+    assert_false(tg_jacobian(NULL, absent, NULL, NULL));
+    assert_false(tg_hessian(square_of_first, list, NULL, NULL));
+    assert_false(tg_hessian(NULL, negative, NULL, NULL));
+    assert_false(tg_vjp(square_of_first, list, NULL, NULL, grads));
+    assert_false(tg_vjp(NULL, absent, NULL, NULL, NULL));
+    assert_false(tg_jvp(square_of_first, list, NULL, list, grads));
+    assert_false(tg_jvp(NULL, negative, NULL, absent, NULL));
     assert_false(tg_manual_seed(NULL, 1));
     assert_false(tg_rand(NULL, TG_F32, one));
     assert_false(tg_randn(NULL, TG_F32, one));

@@ -42,7 +42,7 @@ static void test_no_forward_is_called_with_null(void **state)
 {
     static const tg_autograd_function own = {"own", counting_apply, NULL};
     tg_context *tg = *state;
-    tg_tensor *x = leaf(tg, 1, 2), *failed;
+    tg_tensor *x = leaf(tg, 1, 2), *failed, *grads[1];
     tg_module *module = tg_module_new(tg, "Own", counting_forward, 0);
     tg_module *lambda = tg_lambda(tg, counting), *loss = tg_criterion(tg, counting_loss, NULL);
     tg_module *net = tg_sequential(TG_MODULES(tg_linear(tg, 3, 3, TG_BIAS), module, lambda));
@@ -58,6 +58,8 @@ static void test_no_forward_is_called_with_null(void **state)
                                   tg_forward(net, x)};
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) assert_null(results[i]);
     assert_false(tg_gradcheck(counting_function, TG_LIST(failed), NULL, NULL));
+    assert_false(tg_jacobian(counting_function, TG_LIST(failed), NULL, grads));
+    assert_null(tg_jvp(counting_function, TG_LIST(x), NULL, TG_LIST(failed), grads));
     assert_int_equal(times_called, 0);
     check_error(tg, TG_ERR_ARGUMENT, "forward: the input of Own is NULL");
     assert_non_null(tg_forward(lambda, tg_forward(module, x)));
@@ -193,6 +195,13 @@ static void gradcheck_scene(tg_context *tg, tg_tensor *x)
     tg_gradgradcheck(jump_from_function, TG_LIST(x), NULL, NULL);
 }
 
+static void jacobian_scene(tg_context *tg, tg_tensor *x)
+{
+    tg_tensor *jacobian;
+    tg_no_grad_begin(tg);
+    tg_jacobian(jump_from_function, TG_LIST(x), NULL, &jacobian);
+}
+
 static void closure_scene(tg_context *tg, tg_tensor *x)
 {
     (void)tg;
@@ -225,9 +234,9 @@ static void check_scene(scene *play)
 
 static void test_a_context_that_was_jumped_out_of_can_be_closed(void **state)
 {
-    static scene *const scenes[] = {forward_scene,   lambda_scene,   loss_scene,
-                                    apply_scene,     backward_scene, grad_scene,
-                                    gradcheck_scene, closure_scene,  on_error_scene};
+    static scene *const scenes[] = {forward_scene,  lambda_scene,  loss_scene,      apply_scene,
+                                    backward_scene, grad_scene,    gradcheck_scene, jacobian_scene,
+                                    closure_scene,  on_error_scene};
     (void)state;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) check_scene(scenes[i]);
 }

@@ -116,11 +116,46 @@ enum { TG_MAX_ATTRIBUTES = 72 };
 TG_API tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs,
                            const void *attributes, size_t bytes);
 
-/* ---- Checking gradients. */
+/* ---- Derivatives of whole functions, as torch.autograd.functional. */
 
-/* A function of tensors, for tg_gradcheck: it uses the library's operations only, and returns one
- * float64 tensor. user is what tg_gradcheck was given. */
+/* A function of tensors, which uses the library's operations only and returns one tensor. user is
+ * what the caller of the library gave with the function. */
 typedef tg_tensor *(*tg_function)(tg_list inputs, void *user);
+
+/* Writes the Jacobian of fn by each input to jacobians[0 .. inputs.n): d output / d input, of the
+ * output's shape and then the input's, together at most 8 dimensions, and of the input's dtype. An
+ * input that the output does not depend on has zeros. On failure all are NULL.
+ *
+ * fn is called once, on copies of the inputs, whose grad is none; gradients are recorded whatever
+ * tg_no_grad_begin says. All inputs, and the output, are floating. The Jacobian is computed by
+ * rows, with a gradient for each element of the output; or by columns, with a gradient of a
+ * gradient for each element of the inputs, if these are fewer and the operations in fn can be
+ * differentiated twice. The results are new tensors in the current scope, without history; what
+ * else was computed goes back. PyTorch: torch.autograd.functional.jacobian. */
+TG_API bool tg_jacobian(tg_function fn, tg_list inputs, void *user, tg_tensor **jacobians);
+
+/* Writes the second derivatives of fn, whose output has one element, to hessians[0 .. n * n), where
+ * n is inputs.n: number i * n + k is d2 output / d input i d input k, of the shape of input i and
+ * then that of input k. The rules are those of tg_jacobian; the operations in fn must be
+ * differentiable twice. PyTorch: torch.autograd.functional.hessian. */
+TG_API bool tg_hessian(tg_function fn, tg_list inputs, void *user, tg_tensor **hessians);
+
+/* Returns the output of fn, and writes the product of v and the Jacobian, v^T J, to vjps[0 ..
+ * inputs.n): a tensor of the shape and dtype of each input. v has the output's shape and dtype. On
+ * failure returns NULL, and all vjps are NULL. The rules are those of tg_jacobian. PyTorch:
+ * torch.autograd.functional.vjp. */
+TG_API tg_tensor *tg_vjp(tg_function fn, tg_list inputs, void *user, tg_tensor *v,
+                         tg_tensor **vjps);
+
+/* Returns the output of fn, and writes the product of the Jacobian and v, J v, which has the shape
+ * and dtype of the output, to *jvp: the derivative of fn in the direction v. v has a tensor for
+ * each input, of its shape and dtype. On failure returns NULL, and *jvp is NULL. The rules are
+ * those of tg_jacobian; the product is exact, as a gradient of v^T J, so that the operations in fn
+ * must be differentiable twice: the backward of a tg_autograd_function, too, must consist of the
+ * library's operations, which tg_gradgradcheck can tell. PyTorch: torch.autograd.functional.jvp. */
+TG_API tg_tensor *tg_jvp(tg_function fn, tg_list inputs, void *user, tg_list v, tg_tensor **jvp);
+
+/* ---- Checking gradients. */
 
 /* The options of tg_gradcheck and tg_gradgradcheck. A gradient is right if |analytic - numerical|
  * <= atol + rtol * |numerical|. */
@@ -139,9 +174,10 @@ typedef struct tg_gradcheck_options {
 /* The default options of tg_gradcheck, which stand beside the members. */
 TG_API tg_gradcheck_options tg_gradcheck_defaults(void);
 
-/* Compares backward's gradient of fn with central differences, for every element of every input
- * that requires grad; these must be float64 leaves, and there must be one. True if all agree. The
- * first element that differs is TG_ERR_AUTOGRAD, and the message has both values. */
+/* Compares backward's gradient of fn, whose output is float64, with central differences, for every
+ * element of every input that requires grad; these must be float64 leaves, and there must be one.
+ * True if all agree. The first element that differs is TG_ERR_AUTOGRAD, and the message has both
+ * values. */
 TG_API bool tg_gradcheck(tg_function fn, tg_list inputs, void *user,
                          const tg_gradcheck_options *options);
 
