@@ -1,9 +1,9 @@
-/* Bad input to every public function: an error value, the first message to the letter, and nothing
- * lost. */
+/* Bad input to every public function. The call returns an error value, the context keeps the first
+ * message, which is compared to the letter, and all tensors stay as they were. */
 #include "check.h"
 #include "guarded.h"
 
-/* What the tests are given. */
+/* The tensors that every test is given. */
 typedef struct bench {
     guarded memory;
     tg_context *tg, *other;
@@ -58,14 +58,14 @@ static int tear_down(void **state)
     return same && quiet && clean ? 0 : -1;
 }
 
-/* The call gives NULL, false or 0, and this error. */
+/* Checks that a call returns NULL, false or 0, and records this error. */
 #define refused(call, code, text)                                                                  \
     do {                                                                                           \
         assert_false(call);                                                                        \
         check_error(t->tg, code, text);                                                            \
     } while (0)
 
-/* The call gives NaN, and this error. */
+/* Checks that a call returns NaN and records this error. */
 #define no_number(call, code, text)                                                                \
     do {                                                                                           \
         assert_true(isnan(call) != 0);                                                             \
@@ -77,7 +77,7 @@ static const tg_dtype no_dtype = (tg_dtype)7;
 #define NINE    TG_SHAPE(1, 1, 1, 1, 1, 1, 1, 1, 1)
 #define NO_LIST ((tg_shape){2, NULL})
 
-/* ---- Functions of one tensor, and of two, share their refusals. */
+/* ---- Functions of one and of two tensors, which refuse the same things. */
 
 typedef struct unary_case {
     const char *name;
@@ -126,7 +126,7 @@ static void test_unary(void **state)
     assert_null(tg_random_(NULL));
 }
 
-/* Not for these element types. */
+/* Functions of one tensor refuse the dtypes that they are not for. */
 static void test_unary_dtypes(void **state)
 {
     bench *t = *state;
@@ -155,7 +155,8 @@ static void test_unary_dtypes(void **state)
 typedef struct binary_case {
     const char *name;
     tg_tensor *(*f)(tg_tensor *a, tg_tensor *b);
-    bool writes, bools; /* into a; takes bool */
+    bool writes; /* whether it writes to a */
+    bool bools;  /* whether it takes bool */
 } binary_case;
 
 static const binary_case binary_cases[] = {
@@ -273,7 +274,7 @@ static void test_scalars(void **state)
     refused(tg_sub_scalar(t->b, 1), TG_ERR_DTYPE, "sub_scalar: not for bool; use tg_cast");
 }
 
-/* ---- NULL without a context: no message to leave, no crash either. */
+/* ---- NULL arguments, where no context is known in which to record an error: no crash. */
 
 static tg_tensor *square_of_first(tg_list inputs, void *user)
 {

@@ -1,9 +1,9 @@
-/* Functions of the program that the library calls: what they are given, and what is left when they
- * do not return. */
+/* Callbacks, the functions of a program that the library calls: what they are given, and what
+ * happens to the context when one leaves by longjmp. */
 #include "guarded.h"
 #include "leaf.h"
 
-/* ---- What they are given. */
+/* ---- The arguments of callbacks. */
 
 static int times_called;
 
@@ -66,7 +66,7 @@ static void test_no_forward_is_called_with_null(void **state)
     assert_int_equal(times_called, 2);
 }
 
-/* What returns a list returns one that can be read, whatever happened. */
+/* A function that returns a list returns one whose items can be read, even after a failure. */
 static void test_items_of_a_failed_list_are_null(void **state)
 {
     tg_context *tg = *state;
@@ -90,7 +90,8 @@ static void test_items_of_a_failed_list_are_null(void **state)
     check_error(tg, TG_ERR_SHAPE, "view: [4, 6] has 24 elements and cannot become [5]");
 }
 
-/* ---- Those that jump out. The context can be closed, and nothing is left of it. */
+/* ---- Callbacks that leave by longjmp. The context can still be closed, and frees all its
+ * memory. */
 
 static jmp_buf outside;
 

@@ -1,5 +1,5 @@
-/* A debug build notices what must not happen where one layer hands something to another: each case
- * breaks an invariant in a child process, which must say which one and abort. */
+/* TG_CHECK, by which a debug build checks the invariants between the folders of src. Each case
+ * breaks an invariant in a child process, which must print the invariant and abort. */
 #define _XOPEN_SOURCE 700
 
 #include "check.h"
@@ -11,7 +11,7 @@
 
 enum { MESSAGE = 4096, LARGE = 1 << 16 };
 
-/* Runs f with a context in a child process, whose standard error becomes `said`; its status. */
+/* Runs f with a context in a child process. `said` gets its standard error. Returns its status. */
 static int run_in_child(void (*f)(tg_context *tg), char *said)
 {
     int ends[2], status = 0;
@@ -34,7 +34,8 @@ static int run_in_child(void (*f)(tg_context *tg), char *said)
     return status;
 }
 
-/* condition: a part of the one that does not hold. */
+/* Checks that f aborts, and that the message contains `condition`, a part of the broken
+ * invariant. */
 static void expect_abort(void (*f)(tg_context *tg), const char *condition)
 {
 #ifdef TG_DEBUG

@@ -1,12 +1,13 @@
-/* Each operation, forwards and backwards, with each of its allocations failing in turn. What fails
- * returns NULL or false, with the error, and has changed nothing; what does not has the right
- * values. In a build with AddressSanitizer each thing is an allocation of its own. */
+/* Each operation, forward and backward, is called again and again while another one of its
+ * allocations fails. A call that fails returns NULL or false, records the error and has changed
+ * nothing; a call that does not fail has the right values. In a build with AddressSanitizer the
+ * context allocates each tensor by itself, so that there are more allocations to fail. */
 #include "guarded.h"
 #include "supported.h"
 
 #include "ops/op.h"
 
-/* In place, on a copy. */
+/* Operations in place, which are called on a copy t of the operand. */
 #define WRITES(WRITE)                                                                              \
     WRITE(add_, tg_add_(t, tg_t(b)))                                                               \
     WRITE(sub_, tg_sub_(t, tg_exp(tg_t(b))))                                                       \
@@ -32,10 +33,10 @@ static const supported_row writes[] = {
 
 enum { INPUTS = 4, MOST = 256 };
 
-/* What a call and its backward came to; the gradients are those of the inputs that have one. */
+/* The result of a call and of its backward. The gradients are those of the inputs that have one. */
 typedef struct outcome {
     tg_tensor *out;
-    bool back; /* went */
+    bool back; /* whether backward succeeded */
     int n, grads;
     double out_values[MOST], grad_values[INPUTS][16];
     generator random;
@@ -91,7 +92,7 @@ static bool same_values(const outcome *a, const outcome *b)
     return a->n == b->n && memcmp(a->out_values, b->out_values, sizeof a->out_values) == 0;
 }
 
-/* One failure, at that allocation; then the same again without one. */
+/* Calls the operation while allocation number `at` fails, and then again while none fails. */
 static void check_failure(const supported_row *row, const outcome *want, const operands *as,
                           long at, bool makes_modules)
 {
@@ -149,7 +150,8 @@ static long fail_each(const supported_row *row, bool makes_modules)
     return asked;
 }
 
-/* Rows of optimisers call several functions; test_failing_training.c has them. */
+/* The rows of optimisers are left out, since each calls several functions; test_failing_training.c
+ * tests optimisers. */
 static void test_each_allocation_of_each_operation(void **state)
 {
     long failures = 0;

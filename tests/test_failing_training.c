@@ -1,6 +1,7 @@
-/* A training program with state everywhere, in which each allocation fails in turn: modules that
- * remember, draws, batches, an optimiser, clipping, schedules, LBFGS. The call that fails changes
- * nothing, and the program, which does it again, ends with the numbers of an undisturbed run. */
+/* A training program with all kinds of state - buffers of modules, the random stream, a loader,
+ * optimisers with clipping and schedules, LBFGS - in which each allocation fails in turn. The call
+ * that fails changes nothing. The program calls again, and ends with the numbers of a run without
+ * failures. */
 #include "guarded.h"
 #include "leaf.h"
 
@@ -18,7 +19,7 @@ typedef struct program {
     double norm, descent;
 } program;
 
-/* A stage is one call, or several of which the last may fail. */
+/* A stage of the program is one call, or several calls of which only the last may fail. */
 typedef bool stage(program *p);
 
 static bool make_x(program *p)
@@ -88,7 +89,7 @@ static bool make_line(program *p)
     return (p->line = tg_linear(p->tg, IN, 1, TG_BIAS));
 }
 
-/* It draws. */
+/* This stage draws random numbers. */
 static bool make_words(program *p)
 {
     return (p->words = tg_embedding_layer(p->tg, 4, 3, 0));
@@ -198,7 +199,7 @@ static int plan(stage **stages)
     return n;
 }
 
-/* ---- All state that can be seen. */
+/* ---- All state of the program that can be observed. */
 
 typedef struct state_of {
     generator random;
@@ -232,7 +233,8 @@ static void take(const program *p, state_of *s)
     if (p->line) add_values(s, tg_param(p->line, "bias"));
 }
 
-/* Runs the program; each stage that fails is checked, and done again with memory that is there. */
+/* Runs the program. If a stage fails, checks that nothing has changed and runs the stage again,
+ * with enough memory. */
 static void run(guarded *g, state_of *last)
 {
     tg_options options = guarded_options(g);
@@ -287,7 +289,7 @@ static void test_all_allocations_of_training_fail_from_one_on(void **state)
     fail_each(true);
 }
 
-/* ---- A module that refuses what another has seen already. */
+/* ---- A module fails after modules before it have already changed their state. */
 
 static void check_statistics(const tg_module *m, const char *at, double mean, double var, int n)
 {

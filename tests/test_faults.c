@@ -1,6 +1,7 @@
-/* A training program in which every allocation fails in turn: once, or with all that follow, or
- * because of the cap. Nothing crashes, leaks or is written out of bounds; the failing call changes
- * nothing; the program can go on, and ends with the numbers of an undisturbed run. */
+/* A training program in which each allocation fails in turn: that one alone, that one and all that
+ * follow, or those above the limit of the context's memory. Nothing crashes, leaks or is written
+ * out of bounds, and the call that fails changes nothing. The program goes on, and ends with the
+ * numbers of a run without failures. */
 #include "check.h"
 #include "guarded.h"
 
@@ -8,7 +9,7 @@
 
 enum { ROWS = 2000, IN = 3, OUT = 2, EPOCHS = 3, SAMPLES = 8, STAGES = 64 };
 
-/* All that lives from one stage to the next. */
+/* The objects that live from one stage to the next. */
 typedef struct program {
     tg_context *tg;
     tg_tensor *x, *y, *yhat, *loss, *kept, *sorted, *joined, *product, *drawn;
@@ -139,7 +140,7 @@ static bool print(program *p)
     return tg_snprint(p->text, sizeof p->text, tg_param(p->net, "weight"));
 }
 
-/* The stages in order. Returns how many. */
+/* Writes the stages in order, and returns how many there are. */
 static int plan(stage **stages)
 {
     static stage *const before[] = {make_x, make_y, make_net, make_loss, make_sgd};
@@ -155,7 +156,7 @@ static int plan(stage **stages)
     return n;
 }
 
-/* ---- What a failure must not change. */
+/* ---- The state that a failure must not change. */
 
 typedef struct snapshot {
     generator random;
@@ -188,7 +189,7 @@ static void check_unchanged(const program *p, const snapshot *before)
     assert_memory_equal(&after, before, sizeof after);
 }
 
-/* ---- What comes out. */
+/* ---- The results of a run. */
 
 typedef struct outcome {
     snapshot state;
@@ -219,8 +220,8 @@ static void check_failure(const program *p, const snapshot *before)
     check_unchanged(p, before);
 }
 
-/* The remaining stages with the error pending, on a copy of the program: nothing but the scope
- * moves, and the message stays. */
+/* Runs the remaining stages while the error is pending, on a copy of the program. They change
+ * nothing, except that scopes begin and end, and the message stays. */
 static void run_pending(const program *p, stage *const *stages, int n, const snapshot *before)
 {
     char message[TG_MESSAGE];
@@ -234,9 +235,10 @@ static void run_pending(const program *p, stage *const *stages, int n, const sna
     check_unchanged(p, before);
 }
 
-/* Runs the program. When a stage fails, checks that, lets the rest run with the error pending if
- * asked to, then heals the allocator and goes on where it stopped. False when the context itself
- * could not be opened, or when there is no healing under a cap. */
+/* Runs the program. When a stage fails, checks that nothing has changed; if `pending`, runs the
+ * remaining stages while the error is pending; then lets allocations succeed again and goes on with
+ * the stage that failed. Returns false if the context could not be opened, or if a stage fails
+ * because of the cap, under which it would fail again. */
 static bool run(guarded *g, size_t cap, bool pending, outcome *o)
 {
     tg_options options = guarded_options(g);
@@ -281,7 +283,7 @@ static void undisturbed(guarded *g, outcome *o)
     assert_int_equal(g->failed, 0);
 }
 
-/* Every allocation in turn; returns how many there were. */
+/* Runs the program once for each of its allocations, which fails. Returns how many there are. */
 static long each_allocation(bool fail_on, bool pending)
 {
     outcome expected, got;
@@ -321,7 +323,7 @@ static void test_rest_runs_pending(void **state)
     each_allocation(true, true);
 }
 
-/* Caps from less than a context to all that the program ever held. */
+/* The caps range from less than a context needs to the peak of the whole program. */
 static void test_caps(void **state)
 {
     (void)state;

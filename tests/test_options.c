@@ -1,5 +1,6 @@
-/* Options that begin with the defaults: what is given replaces a default, 0 included, and nothing
- * else. Compiled without a warning, in C; tests/install does the same in C++. */
+/* The macros for options, such as TG_SGD(.lr = 0.1): a member that is given replaces its default,
+ * even if it is 0, and the other members keep theirs. They compile without a warning in C;
+ * tests/install does the same in C++. */
 #include "leaf.h"
 
 static void test_what_is_given_replaces_a_default(void **state)

@@ -1,4 +1,4 @@
-/* What the operations refuse, to the letter; and that it leaves everything as it was. */
+/* Wrong arguments to operations: the message, to the letter, and that nothing has changed. */
 #include "leaf.h"
 
 static tg_context *tg;

@@ -1,5 +1,6 @@
-/* What operations that are said with others leave behind: no steps, no scratch memory, no views,
- * and no need of their inputs but for the values that a gradient reads. */
+/* What operations that are composed of others leave in memory besides their result: no intermediate
+ * tensors, no scratch memory and no views. They keep an input only if a gradient reads its
+ * values. */
 #include "supported.h"
 
 static const char *const row_text[] = {
@@ -10,7 +11,8 @@ static const char *const row_text[] = {
 #undef ROW
 };
 
-/* Whether the row is one call, which makes no tensor but its result. */
+/* Whether the row of supported.def is a single call, so that its result is the only tensor it
+ * makes. */
 static bool is_one_call(int row)
 {
     if (strchr(row_text[row], '.')) return false; /* one of two results, or of a list */
@@ -20,11 +22,11 @@ static bool is_one_call(int row)
     return true;
 }
 
-/* ---- Inputs that are released at once. */
+/* ---- Inputs that are released right after the call. */
 
 enum { INPUTS = 4 };
 
-/* The leaves of o, seen through operations, whose results can be released. */
+/* The results of operations on the leaves of o. Unlike leaves, they can be released. */
 static operands passed_on(const operands *o)
 {
     operands p = *o;
@@ -50,8 +52,8 @@ static tg_tensor *square_sum(tg_tensor *t)
     return tg_sum(tg_mul(t, t));
 }
 
-/* The gradients of out, and those of theirs, of all the leaves: 2 INPUTS, NULL where there is none.
- */
+/* The gradients of out, and those of theirs, of all the leaves: 2 INPUTS, NULL where there is
+ * none. */
 static void differentiate(const operands *o, tg_tensor *out, tg_tensor **g)
 {
     tg_grad_options how = tg_grad_defaults();
@@ -102,7 +104,7 @@ static void inputs_may_be_released_before_backward(void **state)
     assert_true(differentiated > 100);
 }
 
-/* ---- Results that are written to. */
+/* ---- Writes to a result before its backward. */
 
 /* Whether backward reads the result, and a write to it is therefore an error: in PyTorch, as
  * tests/golden/written.py asked it, and here, where some gradients read other values. */
@@ -173,7 +175,7 @@ static size_t live(const tg_context *tg)
     return tg_get_stats(tg).live_bytes;
 }
 
-/* A record that is older than what a loop makes does not hold it. */
+/* Makes a record that is older than those of the loop, and must not keep their memory. */
 static void leave_a_record(tg_context *tg)
 {
     tg_neg(tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(4)), true));
@@ -190,7 +192,7 @@ static void call_and_release(int row, const operands *o, int times)
     }
 }
 
-/* The same operands, each a view with gaps between its elements. */
+/* Operands of the same shapes, each a view with gaps between its elements. */
 static operands make_strided(tg_context *tg, tg_dtype dtype)
 {
     operands o = make_operands(tg, dtype);
@@ -220,8 +222,8 @@ static bool leaves_nothing(int row, const operands *o, const char *which)
     return done;
 }
 
-/* The one result of a call is all that it takes where no graph is recorded, and nothing where the
- * operation does not take the dtype. */
+/* A call that records no graph leaves its result in memory and nothing else; a call that refuses
+ * the dtype leaves nothing. */
 static void operations_leave_nothing_but_their_result(void **state)
 {
     (void)state;
@@ -551,7 +553,7 @@ static void what_a_module_of_the_program_saw_stays(void **state)
     assert_true(tg_backward(tg_sum(tg_square(s.tensors[1]))));
 }
 
-/* ---- Large ones, with a graph and without. */
+/* ---- Large operands, with a graph and without one. */
 
 enum { LARGE = 1024, PAGE = 1 << 16 };
 

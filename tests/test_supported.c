@@ -1,10 +1,10 @@
-/* The table of what is supported in README.md is made by asking the library: each operation of
- * supported.def is called with each dtype, and differentiated twice. TG_PRINT_SUPPORTED=1 prints
- * the table, for README. */
+/* The table in README.md that says which operation takes which dtype. It is made by asking the
+ * library: each operation of supported.def is called with each dtype, and differentiated twice.
+ * With TG_PRINT_SUPPORTED=1 in the environment the test prints the table for README.md. */
 #include "supported.h"
 #include "tensor/dtype.h"
 
-/* How often out can be differentiated by any of the inputs: 0, 1 or 2 times. */
+/* How often out can be differentiated with respect to an input: 0, 1 or 2 times. */
 static int derivatives(const operands *o, tg_tensor *out)
 {
     tg_grad_options how = tg_grad_defaults();

@@ -1,4 +1,5 @@
-/* The optimiser in use: parameters of any layout, failures, and training to a closed form. */
+/* Training by SGD: parameters of any layout in memory, failing steps, and a fit that reaches its
+ * closed form. */
 #include "leaf.h"
 
 /* Three steps down sum(p^3) / 3 + sum(p) from [1, -2, 0.5], as PyTorch takes them:

@@ -1,6 +1,7 @@
-/* Every public function called wrongly, and called while an error is pending. A message begins with
- * the name of the function and shows what it was given; an error is told to one context; and while
- * one is pending what computes works on and what would change something refuses. */
+/* Every public function is called with a wrong argument, and with right ones while an error is
+ * pending. A message begins with the name of the function and shows the wrong argument. An error is
+ * recorded in one context. While one is pending, functions that compute go on, and functions that
+ * would change something refuse. */
 #include "supported.h"
 
 #include "ops/op.h"

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Usage: amalgamate.sh DIRECTORY. Writes the whole library to tinygrad.h and tinygrad.c there.
+# Usage: amalgamate.sh DIRECTORY. Writes the whole library to two files in DIRECTORY: tinygrad.h has the
+# public headers, and tinygrad.c all sources.
 set -eu
 export LC_ALL=C
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out=$(cd "$1" && pwd)
 
-# Puts the project's own files in the place of the #include lines that name them: a header once, a
-# .inc or .def as often as it is asked for, all of "public", if set, as one header of that name.
+# An awk program. It replaces each #include line that names a file of the project by the text of that
+# file: a header only the first time, a .inc or .def each time. If the variable "public" is set, all
+# public headers are replaced by one #include of the header that it names.
 inline='
 function directory(file) { sub(/[^\/]*$/, "", file); return file }
 
@@ -58,6 +60,6 @@ files=$(find include src -name '*.[ch]' -o -name '*.inc' -o -name '*.def' | sort
 } > "$out/tinygrad.h"
 {
     licence
-    echo '#define _DEFAULT_SOURCE 1' # before any header, for what some of the files need
+    echo '#define _DEFAULT_SOURCE 1' # some files need it, before any header
     awk -v roots='[.]c$' -v public=tinygrad.h "$inline" $files
 } > "$out/tinygrad.c"

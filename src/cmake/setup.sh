@@ -1,19 +1,20 @@
-# Sourced by the scripts that build; "root" is the top of the source tree.
+# Functions for the scripts that build the project, which source this file. They set "root" to the top
+# of the source tree.
 
-# need PACKAGE COMMAND: PACKAGE has to be installed if COMMAND fails.
+# need PACKAGE COMMAND: notes that PACKAGE has to be installed if COMMAND fails.
 missing=
 need()
 {
     sh -c "$2" >/dev/null 2>&1 || missing="$missing $1"
 }
 
-# has_header NAME: the command that tells whether C programs can include <NAME>.
+# has_header NAME: prints a command that fails if C programs cannot include <NAME>.
 has_header()
 {
     echo "echo '#include <$1>' | cc -E -"
 }
 
-# Installs the packages that are missing, with Debian's apt-get.
+# Installs the packages that "need" has noted, with Debian's apt-get.
 install_missing()
 {
     [ -n "$missing" ] || return 0
@@ -36,7 +37,7 @@ need_compiler()
     need make 'command -v make'
 }
 
-# Reads the output of make and prints how far it has come, in steps of ten per cent.
+# Reads the output of make, and prints how much of the build is done at every ten per cent.
 show_progress()
 {
     next=0
@@ -53,7 +54,8 @@ show_progress()
     [ $next -eq 0 ] || echo
 }
 
-# build DIRECTORY [OPTION...]: configures and builds; what the tools print is shown if that fails.
+# build DIRECTORY [OPTION...]: configures with the options and builds in DIRECTORY. If that fails,
+# prints the output of the tools and exits.
 build()
 {
     directory=$1

@@ -1,4 +1,4 @@
-/* Backward and grad, against closed forms. */
+/* tg_backward and tg_grad: their gradients are compared with closed forms. */
 #include "leaf.h"
 
 #include <pthread.h>
@@ -169,8 +169,8 @@ static void test_long_chain(void **state)
     check_values((tg_tensor *)grad, 1);
 }
 
-/* A walk that came as far as this record, made to look as if a gradient waited there, would run it.
- */
+/* A walk that came as far as this record, made to look as if a gradient waited there, would run
+ * it. */
 static tg_tensor *never_called(const record *r, int i, tg_tensor *g)
 {
     (void)i, (void)g;
@@ -731,8 +731,8 @@ static void test_shared_gradient(void **state)
     }
 }
 
-/* The gradient of a mean over nothing has no elements, so nothing can depend on what it was given.
- */
+/* The gradient of a mean over nothing has no elements, so nothing can depend on what it was
+ * given. */
 static void test_second_derivative_of_empty_mean(void **state)
 {
     tg_tensor *x = tg_requires_grad_(tg_empty(*state, TG_F64, TG_SHAPE(0)), true);

@@ -1,4 +1,4 @@
-/* An operation of one's own: a forward and a backward function. */
+/* User-defined operations, which tg_apply makes from a forward and a backward function. */
 #include "leaf.h"
 #include "sanitizer.h"
 

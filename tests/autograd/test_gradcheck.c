@@ -1,5 +1,6 @@
-/* Every differentiable operation against central differences, first and second derivatives, over
- * broadcast sides and layouts in memory; and gradcheck itself. */
+/* The first and second derivatives of every differentiable operation, compared with central
+ * differences, for operands that are broadcast and operands of several layouts in memory; and tests
+ * of tg_gradcheck itself. */
 #include "leaf.h"
 
 enum { SIDES = 2, DIMS = 4 };
@@ -199,8 +200,8 @@ static void test_broadcast(void **state)
         }
 }
 
-/* ---- The rest, of shapes of their own: CASE(name, expression in a and b, shapes in parentheses).
- */
+/* ---- The rest, of shapes of their own: CASE(name, expression in a and b, shapes in
+ * parentheses). */
 
 #define PICK  tg_from_i64(a->context, TG_SHAPE(2, 3), (int64_t[]){1, 0, 1, 1, 1, 0})
 #define PLACE tg_from_i64(a->context, TG_SHAPE(2, 2), (int64_t[]){2, 0, 2, 2})

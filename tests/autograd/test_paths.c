@@ -1,5 +1,6 @@
-/* A sweep that is asked for some inputs visits what lies between them and the outputs, and work
- * grows as the number of inputs, outputs, parts and records does. */
+/* Which records a sweep backward visits: those on a path from the outputs to the inputs that are
+ * asked for, and no others. Its time grows linearly with the number of inputs, outputs and
+ * records. */
 #include "leaf.h"
 #include "sum_all.h"
 
@@ -335,8 +336,8 @@ static void test_split_into_100000(void **state)
     assert_true(tg_item(tg_max(x->grad)) == 2 && tg_item(tg_min(x->grad)) == 2);
 }
 
-/* The gradient of a part is added to its place: 4,000 rows of 8 KB are 32 MB, not 4,000 times that.
- */
+/* The gradient of a part is added to its place: 4,000 rows of 8 KB are 32 MB, not 4,000 times
+ * that. */
 static void test_rows_of_a_matrix_cost_what_they_have(void **state)
 {
     enum { ROWS = 4000, COLUMNS = 2000 };

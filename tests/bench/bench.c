@@ -27,7 +27,7 @@ double bench_seconds(void)
 
 /* ---- PyTorch. */
 
-/* Starts the script; it says "ready" when torch could be imported. */
+/* Starts rival_torch.py, which answers "ready" if it could import torch. */
 static void start_torch(void)
 {
     int to[2], from[2];
@@ -76,13 +76,14 @@ double bench_ask_torch(const char *work, long times)
 static double time_once(const contender *c)
 {
     if (!c->run) return *c->torch ? bench_ask_torch(c->torch, c->times) : NAN;
-    c->run(c->data, 1); /* brings the caches back from the contender before */
+    c->run(c->data, 1); /* fills the caches, which another contender has used */
     double start = bench_seconds();
     c->run(c->data, c->times);
     return bench_seconds() - start;
 }
 
-/* Finds how many times make a repeat; returns its length, NaN when the contender is not there. */
+/* Sets how many times the work is done in one repeat. Returns the seconds that a repeat takes, NaN
+ * if the contender is not installed. */
 static double calibrate(contender *c)
 {
     double seconds;
@@ -123,7 +124,8 @@ void bench_measure(contender *c, int n)
 
 /* ---- Rows. */
 
-/* With its unit; times in the unit that suits them. */
+/* Writes a value with its unit. A time in ns is shown in ns, us, ms or s, whichever suits its
+ * size. */
 static const char *show(char out[32], double value, const char *unit)
 {
     if (isnan(value)) return strcpy(out, "-");
@@ -149,7 +151,8 @@ static const char *show_target(char out[32], bench_target t, const char *unit)
     return out;
 }
 
-/* "true" or "false"; "null" where there is no target or its rival is not installed. */
+/* Whether the target is met, in JSON: "true", "false", or "null" if there is no target or the rival
+ * is not installed. */
 static const char *met(const row *r, double ratio)
 {
     bench_target t = r->target;
@@ -268,7 +271,7 @@ void bench_check(bool ok, const char *what)
 
 void bench_begin(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* a script that stopped is seen by its answer */
+    signal(SIGPIPE, SIG_IGN); /* if the script has stopped, its missing answer tells */
     if (argc < 2) return;
     char path[4096];
     directory = argv[1];

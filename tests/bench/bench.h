@@ -1,8 +1,8 @@
-/* What the benchmarks share: timing, the rows of the table, and PyTorch on the other end of a pipe.
+/* What the benchmarks share: the clock, the rows of the table, and a process that runs PyTorch.
  *
- * A program measures contenders, of which the first is the library, and reports rows. Each row goes
- * to standard output, and as a line of JSON to bench.rows in the directory that is the program's
- * one optional argument. */
+ * A program measures contenders, ways to do the same work, of which the first is this library, and
+ * reports rows. Each row is printed. If the program is given a directory as its argument, the row
+ * is also appended to the file bench.rows there, as a line of JSON. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -11,52 +11,57 @@
 /* A way to do a piece of work. */
 typedef struct contender {
     const char *name;
-    void (*run)(void *data, long times); /* does the work so many times; NULL: PyTorch does it, */
+    void (*run)(void *data, long times); /* does the work so many times; NULL if PyTorch does it */
     void *data;
-    char torch[80]; /* named in the words of rival_torch.py; "": the contender is not there */
-    long times;
-    double median, least; /* seconds for doing it once; NaN when the contender is not there */
+    char torch[80]; /* the work, as rival_torch.py names it. If this is "" and run NULL, there is no
+                       such contender on this machine */
+    long times;     /* how often the work is done in one repeat */
+    double median, least; /* seconds for doing it once; NaN if the contender is not installed */
 } contender;
 
-/* Fills in the times, from interleaved repeats, each long enough for the clock. */
+/* Measures n contenders: sets times, median and least. Their repeats take turns, so that what else
+ * the machine does hits all of them, and each lasts long enough for the clock. */
 void bench_measure(contender *c, int n);
 
-/* The answer of rival_torch.py; NaN when PyTorch is not installed. */
+/* Asks rival_torch.py to do the work so many times, and returns its answer: seconds, or KB for
+ * memory. NaN if PyTorch is not installed. */
 double bench_ask_torch(const char *work, long times);
 
 typedef enum bench_limit { NO_LIMIT, AT_MOST, RATIO_AT_MOST, RATIO_AT_LEAST } bench_limit;
 
 typedef struct bench_target {
-    bench_limit limit; /* of our value in the row's unit, or of ours / theirs */
+    bench_limit limit; /* bounds our value, in the unit of the row, or the ratio ours / theirs */
     double value;
 } bench_target;
 
 typedef struct row {
     const char *name, *size, *unit;
-    const char *rival; /* NULL: none */
+    const char *rival; /* NULL if there is none */
     double ours, ours_best;
-    double theirs, theirs_best; /* NaN: not installed */
+    double theirs, theirs_best; /* NaN if the rival is not installed */
     bench_target target;
 } row;
 
 void bench_report(const row *r);
 
-/* The row of two measured contenders, in ns or, where flops are given, in GFLOP/s. */
+/* Reports a row of two measured contenders: in GFLOP/s if flops, the number of floating-point
+ * operations of the work, is not 0; else in ns. */
 void bench_compare(const char *name, const char *size, const contender *ours,
                    const contender *theirs, double flops, bench_target target);
-/* The same for each of the n rivals that follow ours in c. */
+/* The same, a row for each of n rivals. c[0] is this library, and the rivals follow. */
 void bench_compare_all(const char *name, const char *size, const contender *c, int n, double flops,
                        const bench_target *targets);
 
-/* A size or a peak of /proc/self/status in KB, such as "VmRSS"; NaN where there is none. */
+/* The value of a line of /proc/self/status in KB, such as "VmRSS"; NaN if there is no such line. */
 double bench_memory(const char *field);
 
 double bench_seconds(void);
 
-/* The directory for files; NULL when none was given. */
+/* The directory that was given to the program; NULL if none was. */
 const char *bench_directory(void);
 
-/* Something is wrong, other than slow, when ok is false: says what, and bench_end returns 1. */
+/* Reports a wrong result, not a slow one: if ok is false, prints `what`, and bench_end returns
+ * 1. */
 void bench_check(bool ok, const char *what);
 
 void bench_begin(int argc, char **argv);

@@ -1,6 +1,7 @@
-/* How time grows with the number of things: what is linear takes a hundred times as long for a
- * hundred times as many, and some times more where these leave the cache. What is quadratic takes
- * ten thousand times as long. */
+/* How the time of some calls grows with the number of tensors, records or layers that they work on.
+ * For a hundred times as many, a call of linear time takes a hundred times as long, or a few times
+ * more if the cache no longer holds them; a call of quadratic time takes ten thousand times as
+ * long. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -46,7 +47,7 @@ static void run_own(tg_context *tg, int n)
     free(t);
 }
 
-/* The gradients of a chain with respect to each of its links. */
+/* Computes the gradients of a chain of n operations with respect to the result of each of them. */
 static void run_grad(tg_context *tg, int n)
 {
     tg_tensor **t = leaves(tg, n), **g = malloc((size_t)n * sizeof *g);
@@ -56,7 +57,8 @@ static void run_grad(tg_context *tg, int n)
     free(g);
 }
 
-/* A net with so many layers: made, given an optimiser, its parameters named, and a step. */
+/* Makes a network of n layers and an optimiser for it, asks for its parameters by name, and makes a
+ * step. */
 static void run_modules(tg_context *tg, int n)
 {
     tg_module **m = malloc((size_t)n * sizeof *m);

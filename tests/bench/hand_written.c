@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-/* The kernels stay calls, as in a library, and are not compiled for one n. */
+/* The kernels are not inlined: they are called, as those of a library are, and work for any n. */
 #define KERNEL static __attribute__((noinline)) void
 
 /* ---- Kernels. */
@@ -232,7 +232,8 @@ void hand_nine(void *data, long times)
 #else
 #define WIDTH 16
 #endif
-#define CHAINS 12 /* covers a latency of 4 to 6 cycles at two a cycle */
+/* Independent sums: enough for a latency of 4 to 6 cycles and two instructions a cycle. */
+#define CHAINS 12
 
 typedef float lanes __attribute__((vector_size(WIDTH)));
 

@@ -6,9 +6,9 @@
 #include "bench.h"
 
 typedef struct work {
-    tg_tensor *x, *y; /* the input; labels, or NULL */
-    tg_module *net;   /* NULL: the loss alone */
-    tg_optim *optim;  /* NULL: forward and backward */
+    tg_tensor *x, *y; /* the input, and labels or NULL */
+    tg_module *net;   /* NULL if only the loss is measured */
+    tg_optim *optim;  /* NULL if only forward and backward are measured */
 } work;
 
 static void run(void *data, long times)

@@ -1,4 +1,4 @@
-/* The lecture's step, from 10^2 to 10^7 rows, against C written by hand and PyTorch. */
+/* The lecture's training step, on 10^2 to 10^7 rows, against C written by hand and PyTorch. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static const struct {
 
 static double nanoseconds[CONTENDERS][SIZES];
 
-/* The data of the model, with memory for its intermediates. */
+/* The data of the model for the rivals written by hand, with memory for intermediate results. */
 static hand hand_of(const model *m)
 {
     hand h = {.n = (long)m->y->numel, .lr = (float)tg_lr(m->sgd)};
@@ -38,7 +38,7 @@ static hand hand_of(const model *m)
     return h;
 }
 
-/* Three steps from the same weights must lead to the same ones. */
+/* Checks that three steps of each contender lead from the same weights to the same weights. */
 static void check_agreement(const contender *c, const model *m)
 {
     float first[2], weights[2];

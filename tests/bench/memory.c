@@ -1,5 +1,5 @@
-/* The most memory that training takes: data, parameters, gradients and all between, against
- * PyTorch. Each model is trained in a process of its own. */
+/* The peak memory of training, against PyTorch: data, parameters, gradients and intermediate
+ * results. Each model is trained in a process of its own. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 
 enum { BATCH = 1024, INPUTS = 784, HIDDEN = 256, OUTPUTS = 10, LECTURE_ROWS = 1000000 };
 
-/* With small, every size is 2. */
+/* The lecture's model if there are no hidden layers, else a perceptron. If small, every size is
+ * 2. */
 static model make_model(tg_context *tg, int hidden_layers, bool small)
 {
     int64_t widths[MODEL_MAX_LAYERS + 1];
@@ -31,7 +32,7 @@ static double trained_peak(int hidden_layers, bool small)
     return kb;
 }
 
-/* KB: as the system sees them, and as the context counts them. */
+/* Peaks in KB: the resident memory of the process, and what the context has lent to tensors. */
 typedef struct peak {
     double resident, lent;
 } peak;
@@ -44,7 +45,7 @@ static peak measure_in_child(int hidden_layers)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        trained_peak(hidden_layers, true); /* the code itself comes into memory */
+        trained_peak(hidden_layers, true); /* so that the code is in memory before it is measured */
         double before = bench_memory("VmRSS");
         p.lent = trained_peak(hidden_layers, false);
         p.resident = bench_memory("VmHWM") - before;

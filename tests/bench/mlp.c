@@ -1,5 +1,5 @@
-/* A step of the perceptron 784-128-10 against PyTorch, and against the time its products would take
- * at the peak of a core. */
+/* A training step of the perceptron 784-128-10 against PyTorch, and against the time that its
+ * matrix products would take at the arithmetic peak of a core. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -8,7 +8,8 @@
 
 static const int64_t widths[] = {784, 128, 10};
 
-/* Forward and the gradients of both weights, and of the hidden layer. */
+/* The floating-point operations of the matrix products in a step: those of forward, and those of
+ * the gradients of both weights and of the hidden layer. */
 static double flops(double batch)
 {
     double first = 784 * 128, second = 128 * 10;

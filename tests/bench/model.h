@@ -1,4 +1,5 @@
-/* The models that are trained: the lecture's, and perceptrons with ReLU between their layers. */
+/* The models that benchmarks train: the lecture's, and perceptrons with ReLU between their
+ * layers. */
 #ifndef BENCH_MODEL_H
 #define BENCH_MODEL_H
 
@@ -14,15 +15,15 @@ typedef struct model {
     tg_optim *sgd;
 } model;
 
-/* Two weights, n rows: y on a column of ones and one of random numbers, which are the columns of a
- * transposed matrix as in the lecture. */
+/* The lecture's model: n rows, and two weights for a column of ones and a column of random numbers.
+ * As in the lecture, these are columns of a transposed matrix. */
 model model_lecture(tg_context *tg, int64_t n);
 
-/* widths are the sizes before, between and after the layers, and the last is the number of classes
- * that are told apart by cross-entropy. */
+/* A perceptron for classification, with cross-entropy as its loss. widths[0] is the number of
+ * inputs, widths[i] that of the outputs of layer i, and widths[layers] the number of classes. */
 model model_perceptron(tg_context *tg, int64_t batch, int layers, const int64_t *widths);
 
-/* Forward, loss, backward, update, so many times; data is a model. */
+/* Makes so many training steps: forward, loss, backward, update. data is a model. */
 void model_train(void *data, long times);
 
 #endif

@@ -14,7 +14,8 @@ operands operands_make(tg_context *tg, int64_t rows, int64_t columns)
     return o;
 }
 
-/* Results of few numbers share a scope, so that its cost is not taken for theirs. */
+/* If the operands are small, several calls share a scope, so that the time is theirs and not that
+ * of beginning and ending scopes. */
 void job_run(void *data, long times)
 {
     const job *j = data;

@@ -1,11 +1,12 @@
-/* Operations as table rows: what they read, and how they run. */
+/* Operations as rows of a table, and the operands that they work on. */
 #ifndef BENCH_OPERANDS_H
 #define BENCH_OPERANDS_H
 
 #include <tinygrad.h>
 
-/* Matrices of one shape, save row (columns) and column (rows, 1); and int64, rows in some order,
- * and a column for each row (rows, 1). */
+/* Tensors of shape (rows, columns), of float32 or, mask, of bool; but row is (columns) and column
+ * (rows, 1). order, int64 (rows), is a permutation of the rows, and labels, int64 (rows, 1), has
+ * the index of a column for each row. */
 typedef struct operands {
     tg_tensor *a, *b, *positive, *mask, *row, *column, *order, *labels;
 } operands;
@@ -13,7 +14,7 @@ typedef struct operands {
 operands operands_make(tg_context *tg, int64_t rows, int64_t columns);
 
 typedef struct operation {
-    const char *name; /* here and in rival_torch.py */
+    const char *name; /* in the table, and in rival_torch.py */
     tg_tensor *(*run)(const operands *o);
 } operation;
 
@@ -22,7 +23,7 @@ typedef struct job {
     operands operands;
 } job;
 
-/* Runs a job so many times, some in each scope; data is a job. */
+/* Runs an operation so many times. data is a job. */
 void job_run(void *data, long times);
 
 #endif

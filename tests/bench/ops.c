@@ -4,8 +4,8 @@
 #include "bench.h"
 #include "operands.h"
 
-/* An operation is a line here, and one in rival_torch.py. Results over rows have one number a row.
- */
+/* Each operation is a line here and a line of the same name in rival_torch.py. "over_rows" means
+ * one result for each row, "over_columns" one for each column. */
 #define OPERATIONS(OP)                                                                             \
     OP(add, tg_add(o->a, o->b))                                                                    \
     OP(mul, tg_mul(o->a, o->b))                                                                    \
@@ -33,7 +33,7 @@
     OP(argmax_over_rows, tg_argmax_dim(o->a, 1, false))                                            \
     OP(argmax_over_columns, tg_argmax_dim(o->a, 0, false))
 
-/* Those after the first: at two sizes. */
+/* Operations that are measured at two sizes only. */
 #define MORE_OPERATIONS(OP)                                                                        \
     OP(sin, tg_sin(o->a))                                                                          \
     OP(log1p, tg_log1p(o->positive))                                                               \
@@ -60,7 +60,7 @@ MORE_OPERATIONS(DEFINE_RUN)
 static const operation operations[] = {OPERATIONS(TABLE_ROW)};
 static const operation more_operations[] = {MORE_OPERATIONS(TABLE_ROW)};
 
-enum { SIZES = 6, NARROW = 4, SMALL = 2, LARGE = 4 /* the sizes of more_operations */ };
+enum { SIZES = 6, NARROW = 4, SMALL = 2, LARGE = 4 /* indices in shapes, for more_operations */ };
 
 typedef struct shape {
     int64_t rows, columns;
@@ -68,10 +68,11 @@ typedef struct shape {
 
 static const shape shapes[SIZES] = {{10, 10},    {10, 100},    {100, 100},
                                     {100, 1000}, {1000, 1000}, {1000, 10000}};
-/* As the gradient of a bias is summed. */
+/* Shapes that are summed over rows as in the gradient of a bias. */
 static const shape narrow[NARROW] = {{1000, 1}, {100000, 1}, {10000, 2}, {100000, 10}};
 
-/* 1.5 times as fast as PyTorch up to 10^4 numbers, and the slow functions at any size. */
+/* The target is 1.5 times PyTorch's speed up to 10^4 numbers, and for exp and tanh at any size;
+ * 0.95 times its speed elsewhere. more_operations have none. */
 static bench_target target_of(const operation *op, int64_t n)
 {
     if (op >= more_operations && op < more_operations + sizeof more_operations / sizeof *op)

@@ -1,4 +1,4 @@
-/* A matrix product, done by the library and by OpenBLAS, if that is installed. */
+/* A matrix product, computed by the library and, if it is installed, by OpenBLAS. */
 #ifndef BENCH_PRODUCT_H
 #define BENCH_PRODUCT_H
 
@@ -6,23 +6,25 @@
 
 #include <tinygrad.h>
 
-/* (m, k) @ (k, n); a transposed side lies in memory as its transpose. */
+/* The product of a (m, k) and b (k, n). If a_transposed, a is the transpose of a contiguous matrix,
+ * and likewise b. */
 typedef struct product {
     tg_dtype dtype;
     int m, k, n;
     bool a_transposed, b_transposed;
     tg_tensor *a, *b;
-    void *c; /* OpenBLAS's result */
+    void *c; /* the result of OpenBLAS */
 } product;
 
-/* Makes the sides and room for the result. */
+/* Makes a, b and c for the sizes in p. */
 void product_fill(product *p, tg_context *tg);
 void product_free(product *p);
 
-/* Does it so many times; data is a product. */
+/* Computes the product by the library so many times. data is a product. */
 void product_run(void *data, long times);
 
-/* Looks for OpenBLAS; false when it is not there. It runs with one thread until told. */
+/* Loads OpenBLAS; returns false if it is not installed. It uses one thread until openblas_threads
+ * is called. */
 bool openblas_find(void);
 void openblas_threads(int n);
 void openblas_run(void *data, long times);

@@ -1,5 +1,5 @@
-/* Whole programs: how long the lecture takes to start, run and end, how large it and the library
- * are, and how long the library takes to build. */
+/* Whole programs: how long the lecture's program takes from start to end, how large it and the
+ * library are, and how long the library takes to build. */
 #include <fcntl.h>
 #include <math.h>
 #include <spawn.h>
@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-/* Runs a program to its end, its output thrown away. */
+/* Runs a program to its end and discards its output. */
 static void run_program(void *path, long times)
 {
     char *const arguments[] = {path, NULL};
@@ -60,7 +60,7 @@ static void report_size(const char *name, double kb, double limit)
         .name = name, .size = "stripped", .unit = "KB", .ours = kb, .target = {AT_MOST, limit}});
 }
 
-/* Configures and builds the library alone, both forms. */
+/* Configures and builds the library alone, as a static and as a shared one. */
 static void measure_build(void)
 {
     double start = bench_seconds();

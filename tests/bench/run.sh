@@ -1,7 +1,7 @@
 #!/bin/sh
-# run.sh PROGRAMS OUT: runs the benchmarks in directory PROGRAMS; prints one table and writes
-# bench.json and bench.svg to directory OUT. The rival that is a Python script runs in $BENCH_PYTHON,
-# or else in the first of these that has PyTorch.
+# Usage: run.sh PROGRAMS OUT. Runs the benchmark programs in the directory PROGRAMS, prints one table,
+# and writes bench.json and bench.svg to the directory OUT. PyTorch is run by $BENCH_PYTHON or, if that
+# is not set or has no PyTorch, by python3 or /usr/bin/python3.
 set -e
 programs=$1
 out=$2
@@ -11,7 +11,7 @@ for python in "${BENCH_PYTHON:-python3}" /usr/bin/python3; do
     "$python" -c 'import torch' 2>/dev/null && break
 done
 export BENCH_PYTHON
-unset MAKEFLAGS MAKELEVEL # the build that is timed is not part of the one that runs this
+unset MAKEFLAGS MAKELEVEL # the build that is timed must not join the make that runs this script
 
 rm -f "$out/bench.rows"
 echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"

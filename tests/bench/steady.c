@@ -1,5 +1,5 @@
-/* A training loop that has run for a while: allocator calls, resident memory, and how the time of a
- * step grows with the number of rows. */
+/* A training loop after its first steps: the allocator calls and resident memory that further steps
+ * take, and how the time of a step grows with the number of rows. */
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@ static void measure_memory(void)
     model m = model_lecture(tg, 100);
     model_train(&m, 1000);
     double calls = (double)tg_get_stats(tg).allocator_calls;
-    bench_memory("VmRSS"); /* what reading takes is there already */
+    bench_memory("VmRSS"); /* so that the memory for reading is counted before */
     double before = bench_memory("VmRSS");
     model_train(&m, steps);
     double grown = bench_memory("VmRSS") - before;
@@ -35,14 +35,15 @@ static void measure_memory(void)
 
 enum { POINTS = 4 };
 
-/* From a third to all of so many bytes; a step works on five numbers a row. */
+/* Chooses numbers of rows for which a step works on a quarter to all of `bytes`: five float32
+ * numbers a row. */
 static void choose_sizes(double bytes, long n[POINTS])
 {
     for (int i = 0; i < POINTS; i++) n[i] = (long)(bytes / 20 * (1 + (double)i) / POINTS);
 }
 
-/* How far, in percent, the times are from the line through the first and the last. The least times,
- * since what else the machine does is not meant. */
+/* How far, in percent, the times are at most from the straight line through the first and the last.
+ * It takes the least time of each, which other programs on the machine have disturbed the least. */
 static double distance_from_line(const long *n, const contender *c)
 {
     double worst = 0, first = c[0].least, last = c[POINTS - 1].least;
@@ -54,7 +55,8 @@ static double distance_from_line(const long *n, const contender *c)
     return worst;
 }
 
-/* bytes: what the level holds, or for the memory behind it some multiple of that. */
+/* Measures steps whose data fit in a level of the cache, which holds `bytes`, or for main memory,
+ * in a multiple of the last level. */
 static void measure_level(const char *level, double bytes)
 {
     long n[POINTS];

@@ -1,4 +1,4 @@
-/* The context: options, errors, statistics, the cap and the allocator. */
+/* The context: its options, errors and statistics, the limit of its memory, and the allocator. */
 #include "check.h"
 #include "foreign_locale.h"
 #include "guarded.h"

@@ -1,4 +1,5 @@
-/* Scopes: how long tensors live, keep, release, borrow, and what memory does meanwhile. */
+/* Scopes: how long tensors live, what tg_keep, tg_release and tg_borrow do, and how memory is used
+ * again. */
 #include "check.h"
 #include "guarded.h"
 #include "sanitizer.h"
@@ -855,8 +856,8 @@ static void train_step(tg_context *tg, trainer *t, int64_t first, int64_t rows)
 }
 #endif
 
-/* After the first step, a training loop makes no allocator call, and holds and lends no byte more.
- */
+/* After the first step, a training loop makes no allocator call, and holds and lends no byte
+ * more. */
 static void test_steady_state(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
-/* Sizes whose products and sums do not fit: every function that makes a tensor refuses them, or
- * makes one of exactly the elements that arithmetic without a limit counts. The sizes lie around
- * every power of two, in pairs whose product lies around what 32 and 64 bits hold. */
+/* Sizes whose products and sums overflow. Every function that makes a tensor refuses them, or makes
+ * a tensor of as many elements as integers of unlimited precision give. The sizes lie around every
+ * power of two, in pairs whose product lies around the limits of 32 and 64 bits. */
 #include "check.h"
 #include "context/size.h"
 #include "guarded.h"

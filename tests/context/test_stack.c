@@ -1,4 +1,5 @@
-/* How deep the stack gets: a thread of 64 KB, half of what musl gives, runs whatever is heavy. */
+/* How much stack the library needs: a thread with a stack of 64 KB, half of what musl gives a
+ * thread, runs the operations that need most. */
 #define _XOPEN_SOURCE 700 /* pthread_attr_setstack */
 #include "levels.h"
 #include "sanitizer.h"

@@ -1,5 +1,5 @@
-/* Contexts side by side, workers that share parameters by borrowing them, and the threads that help
- * one context. */
+/* Threads: contexts that run side by side, workers that share parameters by tg_borrow, and the
+ * helper threads of one context. */
 #define _DEFAULT_SOURCE 1 /* fork */
 #include "leaf.h"
 

@@ -1,5 +1,6 @@
-/* Batches and splits: PyTorch's orders, in loader_golden.txt, whose form golden/data.py tells; and
- * what is refused. */
+/* Data loaders and random splits: the order of the rows is PyTorch's, which loader_golden.txt lists
+ * in the form that golden/data.py describes; memory in the loop over batches; and wrong
+ * arguments. */
 #include "guarded.h"
 #include "leaf.h"
 #include "sanitizer.h"

@@ -1,5 +1,5 @@
-/* The lecture's programs print what PyTorch printed: data/lecture_expected.txt; the other examples
- * what they promise. */
+/* The output of the examples. The lecture's programs print what PyTorch printed, which is in
+ * golden/lecture_expected.txt, and the other examples reach what README.md says of them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

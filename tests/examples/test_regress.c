@@ -1,4 +1,4 @@
-/* regress: what it finds in real data, and what it says to bad data. */
+/* The program regress: its fits to real data, its options, and its messages for bad data. */
 #define _XOPEN_SOURCE 700
 
 #include <fcntl.h>

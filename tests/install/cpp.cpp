@@ -1,5 +1,5 @@
-/* What C++ asks of the library beyond what C does. Prints what is wrong, and returns the number of
- * faults. */
+/* The headers in C++, where they have more to offer than in C. Prints which checks fail, and
+ * returns their number. */
 #include <cstdio>
 #include <stdexcept>
 #include <tinygrad.h>

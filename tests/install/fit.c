@@ -1,4 +1,5 @@
-/* A program from outside, in C that is also C++. It fits a model and prints the exact bits. */
+/* A user's program, built against the installed library, in C that is also C++. It fits a model and
+ * prints the exact bits of the result. */
 #include <stdio.h>
 #include <tinygrad.h>
 

@@ -1,5 +1,5 @@
-/* Options that begin with the defaults, in C that is also C++. It prints every member that has a
- * default, changed and not. */
+/* The macros for options, such as TG_SGD, in C that is also C++. It prints every member that has a
+ * default, once with the default and once with another value. */
 #include <stdio.h>
 #include <tinygrad.h>
 

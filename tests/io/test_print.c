@@ -1,4 +1,4 @@
-/* Printing, against PyTorch's own text; tests/golden/print.py made it. */
+/* Printing of tensors, compared with PyTorch's text, which tests/golden/print.py has written. */
 #include "check.h"
 #include "foreign_locale.h"
 #include "program.h"

@@ -1,5 +1,5 @@
-/* Fused multiply-adds against rational arithmetic, on whatever machine the tests run: ours, and
- * those that the kernels use. tests/golden/fma.py makes the cases. */
+/* Fused multiply-add: both our own functions and what the kernels of this machine use, compared
+ * with rational arithmetic, by which tests/golden/fma.py has made the cases. */
 #include "check.h"
 
 #include "bits.h"

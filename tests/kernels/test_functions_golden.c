@@ -1,4 +1,5 @@
-/* Functions, activations and choices, against PyTorch and central differences. */
+/* Elementwise functions, activations, where and the like, compared with PyTorch and with central
+ * differences. */
 #include "golden.h"
 
 #define UNARY(OP, family, name) OP(family, name, tg_##name(x[0]))

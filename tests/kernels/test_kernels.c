@@ -1,5 +1,5 @@
-/* The kernels of every level that this CPU runs: values against long double or libm, and the same
- * bits on all levels. */
+/* The kernels of every SIMD level that this CPU runs: their values are compared with long double or
+ * libm, and all levels give the same bits. */
 #include "levels.h"
 #include "ops/matmul.h"
 

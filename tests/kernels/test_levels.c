@@ -1,4 +1,5 @@
-/* The choice of the SIMD level, and that it changes no bit of what is computed. */
+/* How a context chooses its SIMD level, and that all levels give the same bits through the public
+ * functions. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include "levels.h"
 

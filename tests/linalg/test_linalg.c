@@ -1,4 +1,5 @@
-/* Linear algebra: certified regressions, gradients at singular matrices, and what is refused. */
+/* Linear algebra: NIST's certified regressions, gradients at singular matrices, matrices that are
+ * nearly singular, and wrong arguments. */
 #include "leaf.h"
 
 /* ---- NIST's linear regressions, in certified.txt, whose form golden/certified.py tells. */
@@ -171,8 +172,8 @@ static void draw_integers(uint32_t *seed, int n, bool dependent, double *a)
     }
 }
 
-/* Exactly singular matrices of whole numbers, of size 3 to 6, whose pivots rounding keeps from 0.
- */
+/* Exactly singular matrices of whole numbers, of size 3 to 6, whose pivots rounding keeps from
+ * 0. */
 static void test_singular_integer_matrices_are_noticed(void **state)
 {
     tg_context *tg = *state;
@@ -223,8 +224,8 @@ static void test_one_to_nine_is_singular(void **state)
     check_singular(tg, "inv: matrix 0 of [2, 2] is singular in float32: its condition is ");
 }
 
-/* (-1)^(i + j) (i + j + 1) C(n + i, n - j - 1) C(n + j, n - i - 1) C(i + j, i)^2, of whole numbers.
- */
+/* (-1)^(i + j) (i + j + 1) C(n + i, n - j - 1) C(n + j, n - i - 1) C(i + j, i)^2, of whole
+ * numbers. */
 static double inverse_of_hilbert(int n, int i, int j)
 {
     double c[3] = {1, 1, 1};

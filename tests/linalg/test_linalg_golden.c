@@ -1,4 +1,4 @@
-/* Linear algebra, against PyTorch and central differences. */
+/* Linear algebra, compared with PyTorch and with central differences. */
 #include "golden.h"
 
 static tg_tensor *symmetric(tg_tensor *x)

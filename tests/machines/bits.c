@@ -1,5 +1,6 @@
-/* Prints hashes of results whose bits are the same on every machine: all of float32, and arithmetic
- * in float64, whose functions are those of the C library. */
+/* Prints hashes of results that have the same bits on every machine: all that is computed in
+ * float32, and arithmetic in float64. It leaves out functions of float64, which are those of the C
+ * library. */
 #include <stdio.h>
 #include <string.h>
 #include <tinygrad.h>

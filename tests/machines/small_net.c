@@ -1,5 +1,5 @@
-/* A network of 2,401 weights learns in little memory. Prints the losses to the bit, and what the
- * context took. */
+/* Trains a network of 2,401 weights in little memory, for microcontrollers. Prints the bits of the
+ * losses and how much memory the context took. */
 #include <stdio.h>
 #include <string.h>
 #include <tinygrad.h>

@@ -1,4 +1,4 @@
-/* Layers, against PyTorch and central differences. */
+/* Layers, compared with PyTorch and with central differences. */
 #include "golden.h"
 
 /* m with the inputs from the second on as its parameters, which so have a history. */

@@ -1,4 +1,4 @@
-/* Losses: what they refuse, closed forms, and losses as modules. */
+/* Losses: wrong arguments, values compared with closed forms, and losses as modules. */
 #include "leaf.h"
 
 static const tg_loss_function of_two_sides[] = {tg_l1_loss,
@@ -290,8 +290,8 @@ static void test_mean_of_nothing(void **state)
 
 /* ---- Gradients of the tensors among options. */
 
-/* 1.202, 0, 0.823: minus log_softmax at the labels, of rows that are logarithms of probabilities.
- */
+/* 1.202, 0, 0.823: minus log_softmax at the labels, of rows that are logarithms of
+ * probabilities. */
 static void test_the_gradient_of_the_weight_of_classes(void **state)
 {
     tg_context *tg = *state;

@@ -1,4 +1,4 @@
-/* Losses, against PyTorch and central differences. */
+/* Losses, compared with PyTorch and with central differences. */
 #include "golden.h"
 
 static tg_loss_options reduced(const trial *c)

@@ -1,4 +1,5 @@
-/* Trees of modules: names, modes, a module of one's own, and what is refused. */
+/* Trees of modules: the names of parameters, training and evaluation mode, user-defined modules,
+ * and wrong arguments. */
 #include "guarded.h"
 #include "leaf.h"
 

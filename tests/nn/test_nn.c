@@ -1,4 +1,4 @@
-/* Linear, MSELoss and dropout. */
+/* The modules of the lecture, Linear and MSELoss, and dropout. */
 #include "leaf.h"
 
 /* ---- Linear. */

@@ -1,5 +1,5 @@
-/* BatchNorm and LayerNorm of channels whose mean is large against what varies, or is all there is.
- */
+/* BatchNorm and LayerNorm of channels whose mean is much larger than their deviations, or whose
+ * elements are all equal. */
 #include "leaf.h"
 
 static tg_module *of_dtype(tg_context *tg, tg_dtype dtype, int kind, int64_t features)
@@ -72,8 +72,8 @@ static void test_small_deviations_from_a_large_mean(void **state)
     }
 }
 
-/* 1e20 and 1e30, whose squares float32 cannot hold, and numbers whose squares vanish, with eps 0.
- */
+/* 1e20 and 1e30, whose squares float32 cannot hold, and numbers whose squares vanish, with eps
+ * 0. */
 static void test_channels_whose_squares_leave_the_range(void **state)
 {
     tg_context *tg = *state;

@@ -1,4 +1,5 @@
-/* Sums of many terms keep their digits: products of long inner sizes, and what is made of them. */
+/* The accuracy of sums of many terms: matrix products with a large inner size, and the operations
+ * that are computed by them. */
 #include "levels.h"
 
 /* Long sums take minutes under valgrind. */

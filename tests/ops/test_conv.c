@@ -1,4 +1,4 @@
-/* Convolution and pooling: what is refused, and that threads do not change the bits. */
+/* Convolution and pooling: wrong arguments, and that threads do not change the bits. */
 #include "leaf.h"
 
 static void test_conv_refused(void **state)

@@ -1,4 +1,4 @@
-/* Convolution and pooling, against PyTorch and central differences. */
+/* Convolution and pooling, compared with PyTorch and with central differences. */
 #include "golden.h"
 
 static tg_tensor *convolve(trial *c)

@@ -1,4 +1,5 @@
-/* Writes in place: what is refused, what is recorded, and what backward notices. */
+/* Operations in place: which writes are refused, which are recorded, and which make a later
+ * backward fail. */
 #include "leaf.h"
 
 #include "ops/op.h"

@@ -1,5 +1,5 @@
-/* Sums of many float32 terms in one place, where adding one after the other loses them: from 2^24
- * on a 1 changes nothing. */
+/* scatter_add and the like, where many float32 terms go to one element: a plain sum of ones would
+ * stop at 2^24, as 2^24 + 1 is rounded to 2^24. */
 #include "check.h"
 
 enum { TERMS = 100000 };

@@ -1,5 +1,5 @@
-/* Values and gradients at infinities, at NaN and where products of them overflow, as PyTorch 1.13
- * has them. */
+/* Values and gradients at infinities, at NaN and where products overflow. They are PyTorch
+ * 1.13's. */
 #include "leaf.h"
 
 typedef tg_tensor *function(tg_tensor *a);

@@ -1,5 +1,5 @@
-/* Sums that are worked out one term after the other keep their digits, however many terms there
- * are. See src/context/long_sum.h for the bounds of long sums. */
+/* The accuracy of sums whose terms are added one after the other, such as those of cumsum, for any
+ * number of terms. src/context/long_sum.h has the error bounds. */
 #include "check.h"
 
 static tg_context *tg;
@@ -401,8 +401,8 @@ static void test_gradients_have_the_same_bits_at_every_level_on_any_threads(void
 /* The shortest x with a x = b is a^T (a a^T)^-1 b: here of one row of n times 0.1. The sum of its
  * squares has an error of 66 u, the norm one of 34 u and its square, by which 0.1 b is divided, one
  * of 68 u; to which the other roundings add less than 8 u. Element 0 is left out: a reflection
- * makes it a difference of large numbers, so that it is as near as the others only beside the norm.
- */
+ * makes it a difference of large numbers, so that it is as near as the others only beside the
+ * norm. */
 static void test_the_shortest_solution_of_a_long_row(void **state)
 {
     (void)state;

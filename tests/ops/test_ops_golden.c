@@ -1,4 +1,4 @@
-/* The operations that a model of one layer needs, against PyTorch. */
+/* The operations that a model of one layer needs, compared with PyTorch. */
 #include "golden.h"
 
 /* The parameters take the place of the leaves that gave their values. */

@@ -1,4 +1,5 @@
-/* Reductions: what their gradients keep, and values at the ends of the range. */
+/* Reductions: which inputs their gradients keep in memory, and norms and variances near overflow
+ * and underflow. */
 #include "leaf.h"
 
 #include "guarded.h"

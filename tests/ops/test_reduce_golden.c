@@ -1,4 +1,5 @@
-/* Reductions, scans, rows and order, against PyTorch and central differences. */
+/* Reductions, cumulative sums, sorting, and operations on rows, compared with PyTorch and with
+ * central differences. */
 #include "golden.h"
 
 #define OPS(OP)                                                                                    \

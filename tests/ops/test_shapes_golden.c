@@ -1,4 +1,5 @@
-/* Rearranging, picking by index and strict products, against PyTorch and central differences. */
+/* Operations on shapes, indexing, and products of fixed ranks such as mm, compared with PyTorch and
+ * with central differences. */
 #include "golden.h"
 
 /* The numbers of a record from one on, in two halves. */

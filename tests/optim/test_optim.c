@@ -1,5 +1,5 @@
-/* Optimisers and schedules against PyTorch's, in optim_golden.txt, whose form golden/optim.py
- * tells. */
+/* Optimisers and schedules, compared with PyTorch's trajectories, which optim_golden.txt lists in
+ * the form that golden/optim.py describes. */
 #include "levels.h"
 
 #include "ops/op.h"

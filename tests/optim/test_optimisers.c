@@ -1,4 +1,5 @@
-/* Optimisers beyond their arithmetic: groups, closures, clipping, and what is refused. */
+/* Optimisers apart from their arithmetic: parameter groups, closures, clipping, schedules, and
+ * wrong arguments. */
 #include "leaf.h"
 
 typedef tg_optim *maker(tg_list parameters);

@@ -1,4 +1,5 @@
-/* SGD against PyTorch's trajectories in sgd_golden.txt, whose form golden/sgd.py tells. */
+/* SGD, compared with PyTorch's trajectories, which sgd_golden.txt lists in the form that
+ * golden/sgd.py describes. */
 #include "levels.h"
 
 #include "ops/op.h"

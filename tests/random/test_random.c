@@ -1,4 +1,4 @@
-/* The random streams against PyTorch's own numbers. */
+/* Random numbers, compared with PyTorch's for the same seeds. */
 #include "levels.h"
 
 #include "bits.h"
@@ -6,8 +6,8 @@
 
 /* Normals of float64, and float32 ones of fewer than 16 elements, follow libm: exact on the libm of
  * the machine that made the golden numbers. Elsewhere a good libm is off by a last bit or two of a
- * double: 1e-14 relative; a float32 rounded from it may then be the neighbour, at most 2^-23 off.
- */
+ * double: 1e-14 relative; a float32 rounded from it may then be the neighbour, at most 2^-23
+ * off. */
 #if defined(__GLIBC__) && defined(__x86_64__)
 enum { LIBM_IS_PYTORCHS = 1 };
 #else

@@ -1,6 +1,6 @@
-/* Calls with arguments drawn at random, the ends of their ranges among them: each gives a result,
- * or an error and nothing. Inputs stay as they are, memory returns with the scope, and nothing else
- * is touched, which the sanitizers tell. */
+/* Calls of all functions with random arguments, among them the ends of their ranges. Each call
+ * gives a result, or an error and no result. It does not change its inputs, and the scope gets all
+ * memory back; the sanitizers see whether other memory is touched. */
 #include "check.h"
 
 #define PLENTY ((size_t)1 << 24)

@@ -1,4 +1,4 @@
-/* Elements as the bits that golden data lists. */
+/* Converts elements to and from their bits, as golden data lists them. */
 #ifndef TEST_BITS_H
 #define TEST_BITS_H
 
@@ -6,7 +6,7 @@
 
 #include <tinygrad.h>
 
-/* The floating value that bits stand for. */
+/* The float32 or float64 whose bits these are. */
 static inline double value_of(tg_dtype dtype, uint64_t bits)
 {
     uint32_t low = (uint32_t)bits;
@@ -17,7 +17,7 @@ static inline double value_of(tg_dtype dtype, uint64_t bits)
     return dtype == TG_F32 ? (double)single : value;
 }
 
-/* Element k of contiguous memory. */
+/* The bits of element k of a contiguous tensor. */
 static inline uint64_t bits_at(const tg_tensor *t, int64_t k)
 {
     uint32_t low;

@@ -1,4 +1,4 @@
-/* What the tests share: cmocka with all it needs, and checks in the library's own terms. */
+/* What all tests share: cmocka with the headers that it needs, and checks of errors and tensors. */
 #ifndef TEST_CHECK_H
 #define TEST_CHECK_H
 
@@ -16,7 +16,8 @@
 
 #include <tinygrad.h>
 
-/* Setup and teardown of a test or of a group: a context, without an error at its end. */
+/* Setup and teardown of a test or a group: *state is a context. The teardown fails if an error is
+ * pending in it. */
 static inline int open_context(void **state)
 {
     *state = tg_open(NULL);
@@ -38,7 +39,7 @@ static inline tg_context *open_at(const char *level)
     return tg_open(&o);
 }
 
-/* The error that is pending is this one, to the letter; it is forgotten. */
+/* Checks that an error with this code and exactly this message is pending, and clears it. */
 #define check_error(tg, code, text)                                                                \
     do {                                                                                           \
         assert_string_equal(tg_error(tg), text);                                                   \
@@ -48,7 +49,7 @@ static inline tg_context *open_at(const char *level)
 
 #define check_ok(tg) assert_string_equal(tg_error(tg), "")
 
-/* The elements of t, row-major, are these. */
+/* Checks that the elements of t are equal to these, in row-major order. */
 #define check_values(t, ...)                                                                       \
     check_values_at(t, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__},  \
                     __FILE__, __LINE__)
@@ -59,8 +60,8 @@ static inline tg_tensor *zero_of(tg_list inputs, const void *attributes)
     return tg_scalar(inputs.items[0]->context, TG_F64, 0);
 }
 
-/* Releases t. A record refers to it, so that its place is not taken, and a use of it is an error,
- * and none of the sanitizer's. */
+/* Releases t while a record on the tape refers to it. Its memory is then not given to another
+ * tensor, and a later use of t must be reported as an error of the library, not by a sanitizer. */
 static inline void release_noticed(tg_tensor *t)
 {
     static const tg_autograd_function zero = {"zero", zero_of, NULL};
@@ -68,7 +69,7 @@ static inline void release_noticed(tg_tensor *t)
     tg_tensor *one = tg_scalar(t->context, floating ? t->dtype : TG_F64, 1);
     tg_requires_grad_(one, true);
     if (floating)
-        tg_add(t, one); /* which needs no values of t, unlike a function of one's own */
+        tg_add(t, one); /* the gradient of add needs no values of t; that of tg_apply may */
     else
         tg_apply(&zero, TG_LIST(one, t), NULL, 0);
     tg_release(t);

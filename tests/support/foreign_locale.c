@@ -12,8 +12,8 @@ static bool enter(const char *name)
     return setlocale(LC_ALL, name) && strcmp(localeconv()->decimal_point, ".") != 0;
 }
 
-/* A locale with the numbers of the one of that name, and otherwise as "C": all of it takes
- * localedef four times as long. */
+/* Writes the source of a locale that has the numbers of the one of that name, and is as "C"
+ * otherwise, since localedef takes four times as long for a complete one. */
 static bool write_source(const char *path, const char *name)
 {
     FILE *file = fopen(path, "w");
@@ -23,7 +23,7 @@ static bool write_source(const char *path, const char *name)
     return fclose(file) == 0;
 }
 
-/* setlocale of glibc looks in the directory that LOCPATH names. */
+/* Makes the locale in a directory of its own, which LOCPATH names for setlocale of glibc. */
 static bool make_locale(const char *name)
 {
     char directory[] = "/tmp/tinygrad-XXXXXX", source[64], command[256];
@@ -31,7 +31,8 @@ static bool make_locale(const char *name)
     snprintf(source, sizeof source, "%s/source", directory);
     snprintf(command, sizeof command, "localedef -c -i %s -f UTF-8 --no-archive %s/%s >%s/log 2>&1",
              source, directory, name, directory);
-    /* The status of localedef is that of a warning of what the source leaves out. */
+    /* localedef exits with an error because it warns of what the source leaves out. What counts is
+     * whether setlocale accepts the result. */
     bool made = write_source(source, name) && system(command) >= 0 &&
                 setenv("LOCPATH", directory, 1) == 0 && enter(name);
     unsetenv("LOCPATH");

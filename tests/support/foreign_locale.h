@@ -1,11 +1,13 @@
-/* A locale whose decimal point is not ".", installed or made for the test with localedef. */
+/* Runs a test in a locale whose decimal point is not ".". If none is installed, localedef makes
+ * one. */
 #ifndef TEST_FOREIGN_LOCALE_H
 #define TEST_FOREIGN_LOCALE_H
 
 #include <stdbool.h>
 
-/* Runs the program in the locale of that name, "de_DE" or "ps_AF", until it is left. False, with
- * the reason on stderr, where it cannot be had. */
+/* Sets the locale of the program to the one of that name, such as "de_DE" or "ps_AF", until
+ * leave_locale is called. Returns false and prints the reason on stderr if there is no such
+ * locale. */
 bool enter_locale(const char *name);
 void leave_locale(void);
 

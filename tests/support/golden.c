@@ -7,7 +7,7 @@
 
 enum { MAX_OPS = 256 };
 
-/* The table under test, and the text of its file. */
+/* The file of golden data under test, the table of its operations, and the text of the file. */
 static const char *golden_file;
 static const golden_op *golden_ops;
 static int golden_count;
@@ -15,7 +15,7 @@ static char *golden_text;
 
 /* ---- Reading. */
 
-/* The next word of the record, cut off; "" at its end. */
+/* Cuts off the next word of the record and returns it, "" at the end of the record. */
 static char *next_word(trial *c)
 {
     char *word = c->at;
@@ -24,7 +24,7 @@ static char *next_word(trial *c)
     return word;
 }
 
-/* Whether the next word starts so; then it is passed over. */
+/* Whether the next word begins with `start`. If it does, it is skipped. */
 static bool passes(trial *c, const char *start)
 {
     if (strncmp(c->at, start, strlen(start)) != 0) return false;
@@ -32,7 +32,8 @@ static bool passes(trial *c, const char *start)
     return true;
 }
 
-/* Numbers between commas up to a slash, as both types; how many. "-" is none. */
+/* Reads numbers that are separated by commas, up to a slash or the end, as double and as int64_t.
+ * Returns how many there are; "-" is an empty list. */
 static int read_numbers(const char *text, double *f, int64_t *i)
 {
     int n = 0;
@@ -61,7 +62,7 @@ static uint64_t read_hex(const char *digits, int n)
     return strtoull(text, NULL, 16);
 }
 
-/* The next of a list of values. */
+/* The bits of the value at *at, in a list of values; *at moves to the next one. */
 static uint64_t read_value(const char **at, tg_dtype dtype)
 {
     int digits = dtype == TG_F32 ? 8 : dtype == TG_F64 ? 16 : 1;
@@ -93,7 +94,8 @@ static tg_tensor *read_tensor(trial *c, tg_dtype dtype, tg_shape shape)
     return t;
 }
 
-static tg_tensor *step(tg_tensor *t, const char *text)
+/* The view of t that a step of a record describes: a letter and numbers, as VIEWS in common.py. */
+static tg_tensor *view_step(tg_tensor *t, const char *text)
 {
     double f[MAX_NUMBERS];
     int64_t i[MAX_NUMBERS];
@@ -110,14 +112,14 @@ static tg_tensor *step(tg_tensor *t, const char *text)
     }
 }
 
-/* Makes input n from its leaf. */
-static void look(trial *c, int n)
+/* Makes input n from its leaf, by the views that the record lists. */
+static void make_view(trial *c, int n)
 {
     c->x[n] = c->leaf[n];
     if (*c->steps[n] == '-') return;
     for (const char *at = c->steps[n]; at; at = strchr(at, '/')) {
         at += *at == '/';
-        c->x[n] = step(c->x[n], at);
+        c->x[n] = view_step(c->x[n], at);
     }
 }
 
@@ -138,17 +140,19 @@ static void read_input(trial *c, bool marked)
     }
     c->marked[n] = marked;
     if (marked) tg_requires_grad_(c->leaf[n], true);
-    look(c, n);
+    make_view(c, n);
     assert_non_null(c->x[n]);
 }
 
 /* ---- Comparing. */
 
-/* Of a floating dtype: u, half the distance from 1 to the next number, and the smallest number. */
+/* For float32 and float64: u, which is half the distance from 1 to the next number, and the
+ * smallest positive number. */
 static const double unit[] = {FLT_EPSILON / 2, DBL_EPSILON / 2}, smallest[] = {0x1p-149, 0x1p-1074};
 
-/* rule: "=", "^k" or "~k". scale: what k counts units of, in a "~k". A product that underflows is
- * wrong by up to the smallest number, too. */
+/* Whether two values agree within the tolerance `rule`, which is "=", "^k" or "~k" as common.py
+ * explains. scale is the S of a "~k". The smallest number is added to u, since the error of a
+ * product that underflows may be as large as that. */
 static bool near(tg_dtype dtype, const char *rule, uint64_t got_bits, uint64_t want_bits,
                  double scale)
 {
@@ -158,7 +162,7 @@ static bool near(tg_dtype dtype, const char *rule, uint64_t got_bits, uint64_t w
     if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
     if (*rule == '=') return false;
     if (isinf(want) || isinf(got)) return got == want;
-    if (*rule == '^' && got == 0 && want == 0) return false; /* of different sign */
+    if (*rule == '^' && got == 0 && want == 0) return false; /* 0 and -0 */
     if (k == 0) return got == want;
     return fabs(got - want) <=
            k * (unit[dtype] * (*rule == '^' ? fabs(want) : scale) + smallest[dtype]);
@@ -171,7 +175,7 @@ static bool complain(const trial *c, const char *op, const char *what, const cha
     return false;
 }
 
-/* t against the values that are next, with their tolerance and scales. */
+/* Compares t with the values that the record lists next, by their tolerance and scales. */
 static bool same_values(trial *c, const char *op, const char *what, tg_tensor *t)
 {
     const char *rule = next_word(c), *values = next_word(c), *scales = NULL;
@@ -195,7 +199,8 @@ static bool same_values(trial *c, const char *op, const char *what, tg_tensor *t
     return true;
 }
 
-/* out is the view of leaf that text tells: its offset, then its strides; or a copy. */
+/* Whether out is the view of the first leaf that `text` describes, by its offset and its strides,
+ * or is a copy if that says "copy". */
 static bool same_view(const trial *c, const char *op, const char *text, const tg_tensor *out)
 {
     bool shares = priv(out)->storage == priv(c->leaf[0])->storage;
@@ -228,16 +233,17 @@ static bool check_gradients(trial *c, const char *op, tg_tensor *out)
     return true;
 }
 
-/* The operation as a function of its leaves. */
+/* The operation of a record as a function of its leaves, for tg_gradcheck. */
 static tg_tensor *as_function(tg_list inputs, void *user)
 {
     trial *c = user;
     (void)inputs;
-    for (int n = 0; n < c->n; n++) look(c, n);
+    for (int n = 0; n < c->n; n++) make_view(c, n);
     return c->op->run(c);
 }
 
-/* Against central differences, at the level that a context chooses by itself. */
+/* Compares the gradients with central differences, or those of the gradients as well. One level is
+ * enough, as all give the same bits: it is the one that a context chooses by itself. */
 static bool check_differences(trial *c)
 {
     int times = atoi(next_word(c));
@@ -311,7 +317,7 @@ static int free_golden(void **state)
     return 0;
 }
 
-/* The operation that a record is of; -1 if it is not in the table. */
+/* The index of the operation that a record names; -1 if it is not in the table. */
 static int find_op(const char *line)
 {
     size_t length = strcspn(line, " ");
@@ -321,7 +327,8 @@ static int find_op(const char *line)
     return -1;
 }
 
-/* Each record of a family; they are copied, for reading cuts them up. */
+/* Runs each record of a family at one level. Reading a record cuts it into words, so it reads a
+ * copy. */
 static void check_family(const char *family, int level)
 {
     tg_context *tg = tg_open(NULL);

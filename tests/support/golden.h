@@ -1,5 +1,6 @@
-/* Records of golden data, whose form and tolerances golden/common.py describes: a test gives a
- * table of operations, and each record of its file is run at every SIMD level of this machine. */
+/* Runs records of golden data. A test gives a file of records and a table of operations; each
+ * record is run at every SIMD level of this machine and compared with the values that it lists.
+ * tests/golden/common.py describes the form of a record and its tolerances. */
 #ifndef TEST_GOLDEN_H
 #define TEST_GOLDEN_H
 
@@ -7,18 +8,18 @@
 
 enum { MAX_INPUTS = 8, MAX_NUMBERS = 16 };
 
-/* One record as it is run: the numbers given to the operation, its inputs, and their leaves. */
+/* One record while it is run. */
 typedef struct trial {
     tg_context *tg;
     int line;
-    char *at; /* what is still to be read of the record */
-    int numbers;
-    double f[MAX_NUMBERS]; /* the numbers, as both types */
+    char *at;              /* the text of the record that is not read yet */
+    int numbers;           /* how many numbers the operation is given */
+    double f[MAX_NUMBERS]; /* these numbers, as double and as int64_t */
     int64_t i[MAX_NUMBERS];
-    int n;
-    tg_tensor *leaf[MAX_INPUTS], *x[MAX_INPUTS];
-    const char *steps[MAX_INPUTS]; /* from leaf to input */
-    bool marked[MAX_INPUTS];       /* a gradient is expected */
+    int n;                                       /* how many inputs it has */
+    tg_tensor *leaf[MAX_INPUTS], *x[MAX_INPUTS]; /* input x is a view of its leaf */
+    const char *steps[MAX_INPUTS];               /* the views that lead from leaf to x */
+    bool marked[MAX_INPUTS];                     /* the record lists a gradient of this leaf */
     const struct golden_op *op;
 } trial;
 
@@ -27,19 +28,22 @@ typedef struct golden_op {
     tg_tensor *(*run)(trial *c);
 } golden_op;
 
-/* The numbers of a record from one on, as a list; its inputs, as a list. */
+/* The numbers of a record from index `from` on, as a list. */
 static inline tg_shape rest(const trial *c, int from)
 {
     return (tg_shape){c->numbers - from, c->i + from};
 }
 
+/* The inputs of a record, as a list. */
 static inline tg_list all_inputs(trial *c)
 {
     return (tg_list){c->n, c->x};
 }
 
-/* For a table OPS(OP) of rows OP(family, name in the records, call), where the call may use the
- * inputs x, the numbers f and i, and the trial c: a function each, and the rows of golden_op. */
+/* A test lists its operations as OPS(OP), with rows OP(family, name, call). The name is that in the
+ * records, and the call is an expression that may use the inputs x, the numbers f and i, and the
+ * trial c. OPS(GOLDEN_RUN) defines a function for each row, and OPS(GOLDEN_ROW) the rows of
+ * golden_op. */
 #define GOLDEN_RUN(family, name, call)                                                             \
     static tg_tensor *run_##name(trial *c)                                                         \
     {                                                                                              \
@@ -51,8 +55,8 @@ static inline tg_list all_inputs(trial *c)
     }
 #define GOLDEN_ROW(family, name, call) {#family, #name, run_##name},
 
-/* Every record of a file, with at least one for each operation; each family is a test of its own.
- * Returns what main does. */
+/* Runs every record of a file in tests/golden. Each family is a cmocka test, which fails if one of
+ * its operations has no record. Returns what main is to return. */
 int run_golden(const char *file, const golden_op *ops, int n);
 
 #endif

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In front: the size, then guard bytes. Memory is aligned for any object and not one bit more. */
+/* In front of a block lie its size and guard bytes, behind it more guard bytes. The block is
+ * aligned as malloc would align it and never more, so that code which relies on more is noticed. */
 enum { FRONT = 48, BACK = 32, GUARD = 0xfd, BEFORE_USE = 0xa5, AFTER_USE = 0xdd };
 
 static bool intact(const unsigned char *at, size_t n)

@@ -1,10 +1,11 @@
-/* What the tests of gradients share. */
+/* What tests of gradients share: float64 tensors from a list of values, and a comparison. */
 #ifndef TEST_LEAF_H
 #define TEST_LEAF_H
 
 #include "check.h"
 
-/* Leaves that require grad. */
+/* leaf(tg, ...) is a tensor of these values that requires grad, and constant(tg, ...) one that does
+ * not. */
 static inline tg_tensor *leaf_of(tg_context *tg, tg_shape shape, const double *values)
 {
     return tg_requires_grad_(tg_from_f64(tg, shape, values), true);
@@ -15,7 +16,8 @@ static inline tg_tensor *leaf_of(tg_context *tg, tg_shape shape, const double *v
     tg_from_f64(tg, TG_SHAPE(sizeof((double[]){__VA_ARGS__}) / sizeof(double)),                    \
                 (double[]){__VA_ARGS__})
 
-/* Relative, as a handful of roundings allow. */
+/* check_near compares values by their relative difference. NEAR allows for a few dozen
+ * roundings. */
 #define NEAR 1e-14
 #define check_near(t, ...)                                                                         \
     check_near_at(t, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__},    \

@@ -1,11 +1,11 @@
-/* Tests that run at each SIMD level of src/kernels/levels.h. */
+/* Runs a test at each SIMD level of src/kernels/levels.h. */
 #ifndef TEST_LEVELS_H
 #define TEST_LEVELS_H
 
 #include "check.h"
 #include "kernels/kernels.h"
 
-/* Calls test for each level that this CPU runs. */
+/* Calls `test` for each level that this CPU can run, and prints which levels it cannot. */
 static inline void each_level(void (*test)(int level))
 {
     const int best = tg__level(NULL);

@@ -1,5 +1,5 @@
-/* Whether this build is one with AddressSanitizer or ThreadSanitizer, which the two compilers say
- * in their own ways. */
+/* UNDER_ASAN and UNDER_TSAN are defined in a build with AddressSanitizer or ThreadSanitizer, which
+ * gcc and clang announce in different ways. */
 #ifndef TEST_SANITIZER_H
 #define TEST_SANITIZER_H
 

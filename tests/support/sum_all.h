@@ -1,4 +1,5 @@
-/* An operation of one's own with any number of inputs: the sum of all their elements. */
+/* A user-defined operation for tg_apply with any number of inputs: the sum of all their
+ * elements. */
 #ifndef TEST_SUM_ALL_H
 #define TEST_SUM_ALL_H
 

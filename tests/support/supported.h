@@ -1,4 +1,4 @@
-/* What supported.def lists, as functions of operands: rows of a table. */
+/* The rows of supported.def as a table of functions. */
 #ifndef TEST_SUPPORTED_H
 #define TEST_SUPPORTED_H
 
@@ -10,7 +10,8 @@ typedef struct operands {
     tg_tensor *a, *b, *c, *v, *mask, *index, *rows;
 } operands;
 
-/* A parameter after one step of an optimiser: NULL if it did not move. */
+/* Makes one step of an optimiser on the parameter o->a. Returns NULL if the step did not change
+ * it. */
 static tg_tensor *stepped(const operands *o, tg_optim *optim)
 {
     tg_tensor *before = tg_clone(tg_detach(o->a));
@@ -26,7 +27,7 @@ static tg_tensor *loss_of(void *user)
     return loss;
 }
 
-/* The same for one that evaluates the loss itself. */
+/* The same for an optimiser that evaluates the loss itself, by tg_step_closure. */
 static tg_tensor *searched(const operands *o, tg_optim *optim)
 {
     tg_tensor *before = tg_clone(tg_detach(o->a));
@@ -50,7 +51,7 @@ static tg_tensor *searched(const operands *o, tg_optim *optim)
 #undef GROUP
 #undef ROW
 
-/* A row of the table; without call, the title of a group. */
+/* A row of the table. If call is NULL, the row is the title of a group, and name that title. */
 typedef struct supported_row {
     const char *name;
     tg_tensor *(*call)(const operands *o);
@@ -65,14 +66,14 @@ static const supported_row table[] = {
 };
 enum { ROWS = sizeof table / sizeof *table };
 
-/* Whether the row stands below that title. */
+/* Whether the row belongs to the group of that title. */
 static inline bool is_in_group(int row, const char *title)
 {
     while (table[row].call) row--;
     return strcmp(table[row].name, title) == 0;
 }
 
-/* In (0, 1); 0 and 1 for bool and int64. */
+/* Random operands: in (0, 1), or 0 and 1 for bool and int64. Floating ones require grad. */
 static tg_tensor *values_of(tg_context *tg, tg_dtype dtype, tg_shape shape)
 {
     tg_tensor *t = tg_rand(tg, TG_F64, shape);

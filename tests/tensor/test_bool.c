@@ -1,5 +1,5 @@
-/* Memory of bool may hold any bytes, as where another program has written it: all but 0 are true.
- */
+/* bool tensors in memory that holds other bytes than 0 and 1, as another program may have written
+ * it: every byte but 0 is true. */
 #include "check.h"
 
 enum { ROWS = 3, COLUMNS = 5, N = ROWS * COLUMNS };

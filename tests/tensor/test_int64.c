@@ -1,4 +1,5 @@
-/* int64 beyond 2^53, where not every integer is a double: exact, or refused. */
+/* int64 beyond 2^53, where not every integer is a double: a function computes it exactly or refuses
+ * it. */
 #include "check.h"
 
 #define ODD 9007199254740993 /* 2^53 + 1, the first integer that is no double */

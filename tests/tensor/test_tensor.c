@@ -1,4 +1,5 @@
-/* Tensors: making, views, reading, writing, and writing in place without a gradient. */
+/* Tensors: making them, views, reading and writing elements, and operations in place that record no
+ * gradient. */
 #include "check.h"
 
 /* Shape, strides, and offset in elements from base. */
