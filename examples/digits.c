@@ -1,5 +1,5 @@
-/* A feed-forward network: input, hidden layer, output; trained on mini-batches to tell handwritten
- * digits of 8 by 8 pixels apart. */
+/* A feed-forward network with one hidden layer. It is trained on mini-batches to recognise
+ * handwritten digits of 8 by 8 pixels. */
 #include <stdio.h>
 
 #include <tinygrad.h>

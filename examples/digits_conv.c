@@ -1,5 +1,6 @@
-/* A small convolutional network on the digits: two convolutions, each followed by pooling, with
- * BatchNorm, which behaves differently in training and after it. */
+/* A small convolutional network that recognises handwritten digits: two convolutions, each followed
+ * by BatchNorm, ReLU and pooling. BatchNorm computes with the statistics of the batch while the
+ * network is in training mode, and with running averages in evaluation mode. */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -7,7 +8,7 @@
 #include "common/digits.h"
 #include "common/lecture.h"
 
-/* Any function of one tensor can be a layer. */
+/* Any function of one tensor can be a layer: tg_lambda makes it a module. */
 static tg_tensor *as_images(tg_tensor *x)
 {
     return tg_view(x, TG_SHAPE(x->shape[0], 1, 8, 8));
@@ -27,7 +28,7 @@ int main(int argc, char **argv)
     if (!digits_read(tg, argc > 1 ? argv[1] : EXAMPLES_DATA "/digits.csv", &d))
         return tg_close(tg), 1;
 
-    const tg_conv_options *same = TG_CONV(.padding = {1, 1}); /* the size stays */
+    const tg_conv_options *same = TG_CONV(.padding = {1, 1}); /* keeps the size of the image */
     tg_module *conv0 = tg_conv2d_layer(tg, 1, 16, TG_SHAPE(3, 3), TG_NO_BIAS, same);
     tg_module *conv1 = tg_conv2d_layer(tg, 16, 32, TG_SHAPE(3, 3), TG_NO_BIAS, same);
     tg_module *top = tg_linear(tg, 128, DIGITS_CLASSES, TG_BIAS);

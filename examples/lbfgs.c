@@ -1,5 +1,5 @@
-/* The regression of all ten features by LBFGS, whose line search needs no learning rate, against
- * the closed form. */
+/* Linear regression on all ten features of the diabetes data by LBFGS, whose line search needs no
+ * learning rate, beside the closed form. */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -19,7 +19,7 @@ typedef struct problem {
     int evaluations;
 } problem;
 
-/* What tg_step_closure calls, more than once a step. */
+/* The loss and its gradient. tg_step_closure calls this several times in a step. */
 static tg_tensor *evaluate(void *user)
 {
     problem *p = user;
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
                  .y = table_columns(table, FEATURES, 1),
                  .net = tg_linear(tg, FEATURES, 1, TG_BIAS)};
 
-    /* tolerance_change 0: on, to the last digits */
+    /* With tolerance_change 0 it does not stop until the last digits are right. */
     p.optim = tg_lbfgs(p.net, TG_LBFGS(.strong_wolfe = true, .tolerance_change = 0));
     for (int step = 0; step < 5; step++) {
         const double loss = tg_step_closure(p.optim, evaluate, &p);

@@ -1,6 +1,7 @@
-/* Steps 1 to 4, 30 times, by hand: yhat, loss, backward, update.
+/* All four steps by hand, 30 times: yhat, loss, backward, update.
  *
- * usage: lecture_loop [directory]. Writes lecture_fit.svg and lecture_loss.svg there, or here. */
+ * usage: lecture_loop [directory]. Writes lecture_fit.svg and lecture_loss.svg to the directory,
+ * which is the current one if none is given. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +13,10 @@
 
 #define EPOCHS 30
 
-/* What each epoch began with. */
+/* The loss and the weights at the beginning of each epoch. */
 typedef struct history {
     double epoch[EPOCHS], loss[EPOCHS];
-    double intercept[EPOCHS + 1], slope[EPOCHS + 1]; /* the last: after the loop */
+    double intercept[EPOCHS + 1], slope[EPOCHS + 1]; /* the last ones are those after the loop */
 } history;
 
 static void record_weights(history *h, int epoch, const tg_tensor *What)
@@ -36,7 +37,7 @@ static void print_epoch(int epoch, const tg_tensor *What, const tg_tensor *loss)
 static void loop(tg_context *tg, const lecture *d, tg_tensor *What, double alpha, history *h)
 {
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
-        tg_scope_begin(tg); /* all that the epoch makes is gone at its end */
+        tg_scope_begin(tg); /* tg_scope_end frees all tensors of the epoch */
         tg_clear_grad(What);
         tg_tensor *yhat = tg_matmul(d->X, What);                 /* 1 yhat */
         tg_tensor *loss = tg_sum(tg_square(tg_sub(d->y, yhat))); /* 2 loss */
@@ -55,7 +56,8 @@ static void loop(tg_context *tg, const lecture *d, tg_tensor *What, double alpha
     record_weights(h, EPOCHS, What);
 }
 
-/* The line that no other line beats: slope = cov(x, y) / var(x), through the means; in float64. */
+/* The line with the least squared error, in float64: slope = cov(x, y) / var(x), and the line runs
+ * through the point of the means. */
 static void print_closed_form(const lecture *d)
 {
     tg_tensor *x = tg_cast(d->x, TG_F64), *y = tg_cast(d->y, TG_F64);
@@ -66,7 +68,7 @@ static void print_closed_form(const lecture *d)
     printf("float64 solution [%.16g, %.16g]\n", intercept, slope);
 }
 
-/* Draws y = intercept + slope x from end to end. */
+/* Draws y = intercept + slope x from the least to the greatest x. */
 static void draw_line(plot *p, const char *label, const char *color, bool dashes, double intercept,
                       double slope)
 {
@@ -77,7 +79,7 @@ static void draw_line(plot *p, const char *label, const char *color, bool dashes
 
 static bool draw_fit(const char *path, const lecture *d, const history *h)
 {
-    /* From pale to dark as the line moves to its place. */
+    /* The line after some epochs, in a darker colour the later the epoch. */
     static const struct {
         int epoch;
         const char *label, *color;

@@ -1,11 +1,12 @@
-/* Step 2 of 4: the loss. Six ways to the mean squared error, and the trap between them. */
+/* Step 2 of 4: the loss. Six ways to compute the mean squared error, and a trap: shapes that
+ * broadcast. */
 #include <stdio.h>
 
 #include <tinygrad.h>
 
 #include "common/lecture.h"
 
-/* mean((a - b)^2) as the notebook spells it, without a loss function. */
+/* mean((a - b)^2), as the notebook writes it without a loss function. */
 static tg_tensor *mean_square(tg_tensor *a, tg_tensor *b)
 {
     return tg_mean(tg_square(tg_sub(a, b)));
@@ -17,8 +18,8 @@ static void print_loss(const char *name, const tg_tensor *loss)
     tg_print(stdout, loss);
 }
 
-/* y is (100), yhat2 is (100, 1). Broadcasting pairs every y with every yhat: 10,000 differences,
- * and a number that looks like a loss and is none. */
+/* y is (100) and yhat2 is (100, 1). Broadcasting pairs every element of y with every element of
+ * yhat2: 10,000 differences, whose mean looks like a loss and is none. */
 static void print_trap(tg_tensor *y, tg_tensor *yhat2)
 {
     char text[80] = "";
@@ -61,7 +62,7 @@ int main(void)
     print_loss("MSELoss(y.reshape(100,1), yhat2)   ", tg_loss(mse, column, yhat2));
     print_loss("MSELoss(y.reshape(100,1), yhat3)   ", tg_loss(mse, column, yhat3));
 
-    /* PyTorch warns and goes on. This library refuses, and says what would cure it. */
+    /* PyTorch warns and goes on. This library returns an error that says which reshape cures it. */
     lecture_section("MSELoss(y, yhat2) is refused");
     if (tg_ok(tg) && !tg_loss(mse, y, yhat2)) {
         printf("%s\n", tg_error(tg));

@@ -1,4 +1,6 @@
-/* The loop of lecture_loop.c again, with what a library is for: Linear, MSELoss and SGD. */
+/* The loop of lecture_loop.c with the modules and the optimiser of the library: Linear, MSELoss and
+ * SGD.
+ */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -25,7 +27,8 @@ int main(void)
     tg_copy_from_f32(weight, (float[]){-5.0f, 10.0f});
     tg_module *mse = tg_mseloss(tg, TG_MEAN);
 
-    /* The mean is the sum over 100: 100 times the step of 1/1000 makes the same path. */
+    /* MSELoss is the sum of lecture_loop.c divided by 100. 100 times its learning rate, 0.001,
+     * therefore gives the same steps. */
     tg_optim *sgd = tg_sgd(net, TG_SGD(.lr = 0.1));
 
     lecture_section("the same with Linear + MSELoss + optim.SGD(lr=0.1), 30 epochs");

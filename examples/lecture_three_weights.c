@@ -1,4 +1,4 @@
-/* Two features: nothing changes but the width of X. */
+/* Two features, and thus three weights: nothing changes but the number of columns of X. */
 #include <stdio.h>
 
 #include <tinygrad.h>

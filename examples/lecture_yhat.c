@@ -1,11 +1,12 @@
-/* Step 1 of 4: yhat. The data, and three ways to predict y for given weights. */
+/* Step 1 of 4: yhat, the prediction of y. The data, and three ways to predict y for given
+ * weights. */
 #include <stdio.h>
 
 #include <tinygrad.h>
 
 #include "common/lecture.h"
 
-/* The first three elements, or rows. */
+/* The first three elements of a vector, or rows of a matrix. */
 static tg_tensor *first_three(tg_tensor *t)
 {
     return tg_slice(t, 0, 0, 3, 1);
@@ -23,7 +24,7 @@ static void print_data(const lecture *d)
     printf("  last ");
     lecture_print_bits(tg_slice(d->y, 0, -1, TG_END, 1));
 
-    /* X is the transpose of two rows: the same memory, read in another order. */
+    /* X is a transpose: a view of the memory of two rows, which is read in another order. */
     if (!d->X) return;
     printf("\nX stride (%d, %d) contiguous %s\n", (int)d->X->strides[0], (int)d->X->strides[1],
            tg_is_contiguous(d->X) ? "True" : "False");

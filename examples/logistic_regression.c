@@ -1,5 +1,6 @@
-/* Logistic regression: from ten measurements of a patient, will the disease progress faster than in
- * half of all patients? yhat is a logit, the loss binary cross-entropy; the rest is the lecture. */
+/* Logistic regression. From ten measurements of a patient it predicts whether the disease will
+ * progress faster than in half of all patients. yhat is a logit and the loss binary cross-entropy;
+ * all else is as in the lecture. */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -12,7 +13,7 @@ enum { FEATURES = 10, HELD_OUT = 100 };
 static const char *const names[FEATURES] = {"age", "sex", "bmi", "bp", "s1",
                                             "s2",  "s3",  "s4",  "s5", "s6"};
 
-/* The share of rows on the right side of 0. */
+/* The share of rows whose logit has the right sign: positive for label 1. */
 static double accuracy(tg_tensor *logits, tg_tensor *labels)
 {
     tg_tensor *right = tg_eq(tg_gt_scalar(logits, 0), tg_gt_scalar(labels, 0.5));
@@ -27,7 +28,7 @@ int main(int argc, char **argv)
     tg_tensor *table = table_read(tg, argc > 1 ? argv[1] : EXAMPLES_DATA "/diabetes.csv");
     if (!table) return tg_close(tg), 1;
 
-    /* 1 above the median, else 0. */
+    /* The labels: 1 for a progression above the median, else 0. */
     const int64_t n = table->shape[0];
     tg_tensor *progression = table_columns(table, FEATURES, 1);
     tg_tensor *sorted = tg_sort(progression, 0);

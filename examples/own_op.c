@@ -1,6 +1,6 @@
-/* An operation of one's own: the quantile (pinball) loss, by which a line has a given share of the
- * points below it instead of running through their middle. The library has no such loss; a forward
- * and a backward function make it. */
+/* A user-defined operation: the quantile loss, also called pinball loss. A line that is fitted with
+ * it has a given share of the points below it, where one that is fitted with squares runs through
+ * their middle. The library has no such loss. A forward and a backward function define it. */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -10,7 +10,8 @@
 
 enum { BMI = 2, PROGRESSION = 10 };
 
-/* ---- The operation. d = target - input:  share * d above the line, (share - 1) * d below. */
+/* ---- The operation. With d = target - input, the loss of a point is share * d if it lies above
+ * the line and (share - 1) * d if it lies below. */
 
 static tg_tensor *pinball_forward(tg_list inputs, const void *attributes)
 {
@@ -19,7 +20,7 @@ static tg_tensor *pinball_forward(tg_list inputs, const void *attributes)
     return tg_maximum(tg_mul_scalar(d, share), tg_mul_scalar(d, share - 1));
 }
 
-/* Of input i: the slope there times the gradient of the result. */
+/* The gradient of input i: the derivative with respect to it, times the gradient of the result. */
 static tg_tensor *pinball_backward(tg_list inputs, tg_tensor *output, tg_tensor *grad, int i,
                                    const void *attributes)
 {
@@ -70,7 +71,8 @@ int main(int argc, char **argv)
     tg_tensor *bmi = table_columns(table, BMI, 1), *y = table_columns(table, PROGRESSION, 1);
     tg_tensor *z = table_standardize(bmi, bmi);
 
-    double share = 0.3; /* central differences agree with the backward function */
+    /* Checks the backward function by central differences. */
+    double share = 0.3;
     tg_tensor *a = tg_requires_grad_(tg_randn(tg, TG_F64, TG_SHAPE(5)), true);
     tg_tensor *b = tg_requires_grad_(tg_randn(tg, TG_F64, TG_SHAPE(5)), true);
     const bool right = tg_gradcheck(pinball_loss, TG_LIST(a, b), &share, NULL);

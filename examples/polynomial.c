@@ -1,6 +1,6 @@
 /* Polynomial regression: progression = w0 + w1 z + w2 z^2 + w3 z^3 of the standardised body mass
- * index z. Still linear in the weights, so the closed form is one call; LBFGS finds it as well. The
- * fit is drawn in polynomial.svg. */
+ * index z. The model is linear in its weights, so tg_lstsq finds them in one call; LBFGS finds them
+ * as well. The fit is drawn in polynomial.svg. */
 #include <stdio.h>
 
 #include <tinygrad.h>
@@ -11,7 +11,7 @@
 
 enum { BMI = 2, PROGRESSION = 10, DEGREE = 3, CURVE = 200 };
 
-/* A column for each power: (n) to (n, DEGREE + 1). */
+/* A column for each power of z, from 0 on: (n) becomes (n, DEGREE + 1). */
 static tg_tensor *powers(tg_tensor *z)
 {
     tg_tensor *columns[DEGREE + 1];
@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 
     tg_tensor *closed = tg_lstsq(X, y);
     tg_tensor *w = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(DEGREE + 1)), true);
-    /* tolerance_change 0: on, to the last digits */
+    /* With tolerance_change 0 it does not stop until the last digits are right. */
     tg_optim *lbfgs =
         tg_lbfgs_list(TG_LIST(w), TG_LBFGS(.strong_wolfe = true, .tolerance_change = 0));
     problem p = {lbfgs, X, y, w};

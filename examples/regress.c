@@ -1,4 +1,4 @@
-/* regress: a straight-line fit to a CSV file, by the four steps of the lecture. See --help. */
+/* regress fits a line, or a plane, to a CSV file by the four steps of the lecture. See --help. */
 #define _POSIX_C_SOURCE 200809L /* isatty */
 
 #include <errno.h>
@@ -62,17 +62,17 @@ typedef struct columns {
     size_t n_features;
 } columns;
 
-/* One run; what is allocated here is freed by end_job. */
+/* One run of the program. end_job frees what its members point to. */
 typedef struct job {
     settings set;
     csv file;
-    char *feature_text; /* that --features is cut from */
+    char *feature_text; /* a copy of --features, which is cut into names */
     columns columns;
-    size_t *indices; /* of columns in file */
+    size_t *indices; /* of the columns, in the file */
     double *values, *new_values;
     size_t n_new;
     tg_context *tg;
-    tg_tensor *train, *held; /* rows of columns; held is NULL when there is none */
+    tg_tensor *train, *held; /* the rows to train on, and those held out or NULL */
     fit fit;
     FILE *report;
 } job;
@@ -114,7 +114,8 @@ static int complain(const char *what)
 
 /* ---- Columns and rows. */
 
-/* Cuts --features, which is written as a line of a CSV file is. False for wrong usage. */
+/* Cuts --features, which is written like a line of a CSV file, into names. Returns false if it is
+ * wrong. */
 static bool cut_features(job *j)
 {
     size_t n = csv_split(j->feature_text, (char **)j->columns.names, strlen(j->set.features) + 1);
@@ -132,7 +133,8 @@ static bool cut_features(job *j)
     return n > 0;
 }
 
-/* The features named, or else all columns but the target, and then the target. */
+/* Chooses the columns to read: the features that were named, or else all columns but the target;
+ * and then the target. */
 static int choose_columns(job *j)
 {
     size_t room = j->file.n_columns + 1;
@@ -170,7 +172,7 @@ static int read_data(job *j)
     return j->values ? DONE : complain(j->file.error);
 }
 
-/* The features of the rows to predict. */
+/* Reads the features of the rows whose target is to be predicted. */
 static int read_new(job *j)
 {
     csv file;
@@ -186,7 +188,7 @@ static int read_new(job *j)
     return j->new_values ? DONE : FAILED;
 }
 
-/* Rows of a matrix, by number. */
+/* The rows of a matrix with the numbers in `rows`. */
 static tg_tensor *take_rows(tg_tensor *matrix, tg_tensor *rows)
 {
     if (!matrix || !rows) return NULL;
@@ -194,7 +196,7 @@ static tg_tensor *take_rows(tg_tensor *matrix, tg_tensor *rows)
                      tg_expand(tg_unsqueeze(rows, 1), TG_SHAPE(rows->numel, matrix->shape[1])));
 }
 
-/* Sets train and held, and sees that the rows and columns to train on will do. */
+/* Splits the rows into train and held, and checks that a line can be fitted to those in train. */
 static int split_rows(job *j)
 {
     int64_t n = (int64_t)j->file.n_rows, width = (int64_t)j->columns.n_features + 1;
@@ -237,7 +239,7 @@ static tg_tensor *target_of(tg_tensor *rows)
     return tg_narrow(rows, 1, rows ? rows->shape[1] - 1 : 0, 1);
 }
 
-/* (n, 1) from (n, features). */
+/* Predicts the target, (n, 1), from the features, (n, features). */
 static tg_tensor *predict(const fit *f, tg_tensor *features)
 {
     return tg_add_scalar(tg_matmul(features, f->slope), f->intercept);
@@ -302,7 +304,7 @@ static void report_coefficients(const job *j)
                 tg_get(j->fit.slope, TG_INDEX((int64_t)i, 0)));
 }
 
-/* A line of how well the fit predicts rows. */
+/* Prints a line that says how well the fit predicts these rows. */
 static void report_rows(const job *j, const char *name, tg_tensor *rows)
 {
     if (!rows) {
@@ -318,13 +320,14 @@ static void report_rows(const job *j, const char *name, tg_tensor *rows)
     fputc('\n', j->report);
 }
 
-/* Contiguous float64 values, for the plot. */
+/* The values of t as a contiguous array of doubles, for the plot. */
 static const double *values_of(tg_tensor *t)
 {
     return tg_data_f64(tg_contiguous(t));
 }
 
-/* The rows as points: the target against the one feature, or predictions against the target. */
+/* Draws the rows as points: the target against the feature if there is one, else the predictions
+ * against the target. */
 static void plot_rows(plot *p, const job *j, const char *label, const char *color, tg_tensor *rows)
 {
     bool single = j->columns.n_features == 1;

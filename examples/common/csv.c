@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Long enough to recognise, short enough for one line of a terminal. */
+/* Characters of a cell in a message: enough to recognise it, few enough for a line of a
+ * terminal. */
 #define SHOWN 40
 
-/* Fills error and returns false. line 0: the file as a whole. */
+/* Writes a message to file->error and returns false. line is 0 if the error is not in one line. */
 static bool fail(csv *file, size_t line, const char *format, ...)
 {
     const size_t room = sizeof file->error;
@@ -25,7 +26,7 @@ static bool fail(csv *file, size_t line, const char *format, ...)
     return false;
 }
 
-/* A cell as a message shows it: short, and without what would upset a terminal. */
+/* The text of a cell for a message: shortened, and without control characters. */
 static const char *shown(const char *cell, char buffer[SHOWN + 4])
 {
     size_t n = 0;
@@ -35,7 +36,8 @@ static const char *shown(const char *cell, char buffer[SHOWN + 4])
     return buffer;
 }
 
-/* Twice the room for an array of elements of that size, or NULL. */
+/* Doubles the capacity of an array whose elements have `size` bytes. Returns NULL if memory
+ * fails. */
 static void *grow(void *array, size_t *capacity, size_t size)
 {
     if (*capacity > PTRDIFF_MAX / 2 || (size && *capacity > PTRDIFF_MAX / 2 / size)) return NULL;
@@ -58,8 +60,8 @@ static bool append(csv *file, size_t n, int c)
     return true;
 }
 
-/* Reads the next line, however it ends: \n, \r\n or \r. False at the end of the file, without an
- * error, too. */
+/* Reads the next line, which ends with \n, \r\n or \r. Returns false on error, and without an error
+ * at the end of the file. */
 static bool read_line(csv *file)
 {
     file->line++;
@@ -75,8 +77,8 @@ static bool read_line(csv *file)
     return append(file, n, 0);
 }
 
-/* Cuts the cell that begins at line, in place; returns where the next one begins, NULL if this was
- * the last. *cell is NULL when its quotes are wrong. */
+/* Cuts off the cell at the beginning of line, in place, and sets *cell to it, or to NULL if its
+ * quotes are wrong. Returns where the next cell begins, or NULL if this was the last. */
 static char *cut(char *line, char **cell)
 {
     line += strspn(line, " \t");
@@ -114,7 +116,8 @@ size_t csv_split(char *line, char **cells, size_t max)
     return n;
 }
 
-/* The next line that is not blank, cut into cells. False at the end of the file or on error. */
+/* Reads the next line that is not blank and cuts it into cells. Returns false on error and at the
+ * end of the file. */
 static bool read_cells(csv *file)
 {
     do {
@@ -144,16 +147,16 @@ static number parse(const char *cell, double *value)
     *value = strtod(cell, &end);
     if (end == cell || *end) return TEXT;
     if (!isfinite(*value)) return NOT_FINITE;
-    return cell[strspn(cell, "+-.0123456789eE")] ? TEXT : NUMBER; /* strtod takes 0x10 */
+    return cell[strspn(cell, "+-.0123456789eE")] ? TEXT : NUMBER; /* to strtod, 0x10 is a number */
 }
 
-/* Of two elements of sorted. */
+/* Compares two elements of `sorted`, for qsort and bsearch. */
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(**(char **const *)a, **(char **const *)b);
 }
 
-/* Every column has a name of its own, and the names are not a row of data. */
+/* Checks that no two columns have one name, and that the line of names is not a row of data. */
 static bool check_names(csv *file)
 {
     size_t numbers = 0;
@@ -184,7 +187,7 @@ bool csv_open(csv *file, const char *path)
     if (!read_cells(file))
         return *file->error ? false : fail(file, 1, "the file is empty: no header");
 
-    /* The names stay while the rows are read into fresh memory. */
+    /* The names keep the memory of their line; the rows are read into new memory. */
     file->n_columns = file->n_cells;
     file->names = malloc(file->n_columns * sizeof *file->names + CSV_MAX_LINE);
     file->sorted = malloc(file->n_columns * sizeof *file->sorted);
@@ -213,7 +216,7 @@ size_t csv_find(csv *file, const char *name)
     return file->n_columns;
 }
 
-/* Appends the chosen cells of the row at hand. */
+/* Writes the chosen cells of the current line to row, as numbers. */
 static bool take_row(csv *file, const size_t *columns, size_t n, double *row)
 {
     char name[SHOWN + 4], cell[SHOWN + 4];

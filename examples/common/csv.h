@@ -1,4 +1,4 @@
-/* Numbers from a CSV file that begins with a line of column names. */
+/* Reads numbers from a CSV file whose first line has the names of the columns. */
 #ifndef EXAMPLES_CSV_H
 #define EXAMPLES_CSV_H
 
@@ -6,44 +6,46 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* No line may be longer: a file without line ends is not read into memory. */
+/* The greatest length of a line. Because of it, a file without line ends is not read into
+ * memory. */
 #define CSV_MAX_LINE (1 << 20)
 
-/* An open file. Read names, n_columns, n_rows and error; the rest is the reader's. */
+/* An open file. Callers may read the members up to error; the others are for csv.c. */
 typedef struct csv {
     const char *path;
     char **names; /* of the columns */
     size_t n_columns;
-    size_t n_rows;   /* that csv_read has read */
-    char error[640]; /* one line: path:line: what */
+    size_t n_rows;   /* how many rows csv_read has read */
+    char error[640]; /* the message, one line: "path:line: what is wrong" */
 
     FILE *stream;
-    char ***sorted; /* pointers into names, by name */
-    size_t line;    /* the number of the line at hand, from 1 */
-    char *text;     /* that line, cut into */
-    char **cells;   /* these */
+    char ***sorted; /* pointers to the elements of names, sorted by name */
+    size_t line;    /* the number of the current line, from 1 */
+    char *text;     /* the text of the current line, which is cut into cells */
+    char **cells;   /* the cells of the current line */
     size_t text_capacity, n_cells, cell_capacity;
 } csv;
 
-/* Opens path, which must stay valid, and reads the names. False with the error; csv_close either
- * way. */
+/* Opens a file and reads the names. The string path must stay valid. Returns false, with the error,
+ * on failure. csv_close must be called in any case. */
 bool csv_open(csv *file, const char *path);
 
-/* The index of a column; n_columns, with the error, when there is none of that name. */
+/* The index of the column with this name. Returns n_columns, with the error, if there is none. */
 size_t csv_find(csv *file, const char *name);
 
-/* The chosen columns of every row, one row after the other, for the caller to free. Other columns
- * may hold anything. NULL with the error when a cell is not a finite number, a row is ragged or
- * there is no row. */
+/* Reads n columns of every row. Returns an array, row after row, which the caller frees. The other
+ * columns may hold any text. Returns NULL, with the error, if a cell is not a finite number, a row
+ * has too few or too many cells, or there is no row. */
 double *csv_read(csv *file, const size_t *columns, size_t n);
 
 void csv_close(csv *file);
 
-/* Cuts a line at its commas, in place: quotes and the spaces around a cell go. At most max cells
- * are written; returns how many there are, 0 when a quote is not closed or followed by text. */
+/* Cuts a line into cells at its commas, in place, and removes quotes and the spaces around each
+ * cell. Writes at most max cells, and returns how many there are; 0 if a quote is not closed or is
+ * followed by text. */
 size_t csv_split(char *line, char **cells, size_t max);
 
-/* Writes one cell, in quotes where it needs them. */
+/* Writes one cell, in quotes if a comma, quote or space in it needs them. */
 void csv_write(FILE *out, const char *cell);
 
 #endif

@@ -21,7 +21,7 @@ bool digits_read(tg_context *tg, const char *path, digits *d)
     return true;
 }
 
-/* The class of the greatest score for each image. */
+/* The class with the greatest score, for each image. */
 static tg_tensor *guess(tg_module *net, tg_tensor *images)
 {
     const bool training = tg_is_training(net);

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Columns as x = center + scale z, where z has mean 0 and mean square 1. */
+/* Standardised columns: x = center + scale z, where each column of z has mean 0 and mean square
+ * 1. */
 typedef struct standard {
     tg_tensor *z, *center, *scale; /* (n, k), (1, k), (1, k) */
 } standard;
@@ -17,10 +18,10 @@ typedef struct training {
     tg_module *net;
     tg_optim *sgd;
     int64_t rows, batch_size;
-    double loss;     /* the last one */
-    double gradient; /* its norm */
+    double loss;     /* of the last step */
+    double gradient; /* the norm of its gradient */
     bool progress;
-    double start, shown; /* times */
+    double start, shown; /* when training began, and when progress was last shown; in seconds */
 } training;
 
 static double seconds_now(void)
@@ -29,7 +30,7 @@ static double seconds_now(void)
     struct timespec now;
     timespec_get(&now, TIME_UTC);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-#else /* a C library older than C11 */
+#else /* this C library is older than C11 */
     return (double)clock() / CLOCKS_PER_SEC;
 #endif
 }
@@ -44,8 +45,8 @@ static standard standardise(tg_tensor *x)
     return s;
 }
 
-/* The largest eigenvalue of a symmetric matrix without negative ones: the power method, 1024 steps
- * of it in ten squarings. */
+/* The largest eigenvalue of a symmetric matrix that has no negative eigenvalue, by the power
+ * method. The matrix is squared ten times, which makes 1024 steps. */
 static double largest_eigenvalue(tg_context *tg, tg_tensor *m)
 {
     tg_tensor *power = m;
@@ -58,8 +59,9 @@ static double largest_eigenvalue(tg_context *tg, tg_tensor *m)
     return isfinite(value) ? value : 0; /* NaN for the zero matrix */
 }
 
-/* Half the largest step that is stable for the curvature of the loss, and the momentum that serves
- * the flattest direction as well as can be. A batch of few rows is more curved than the whole. */
+/* Chooses the learning rate, half the largest one that is stable for the curvature of the loss, and
+ * the momentum with which the direction of the least curvature converges fastest. The loss of a
+ * small batch may have a larger curvature than that of all rows. */
 static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit *f)
 {
     double n = z ? (double)z->shape[0] : 0;
@@ -78,8 +80,9 @@ static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit
         if (f->momentum < 0) f->momentum = 0;
     }
     if (f->momentum < 0) {
-        /* With lr = (1 + m) / curvature, every direction shrinks by sqrt(m) an epoch for this m.
-         * Linearly dependent features have a direction that needs no step at all. */
+        /* With lr = (1 + m) / curvature and this m, the error in every direction shrinks by sqrt(m)
+         * in an epoch. If features are linearly dependent, the loss is flat in some direction,
+         * along which no step is needed. */
         double root = dependent ? 0.995 : 1 - sqrt(2 / f->condition);
         f->momentum = fmin(0.999, root > 0 ? root * root : 0);
     }
@@ -87,7 +90,7 @@ static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit
     f->lr = o->lr > 0 ? o->lr : f->stable_lr / 2;
 }
 
-/* Steps 1 to 3 for some rows. */
+/* Steps 1 to 3 of the lecture, for the rows z and their targets t. */
 static void go_backward(training *s, tg_tensor *z, tg_tensor *t)
 {
     tg_tensor *loss = tg_mse_loss(tg_forward(s->net, z), t, TG_MEAN);
@@ -96,7 +99,7 @@ static void go_backward(training *s, tg_tensor *z, tg_tensor *t)
     s->loss = tg_item(loss);
 }
 
-/* The gradient for all rows. */
+/* Sets the norm of the gradient for all rows. */
 static void measure_gradient(training *s)
 {
     go_backward(s, s->z, s->t);
@@ -124,7 +127,7 @@ static void run_batches(training *s)
     s->loss = total / (double)s->rows;
 }
 
-/* Ten times a second, and after the last epoch. */
+/* Shows progress ten times a second, and after the last epoch. */
 static void show_progress(training *s, int64_t epochs, bool last)
 {
     if (!s->progress || (!last && seconds_now() < s->shown + 0.1)) return;
@@ -134,7 +137,8 @@ static void show_progress(training *s, int64_t epochs, bool last)
     fflush(stderr);
 }
 
-/* All rows at once, until the gradient has stopped falling for long enough to call it rounding. */
+/* Trains on all rows at once, until the gradient has not fallen for so long that what is left of it
+ * is rounding errors. */
 static void descend(training *s, int64_t epochs, fit *f)
 {
     double patience = 10 + 5 / (1 - sqrt(f->momentum));
@@ -145,7 +149,7 @@ static void descend(training *s, int64_t epochs, fit *f)
         if (s->gradient < best / 2) best = s->gradient, best_at = (double)f->epochs;
         bool resting = s->gradient == 0 || (double)f->epochs - best_at > patience;
         f->converged = resting && s->gradient <= f->tolerance;
-        f->diverged = !(s->loss < 1e6); /* it begins at 1 */
+        f->diverged = !(s->loss < 1e6); /* the loss begins at 1 */
         bool done = f->converged || f->diverged || f->epochs == epochs;
         if (!done) tg_step(s->sgd);
         tg_scope_end(s->tg);
@@ -154,7 +158,8 @@ static void descend(training *s, int64_t epochs, fit *f)
     }
 }
 
-/* In small batches the gradient never rests; lr, unless given, falls to zero over the epochs. */
+/* Trains in small batches, whose gradient does not go to 0. For this reason lr, unless the caller
+ * gave one, falls to 0 over the epochs. */
 static void wander(training *s, int64_t epochs, bool lr_falls, fit *f)
 {
     for (f->epochs = 0; f->epochs < epochs && !f->diverged && tg_ok(s->tg); f->epochs++) {
@@ -171,7 +176,8 @@ static void wander(training *s, int64_t epochs, bool lr_falls, fit *f)
     tg_scope_end(s->tg);
 }
 
-/* Linear, from zero: among equally good coefficients it then finds the smallest. */
+/* Makes a Linear whose weights begin with 0. If several coefficients fit equally well, gradient
+ * descent from 0 finds the smallest. */
 static void make_net(training *s, tg_dtype dtype, const fit *f)
 {
     tg_set_default_dtype(s->tg, dtype);
@@ -190,7 +196,8 @@ static void train(training *s, const fit_options *o, fit *f)
     s->start = seconds_now();
     make_net(s, o->dtype, f);
     if (!tg_ok(s->tg)) return;
-    /* Each entry of the gradient is a mean of products of size 1, good to a few dozen roundings. */
+    /* Each element of the gradient is a mean of products near 1, with an error of a few dozen
+     * roundings. */
     f->tolerance = 64 * epsilon * sqrt((double)(s->z->shape[1] + 1));
     if (o->batch_size)
         wander(s, epochs, !(o->lr > 0), f);
@@ -218,7 +225,8 @@ bool fit_line(tg_tensor *x, tg_tensor *y, const fit_options *options, fit *resul
     s.t = tg_cast(target.z, options->dtype);
     train(&s, options, result);
 
-    /* y = center + scale (w z + b), and z = (x - center) / scale, column by column. */
+    /* Back to the units of the data: y = center + scale (w z + b), where z = (x - center) / scale
+     * for each column. */
     tg_tensor *w = tg_cast(tg_detach(tg_param(s.net, "weight")), TG_F64);
     tg_tensor *slope = tg_mul(tg_div(w, features.scale), target.scale);
     result->slope = tg_t(slope);

@@ -4,7 +4,7 @@
 
 #include <tinygrad.h>
 
-/* The notebook's seed. */
+/* The seed of the notebook. */
 #define LECTURE_SEED 202150754
 
 /* 100 points around a line: y = X W + noise, W = (2.5, 4). */
@@ -14,23 +14,24 @@ typedef struct lecture {
     tg_tensor *y; /* (100) */
 } lecture;
 
-/* Seeds the stream and draws the data. */
+/* Seeds the random numbers of the context and draws the data. */
 lecture lecture_data(tg_context *tg);
 
-/* A line with a heading over what follows. */
+/* Prints a heading. */
 void lecture_section(const char *title);
 
-/* The float32 values of t as they are, in hexadecimal, separated by blanks. */
+/* Prints the bits of the float32 values of t in hexadecimal, separated by blanks. */
 void lecture_print_bits(const tg_tensor *t);
 
-/* The values as Python prints a list: [-5, 10], or [[-5, 10]] for a matrix of one row; nine digits,
- * which is all of a float32. "none" for NULL. */
+/* Prints the values as Python prints a list: [-5, 10], or [[-5, 10]] for a matrix of one row. Nine
+ * digits tell every float32 from all others. Prints "none" for NULL. */
 void lecture_print_list(const tg_tensor *t);
 
-/* name, shape and values of t, on a line. */
+/* Prints a line with the name, the shape and the values of t. */
 void lecture_show(const char *name, const tg_tensor *t);
 
-/* Closes the context; what main returns: 1, with the message on stderr, if anything has failed. */
+/* Closes the context. Returns what main is to return: 1 if a call has failed, whose message it
+ * prints on stderr, else 0. */
 int lecture_close(tg_context *tg);
 
 #endif

@@ -13,7 +13,7 @@ static option *find(option *options, int n, const char *arg, size_t length)
     return NULL;
 }
 
-/* Stores a value; false when it is none of the option's kind and range. */
+/* Stores the value of an option. Returns false if it is of another kind or out of range. */
 static bool store(const option *o, const char *value)
 {
     if (o->kind == OPTION_TEXT) {
@@ -37,7 +37,7 @@ static void complain_value(const char *program, const option *o, const char *val
     fputc('\n', stderr);
 }
 
-/* Reads the option at argv[i]; returns how many arguments it took, 0 when it is wrong. */
+/* Reads the option at argv[i]. Returns how many arguments it took, 0 if it is wrong. */
 static int read_option(option *options, int n, char **argv, int i)
 {
     const char *program = argv[0], *arg = argv[i];

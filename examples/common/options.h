@@ -1,4 +1,4 @@
-/* The command line: --name value or --name=value, in any order, and one file. */
+/* Reads a command line: options, as --name value or --name=value, in any order, and one file. */
 #ifndef EXAMPLES_OPTIONS_H
 #define EXAMPLES_OPTIONS_H
 
@@ -11,7 +11,7 @@ typedef enum option_kind {
     OPTION_WHOLE, /* double without a fraction, in [low, high) */
 } option_kind;
 
-/* An option, where its value goes, and whether it was there. */
+/* An option that a program has, where its value is stored, and whether it was given. */
 typedef struct option {
     const char *name; /* with its dashes */
     option_kind kind;
@@ -20,8 +20,8 @@ typedef struct option {
     bool given;
 } option;
 
-/* Reads argv into options and *file (NULL when there is none). False when something is wrong, with
- * one line about it, that names the program, on stderr. */
+/* Reads argv into options, and the file into *file, or NULL if none was given. If something is
+ * wrong, prints a line on stderr that begins with the name of the program, and returns false. */
 bool options_read(option *options, int n, int argc, char **argv, const char **file);
 
 #endif

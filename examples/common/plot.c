@@ -11,8 +11,8 @@
 #define TOP        52
 #define BOTTOM     64
 #define LEGEND_ROW 22
-#define CHARACTER  7.2 /* average width at the font size of the ticks and the legend */
-#define MAX_LABEL  28  /* characters of a name that fit */
+#define CHARACTER  7.2 /* the average width of a character of ticks and legend */
+#define MAX_LABEL  28  /* the most characters of a label that fit in the legend */
 
 typedef enum mark { POINTS, LINE, DASHES } mark;
 
@@ -31,14 +31,15 @@ struct plot {
     series *first, **last;
 };
 
-/* From low to high in the data (its log10 on a logarithmic axis), from start to end on the page. */
+/* An axis maps [low, high] in the data, or in its log10 if the axis is logarithmic, to [start, end]
+ * on the page. */
 typedef struct axis {
     bool log;
     double low, high, start, end;
     double step; /* between ticks: 1, 2 or 5 times a power of ten */
 } axis;
 
-/* ---- Collecting. */
+/* ---- Collecting the data. */
 
 plot *plot_new(const char *title, const char *x_label, const char *y_label, bool log_y)
 {
@@ -49,7 +50,7 @@ plot *plot_new(const char *title, const char *x_label, const char *y_label, bool
     return p;
 }
 
-/* The bytes of the UTF-8 character at s; 0 when there is none that XML allows. */
+/* The number of bytes of the UTF-8 character at s; 0 if it is none that XML allows. */
 static size_t character_length(const unsigned char *s)
 {
     static const unsigned long least[] = {0x20, 0x80, 0x800, 0x10000};
@@ -65,7 +66,8 @@ static size_t character_length(const unsigned char *s)
                                                                                       : more + 1;
 }
 
-/* Copies at most max characters of UTF-8 text, with "..." for the rest and ? for bad bytes. */
+/* Copies at most max characters of UTF-8 text. "..." stands for the rest, and ? for invalid
+ * bytes. */
 static void copy_text(char *out, const char *text, size_t max)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -123,7 +125,7 @@ void plot_dashes(plot *p, const char *label, const char *color, size_t n, const 
 
 /* ---- Axes. */
 
-/* The 1, 2 or 5 times a power of ten that cuts range into about n steps. */
+/* The step that cuts range into about n parts and is 1, 2 or 5 times a power of ten. */
 static double nice_step(double range, int n)
 {
     double raw = range / n;
@@ -132,7 +134,8 @@ static double nice_step(double range, int n)
     return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
 }
 
-/* The axis that holds coordinate k (0 x, 1 y) of every series, with some room at both ends. */
+/* An axis for coordinate k (0 for x, 1 for y) that holds all series, with some room at both
+ * ends. */
 static axis fit_axis(const plot *p, int k, bool log)
 {
     axis a = {.log = log, .low = INFINITY, .high = -INFINITY};
@@ -158,13 +161,14 @@ static double place(const axis *a, double value)
     return a->start + (value - a->low) / (a->high - a->low) * (a->end - a->start);
 }
 
-/* On a logarithmic axis of few powers of ten, 2 and 5 times them are marked as well. */
+/* How many ticks there are for each step: three on a logarithmic axis of few powers of ten, where 2
+ * and 5 times a power of ten are marked as well. */
 static int ticks_per_step(const axis *a)
 {
     return a->log && a->high - a->low < 3 ? 3 : 1;
 }
 
-/* Tick i of the axis, false beyond the last. */
+/* Sets the value and the label of tick i. Returns false beyond the last tick. */
 static bool tick(const axis *a, int i, double *value, char label[32])
 {
     static const double between[] = {0, 0.301029995663981, 0.698970004336019};
@@ -238,7 +242,7 @@ static void draw_series(FILE *out, const series *s, const axis *x, const axis *y
     fputs("\"/>\n", out);
 }
 
-/* To the right of the frame, where it covers nothing. */
+/* Draws the legend to the right of the frame, where it covers nothing. */
 static void draw_legend(FILE *out, const plot *p, double left)
 {
     int row = 0;
@@ -284,7 +288,7 @@ static double tick_width(const axis *a)
     return CHARACTER * 1.1 * (double)longest;
 }
 
-/* Takes fewer ticks where their labels would touch. */
+/* Reduces the number of ticks until their labels do not touch. */
 static void space_ticks(axis *a)
 {
     for (int n = 7; n > 1; n--) {
