@@ -254,11 +254,14 @@ tg_tensor *tg_argsort(tg_tensor *a, int dim)
 
 tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable)
 {
-    tg_indexed none = {NULL, NULL}, r = none;
+    tg_indexed none = {NULL, NULL};
     if (!tg__check_inputs("sort", 1, &a) || tg__dim(a, "sort", dim, a->ndim) < 0) return none;
-    r.indices = argsort(a, dim, descending, stable ? SORT_STABLE : SORT_PLAIN, 0);
-    r.values = tg_gather(a, dim, r.indices);
-    return r.values ? r : none;
+    frame f;
+    tg__enter(&f, "sort", a);
+    tg_tensor *order = argsort(a, dim, descending, stable ? SORT_STABLE : SORT_PLAIN, 0),
+              *r[] = {tg_gather(a, dim, order), order};
+    tg__leave_with(&f, 2, r);
+    return r[0] ? (tg_indexed){r[0], r[1]} : none;
 }
 
 tg_tensor *tg_sort(tg_tensor *a, int dim)

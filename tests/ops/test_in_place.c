@@ -433,6 +433,10 @@ static void test_stale_view(void **state)
     check_error(*state, TG_ERR_AUTOGRAD,
                 "sum: the tensor [1] is a view whose base was changed by add_ since: make the view "
                 "again");
+    assert_null(tg_sort_indexed(older, 0, false, true).values);
+    check_error(*state, TG_ERR_AUTOGRAD,
+                "sort: the tensor [1] is a view whose base was changed by add_ since: make the "
+                "view again");
     assert_false(tg_backward(old));
     check_error(*state, TG_ERR_AUTOGRAD,
                 "backward: the tensor [] is a view whose base was changed by add_ since: make the "
