@@ -606,7 +606,8 @@ TG_API tg_tensor *tg_tile(tg_tensor *t, tg_shape dims);
 TG_API tg_tensor *tg_flip(tg_tensor *t, tg_shape dims);
 
 /* t with its elements moved by shifts[i] places along dims[i]: what leaves at one end comes in at
- * the other. With no dims, one shift moves all elements in row-major order. */
+ * the other. With no dims, one shift moves all elements in row-major order. A copy for every dtype,
+ * also where nothing moves. */
 TG_API tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims);
 
 /* The lower triangle of the last two dimensions: t (*, n, m) where j - i <= diagonal, and 0
