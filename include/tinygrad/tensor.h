@@ -200,8 +200,8 @@ TG_API tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, 
                                 const void *data);
 
 /* The numbers start, start + step, ... before end: ceil((end - start) / step) of them, 1-d; none if
- * start equals end. A step that is 0 or leads away from end is TG_ERR_ARGUMENT, and so is bool. For
- * int64, start, end and step must be integers. */
+ * start equals end. Floating dtypes and int64, for which start, end and step must be integers. A
+ * step that is 0 or leads away from end is TG_ERR_ARGUMENT. */
 TG_API tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step);
 
 /* The int64 numbers start, start + step, ... before end, 1-d, also where a double cannot hold them.

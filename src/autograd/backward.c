@@ -233,9 +233,9 @@ bool tg__check_weight(tg_tensor *out, tg_tensor *weight, const char *op)
     bool fits = weight->dtype == out->dtype &&
                 tg__same_sizes(weight->ndim, weight->shape, out->ndim, out->shape);
     return fits ||
-           tg__fail(out->context, TG_ERR_SHAPE, "%s: the gradient is %s %s, the output %s %s", op,
-                    tg_dtype_name(weight->dtype), SHOW(weight), tg_dtype_name(out->dtype),
-                    SHOW(out));
+           tg__fail(out->context, weight->dtype != out->dtype ? TG_ERR_DTYPE : TG_ERR_SHAPE,
+                    "%s: the gradient is %s %s, the output %s %s", op, tg_dtype_name(weight->dtype),
+                    SHOW(weight), tg_dtype_name(out->dtype), SHOW(out));
 }
 
 bool tg__check_single(tg_tensor *out, const char *op, const char *cure)

@@ -24,8 +24,9 @@ static bool check_gradcheck_inputs(const gradcheck *c, const char *name)
         if (!t->requires_grad) continue;
         any = true;
         if (t->dtype != TG_F64 || priv(t)->record)
-            return tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: input %d, %s %s, is not a float64 leaf",
-                            name, i + 1, tg_dtype_name(t->dtype), SHOW(t));
+            return tg__fail(c->tg, t->dtype != TG_F64 ? TG_ERR_DTYPE : TG_ERR_ARGUMENT,
+                            "%s: input %d, %s %s, is not a float64 leaf", name, i + 1,
+                            tg_dtype_name(t->dtype), SHOW(t));
         if (!tg__writable(t, name)) return false;
     }
     return any || tg__fail(c->tg, TG_ERR_ARGUMENT, "%s: no input requires grad", name);
@@ -127,8 +128,8 @@ static bool run_gradcheck(const gradcheck *c)
     tg_tensor *y = call_function(c);
     if (!y) return false;
     if (!y->requires_grad || y->dtype != TG_F64)
-        return tg__fail(c->tg, TG_ERR_AUTOGRAD, "gradcheck: the output is %s and %s grad",
-                        tg_dtype_name(y->dtype),
+        return tg__fail(c->tg, y->dtype != TG_F64 ? TG_ERR_DTYPE : TG_ERR_AUTOGRAD,
+                        "gradcheck: the output is %s and %s grad", tg_dtype_name(y->dtype),
                         y->requires_grad ? "requires" : "does not require");
     for (int i = 0; i < c->inputs.n; i++)
         if (c->inputs.items[i]->requires_grad && !check_input(c, y, i)) return false;

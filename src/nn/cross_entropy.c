@@ -147,9 +147,9 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
     const int64_t classes = input->shape[class_dim(input)];
     const tg_tensor *w = o->weight;
     if (w && (w->ndim != 1 || w->shape[0] != classes || w->dtype != input->dtype))
-        return tg__fail(tg, TG_ERR_SHAPE, "%s: the weight is %s %s, not %s [%lld]", name,
-                        tg_dtype_name(w->dtype), SHOW(w), tg_dtype_name(input->dtype),
-                        (long long)classes);
+        return tg__fail(tg, w->dtype != input->dtype ? TG_ERR_DTYPE : TG_ERR_SHAPE,
+                        "%s: the weight is %s %s, not %s [%lld]", name, tg_dtype_name(w->dtype),
+                        SHOW(w), tg_dtype_name(input->dtype), (long long)classes);
     if (o->ignore_index == 0 && o->beta == 0 && o->delta == 0 && o->eps == 0)
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "%s: these options would ignore label 0; begin with tg_loss_defaults()",

@@ -15,11 +15,11 @@ static tg_tensor *dropout_mask(const tg_tensor *x, double p)
 tg_tensor *tg_dropout(tg_tensor *x, double p, bool training)
 {
     if (!tg__check_inputs("dropout", 1, &x)) return NULL;
+    if (!tg__is_float(x->dtype)) return tg__refuse_dtype("dropout", x);
     tg_context *tg = x->context;
     if (!(p >= 0 && p <= 1))
         return tg__fail(tg, TG_ERR_ARGUMENT, "dropout: p %g must lie in [0, 1]", p);
     if (p == 0 || !training || x->numel == 0) return x;
-    if (!tg__is_float(x->dtype)) return tg__refuse_dtype("dropout", x);
     if (p == 1) return tg_mul_scalar(x, 0);
     if (!tg__ready(tg)) return NULL;
     frame f;

@@ -156,7 +156,7 @@ tg_tensor *tg_register_parameter(tg_module *module, const char *name, tg_tensor 
 {
     const bool own = module && t && t->context == module->tg;
     if (own && (priv(t)->record || !tg__is_float(t->dtype)))
-        return tg__fail(module->tg, TG_ERR_ARGUMENT,
+        return tg__fail(module->tg, tg__is_float(t->dtype) ? TG_ERR_ARGUMENT : TG_ERR_DTYPE,
                         "register: parameter %s, %s %s, is not a floating leaf",
                         name ? name : "NULL", tg_dtype_name(t->dtype), SHOW(t));
     const bool before = own && t->requires_grad;

@@ -582,9 +582,9 @@ static bool check_conv(const char *name, const tg_tensor *x, const tg_tensor *w,
                         name, SHOW(w), spatial == 1 ? "" : " height, kernel width");
     if (!check_channels(name, x, w, o->groups, spatial)) return false;
     return !b || (b->ndim == 1 && b->shape[0] == w->shape[0] && b->dtype == x->dtype) ||
-           tg__fail(tg, TG_ERR_SHAPE, "%s: the bias is %s %s, not %s [%lld]", name,
-                    tg_dtype_name(b->dtype), SHOW(b), tg_dtype_name(x->dtype),
-                    (long long)w->shape[0]);
+           tg__fail(tg, b->dtype != x->dtype ? TG_ERR_DTYPE : TG_ERR_SHAPE,
+                    "%s: the bias is %s %s, not %s [%lld]", name, tg_dtype_name(b->dtype), SHOW(b),
+                    tg_dtype_name(x->dtype), (long long)w->shape[0]);
 }
 
 /* conv1d is a conv2d whose first spatial dimension has size 1. */

@@ -226,9 +226,11 @@ static tg_tensor *arange_i64_of_doubles(tg_context *tg, double start, double end
 tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, double step)
 {
     if (!tg) return NULL;
+    if (tg__is_dtype(dtype) && !tg__is_number(dtype))
+        return tg__fail(tg, TG_ERR_DTYPE, "arange: not for %s", tg_dtype_name(dtype));
     double count = ceil((end - start) / step), last = count > 0 ? start + (count - 1) * step : 0;
-    if ((tg__is_dtype(dtype) && !tg__is_number(dtype)) || !isfinite(start) || !isfinite(end) ||
-        !(count >= 0) || !(step > 0 ? start <= end : step < 0 && start >= end))
+    if (!isfinite(start) || !isfinite(end) || !(count >= 0) ||
+        !(step > 0 ? start <= end : step < 0 && start >= end))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "arange: no %s numbers go from %g to %g in steps of %g",
                         tg_dtype_name(dtype), start, end, step);

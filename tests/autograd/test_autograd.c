@@ -45,7 +45,7 @@ static void test_given_gradient(void **state)
     check_error(*state, TG_ERR_SHAPE,
                 "backward: the gradient is float64 [2], the output float64 [3]");
     assert_false(tg_backward_with(y, tg_ones(*state, TG_F32, TG_SHAPE(3))));
-    check_error(*state, TG_ERR_SHAPE,
+    check_error(*state, TG_ERR_DTYPE,
                 "backward: the gradient is float32 [3], the output float64 [3]");
     assert_false(tg_backward_with(y, NULL));
     check_error(*state, TG_ERR_ARGUMENT, "backward: gradient is NULL");

@@ -343,9 +343,9 @@ static void test_messages_do_not_follow_the_locale(void **state)
         check_error(tg, TG_ERR_ARGUMENT, "full: -1e+300 is not a value of int64");
         assert_null(tg_full(tg, TG_I64, TG_SHAPE(2), -INFINITY));
         check_error(tg, TG_ERR_ARGUMENT, "full: -inf is not a value of int64");
-        assert_null(tg_arange(tg, TG_BOOL, 0, 2.25, 1.5e-7));
+        assert_null(tg_arange(tg, TG_F32, 0, 2.25, -1.5e-7));
         check_error(tg, TG_ERR_ARGUMENT,
-                    "arange: no bool numbers go from 0 to 2.25 in steps of 1.5e-07");
+                    "arange: no float32 numbers go from 0 to 2.25 in steps of -1.5e-07");
         leave_locale();
     }
     tg_close(tg);

@@ -134,6 +134,9 @@ static void test_classes_refused(void **state)
     labels = tg_zeros(tg, TG_I64, TG_SHAPE(4));
     assert_null(tg_cross_entropy(x, labels, &o));
     check_error(tg, TG_ERR_SHAPE, "cross_entropy: the weight is float32 [4], not float32 [3]");
+    o.weight = tg_ones(tg, TG_F64, TG_SHAPE(3));
+    assert_null(tg_nll_loss(x, labels, &o));
+    check_error(tg, TG_ERR_DTYPE, "nll_loss: the weight is float64 [3], not float32 [3]");
     o = tg_loss_defaults();
     o.label_smoothing = 1.5;
     assert_null(tg_cross_entropy(x, labels, &o));

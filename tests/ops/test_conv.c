@@ -36,6 +36,9 @@ static void test_conv_refused(void **state)
     o.bias = tg_ones(tg, TG_F32, TG_SHAPE(3));
     assert_null(tg_conv2d(x, w, &o));
     check_error(tg, TG_ERR_SHAPE, "conv2d: the bias is float32 [3], not float32 [2]");
+    o.bias = tg_ones(tg, TG_F64, TG_SHAPE(2));
+    assert_null(tg_conv2d(x, w, &o));
+    check_error(tg, TG_ERR_DTYPE, "conv2d: the bias is float64 [2], not float32 [2]");
     assert_true(!tg_conv2d(NULL, NULL, NULL) && !tg_conv1d(NULL, w, NULL));
     tg_clear_error(tg);
 }
