@@ -56,9 +56,9 @@ bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
 /* Applies o to a and b, expanded to one batch. tg__check_system has passed them. */
 tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
 /* The same in a frame of its own. a and b are not NULL. */
-tg_tensor *tg__solve_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
+tg_tensor *tg__apply_expanded_in_frame(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
 /* Checks the system a x = b and applies o to it. b may be a vector or a batch of vectors. */
-tg_tensor *tg__solve_for(const op_row *o, tg_tensor *a, tg_tensor *b);
+tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b);
 
 /* ---- Gaussian elimination, in solve.c. */
 

@@ -196,6 +196,7 @@ static const op_row lstsq_op = {
 
 tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 {
-    return tg__check_inputs("lstsq", 2, (tg_tensor *[]){a, b}) ? tg__solve_for(&lstsq_op, a, b)
-                                                               : NULL;
+    return tg__check_inputs("lstsq", 2, (tg_tensor *[]){a, b})
+               ? tg__apply_to_system(&lstsq_op, a, b)
+               : NULL;
 }

@@ -201,7 +201,7 @@ tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int f
     return tg__apply(o, 2, both, attrs);
 }
 
-tg_tensor *tg__solve_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags)
+tg_tensor *tg__apply_expanded_in_frame(const op_row *o, tg_tensor *a, tg_tensor *b, int flags)
 {
     frame f;
     tg__enter(&f, o->name, a);
@@ -216,7 +216,7 @@ static bool holds_vectors(const tg_tensor *a, const tg_tensor *b)
            (a->ndim - 1 == b->ndim && tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape));
 }
 
-tg_tensor *tg__solve_for(const op_row *o, tg_tensor *a, tg_tensor *b)
+tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b)
 {
     frame f;
     const bool vector = holds_vectors(a, b);

@@ -210,8 +210,9 @@ static bool solve_forward(const call *c)
 static tg_tensor *solve_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a_transposed = tg__matrix_transpose(r->in[0].t);
-    tg_tensor *b =
-        a_transposed && g ? tg__solve_expanded(r->op, a_transposed, g, KNOWN_REGULAR) : NULL;
+    tg_tensor *b = a_transposed && g
+                       ? tg__apply_expanded_in_frame(r->op, a_transposed, g, KNOWN_REGULAR)
+                       : NULL;
     return i == 1 ? b : tg_neg(tg_matmul(b, tg__matrix_transpose(r->out)));
 }
 
@@ -228,7 +229,7 @@ tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
 {
     if (!tg__check_inputs("solve", 2, (tg_tensor *[]){a, b}) || !tg__check_square("solve", a))
         return NULL;
-    return tg__solve_for(&solve_op, a, b);
+    return tg__apply_to_system(&solve_op, a, b);
 }
 
 /* y = a^-1 has the gradient -y^T g y^T. */

@@ -64,5 +64,5 @@ tg_tensor *tg_solve_triangular(tg_tensor *a, tg_tensor *b, int flags)
         tg_tensor *x = tg_solve_triangular(tg__matrix_transpose(a), tg__matrix_transpose(b), flags);
         return tg__leave(&f, tg__matrix_transpose(x));
     }
-    return tg__solve_expanded(&solve_triangular_op, a, b, flags);
+    return tg__apply_expanded_in_frame(&solve_triangular_op, a, b, flags);
 }

@@ -55,7 +55,7 @@ static tg_tensor *copy_if_overwritten(tg_tensor *t, tg_tensor *source, bool read
 }
 
 /* Replaces the inputs whose old values are needed after the write by copies: t if the gradient of
- * source reads it, and source by the rule above. */
+ * source reads it, and source if copy_if_overwritten makes a copy. */
 static bool save_inputs(const call *c, bool recorded, tg_tensor **in)
 {
     if (c->n == 1) return true;

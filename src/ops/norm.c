@@ -1,5 +1,5 @@
-/* Norms of vectors: (sum of |x|^p)^(1/p) over some dimensions, and the limits of this for p = 0 and
- * infinity. */
+/* Norms of vectors: (sum of |x|^p)^(1/p) over some dimensions. For p = 0 the norm is the number of
+ * elements that are not 0, and for an infinite p the greatest or the least |x|. */
 #include "op.h"
 #include "reduce.h"
 

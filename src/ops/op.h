@@ -97,8 +97,8 @@ struct op_row {
                            function.c keeps a pointer of its own here */
 };
 
-/* Runs an operation on its n inputs, which may be NULL, and records it if a gradient needs the
- * record. a points to TG_ATTRS attributes or is NULL. Returns NULL after an error. */
+/* Runs an operation on n inputs and records it if a gradient needs the record. a points to TG_ATTRS
+ * attributes or is NULL. Returns NULL after an error, and if an input is NULL. */
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a);
 /* The same for an operation that writes its result over its first input and returns that input. The
  * second input, if there is one, broadcasts to the shape of the first. */
