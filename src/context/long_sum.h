@@ -24,10 +24,11 @@ static inline void tg__add_term(long_sum *s, double x)
     s->sum = total;
 }
 
-/* Once the sum is infinite or NaN, the rest is NaN and must be left out. */
+/* Once the sum is infinite or NaN, the rest is NaN and must be left out. A rest of 0 is left out,
+ * too, because -0 + 0 is 0. */
 static inline double tg__value_of_sum(long_sum s)
 {
-    return s.rest - s.rest == 0 ? s.sum + s.rest : s.sum;
+    return s.rest != 0 && s.rest - s.rest == 0 ? s.sum + s.rest : s.sum;
 }
 
 #endif

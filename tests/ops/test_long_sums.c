@@ -161,6 +161,18 @@ static void test_slots_of_infinities_and_nan(void **state)
                  NAN, INFINITY);
 }
 
+/* As in PyTorch, a slot that holds -0 keeps its sign, whether nothing or only -0 is added. */
+static void test_slots_of_negative_zeros(void **state)
+{
+    (void)state;
+    tg_tensor *index = tg_expand(tg_ones(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(16));
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        tg_tensor *a = tg_full(tg, d, TG_SHAPE(2), -0.0);
+        tg_tensor *sums = tg_scatter_add(a, 0, index, tg_full(tg, d, TG_SHAPE(16), -0.0));
+        check_values(tg_reciprocal(sums), -INFINITY, -INFINITY);
+    }
+}
+
 /* ---- Pooling. */
 
 /* 64 u for a block, one for the sum and one for the quotient. */
@@ -501,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_slots_of_float64),
         cmocka_unit_test(test_gradients_of_what_is_taken_many_times),
         cmocka_unit_test(test_slots_of_infinities_and_nan),
+        cmocka_unit_test(test_slots_of_negative_zeros),
         cmocka_unit_test(test_means_of_large_windows),
         cmocka_unit_test(test_gradient_of_means_of_windows_that_overlap),
         cmocka_unit_test(test_gradient_of_means_of_many_windows),
