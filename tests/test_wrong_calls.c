@@ -6,7 +6,7 @@
 
 #include "ops/op.h"
 
-/* ---- What calls.def may use. */
+/* ---- The names that the expressions in calls.def may use. */
 
 typedef struct stage {
     operands o; /* float32 */
@@ -209,7 +209,8 @@ static void read_name(const char *message, char *name, size_t size)
     snprintf(name, size, "%.*s", (int)(end ? end - message : 0), message);
 }
 
-/* PyTorch has one name for what are several functions in C. */
+/* Whether a name in a message stands for this function. PyTorch has one name for what are several
+ * functions in C. */
 static bool is_name_of(const char *said, const char *function)
 {
     static const char *const endings[] = {"dims",   "dim",    "scalar", "sizes",     "indexed",
@@ -341,7 +342,7 @@ static int operands_of(operands *o, tg_tensor ***t)
 
 enum { OPERANDS_AT_MOST = 7 };
 
-/* "3, 5" */
+/* Whether the message shows the sizes of t, such as "3, 5". */
 static bool shows_sizes_of(const char *message, const tg_tensor *t)
 {
     char text[200] = "";
@@ -604,7 +605,7 @@ static void test_operations_work_while_an_error_is_pending(void **state)
     if (complaints) fail_msg("%d calls", complaints);
 }
 
-/* ---- None is forgotten. */
+/* ---- No public function is left out. */
 
 static bool is_listed(const char *name, entry_kind one, entry_kind other)
 {

@@ -25,7 +25,7 @@ int tg__level(const char *name)
 
 bool tg__rounds_products(int level)
 {
-    /* The exact product is 1 - 2^-60. It rounds to 1, which leaves 0; one fma would leave -2^-60.
-     */
+    /* The exact product is 1 - 2^-60. Rounded, it is 1, which leaves 0; an fma would leave
+     * -2^-60. */
     return levels[level].add_product(1 + 0x1p-30, 1 - 0x1p-30, -1) == 0;
 }

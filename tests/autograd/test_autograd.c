@@ -54,7 +54,7 @@ static void test_given_gradient(void **state)
     check_values(w->grad, 2, 20, 200);
 }
 
-/* The gradient given may be the very memory that the result is added to. */
+/* The gradient that is given to backward may be the grad that the result is added to. */
 static void test_given_gradient_is_a_grad(void **state)
 {
     tg_tensor *w = leaf_of(*state, TG_SHAPE(2, 2), (double[]){1, 2, 3, 4});
@@ -128,7 +128,7 @@ static void test_many_uses(void **state)
     check_values(w->grad, 6 * 243);
 }
 
-/* Sixty diamonds on top of each other: 2^60 paths, each record once. */
+/* A chain of sixty diamonds has 2^60 paths, but backward visits each record once. */
 static void test_diamonds(void **state)
 {
     tg_tensor *w = leaf(*state, 1), *y = w;
@@ -155,7 +155,7 @@ static void *run_chain(void *arg)
     return y && tg_backward(y) && tg_item(y) == CHAIN + 1 ? w->grad : NULL;
 }
 
-/* On a stack that would not hold a frame for each record. */
+/* A chain so long that recursion would overflow the stack. */
 static void test_long_chain(void **state)
 {
     pthread_attr_t attributes;
@@ -177,7 +177,7 @@ static tg_tensor *never_called(const record *r, int i, tg_tensor *g)
     return tg__fail(r->out->context, TG_ERR_AUTOGRAD, "the walk went too far");
 }
 
-/* Without scopes the tape grows for ever, and a step visits its own records alone. */
+/* Without scopes the tape grows for ever, but backward visits only the records of its own step. */
 static void test_steps_without_scopes(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *x = constant(*state, 3, 4), *old = tg_neg(w);
@@ -301,7 +301,8 @@ static void test_requires_grad(void **state)
     assert_null(tg_requires_grad_(NULL, true));
 }
 
-/* Recorded operations remember who asked for a gradient; the leaf decides whether it takes it. */
+/* An operation records which inputs required grad when it ran. Backward adds a gradient to a leaf
+ * only if it still requires grad. */
 static void test_requires_grad_changes(void **state)
 {
     tg_tensor *w = leaf(*state, 1), *v = leaf(*state, 2), *late = constant(*state, 3);
@@ -346,7 +347,7 @@ static void test_op_without_gradient(void **state)
     assert_null(w->grad);
 }
 
-/* ---- Gradients of tensors that are no leaves. */
+/* ---- Gradients of tensors that are not leaves. */
 
 static void test_retain_grad(void **state)
 {
@@ -368,8 +369,8 @@ static void test_retain_grad(void **state)
     assert_null(tg_retain_grad(NULL));
 }
 
-/* As PyTorch: the gradient of the value that the tensor has, none when the loss depends on an
- * earlier one. */
+/* As in PyTorch, the gradient is that of the value that the tensor has at last, and none if the
+ * loss depends on an earlier value. */
 static void test_retain_grad_in_place(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *y = tg_mul_scalar(w, 2);
@@ -430,7 +431,7 @@ static void test_grad(void **state)
     check_values(grads[0], 1);
 }
 
-/* The gradients belong to the caller's scope and outlive the sweep's. */
+/* The gradients belong to the scope of the caller, and live on after that of the sweep. */
 static void test_grad_in_scope(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *loss = tg_sum(tg_square(w)), *g, *kept;
@@ -527,7 +528,7 @@ static void test_mixed_derivatives(void **state)
     check_values(y->grad, 8 * 4 * 3);
 }
 
-/* As PyTorch: create_graph asks for a graph, wherever it is asked. */
+/* As in PyTorch, create_graph records a graph even where gradients are turned off. */
 static void test_create_graph_inside_no_grad(void **state)
 {
     tg_tensor *x = leaf(*state, 2), *y = tg_mul(tg_square(x), x);
@@ -539,7 +540,7 @@ static void test_create_graph_inside_no_grad(void **state)
     check_values(grad_of(first, x, false), 12);
 }
 
-/* One gradient that flows to two inputs is handed out as two tensors. */
+/* If one gradient goes to two inputs, tg_grad returns two tensors. */
 static void test_gradients_do_not_share(void **state)
 {
     tg_tensor *a = leaf(*state, 1), *b = leaf(*state, 2), *c = constant(*state, 7), *grads[2];
@@ -553,7 +554,7 @@ static void test_gradients_do_not_share(void **state)
     check_values(c, 7);
 }
 
-/* Only what leads to the value that the input has counts. */
+/* For an input that was overwritten, only paths to its last value count. */
 static void test_grad_of_overwritten_input(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *y = tg_mul_scalar(w, 2), *loss = tg_sum(y), *g;
@@ -594,7 +595,7 @@ static void test_two_contexts(void **state)
     tg_close(other);
 }
 
-/* The part of the graph that still holds has gone backward when the error is found. */
+/* The error is found when backward has already passed a valid part of the graph. */
 static void test_failure_commits_nothing(void **state)
 {
     tg_tensor *w = leaf(*state, 0.1, 0.2), *v = leaf(*state, 0.3, 0.7), *fresh = leaf(*state, 1, 2);
@@ -618,7 +619,7 @@ static void test_failure_commits_nothing(void **state)
     check_values(fresh->grad, 1, 1);
 }
 
-/* An allocator that has this many allocations left; -1: any number. */
+/* An allocator that fails after this many allocations; never, if it is -1. */
 static void *allocate_some(void *user, size_t bytes)
 {
     int *left = user;
@@ -633,7 +634,7 @@ static void deallocate(void *user, void *memory, size_t bytes)
     free(memory);
 }
 
-/* A gradient that was written to with a history loses that with the next backward. */
+/* A recorded write to a grad gives it a history, which it loses at the next backward. */
 static void test_a_gradient_made_again_has_no_history(void **state)
 {
     tg_tensor *x = leaf(*state, 3), *factor = leaf(*state, 2);
@@ -650,7 +651,7 @@ static void test_a_gradient_made_again_has_no_history(void **state)
     tg_clear_error(*state);
 }
 
-/* One backward with that many allocations; whether they were enough. */
+/* Runs backward with so many allocations. Returns whether they were enough. */
 static bool backward_within(int allocations)
 {
     enum { N = 5000 };
@@ -682,7 +683,7 @@ static void test_memory_failure_commits_nothing(void **state)
     assert_true(allocations > 2);
 }
 
-/* ---- Release: what backward needs stays. */
+/* ---- tg_release keeps the values that backward needs. */
 
 static tg_tensor *chain_of_releases(tg_tensor *w, bool release)
 {
@@ -717,7 +718,7 @@ static void test_release_before_backward(void **state)
     check_release(*state, 3000); /* blocks of their own */
 }
 
-/* One gradient that two branches take: the first one done must not give its memory back. */
+/* Two branches use one gradient: the branch that is done first must not free its memory. */
 static void test_shared_gradient(void **state)
 {
     enum { N = 3000 };

@@ -109,7 +109,7 @@ static void test_many_inputs(void **state)
     check_values(x[19]->grad, 1, 1);
 }
 
-/* ---- What a backward returns is not the sweep's to release. */
+/* ---- The sweep must not release a tensor that a backward function returns. */
 
 static tg_tensor *returns_input(tg_list in, tg_tensor *out, tg_tensor *grad, int i, const void *a)
 {
@@ -308,7 +308,8 @@ static tg_tensor *counting_backward(tg_list in, tg_tensor *out, tg_tensor *grad,
     return grad;
 }
 
-/* What lies behind the inputs is not run: not what was overwritten, nor what has no gradient. */
+/* A sweep does not run records behind its inputs, even if their values were overwritten or they
+ * have no gradient. */
 static void test_a_gradient_ends_at_its_inputs(void **state)
 {
     static const tg_autograd_function counting = {"counting", copy_of_first, counting_backward};
@@ -333,7 +334,7 @@ static void test_a_gradient_ends_at_its_inputs(void **state)
     assert_int_equal(calls, 1);
 }
 
-/* Computes its forward once more, with a graph, as a checkpoint does. */
+/* A backward that computes its forward again, with a graph, as checkpointing does. */
 static tg_tensor *again_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                  const void *attributes)
 {

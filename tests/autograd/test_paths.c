@@ -125,7 +125,7 @@ static void test_gradient_of_a_gradient_by_some(void **state)
     check_values(g[1], 3 * 4);
 }
 
-/* ---- A sweep within a sweep, over records of the same graph. */
+/* ---- A sweep in the backward of an operation, over records of the same graph. */
 
 typedef struct within {
     tg_tensor *of, *by;
@@ -144,7 +144,7 @@ static tg_tensor *ask_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int 
 
 static const tg_autograd_function asking_op = {"asking", count_forward, ask_backward};
 
-/* The inner one is asked for y, the outer one for x: neither goes the other's way. */
+/* The inner sweep is asked for y and the outer one for x. Neither visits records for the other. */
 static void test_sweep_within_a_sweep_goes_its_own_way(void **state)
 {
     int x_count = 0, y_count = 0;
@@ -271,7 +271,8 @@ static void test_backward_with_adds_to_the_grad_of_a_leaf(void **state)
     tg_close(other);
 }
 
-/* ---- Growth. What took 12 seconds to a minute when it was quadratic takes a fraction of one. */
+/* ---- Growth. These take a fraction of a second in linear time, and 12 seconds to a minute in
+ * quadratic time. */
 
 enum { MANY = 100000 };
 
@@ -424,7 +425,7 @@ static void test_grad_to_100000_intermediates(void **state)
     grad_to_many(*state, true);
 }
 
-/* One gradient that is several inputs' is a tensor for each. */
+/* If several inputs have the same gradient, tg_grad returns a tensor for each of them. */
 static void test_results_of_grad_can_be_released_one_by_one(void **state)
 {
     tg_grad_options o = tg_grad_defaults();

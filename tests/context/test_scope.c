@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-/* Rounds of a loop: a fiftieth of them where each takes long, as under valgrind. */
+/* How often a loop runs: n times, or n / 50 where each round takes long, as under valgrind. */
 static int rounds(int n)
 {
     if (!getenv("TG_TEST_QUICK")) return n;
@@ -289,7 +289,8 @@ static void test_release_across_scopes(void **state)
     check_ok(tg);
 }
 
-/* What operations work in goes when they return, so that a loop needs no scope around them. */
+/* Operations free their scratch memory when they return, so that a loop needs no scope around
+ * them. */
 static void test_operations_return_what_they_work_in(void **state)
 {
     tg_context *tg = *state;
@@ -310,7 +311,7 @@ static void test_operations_return_what_they_work_in(void **state)
     assert_int_equal(live(tg), before);
 }
 
-/* ---- A state that a loop carries. */
+/* ---- A loop that carries a state from step to step, as recurrent networks do. */
 
 typedef tg_tensor *step_function(tg_tensor *h);
 
@@ -319,7 +320,7 @@ static tg_tensor *plain_step(tg_tensor *h)
     return tg_tanh(tg_add_scalar(h, 0.5));
 }
 
-/* Through a graph, which ends with the step. */
+/* Makes the next state through a graph, which ends with the step. */
 static tg_tensor *trained_step(tg_tensor *h)
 {
     tg_tensor *w = tg_requires_grad_(tg_ones_like(h), true), *y = tg_sigmoid(tg_mul(h, w));
@@ -327,7 +328,8 @@ static tg_tensor *trained_step(tg_tensor *h)
     return y;
 }
 
-/* A released base, whose view is released in its turn. */
+/* Makes the next state as a view of a base that is released; the view is released in the next
+ * step. */
 static tg_tensor *viewed_step(tg_tensor *h)
 {
     tg_tensor *view = tg_view(h, TG_SHAPE(-1, 1));
@@ -350,7 +352,7 @@ static tg_tensor *carry(tg_tensor *h, int steps, step_function *step, bool is_le
     return h;
 }
 
-/* Memory is that of the first steps, and the allocator is left alone. */
+/* Checks that steps after the first ones take no more memory and do not call the allocator. */
 static void check_carried(tg_tensor *h, int steps, step_function *step, bool is_leaf)
 {
     tg_context *tg = h->context;
@@ -361,7 +363,7 @@ static void check_carried(tg_tensor *h, int steps, step_function *step, bool is_
     check_ok(tg);
     assert_int_equal(after.live_bytes, before.live_bytes);
     assert_int_equal(after.held_bytes, before.held_bytes);
-#ifndef UNDER_ASAN /* where each thing is freed for good */
+#ifndef UNDER_ASAN /* under ASan, memory is really freed */
     assert_int_equal(after.allocator_calls, before.allocator_calls);
 #endif
     tg_release(h);
@@ -451,7 +453,7 @@ static void test_released_within_a_step_that_recorded_it(void **state)
     check_ok(tg);
 }
 
-/* A record that is newer than a released tensor may refer to it: its place is not taken. */
+/* The memory of a released tensor is not used again while a newer record may refer to it. */
 static void test_released_before_backward_by_a_loop(void **state)
 {
     tg_context *tg = *state;
@@ -470,7 +472,8 @@ static void test_released_before_backward_by_a_loop(void **state)
     tg_scope_end(tg);
 }
 
-/* What a recorded operation still needs survives its release; what none needs is returned. */
+/* The values of a released tensor stay if a recorded operation needs them; else their memory is
+ * freed. */
 static void test_release_before_backward(void **state)
 {
     tg_context *tg = *state;
@@ -497,7 +500,8 @@ static void test_release_before_backward(void **state)
     check_ok(tg);
 }
 
-/* Between the layers of a network: relu needs its result only, a layer its input only. */
+/* Tensors between the layers of a network: relu needs only its result, and a layer only its
+ * input. */
 static void test_release_between_layers(void **state)
 {
     tg_context *tg = *state;
@@ -527,7 +531,7 @@ static void test_release_between_layers(void **state)
     check_ok(tg);
 }
 
-/* A view in the graph, its base released. */
+/* A view stays in the graph when its base is released. */
 static void test_release_base_before_backward(void **state)
 {
     tg_context *tg = *state;
@@ -542,7 +546,7 @@ static void test_release_base_before_backward(void **state)
     assert_true(element_of(x->grad, 1999) == 8 * 1999);
 }
 
-/* A gradient's memory is the leaf's own: releasing t->grad takes nothing from it. */
+/* The memory of a gradient belongs to the leaf: to release t->grad does not free it. */
 static void test_release_gradient(void **state)
 {
     tg_context *tg = *state;
@@ -559,7 +563,7 @@ static void test_release_gradient(void **state)
     check_ok(tg);
 }
 
-/* What the gradient of one operation is computed from does not wait for the end of backward. */
+/* Temporary tensors in the gradient of one operation are freed before backward goes on. */
 static void test_temporaries_of_gradients(void **state)
 {
     tg_context *tg = *state;
@@ -573,7 +577,7 @@ static void test_temporaries_of_gradients(void **state)
     check_ok(tg);
 }
 
-/* While there is no gradient, a large one takes no memory; its tensor stays the same. */
+/* A large gradient takes no memory while it is none, and its tensor stays the same. */
 static void test_cleared_gradient(void **state)
 {
     tg_context *tg = *state;
@@ -614,7 +618,7 @@ static void test_gradient_of_a_joined_tensor(void **state)
     assert_int_equal(live(tg), with);
 }
 
-/* A view of a gradient stays good, and sees the next one. */
+/* A view of a gradient stays valid, and shows the next gradient. */
 static void test_view_of_gradient(void **state)
 {
     tg_context *tg = *state;
@@ -712,7 +716,7 @@ static void test_borrow(void **state)
     check_ok(tg);
 }
 
-/* The alias as the source of a write to the very memory it shows. */
+/* A write whose source is a borrowed alias of the memory that is written to. */
 static void test_borrow_as_source(void **state)
 {
     tg_context *tg = *state;

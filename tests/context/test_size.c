@@ -67,7 +67,7 @@ static void test_arithmetic_of_the_test_itself(void **state)
     assert_int_equal(compare(all, plus(all, one)), -1);
 }
 
-/* The number, or the greatest one where that is not enough. */
+/* Whether got is the value, or the greatest number `most` if the value is greater. */
 static bool is_capped(exact value, int64_t most, int64_t got)
 {
     return got == most ? compare(value, number(most)) >= 0 : !compare(value, number(got));
@@ -84,7 +84,7 @@ static void check_arithmetic(int64_t a, int64_t b)
     }
 }
 
-/* ---- What a function should make of the sizes a and b. */
+/* ---- Which tensor a function should make for the sizes a and b. */
 
 enum { MOST_BYTES = 1 << 20, WORK = 1 << 14, LEAST_PAIRS = 30 };
 
@@ -96,10 +96,10 @@ typedef struct expected {
 typedef struct maker {
     const char *name;
     tg_tensor *(*make)(tg_context *tg, int64_t a, int64_t b, expected *e);
-    int64_t each; /* bytes of an element; 0: a view */
+    int64_t each; /* bytes of an element; 0 if the result is a view */
 } maker;
 
-/* One element, seen as any number of them. */
+/* A single element, expanded to a tensor of any shape. */
 static tg_tensor *spread(tg_context *tg, tg_dtype dtype, tg_shape shape)
 {
     return tg_expand(tg_zeros(tg, dtype, TG_SHAPE()), shape);
@@ -274,7 +274,7 @@ static int all_sizes(int64_t *sizes)
     return n;
 }
 
-/* Those whose product with a is near to a power of two that is a limit somewhere. */
+/* The sizes whose product with a is near a limit of 32 or 64 bits. */
 static int partners_of(int64_t a, int64_t *sizes)
 {
     static const int limits[] = {28, 32, 60, 64};
@@ -330,7 +330,8 @@ static bool is_right(const tg_context *tg, const tg_tensor *t, const expected *e
     return tg_ok(tg) && same_shape(t, e) && compare(bytes, number(MOST_BYTES)) <= 0;
 }
 
-/* Too many elements to be visited one by one would have to be, for a result that fits. */
+/* Whether the result fits in memory but the function would have to visit too many elements for
+ * it. */
 static bool takes_long(const maker *m, int64_t a, int64_t b, const expected *e)
 {
     const exact bytes = times(product_of(e, true), number(m->each));
@@ -339,13 +340,14 @@ static bool takes_long(const maker *m, int64_t a, int64_t b, const expected *e)
     return is_small && !is_refused && compare(times(number(a), number(b)), number(WORK)) > 0;
 }
 
-/* An input that cannot be made says nothing of the function. */
+/* Whether an input of the function could not be made, so that nothing is learned about the
+ * function. */
 static bool lacks_input(const tg_context *tg, const maker *m)
 {
     return strncmp(tg_error(tg), "expand: ", 8) == 0 && strcmp(m->name, "expand") != 0;
 }
 
-/* Whether the pair could be tried. */
+/* Tries one function with a pair of sizes. Returns whether that was possible. */
 static int try_pair(tg_context *tg, const maker *m, int64_t a, int64_t b)
 {
     expected e;
@@ -383,7 +385,7 @@ static void test_every_maker_with_sizes_around_powers_of_two(void **state)
 
 /* ---- Functions whose other numbers are multiplied or added, too. */
 
-/* f of each pair, in a scope of its own. */
+/* Calls f with each pair of sizes, in a scope of its own. */
 static void each_pair(tg_context *tg, void (*f)(tg_context *tg, int64_t a, int64_t b))
 {
     int64_t sizes[MOST_SIZES], partners[MOST_PARTNERS];
@@ -417,7 +419,7 @@ static void test_reach_of_strides(void **state)
 
 enum { IMAGE = 7 };
 
-/* What a window of that many elements, so far apart, makes of an image. */
+/* Checks the result of a window of `kernel` elements that are `dilation` apart. */
 static void check_window(const tg_context *tg, const tg_tensor *y, int64_t kernel, int64_t dilation)
 {
     const exact reach = plus(times(number(kernel - 1), number(dilation)), number(1));
@@ -427,7 +429,7 @@ static void check_window(const tg_context *tg, const tg_tensor *y, int64_t kerne
     if (y) assert_int_equal(y->shape[y->ndim - 1], IMAGE - (kernel - 1) * dilation);
 }
 
-/* A kernel of a elements, b apart. */
+/* A convolution with a kernel of a elements that are b apart. */
 static void convolve_dilated(tg_context *tg, int64_t a, int64_t b)
 {
     tg_conv_options o = tg_conv_defaults();
@@ -453,8 +455,8 @@ static void test_reach_of_dilated_windows(void **state)
     each_pair(*state, pool_dilated);
 }
 
-/* The integers from a - b on, in steps of b, up to a: there are two of them at most; and those
- * below a in steps of 1, of which there are a. */
+/* tg_arange_i64 in steps of b gives a single integer from a - b up to a, and from a down to a - b;
+ * in steps of 1 it gives a integers from 0 to a. */
 static void count_integers(tg_context *tg, int64_t a, int64_t b)
 {
     const int64_t start = a - b;
@@ -478,7 +480,8 @@ static void test_counts_of_integers(void **state)
     each_pair(*state, count_integers);
 }
 
-/* As many parts of one element as the first size. */
+/* tg_chunk into a parts, of a tensor without elements; and tg_split of a elements into parts of
+ * b. */
 static void cut_in_parts(tg_context *tg, int64_t a, int64_t b)
 {
     tg_tensor *none = tg_empty(tg, TG_F32, TG_SHAPE(0)), *x = F(a);
@@ -497,7 +500,7 @@ static void test_numbers_of_parts(void **state)
     each_pair(*state, cut_in_parts);
 }
 
-/* ---- Scratch: a table of 2^32 doubles, which are 0 bytes in 32 bits. */
+/* ---- Scratch memory: a table of 2^32 doubles, whose size is 0 in 32 bits. */
 
 static tg_tensor *same(tg_list inputs, void *user)
 {

@@ -122,7 +122,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* The memory of the file, which other mappings of it share. */
+/* Maps the file into memory that all mappings of it share. */
 static unsigned char *map(FILE *file)
 {
     void *memory = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
@@ -130,8 +130,8 @@ static unsigned char *map(FILE *file)
     return memory;
 }
 
-/* How much of the stack of a thread that runs all was written to. The stack is looked at by way of
- * another mapping, since valgrind reports reads below the stack pointer. */
+/* Runs everything in a thread and returns how many bytes of its stack were written to. The stack is
+ * read through a second mapping, since valgrind reports reads below the stack pointer. */
 static size_t depth_of(errand *e)
 {
     pthread_attr_t how;
@@ -163,7 +163,7 @@ static void test_everything_runs_in_a_thread_of_64_kb(void **state)
             const size_t depth = depth_of(&e);
             assert_string_equal(e.error, "");
 #ifdef UNDER_ASAN
-            (void)depth; /* is that of the sanitizer's frames */
+            (void)depth; /* measures the larger frames of the sanitizer */
 #else
             print_message("%s: %zu bytes of stack\n", e.level, depth);
             assert_true(depth <= ALLOWED);

@@ -44,7 +44,8 @@ typedef struct worker {
     bool ok;
 } worker;
 
-/* The gradient of half the data, in a context of its own; an error of its own on the way. */
+/* A worker: computes the gradient of half the data in a context of its own, and has an error
+ * there. */
 static void *work(void *arg)
 {
     worker *w = arg;
@@ -87,7 +88,7 @@ static void test_shared_parameters(void **state)
     assert_true(workers[0].ok && workers[1].ok);
 }
 
-/* A gradient found elsewhere comes back as a borrowed tensor. */
+/* A gradient that a worker has computed comes back to the owner as a borrowed tensor. */
 static void test_gradient_comes_home(void **state)
 {
     tg_context *other = tg_open(NULL);
@@ -105,8 +106,8 @@ static void test_gradient_comes_home(void **state)
     tg_close(other);
 }
 
-/* What borrows reads the lender's count of writes, and so notices that a gradient would be of
- * another value: 10 for 2. */
+/* A borrowed tensor shares the version of its storage with the lender. Backward notices by it that
+ * a value has changed and the gradient would be wrong: 10 instead of 2. */
 static void test_write_by_the_owner_is_noticed_by_the_borrower(void **state)
 {
     tg_context *other = tg_open(NULL);
@@ -130,7 +131,8 @@ static void test_write_by_the_owner_is_noticed_by_the_borrower(void **state)
     tg_close(other);
 }
 
-/* The owner steps where no borrower runs: each round reads its values and their version. */
+/* The owner steps while no worker runs. In each round the workers read the new values and
+ * version. */
 static void test_owner_steps_between_rounds(void **state)
 {
     tg_tensor *weight = leaf(*state, 0.5, -1, 2);
@@ -190,7 +192,8 @@ static void test_mistakes_do_not_reach_another_threads_context(void **state)
     tg_close(m.tg);
 }
 
-/* Of the lender nothing is written, not even the room for texts in its context. */
+/* To borrow a tensor writes nothing in the context of the lender, not even its buffer for
+ * messages. */
 static void test_borrow_only_reads_the_lender(void **state)
 {
     tg_context *lender = tg_open(NULL), before;
@@ -205,9 +208,9 @@ static void test_borrow_only_reads_the_lender(void **state)
     tg_close(lender);
 }
 
-/* ---- Threads that help. */
+/* ---- The helper threads of a context. */
 
-/* -1 where the system does not tell. */
+/* How many threads this process has; -1 if the system does not tell. */
 static int threads_of_this_process(void)
 {
     DIR *tasks = opendir("/proc/self/task");
@@ -226,8 +229,8 @@ static void check_threads(int wanted)
     assert_int_equal(threads_of_this_process(), wanted);
 }
 
-/* Sanitizers and emulators have threads of their own, which may start with the first of ours: they
- * are what is there beside the first helper. */
+/* Sanitizers and emulators have threads of their own, which may start together with our first
+ * helper. `others` counts all threads besides that helper. */
 static void test_no_helper_outlives_its_context(void **state)
 {
     (void)state;
@@ -311,8 +314,8 @@ static void test_small_work_stays_in_one_piece(void **state)
     for (int i = 0; i < GRAIN; i++) assert_int_equal(atomic_load(&t.times[i]), 1);
 }
 
-/* What a child does with the context of two threads that it has from its parent, and whether all
- * of it was right. */
+/* What a forked child does with the context of two threads that it has from its parent. Returns
+ * whether all of it was right. */
 typedef bool life(tg_context *tg);
 
 static bool adds_right(tg_context *tg)
@@ -356,7 +359,7 @@ static bool only_closes(tg_context *tg)
     return tg != NULL;
 }
 
-/* A child that hangs is ended by the alarm. */
+/* Checks that a forked child is right. An alarm ends a child that hangs. */
 static void check_child(life *of_child)
 {
     enum { LONG_ENOUGH = 120 };

@@ -26,7 +26,8 @@ static int read_numbers(const char *text, int64_t *numbers)
     return n;
 }
 
-/* t has the rows that the line, after a word, tells; its second column tells them again. */
+/* Checks that t has the rows that the line lists after `word`, and the second column of `twice`
+ * their doubles. */
 static void check_rows(const char *word, const tg_tensor *t, const tg_tensor *twice)
 {
     int64_t want[MOST];
@@ -121,7 +122,8 @@ static void test_batches_are_copies(void **state)
     check_values(x, 1, 1);
 }
 
-/* Through the rows it was made of, whatever order there is by then. */
+/* The gradient goes to the rows that the batch was made of, even after the loader has shuffled
+ * again. */
 static void test_a_gradient_goes_to_the_rows_of_its_batch(void **state)
 {
     tg_context *tg = *state;
@@ -155,9 +157,10 @@ static void test_the_steady_state_allocates_nothing(void **state)
 #endif
 }
 
-/* ---- The loop that everyone writes, with the scope inside. */
+/* ---- The plain training loop, in which each batch is asked for outside of the scope of its
+ * step. */
 
-/* 100 epochs of 2.6 MB took 283 MB: every batch stayed in the scope around the loop. */
+/* If every batch stayed in the scope around the loop, 100 epochs of 2.6 MB would take 283 MB. */
 static void test_a_plain_loop_takes_the_memory_of_one_batch(void **state)
 {
     tg_context *tg = *state;
@@ -207,7 +210,7 @@ static void test_a_batch_kept_for_too_long_is_refused(void **state)
     assert_true(tg_next_batch(loader, &batch));
     tg_tensor *first = batch, *part = tg_narrow(batch, 0, 1, 1);
     copy = tg_clone(first);
-    tg_release(first); /* the loader's, so that this does nothing */
+    tg_release(first); /* does nothing, as the batch belongs to the loader */
     check_values(first, 0, 1);
     assert_true(tg_next_batch(loader, &batch));
     check_values(batch, 2, 3);
@@ -246,7 +249,8 @@ static void test_a_graph_keeps_the_values_of_its_batch(void **state)
     }
 }
 
-/* Also of what a graph refers to without its values: the batches before the last of a scope. */
+/* The memory of earlier batches of a scope is used again, even if a graph refers to them but does
+ * not need their values. */
 static void test_several_batches_in_one_scope_take_the_memory_of_some(void **state)
 {
     tg_context *tg = *state;
@@ -264,7 +268,7 @@ static void test_several_batches_in_one_scope_take_the_memory_of_some(void **sta
     check_values(w->grad, 4000, 4000, 4000);
 }
 
-/* In whatever scope it is asked for, the batch is there in the next one. */
+/* A batch lives on when the scope ends in which it was asked for. */
 static void test_a_batch_outlives_the_scope_it_was_asked_for_in(void **state)
 {
     tg_context *tg = *state;

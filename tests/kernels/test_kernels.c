@@ -9,7 +9,7 @@
 
 static const size_t element_size[K_TYPES] = {4, 8, 8, 1};
 
-static int best_level; /* which this CPU runs, and all below it */
+static int best_level; /* this CPU runs it, and all levels below it */
 
 static int find_best_level(void **state)
 {
@@ -29,13 +29,14 @@ static uint64_t random_bits(void)
     return x ^ x >> 32;
 }
 
-/* Uniform on [-1, 1). */
+/* A random number, uniform on [-1, 1). */
 static double random_value(void)
 {
     return (double)(int64_t)random_bits() * 0x1p-63;
 }
 
-/* Elements of a type; every eighth of them special when asked for. */
+/* Fills out with random elements of a type. If specials, every eighth is NaN, infinite, 0 or the
+ * like. */
 static void fill(int type, int64_t n, void *out, bool specials)
 {
     static const double special[] = {0,       -0.0,    1,        -1,   INFINITY, -INFINITY, NAN,
@@ -59,7 +60,7 @@ static bool is_nan(int type, const void *p)
     return type == K_F64 && isnan(*(const double *)p);
 }
 
-/* Equal bits, except that any NaN is any other. */
+/* Whether the elements have equal bits; all NaN count as equal. */
 static bool same(int type, int64_t n, const void *a, const void *b)
 {
     const size_t size = element_size[type];
@@ -71,12 +72,12 @@ static bool same(int type, int64_t n, const void *a, const void *b)
     return true;
 }
 
-/* ---- One set of bits: each kernel of each level against the portable one. */
+/* ---- The same bits: each kernel of each level is compared with that of the portable level. */
 
 #define MOST 5000
 
-/* Inputs and outputs of one comparison; unaligned by an element on purpose. Of what is given, the
- * first two have special values. */
+/* Inputs and outputs of one comparison. They are unaligned by an element on purpose. The first two
+ * inputs have special values. */
 typedef struct {
     int64_t space[4][2 * MOST + 8];
 } arrays;
@@ -88,8 +89,8 @@ static void *nth(arrays *s, int i, int type)
     return (char *)s->space[i] + element_size[type];
 }
 
-/* How many elements are filled and compared: more than n, for what a kernel writes behind them, and
- * for rows that stand apart. */
+/* How many elements are filled and compared. They are more than n, to notice what a kernel writes
+ * behind the end, and to have room for rows with gaps. */
 static int64_t reach;
 
 static void copy_nth(arrays *to, int i, const arrays *from, int j)
@@ -107,7 +108,8 @@ static void prepare(int type, int64_t n)
     }
 }
 
-/* valgrind's own vfnmadd gives -0 for an exact 0: there the kernels run for their use of memory. */
+/* Whether this runs in valgrind, whose vfnmadd gives -0 for an exact 0. The bits are not compared
+ * then, as valgrind is there to check the use of memory. */
 static bool emulated;
 
 static void check_same(int type, int64_t n, const char *what, int k)
@@ -306,7 +308,7 @@ static double rsqrt(double x)
     return 1 / sqrt(x);
 }
 
-/* Distance in units of the last place that float has near y. */
+/* The distance of x from y, in units of the last place of floats near y. */
 static double ulps(float x, double y)
 {
     const float rounded = (float)y;
@@ -319,7 +321,7 @@ static double ulps(float x, double y)
     return fabs((double)x - y) / ldexp(1, (exponent < -125 ? -125 : exponent) - FLT_MANT_DIG);
 }
 
-/* The worst error over every step-th of the 2^32 floats. */
+/* The largest error over every step-th of the 2^32 floats. */
 static double worst_error(unary_kernel *f, double (*exact)(double), uint64_t step)
 {
     enum { AT_ONCE = 1024 };
@@ -339,8 +341,8 @@ static double worst_error(unary_kernel *f, double (*exact)(double), uint64_t ste
     return worst;
 }
 
-/* With TG_TEST_EXHAUSTIVE set, over all floats at the best level, which takes some minutes: the
- * others have its bits. */
+/* With TG_TEST_EXHAUSTIVE in the environment, this tests all floats at the best level, which takes
+ * some minutes. The other levels have the same bits. */
 static void float_functions(int k)
 {
     static const struct {
@@ -550,7 +552,7 @@ static void columns_are_close(int k)
     free(x);
 }
 
-/* Rows of a matrix as if each stood alone, bit by bit. */
+/* The sum of each row of a matrix has the bits that it has alone. */
 static void rows_are_alone(int k)
 {
     enum { ROWS = 7, MOST_COLUMNS = 1100 };
@@ -566,7 +568,7 @@ static void rows_are_alone(int k)
     }
 }
 
-/* Integers wrap, bools are counted; by rows and by columns. */
+/* Sums of integers wrap around, and those of bool count the true ones; for rows and for columns. */
 static void whole_numbers_are_summed(int k)
 {
     enum { ROWS = 600, COLUMNS = 9, STRIDE = 11 };
@@ -601,7 +603,7 @@ static void test_sums(void **state)
     each_level(whole_numbers_are_summed);
 }
 
-/* ---- The first extreme. */
+/* ---- Extremes: the first of equal ones gives the index. */
 
 static void first_extremes(int k)
 {
@@ -650,7 +652,7 @@ typedef struct {
     const char *in;
 } extremes;
 
-/* The element i of output o. */
+/* Element i of the row or column of output o. */
 static const char *term_of(const extremes *e, int64_t o, int64_t i)
 {
     return e->in +
@@ -662,7 +664,7 @@ static int64_t outputs_of(const extremes *e)
     return e->by_columns ? e->columns : e->rows;
 }
 
-/* The place of each extreme, by a search. */
+/* Finds the index of each extreme by a plain search. */
 static void search(const extremes *e, int64_t *places)
 {
     const int64_t terms = e->by_columns ? e->rows : e->columns;
@@ -674,7 +676,7 @@ static void search(const extremes *e, int64_t *places)
     }
 }
 
-/* Every output, with its value's bits and its place, alone and together. */
+/* Checks the bits and the index of every extreme, when both are asked for and when only one is. */
 static void check_extremes(int k, const extremes *e, const int64_t *want)
 {
     static int64_t values[300], alone[300], places[300];
@@ -699,7 +701,7 @@ static void check_extremes_at_each_level(const extremes *e)
     for (int k = 0; k <= best_level; k++) check_extremes(k, e, want);
 }
 
-/* Few different values, so that there are ties; or special ones, NaN among them. */
+/* Fills out with few different values, so that many are equal; or with special ones such as NaN. */
 static void fill_with_ties(int type, int64_t n, void *out, bool specials)
 {
     fill(type, n, out, specials);
@@ -735,7 +737,8 @@ static void extremes_everywhere(void)
     free(in);
 }
 
-/* A NaN is found wherever it stands, the first one of two; opposite infinities are none. */
+/* A NaN is found at any place, the first one if there are two. Infinities of both signs are not
+ * taken for one. */
 static void lone_nans(int k)
 {
     enum { N = 1500, ROWS = 150, COLUMNS = N / ROWS };
@@ -772,7 +775,7 @@ enum { ROWS, COLUMNS, APART, LAYOUTS, PRODUCT_SPACE = 100000 };
 
 static double left[2][PRODUCT_SPACE], right[2][PRODUCT_SPACE]; /* by type */
 
-/* Where an element of a matrix is. */
+/* The strides of a matrix. */
 typedef struct {
     int64_t row, column;
 } strides;
@@ -803,14 +806,14 @@ static void set_element(int type, void *p, int64_t i, double x)
         ((double *)p)[i] = x;
 }
 
-/* A vector against rows that are contiguous or few. */
+/* Whether the elements of a product are dot products over lanes, as matmul.inc says. */
 static bool in_order_of_dot(const product *p)
 {
     return p->k >= 16 && (p->m == 1 || p->n == 1) &&
            (p->m * p->n <= 8 || (p->a.column == 1 && p->b.row == 1));
 }
 
-/* Adds part to total; part becomes what rounding lost (Dekker's fast two-sum). */
+/* Adds part to total; part becomes the rounding error of that (Dekker's fast two-sum). */
 static void add_part(int type, double *total, double *part)
 {
     const double sum = type == K_F32 ? (double)((float)*total + (float)*part) : *total + *part;
@@ -819,7 +822,7 @@ static void add_part(int type, double *total, double *part)
     *total = sum;
 }
 
-/* One element of the product in the order that is promised. */
+/* One element of the product, added in the order that matmul.inc promises. */
 static double ordered_product(int type, const product *p, bool as_dot, const void *a, const void *b)
 {
     if (as_dot) {
@@ -885,7 +888,8 @@ static void expect_product(int type, product p, bool as_dot, double *want)
         }
 }
 
-/* At each level; elements between rows of the result keep their 7. */
+/* Checks the product at each level. The elements in the gaps between rows of the result must
+ * stay 7. */
 static void check_product(int type, const product *p, const double *want)
 {
     static double laid_left[PRODUCT_SPACE], laid_right[PRODUCT_SPACE], got[PRODUCT_SPACE];
@@ -936,7 +940,7 @@ static void check_layouts(int64_t m, int64_t n, int64_t k, int first, int step)
     }
 }
 
-/* Integers are exact in double too: one answer for both types. */
+/* Products of integers, which are exact in double as well, so that both dtypes have one result. */
 static void exact_products(int k)
 {
     enum { M = 15, N = 37, K = 41 };
@@ -956,7 +960,7 @@ static void exact_products(int k)
     }
 }
 
-/* Sizes on both sides of where tiles, vectors, panels and blocks of any level end. */
+/* Sizes just below and above those of the tiles, vectors, panels and blocks of any level. */
 static void test_products(void **state)
 {
     (void)state;
@@ -1018,7 +1022,7 @@ static void test_copies(void **state)
     each_level(copies);
 }
 
-/* ---- The optimiser, one step by hand. */
+/* ---- One step of the optimiser, compared with the formula. */
 
 static void one_step(int k)
 {

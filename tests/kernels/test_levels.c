@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include "levels.h"
 
-/* ---- The choice. */
+/* ---- The choice of the level. */
 
 static void test_an_option_forces_a_level(void **state)
 {
@@ -80,7 +80,8 @@ static tg_tensor *predict(const network *net, tg_tensor *x)
     return net->classify ? tg_sigmoid(x) : x;
 }
 
-/* Some steps of a network of three layers; the hash of all losses, gradients and parameters. */
+/* Trains a network of three layers for some steps. Returns a hash of all losses, gradients and
+ * parameters. */
 static uint64_t train(tg_context *tg, int64_t rows, int64_t inputs, int64_t hidden, bool classify,
                       int steps)
 {
@@ -195,7 +196,7 @@ static uint64_t learn(tg_context *tg, tg_dtype dtype)
     return hash;
 }
 
-/* What is split among threads, and all that a level computes. */
+/* The number of hashes of what is split among threads, and that of all hashes. */
 enum { SPLIT = 7, ALL = SPLIT + 2 };
 
 static void run_all(tg_context *tg, uint64_t hashes[ALL])
@@ -213,7 +214,7 @@ static void run_all(tg_context *tg, uint64_t hashes[ALL])
     hashes[8] = evaluate(tg, TG_F64);
 }
 
-/* Under valgrind it would take minutes, and its vfnmadd has another zero. */
+/* Skips the test in valgrind, where it would take minutes, and whose vfnmadd gives another zero. */
 static void skip_if_quick(void)
 {
     if (!getenv("TG_TEST_QUICK")) return;
@@ -221,7 +222,7 @@ static void skip_if_quick(void)
     skip();
 }
 
-/* Runs all at a level with so many threads; false where the CPU lacks the level. */
+/* Computes all hashes at a level with so many threads. Returns false if the CPU lacks the level. */
 static bool run_at(const char *level, int threads, uint64_t hashes[ALL])
 {
     tg_context *tg = open_at(level);
@@ -236,7 +237,7 @@ static bool run_at(const char *level, int threads, uint64_t hashes[ALL])
     return there;
 }
 
-/* What the best level computes on one thread. */
+/* The hashes of the best level on one thread. */
 static uint64_t expected[ALL];
 
 static int run_the_best(void **state)

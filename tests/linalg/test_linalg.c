@@ -11,7 +11,7 @@ static void read_row(FILE *file, double *values, int n)
     for (int i = 0; i < n; i++) assert_int_equal(fscanf(file, "%lf", &values[i]), 1);
 }
 
-/* How many digits of the worst coefficient are right. */
+/* The number of correct digits of the least accurate coefficient. */
 static double digits_of(const tg_tensor *x, const double *exact)
 {
     double worst = 16;
@@ -62,7 +62,7 @@ static void test_singular_determinants_have_gradients(void **state)
     tg_tensor *det = tg_det(a);
     assert_true(fabs(tg_item(det)) < 1e-14);
     assert_true(tg_backward(det));
-    /* The cofactors. */
+    /* The gradient of det is the matrix of cofactors. */
     const double want[] = {-3, 6, -3, 6, -12, 6, -3, 6, -3};
     for (int i = 0; i < 9; i++) assert_true(fabs(element_of(a->grad, i) - want[i]) < 1e-12);
 
@@ -131,11 +131,11 @@ static void test_closed_form_and_pieces_agree(void **state)
     assert_true(fabs(log_det - by_l) < 1e-10);
 }
 
-/* ---- Singular, and nearly so. */
+/* ---- Matrices that are singular or nearly singular. */
 
 enum { LARGEST = 6 };
 
-/* Of integers, exactly, by Bareiss' elimination without fractions. */
+/* The exact determinant of a matrix of integers, by Bareiss' fraction-free elimination. */
 static int64_t integer_det(int n, const double *a)
 {
     int64_t m[LARGEST][LARGEST], before = 1, sign = 1;
@@ -157,7 +157,7 @@ static int64_t integer_det(int n, const double *a)
     return sign * m[n - 1][n - 1];
 }
 
-/* Whole numbers from -9 to 9; every second time a row is a combination of the others. */
+/* Draws a matrix of integers from -9 to 9. If dependent, one row is a combination of the others. */
 static void draw_integers(uint32_t *seed, int n, bool dependent, double *a)
 {
     for (int i = 0; i < n * n; i++) {
@@ -320,12 +320,13 @@ static void test_what_is_no_number_is_named(void **state)
     assert_null(tg_cholesky(nan));
     check_error(tg, TG_ERR_ARGUMENT, "cholesky: matrix 0 of [2, 2] has NaN at [1, 0]");
     assert_true(isnan(tg_item(tg_det(nan))));
-    check_values(tg_cholesky(tg_t(nan)), sqrt(2), 0, 0, 1); /* which does not read it */
+    /* cholesky does not read what is above the diagonal. */
+    check_values(tg_cholesky(tg_t(nan)), sqrt(2), 0, 0, 1);
     assert_true(isnan(element_of(tg_solve_triangular(nan, tg_unsqueeze(b, 1), TG_LOWER), 1)));
     check_ok(tg);
 }
 
-/* The gradient reads the inverse alone. */
+/* The gradient of inv reads only the inverse, so that the input can be freed. */
 static void test_inv_lets_go_of_its_input(void **state)
 {
     tg_context *tg = *state;

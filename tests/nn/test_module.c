@@ -125,7 +125,7 @@ static void test_dropout_layer(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "dropout_layer: p 1.5 must lie in [0, 1]");
 }
 
-/* ---- A module of one's own. */
+/* ---- User-defined modules. */
 
 static tg_tensor *returns_null(tg_tensor *x)
 {
@@ -133,7 +133,7 @@ static tg_tensor *returns_null(tg_tensor *x)
     return NULL;
 }
 
-/* Of the only child. */
+/* The forward of the only child. */
 static tg_tensor *forward_child(tg_module *self, tg_tensor *x)
 {
     char name[401] = "";
@@ -180,7 +180,7 @@ static void test_a_module_of_ones_own(void **state)
     check_values(tg_param(m, "0.linear.weight"), 5, 6);
 }
 
-/* ---- Where a failure happens. */
+/* ---- The path of the module in a message. */
 
 static tg_tensor *calls_its_parts(tg_module *self, tg_tensor *x)
 {
@@ -263,7 +263,7 @@ static void test_the_path_goes_through_modules_of_ones_own(void **state)
                 "broadcast to [4, 2]: they have 1 and 8 elements");
 }
 
-/* Names are as long as one likes, and the message is as long as it is. */
+/* A name may have any length, but the message has a limited one. */
 static void test_a_long_path_is_cut(void **state)
 {
     tg_context *tg = *state;
@@ -283,7 +283,7 @@ static void test_a_long_path_is_cut(void **state)
 
 /* ---- Failures. */
 
-/* Both statistics move, or none does. */
+/* A forward of BatchNorm that fails changes neither of its two statistics. */
 static void test_batchnorm_without_memory(void **state)
 {
     enum { FEATURES = 20000 };
@@ -341,7 +341,7 @@ static void test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row(void 
     }
 }
 
-/* ---- What is refused. */
+/* ---- Wrong arguments. */
 
 static void test_registering(void **state)
 {

@@ -52,7 +52,7 @@ static void test_division_in_place(void **state)
     check_values(y->grad, -0.25, -0.25);
 }
 
-/* ---- Refused. */
+/* ---- Writes that are refused. */
 
 static void test_leaf(void **state)
 {
@@ -214,7 +214,7 @@ static void test_borrowed(void **state)
     tg_close(other);
 }
 
-/* ---- Recorded: the gradients of the values that were there when each operation ran. */
+/* ---- Writes that are recorded: each gradient is that of the values when its operation ran. */
 
 static void test_rewrites(void **state)
 {
@@ -316,7 +316,7 @@ static void test_gradcheck(void **state)
     assert_true(tg_gradgradcheck(writes, TG_LIST(wide, b), NULL, NULL));
 }
 
-/* ---- Noticed by backward. */
+/* ---- Writes that make a later backward fail. */
 
 static void check_spoilt(tg_tensor *loss, const char *text)
 {
@@ -390,7 +390,7 @@ static void test_changed_grad(void **state)
                        "backward changed it in place");
 }
 
-/* What no gradient reads may change. */
+/* A tensor whose values no gradient reads may be written to. */
 static void test_changed_without_harm(void **state)
 {
     tg_tensor *a = leaf(*state, 1, 2), *c = constant(*state, 3, 4), *y = tg_mul_scalar(a, 2);
@@ -450,7 +450,7 @@ static void test_stale_view(void **state)
     check_values(a->grad, 2 * 7 * 2, 0);
 }
 
-/* A view of what had no history must not pass for a constant once it has one. */
+/* A view of a tensor that gets a history later must not be taken for a constant. */
 static void test_stale_view_without_history(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *t = tg_zeros(*state, TG_F64, TG_SHAPE(2));
@@ -472,7 +472,7 @@ static void test_stale_view_without_history(void **state)
     check_values(tg_neg(part), -2);
 }
 
-/* Nothing stays behind in the scope. */
+/* tg_fill_ and the like leave no memory in the scope. */
 static void test_filling_takes_no_memory(void **state)
 {
     tg_tensor *t = tg_zeros(*state, TG_F32, TG_SHAPE(3));
@@ -481,7 +481,8 @@ static void test_filling_takes_no_memory(void **state)
     assert_true(tg_get_stats(*state).live_bytes == before);
 }
 
-/* What is written to a copy that changes nothing leaves its source alone. */
+/* Even a copy that has the values of its source has memory of its own: a write to it does not
+ * change the source. */
 static void test_copies_have_memory_of_their_own(void **state)
 {
     tg_tensor *x = constant(*state, 1, 2);

@@ -4,7 +4,7 @@
 
 #include "guarded.h"
 
-/* The gradient reads the places that were taken, not the input. */
+/* The gradient reads the indices of the extremes, not the input, which can be freed. */
 static void test_max_dim_and_min_dim_let_go_of_their_input(void **state)
 {
     tg_context *tg = *state;
@@ -65,7 +65,7 @@ static void test_norms_whose_squares_leave_the_range(void **state)
     assert_true(tg_item(y) == 3);
     y = tg_norm(constant(tg, 1e-200, 2e-200), -3); /* (1 + 1/8)^(-1/3) 1e-200 */
     assert_true(near(tg_item(y), 1e-200 / cbrt(1.125), 1e-15));
-    /* Each output by itself, and those in the range as ever. */
+    /* Each output is scaled by itself, and outputs within the range are not. */
     tg_tensor *rows =
         tg_from_f32(tg, TG_SHAPE(4, 2), (float[]){3e20f, 4e20f, 3, 4, 0, 0, 3e-30f, 4e-30f});
     y = tg_norm_dims(rows, 2, TG_DIMS(1), false);
@@ -73,7 +73,7 @@ static void test_norms_whose_squares_leave_the_range(void **state)
     assert_true(element_of(y, 2) == 0 && near(element_of(y, 3), 5e-30, 2e-7));
     y = tg_norm_dims(tg_t(rows), 2, TG_DIMS(0), TG_KEEPDIM);
     assert_true(y->ndim == 2 && element_of(y, 1) == 5 && near(element_of(y, 3), 5e-30, 2e-7));
-    /* What is infinite stays so. */
+    /* The norm of infinity is infinity, and that of NaN is NaN. */
     check_values(tg_norm(constant(tg, INFINITY, 1), 2), INFINITY);
     check_values(tg_norm(constant(tg, NAN, 1), 2), NAN);
     check_values(tg_norm(tg_full(tg, TG_F32, TG_SHAPE(4), 3e38), 2), INFINITY);
@@ -192,7 +192,7 @@ static void test_variance_of_small_deviations(void **state)
     }
 }
 
-/* Of float32 no float64 copy is made, nor any other. */
+/* The variance of a float32 tensor makes no copy of it, neither in float64 nor in float32. */
 static void test_variance_needs_no_copy_of_its_input(void **state)
 {
     enum { N = 1000 };

@@ -6,7 +6,7 @@
 
 enum { STEPS = 100, FIRST = 19, SECOND = 6, ALL = FIRST + SECOND, LINE = 8192, NUMBERS = 128 };
 
-/* What all runs of a dtype share. */
+/* The data that all runs of a dtype share. */
 typedef struct course {
     double start[ALL], target[ALL], noise[STEPS][ALL];
 } course;
@@ -18,7 +18,7 @@ typedef struct run {
     tg_dtype dtype;
     tg_tensor *p[2];
     tg_optim *optim;
-    int done; /* steps */
+    int done; /* how many steps it has made */
 } run;
 
 static tg_dtype dtype_of(const char *name)
@@ -26,7 +26,7 @@ static tg_dtype dtype_of(const char *name)
     return strcmp(name, "f32") == 0 ? TG_F32 : TG_F64;
 }
 
-/* The numbers in text; how many. */
+/* Reads the numbers in text, and returns how many there are. */
 static int read_numbers(const char *text, double *values)
 {
     int n = 0;
@@ -45,7 +45,7 @@ static void read_values(const char *text, tg_dtype dtype, double *values)
     for (int i = 0; i < n && dtype == TG_F32; i++) values[i] = (double)(float)values[i];
 }
 
-/* Values of one parameter; the second is laid out as a transpose. */
+/* A tensor with the values of one parameter. The second one lies in memory as a transpose. */
 static tg_tensor *tensor_of(const run *r, int which, const double *values)
 {
     if (which == 0) return tg_cast(tg_from_f64(r->tg, TG_SHAPE(FIRST), values), r->dtype);
@@ -106,7 +106,7 @@ static void begin_run(run *r, const course *courses, const char *line)
     assert_string_equal(tg_error(r->tg), "");
 }
 
-/* Bit for bit: the kernel rounds where PyTorch's does. */
+/* Compares the bits, as the kernel rounds where PyTorch's does. */
 static void compare(const run *r, int line, const double *want)
 {
     for (int i = 0; i < ALL; i++) {
@@ -187,7 +187,7 @@ static tg_scheduler *make_schedule(tg_optim *optim, const char *name, const doub
     return tg_reduce_lr_on_plateau(optim, &o);
 }
 
-/* Falls, then rests, then falls a little. */
+/* A metric that falls, stays, and then falls a little. */
 static double metric(int i)
 {
     return i < 12 ? 1.0 / (1 + i) : i < 40 ? 0.08 : 0.08 - 1e-5 * (i - 40);

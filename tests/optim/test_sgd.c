@@ -6,11 +6,11 @@
 
 enum { STEPS = 20, FIRST = 19, SECOND = 6, ALL = FIRST + SECOND, LINE = 1024 };
 
-/* What all runs of a dtype share. */
+/* The data that all runs of a dtype share. */
 typedef struct course {
     double start[ALL];
     double gradient[STEPS][ALL];
-    int with_gradient[STEPS]; /* how many of the parameters */
+    int with_gradient[STEPS]; /* how many of the parameters have a gradient */
 } course;
 
 static tg_dtype dtype_of(const char *name)
@@ -28,7 +28,7 @@ static void read_values(const char *text, double *values)
     }
 }
 
-/* Values of one parameter as a tensor; the second is laid out as a transpose. */
+/* A tensor with the values of one parameter. The second one lies in memory as a transpose. */
 static tg_tensor *tensor_of(tg_context *tg, tg_dtype dtype, int which, const double *values)
 {
     if (which == 0) return tg_cast(tg_from_f64(tg, TG_SHAPE(FIRST), values), dtype);
@@ -43,7 +43,7 @@ typedef struct run {
     tg_dtype dtype;
     tg_tensor *p[2];
     tg_optim *sgd;
-    int done; /* steps */
+    int done; /* how many steps it has made */
 } run;
 
 static void begin_run(run *r, tg_context *tg, const course *courses, const char *line)
@@ -78,7 +78,7 @@ static void take_step(run *r)
     tg_scope_end(r->tg);
 }
 
-/* Bit for bit: the kernel rounds where PyTorch's does. */
+/* Compares the bits, as the kernel rounds where PyTorch's does. */
 static void compare(const run *r, int line, const char *text)
 {
     double want[ALL];

@@ -6,7 +6,7 @@ enum { ROWS = 3, COLUMNS = 5, N = ROWS * COLUMNS };
 
 static const uint8_t bytes[N] = {0, 1, 2, 255, 0, 128, 0, 64, 1, 3, 254, 0, 0, 127, 16};
 
-/* The bytes in memory that tg_empty has made, and what they mean. */
+/* A bool tensor whose memory holds other bytes than 0 and 1. */
 static tg_tensor *of_bytes(tg_context *tg)
 {
     tg_tensor *t = tg_empty(tg, TG_BOOL, TG_SHAPE(ROWS, COLUMNS));
@@ -21,7 +21,8 @@ static tg_tensor *of_truths(tg_context *tg)
     return tg_from_bool(tg, TG_SHAPE(ROWS, COLUMNS), truths);
 }
 
-/* Each of t (ROWS, COLUMNS), or its transpose, and of o, which holds 0 and 1. */
+/* The calls that are compared. t (ROWS, COLUMNS), or its transpose, holds any bytes, and o holds 0
+ * and 1. */
 #define CALLS                                                                                      \
     CALL(clone, tg_clone(t))                                                                       \
     CALL(to_f32, tg_cast(t, TG_F32))                                                               \

@@ -33,7 +33,7 @@ static void test_arange_from_1_7e18_by_1234567(void **state)
     tg_context *tg = *state;
     const int64_t start = 1700000000000000000, step = 1234567, n = 100000;
     const tg_tensor *t = tg_arange(tg, TG_I64, 1.7e18, 1.7e18 + 1234567.0 * 100000, 1234567);
-    /* the end, as a double, lies below the last number that would be taken */
+    /* the end is rounded to double, so that one number more or less is right */
     assert_true(t && t->numel >= n - 1 && t->numel <= n + 1);
     for (int64_t i = 0; i < t->numel; i++) assert_true(tg_data_i64(t)[i] == start + i * step);
 }
@@ -136,7 +136,7 @@ static void test_refusals_of_the_whole_number_doors(void **state)
                 "tg_clone first");
 }
 
-/* A double that is an integer is that integer; what is not is refused. */
+/* A scalar that is an integer is used exactly, and any other double is refused. */
 static void test_scalars_are_exact_or_refused(void **state)
 {
     tg_context *tg = *state;
@@ -164,7 +164,7 @@ static void test_scalars_are_exact_or_refused(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "add_scalar: 0.5 is not a value of int64");
 }
 
-/* As a 0-d tensor an int64 goes wherever a scalar does. */
+/* A 0-d int64 tensor serves in the place of a scalar that no double can hold. */
 static void test_0d_tensors_are_scalars_of_any_value(void **state)
 {
     tg_context *tg = *state;
@@ -202,7 +202,7 @@ static void test_one_hot_of_the_greatest_label(void **state)
     check_integers(tg_one_hot(one(tg, 1), -1), 0, 1);
 }
 
-/* ---- Numbers that a dtype cannot hold, elsewhere. */
+/* ---- Numbers that a dtype cannot hold, in other functions. */
 
 static void test_linspace_to_what_float32_cannot_hold(void **state)
 {

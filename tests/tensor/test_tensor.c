@@ -2,7 +2,7 @@
  * gradient. */
 #include "check.h"
 
-/* Shape, strides, and offset in elements from base. */
+/* Checks the shape and strides of t, and its offset from base in elements. */
 #define check_layout(t, shape, strides, offset, base)                                              \
     check_layout_at(t, shape, strides, offset, base, __FILE__, __LINE__)
 
@@ -184,7 +184,7 @@ static void test_wrap(void **state)
     check_ok(tg);
 }
 
-/* Overlapping elements are read, not written. */
+/* A tensor whose elements overlap can be read, but not written to. */
 static void test_wrap_overlap(void **state)
 {
     tg_context *tg = *state;
@@ -210,7 +210,7 @@ static void test_wrap_overlap(void **state)
     check_ok(tg);
 }
 
-/* Two tensors over the same memory in different order, as both sides of a write. */
+/* A write whose two sides are tensors over the same memory, in different order. */
 static void test_wrap_twice(void **state)
 {
     tg_context *tg = *state;
@@ -224,7 +224,7 @@ static void test_wrap_twice(void **state)
         for (int j = 0; j < N; j++) assert_true(data[i * N + j] == (float)(j * N + i));
 }
 
-/* The largest strides that are taken make no view overflow. */
+/* With the largest strides that are accepted, the offset of no view overflows. */
 static void test_wrap_far_strides(void **state)
 {
     tg_context *tg = *state;
@@ -331,7 +331,7 @@ static void test_part_layouts(void **state)
     check_ok(tg);
 }
 
-/* Without a copy where strides allow it. */
+/* reshape makes no copy where the strides allow a view. */
 static void test_reshape(void **state)
 {
     tg_context *tg = *state;
@@ -396,7 +396,7 @@ static void test_zero_size(void **state)
     check_error(tg, TG_ERR_SHAPE, "item: [2, 0, 3] has 0 elements, not one");
 }
 
-/* Sizes that would overflow together, hidden behind a size of 0. */
+/* Sizes whose product would overflow are refused even beside a size of 0. */
 static void test_zero_size_overflow(void **state)
 {
     tg_context *tg = *state;
@@ -522,7 +522,7 @@ static void test_in_place(void **state)
     check_ok(tg);
 }
 
-/* The other side is t itself, seen differently. */
+/* Writes to t whose other side is a view of t. */
 static void test_in_place_on_itself(void **state)
 {
     tg_context *tg = *state;
@@ -613,7 +613,7 @@ static void test_copies_of_any_dtype(void **state)
     check_values(t, 0, 0);
 }
 
-/* In read-only memory, as a microcontroller's flash is. */
+/* Data in read-only memory, as in the flash of a microcontroller. */
 static const float weights[] = {1, 2, 3, 4, 5, 6};
 
 static void test_const_memory(void **state)
