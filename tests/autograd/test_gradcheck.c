@@ -5,7 +5,7 @@
 
 enum { SIDES = 2, DIMS = 4 };
 
-/* How a side lies in memory. */
+/* The layouts of an operand in memory. */
 enum { PLAIN, TRANSPOSED, SLICED, EXPANDED, STRIDED_LEAF, LAYOUTS };
 static const char *const layout_names[] = {"contiguous", "transposed", "sliced", "expanded",
                                            "strided leaf"};
@@ -17,7 +17,7 @@ typedef struct sizes {
 
 typedef tg_tensor *operation(tg_tensor *a, tg_tensor *b);
 
-/* An operation of sides in [low, high]. */
+/* An operation that is checked, on operands with values in [low, high]. */
 typedef struct checked {
     const char *name;
     operation *run;
@@ -27,7 +27,7 @@ typedef struct checked {
     int layout[SIDES];
 } checked;
 
-/* Values that are all different and of no special kind: steps of the golden ratio. */
+/* Fills t with different values that have nothing special: steps of the golden ratio. */
 static void fill_range(tg_tensor *t, int side, double low, double high)
 {
     double *values = t->data;
@@ -50,7 +50,7 @@ static tg_tensor *turn_around(tg_tensor *t)
     return tg_permute(t, (tg_shape){t->ndim, order});
 }
 
-/* The leaf behind side i. */
+/* The leaf of operand i. */
 static tg_tensor *make_leaf(tg_context *tg, const checked *c, int i)
 {
     const sizes *s = &c->shape[i];
@@ -67,7 +67,7 @@ static tg_tensor *make_leaf(tg_context *tg, const checked *c, int i)
     return tg_requires_grad_(c->layout[i] == STRIDED_LEAF ? tg_detach(turn_around(t)) : t, true);
 }
 
-/* The side as the operation sees it. */
+/* The view of a leaf that the operation gets as operand i. */
 static tg_tensor *see(const checked *c, int i, tg_tensor *leaf)
 {
     const sizes *s = &c->shape[i];
@@ -98,7 +98,8 @@ static void check_layouts(tg_context *tg, checked *c)
     tg_scope_end(tg);
 }
 
-/* Both sides in one layout, for each; or in all pairs. */
+/* Checks an operation with both operands in the same layout, for each layout, or in all pairs of
+ * them. */
 static void check_case(tg_context *tg, checked c, bool pairs)
 {
     for (c.layout[0] = 0; c.layout[0] < LAYOUTS; c.layout[0]++)
@@ -350,9 +351,9 @@ static void test_dropout(void **state)
     assert_true(tg_gradgradcheck(run_dropout, TG_LIST(x), NULL, NULL));
 }
 
-/* ---- gradcheck itself. */
+/* ---- Tests of tg_gradcheck itself. */
 
-/* 3/4 of the gradient of the squares that lie beyond the first two is hidden from backward. */
+/* A function whose backward misses half of the gradient of all squares but the first two. */
 static tg_tensor *wrong(tg_list inputs, void *user)
 {
     tg_tensor *x = inputs.items[0], *first = tg_narrow(x, 0, 0, 2);
@@ -420,7 +421,7 @@ static tg_tensor *do_detach(tg_list inputs, void *user)
     return tg_detach(inputs.items[0]);
 }
 
-/* Longer at each call. */
+/* A function whose result has more elements at each call. */
 static tg_tensor *do_grow(tg_list inputs, void *user)
 {
     int *calls = user;
@@ -479,7 +480,7 @@ static void test_functions(void **state)
     check_error(*state, TG_ERR_SHAPE, "item: [2] has 2 elements, not one");
 }
 
-/* A difference that is not finite agrees with nothing. */
+/* A difference that is not finite is an error, whatever the gradient is. */
 static void test_not_finite(void **state)
 {
     tg_gradcheck_options o = tg_gradcheck_defaults();

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 
 M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
 
-# An operation is a line here, and one in ops.c or calls.c.
+# Each operation is a line here and a line of the same name in ops.c or calls.c.
 OPERATIONS = {
     "add": lambda o: o.a + o.b,
     "mul": lambda o: o.a * o.b,

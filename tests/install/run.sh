@@ -1,6 +1,6 @@
 #!/bin/sh
-# Uses the library from outside in every way there is: installed (and moved since), as part of
-# another project, from its bare sources, as two files. Each way prints the same bits.
+# Builds a program with the library in every way that users have: installed, and moved afterwards; as a
+# part of another project; from its sources without CMake; and as two files. All print the same bits.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/src/cmake/setup.sh"
@@ -17,7 +17,8 @@ trap 'rm -rf "$work"' EXIT
 cd "$work"
 strict='-Wall -Wextra -Wpedantic -Werror'
 
-# same TITLE COMMAND...: the command prints what the first one did, which is in the file $expect.
+# same TITLE COMMAND...: checks that the command prints what the file $expect holds, which the first
+# command has printed.
 expect=expected
 same()
 {
@@ -29,7 +30,7 @@ same()
     echo "ok: $title"
 }
 
-# empty TITLE FILE: the file, a list of offenders, is empty.
+# empty TITLE FILE: checks that the file, which lists what is wrong, is empty.
 empty()
 {
     [ ! -s "$2" ] || { echo "$1:" >&2; cat "$2" >&2; exit 1; }
@@ -72,7 +73,7 @@ for compiler in 'gcc -std=c11' 'clang -std=c11' 'g++ -std=c++17 -x c++' 'clang++
     $compiler $strict -Wconversion -Wshadow "$root/tests/install/options.c" -x none $flags -o begun
     same "options that begin with the defaults, $compiler" ./begun
 done
-# A value without the name of its member would replace the one after the defaults.
+# A value without the name of a member must not compile: it would go to the member after the defaults.
 for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/include/tinygrad/*.h); do
     for compiler in gcc clang; do
         printf '#include <tinygrad.h>\nint any(void) { return %s(2) != 0; }\n' "$macro" >unnamed.c
@@ -81,7 +82,8 @@ for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/incl
     done
 done
 echo 'ok: compilers warn of options without names'
-# C++ refuses a size that is no integer and a lambda that cannot be copied; the text tells the cure.
+# C++ must refuse a size that is no integer and a lambda that cannot be copied, with a message that tells
+# the cure.
 refused() { # the C++ statement, and what each compiler must say of it
     printf '#include <string>\n#include <tinygrad.h>\nvoid any(tg_context *tg) { %s; }\n' "$1" >wrong.cc
     for compiler in c++ clang++; do
@@ -126,7 +128,8 @@ for compiler in gcc clang; do
     same "tinygrad.c and tinygrad.h, $compiler" ./two_files
 done
 
-# Without the pragmas and the flag, gcc makes fused operations: the library must notice.
+# Without the pragmas and -ffp-contract=off, gcc contracts products and sums, which the library must
+# notice.
 mkdir -p contracted
 cp build/tinygrad.h contracted
 sed '/pragma.*fp-contract=off/d' build/tinygrad.c >contracted/tinygrad.c
@@ -144,7 +147,8 @@ for file in tinygrad.c tinygrad.h; do
 done
 echo 'ok: both files begin with the licence'
 
-# refused FLAG...: neither form of the library compiles with these flags; its #error says why.
+# refused FLAG...: checks that the library does not compile with these flags, neither from its sources nor
+# as two files, and that its #error says why.
 refused()
 {
     for source in "$root/src/context/context.c" build/tinygrad.c; do

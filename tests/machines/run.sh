@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: run.sh [MACHINE...]. Builds for other machines, and runs there, mostly in an emulator: a
+# Usage: run.sh [MACHINE...]. Builds for other machines, and runs on them, mostly in an emulator, a
 # program whose results have the same bits everywhere, the examples, and a quick set of the tests.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -20,7 +20,7 @@ each_machine()
         gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 }
 
-# cross NAME TRIPLET ARCHITECTURE EMULATOR: one that Debian has a cross compiler for.
+# cross NAME TRIPLET ARCHITECTURE EMULATOR: a machine for which Debian has a cross compiler.
 cross()
 {
     $step "$1" "$2-gcc" "$4" "gcc-$2" "libc6-dev-$3-cross" qemu-user
@@ -51,7 +51,8 @@ need_machine()
     for package; do need "$package" "dpkg-query -W -f '\${Status}' $package | grep -q 'ok installed'"; done
 }
 
-# The source of Debian's cmocka, by package lists of our own: those of the system stay as they are.
+# Fetches the source of Debian's cmocka with package lists of its own, as those of the system must not
+# change.
 fetch_cmocka()
 {
     [ ! -f "$work/cmocka/src/cmocka.c" ] || return 0
@@ -68,7 +69,8 @@ fetch_cmocka()
     cd "$root"
 }
 
-# build_for COMPILER EMULATOR TARGET...: linked statically, since emulators lack the libraries.
+# build_for COMPILER EMULATOR TARGET...: builds the targets, linked statically, since emulators lack the
+# shared libraries.
 build_for()
 {
     compiler=$1 emulator=$2
@@ -84,7 +86,7 @@ build_for()
     cmake --build "$directory" --parallel "$(nproc)" --target machine_bits $examples "$@"
 }
 
-# Puts scripts in the place of the examples, so that tests start them in the emulator.
+# Replaces the examples by scripts that start them in the emulator, for the tests that run them.
 wrap_examples()
 {
     for program in $examples; do
@@ -96,7 +98,7 @@ wrap_examples()
     done
 }
 
-# Without a shell there, the examples run one by one, and print what they print here.
+# A machine without a shell runs the examples one by one. They must print what they print here.
 run_examples()
 {
     for program in $examples; do
@@ -109,7 +111,8 @@ run_examples()
     done
 }
 
-# Without an operating system: a network learns in 42 KB, and has the bits that it has here.
+# A machine without an operating system trains a network in 42 KB. It must print the bits that it prints
+# here.
 run_bare_metal()
 {
     here=$root/tests/machines/cortex-m7

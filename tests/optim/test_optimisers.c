@@ -96,7 +96,7 @@ static void test_a_group_of_another_context_is_refused(void **state)
     tg_close(other);
 }
 
-/* ---- Frozen parameters, which every optimiser passes over. */
+/* ---- Frozen parameters, which no optimiser changes. */
 
 static tg_optim *adam_of(tg_module *m)
 {
@@ -163,7 +163,8 @@ static void test_a_frozen_parameter_is_passed_over(void **state)
     }
 }
 
-/* With Adam's first step, whatever the count of the others. */
+/* A parameter that was frozen begins with Adam's first step, however many steps the others have
+ * made. */
 static void test_a_parameter_moves_once_it_is_no_longer_frozen(void **state)
 {
     tg_tensor *p = leaf(*state, 1), *q = tg_requires_grad_(leaf(*state, 1), false);
@@ -178,7 +179,8 @@ static void test_a_parameter_moves_once_it_is_no_longer_frozen(void **state)
     assert_true(fabs(element_of(q, 0) - 0.999) < 1e-10);
 }
 
-/* The memory of a large model that is trained at its end only. */
+/* An optimiser keeps no state for a frozen parameter, as in a large model of which only the last
+ * layer is trained. */
 static void test_a_frozen_parameter_takes_no_memory(void **state)
 {
     tg_context *tg = *state;
@@ -210,7 +212,7 @@ static void test_messages_name_a_parameter_by_its_path(void **state)
     tg_close(lender);
 }
 
-/* torch.optim's values in float64. */
+/* The values are those of torch.optim in float64. */
 static void test_an_infinite_parameter_stays(void **state)
 {
     static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
@@ -294,7 +296,7 @@ typedef struct problem {
     tg_optim *optim;
     tg_tensor *p;
     int calls;
-    int fails; /* at that call */
+    int fails; /* the number of the call that fails */
     double by; /* with what the loss of steep is multiplied */
 } problem;
 
@@ -372,7 +374,7 @@ static void test_lbfgs(void **state)
                 "step: lbfgs evaluates the loss more than once; use tg_step_closure");
 }
 
-/* The parameters are where the search began. */
+/* A step that fails puts the parameters back to where its line search began. */
 static void test_lbfgs_after_a_failure(void **state)
 {
     for (int wolfe = 0; wolfe < 2; wolfe++) {
@@ -387,7 +389,7 @@ static void test_lbfgs_after_a_failure(void **state)
     }
 }
 
-/* The first step of a new attempt is a first step. PyTorch's values. */
+/* After a failure, the next step is a first step again. The values are PyTorch's. */
 static void test_lbfgs_is_stepped_again_after_a_failure(void **state)
 {
     tg_tensor *p = leaf(*state, 3, 4);
@@ -465,7 +467,7 @@ static void test_lbfgs_stops_where_the_loss_was_last_finite(void **state)
     check_values(p, 0.5, 2);
 }
 
-/* A step of one iteration does not look at where it goes; the next one sees it. */
+/* A step of one iteration does not evaluate the loss where it arrives; the next step does. */
 static void test_lbfgs_goes_back_to_where_the_step_before_began(void **state)
 {
     tg_tensor *p = leaf(*state, 0.5, 2);
@@ -480,7 +482,7 @@ static void test_lbfgs_goes_back_to_where_the_step_before_began(void **state)
     assert_true(tg_step_closure(q.optim, with_log, &q) == 4.25);
 }
 
-/* But not when they have been moved since. */
+/* Parameters that the program has changed since are not put back. */
 static void test_lbfgs_leaves_parameters_of_a_loss_that_is_not_finite_at_first(void **state)
 {
     tg_tensor *p = leaf(*state, -1, 0);
@@ -518,7 +520,8 @@ static void test_lbfgs_of_a_gradient_that_is_not_finite(void **state)
     check_values(p, 4, 0);
 }
 
-/* To the search it is a step too far: the minimum of p^2 - log p is at the root of 1 / 2. */
+/* The line search takes a loss that is not finite for a step that is too long. The minimum of p^2 -
+ * log p is at the square root of 1 / 2. */
 static void test_a_line_search_comes_back_from_a_loss_that_is_not_finite(void **state)
 {
     const double lrs[] = {1, 50, 1e6};
@@ -535,7 +538,7 @@ static void test_a_line_search_comes_back_from_a_loss_that_is_not_finite(void **
     }
 }
 
-/* Finite where the search begins, and nowhere else. */
+/* A loss that is finite where the search begins, and nowhere else. */
 static tg_tensor *pit(void *user)
 {
     problem *q = user;
@@ -815,7 +818,7 @@ static void test_a_new_cosine_schedule_on_a_used_optimiser(void **state)
     }
 }
 
-/* Each keeps the rate that it found, whatever the next one begins with. PyTorch's values. */
+/* Each schedule starts from the rate that it has found. The values are PyTorch's. */
 static void test_two_schedules_at_once(void **state)
 {
     const double rates[] = {0.78, 0.666666666666667, 0, 1.648491307899526, 3.667572131617739};
@@ -830,7 +833,7 @@ static void test_two_schedules_at_once(void **state)
     }
 }
 
-/* A first phase without length is passed over. */
+/* A first phase of no steps is skipped. */
 static void test_one_cycle_of_few_steps(void **state)
 {
     tg_optim *sgd = tg_sgd_list(TG_LIST(leaf(*state, 1)), NULL);
@@ -843,7 +846,7 @@ static void test_one_cycle_of_few_steps(void **state)
     assert_true(fabs(tg_lr(sgd) - 1 / 25e4) < 1e-12);
 }
 
-/* A group a parameter. */
+/* Each parameter is a group of its own. */
 static void test_100000_groups(void **state)
 {
     enum { MANY = 100000 };
