@@ -73,6 +73,12 @@ BREAKS(no_such_dtype, "tg__is_dtype(dtype)")
     tg__new(tg, (tg_dtype)TG_DTYPES, 0, NULL);
 }
 
+BREAKS(no_kernel_for_a_dtype, "f.unary")
+{
+    tg_tensor *t = tg_ones(tg, TG_BOOL, TG_SHAPE(2));
+    tg__elementwise((loop){.unary = pick(0, exp, TG_BOOL)}, t, 1, &t);
+}
+
 BREAKS(more_releases_than_claims, "s->claims > 0")
 {
     tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(2));
@@ -184,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(private_half_of_a_tensor_on_the_stack),
         cmocka_unit_test(no_such_dtype),
+        cmocka_unit_test(no_kernel_for_a_dtype),
         cmocka_unit_test(more_releases_than_claims),
         cmocka_unit_test(claim_given_back_twice),
         cmocka_unit_test(claim_on_an_inner_scope),

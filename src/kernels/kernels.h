@@ -44,7 +44,10 @@ bool tg__rounds_products(int level);
 /* The dtypes that index the sets, in the order of tg_dtype. */
 enum { K_F32, K_F64, K_I64, K_BOOL, K_TYPES };
 
-/* A set holds the kernels of one name. Its entry is NULL for a dtype that has no such kernel. */
+/* A set holds the kernels of one name. Its entry is NULL for a dtype that has no such kernel. The
+ * shape rule of an operation asks for NULL first and refuses the dtype; what runs after it, such as
+ * the forward, calls the kernel without asking. copy and the casts have a kernel for every dtype.
+ */
 #define KERNEL_SET(set, kernel)                                                                    \
     typedef struct set {                                                                           \
         kernel *at[LEVELS][K_TYPES];                                                               \

@@ -40,6 +40,7 @@ static bool cat_shape(const call *c, spec *s)
 {
     const tg_tensor *p = first_joined(c);
     int dim = (int)c->a[CAT_DIM].i;
+    if (!tg__any_dtype(c->op->name, p)) return false;
     s->dtype = p->dtype;
     s->ndim = p->ndim;
     memcpy(s->shape, p->shape, sizeof s->shape);
@@ -131,6 +132,7 @@ static bool stack_shape(const call *c, spec *s)
 {
     const tg_tensor *p = c->in[0];
     int dim = (int)c->a[CAT_DIM].i;
+    if (!tg__any_dtype(c->op->name, p)) return false;
     for (int i = 1; i < c->n; i++) {
         const tg_tensor *t = c->in[i];
         if (t->dtype != p->dtype)

@@ -90,7 +90,7 @@ static bool check_indices(const call *c, const tg_tensor *a, const tg_tensor *in
 static bool gather_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[0], *index = c->in[1];
-    if (!check_index(c, a, index, (int)c->a[0].i)) return false;
+    if (!tg__any_dtype(c->op->name, a) || !check_index(c, a, index, (int)c->a[0].i)) return false;
     s->dtype = a->dtype;
     s->ndim = index->ndim;
     memcpy(s->shape, index->shape, sizeof s->shape);
@@ -115,7 +115,8 @@ static bool gather_forward(const call *c)
             switch (size) { /* a memcpy of a constant size is one instruction */
             case 1: out[to] = in[from]; break;
             case 4: memcpy(out + 4 * to, in + 4 * from, 4); break;
-            default: memcpy(out + 8 * to, in + 8 * from, 8);
+            case 8: memcpy(out + 8 * to, in + 8 * from, 8); break;
+            default: memcpy(out + to * (int64_t)size, in + from * (int64_t)size, size);
             }
         }
     }
@@ -273,6 +274,7 @@ tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *so
 static bool index_select_shape(const call *c, spec *s)
 {
     const tg_tensor *index = c->in[1];
+    if (!tg__any_dtype(c->op->name, c->in[0])) return false;
     if (index->ndim > 1)
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: the index is %s, not 1-d; use tg_flatten",
                         c->op->name, SHOW(index));

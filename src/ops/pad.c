@@ -12,7 +12,7 @@ static bool pad_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->shape[c->a[PAD_DIM].i] += c->a[PAD_BEFORE].i + c->a[PAD_AFTER].i;
-    return true;
+    return tg__any_dtype(c->op->name, c->in[0]);
 }
 
 static bool pad_forward(const call *c)

@@ -39,6 +39,11 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
 
 /* ---- flip. a[0] has a bit set for each dimension that is reversed. */
 
+static bool flip_shape(const call *c, spec *s)
+{
+    return tg__any_dtype(c->op->name, c->in[0]) && tg__same_shape(c, s);
+}
+
 /* Copies a view with negative strides that begins at the last element of each reversed
  * dimension. */
 static bool flip_forward(const call *c)
@@ -66,7 +71,7 @@ static tg_tensor *flip_grad(const record *r, int i, tg_tensor *g)
 static const op_row flip_op = {
     .name = "flip",
     .grad_name = "FlipBackward0",
-    .shape = tg__same_shape,
+    .shape = flip_shape,
     .forward = flip_forward,
     .grad = flip_grad,
 };

@@ -175,7 +175,7 @@ static bool argsort_shape(const call *c, spec *s)
 {
     tg__same_shape(c, s);
     s->dtype = TG_I64;
-    return true;
+    return tg__any_dtype(c->op->name, c->in[0]);
 }
 
 /* Puts pairs with equal keys, which are neighbours, in the order of their indices. */

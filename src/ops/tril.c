@@ -12,7 +12,7 @@ static bool triangle_shape(const call *c, spec *s)
     if (t->ndim < 2)
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: %s has less than 2 dimensions", c->op->name,
                         SHOW(t));
-    return tg__same_shape(c, s);
+    return tg__any_dtype(c->op->name, t) && tg__same_shape(c, s);
 }
 
 static bool triangle_forward(const call *c)

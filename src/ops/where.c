@@ -8,6 +8,7 @@ static bool where_shape(const call *c, spec *s)
         return tg__fail(c->tg, TG_ERR_DTYPE, "where: the condition is %s, not bool",
                         tg_dtype_name(condition->dtype));
     if (!tg__broadcast_shape(c, s)) return false;
+    if (!tg__check_dtype(c, c->in[1], pick(c->tg->level, where, s->dtype))) return false;
     if (!tg__broadcast(condition->ndim, condition->shape, s->ndim, s->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE,
                         "where: condition %s does not broadcast with %s and %s", SHOW(condition),

@@ -233,7 +233,8 @@ tg_tensor *tg_normal_(tg_tensor *t, double mean, double std)
 
 tg_tensor *tg_bernoulli_(tg_tensor *t, double p)
 {
-    if (!t || !tg__writable(t, "bernoulli_") || !check_probability(t->context, "bernoulli_", p))
+    if (!t || !tg__writable(t, "bernoulli_") || !tg__any_dtype("bernoulli_", t) ||
+        !check_probability(t->context, "bernoulli_", p))
         return NULL;
     return draw_into(t, "bernoulli_", draw_bernoulli, p, 0);
 }

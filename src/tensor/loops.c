@@ -97,16 +97,24 @@ static char *address_of(const walk *w, int o, int64_t row, int64_t column)
     return w->data[o] + w->offset[o] + at * w->size[o];
 }
 
+/* The kernels that move elements: the size of an element, and a dtype that has this size. */
+#define EACH_MOVER(ROW, x) ROW(x, 8, K_F64) ROW(x, 4, K_F32) ROW(x, 1, K_BOOL)
+
+#define HAS_SIZE(type, bytes, index) || sizeof(type) == bytes
 #define CHECK_SIZE(dtype, name, type, ...)                                                         \
-    _Static_assert(sizeof(type) == 8 || sizeof(type) == 4 || sizeof(type) == 1,                    \
-                   "no kernel moves elements of " name);
+    _Static_assert(0 EACH_MOVER(HAS_SIZE, type), "EACH_MOVER has no size of " name);
 TG_EACH_DTYPE(CHECK_SIZE)
 #undef CHECK_SIZE
+#undef HAS_SIZE
 
 /* The index of a dtype whose copy kernel moves elements of that size. */
 static int type_of_size(int64_t size)
 {
-    return size == 8 ? K_F64 : size == 4 ? K_F32 : K_BOOL;
+#define TYPE_OF_SIZE(size, bytes, index) (size) == bytes ? index:
+    const int type = EACH_MOVER(TYPE_OF_SIZE, size) K_TYPES;
+#undef TYPE_OF_SIZE
+    TG_CHECK(type < K_TYPES);
+    return type;
 }
 
 static inline void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
@@ -313,6 +321,7 @@ static TG_NOINLINE void run_walk(loop f, tg_tensor *out, int inputs, tg_tensor *
 
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
+    TG_CHECK(f.unary != NULL);
     if (out->numel == 0 || run_same_shape(f, out, inputs, in)) return;
     if (!run_contiguous(f, out, inputs, in)) run_walk(f, out, inputs, in);
 }

@@ -12,8 +12,8 @@ typedef union loop {
     where_kernel *where;
 } loop;
 
-/* out = f(in[0], ...), element by element. The inputs broadcast to the shape of out, and all
- * strides are allowed. An input may be out itself. */
+/* out = f(in[0], ...), element by element, with a kernel that is not NULL. The inputs broadcast to
+ * the shape of out, and all strides are allowed. An input may be out itself. */
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
 /* out = f(a, value), element by element. The value is rounded to the dtype of out. */
 void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value);
