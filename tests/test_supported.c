@@ -18,7 +18,7 @@ static int derivatives(const operands *o, tg_tensor *out)
     return sum && sum->requires_grad && tg_grad(TG_LIST(sum), inputs, h, &how) ? 2 : 1;
 }
 
-enum { DTYPES = 4, SIGNATURE = 64 };
+enum { SIGNATURE = 64 };
 
 /* "float32, float64 | twice": the dtypes that a row takes, and how often it is differentiable. */
 static void describe(const supported_row *row, char *text)

@@ -378,11 +378,10 @@ static bool spoil(tg_context *tg, tg_tensor **t, int n)
     case 3: *t = tg_ones(tg, was->dtype, TG_SHAPE()); break;
     case 4: *t = tg_ones(tg, was->dtype, TG_SHAPE(0, 4)); break;
     case 5: *t = tg_ones(tg, was->dtype, TG_SHAPE(1, 1, 1, 1, 1, 1, 4, 4)); break;
-    case 6: *t = tg_ones(tg, TG_BOOL, (tg_shape){was->ndim, was->shape}); break;
-    case 7: *t = tg_ones(tg, TG_I64, (tg_shape){was->ndim, was->shape}); break;
-    case 8: *t = tg_ones(tg, TG_F64, (tg_shape){was->ndim, was->shape}); break;
-    case 9: *t = tg_full(tg, was->dtype, (tg_shape){was->ndim, was->shape}, 9); break;
-    default: return false;
+    case 6: *t = tg_full(tg, was->dtype, (tg_shape){was->ndim, was->shape}, 9); break;
+    default:
+        if (n >= 7 + TG_DTYPES) return false;
+        *t = tg_ones(tg, (tg_dtype)(n - 7), (tg_shape){was->ndim, was->shape});
     }
     return true;
 }

@@ -88,6 +88,18 @@ typedef struct print_style {
     int width;
 } print_style;
 
+/* Whether elements are real numbers, which real_text writes. */
+static bool is_real(tg_dtype dtype)
+{
+    switch (dtype) {
+    case TG_F32:
+    case TG_F64: return true;
+    case TG_I64:
+    case TG_BOOL: break;
+    }
+    return false;
+}
+
 static double real_value(const shown_element *e)
 {
     return tg__load(e->t->dtype, e->t->data, e->at);
@@ -97,7 +109,7 @@ static double real_value(const shown_element *e)
  * and NaNs do not, even where they are wider than the others. */
 static bool sets_style(const shown_element *e)
 {
-    if (tg__is_whole(e->t->dtype)) return true;
+    if (!is_real(e->t->dtype)) return true;
     double x = real_value(e);
     return isfinite(x) && x != 0;
 }
@@ -145,7 +157,7 @@ static void element_text(const shown_element *e, const print_style *style, char 
 static print_style choose_style(const tg_tensor *t)
 {
     print_style style = {.width = 1};
-    if (!tg__is_whole(t->dtype)) choose_notation(t, &style);
+    if (is_real(t->dtype)) choose_notation(t, &style);
     shown_element e = first_shown(t);
     do {
         char text[PRINT_ELEMENT];
@@ -234,7 +246,7 @@ static void put_tensor(text_sink *s, const tg_tensor *t)
         put_elements(s, t);
     s->column += 2; /* PyTorch counts two more columns when it decides whether the rest fits */
     if (empty && t->ndim != 1) put_size(s, t);
-    if (t->dtype != t->context->default_dtype && (empty || !tg__is_whole(t->dtype)))
+    if (t->dtype != t->context->default_dtype && (empty || is_real(t->dtype)))
         put_keyword(s, "dtype=torch.", tg_dtype_name(t->dtype), "");
     if (priv(t)->record)
         put_keyword(s, "grad_fn=<", priv(t)->record->op->grad_name, ">");

@@ -1,6 +1,21 @@
 /* The dtypes: a table with a row for each, and functions that follow from the table. A dtype that
- * is added to tg_dtype needs a row here and a case in every `switch` over dtypes. No such switch
- * has a default, and the compiler warns where a case is missing. */
+ * is added to tg_dtype needs
+ *
+ * - a row here, and a case in every `switch` over dtypes. No such switch has a default, and the
+ *   compiler warns where a case is missing.
+ * - what static assertions name: its K_ index in kernels/kernels.h, a cast to it in ops/cast.c, and
+ *   a row of EACH_MOVER in loops.c if no other dtype has its size.
+ * - kernels. In kernels/names.h, each FUNCTIONS_ lists the functions of all dtypes, and each OF_
+ *   those that a word of a row chooses. The rows of kernels.def and elementwise.def say which
+ *   dtypes a kernel takes; copy and the casts must take every dtype. kernels/shared.c has the loops
+ *   that move and cast elements.
+ * - a decision in tg__any_dtype, which operations ask that take every dtype there is. Those that
+ * ask tg__is_float, tg__is_number or tg__is_whole follow the row.
+ * - its name and size in the comments of include/tinygrad/tensor.h, and the table in README.md,
+ *   which tests/test_supported.c compares with what the library takes.
+ * - tests: the sizes and casts in tests/kernels/test_kernels.c, which static assertions name, and
+ *   functions that end in the name of a dtype, such as tg_from_f32, if it gets them. Other tests go
+ *   over all TG_DTYPES. */
 #ifndef TG_DTYPE_H
 #define TG_DTYPE_H
 

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "foreign_locale.h"
 #include "program.h"
+#include "tensor/dtype.h"
 
 enum { TEXT = 1 << 15, GOLDEN = 1 << 18 };
 
@@ -113,7 +114,7 @@ static tg_tensor *run_step(tg_tensor *t, char *word)
 
 static tg_dtype dtype_of(const char *name)
 {
-    for (int d = TG_F32; d <= TG_BOOL; d++)
+    for (int d = TG_F32; d < TG_DTYPES; d++)
         if (!strcmp(tg_dtype_name((tg_dtype)d), name)) return (tg_dtype)d;
     fail_msg("no dtype is called %s", name);
     return TG_F32;

@@ -7,7 +7,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static const size_t element_size[K_TYPES] = {4, 8, 8, 1};
+static const size_t element_size[] = {4, 8, 8, 1};
+_Static_assert(COUNT(element_size) == K_TYPES, "a size for each dtype");
 
 static int best_level; /* this CPU runs it, and all levels below it */
 
@@ -183,6 +184,7 @@ static void same_moves(int k, int type, int64_t n)
     check_same(type, reach, "where", k);
     const unary_set *const casts[] = {&tg__to_f32_kernel, &tg__to_f64_kernel, &tg__to_i64_kernel,
                                       &tg__to_bool_kernel};
+    _Static_assert(COUNT(casts) == K_TYPES, "a cast to each dtype");
     for (int to = 0; to < K_TYPES; to++) {
         kernel_at(casts[to], LEVEL_portable, type)(n, nth(expected, 2, to), nth(given, 0, type));
         kernel_at(casts[to], k, type)(n, nth(found, 2, to), nth(given, 0, type));

@@ -92,7 +92,7 @@ static operands make_operands(tg_context *tg, tg_dtype dtype)
     o.b = values_of(tg, dtype, TG_SHAPE(4, 4));
     o.c = values_of(tg, dtype, TG_SHAPE(4, 4));
     o.v = values_of(tg, dtype, TG_SHAPE(4));
-    o.mask = tg_eq(o.a, o.a);
+    o.mask = tg_ones(tg, TG_BOOL, TG_SHAPE(4, 4));
     o.index = tg_zeros(tg, TG_I64, TG_SHAPE(4, 4));
     o.rows = tg_from_i64(tg, TG_SHAPE(4), rows);
     return o;
