@@ -1,4 +1,5 @@
-/* regress fits a line, or a plane, to a CSV file by the four steps of the lecture. See --help. */
+/* regress: a straight-line fit to a CSV file, by least squares or trained as in the lecture. See
+ * --help. */
 #define _POSIX_C_SOURCE 200809L /* isatty */
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 #include <tinygrad.h>
 
+#include "common/columns.h"
 #include "common/csv.h"
 #include "common/fit.h"
 #include "common/options.h"
@@ -23,64 +25,99 @@ static const char help[] =
     "\n"
     "Fits target = intercept + coefficient x feature + ... to a CSV file whose first line names "
     "the\n"
-    "columns, by gradient descent on the mean squared error, and reports the coefficients in the\n"
-    "data's own units.\n"
+    "columns, by least squares, and reports the coefficients in the data's own units.\n"
     "\n"
     "  --target NAME          column to predict\n"
     "  --features A,B,...     columns to predict it from; all others unless given\n"
     "  --test-fraction P      part of the rows, drawn at random, to hold out and test on; 0\n"
     "  --seed N               for that draw and the order of batches; 0\n"
-    "  --float64              train in double precision\n"
+    "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
+    "of\n"
+    "                         all else. Of a trained coefficient only known digits are printed\n"
     "  --plot FILE.svg        draw the fit, or predictions against the target\n"
     "  --predict FILE.csv     write predictions for these rows to standard output, as a column "
     "named\n"
     "                         like the target; the report goes to standard error\n"
+    "  --method NAME          ls, the exact least squares, in double precision, unless given; sgd "
+    "or\n"
+    "                         lbfgs, to train as the lecture does\n"
+    "  --help                 this text\n"
     "\n"
+    "With --method sgd or lbfgs:\n"
+    "  --float64              train in double precision\n"
     "  --epochs N             passes over the data at most; 50000, or 100 with --batch-size\n"
+    "with --method sgd alone:\n"
     "  --batch-size N         rows a step; all\n"
     "  --lr X                 step size; from the largest eigenvalue of the features' "
     "correlations.\n"
     "                         With --batch-size, where not given, it falls to 0 over the epochs\n"
     "  --momentum X           from the smallest one; 0 with --batch-size\n"
-    "  --help                 this text\n"
     "\n"
-    "Features and target are standardised for training. It has converged when the gradient is no\n"
-    "more than rounding leaves of it.\n"
+    "Features and target are standardised for training. It has converged when each coefficient is\n"
+    "within 0.001 of its standard error from the exact one.\n"
     "\n"
-    "exit status: 0 done; 1 bad data, diverged, or another failure; 2 wrong usage; 3 the epochs\n"
-    "ended before it converged (everything is reported and written nevertheless).\n";
+    "exit status: 0 done; 1 bad data, diverged, or another failure; 2 wrong usage; 3 training "
+    "ended\n"
+    "before it converged (everything is reported and written nevertheless).\n";
 
 typedef struct settings {
-    const char *data, *target, *features, *plot, *predict;
-    double lr, momentum, epochs, batch_size, seed, test_fraction;
+    const char *data, *target, *features, *plot, *predict, *method_name;
+    double lr, momentum, epochs, batch_size, seed, test_fraction, digits;
+    fit_method method;
     bool float64, help;
 } settings;
 
-/* The columns in use: the features, then the target. */
-typedef struct columns {
+/* The columns of the file in use: the features, then the target. */
+typedef struct variables {
     const char **names;
     size_t n_features;
-} columns;
+} variables;
 
 /* One run of the program. end_job frees what its members point to. */
 typedef struct job {
     settings set;
     csv file;
-    char *feature_text; /* a copy of --features, which is cut into names */
-    columns columns;
-    size_t *indices; /* of the columns, in the file */
+    char *feature_text; /* that --features is cut from */
+    variables columns;
+    size_t *indices; /* of columns in file */
     double *values, *new_values;
     size_t n_new;
     tg_context *tg;
-    tg_tensor *train, *held; /* the rows to train on, and those held out or NULL */
+    tg_tensor *train, *held; /* rows of columns; held is NULL when there is none */
+    least_squares exact;
     fit fit;
     FILE *report;
 } job;
+
+/* Sets the method. An option that it has no use for is wrong usage. */
+static bool choose_method(settings *set, const option *options, int n)
+{
+    static const char *const names[] = {"ls", "sgd", "lbfgs"};
+    while (set->method_name && strcmp(set->method_name, names[set->method])) {
+        if (set->method++ < FIT_LBFGS) continue;
+        fprintf(stderr, "regress: --method: '%.60s' is none of ls, sgd and lbfgs\n",
+                set->method_name);
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        bool sgd_only = options[i].value == &set->lr || options[i].value == &set->momentum ||
+                        options[i].value == &set->batch_size;
+        bool training = sgd_only || options[i].value == &set->epochs;
+        if (!options[i].given || !training || set->method == FIT_SGD) continue;
+        if (set->method == FIT_LBFGS && !sgd_only) continue;
+        fprintf(stderr, "regress: %s needs --method sgd%s; %s takes no steps of that kind\n",
+                options[i].name, sgd_only ? "" : " or lbfgs", names[set->method]);
+        return false;
+    }
+    return true;
+}
 
 static bool read_settings(settings *set, int argc, char **argv)
 {
     *set = (settings){.momentum = -1};
     option options[] = {
+        {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
+        {"--digits", OPTION_WHOLE, &set->digits, 1, 18, false},
         {"--target", OPTION_TEXT, &set->target, 0, 0, false},
         {"--features", OPTION_TEXT, &set->features, 0, 0, false},
         {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
@@ -94,8 +131,8 @@ static bool read_settings(settings *set, int argc, char **argv)
         {"--float64", OPTION_FLAG, &set->float64, 0, 0, false},
         {"--help", OPTION_FLAG, &set->help, 0, 0, false},
     };
-    if (!options_read(options, (int)(sizeof options / sizeof *options), argc, argv, &set->data))
-        return false;
+    const int n = (int)(sizeof options / sizeof *options);
+    if (!options_read(options, n, argc, argv, &set->data)) return false;
     if (set->help) return true;
     if (!set->data || !set->target) {
         fprintf(stderr,
@@ -103,7 +140,7 @@ static bool read_settings(settings *set, int argc, char **argv)
                 argv[0], set->data ? "--target" : "data file");
         return false;
     }
-    return true;
+    return choose_method(set, options, n);
 }
 
 static int complain(const char *what)
@@ -239,26 +276,47 @@ static tg_tensor *target_of(tg_tensor *rows)
     return tg_narrow(rows, 1, rows ? rows->shape[1] - 1 : 0, 1);
 }
 
-/* Predicts the target, (n, 1), from the features, (n, features). */
-static tg_tensor *predict(const fit *f, tg_tensor *features)
+/* ---- The fit. */
+
+/* The largest value of a column of the data, by its absolute value. */
+static double size_of(const job *j, int64_t column)
 {
-    return tg_add_scalar(tg_matmul(features, f->slope), f->intercept);
+    return tg_item(tg_max(tg_abs(tg_select(j->train, 1, column))));
 }
 
-/* ---- The report. */
+/* Names the column that is a combination of others, and the terms of it that are not rounding. */
+static int report_dependent(const job *j)
+{
+    const int64_t dependent = j->exact.dependent;
+    const double least = 1e-9 * size_of(j, dependent);
+    const double constant = tg_get(j->exact.combination, TG_INDEX(0));
+    const char *sign = "";
+    fprintf(stderr, "%s:1: column '%.60s' tells no more than others: it is ", j->set.data,
+            j->columns.names[dependent]);
+    for (int64_t i = 0; i < dependent; i++) {
+        double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
+        if (fabs(factor) * size_of(j, i) <= least) continue;
+        fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->columns.names[i]);
+        sign = " + ";
+    }
+    if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
+    fprintf(stderr, "; leave one of these features out\n");
+    return FAILED;
+}
 
 static int train(job *j)
 {
     fit_options how = {
+        .method = j->set.method,
         .dtype = j->set.float64 ? TG_F64 : TG_F32,
         .lr = j->set.lr,
         .momentum = j->set.momentum,
         .epochs = (int64_t)j->set.epochs,
         .progress = isatty(STDERR_FILENO),
     };
-    if (j->set.batch_size >= (double)j->file.n_rows) j->set.batch_size = 0;
+    if (j->set.batch_size >= (double)j->exact.rows) j->set.batch_size = 0;
     how.batch_size = (int64_t)j->set.batch_size;
-    if (!fit_line(features_of(j->train), target_of(j->train), &how, &j->fit)) return FAILED;
+    if (!fit_train(&j->exact, &how, &j->fit)) return FAILED;
     if (!j->fit.diverged) return DONE;
     fprintf(stderr,
             "%s: training diverged in epoch %" PRId64
@@ -267,41 +325,116 @@ static int train(job *j)
     return FAILED;
 }
 
+static int find_fit(job *j)
+{
+    if (!least_squares_fit(features_of(j->train), target_of(j->train), &j->exact)) return FAILED;
+    if (j->exact.dependent >= 0) return report_dependent(j);
+    j->fit = fit_exact(&j->exact);
+    return j->set.method == FIT_LS ? DONE : train(j);
+}
+
+/* ---- The report. */
+
+static const char *name_of(const job *j, int64_t coefficient)
+{
+    return coefficient ? j->columns.names[coefficient - 1] : "intercept";
+}
+
+/* What is fitted, by what. Many features are counted only. */
+static void report_model(const job *j)
+{
+    static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
+    fprintf(j->report, "%s ~ ", j->set.target);
+    for (size_t i = 0; i < j->columns.n_features && j->columns.n_features <= 12; i++)
+        fprintf(j->report, i ? " + %s" : "%s", j->columns.names[i]);
+    if (j->columns.n_features > 12) fprintf(j->report, "%zu features", j->columns.n_features);
+    fprintf(j->report, ", %s, %s\n", methods[j->set.method],
+            j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
+}
+
+/* Why training ended before it converged, and the cure. */
+static const char *advice(const job *j)
+{
+    if (j->set.batch_size > 0)
+        return "small batches stay near the minimum; without --batch-size it is reached";
+    if (!j->fit.resting) return "raise --epochs, or take --method ls";
+    return j->set.float64 ? "training gets no closer; take --method ls"
+                          : "float32 gets no closer; take --float64 or --method ls";
+}
+
+/* The coefficient with the largest miss, in its standard error. */
+static int64_t worst_of(const job *j)
+{
+    return (int64_t)tg_item(tg_argmax(tg_div(j->fit.misses, j->exact.unit_errors)));
+}
+
 static void report_training(const job *j)
 {
     const fit *f = &j->fit;
-    fprintf(j->report, "%s: %s from %zu %s, %s\n", j->set.data, j->set.target,
-            j->columns.n_features, j->columns.n_features == 1 ? "feature" : "features",
-            j->set.float64 ? "float64" : "float32");
-    fprintf(j->report, "%s after %" PRId64 " epochs, %.3g s (lr %.6g, momentum %.6g)\n",
-            f->converged ? "converged" : "NOT converged", f->epochs, f->seconds, f->lr,
-            f->momentum);
-    if (!f->converged)
-        fprintf(j->report, "  the gradient is %.2g, at convergence it is at most %.2g: %s\n",
-                f->gradient, f->tolerance,
-                j->set.batch_size > 0
-                    ? "small batches stay near the minimum; without --batch-size it is reached"
-                    : "raise --epochs");
-    if (isinf(f->condition))
-        fprintf(j->report,
-                "  the features depend on each other: other coefficients fit as well as these\n");
-    else if (f->condition * f->tolerance > 1)
-        fprintf(j->report,
-                "  the features almost depend on each other (condition %.2g): the coefficients are "
-                "uncertain\n",
-                f->condition);
+    fprintf(j->report, "%s after %" PRId64 " %s, %.3g s",
+            f->converged ? "converged" : "NOT converged", f->epochs,
+            j->set.method == FIT_SGD ? "epochs" : "evaluations", f->seconds);
+    if (j->set.method == FIT_SGD)
+        fprintf(j->report, " (lr %.6g, momentum %.6g)", f->lr, f->momentum);
+    if (f->converged)
+        fprintf(j->report, ": each coefficient is within %.1g standard errors of the exact one\n",
+                f->miss);
+    else
+        fprintf(j->report, "\n  %s is %.3g standard errors from the least-squares value: %s\n",
+                name_of(j, worst_of(j)), f->miss, advice(j));
+}
+
+/* A number with so many significant digits; those before the decimal point are zeros where they are
+ * not meant. */
+static void put_digits(columns *table, int digits, double value)
+{
+    char text[40];
+    const double size = value == 0 ? 0 : floor(log10(fabs(value)));
+    if (size >= digits && size < 15) {
+        const double unit = pow(10, size + 1 - digits);
+        columns_put(table, "%.0f", rint(value / unit) * unit);
+        return;
+    }
+    int n = snprintf(text, sizeof text, "%#.*g", digits, value);
+    if (n > 0 && text[n - 1] == '.') text[n - 1] = 0;
+    columns_put(table, "%s", text);
+}
+
+/* A coefficient with the digits that are known of it. */
+static void put_known(const job *j, columns *table, double value, double miss)
+{
+    int digits = j->set.digits > 0 ? (int)j->set.digits : 7;
+    if (miss > 0) {
+        double known = floor(log10(fabs(value))) + 1 - log10(miss);
+        if (known < digits) digits = known > 1 ? (int)known : 1;
+    }
+    put_digits(table, digits, value);
+}
+
+/* Any other number, with so many digits unless --digits tells. */
+static void put(const job *j, columns *table, int digits, double value)
+{
+    if (isnan(value))
+        columns_put(table, "-");
+    else
+        put_digits(table, j->set.digits > 0 ? (int)j->set.digits : digits, value);
 }
 
 static void report_coefficients(const job *j)
 {
-    int digits = j->set.float64 ? 13 : 7, width = 9;
-    for (size_t i = 0; i < j->columns.n_features; i++)
-        if ((int)strlen(j->columns.names[i]) > width) width = (int)strlen(j->columns.names[i]);
-    if (width > 40) width = 40;
-    fprintf(j->report, "\n%-*s  % .*g\n", width, "intercept", digits, j->fit.intercept);
-    for (size_t i = 0; i < j->columns.n_features; i++)
-        fprintf(j->report, "%-*s  % .*g\n", width, j->columns.names[i], digits,
-                tg_get(j->fit.slope, TG_INDEX((int64_t)i, 0)));
+    static const char *const headings[] = {"", "coefficient", "std. error", "least squares"};
+    columns *table = columns_new(j->fit.converged ? 3 : 4, headings);
+    const double error = least_squares_error(&j->exact);
+    for (int64_t i = 0; i <= j->exact.features; i++) {
+        columns_put(table, "%s", name_of(j, i));
+        put_known(j, table, tg_get(j->fit.coefficients, TG_INDEX(i)),
+                  tg_get(j->fit.misses, TG_INDEX(i)));
+        put(j, table, 5, error * tg_get(j->exact.unit_errors, TG_INDEX(i)));
+        if (!j->fit.converged) put_known(j, table, tg_get(j->exact.coefficients, TG_INDEX(i)), 0);
+    }
+    fputc('\n', j->report);
+    columns_write(table, j->report);
+    fputc('\n', j->report);
 }
 
 /* Prints a line that says how well the fit predicts these rows. */
@@ -312,7 +445,8 @@ static void report_rows(const job *j, const char *name, tg_tensor *rows)
         return;
     }
     tg_tensor *y = target_of(rows);
-    double error = tg_item(tg_sum(tg_square(tg_sub(y, predict(&j->fit, features_of(rows))))));
+    double error =
+        tg_item(tg_sum(tg_square(tg_sub(y, line_predict(&j->fit.line, features_of(rows))))));
     double spread = tg_item(tg_sum(tg_square(tg_sub(y, tg_mean(y)))));
     fprintf(j->report, "%-9s %" PRId64 " rows, RMSE %.9g", name, rows->shape[0],
             sqrt(error / (double)rows->shape[0]));
@@ -332,7 +466,7 @@ static void plot_rows(plot *p, const job *j, const char *label, const char *colo
 {
     bool single = j->columns.n_features == 1;
     tg_tensor *x = single ? features_of(rows) : target_of(rows);
-    tg_tensor *y = single ? target_of(rows) : predict(&j->fit, features_of(rows));
+    tg_tensor *y = single ? target_of(rows) : line_predict(&j->fit.line, features_of(rows));
     const double *xs = values_of(x), *ys = values_of(y);
     if (xs && ys) plot_points(p, label, color, (size_t)rows->shape[0], xs, ys);
 }
@@ -347,12 +481,11 @@ static int draw(const job *j)
     if (j->held) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
 
     tg_tensor *along = single ? features_of(j->train) : target_of(j->train);
-    double x[] = {tg_item(tg_min(along)), tg_item(tg_max(along))}, y[] = {x[0], x[1]};
-    for (int i = 0; single && i < 2; i++) y[i] = j->fit.intercept + tg_item(j->fit.slope) * x[i];
-    if (single)
-        plot_line(p, "fitted line", PLOT_BLACK, 2, x, y);
-    else
-        plot_dashes(p, "predicted = target", PLOT_BLACK, 2, x, y);
+    double x[] = {tg_item(tg_min(along)), tg_item(tg_max(along))};
+    tg_tensor *ends = tg_from_f64(j->tg, TG_SHAPE(2, 1), x);
+    const double *y = single ? values_of(line_predict(&j->fit.line, ends)) : NULL;
+    if (y) plot_line(p, "fitted line", PLOT_BLACK, 2, x, y);
+    if (!single) plot_dashes(p, "predicted = target", PLOT_BLACK, 2, x, x);
     if (plot_save(p, j->set.plot)) return DONE;
     fprintf(stderr, "%s: %s\n", j->set.plot, strerror(errno));
     return FAILED;
@@ -362,11 +495,14 @@ static void write_predictions(job *j)
 {
     tg_tensor *x = tg_wrap_f64(j->tg, TG_SHAPE((int64_t)j->n_new, (int64_t)j->columns.n_features),
                                TG_CONTIGUOUS, j->new_values);
-    const double *y = values_of(predict(&j->fit, x));
+    const double *y = values_of(line_predict(&j->fit.line, x));
     if (!y) return;
+    const int digits = j->set.digits > 0                           ? (int)j->set.digits
+                       : j->set.float64 || j->set.method == FIT_LS ? 15
+                                                                   : 9;
     csv_write(stdout, j->set.target);
     putchar('\n');
-    for (size_t i = 0; i < j->n_new; i++) printf("%.*g\n", j->set.float64 ? 15 : 9, y[i]);
+    for (size_t i = 0; i < j->n_new; i++) printf("%.*g\n", digits, y[i]);
 }
 
 static int work(job *j)
@@ -378,11 +514,11 @@ static int work(job *j)
     j->tg = tg_open(NULL);
     tg_manual_seed(j->tg, (uint64_t)j->set.seed);
     status = split_rows(j);
-    if (status == DONE) status = train(j);
+    if (status == DONE) status = find_fit(j);
     if (status == DONE && tg_ok(j->tg)) {
-        report_training(j);
+        report_model(j);
+        if (j->set.method != FIT_LS) report_training(j);
         report_coefficients(j);
-        fputc('\n', j->report);
         report_rows(j, "trained", j->train);
         report_rows(j, "held out", j->held);
         if (j->set.predict) write_predictions(j);

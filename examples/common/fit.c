@@ -16,10 +16,11 @@ typedef struct training {
     tg_context *tg;
     tg_tensor *z, *t; /* features and target, standardised */
     tg_module *net;
-    tg_optim *sgd;
+    tg_optim *optim;
     int64_t rows, batch_size;
-    double loss;     /* of the last step */
-    double gradient; /* the norm of its gradient */
+    double loss;         /* the last one */
+    double gradient;     /* its norm */
+    int64_t evaluations; /* of the loss, by LBFGS */
     bool progress;
     double start, shown; /* when training began, and when progress was last shown; in seconds */
 } training;
@@ -45,34 +46,11 @@ static standard standardise(tg_tensor *x)
     return s;
 }
 
-/* The largest eigenvalue of a symmetric matrix that has no negative eigenvalue, by the power
- * method. The matrix is squared ten times, which makes 1024 steps. */
-static double largest_eigenvalue(tg_context *tg, tg_tensor *m)
+/* Half the largest step that is stable for the curvature of the loss, and the momentum that serves
+ * the flattest direction as well as can be. A batch of few rows is more curved than the whole. */
+static void choose_steps(const least_squares *exact, tg_tensor *z, const fit_options *o, fit *f)
 {
-    tg_tensor *power = m;
-    for (int i = 0; i < 10; i++) {
-        power = tg_div(power, tg_max(tg_abs(power)));
-        power = tg_matmul(power, power);
-    }
-    tg_tensor *v = tg_matmul(power, tg_randn(tg, TG_F64, TG_SHAPE(m ? m->shape[0] : 0)));
-    double value = tg_item(tg_div(tg_dot(v, tg_matmul(m, v)), tg_dot(v, v)));
-    return isfinite(value) ? value : 0; /* NaN for the zero matrix */
-}
-
-/* Chooses the learning rate, half the largest one that is stable for the curvature of the loss, and
- * the momentum with which the direction of the least curvature converges fastest. The loss of a
- * small batch may have a larger curvature than that of all rows. */
-static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit *f)
-{
-    double n = z ? (double)z->shape[0] : 0;
-    tg_tensor *correlation = tg_div_scalar(tg_matmul(tg_t(z), z), n);
-    double high = largest_eigenvalue(tg, correlation);
-    tg_tensor *eye = tg_eye(tg, TG_F64, z ? z->shape[1] : 0, z ? z->shape[1] : 0);
-    double low = high - largest_eigenvalue(tg, tg_sub(tg_mul_scalar(eye, high), correlation));
-    bool dependent = !(low > 1e-11 * high);
-    f->condition = dependent ? INFINITY : high / low;
-
-    double curvature = 2 * high;
+    double curvature = 2 * exact->largest;
     f->momentum = o->momentum;
     if (o->batch_size) {
         double longest = tg_item(tg_max(tg_sum_dims(tg_square(z), TG_DIMS(1), false))) + 1;
@@ -80,23 +58,22 @@ static void choose_steps(tg_context *tg, tg_tensor *z, const fit_options *o, fit
         if (f->momentum < 0) f->momentum = 0;
     }
     if (f->momentum < 0) {
-        /* With lr = (1 + m) / curvature and this m, the error in every direction shrinks by sqrt(m)
-         * in an epoch. If features are linearly dependent, the loss is flat in some direction,
-         * along which no step is needed. */
-        double root = dependent ? 0.995 : 1 - sqrt(2 / f->condition);
+        /* With lr = (1 + m) / curvature, every direction shrinks by sqrt(m) an epoch for this m. */
+        double root = 1 - sqrt(2 * exact->smallest / exact->largest);
         f->momentum = fmin(0.999, root > 0 ? root * root : 0);
     }
     f->stable_lr = 2 * (1 + f->momentum) / curvature;
     f->lr = o->lr > 0 ? o->lr : f->stable_lr / 2;
 }
 
-/* Steps 1 to 3 of the lecture, for the rows z and their targets t. */
-static void go_backward(training *s, tg_tensor *z, tg_tensor *t)
+/* Steps 1 to 3 for some rows. */
+static tg_tensor *go_backward(training *s, tg_tensor *z, tg_tensor *t)
 {
     tg_tensor *loss = tg_mse_loss(tg_forward(s->net, z), t, TG_MEAN);
-    tg_zero_grad(s->sgd);
+    tg_zero_grad(s->optim);
     tg_backward(loss);
     s->loss = tg_item(loss);
+    return loss;
 }
 
 /* Sets the norm of the gradient for all rows. */
@@ -121,7 +98,7 @@ static void run_batches(training *s)
         tg_tensor *z = tg_gather(s->z, 0, tg_expand(rows, TG_SHAPE(n, s->z->shape[1])));
         go_backward(s, z, tg_gather(s->t, 0, rows));
         total += s->loss * (double)n;
-        tg_step(s->sgd);
+        tg_step(s->optim);
         tg_scope_end(s->tg);
     }
     s->loss = total / (double)s->rows;
@@ -147,11 +124,10 @@ static void descend(training *s, int64_t epochs, fit *f)
         tg_scope_begin(s->tg);
         measure_gradient(s);
         if (s->gradient < best / 2) best = s->gradient, best_at = (double)f->epochs;
-        bool resting = s->gradient == 0 || (double)f->epochs - best_at > patience;
-        f->converged = resting && s->gradient <= f->tolerance;
-        f->diverged = !(s->loss < 1e6); /* the loss begins at 1 */
-        bool done = f->converged || f->diverged || f->epochs == epochs;
-        if (!done) tg_step(s->sgd);
+        f->resting = s->gradient == 0 || (double)f->epochs - best_at > patience;
+        f->diverged = !(s->loss < 1e6); /* it begins at 1 */
+        bool done = f->resting || f->diverged || f->epochs == epochs;
+        if (!done) tg_step(s->optim);
         tg_scope_end(s->tg);
         show_progress(s, f->epochs, done);
         if (done) break;
@@ -163,75 +139,115 @@ static void descend(training *s, int64_t epochs, fit *f)
 static void wander(training *s, int64_t epochs, bool lr_falls, fit *f)
 {
     for (f->epochs = 0; f->epochs < epochs && !f->diverged && tg_ok(s->tg); f->epochs++) {
-        if (lr_falls) tg_set_lr(s->sgd, f->lr * (1 - (double)f->epochs / (double)epochs));
+        if (lr_falls) tg_set_lr(s->optim, f->lr * (1 - (double)f->epochs / (double)epochs));
         tg_scope_begin(s->tg);
         run_batches(s);
         tg_scope_end(s->tg);
         f->diverged = !(s->loss < 1e6);
         show_progress(s, f->epochs + 1, f->diverged || f->epochs + 1 == epochs);
     }
-    tg_scope_begin(s->tg);
-    measure_gradient(s);
-    f->converged = s->gradient <= f->tolerance;
-    tg_scope_end(s->tg);
 }
 
-/* Makes a Linear whose weights begin with 0. If several coefficients fit equally well, gradient
- * descent from 0 finds the smallest. */
-static void make_net(training *s, tg_dtype dtype, const fit *f)
+/* What LBFGS calls for the loss and the gradient of all rows. */
+static tg_tensor *evaluate(void *user)
 {
-    tg_set_default_dtype(s->tg, dtype);
+    training *s = user;
+    s->evaluations++;
+    return go_backward(s, s->z, s->t);
+}
+
+/* LBFGS until a step of up to 20 iterations no longer lowers the loss. */
+static void search(training *s, int64_t evaluations, fit *f)
+{
+    for (double best = INFINITY; !f->resting && f->epochs < evaluations && tg_ok(s->tg);) {
+        double loss = tg_step_closure(s->optim, evaluate, s);
+        f->resting = !(loss < best);
+        f->epochs = s->evaluations;
+        best = loss;
+        show_progress(s, f->epochs, f->resting || f->epochs >= evaluations);
+    }
+}
+
+/* Linear, from zero. */
+static void make_net(training *s, const fit_options *o, const fit *f)
+{
+    tg_set_default_dtype(s->tg, o->dtype);
     s->net = tg_linear(s->tg, s->z ? s->z->shape[1] : 0, 1, TG_BIAS);
     tg_no_grad_begin(s->tg);
     tg_zero_(tg_param(s->net, "weight"));
     tg_zero_(tg_param(s->net, "bias"));
     tg_no_grad_end(s->tg);
-    s->sgd = tg_sgd(s->net, TG_SGD(.lr = f->lr, .momentum = f->momentum));
+    s->optim =
+        o->method == FIT_SGD
+            ? tg_sgd(s->net, TG_SGD(.lr = f->lr, .momentum = f->momentum))
+            : tg_lbfgs(s->net, TG_LBFGS(.strong_wolfe = true, .tolerance_grad = 0,
+                                        .max_eval = o->epochs && o->epochs < 25 ? o->epochs : 25,
+                                        .tolerance_change = 0));
 }
 
 static void train(training *s, const fit_options *o, fit *f)
 {
-    double epsilon = o->dtype == TG_F64 ? DBL_EPSILON : (double)FLT_EPSILON;
     int64_t epochs = o->epochs ? o->epochs : o->batch_size ? 100 : 50000;
     s->start = seconds_now();
-    make_net(s, o->dtype, f);
+    make_net(s, o, f);
     if (!tg_ok(s->tg)) return;
-    /* Each element of the gradient is a mean of products near 1, with an error of a few dozen
-     * roundings. */
-    f->tolerance = 64 * epsilon * sqrt((double)(s->z->shape[1] + 1));
-    if (o->batch_size)
+    if (o->method == FIT_LBFGS)
+        search(s, epochs, f);
+    else if (o->batch_size)
         wander(s, epochs, !(o->lr > 0), f);
     else
         descend(s, epochs, f);
-    f->gradient = s->gradient;
     f->seconds = seconds_now() - s->start;
 }
 
-bool fit_line(tg_tensor *x, tg_tensor *y, const fit_options *options, fit *result)
+/* Sets coefficients, and what they miss. */
+static void compare(const least_squares *exact, double epsilon, fit *f)
 {
-    if (!x || !y) return false;
-    tg_context *tg = x->context;
+    tg_tensor *best = exact->coefficients;
+    tg_tensor *intercept = tg_full(best->context, TG_F64, TG_SHAPE(1), line_intercept(&f->line));
+    f->coefficients = tg_cat(TG_LIST(intercept, tg_flatten(f->line.slope, 0, -1)), 0);
+    f->misses = tg_abs(tg_sub(f->coefficients, best));
+    double error = least_squares_error(exact);
+    error = fmax(error, epsilon * sqrt(exact->total / (double)exact->rows));
+    f->miss = tg_item(tg_max(tg_div(f->misses, tg_mul_scalar(exact->unit_errors, error))));
+    f->converged = f->miss <= FIT_CLOSE;
+}
+
+fit fit_exact(const least_squares *exact)
+{
+    return (fit){.line = exact->line,
+                 .coefficients = exact->coefficients,
+                 .misses = tg_zeros_like(exact->coefficients),
+                 .converged = true};
+}
+
+bool fit_train(const least_squares *exact, const fit_options *options, fit *result)
+{
+    tg_context *tg = exact->x->context;
     *result = (fit){0};
-    standard features = standardise(x), target = standardise(y);
-    tg_scope_begin(tg);
-    choose_steps(tg, features.z, options, result);
-    tg_scope_end(tg);
+    standard features = standardise(exact->x), target = standardise(exact->y);
+    if (!features.z || !target.z) return false;
+    choose_steps(exact, features.z, options, result);
 
     training s = {.tg = tg,
-                  .rows = x->shape[0],
+                  .rows = exact->rows,
                   .batch_size = options->batch_size,
                   .progress = options->progress};
     s.z = tg_cast(features.z, options->dtype);
     s.t = tg_cast(target.z, options->dtype);
     train(&s, options, result);
+    if (result->diverged || !tg_ok(tg)) return tg_ok(tg);
 
     /* Back to the units of the data: y = center + scale (w z + b), where z = (x - center) / scale
      * for each column. */
     tg_tensor *w = tg_cast(tg_detach(tg_param(s.net, "weight")), TG_F64);
     tg_tensor *slope = tg_mul(tg_div(w, features.scale), target.scale);
-    result->slope = tg_t(slope);
-    result->intercept = tg_item(target.center) +
-                        tg_item(target.scale) * tg_item(tg_param(s.net, "bias")) -
-                        tg_item(tg_matmul(features.center, result->slope));
+    result->line.slope = tg_t(slope);
+    result->line.center = exact->line.center;
+    double shift = tg_item(target.center) - tg_item(tg_matmul(features.center, result->line.slope));
+    double bias = tg_item(target.scale) * tg_item(tg_param(s.net, "bias"));
+    result->line.level = exact->y_center + (shift + bias);
+    if (!tg_ok(tg)) return false;
+    compare(exact, options->dtype == TG_F64 ? DBL_EPSILON : (double)FLT_EPSILON, result);
     return tg_ok(tg);
 }

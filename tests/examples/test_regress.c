@@ -39,9 +39,32 @@ static double number_after(const char *word)
 {
     size_t n = strlen(word);
     for (const char *s = text; (s = strstr(s, word)); s += n)
-        if ((s == text || strchr("\n ", s[-1])) && s[n] == ' ') return strtod(s + n, NULL);
+        if ((s == text || s[-1] == '\n' || !strncmp(s - 2, ", ", 2)) && s[n] == ' ')
+            return strtod(s + n, NULL);
     fail_msg("no %s in\n%s", word, text);
     return NAN;
+}
+
+/* The cell of a row of the table of coefficients: 0 is the coefficient. */
+static double cell_of(const char *row, int column)
+{
+    const char *line = text;
+    size_t n = strlen(row);
+    while (strncmp(line, row, n) || line[n] != ' ') {
+        line = strchr(line, '\n');
+        if (!line++) fail_msg("no row %s in\n%s", row, text);
+    }
+    char *end = (char *)(uintptr_t)(line + n);
+    double value = strtod(end, &end);
+    while (column--) value = strtod(end, &end);
+    return value;
+}
+
+static void expect_cell(const char *row, int column, double value, double relative)
+{
+    double got = cell_of(row, column);
+    if (!(fabs(got - value) <= relative * fabs(value)))
+        fail_msg("%s, column %d: %.15g, not %.15g:\n%s", row, column, got, value, text);
 }
 
 static void expect_number(const char *word, double value, double relative)
@@ -61,13 +84,28 @@ static void write_text(const char *path, const char *bytes)
 static void test_norris_to_nine_digits(void **state)
 {
     (void)state;
-    expect_status("regress $DATA/norris.csv --target y --float64 2>&1", 0);
-    expect_number("intercept", -0.262323073774029, 5e-10);
-    expect_number("x", 1.00211681802045, 5e-10);
-    expect_number("R2", 0.999993745883712, 1e-9);
-    expect_number("RMSE", sqrt(26.6173985294224 / 36), 5e-9);
-    expect_text("converged after ");
-    expect_text("held out  none");
+    static const char *const methods[] = {"ls", "sgd --float64", "lbfgs --float64"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        char command[128];
+        snprintf(command, sizeof command,
+                 "regress $DATA/norris.csv --target y --digits 13 --method %s", methods[i]);
+        expect_status(command, 0);
+        expect_number("intercept", -0.262323073774029, 5e-10);
+        expect_number("x", 1.00211681802045, 5e-10);
+        expect_number("R2", 0.999993745883712, 1e-9);
+        expect_number("RMSE", sqrt(26.6173985294224 / 36), 5e-9);
+        if (i) expect_text("\nconverged after ");
+        expect_text("held out  none");
+    }
+}
+
+/* NIST's certified standard errors. */
+static void test_standard_errors(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y --digits 13", 0);
+    expect_cell("intercept", 1, 0.232818234301152, 1e-12);
+    expect_cell("x", 1, 0.429796848199937e-03, 1e-12);
 }
 
 /* In float32 the slope is good to a few units of 6e-8, and the intercept, which is about 430 times
@@ -75,7 +113,7 @@ static void test_norris_to_nine_digits(void **state)
 static void test_norris_in_float32(void **state)
 {
     (void)state;
-    expect_status("regress $DATA/norris.csv --target y 2>&1", 0);
+    expect_status("regress $DATA/norris.csv --target y --method sgd", 0);
     expect_number("intercept", -0.262323073774029, 1e-3);
     expect_number("x", 1.00211681802045, 1e-6);
     expect_number("R2", 0.999993745883712, 1e-8);
@@ -93,13 +131,13 @@ static void test_diabetes(void **state)
         {"s2", 0.7464504555},        {"s3", 0.3720047151},    {"s4", 6.533831936},
         {"s5", 68.48312496},         {"s6", 0.2801169893},
     };
-    expect_status("regress $DATA/diabetes.csv --target progression --float64 2>&1", 0);
+    expect_status("regress $DATA/diabetes.csv --target progression --digits 13", 0);
     expect_number("R2", 0.517748422220, 1e-9);
     expect_number("RMSE", 53.4761287640, 5e-9);
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         expect_number(exact[i].name, exact[i].value, 5e-9);
 
-    expect_status("regress $DATA/diabetes.csv --target progression 2>&1", 0);
+    expect_status("regress $DATA/diabetes.csv --target progression --method sgd", 0);
     expect_number("R2", 0.517748422220, 1e-6);
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
         expect_number(exact[i].name, exact[i].value, 1e-3);
@@ -110,8 +148,8 @@ static void test_diabetes(void **state)
 static void test_features(void **state)
 {
     (void)state;
-    expect_status("regress $DATA/diabetes.csv --target progression --features bmi,s5 --float64", 0);
-    expect_text("progression from 2 features, float64");
+    expect_status("regress $DATA/diabetes.csv --target progression --features bmi,s5", 0);
+    expect_text("progression ~ bmi + s5, least squares, float64\n");
     expect_number("R2", 0.459485279639, 1e-6);
     assert_null(strstr(text, "\nage"));
     write_text("named.csv", "\"a,b\",note,y\n1,x,3\n2,,5\n4,\"z, \"\"z\",9\n");
@@ -144,15 +182,21 @@ static void test_settings_are_respected(void **state)
 {
     (void)state;
     expect_status(
-        "regress $DATA/diabetes.csv --target progression --epochs 20 --lr 0.05 --momentum 0.5", 3);
+        "regress $DATA/diabetes.csv --target progression --method sgd --epochs 20 --lr 0.05 "
+        "--momentum 0.5",
+        3);
     expect_text("NOT converged after 20 epochs");
     expect_text("(lr 0.05, momentum 0.5)");
     expect_text("raise --epochs");
-    expect_status("regress $DATA/diabetes.csv --target progression --batch-size 32 --epochs 50", 3);
+    expect_status("regress $DATA/diabetes.csv --target progression --method sgd --batch-size 32 "
+                  "--epochs 50",
+                  3);
     expect_text("after 50 epochs");
     expect_text("small batches");
     expect_number("R2", 0.5177, 0.01);
-    expect_status("regress $DATA/norris.csv --target y --batch-size 36", 0);
+    expect_status("regress $DATA/norris.csv --target y --method sgd --batch-size 36", 0);
+    expect_status("regress $DATA/diabetes.csv --target progression --method lbfgs --epochs 3", 3);
+    expect_text("NOT converged after ");
     expect_status("regress --help", 0);
     expect_text("usage: regress data.csv --target NAME");
     expect_text("exit status: 0 done; 1 ");
@@ -161,23 +205,136 @@ static void test_settings_are_respected(void **state)
 static void test_divergence(void **state)
 {
     (void)state;
-    expect_status("regress $DATA/norris.csv --target y --lr 3 --momentum 0.5 2>&1", 1);
+    expect_status("regress $DATA/norris.csv --target y --method sgd --lr 3 --momentum 0.5 2>&1", 1);
     expect_text("norris.csv: training diverged in epoch ");
     expect_text(": lr 3 is too large; with momentum 0.5 it is stable below 1.5\n");
-    expect_status("regress $DATA/norris.csv --target y --lr 1e20 --batch-size 4 2>&1", 1);
+    expect_status("regress $DATA/norris.csv --target y --method sgd --lr 1e20 --batch-size 4 2>&1",
+                  1);
     expect_text("training diverged in epoch 1: lr 1e+20");
 }
 
-static void test_dependent_features(void **state)
+static void test_dependent_features_are_named(void **state)
 {
     (void)state;
     write_text("same.csv", "a,b,y\n1,2,1\n2,4,2\n3,6,3\n5,10,5\n");
-    expect_status("regress same.csv --target y --float64 2>&1", 0);
-    expect_text("depend on each other");
-    expect_number("R2", 1, 1e-9);
-    /* In standardised units the two share the work: slopes 1/2 and 1/4. */
-    expect_number("a", 0.5, 1e-9);
-    expect_number("b", 0.25, 1e-9);
+    expect_status("regress same.csv --target y 2>&1", 1);
+    assert_string_equal(text, "same.csv:1: column 'b' tells no more than others: it is 2 x 'a'; "
+                              "leave one of these features out\n");
+    /* Decimals, which no double holds; c and d depend on nothing. */
+    write_text("heat.csv",
+               "c,celsius,d,fahrenheit,y\n1,20.1,1,68.18,1\n2,21.3,0,70.34,2\n3,19.7,0,67.46,3\n"
+               "5,25.9,2,78.62,5\n9,28.2,1,82.76,2\n");
+    expect_status("regress heat.csv --target y --method sgd 2>&1", 1);
+    assert_string_equal(text, "heat.csv:1: column 'fahrenheit' tells no more than others: it is "
+                              "1.8 x 'celsius' + 32; leave one of these features out\n");
+}
+
+/* ---- Fits without scatter, whose coefficients are those that made the data. A value of y is off
+ * by half a unit of its last place, 1.1e-16 of it, and a coefficient by no more than 1e4 times that
+ * for these powers. */
+
+static void expect_powers(const char *data, size_t n, const double *coefficients)
+{
+    static const char *const names[] = {"intercept", "x", "x2", "x3", "x4", "x5"};
+    char command[1024];
+    snprintf(command, sizeof command, "awk '%s' > powers.csv", data);
+    expect_status(command, 0);
+    expect_status("regress powers.csv --target y --digits 15", 0);
+    for (size_t i = 0; i < n; i++) expect_number(names[i], coefficients[i], 1e-11);
+    expect_number("R2", 1, 1e-15);
+
+    /* The second is 40 epochs away from all minima, and says so. */
+    expect_status("regress powers.csv --target y --method sgd --epochs 40", 3);
+    expect_text("NOT converged after 40 epochs");
+    expect_text(" standard errors from the least-squares value: raise --epochs");
+}
+
+static void test_cubic_far_from_zero(void **state)
+{
+    (void)state;
+    expect_powers("BEGIN { print \"x,x2,x3,y\"; for (x = -300; x <= -200; x++) { "
+                  "y = -24200000000 - 234000000 * x - 766000 * x^2 - 1007 * x^3; s = y < 0; "
+                  "if (s) y = -y; printf \"%d,%d,%d,%s%d.%08d\\n\", x, x^2, x^3, s ? \"-\" : \"\", "
+                  "int(y / 1e8), y % 1e8 } }",
+                  4, (const double[]){-242, -2.34, -0.00766, -1.007e-5});
+}
+
+static void test_quartic(void **state)
+{
+    (void)state;
+    expect_powers("BEGIN { print \"x,x2,x3,x4,y\"; for (x = 1; x <= 10; x++) printf "
+                  "\"%d,%d,%d,%d,%d\\n\", x, x^2, x^3, x^4, 7 - 5 * x + 3 * x^2 - 2 * x^3 + x^4 }",
+                  5, (const double[]){7, -5, 3, -2, 1});
+}
+
+static void test_wampler1(void **state)
+{
+    (void)state;
+    expect_powers("BEGIN { print \"x,x2,x3,x4,x5,y\"; for (x = 0; x <= 20; x++) printf "
+                  "\"%d,%d,%d,%d,%d,%d\\n\", x, x^2, x^3, x^4, x^5, "
+                  "1 + x + x^2 + x^3 + x^4 + x^5 }",
+                  6, (const double[]){1, 1, 1, 1, 1, 1});
+}
+
+/* 3 + (year - 1950) / 2 + (year - 1950)^2 / 4 */
+static void test_year_and_its_square(void **state)
+{
+    (void)state;
+    expect_powers("BEGIN { print \"x,x2,y\"; for (x = 1900; x < 2000; x++) printf "
+                  "\"%d,%d,%.2f\\n\", x, x^2, 3 + (x - 1950) / 2 + (x - 1950)^2 / 4 }",
+                  3, (const double[]){949653, -974.5, 0.25});
+}
+
+/* y = i / 2, and a scatter of 0.1 that neither slope nor intercept can explain. A double holds
+ * every one of these numbers. */
+static void test_long_numbers(void **state)
+{
+    (void)state;
+    expect_status(
+        "awk 'BEGIN { print \"id,y\"; for (i = 0; i < 400; i++) printf "
+        "\"1234567890%06d,%.1f\\n\", 123456 + i, i / 2 + (i % 4 % 3 ? -0.1 : 0.1) }' > ids.csv;"
+        "printf 'id\\n1234567890124456\\n' > id.csv",
+        0);
+    static const char *const methods[] = {"ls", "sgd", "sgd --float64", "lbfgs --float64"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        char command[128];
+        snprintf(command, sizeof command,
+                 "regress ids.csv --target y --method %s --predict id.csv 2>report", methods[i]);
+        expect_status(command, 0);
+        assert_true(fabs(strtod(text + 2, NULL) - 500) < (i == 1 ? 1e-3 : 1e-9));
+        program_read("report", text, SIZE);
+        expect_number("RMSE", 0.1, i == 1 ? 1e-5 : 1e-8);
+        expect_number("id", 0.5, 1e-6);
+    }
+}
+
+/* Nothing is drawn at random where all rows make a step. */
+static void test_seed_leaves_a_full_batch_alone(void **state)
+{
+    (void)state;
+    static char first[SIZE];
+    expect_status("regress $DATA/diabetes.csv --target progression --method sgd --digits 17 "
+                  "--seed 1 | sed 's/, [^,]* s / /'",
+                  0);
+    strcpy(first, text);
+    expect_status("regress $DATA/diabetes.csv --target progression --method sgd --digits 17 "
+                  "--seed 2 | sed 's/, [^,]* s / /'",
+                  0);
+    assert_string_equal(first, text);
+}
+
+/* For one standardised feature each epoch of plain SGD leaves 1 - 2 lr of the slope's distance. At
+ * first that is the whole slope, which is t standard errors. */
+static void test_says_by_how_much_it_misses(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y --method sgd --float64 --lr 0.05 "
+                  "--momentum 0 --epochs 20",
+                  3);
+    expect_text("\n  x is ");
+    double t = 1.00211681802045 / 0.429796848199937e-03;
+    assert_true(fabs(strtod(strstr(text, "\n  x is ") + 8, NULL) - pow(0.9, 20) * t) < 0.5);
+    expect_cell("x", 2, 1.002117, 1e-7);
 }
 
 static void test_predictions(void **state)
@@ -241,6 +398,14 @@ static void test_wrong_usage(void **state)
         {"x.csv --target=", "regress: --target: '' will not do"},
         {"x.csv --target y --target y", "regress: --target is given twice"},
         {"x.csv --float64=1", "regress: --float64 takes no value"},
+        {"x.csv --target y --method best",
+         "regress: --method: 'best' is none of ls, sgd and lbfgs"},
+        {"x.csv --target y --lr 1",
+         "regress: --lr needs --method sgd; ls takes no steps of that kind"},
+        {"x.csv --target y --epochs 5",
+         "regress: --epochs needs --method sgd or lbfgs; ls takes no steps of that kind"},
+        {"x.csv --target y --method lbfgs --batch-size 5",
+         "regress: --batch-size needs --method sgd; lbfgs takes no steps of that kind"},
         {"x.csv --lr fast", "regress: --lr: 'fast' will not do: it takes a number, at least 1e-30 "
                             "and less than 1e+30"},
         {"x.csv --lr=-1",
@@ -427,7 +592,7 @@ static void run_on_terminal(int terminal)
         dup2(terminal, STDERR_FILENO);
         dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
         execlp("regress", "regress", TEST_ROOT "/examples/data/norris.csv", "--target", "y",
-               (char *)NULL);
+               "--method", "sgd", (char *)NULL);
         _exit(127);
     }
     int status;
@@ -461,12 +626,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_norris_to_nine_digits),
         cmocka_unit_test(test_norris_in_float32),
+        cmocka_unit_test(test_standard_errors),
         cmocka_unit_test(test_diabetes),
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_held_out_rows),
         cmocka_unit_test(test_settings_are_respected),
         cmocka_unit_test(test_divergence),
-        cmocka_unit_test(test_dependent_features),
+        cmocka_unit_test(test_dependent_features_are_named),
+        cmocka_unit_test(test_cubic_far_from_zero),
+        cmocka_unit_test(test_quartic),
+        cmocka_unit_test(test_wampler1),
+        cmocka_unit_test(test_year_and_its_square),
+        cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_seed_leaves_a_full_batch_alone),
+        cmocka_unit_test(test_says_by_how_much_it_misses),
         cmocka_unit_test(test_predictions),
         cmocka_unit_test(test_plots),
         cmocka_unit_test(test_wrong_usage),

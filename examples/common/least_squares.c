@@ -1,0 +1,283 @@
+#include "least_squares.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* Rows that are folded into the triangle at a time. */
+#define BLOCK 64
+
+tg_tensor *line_predict(const line *l, tg_tensor *x)
+{
+    return tg_add_scalar(tg_matmul(tg_sub(x, l->center), l->slope), l->level);
+}
+
+/* A sum as high + low, to about 32 digits (Dekker, Numerische Mathematik 18, 1971). */
+typedef struct twofold {
+    double high, low;
+} twofold;
+
+static void add(twofold *sum, double value)
+{
+    const double high = sum->high + value, back = high - sum->high;
+    sum->low += (sum->high - (high - back)) + (value - back);
+    sum->high = high;
+}
+
+static void add_product(twofold *sum, double a, double b)
+{
+    const double product = a * b;
+    add(sum, product);
+    sum->low += fma(a, b, -product);
+}
+
+double line_intercept(const line *l)
+{
+    const double *center = tg_data_f64(tg_contiguous(l->center));
+    const double *slope = tg_data_f64(tg_contiguous(l->slope));
+    if (!center || !slope) return NAN;
+    twofold sum = {l->level, 0};
+    for (int64_t j = 0; j < l->slope->numel; j++) add_product(&sum, -center[j], slope[j]);
+    return sum.high + sum.low;
+}
+
+/* For each column, its value next to its mean. Differences from a value of the data are exact where
+ * those from a rounded mean need not be. */
+static tg_tensor *centers(tg_tensor *x)
+{
+    tg_tensor *far = tg_abs(tg_sub(x, tg_mean_dims(x, TG_DIMS(0), TG_KEEPDIM)));
+    return tg_gather(x, 0, tg_argmin_dim(far, 0, true));
+}
+
+/* A matrix of zeros to fill through its data; NULL if there is no memory. */
+static tg_tensor *matrix(tg_context *tg, int64_t rows, int64_t columns)
+{
+    tg_tensor *m = tg_empty(tg, TG_F64, TG_SHAPE(rows, columns));
+    if (m && m->numel) memset(m->data, 0, (size_t)m->numel * sizeof(double));
+    return m;
+}
+
+/* ---- The triangle R of the QR factorization, k x k, row by row. */
+
+/* Folds n rows into R by Householder reflections. The rows are lost. */
+static void fold(double *r, int64_t k, double *rows, int64_t n)
+{
+    for (int64_t j = 0; j < k; j++) {
+        double *top = r + j * k, below = 0;
+        for (int64_t i = 0; i < n; i++) below += rows[i * k + j] * rows[i * k + j];
+        if (below == 0) continue;
+        const double norm = copysign(sqrt(top[j] * top[j] + below), -top[j]);
+        const double first = top[j] - norm;
+        top[j] = norm;
+        for (int64_t l = j + 1; l < k; l++) {
+            double share = first * top[l];
+            for (int64_t i = 0; i < n; i++) share += rows[i * k + j] * rows[i * k + l];
+            share /= first * norm;
+            top[l] += share * first;
+            for (int64_t i = 0; i < n; i++) rows[i * k + l] += share * rows[i * k + j];
+        }
+    }
+}
+
+/* The triangle of a (n, k). */
+static tg_tensor *triangle(tg_tensor *a)
+{
+    const double *rows = tg_data_f64(a);
+    if (!rows) return NULL;
+    const int64_t n = a->shape[0], k = a->shape[1];
+    tg_tensor *r = matrix(a->context, k, k), *block = matrix(a->context, BLOCK, k);
+    if (!block) return NULL;
+    for (int64_t at = 0; at < n; at += BLOCK) {
+        const int64_t some = n - at < BLOCK ? n - at : BLOCK;
+        memcpy(block->data, rows + at * k, (size_t)(some * k) * sizeof *rows);
+        fold(r->data, k, block->data, some);
+    }
+    return r;
+}
+
+/* x becomes the solution of R x = x, of the first n rows and columns. */
+static void solve(const double *r, int64_t k, int64_t n, double *x)
+{
+    for (int64_t i = n - 1; i >= 0; i--) {
+        x[i] /= r[i * k + i];
+        for (int64_t l = 0; l < i; l++) x[l] -= r[l * k + i] * x[i];
+    }
+}
+
+/* Whether column j of R is, to within rounding, the combination w of those before it. The entries
+ * of x are known to half a unit of their last place, which is that of sizes before the centers were
+ * taken away; elimination adds some units of the centered values. */
+static bool depends(const least_squares *fit, const double *r, int64_t j, double *w)
+{
+    const int64_t k = fit->features + 1;
+    for (int64_t i = 0; i < j; i++) w[i] = r[i * k + j];
+    solve(r, k, j, w);
+    const double *center = tg_data_f64(fit->line.center);
+    double doubt = 0, whole = 0;
+    for (int64_t i = 0; i <= j; i++) {
+        double length = 0;
+        for (int64_t l = 0; l <= i; l++) length = hypot(length, r[l * k + i]);
+        const double shift = i ? fabs(center[i - 1]) * sqrt((double)fit->rows) : 0;
+        const double factor = i == j ? 1 : fabs(w[i]);
+        doubt += factor * (shift + 16 * (double)k * length);
+        whole = length;
+    }
+    const double rest = fabs(r[j * k + j]);
+    return !(rest > DBL_EPSILON * doubt && rest > (double)fit->rows * DBL_EPSILON * whole);
+}
+
+static bool find_dependent(least_squares *fit, tg_tensor *r)
+{
+    tg_tensor *w = matrix(r->context, 1, fit->features + 1);
+    const double *center = tg_data_f64(fit->line.center);
+    for (int64_t j = 1; w && j <= fit->features; j++) {
+        double *factors = w->data;
+        if (!depends(fit, r->data, j, factors)) continue;
+        factors[0] += center[j - 1];
+        for (int64_t i = 1; i < j; i++) factors[0] -= factors[i] * center[i - 1];
+        fit->dependent = j - 1;
+        fit->combination = tg_narrow(tg_flatten(w, 0, -1), 0, 0, j);
+        break;
+    }
+    return tg_ok(r->context);
+}
+
+/* The standard errors are the lengths of the rows of R^-1. The intercept is taken from the center
+ * to where all features are 0. */
+static void find_errors(least_squares *fit, tg_tensor *r)
+{
+    const int64_t k = fit->features + 1;
+    tg_tensor *column = matrix(r->context, 1, k), *all = matrix(r->context, 1, k);
+    if (!all) return;
+    double *x = column->data, *errors = all->data;
+    const double *center = tg_data_f64(fit->line.center);
+    for (int64_t j = 0; j < k; j++) {
+        memset(x, 0, (size_t)k * sizeof *x);
+        x[j] = 1;
+        solve(r->data, k, j + 1, x);
+        for (int64_t i = 1; i <= j; i++) x[0] -= center[i - 1] * x[i];
+        for (int64_t i = 0; i <= j; i++) errors[i] = hypot(errors[i], x[i]);
+    }
+    fit->unit_errors = tg_flatten(all, 0, -1);
+}
+
+/* ---- Eigenvalues of the correlation matrix. */
+
+/* Turns rows p and q of s until they are orthogonal, and those of v with them. False if they are.
+ */
+static bool turn(int64_t k, double *p, double *q, double *v_p, double *v_q)
+{
+    double pp = 0, qq = 0, pq = 0;
+    for (int64_t i = 0; i < k; i++) {
+        pp += p[i] * p[i];
+        qq += q[i] * q[i];
+        pq += p[i] * q[i];
+    }
+    if (!(fabs(pq) > 4 * DBL_EPSILON * sqrt(pp) * sqrt(qq))) return false;
+    const double zeta = (qq - pp) / (2 * pq);
+    const double tangent = copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
+    const double cosine = 1 / hypot(1, tangent), sine = cosine * tangent;
+    for (int64_t i = 0; i < 2 * k; i++) {
+        double *a = i < k ? p + i : v_p + i - k, *b = i < k ? q + i : v_q + i - k, old = *a;
+        *a = cosine * old - sine * *b;
+        *b = sine * old + cosine * *b;
+    }
+    return true;
+}
+
+/* One-sided Jacobi (Hestenes, SIAM Journal 6, 1958): the columns of R below the intercept's row, of
+ * length 1, are turned in pairs until all are orthogonal. Their squared lengths are the
+ * eigenvalues, and small ones are as exact as large ones. */
+static void find_eigenvalues(least_squares *fit, tg_tensor *r)
+{
+    const int64_t k = fit->features;
+    tg_tensor *columns = tg_t(tg_narrow(tg_narrow(r, 0, 1, k), 1, 1, k));
+    tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(columns), TG_DIMS(1), TG_KEEPDIM));
+    tg_tensor *unit = tg_contiguous(tg_div(columns, lengths));
+    tg_tensor *s = matrix(r->context, k, k), *v = matrix(r->context, k, k);
+    if (!unit || !v) return;
+    double *rows = s->data, *turned = v->data;
+    memcpy(rows, tg_data_f64(unit), (size_t)(k * k) * sizeof *rows);
+    for (int64_t i = 0; i < k; i++) turned[i * k + i] = 1;
+    bool moving = true;
+    for (int sweep = 0; sweep < 60 && moving; sweep++) {
+        moving = false;
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t q = p + 1; q < k; q++)
+                moving |= turn(k, rows + p * k, rows + q * k, turned + p * k, turned + q * k);
+    }
+    tg_tensor *values = tg_sum_dims(tg_square(s), TG_DIMS(1), false);
+    fit->largest = tg_item(tg_max(values));
+    fit->smallest = tg_item(tg_min(values));
+    tg_tensor *where = tg_argmin(values);
+    if (where) fit->flattest = tg_select(v, 0, (int64_t)tg_item(where));
+}
+
+/* ---- The fit. */
+
+/* The sum of squares of y - (1, x) b, where each difference is formed in twice the precision. */
+static double sum_squares(const least_squares *fit, const double *b)
+{
+    const double *x = tg_data_f64(fit->x), *y = tg_data_f64(fit->y);
+    const int64_t k = fit->features;
+    twofold squares = {0, 0};
+    for (int64_t i = 0; i < fit->rows; i++) {
+        twofold rest = {y[i], 0};
+        add(&rest, -b[0]);
+        for (int64_t j = 0; j < k; j++) add_product(&rest, -b[j + 1], x[i * k + j]);
+        const double residual = rest.high + rest.low;
+        add(&squares, residual * residual);
+    }
+    return squares.high + squares.low;
+}
+
+static void solve_for_coefficients(least_squares *fit, tg_tensor *a)
+{
+    tg_tensor *b = tg_flatten(tg_lstsq(a, fit->y), 0, -1);
+    if (!b) return;
+    fit->line.slope = tg_unsqueeze(tg_narrow(b, 0, 1, fit->features), 1);
+    fit->line.level = fit->y_center + tg_get(b, TG_INDEX(0));
+    fit->squares = sum_squares(fit, tg_data_f64(b));
+    fit->total = tg_item(tg_sum(tg_square(tg_sub(fit->y, tg_mean(fit->y)))));
+    tg_tensor *intercept = tg_full(b->context, TG_F64, TG_SHAPE(1), line_intercept(&fit->line));
+    fit->coefficients = tg_cat(TG_LIST(intercept, tg_narrow(b, 0, 1, fit->features)), 0);
+}
+
+bool least_squares_fit(tg_tensor *x, tg_tensor *y, least_squares *fit)
+{
+    *fit = (least_squares){.dependent = -1};
+    if (!x || !y) return false;
+    tg_context *tg = x->context;
+    fit->rows = x->shape[0];
+    fit->features = x->shape[1];
+    fit->line.center = centers(x);
+    fit->x = tg_contiguous(tg_sub(x, fit->line.center));
+    tg_tensor *y_center = centers(y);
+    fit->y = tg_contiguous(tg_sub(y, y_center));
+    tg_tensor *ones = tg_ones(tg, TG_F64, TG_SHAPE(fit->rows, 1));
+    tg_tensor *a = tg_cat(TG_LIST(ones, fit->x), 1);
+    tg_tensor *r = triangle(a);
+    if (!r || !find_dependent(fit, r)) return false;
+    if (fit->dependent >= 0) return true;
+    fit->y_center = tg_item(y_center);
+    find_errors(fit, r);
+    find_eigenvalues(fit, r);
+    solve_for_coefficients(fit, a);
+    return tg_ok(tg);
+}
+
+int64_t least_squares_freedom(const least_squares *fit)
+{
+    return fit->rows - fit->features - 1;
+}
+
+double least_squares_error(const least_squares *fit)
+{
+    const int64_t freedom = least_squares_freedom(fit);
+    return freedom > 0 ? sqrt(fit->squares / (double)freedom) : NAN;
+}
+
+double least_squares_condition(const least_squares *fit)
+{
+    return sqrt(fit->largest / fit->smallest);
+}

@@ -1,0 +1,51 @@
+/* The exact least-squares fit of a straight line or plane, in float64. */
+#ifndef EXAMPLES_LEAST_SQUARES_H
+#define EXAMPLES_LEAST_SQUARES_H
+
+#include <tinygrad.h>
+
+/* y = level + (x - center) slope. A prediction in this form loses no digits where x is far from 0
+ * and varies little, as years and long numbers of customers do. */
+typedef struct line {
+    tg_tensor *center, *slope; /* (1, features) and (features, 1) */
+    double level;
+} line;
+
+/* y for each row of x, as a column. */
+tg_tensor *line_predict(const line *l, tg_tensor *x);
+
+/* y where all features are 0. The sum is formed in twice the precision, because its terms often
+ * cancel. */
+double line_intercept(const line *l);
+
+/* Coefficients, and all else that is one number for each of them, begin with the intercept. */
+typedef struct least_squares {
+    line line;
+    int64_t rows, features;
+    tg_tensor *x, *y; /* the data less the center of each column */
+    double y_center;
+    tg_tensor *coefficients; /* (features + 1) */
+    tg_tensor *unit_errors;  /* (features + 1): standard errors where the residual one is 1 */
+    double squares;          /* the sum of squared residuals */
+    double total;            /* the sum of squares of y less its mean */
+
+    double largest, smallest; /* eigenvalues of the features' correlation matrix */
+    tg_tensor *flattest;      /* (features): the smallest one's eigenvector */
+
+    int64_t dependent; /* the first feature that is a linear combination of those before it; -1 */
+    tg_tensor *combination; /* (dependent + 1): its constant, and the factors of those */
+} least_squares;
+
+/* Fits y (n, 1) from x (n, k), both float64, with n > k and no constant column. Where a feature
+ * depends on those before it, only dependent and combination are meant. False when the library
+ * failed: tg_error. */
+bool least_squares_fit(tg_tensor *x, tg_tensor *y, least_squares *fit);
+
+/* n - k - 1, and the residual standard error, which is NaN when no degree of freedom remains. */
+int64_t least_squares_freedom(const least_squares *fit);
+double least_squares_error(const least_squares *fit);
+
+/* The condition number of the standardised features. */
+double least_squares_condition(const least_squares *fit);
+
+#endif
