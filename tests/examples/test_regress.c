@@ -143,6 +143,108 @@ static void test_diabetes(void **state)
         expect_number(exact[i].name, exact[i].value, 1e-3);
 }
 
+/* ---- R's data sets: what lm and its summary say of them, to ten digits. */
+
+/* The number after a phrase, wherever it stands. */
+static double number_at(const char *phrase)
+{
+    const char *at = strstr(text, phrase);
+    if (!at) fail_msg("no \"%s\" in\n%s", phrase, text);
+    return strtod(at + strlen(phrase), NULL);
+}
+
+static void expect_close(const char *what, double got, double value)
+{
+    if (!(fabs(got - value) <= 1e-10 * fabs(value)))
+        fail_msg("%s: %.15g, not %.15g:\n%s", what, got, value, text);
+}
+
+/* The numbers of a golden line after its first words. */
+static void read_numbers(const char *line, double *values, int n)
+{
+    char *end = (char *)(uintptr_t)line;
+    for (int i = 0; i < n; i++) values[i] = strtod(end, &end);
+}
+
+static void expect_golden_fit(const char *line)
+{
+    static const char *const phrases[] = {
+        "standard error ", " on ", "R2 ", "adjusted ", ") ", "\nF(", "p = ", "likelihood ", "AIC "};
+    double values[9];
+    read_numbers(line, values, 9);
+    for (int i = 0; i < 9; i++) expect_close(phrases[i], number_at(phrases[i]), values[i]);
+}
+
+static void expect_golden_coefficient(const char *line)
+{
+    char name[64];
+    int used = 0;
+    double values[6];
+    assert_int_equal(sscanf(line, "%63s%n", name, &used), 1);
+    read_numbers(line + used, values, 6);
+    for (int i = 0; i < 6; i++) expect_close(name, cell_of(name, i), values[i]);
+}
+
+/* The lines from the names to "end" as a file. */
+static void copy_data(FILE *golden, const char *path)
+{
+    char line[1024];
+    FILE *data = fopen(path, "w");
+    assert_non_null(data);
+    while (fgets(line, sizeof line, golden) && strcmp(line, "end\n")) fputs(line, data);
+    fclose(data);
+}
+
+static void test_agrees_with_r(void **state)
+{
+    (void)state;
+    char line[1024], target[64], command[256];
+    int sets = 0;
+    FILE *golden = fopen(TEST_ROOT "/tests/golden/regressions_golden.txt", "r");
+    assert_non_null(golden);
+    while (fgets(line, sizeof line, golden)) {
+        if (sscanf(line, "set %*s %63s", target) == 1) {
+            copy_data(golden, "r.csv");
+            snprintf(command, sizeof command, "regress r.csv --target %s --digits 15", target);
+            expect_status(command, 0);
+            sets++;
+        } else if (!strncmp(line, "coefficient ", 12)) {
+            expect_golden_coefficient(line + 12);
+        } else {
+            expect_golden_fit(line + 4);
+        }
+    }
+    fclose(golden);
+    assert_int_equal(sets, 30);
+}
+
+/* The numbers are those of R. */
+static void test_layout(void **state)
+{
+    (void)state;
+    expect_status("regress $DATA/norris.csv --target y", 0);
+    expect_text(
+        "y ~ x, least squares, float64\n\n"
+        "           coefficient  std. error        t   p > |t|  95 % from       to\n"
+        "intercept   -0.2623231  0.23282       -1.13    0.2677   -0.73547  0.21082\n"
+        "x            1.002117   0.00042980  2331.61  < 2e-16     1.0012   1.0030\n\n"
+        "residual standard error 0.8848 on 34 degrees of freedom;  R2 0.999994, adjusted 0.999994\n"
+        "F(1, 34) 5.436e+06, p < 2e-16;  log-likelihood -45.6466, AIC 97.2932\n\n");
+}
+
+static void test_says_when_the_scatter_is_not_known(void **state)
+{
+    (void)state;
+    write_text("two.csv", "x,y\n1,3\n2,5\n");
+    expect_status("regress two.csv --target y", 0);
+    expect_text("\nno degree of freedom remains: the scatter of the data cannot be told\n");
+    expect_number("x", 2, 1e-15);
+    write_text("exact.csv", "x,y\n1,0.3\n2,0.5\n3,0.7\n5,1.1\n");
+    expect_status("regress exact.csv --target y", 0);
+    expect_text(
+        "\nthe fit is exact to rounding: standard errors and tests tell of rounding alone\n");
+}
+
 /* ---- Options. */
 
 static void test_features(void **state)
@@ -628,6 +730,9 @@ int main(void)
         cmocka_unit_test(test_norris_in_float32),
         cmocka_unit_test(test_standard_errors),
         cmocka_unit_test(test_diabetes),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_says_when_the_scatter_is_not_known),
+        cmocka_unit_test(test_agrees_with_r),
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_held_out_rows),
         cmocka_unit_test(test_settings_are_respected),

@@ -1,0 +1,15 @@
+/* Tail probabilities of Student's t and of F, to 12 digits. */
+#ifndef EXAMPLES_DISTRIBUTIONS_H
+#define EXAMPLES_DISTRIBUTIONS_H
+
+/* The probability that a t variable with df > 0 degrees of freedom is further from 0 than t. */
+double student_t_two_sided(double t, double df);
+
+/* The t > 0 that is exceeded on both sides together with probability p, 0 < p < 1. */
+double student_t_bound(double p, double df);
+
+/* The probability that an F variable with so many degrees of freedom, numerator first, exceeds f.
+ */
+double f_upper(double f, double df1, double df2);
+
+#endif
