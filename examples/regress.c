@@ -1,5 +1,5 @@
-/* regress: a straight-line fit to a CSV file, by least squares or trained as in the lecture. See
- * --help. */
+/* regress fits a line, or a plane, to a CSV file, by least squares or by training as in the
+ * lecture. See --help. */
 #define _POSIX_C_SOURCE 200809L /* isatty */
 
 #include <errno.h>
@@ -30,7 +30,15 @@ static const char help[] =
     "columns, by least squares, and reports the coefficients in the data's own units.\n"
     "\n"
     "  --target NAME          column to predict\n"
-    "  --features A,B,...     columns to predict it from; all others unless given\n"
+    "  --features A,B,...     columns to predict it from; all others that begin with a number, "
+    "unless\n"
+    "                         given\n"
+    "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
+    "null,\n"
+    "                         a point or a dash; error, unless given, refuses them\n"
+    "  --dependent drop       leave out features that are a combination of those before them; "
+    "error,\n"
+    "                         unless given, names the first one\n"
     "  --test-fraction P      part of the rows, drawn at random, to hold out and test on; 0\n"
     "  --seed N               for that draw and the order of batches; 0\n"
     "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
@@ -63,10 +71,10 @@ static const char help[] =
     "before it converged (everything is reported and written nevertheless).\n";
 
 typedef struct settings {
-    const char *data, *target, *features, *plot, *predict, *method_name;
+    const char *data, *target, *features, *plot, *predict, *method_name, *missing, *dependent;
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits;
     fit_method method;
-    bool float64, help;
+    bool float64, help, drop_missing, drop_dependent;
 } settings;
 
 /* The columns of the file in use: the features, then the target. */
@@ -79,19 +87,23 @@ typedef struct variables {
 typedef struct job {
     settings set;
     csv file;
-    char *feature_text; /* that --features is cut from */
+    char *feature_text; /* a copy of --features, which is cut into names */
     variables columns;
-    size_t *indices; /* of columns in file */
+    const char **text, **dropped; /* names of columns that are not used, as text or dependent */
+    size_t n_text, n_dropped;
+    size_t *indices; /* of the columns, in the file */
     double *values, *new_values;
     size_t n_new;
+    tg_tensor *new_rows; /* their features */
     tg_context *tg;
-    tg_tensor *train, *held; /* rows of columns; held is NULL when there is none */
+    tg_tensor *train, *held; /* the rows to train on, and those held out or NULL */
     least_squares exact;
     fit fit;
     FILE *report;
 } job;
 
-/* Sets the method. An option that it has no use for is wrong usage. */
+/* Sets the method. Returns false, and prints a line on stderr, if there is none of that name, or if
+ * an option was given that the method does not use. */
 static bool choose_method(settings *set, const option *options, int n)
 {
     static const char *const names[] = {"ls", "sgd", "lbfgs"};
@@ -114,11 +126,23 @@ static bool choose_method(settings *set, const option *options, int n)
     return true;
 }
 
+/* Sets *drop from the value of an option. Returns false, and prints a line on stderr, if the value
+ * is wrong. */
+static bool choose_drop(const char *name, const char *value, bool *drop)
+{
+    *drop = value && !strcmp(value, "drop");
+    if (!value || *drop || !strcmp(value, "error")) return true;
+    fprintf(stderr, "regress: %s: '%.60s' is neither drop nor error\n", name, value);
+    return false;
+}
+
 static bool read_settings(settings *set, int argc, char **argv)
 {
     *set = (settings){.momentum = -1};
     option options[] = {
         {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
+        {"--missing", OPTION_TEXT, &set->missing, 0, 0, false},
+        {"--dependent", OPTION_TEXT, &set->dependent, 0, 0, false},
         {"--digits", OPTION_WHOLE, &set->digits, 1, 18, false},
         {"--target", OPTION_TEXT, &set->target, 0, 0, false},
         {"--features", OPTION_TEXT, &set->features, 0, 0, false},
@@ -142,7 +166,9 @@ static bool read_settings(settings *set, int argc, char **argv)
                 argv[0], set->data ? "--target" : "data file");
         return false;
     }
-    return choose_method(set, options, n);
+    return choose_method(set, options, n) &&
+           choose_drop("--missing", set->missing, &set->drop_missing) &&
+           choose_drop("--dependent", set->dependent, &set->drop_dependent);
 }
 
 static int complain(const char *what)
@@ -181,7 +207,9 @@ static int choose_columns(job *j)
     j->columns.names = calloc(room, sizeof *j->columns.names);
     j->indices = calloc(room, sizeof *j->indices);
     j->feature_text = calloc(room, 1);
-    if (!j->columns.names || !j->indices || !j->feature_text)
+    j->text = calloc(room, sizeof *j->text);
+    j->dropped = calloc(room, sizeof *j->dropped);
+    if (!j->columns.names || !j->indices || !j->feature_text || !j->text || !j->dropped)
         return complain("regress: out of memory");
 
     if (j->set.features) {
@@ -189,7 +217,11 @@ static int choose_columns(job *j)
         if (!cut_features(j)) return USAGE;
     } else {
         for (size_t i = 0; i < j->file.n_columns; i++)
-            if (strcmp(j->file.names[i], j->set.target))
+            if (!strcmp(j->file.names[i], j->set.target))
+                continue;
+            else if (csv_is_text(&j->file, i))
+                j->text[j->n_text++] = j->file.names[i];
+            else
                 j->columns.names[j->columns.n_features++] = j->file.names[i];
     }
     j->columns.names[j->columns.n_features] = j->set.target;
@@ -207,8 +239,12 @@ static int read_data(job *j)
     if (!csv_open(&j->file, j->set.data)) return complain(j->file.error);
     int status = choose_columns(j);
     if (status != DONE) return status;
+    j->file.drop_missing = j->set.drop_missing;
     j->values = csv_read(&j->file, j->indices, j->columns.n_features + 1);
-    return j->values ? DONE : complain(j->file.error);
+    if (j->values) return DONE;
+    fprintf(stderr, "%s%s\n", j->file.error,
+            j->file.is_missing ? "; --missing drop leaves such rows out" : "");
+    return FAILED;
 }
 
 /* Reads the features of the rows whose target is to be predicted. */
@@ -286,7 +322,7 @@ static double size_of(const job *j, int64_t column)
     return tg_item(tg_max(tg_abs(tg_select(j->train, 1, column))));
 }
 
-/* Names the column that is a combination of others, and the terms of it that are not rounding. */
+/* Prints which column is a combination of others, without terms that are only rounding. */
 static int report_dependent(const job *j)
 {
     const int64_t dependent = j->exact.dependent;
@@ -302,8 +338,28 @@ static int report_dependent(const job *j)
         sign = " + ";
     }
     if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
-    fprintf(stderr, "; leave one of these features out\n");
+    fprintf(stderr, "; leave one of these features out, or take --dependent drop\n");
     return FAILED;
+}
+
+static tg_tensor *without_column(tg_tensor *rows, int64_t column)
+{
+    if (!rows) return NULL;
+    tg_tensor *before = tg_narrow(rows, 1, 0, column);
+    return tg_cat(TG_LIST(before, tg_narrow(rows, 1, column + 1, rows->shape[1] - column - 1)), 1);
+}
+
+/* Removes the feature that is a combination of those before it from all that is left to do. */
+static void drop_dependent(job *j)
+{
+    const int64_t column = j->exact.dependent;
+    const char **name = j->columns.names + column;
+    j->dropped[j->n_dropped++] = *name;
+    memmove(name, name + 1, (j->columns.n_features - (size_t)column) * sizeof *name);
+    j->columns.n_features--;
+    j->train = without_column(j->train, column);
+    j->held = without_column(j->held, column);
+    j->new_rows = without_column(j->new_rows, column);
 }
 
 static int train(job *j)
@@ -329,8 +385,13 @@ static int train(job *j)
 
 static int find_fit(job *j)
 {
-    if (!least_squares_fit(features_of(j->train), target_of(j->train), &j->exact)) return FAILED;
-    if (j->exact.dependent >= 0) return report_dependent(j);
+    for (;;) {
+        if (!least_squares_fit(features_of(j->train), target_of(j->train), &j->exact))
+            return FAILED;
+        if (j->exact.dependent < 0) break;
+        if (!j->set.drop_dependent) return report_dependent(j);
+        drop_dependent(j);
+    }
     j->fit = fit_exact(&j->exact);
     return j->set.method == FIT_LS ? DONE : train(j);
 }
@@ -342,7 +403,43 @@ static const char *name_of(const job *j, int64_t coefficient)
     return coefficient ? j->columns.names[coefficient - 1] : "intercept";
 }
 
-/* What is fitted, by what. Many features are counted only. */
+/* Prints a list of columns, with text before and after. Prints nothing if n is 0. */
+static void report_names(const job *j, const char *before, const char **names, size_t n,
+                         const char *after)
+{
+    if (!n) return;
+    fputs(before, j->report);
+    for (size_t i = 0; i < n && i < 12; i++) fprintf(j->report, i ? ", %s" : "%s", names[i]);
+    fprintf(j->report, "%s%s\n", n > 12 ? ", ..." : "", after);
+}
+
+/* Prints which rows and columns of the file are left out. */
+static void report_omissions(const job *j)
+{
+    if (j->file.n_dropped)
+        fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n", j->file.n_rows,
+                j->file.n_rows + j->file.n_dropped, j->file.n_dropped);
+    report_names(j, "left out: ", j->text, j->n_text, " (text)");
+    report_names(j, "left out: ", j->dropped, j->n_dropped, " (a combination of features before)");
+}
+
+/* Warns if the features almost depend on each other. Names those with a large element in the
+ * eigenvector of the smallest eigenvalue, because their combination is almost constant. */
+static void report_condition(const job *j)
+{
+    const double condition = least_squares_condition(&j->exact);
+    if (condition < 1000) return;
+    const char *names[12];
+    size_t n = 0;
+    for (int64_t i = 0; i < j->exact.features && n < 12; i++)
+        if (fabs(tg_get(j->exact.flattest, TG_INDEX(i))) > 0.2) names[n++] = j->columns.names[i];
+    fprintf(j->report, "warning: features almost depend on each other (condition number %.2g)",
+            condition);
+    report_names(j, ": ", names, n, "");
+    if (!n) fputc('\n', j->report);
+}
+
+/* Prints the model, the method and the dtype. More than 12 features are only counted. */
 static void report_model(const job *j)
 {
     static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
@@ -354,7 +451,7 @@ static void report_model(const job *j)
             j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
 }
 
-/* Why training ended before it converged, and the cure. */
+/* Why training ended before it converged, and what to do. */
 static const char *advice(const job *j)
 {
     if (j->set.batch_size > 0)
@@ -364,7 +461,7 @@ static const char *advice(const job *j)
                           : "float32 gets no closer; take --float64 or --method ls";
 }
 
-/* The coefficient with the largest miss, in its standard error. */
+/* The coefficient whose miss is the largest in its standard errors. */
 static int64_t worst_of(const job *j)
 {
     return (int64_t)tg_item(tg_argmax(tg_div(j->fit.misses, j->exact.unit_errors)));
@@ -386,8 +483,8 @@ static void report_training(const job *j)
                 name_of(j, worst_of(j)), f->miss, advice(j));
 }
 
-/* A number with so many significant digits; those before the decimal point are zeros where they are
- * not meant. */
+/* Puts a number with this many significant digits. If it has more digits before the decimal point,
+ * the others become zeros. */
 static void put_digits(columns *table, int digits, double value)
 {
     char text[40];
@@ -402,7 +499,7 @@ static void put_digits(columns *table, int digits, double value)
     columns_put(table, "%s", text);
 }
 
-/* A coefficient with the digits that are known of it. */
+/* Puts a coefficient that is off by `miss`, with the digits that are certain. */
 static void put_known(const job *j, columns *table, double value, double miss)
 {
     int digits = j->set.digits > 0 ? (int)j->set.digits : 7;
@@ -413,7 +510,7 @@ static void put_known(const job *j, columns *table, double value, double miss)
     put_digits(table, digits, value);
 }
 
-/* Any other number, with so many digits unless --digits tells. */
+/* Puts a number with this many significant digits, unless --digits was given. */
 static void put(const job *j, columns *table, int digits, double value)
 {
     if (isnan(value))
@@ -422,7 +519,7 @@ static void put(const job *j, columns *table, int digits, double value)
         put_digits(table, j->set.digits > 0 ? (int)j->set.digits : digits, value);
 }
 
-/* A number with so many decimals unless --digits tells. */
+/* Puts a number with this many decimals, unless --digits was given. */
 static void put_decimals(const job *j, columns *table, int decimals, double value)
 {
     if (j->set.digits > 0 || isnan(value))
@@ -431,7 +528,7 @@ static void put_decimals(const job *j, columns *table, int decimals, double valu
         columns_put(table, fabs(value) < 1e6 ? "%.*f" : "%.*e", decimals, value);
 }
 
-/* A probability as text; what is below the smallest spacing of numbers near 1 is not told apart. */
+/* Writes a probability as text. Below 2e-16 only that is said, unless --digits was given. */
 static const char *show_probability(const job *j, double p, char text[32])
 {
     if (isnan(p))
@@ -445,7 +542,7 @@ static const char *show_probability(const job *j, double p, char text[32])
     return text;
 }
 
-/* t, p and the interval of a coefficient. */
+/* Puts t, p and the 95 % interval of a coefficient. */
 static void put_test(const job *j, columns *table, double value, double error)
 {
     const double freedom = (double)least_squares_freedom(&j->exact);
@@ -486,8 +583,9 @@ static bool without_scatter(const least_squares *exact, double size)
     return sqrt(exact->squares / (double)exact->rows) <= 4 * DBL_EPSILON * size;
 }
 
-/* What is known of the fit as a whole. Log-likelihood and AIC are those of normal errors whose
- * variance is estimated, too, by the mean square of the residuals. */
+/* Prints the statistics of the whole fit. The log-likelihood is that of normal errors whose
+ * variance is the mean square of the residuals, and AIC counts that variance as a parameter, as R
+ * does. */
 static void report_statistics(const job *j)
 {
     const least_squares *exact = &j->exact;
@@ -572,9 +670,7 @@ static int draw(const job *j)
 
 static void write_predictions(job *j)
 {
-    tg_tensor *x = tg_wrap_f64(j->tg, TG_SHAPE((int64_t)j->n_new, (int64_t)j->columns.n_features),
-                               TG_CONTIGUOUS, j->new_values);
-    const double *y = values_of(line_predict(&j->fit.line, x));
+    const double *y = values_of(line_predict(&j->fit.line, j->new_rows));
     if (!y) return;
     const int digits = j->set.digits > 0                           ? (int)j->set.digits
                        : j->set.float64 || j->set.method == FIT_LS ? 15
@@ -592,10 +688,16 @@ static int work(job *j)
 
     j->tg = tg_open(NULL);
     tg_manual_seed(j->tg, (uint64_t)j->set.seed);
+    if (j->new_values)
+        j->new_rows =
+            tg_wrap_f64(j->tg, TG_SHAPE((int64_t)j->n_new, (int64_t)j->columns.n_features),
+                        TG_CONTIGUOUS, j->new_values);
     status = split_rows(j);
     if (status == DONE) status = find_fit(j);
     if (status == DONE && tg_ok(j->tg)) {
         report_model(j);
+        report_omissions(j);
+        report_condition(j);
         if (j->set.method != FIT_LS) report_training(j);
         report_coefficients(j);
         if (j->fit.converged) report_statistics(j);
@@ -616,6 +718,8 @@ static void end_job(job *j)
     tg_close(j->tg);
     csv_close(&j->file);
     free(j->feature_text);
+    free(j->text);
+    free(j->dropped);
     free(j->columns.names);
     free(j->indices);
     free(j->values);

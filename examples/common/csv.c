@@ -120,6 +120,10 @@ size_t csv_split(char *line, char **cells, size_t max)
  * end of the file. */
 static bool read_cells(csv *file)
 {
+    if (file->held) {
+        file->held = false;
+        return true;
+    }
     do {
         if (!read_line(file)) return false;
         if (file->line == 1 && !strncmp(file->text, "\xEF\xBB\xBF", 3))
@@ -216,30 +220,64 @@ size_t csv_find(csv *file, const char *name)
     return file->n_columns;
 }
 
+static bool is_missing(const char *cell)
+{
+    static const char *const marks[] = {"", "NA", "NaN", "nan", "null", "NULL", ".", "-"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (!strcmp(cell, marks[i])) return true;
+    return false;
+}
+
+bool csv_is_text(csv *file, size_t column)
+{
+    double value;
+    if (!file->held) {
+        if (*file->error) return false;
+        file->held = read_cells(file);
+        if (!file->held) file->line--; /* csv_read comes to the end of the file once more */
+    }
+    if (!file->held || column >= file->n_cells) return false;
+    return parse(file->cells[column], &value) == TEXT && !is_missing(file->cells[column]);
+}
+
+typedef enum taken { TAKEN, DROPPED, WRONG } taken;
+
 /* Writes the chosen cells of the current line to row, as numbers. */
-static bool take_row(csv *file, const size_t *columns, size_t n, double *row)
+static taken take_row(csv *file, const size_t *columns, size_t n, double *row)
 {
     char name[SHOWN + 4], cell[SHOWN + 4];
-    if (file->n_cells != file->n_columns)
-        return fail(file, file->line, "%zu cells in a row, where the header has %zu", file->n_cells,
-                    file->n_columns);
+    if (file->n_cells != file->n_columns) {
+        fail(file, file->line, "%zu cells in a row, where the header has %zu", file->n_cells,
+             file->n_columns);
+        return WRONG;
+    }
+    taken result = TAKEN;
     for (size_t j = 0; j < n; j++) {
         const char *text = file->cells[columns[j]];
         number kind = parse(text, &row[j]);
         if (kind == NUMBER) continue;
+        file->is_missing = is_missing(text) && !file->drop_missing;
+        if (is_missing(text) && file->drop_missing) {
+            result = DROPPED;
+            continue;
+        }
         shown(file->names[columns[j]], name);
-        if (!*text) return fail(file, file->line, "column '%s' is empty", name);
-        return fail(file, file->line, "column '%s': '%s' is not a %s", name, shown(text, cell),
-                    kind == TEXT ? "number" : "finite number");
+        if (!*text)
+            fail(file, file->line, "column '%s' is empty", name);
+        else
+            fail(file, file->line, "column '%s': '%s' is not a %s", name, shown(text, cell),
+                 kind == TEXT ? "number" : "finite number");
+        return WRONG;
     }
-    return true;
+    return result;
 }
 
 double *csv_read(csv *file, const size_t *columns, size_t n)
 {
     double *values = NULL;
     size_t capacity = 0; /* in rows */
-    for (file->n_rows = 0; read_cells(file); file->n_rows++) {
+    file->n_rows = file->n_dropped = 0;
+    while (!*file->error && read_cells(file)) {
         if (file->n_rows == capacity) {
             double *more = grow(values, &capacity, n * sizeof *values);
             if (!more) {
@@ -248,8 +286,12 @@ double *csv_read(csv *file, const size_t *columns, size_t n)
             }
             values = more;
         }
-        if (!take_row(file, columns, n, values + file->n_rows * n)) break;
+        taken row = take_row(file, columns, n, values + file->n_rows * n);
+        file->n_rows += row == TAKEN;
+        file->n_dropped += row == DROPPED;
     }
+    if (!file->n_rows && !*file->error && file->n_dropped)
+        fail(file, 0, "a value is missing in every row");
     if (!file->n_rows && !*file->error) fail(file, file->line, "no rows after the header");
     if (!*file->error) return values;
     free(values);

@@ -18,9 +18,9 @@ typedef struct training {
     tg_module *net;
     tg_optim *optim;
     int64_t rows, batch_size;
-    double loss;         /* the last one */
-    double gradient;     /* its norm */
-    int64_t evaluations; /* of the loss, by LBFGS */
+    double loss;         /* of the last step */
+    double gradient;     /* the norm of its gradient */
+    int64_t evaluations; /* how often LBFGS has evaluated the loss */
     bool progress;
     double start, shown; /* when training began, and when progress was last shown; in seconds */
 } training;
@@ -46,8 +46,9 @@ static standard standardise(tg_tensor *x)
     return s;
 }
 
-/* Half the largest step that is stable for the curvature of the loss, and the momentum that serves
- * the flattest direction as well as can be. A batch of few rows is more curved than the whole. */
+/* Chooses the learning rate, half the largest one that is stable for the curvature of the loss, and
+ * the momentum with which the direction of the least curvature converges fastest. The loss of a
+ * small batch may have a larger curvature than that of all rows. */
 static void choose_steps(const least_squares *exact, tg_tensor *z, const fit_options *o, fit *f)
 {
     double curvature = 2 * exact->largest;
@@ -58,7 +59,8 @@ static void choose_steps(const least_squares *exact, tg_tensor *z, const fit_opt
         if (f->momentum < 0) f->momentum = 0;
     }
     if (f->momentum < 0) {
-        /* With lr = (1 + m) / curvature, every direction shrinks by sqrt(m) an epoch for this m. */
+        /* With lr = (1 + m) / curvature and this m, the error in every direction shrinks by sqrt(m)
+         * in an epoch. */
         double root = 1 - sqrt(2 * exact->smallest / exact->largest);
         f->momentum = fmin(0.999, root > 0 ? root * root : 0);
     }
@@ -66,7 +68,7 @@ static void choose_steps(const least_squares *exact, tg_tensor *z, const fit_opt
     f->lr = o->lr > 0 ? o->lr : f->stable_lr / 2;
 }
 
-/* Steps 1 to 3 for some rows. */
+/* Steps 1 to 3 of the lecture, for the rows z and their targets t. Returns the loss. */
 static tg_tensor *go_backward(training *s, tg_tensor *z, tg_tensor *t)
 {
     tg_tensor *loss = tg_mse_loss(tg_forward(s->net, z), t, TG_MEAN);
@@ -125,7 +127,7 @@ static void descend(training *s, int64_t epochs, fit *f)
         measure_gradient(s);
         if (s->gradient < best / 2) best = s->gradient, best_at = (double)f->epochs;
         f->resting = s->gradient == 0 || (double)f->epochs - best_at > patience;
-        f->diverged = !(s->loss < 1e6); /* it begins at 1 */
+        f->diverged = !(s->loss < 1e6); /* the loss begins at 1 */
         bool done = f->resting || f->diverged || f->epochs == epochs;
         if (!done) tg_step(s->optim);
         tg_scope_end(s->tg);
@@ -148,7 +150,7 @@ static void wander(training *s, int64_t epochs, bool lr_falls, fit *f)
     }
 }
 
-/* What LBFGS calls for the loss and the gradient of all rows. */
+/* Computes the loss and the gradient for all rows. LBFGS calls this function. */
 static tg_tensor *evaluate(void *user)
 {
     training *s = user;
@@ -156,7 +158,7 @@ static tg_tensor *evaluate(void *user)
     return go_backward(s, s->z, s->t);
 }
 
-/* LBFGS until a step of up to 20 iterations no longer lowers the loss. */
+/* Trains by LBFGS until a step, of up to 20 iterations, no longer lowers the loss. */
 static void search(training *s, int64_t evaluations, fit *f)
 {
     for (double best = INFINITY; !f->resting && f->epochs < evaluations && tg_ok(s->tg);) {
@@ -168,7 +170,7 @@ static void search(training *s, int64_t evaluations, fit *f)
     }
 }
 
-/* Linear, from zero. */
+/* Makes a Linear whose weights begin with 0, and its optimiser. */
 static void make_net(training *s, const fit_options *o, const fit *f)
 {
     tg_set_default_dtype(s->tg, o->dtype);
@@ -200,7 +202,7 @@ static void train(training *s, const fit_options *o, fit *f)
     f->seconds = seconds_now() - s->start;
 }
 
-/* Sets coefficients, and what they miss. */
+/* Sets the coefficients, and how far they are from the exact ones. */
 static void compare(const least_squares *exact, double epsilon, fit *f)
 {
     tg_tensor *best = exact->coefficients;

@@ -321,14 +321,79 @@ static void test_dependent_features_are_named(void **state)
     write_text("same.csv", "a,b,y\n1,2,1\n2,4,2\n3,6,3\n5,10,5\n");
     expect_status("regress same.csv --target y 2>&1", 1);
     assert_string_equal(text, "same.csv:1: column 'b' tells no more than others: it is 2 x 'a'; "
-                              "leave one of these features out\n");
+                              "leave one of these features out, or take --dependent drop\n");
     /* Decimals, which no double holds; c and d depend on nothing. */
     write_text("heat.csv",
                "c,celsius,d,fahrenheit,y\n1,20.1,1,68.18,1\n2,21.3,0,70.34,2\n3,19.7,0,67.46,3\n"
                "5,25.9,2,78.62,5\n9,28.2,1,82.76,2\n");
     expect_status("regress heat.csv --target y --method sgd 2>&1", 1);
     assert_string_equal(text, "heat.csv:1: column 'fahrenheit' tells no more than others: it is "
-                              "1.8 x 'celsius' + 32; leave one of these features out\n");
+                              "1.8 x 'celsius' + 32; leave one of these features out, or take "
+                              "--dependent drop\n");
+}
+
+/* As R's lm does. */
+static void test_dependent_features_are_dropped(void **state)
+{
+    (void)state;
+    write_text("same.csv",
+               "a,b,c,d,y\n1,2,7,8,1\n2,4,1,3,2.5\n3,6,2,5,3\n5,10,0,5,5\n8,16,5,13,7\n");
+    write_text("new.csv", "a,b,c,d\n1,2,7,8\n");
+    expect_status("regress same.csv --target y --digits 13 --dependent drop --predict new.csv "
+                  "--plot same.svg --test-fraction 0 2>&1 >/dev/null",
+                  0);
+    expect_text("y ~ a + c, least squares, float64\n"
+                "left out: b, d (a combination of features before)\n");
+    expect_cell("intercept", 0, 0.848542944785276, 1e-11);
+    expect_cell("a", 0, 0.828029141104294, 1e-11);
+    expect_cell("c", 0, -0.0983512269938649, 1e-11);
+}
+
+/* Two features that differ by 1e-4 of what both have, in a direction of its own: their correlation
+ * r is 1 / sqrt(1 + 1e-8), and the condition number sqrt((1 + r) / (1 - r)), almost 2e4. */
+static void test_warns_of_almost_dependent_features(void **state)
+{
+    (void)state;
+    write_text("near.csv", "a,b,c,y\n-1,-1.0001,1,1\n-1,-0.9999,0,2\n1,0.9999,0,3\n1,1.0001,1,5\n"
+                           "-1,-1.0001,1,3\n-1,-0.9999,0,2\n1,0.9999,0,4\n1,1.0001,1,1\n");
+    expect_status("regress near.csv --target y --features a,b 2>&1", 0);
+    expect_text("warning: features almost depend on each other (condition number 2e+04): a, b\n");
+    expect_status("regress $DATA/diabetes.csv --target progression 2>&1", 0);
+    assert_null(strstr(text, "warning"));
+}
+
+static void test_missing_values(void **state)
+{
+    (void)state;
+    write_text("gaps.csv", "x,note,y\n1,a,3\n,,5\n2,,5\nNA,b,1\n4,,9\n7,c,NaN\n.,c,1\n-,c,1\n"
+                           "2,c,null\n");
+    expect_status("regress gaps.csv --target y --features x --missing drop", 0);
+    expect_text("\n3 of 9 rows (6 left out: a value is missing)\n");
+    expect_cell("x", 0, 2, 1e-14);
+    expect_cell("intercept", 0, 1, 1e-14);
+    expect_number("trained", 3, 0);
+    expect_status("regress gaps.csv --target y --features x --missing error 2>&1", 1);
+    assert_string_equal(text, "gaps.csv:3: column 'x' is empty; --missing drop leaves such rows "
+                              "out\n");
+    write_text("none.csv", "x,y\n1,NA\n,2\n");
+    expect_status("regress none.csv --target y --missing drop 2>&1", 1);
+    assert_string_equal(text, "none.csv: a value is missing in every row\n");
+    /* A dash that begins a number, and text that is none of the marks, are what they were. */
+    write_text("text.csv", "x,y\n-1,1\n2,2\nnone,3\n");
+    expect_status("regress text.csv --target y --missing drop 2>&1", 1);
+    assert_string_equal(text, "text.csv:4: column 'x': 'none' is not a number\n");
+}
+
+static void test_text_is_no_feature(void **state)
+{
+    (void)state;
+    write_text("cars.csv", "model,x,day,y,z\nMazda,1,2020-01-01,3,NA\nFiat,2,x,5,1\nVolvo,4,,9,2\n"
+                           "Saab,5,,11,1\n");
+    expect_status("regress cars.csv --target y --missing drop", 0);
+    expect_text("y ~ x + z, least squares, float64\n3 of 4 rows (1 left out: a value is missing)\n"
+                "left out: model, day (text)\n");
+    expect_status("regress cars.csv --target y --features model 2>&1", 1);
+    assert_string_equal(text, "cars.csv:2: column 'model': 'Mazda' is not a number\n");
 }
 
 /* ---- Fits without scatter, whose coefficients are those that made the data. A value of y is off
@@ -500,6 +565,7 @@ static void test_wrong_usage(void **state)
         {"x.csv --target=", "regress: --target: '' will not do"},
         {"x.csv --target y --target y", "regress: --target is given twice"},
         {"x.csv --float64=1", "regress: --float64 takes no value"},
+        {"x.csv --target y --missing keep", "regress: --missing: 'keep' is neither drop nor error"},
         {"x.csv --target y --method best",
          "regress: --method: 'best' is none of ls, sgd and lbfgs"},
         {"x.csv --target y --lr 1",
@@ -566,10 +632,11 @@ static void test_bad_files(void **state)
         {"x,y\n1,2\n0x10,3\n", "3: column 'x': '0x10' is not a number"},
         {"x,y\n1,2\n2 3,3\n", "3: column 'x': '2 3' is not a number"},
         {"x,y\n1,2\n\x1b[2J,3\n", "3: column 'x': '?[2J' is not a number"},
-        {"x,y\n1,2\n\n,3\n", "4: column 'x' is empty"},
+        {"x,y\n1,2\n\n,3\n", "4: column 'x' is empty; --missing drop leaves such rows out"},
         {"x,y\n1,2\n3\n", "3: 1 cells in a row, where the header has 2"},
         {"x,y\n1,2\n3,4,5\n", "3: 3 cells in a row, where the header has 2"},
-        {"x,y\n1,2\n3,nan\n", "3: column 'y': 'nan' is not a finite number"},
+        {"x,y\n1,2\n3,nan\n",
+         "3: column 'y': 'nan' is not a finite number; --missing drop leaves such rows out"},
         {"x,y\n1,2\n-inf,3\n", "3: column 'x': '-inf' is not a finite number"},
         {"x,y\n1,2\n1e999,3\n", "3: column 'x': '1e999' is not a finite number"},
         {"x,y\n1,2\n\"3,4\n", "3: a quote is not closed, or text follows the closing one"},
@@ -738,6 +805,10 @@ int main(void)
         cmocka_unit_test(test_settings_are_respected),
         cmocka_unit_test(test_divergence),
         cmocka_unit_test(test_dependent_features_are_named),
+        cmocka_unit_test(test_dependent_features_are_dropped),
+        cmocka_unit_test(test_warns_of_almost_dependent_features),
+        cmocka_unit_test(test_missing_values),
+        cmocka_unit_test(test_text_is_no_feature),
         cmocka_unit_test(test_cubic_far_from_zero),
         cmocka_unit_test(test_quartic),
         cmocka_unit_test(test_wampler1),
