@@ -8,7 +8,7 @@ static const struct {
     const char *name;
     bool (*runs)(void);
     double (*add_product)(double a, double b, double c);
-} levels[LEVELS] = {TG_LEVELS(ROW, )};
+} levels[LEVELS] = {TG_LEVELS(ROW, unused)};
 #undef ROW
 
 const char *tg__level_name(int level)

@@ -21,7 +21,7 @@
 /* ---- Levels and sets. */
 
 #define ROW(level, ...) LEVEL_##level,
-enum { TG_LEVELS(ROW, ) LEVELS };
+enum { TG_LEVELS(ROW, unused) LEVELS };
 #undef ROW
 
 /* Two functions for each level. tg__runs_avx2() says whether this CPU has the instructions of AVX2.
@@ -29,7 +29,7 @@ enum { TG_LEVELS(ROW, ) LEVELS };
 #define ROW(level, ...)                                                                            \
     bool tg__runs_##level(void);                                                                   \
     double tg__add_product_##level(double a, double b, double c);
-TG_LEVELS(ROW, )
+TG_LEVELS(ROW, unused)
 #undef ROW
 
 /* The level of that name, or for NULL the fastest one that this CPU runs. Returns -1 if no level
