@@ -2,7 +2,7 @@
 #include "check.h"
 #include "foreign_locale.h"
 #include "guarded.h"
-#include "levels.h"
+#include "each_level.h"
 
 /* Memory that a context takes before anything is made in it. */
 static size_t empty_context(void)

@@ -1,7 +1,7 @@
 /* How much stack the library needs: a thread with a stack of 64 KB, half of what musl gives a
  * thread, runs the operations that need most. */
 #define _XOPEN_SOURCE 700 /* pthread_attr_setstack */
-#include "levels.h"
+#include "each_level.h"
 #include "sanitizer.h"
 
 #include <pthread.h>

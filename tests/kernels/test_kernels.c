@@ -1,6 +1,6 @@
 /* The kernels of every SIMD level that this CPU runs: their values are compared with long double or
  * libm, and all levels give the same bits. */
-#include "levels.h"
+#include "each_level.h"
 #include "ops/matmul.h"
 
 #include <float.h>

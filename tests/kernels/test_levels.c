@@ -1,7 +1,7 @@
 /* How a context chooses its SIMD level, and that all levels give the same bits through the public
  * functions. */
 #define _POSIX_C_SOURCE 200809L /* setenv */
-#include "levels.h"
+#include "each_level.h"
 
 /* ---- The choice of the level. */
 

@@ -1,6 +1,6 @@
 /* The accuracy of sums of many terms: matrix products with a large inner size, and the operations
  * that are computed by them. */
-#include "levels.h"
+#include "each_level.h"
 
 /* Long sums take minutes under valgrind. */
 static int64_t longest(int64_t usual)

@@ -1,6 +1,6 @@
 /* Optimisers and schedules, compared with PyTorch's trajectories, which optim_golden.txt lists in
  * the form that golden/optim.py describes. */
-#include "levels.h"
+#include "each_level.h"
 
 #include "ops/op.h"
 

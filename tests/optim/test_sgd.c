@@ -1,6 +1,6 @@
 /* SGD, compared with PyTorch's trajectories, which sgd_golden.txt lists in the form that
  * golden/sgd.py describes. */
-#include "levels.h"
+#include "each_level.h"
 
 #include "ops/op.h"
 

@@ -1,5 +1,5 @@
 /* Random numbers, compared with PyTorch's for the same seeds. */
-#include "levels.h"
+#include "each_level.h"
 
 #include "bits.h"
 #include "random/random.h"

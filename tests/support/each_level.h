@@ -1,6 +1,6 @@
 /* Runs a test at each SIMD level of src/kernels/levels.h. */
-#ifndef TEST_LEVELS_H
-#define TEST_LEVELS_H
+#ifndef TEST_EACH_LEVEL_H
+#define TEST_EACH_LEVEL_H
 
 #include "check.h"
 #include "kernels/kernels.h"
