@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A name that is longer is cut. */
-#define CELL 48
+/* The room for a cell, in bytes. A longer name is cut. */
+#define CELL 64
 
 struct columns {
     size_t n, cells, capacity;
@@ -20,6 +20,31 @@ columns *columns_new(size_t n, const char *const *headings)
     return table;
 }
 
+/* The places that a terminal takes for UTF-8 text: two for a letter of Chinese, Japanese or Korean,
+ * one for another. */
+static size_t width(const char *text)
+{
+    static const unsigned long wide[][2] = {{0x1100, 0x115f},   {0x2e80, 0xa4cf},  {0xac00, 0xd7a3},
+                                            {0xf900, 0xfaff},   {0xff00, 0xff60},  {0xffe0, 0xffe6},
+                                            {0x1f300, 0x1faff}, {0x20000, 0x3fffd}};
+    size_t n = 0;
+    for (const unsigned char *s = (const unsigned char *)text; *s; n++) {
+        unsigned long letter = *s < 0x80 ? *s : *s & (*s < 0xe0 ? 0x1f : *s < 0xf0 ? 0x0f : 0x07);
+        while ((*++s & 0xc0) == 0x80) letter = letter << 6 | (*s & 0x3f);
+        for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+            n += letter >= wide[i][0] && letter <= wide[i][1];
+    }
+    return n;
+}
+
+/* Removes the last letter, of which bytes may be missing, from a cell that was cut. */
+static void trim(char *text)
+{
+    size_t n = strlen(text);
+    while (n && (text[n - 1] & 0xc0) == 0x80) n--;
+    if (n) text[n - 1] = 0;
+}
+
 void columns_put(columns *table, const char *format, ...)
 {
     if (!table) return;
@@ -32,7 +57,8 @@ void columns_put(columns *table, const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    vsnprintf(table->text[table->cells++], CELL, format, args);
+    char *cell = table->text[table->cells++];
+    if (vsnprintf(cell, CELL, format, args) >= CELL) trim(cell);
     va_end(args);
 }
 
@@ -48,7 +74,8 @@ static void measure(const columns *table, size_t column, size_t *before, size_t 
     *before = *after = 0;
     for (size_t i = column; i < table->cells; i += table->n) {
         const char *cell = table->text[i];
-        size_t left = column ? before_point(cell) : strlen(cell), right = strlen(cell) - left;
+        size_t left = column ? before_point(cell) : width(cell);
+        size_t right = column ? strlen(cell) - left : 0;
         if (left > *before) *before = left;
         if (right > *after) *after = right;
     }
@@ -64,7 +91,7 @@ static void write_line(const columns *table, size_t (*places)[2], char (*row)[CE
         const char *cell = row ? row[j] : table->headings[j];
         int left = (int)before_point(cell);
         if (!j)
-            fprintf(out, "%-*s", before, cell);
+            fprintf(out, "%s%*s", cell, before - (int)width(cell), "");
         else if (!row)
             fprintf(out, "  %*s", before + after, cell);
         else

@@ -232,6 +232,19 @@ static void test_layout(void **state)
         "F(1, 34) 5.436e+06, p < 2e-16;  log-likelihood -45.6466, AIC 97.2932\n\n");
 }
 
+/* A letter of Hangul takes two places of a terminal. */
+static void test_wide_letters_align(void **state)
+{
+    (void)state;
+    write_text("wide.csv",
+               "\xed\x82\xa4,\xeb\xaa\xb8\xeb\xac\xb4\xea\xb2\x8c\xec\xb8\xa1\xec\xa0\x95,"
+               "y\n1,2,1\n2,1,2\n3,5,3\n4,1,9\n");
+    expect_status("regress wide.csv --target y", 0);
+    expect_text("\nintercept    -1.191589 ");
+    expect_text("\n\xed\x82\xa4            2.565421 ");
+    expect_text("\n\xeb\xaa\xb8\xeb\xac\xb4\xea\xb2\x8c\xec\xb8\xa1\xec\xa0\x95   -0.6542056 ");
+}
+
 static void test_says_when_the_scatter_is_not_known(void **state)
 {
     (void)state;
@@ -798,6 +811,7 @@ int main(void)
         cmocka_unit_test(test_standard_errors),
         cmocka_unit_test(test_diabetes),
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_wide_letters_align),
         cmocka_unit_test(test_says_when_the_scatter_is_not_known),
         cmocka_unit_test(test_agrees_with_r),
         cmocka_unit_test(test_features),
