@@ -9,8 +9,8 @@
  *   those that a word of a row chooses. The rows of kernels.def and elementwise.def say which
  *   dtypes a kernel takes; copy and the casts must take every dtype. kernels/shared.c has the loops
  *   that move and cast elements.
- * - a decision in tg__any_dtype, which operations ask that take every dtype there is. Those that
- * ask tg__is_float, tg__is_number or tg__is_whole follow the row.
+ * - a decision in tg__any_dtype, which operations ask that take every dtype there is. Operations
+ *   that ask tg__is_float, tg__is_number or tg__is_whole follow the row.
  * - its name and size in the comments of include/tinygrad/tensor.h, and the table in README.md,
  *   which tests/test_supported.c compares with what the library takes.
  * - tests: the sizes and casts in tests/kernels/test_kernels.c, which static assertions name, and
