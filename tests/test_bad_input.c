@@ -385,6 +385,7 @@ static void test_nothing(void **state)
     assert_false(tg_vjp(NULL, absent, NULL, NULL, NULL));
     assert_false(tg_jvp(square_of_first, list, NULL, list, grads));
     assert_false(tg_jvp(NULL, negative, NULL, absent, NULL));
+    assert_false(tg_curve_fit(square_of_first, NULL, NULL, NULL, NULL, NULL).parameters);
     assert_false(tg_manual_seed(NULL, 1));
     assert_false(tg_rand(NULL, TG_F32, one));
     assert_false(tg_randn(NULL, TG_F32, one));

@@ -59,6 +59,7 @@ static void test_no_forward_is_called_with_null(void **state)
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) assert_null(results[i]);
     assert_false(tg_gradcheck(counting_function, TG_LIST(failed), NULL, NULL));
     assert_false(tg_jacobian(counting_function, TG_LIST(failed), NULL, grads));
+    assert_null(tg_curve_fit(counting_function, x, failed, x, NULL, NULL).parameters);
     assert_null(tg_jvp(counting_function, TG_LIST(x), NULL, TG_LIST(failed), grads));
     assert_int_equal(times_called, 0);
     check_error(tg, TG_ERR_ARGUMENT, "forward: the input of Own is NULL");
@@ -203,6 +204,23 @@ static void jacobian_scene(tg_context *tg, tg_tensor *x)
     tg_jacobian(jump_from_function, TG_LIST(x), NULL, &jacobian);
 }
 
+static bool jump_from_progress(const tg_curve_fit_progress *progress, void *user)
+{
+    return progress->n == 2 && jump(user);
+}
+
+static tg_tensor *second(tg_list inputs, void *user)
+{
+    (void)user;
+    return tg_neg(inputs.items[1]);
+}
+
+static void curve_fit_scene(tg_context *tg, tg_tensor *x)
+{
+    (void)tg;
+    tg_curve_fit(second, x, x, x, x, TG_CURVE_FIT(.callback = jump_from_progress));
+}
+
 static void closure_scene(tg_context *tg, tg_tensor *x)
 {
     (void)tg;
@@ -236,9 +254,9 @@ static void check_scene(scene *play)
 
 static void test_a_context_that_was_jumped_out_of_can_be_closed(void **state)
 {
-    static scene *const scenes[] = {forward_scene,  lambda_scene,  loss_scene,      apply_scene,
-                                    backward_scene, grad_scene,    gradcheck_scene, jacobian_scene,
-                                    closure_scene,  on_error_scene};
+    static scene *const scenes[] = {forward_scene,   lambda_scene,  loss_scene,      apply_scene,
+                                    backward_scene,  grad_scene,    gradcheck_scene, jacobian_scene,
+                                    curve_fit_scene, closure_scene, on_error_scene};
     (void)state;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) check_scene(scenes[i]);
 }

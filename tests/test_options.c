@@ -52,6 +52,9 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     assert_true(l->batch_size == 1 && l->shuffle && !l->drop_last);
     const tg_gradcheck_options *g = TG_GRADCHECK(.rtol = 0);
     assert_true(g->eps == 1e-6 && g->atol == 1e-5 && g->rtol == 0);
+    const tg_curve_fit_options *f = TG_CURVE_FIT(.max_nfev = 7);
+    assert_true(f->tolerance == 1e-8 && f->max_nfev == 7 && !f->absolute_sigma && !f->callback);
+    assert_true(!f->sigma && !f->lower && !f->upper);
     const tg_grad_options *t = TG_GRAD(.create_graph = true);
     assert_true(t->grad_outputs.n == 0 && t->create_graph && !t->allow_unused);
 }

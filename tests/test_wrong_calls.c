@@ -85,6 +85,12 @@ static tg_tensor *sum_of_first(tg_list inputs, void *user)
     return tg_sum(tg_square(inputs.items[0]));
 }
 
+static tg_tensor *product_of_both(tg_list inputs, void *user)
+{
+    (void)user;
+    return tg_mul(inputs.items[0], inputs.items[1]);
+}
+
 static tg_tensor *square_of(tg_tensor *x, void *user)
 {
     (void)user;

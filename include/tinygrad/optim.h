@@ -1,4 +1,4 @@
-/* Optimisers, clipping and schedules, as torch.optim.
+/* Optimisers, clipping and schedules, as torch.optim, and the fit of a curve.
  *
  * In the formulas p is a parameter, g its gradient, or -g if maximize is true, and t the number of
  * the step, from 1. They hold element by element; v and the like begin as 0. Where v overflows the
@@ -365,6 +365,95 @@ TG_API bool tg_scheduler_step(tg_scheduler *scheduler);
 /* Makes a step of reduce_lr_on_plateau with this metric, such as the loss of an epoch. Another
  * schedule is TG_ERR_ARGUMENT. */
 TG_API bool tg_scheduler_step_metric(tg_scheduler *scheduler, double metric);
+
+/* ---- Fitting a curve. */
+
+/* Why tg_curve_fit has stopped. */
+typedef enum tg_fit_reason {
+    TG_FIT_FAILED,      /* there was an error */
+    TG_FIT_CONVERGED,   /* the parameters are at a minimum, as far as the tolerance says */
+    TG_FIT_MAX_NFEV,    /* f was evaluated max_nfev times */
+    TG_FIT_STOPPED,     /* the callback returned false */
+    TG_FIT_NO_PROGRESS, /* no step makes the sum of squares less, though this is not a minimum: f
+                           has a kink, or more rounding than its dtype explains */
+    TG_FIT_SADDLE,      /* the gradient is 0, but the Hessian is not that of a minimum */
+    TG_FIT_UNDETERMINED /* no step makes the sum less, where columns of the Jacobian are dependent:
+                           the data do not determine all parameters, or a parameter went too far */
+} tg_fit_reason;
+
+/* What the callback of tg_curve_fit is told. */
+typedef struct tg_curve_fit_progress {
+    int64_t iteration;        /* how many steps were made; 0: the parameters are p0 */
+    int64_t nfev;             /* how often f was evaluated */
+    double sum_of_squares;    /* of (f - y) / sigma */
+    double distance;          /* as in tg_curve_fit_result, by the Gauss-Newton step */
+    int64_t n;                /* the number of parameters */
+    const double *parameters; /* these, until the callback returns */
+} tg_curve_fit_progress;
+
+/* The options of tg_curve_fit. */
+typedef struct tg_curve_fit_options {
+    tg_tensor *sigma; /* NULL: all are 1; the standard errors of y, of y's shape and dtype:
+                         residuals are (f - y) / sigma. All must be positive. */
+    tg_tensor *lower; /* NULL: none; the least values of the parameters, of p0's shape and dtype */
+    tg_tensor *upper; /* NULL: none; the greatest ones. Both may have infinities. */
+    bool absolute_sigma; /* false: only the ratios of sigma matter, and the covariance is scaled by
+                            the variance of the residuals; true: sigma is taken as it is */
+    /* NULL; called with the user of tg_curve_fit at p0 and after each step, in a scope of its own.
+     * Where it returns false the fit stops. */
+    bool (*callback)(const tg_curve_fit_progress *progress, void *user);
+    double tolerance; /* 1e-8: how far from the minimum a parameter may be, in standard errors */
+    int64_t max_nfev; /* 1000: how often f may be evaluated, Jacobians not counted */
+} tg_curve_fit_options;
+
+/* Internal: the defaults with which TG_CURVE_FIT begins in C; see options.h. */
+#define TG_CURVE_FIT_DEFAULTS .tolerance = 1e-8, .max_nfev = 1000
+/* A pointer to options of tg_curve_fit, of which these are changed: TG_CURVE_FIT(.sigma = sigma).
+ */
+#define TG_CURVE_FIT(...)                                                                          \
+    TG_BEGIN_OPTIONS(tg_curve_fit_options, tg_curve_fit_defaults(), TG_CURVE_FIT_DEFAULTS,         \
+                     __VA_ARGS__)
+/* The default options of tg_curve_fit, which stand beside the members. */
+TG_API tg_curve_fit_options tg_curve_fit_defaults(void);
+
+/* A fitted curve. After a failure the tensors are NULL, and all else is 0 but reason and message.
+ */
+typedef struct tg_curve_fit_result {
+    tg_tensor *parameters; /* (n), the best that were found */
+    tg_tensor *covariance; /* (n, n); infinities where the data do not determine the parameters */
+    tg_tensor *std_errors; /* (n), the standard errors: the roots of the covariance's diagonal */
+    double sum_of_squares; /* of (f - y) / sigma, for the parameters */
+    double residual_std;   /* the root of sum_of_squares / (y's elements - n) */
+    double distance;       /* from the minimum, of the parameter that is farthest, in its standard
+                              error: the length of Newton's step there. It is infinite where there
+                              are no more data than parameters */
+    bool converged;        /* whether reason is TG_FIT_CONVERGED */
+    tg_fit_reason reason;  /* why the fit has stopped */
+    const char *message;   /* the same in words */
+    int64_t nfev;          /* how often f was evaluated */
+    int64_t njev;          /* how many Jacobians were computed */
+    int64_t iterations;    /* how many steps were made */
+} tg_curve_fit_result;
+
+/* Fits the parameters p of a curve by least squares: finds a minimum of the sum of ((f(x, p) - y) /
+ * sigma)^2 near p0, which is (n). f is called with x and p as inputs and must return a tensor of
+ * the shape and dtype of y. x may be any tensor; it is only handed to f.
+ *
+ * The method is Levenberg and Marquardt's with a scaled trust region (More, 1978), as in MINPACK.
+ * The Jacobian is that of tg_jacobian: the operations in f should be differentiable twice. A trial
+ * where f or its derivatives are not finite counts as a step that was too long; at p0 that is
+ * TG_ERR_ARGUMENT. The three tensors of the result are new, and have the dtype of p0. Use float64:
+ * float32 works, but as few digits are known as its rounding leaves.
+ *
+ * A fit that ends early is no error, and has the best parameters so far: look at `converged`. It is
+ * true only if the Hessian is positive definite and the step of Newton's method, which tells how
+ * far the minimum is, is less than the tolerance, or than what rounding in f can make of it. A
+ * minimum need not be the least one: begin at several p0 where in doubt.
+ *
+ * The covariance is the inverse of J^T J of the weighted residuals, times their variance unless
+ * absolute_sigma; it takes no account of bounds. SciPy: scipy.optimize.curve_fit. */
+TG_API tg_curve_fit_result tg_curve_fit(tg_function f, tg_tensor *x, tg_tensor *y, tg_tensor *p0,
+                                        void *user, const tg_curve_fit_options *options);
 
 #ifdef __cplusplus
 }

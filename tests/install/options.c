@@ -52,6 +52,11 @@ static void show_others(const tg_loader_options *l, const tg_gradcheck_options *
     printf("grad %d %d %d\n", g->grad_outputs.n, g->create_graph, g->allow_unused);
 }
 
+static void show_curve_fit(const tg_curve_fit_options *o)
+{
+    printf("curve_fit %d %g %d\n", o->absolute_sigma, o->tolerance, (int)o->max_nfev);
+}
+
 int main(void)
 {
     const double lr = 0.25;
@@ -61,6 +66,8 @@ int main(void)
                     TG_RMSPROP(.alpha = 0), TG_ADAGRAD(.lr = 2 * lr));
     show_lbfgs(TG_LBFGS());
     show_lbfgs(TG_LBFGS(.strong_wolfe = true, .max_iter = 5));
+    show_curve_fit(TG_CURVE_FIT());
+    show_curve_fit(TG_CURVE_FIT(.absolute_sigma = true, .tolerance = 1e-4));
     show_schedules(TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500), TG_PLATEAU(.patience = 0));
     show_loss(TG_LOSS(.reduction = TG_SUM | TG_BROADCAST));
     show_loss(TG_LOSS(.weight = NULL, .ignore_index = 0, .beta = 0, .delta = 2));
