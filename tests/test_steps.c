@@ -115,7 +115,9 @@ static bool pytorch_needs(const char *wanted)
     assert_non_null(file);
     while (fscanf(file, "%39s %7s", name, verdict) == 2 && strcmp(name, wanted) != 0) continue;
     fclose(file);
-    if (strcmp(name, wanted) != 0) fail_msg("%s is not in written_golden.txt", wanted);
+    if (strcmp(name, wanted) != 0)
+        fail_msg("%s is not in written_golden.txt: add it to tests/golden/written.py and run that",
+                 wanted);
     return strcmp(verdict, "needed") == 0;
 }
 

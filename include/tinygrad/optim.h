@@ -37,7 +37,8 @@ typedef struct tg_sgd_options {
     bool maximize;       /* false; true: the loss is to grow */
 } tg_sgd_options;
 
-/* Internal: the defaults with which TG_SGD begins in C; see options.h. */
+/* Internal: the defaults with which TG_SGD begins in C; see options.h. All such lists end with the
+ * last member of the struct, so that the compiler warns of a value without a name. */
 #define TG_SGD_DEFAULTS .lr = 0.01, .maximize = false
 /* A pointer to options of tg_sgd, of which these are changed: TG_SGD(.momentum = 0.9), where lr is
  * 0.01; in the plain literal &(tg_sgd_options){.momentum = 0.9} it is 0. */

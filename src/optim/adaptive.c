@@ -52,7 +52,7 @@ static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
 
 static unsigned adam_states(const any_options *o)
 {
-    return o->adam.amsgrad ? 7 : 3;
+    return STATE_0 | STATE_1 | (o->adam.amsgrad ? STATE_2 : 0);
 }
 
 static adapt_constants adam_constants(const slot *s, const tg_adam_options *o)
@@ -164,7 +164,7 @@ bool tg_adamw_group(tg_optim *optim, tg_list parameters, const tg_adamw_options 
 
 static unsigned rmsprop_states(const any_options *o)
 {
-    return 2u + o->rmsprop.centered + (o->rmsprop.momentum != 0) * 4u;
+    return (o->rmsprop.centered ? STATE_0 : 0) | STATE_1 | (o->rmsprop.momentum != 0 ? STATE_2 : 0);
 }
 
 static void rmsprop_update(const tg_context *tg, slot *s, const any_options *any)
@@ -230,7 +230,7 @@ bool tg_rmsprop_group(tg_optim *optim, tg_list parameters, const tg_rmsprop_opti
 static unsigned adagrad_states(const any_options *o)
 {
     (void)o;
-    return 2;
+    return STATE_1;
 }
 
 static void adagrad_update(const tg_context *tg, slot *s, const any_options *any)

@@ -9,6 +9,9 @@ enum {
     OPTIM_NUMBERS = 8 /* the most options that are doubles */
 };
 
+/* State vectors of a slot, as a set: bit k stands for state[k]. */
+enum { STATE_0 = 1, STATE_1 = 2, STATE_2 = 4 };
+
 /* A parameter and the optimiser's state for it. The state of SGD is the momentum in state[0]. The
  * others have an average of gradients in state[0] and one of squared gradients in state[1];
  * state[2] is the greatest of these (amsgrad) or the momentum (RMSprop). */
@@ -59,9 +62,10 @@ typedef struct optim_kind {
                    */
     /* Checks what the rules cannot say; may be NULL. */
     bool (*check)(tg_context *tg, const char *name, const any_options *o);
-    /* Which state vectors a parameter needs: bit k stands for state[k]. */
+    /* Which state vectors a parameter needs: STATE_0, STATE_1 and STATE_2, joined by |. */
     unsigned (*states)(const any_options *o);
-    /* Updates one parameter from its gradient. It cannot fail. */
+    /* Updates one parameter from its gradient, and its state vectors, which are 0 before the first
+     * update. It cannot fail, and therefore takes no memory: a kernel makes the step in place. */
     void (*update)(const tg_context *tg, slot *s, const any_options *o);
     /* Only LBFGS sets these two, and has no update: prepare makes its vectors when the optimiser is
      * made, and minimize makes a step of tg_step_closure. */

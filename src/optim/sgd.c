@@ -1,3 +1,8 @@
+/* SGD, the smallest complete optimiser. Its parts stand in this order: the check of options that
+ * the rules cannot say; the state vectors that a parameter needs; the update, which gives a kernel
+ * the memory of the parameter, of its gradient and of its states; the row that names all these; and
+ * the public functions. The kernel is in kernels/optim.inc, the options and their defaults are in
+ * tinygrad/optim.h. */
 #include "optim.h"
 
 static bool check_nesterov(tg_context *tg, const char *name, const any_options *o)
@@ -11,7 +16,7 @@ static bool check_nesterov(tg_context *tg, const char *name, const any_options *
 
 static unsigned sgd_states(const any_options *o)
 {
-    return o->sgd.momentum != 0;
+    return o->sgd.momentum != 0 ? STATE_0 : 0;
 }
 
 typedef struct sgd_work {

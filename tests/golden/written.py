@@ -3,7 +3,9 @@
 
 A line for each row of supported.def that is differentiable and no view: its name, and "needed" if
 PyTorch's backward refuses a result that was written to in place, "free" if it does not. The calls
-are those of supported.def, with the same operands.
+are those of supported.def, with the same operands. A function that PyTorch 1.13 lacks is written as
+a torch.autograd.Function that saves what the formula of its gradient reads, by
+ctx.save_for_backward: PyTorch then notices a write to a saved result.
 """
 
 import torch
