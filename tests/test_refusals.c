@@ -1,5 +1,6 @@
 /* Wrong arguments to operations: the message, to the letter, and that nothing has changed. */
 #include "leaf.h"
+#include "optimisers.h"
 
 static tg_context *tg;
 static tg_tensor *x, *v;             /* float32 [2, 3] and [3], ones */
@@ -449,21 +450,12 @@ static void test_nothing_is_passed_on(void **state)
     assert_false(tg_nll_loss(NULL, NULL, NULL));
     assert_false(tg_cross_entropy(NULL, NULL, NULL));
     assert_false(tg_criterion(NULL, NULL, NULL));
-    assert_false(tg_adam(NULL, NULL));
-    assert_false(tg_adam_list(list, NULL));
-    assert_false(tg_adamw(NULL, NULL));
-    assert_false(tg_adamw_list(list, NULL));
-    assert_false(tg_rmsprop(NULL, NULL));
-    assert_false(tg_rmsprop_list(list, NULL));
-    assert_false(tg_adagrad(NULL, NULL));
-    assert_false(tg_adagrad_list(list, NULL));
-    assert_false(tg_sgd_group(NULL, list, NULL));
-    assert_false(tg_adam_group(NULL, list, NULL));
-    assert_false(tg_adamw_group(NULL, list, NULL));
-    assert_false(tg_rmsprop_group(NULL, list, NULL));
-    assert_false(tg_adagrad_group(NULL, list, NULL));
-    assert_false(tg_lbfgs(NULL, NULL));
-    assert_false(tg_lbfgs_list(list, NULL));
+#define NOT_MADE(name)                                                                             \
+    assert_false(tg_##name(NULL, NULL));                                                           \
+    assert_false(tg_##name##_list(list, NULL));
+#define NOT_ADDED(name) assert_false(tg_##name##_group(NULL, list, NULL));
+    EACH_OPTIMISER(NOT_MADE)
+    EACH_OPTIMISER_WITH_GROUPS(NOT_ADDED)
     assert_true(isnan(tg_step_closure(NULL, NULL, NULL)));
     assert_false(tg_groups(NULL));
     assert_true(isnan(tg_group_lr(NULL, 1)));

@@ -2,6 +2,7 @@
  * pending. A message begins with the name of the function and shows the wrong argument. An error is
  * recorded in one context. While one is pending, functions that compute go on, and functions that
  * would change something refuse. */
+#include "optimisers.h"
 #include "supported.h"
 
 #include "ops/op.h"
@@ -12,7 +13,8 @@ typedef struct stage {
     operands o; /* float32 */
     tg_tensor *x, *wide, *five, *cube, *none, *gone, *loss;
     tg_module *net, *own, *mse;
-    tg_optim *sgd, *adam, *adamw, *rmsprop, *adagrad, *lbfgs;
+#define MEMBER(name) tg_optim *name;
+    EACH_OPTIMISER(MEMBER)
     tg_scheduler *schedule, *plateau;
     tg_loader *loader;
     FILE *file;
@@ -119,12 +121,8 @@ static stage set_stage(tg_context *tg)
     s.own = tg_module_new(tg, "Own", NULL, 0);
     tg_register_module(s.own, "net", s.net);
     tg_register_buffer(s.own, "seen", s.x);
-    s.sgd = tg_sgd_list(TG_LIST(s.o.a), NULL);
-    s.adam = tg_adam_list(TG_LIST(s.o.a), NULL);
-    s.adamw = tg_adamw_list(TG_LIST(s.o.a), NULL);
-    s.rmsprop = tg_rmsprop_list(TG_LIST(s.o.a), NULL);
-    s.adagrad = tg_adagrad_list(TG_LIST(s.o.a), NULL);
-    s.lbfgs = tg_lbfgs_list(TG_LIST(s.o.a), NULL);
+#define MAKE(name) s.name = tg_##name##_list(TG_LIST(s.o.a), NULL);
+    EACH_OPTIMISER(MAKE)
     s.schedule = tg_exponential_lr(s.sgd, 0.5);
     s.plateau = tg_reduce_lr_on_plateau(s.adam, NULL);
     s.loader = tg_data_loader(TG_LIST(s.x), NULL);
@@ -140,6 +138,9 @@ static void strike_stage(const stage *s)
 
 #define JOINED(a, b)  a##b
 #define NAME_OF(a, b) JOINED(a, b)
+#define LOCAL(name)                                                                                \
+    tg_optim *name = s->name;                                                                      \
+    (void)name;
 #define CALL(call)                                                                                 \
     static bool NAME_OF(call_at_, __LINE__)(stage * s)                                             \
     {                                                                                              \
@@ -149,8 +150,7 @@ static void strike_stage(const stage *s)
         tg_tensor *cube = s->cube, *none = s->none, *gone = s->gone, *loss = s->loss;              \
         tg_tensor **grads = s->grads;                                                              \
         tg_module *net = s->net, *own = s->own, *mse = s->mse;                                     \
-        tg_optim *sgd = s->sgd, *adam = s->adam, *adamw = s->adamw, *rmsprop = s->rmsprop;         \
-        tg_optim *adagrad = s->adagrad, *lbfgs = s->lbfgs;                                         \
+        EACH_OPTIMISER(LOCAL)                                                                      \
         tg_scheduler *schedule = s->schedule, *plateau = s->plateau;                               \
         tg_loader *loader = s->loader;                                                             \
         FILE *file = s->file;                                                                      \
@@ -162,9 +162,8 @@ static void strike_stage(const stage *s)
         one_cycle.cycle_momentum = false; /* SGD has none here */                                  \
         (void)tg, (void)a, (void)c, (void)v, (void)mask, (void)index, (void)rows, (void)x;         \
         (void)wide, (void)five, (void)cube, (void)none, (void)gone, (void)loss, (void)grads;       \
-        (void)net, (void)own, (void)mse, (void)sgd, (void)adam, (void)adamw, (void)rmsprop;        \
-        (void)adagrad, (void)lbfgs, (void)schedule, (void)plateau, (void)loader, (void)file;       \
-        (void)f32, (void)f64, (void)i64, (void)flags, (void)one_cycle;                             \
+        (void)net, (void)own, (void)mse, (void)schedule, (void)plateau, (void)loader;              \
+        (void)file, (void)f32, (void)f64, (void)i64, (void)flags, (void)one_cycle;                 \
         return (call) ? true : false;                                                              \
     }
 #define WORKS(name, call)        CALL(call)

@@ -1,339 +1,373 @@
-/* Optimisers and schedules, compared with PyTorch's trajectories, which optim_golden.txt lists in
- * the form that golden/optim.py describes. */
-#include "each_level.h"
+/* Optimisers apart from their arithmetic: parameter groups, frozen parameters, and wrong
+ * arguments. */
+#include "leaf.h"
+#include "optimisers.h"
 
-#include "ops/op.h"
+typedef tg_optim *maker(tg_list parameters);
 
-enum { STEPS = 100, FIRST = 19, SECOND = 6, ALL = FIRST + SECOND, LINE = 8192, NUMBERS = 128 };
-
-/* The data that all runs of a dtype share. */
-typedef struct course {
-    double start[ALL], target[ALL], noise[STEPS][ALL];
-} course;
-
-/* One run of an optimiser. */
-typedef struct run {
-    tg_context *tg;
-    const course *c;
-    tg_dtype dtype;
-    tg_tensor *p[2];
-    tg_optim *optim;
-    int done; /* how many steps it has made */
-} run;
-
-static tg_dtype dtype_of(const char *name)
-{
-    return strcmp(name, "f32") == 0 ? TG_F32 : TG_F64;
-}
-
-/* Reads the numbers in text, and returns how many there are. */
-static int read_numbers(const char *text, double *values)
-{
-    int n = 0;
-    for (char *end; n < NUMBERS; text = end) {
-        const double value = strtod(text, &end);
-        if (end == text) break;
-        values[n++] = value;
+#define OF_A_LIST(name)                                                                            \
+    static tg_optim *make_##name(tg_list p)                                                        \
+    {                                                                                              \
+        return tg_##name##_list(p, NULL);                                                          \
     }
-    return n;
-}
+OF_A_LIST(adam)
+OF_A_LIST(adamw)
+OF_A_LIST(rmsprop)
+OF_A_LIST(adagrad)
 
-/* The same, of a dtype: the digits tell a float from its neighbours. */
-static void read_values(const char *text, tg_dtype dtype, double *values)
-{
-    const int n = read_numbers(text, values);
-    for (int i = 0; i < n && dtype == TG_F32; i++) values[i] = (double)(float)values[i];
-}
+/* ---- None is forgotten. */
 
-/* A tensor with the values of one parameter. The second one lies in memory as a transpose. */
-static tg_tensor *tensor_of(const run *r, int which, const double *values)
-{
-    if (which == 0) return tg_cast(tg_from_f64(r->tg, TG_SHAPE(FIRST), values), r->dtype);
-    tg_tensor *t = tg_cast(tg_from_f64(r->tg, TG_SHAPE(3, 2), values + FIRST), r->dtype);
-    return tg_t(tg_contiguous(tg_t(t)));
-}
+enum { PAGE = 1 << 17 };
 
-static tg_optim *make_optim(const char *name, tg_list p, const double *n)
+static void read_file(const char *name, char *text)
 {
-    if (strcmp(name, "rmsprop") == 0)
-        return tg_rmsprop_list(
-            p, &(tg_rmsprop_options){n[0], n[1], n[2], n[3], n[4], n[5] != 0, n[6] != 0});
-    if (strcmp(name, "adagrad") == 0)
-        return tg_adagrad_list(p, &(tg_adagrad_options){n[0], n[1], n[2], n[3], n[4], n[5] != 0});
-    const tg_adam_options o = {n[0], n[1], n[2], n[3], n[4], n[5] != 0, n[6] != 0};
-    return strcmp(name, "adam") == 0 ? tg_adam_list(p, &o) : tg_adamw_list(p, &o);
-}
-
-static double element(const run *r, int i)
-{
-    const int64_t at = i - FIRST;
-    return i < FIRST ? tg_get(r->p[0], TG_INDEX(i)) : tg_get(r->p[1], TG_INDEX(at / 2, at % 2));
-}
-
-static bool lags(int step)
-{
-    return step == 1 || step == 2 || step == 7 || step == 8 || step == 15 || step == 60;
-}
-
-/* The gradient that moves a parameter to its target, computed as golden/optim.py does. */
-static void take_step(run *r)
-{
-    const int step = ++r->done;
-    double g[ALL];
-    tg_scope_begin(r->tg);
-    for (int i = 0; i < ALL; i++)
-        g[i] = (element(r, i) - r->c->target[i]) * 0.5 + r->c->noise[step - 1][i];
-    assert_true(tg_zero_grad(r->optim));
-    for (int i = 0; i < (lags(step) ? 1 : 2); i++)
-        assert_true(tg_backward(tg_sum(tg_mul(r->p[i], tensor_of(r, i, g)))));
-    assert_true(tg_step(r->optim));
-    tg_scope_end(r->tg);
-}
-
-static void begin_run(run *r, const course *courses, const char *line)
-{
-    char dtype[8], name[16];
-    double numbers[NUMBERS];
-    int end;
-    assert_int_equal(sscanf(line, "run %7s %15s %n", dtype, name, &end), 2);
-    read_numbers(line + end, numbers);
-    r->dtype = dtype_of(dtype);
-    r->c = &courses[r->dtype];
-    r->done = 0;
-    for (int i = 0; i < 2; i++) r->p[i] = tg_requires_grad_(tensor_of(r, i, r->c->start), true);
-    assert_false(tg_is_contiguous(r->p[1]));
-    r->optim = make_optim(name, TG_LIST(r->p[0], r->p[1]), numbers);
-    assert_string_equal(tg_error(r->tg), "");
-}
-
-/* Compares the bits, as the kernel rounds where PyTorch's does. */
-static void compare(const run *r, int line, const double *want)
-{
-    for (int i = 0; i < ALL; i++) {
-        const double right = r->dtype == TG_F32 ? (double)(float)want[i] : want[i];
-        if (element(r, i) != right)
-            fail_msg("optim_golden.txt:%d: step %d, element %d: %.17g, not %.17g (%s)", line,
-                     r->done, i, element(r, i), right, tg_simd_level(r->tg));
-    }
-}
-
-static FILE *open_golden(void)
-{
-    FILE *file = fopen(TEST_ROOT "/tests/golden/optim_golden.txt", "r");
-    assert_non_null(file);
-    return file;
-}
-
-static void trajectories(int level)
-{
-    FILE *file = open_golden();
-    course *courses = calloc(2, sizeof *courses);
-    tg_context *tg = tg_open(NULL);
-    assert_true(courses && tg);
-    tg->level = level;
-    run r = {.tg = tg};
-    static char line[LINE];
-    char dtype[8];
-    double values[NUMBERS];
-    int number = 1, step, end, compared = 0;
-    for (; fgets(line, sizeof line, file); number++) {
-        if (strncmp(line, "run", 3) == 0) begin_run(&r, courses, line);
-        if (sscanf(line, "start %7s %n", dtype, &end) == 1)
-            read_values(line + end, dtype_of(dtype), courses[dtype_of(dtype)].start);
-        if (sscanf(line, "target %7s %n", dtype, &end) == 1)
-            read_values(line + end, dtype_of(dtype), courses[dtype_of(dtype)].target);
-        if (sscanf(line, "noise %7s %d %n", dtype, &step, &end) == 2)
-            read_values(line + end, dtype_of(dtype), courses[dtype_of(dtype)].noise[step - 1]);
-        if (sscanf(line, "after %d %n", &step, &end) != 1) continue;
-        while (r.done < step) take_step(&r);
-        assert_int_equal(read_numbers(line + end, values), ALL);
-        compare(&r, number, values);
-        compared++;
-    }
-    assert_int_equal(compared, 2 * 18 * 6);
-    tg_close(tg);
-    free(courses);
+    FILE *file = fopen(name, "r");
+    if (!file) fail_msg("%s cannot be read", name);
+    const size_t size = fread(text, 1, PAGE - 1, file);
     fclose(file);
+    assert_true(size > 0 && size < PAGE - 1);
+    text[size] = 0;
 }
 
-static void trajectories_at_each_level(void **state)
+/* The programs that are installed cannot include optimisers.h; they show each option by name. */
+static void test_every_optimiser_is_in_the_list(void **state)
 {
+#define NAME(name) #name,
+    static const char *const list[] = {EACH_OPTIMISER(NAME)};
+    static char header[PAGE], shown[PAGE];
     (void)state;
-    each_level(trajectories);
-}
-
-/* ---- Schedules. */
-
-static tg_scheduler *make_schedule(tg_optim *optim, const char *name, const double *n)
-{
-    if (strcmp(name, "step") == 0) return tg_step_lr(optim, (int64_t)n[0], n[1]);
-    if (strcmp(name, "exponential") == 0) return tg_exponential_lr(optim, n[0]);
-    if (strcmp(name, "cosine") == 0) return tg_cosine_annealing_lr(optim, (int64_t)n[0], n[1]);
-    if (strcmp(name, "one_cycle") == 0) {
-        tg_one_cycle_options o = tg_one_cycle_defaults(n[1], (int64_t)n[2]);
-        o.pct_start = n[3];
-        o.linear = n[4] != 0;
-        o.three_phase = n[5] != 0;
-        return tg_one_cycle_lr(optim, &o);
-    }
-    tg_plateau_options o = tg_plateau_defaults();
-    o.max = n[0] != 0;
-    o.factor = n[1];
-    o.patience = (int64_t)n[2];
-    o.threshold = n[3];
-    o.absolute = n[4] != 0;
-    o.cooldown = (int64_t)n[5];
-    o.min_lr = n[6];
-    return tg_reduce_lr_on_plateau(optim, &o);
-}
-
-/* A metric that falls, stays, and then falls a little. */
-static double metric(int i)
-{
-    return i < 12 ? 1.0 / (1 + i) : i < 40 ? 0.08 : 0.08 - 1e-5 * (i - 40);
-}
-
-/* The momentum of the only group, which shows in nothing that is public. */
-#include "optim/optim.h"
-static double momentum_of(const tg_optim *optim)
-{
-    return optim->groups->o.number[1];
-}
-
-static void check_rates(tg_context *tg, const char *name, const double *numbers, const double *want,
-                        int n)
-{
-    tg_list p = TG_LIST(tg_requires_grad_(tg_zeros(tg, TG_F32, TG_SHAPE(1)), true));
-    bool adam = strcmp(name, "one_cycle") == 0 && numbers[0] == 1;
-    tg_adam_options how = tg_adam_defaults();
-    how.lr = 0.5;
-    tg_optim *optim = adam ? tg_adam_list(p, &how)
-                           : tg_sgd_list(p, &(tg_sgd_options){.lr = 0.5, .momentum = 0.9});
-    tg_scheduler *s = make_schedule(optim, name, numbers);
-    assert_non_null(s);
-    for (int i = 0; i < n / 2; i++) {
-        if (i > 0)
-            assert_true(strcmp(name, "plateau") == 0 ? tg_scheduler_step_metric(s, metric(i - 1))
-                                                     : tg_scheduler_step(s));
-        /* Each step rounds a few times, and libm's cos may differ in its last bit. */
-        const double u = 1e-12;
-        const double lr = tg_lr(optim), momentum = momentum_of(optim);
-        if (fabs(lr - want[2 * i]) > u * want[2 * i] ||
-            fabs(momentum - want[2 * i + 1]) > u * want[2 * i + 1])
-            fail_msg("%s: step %d: %.17g and %.17g, not %.17g and %.17g", name, i, lr, momentum,
-                     want[2 * i], want[2 * i + 1]);
+    read_file(TEST_ROOT "/include/tinygrad/optim.h", header);
+    read_file(TEST_ROOT "/tests/install/options.c", shown);
+    for (const char *at = header; (at = strstr(at, "TG_API tg_optim *tg_")); at++) {
+        char name[40] = "", wanted[64];
+        bool listed = false;
+        sscanf(at, "TG_API tg_optim *tg_%39[a-z0-9_](tg_module", name);
+        if (strstr(name, "_list")) continue;
+        for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+            if (strcmp(list[i], name) == 0) listed = true;
+        if (!listed) fail_msg("tests/support/optimisers.h lacks %s", name);
+        snprintf(wanted, sizeof wanted, "tg_%s_options", name);
+        if (!strstr(shown, wanted)) fail_msg("tests/install/options.c lacks %s", wanted);
     }
 }
 
-static void schedules(void **state)
+static void step_towards(tg_optim *optim, tg_tensor *p, double g)
 {
-    (void)state;
-    static char line[LINE], name[16];
-    double numbers[NUMBERS], rates[NUMBERS];
-    int end, seen = 0;
-    FILE *file = open_golden();
-    tg_context *tg = tg_open(NULL);
-    while (fgets(line, sizeof line, file)) {
-        if (sscanf(line, "rates %15s %n", name, &end) == 1) read_numbers(line + end, numbers);
-        if (strncmp(line, "rate ", 5) != 0) continue;
-        const int n = read_numbers(line + 5, rates);
-        check_rates(tg, name, numbers, rates, n);
-        seen++;
-    }
-    assert_int_equal(seen, 5 + 8 + 5);
-    tg_close(tg);
-    fclose(file);
+    tg_zero_grad(optim);
+    assert_true(tg_backward(tg_mul_scalar(tg_sum(p), g)));
+    assert_true(tg_step(optim));
 }
 
-/* ---- LBFGS. */
+/* The first step of each is lr in the direction of the sign, whatever the size of the gradient (but
+ * for eps, and a tenth of the square in RMSprop's average). */
+static void test_first_steps(void **state)
+{
+    static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    const double far[] = {0.001, 0.1, 0.01};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *p = leaf(*state, 1);
+        step_towards(makers[i](TG_LIST(p)), p, 1e6);
+        assert_true(fabs(tg_item(p) - (1 - far[i])) < 1e-12);
+    }
+}
 
-typedef struct valley {
+static void test_a_missing_gradient_is_skipped(void **state)
+{
+    tg_tensor *p = leaf(*state, 1), *q = leaf(*state, 1);
+    tg_optim *optim = tg_adam_list(TG_LIST(p, q), NULL);
+    step_towards(optim, p, 1);
+    check_values(q, 1);
+    step_towards(optim, q, 1); /* q's first step, whatever p's count */
+    assert_true(fabs(tg_item(q) - 0.999) < 1e-10);
+}
+
+/* ---- Groups. */
+
+static void test_groups(void **state)
+{
+    tg_tensor *p = leaf(*state, 1), *q = leaf(*state, 1);
+    tg_optim *sgd = tg_sgd_list(TG_LIST(p), &(tg_sgd_options){.lr = 0.5});
+    assert_true(tg_sgd_group(sgd, TG_LIST(q), &(tg_sgd_options){.lr = 0.25, .momentum = 0.9}));
+    assert_int_equal(tg_groups(sgd), 2);
+    assert_true(tg_lr(sgd) == 0.5 && tg_group_lr(sgd, 1) == 0.25);
+    assert_true(isnan(tg_group_lr(sgd, 2)) && isnan(tg_group_lr(sgd, -1)));
+    assert_true(tg_backward(tg_sum(tg_add(p, q))) && tg_step(sgd));
+    check_values(p, 0.5);
+    check_values(q, 0.75);
+    assert_true(tg_set_group_lr(sgd, 1, 1));
+    assert_true(tg_lr(sgd) == 0.5 && tg_group_lr(sgd, 1) == 1);
+    assert_true(tg_set_lr(sgd, 2));
+    assert_true(tg_lr(sgd) == 2 && tg_group_lr(sgd, 1) == 2);
+    assert_true(tg_groups(NULL) == 0 && isnan(tg_group_lr(NULL, 0)) && !tg_set_lr(NULL, 1));
+
+    assert_false(tg_set_group_lr(sgd, 2, 1));
+    check_error(*state, TG_ERR_INDEX, "set_group_lr: there is no group 2 in 2");
+    assert_false(tg_sgd_group(sgd, TG_LIST(p), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "sgd: parameter 1, [1], is in a group already");
+    assert_false(tg_adam_group(sgd, TG_LIST(leaf(*state, 1)), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "adam: the optimiser is sgd");
+    tg_scope_begin(*state);
+    assert_false(tg_sgd_group(sgd, TG_LIST(leaf(*state, 1)), NULL));
+    check_error(*state, TG_ERR_CONTEXT,
+                "sgd: the scope of parameter 1, [1], ends before that of the optimiser");
+    tg_scope_end(*state);
+    assert_int_equal(tg_groups(sgd), 2);
+    assert_false(tg_sgd_group(NULL, TG_LIST(p), NULL));
+}
+
+static void test_a_group_of_another_context_is_refused(void **state)
+{
+    tg_context *other = tg_open(NULL);
+    tg_optim *adam = tg_adam_list(TG_LIST(leaf(*state, 1)), NULL);
+    assert_false(tg_adam_group(adam, TG_LIST(leaf(other, 1)), NULL));
+    check_error(*state, TG_ERR_CONTEXT,
+                "adam: parameter 1, [1], is of another context than the optimiser");
+    assert_false(tg_adam_group(adam, TG_LIST(NULL), NULL));
+    check_error(*state, TG_ERR_ARGUMENT, "adam: parameter 1 is NULL");
+    assert_int_equal(tg_groups(adam), 1);
+    tg_close(other);
+}
+
+/* ---- Frozen parameters, which no optimiser changes. */
+
+static tg_optim *momentum_of(tg_module *m)
+{
+    return tg_sgd(m, &(tg_sgd_options){.lr = 0.1, .momentum = 0.9});
+}
+
+#define OF_A_MODULE(name)                                                                          \
+    static tg_optim *name##_of(tg_module *m)                                                       \
+    {                                                                                              \
+        return tg_##name(m, NULL);                                                                 \
+    }
+EACH_OPTIMISER(OF_A_MODULE)
+
+typedef struct tuning {
+    tg_module *net;
+    tg_tensor *x;
     tg_optim *optim;
-    tg_tensor *p, *scale;
-} valley;
+} tuning;
 
-static tg_tensor *descend(void *user)
+static tg_tensor *tune(void *user)
 {
-    valley *v = user;
-    tg_tensor *loss;
-    tg_zero_grad(v->optim);
-    if (v->p->numel == 2) {
-        tg_tensor *x = tg_select(v->p, 0, 0), *y = tg_select(v->p, 0, 1);
-        tg_tensor *far = tg_square(tg_sub(y, tg_square(x)));
-        loss = tg_add(tg_square(tg_neg(tg_sub_scalar(x, 1))), tg_mul_scalar(far, 100));
-    } else {
-        tg_tensor *d = tg_sub_scalar(v->p, 1);
-        loss = tg_add(tg_sum(tg_mul(tg_mul(v->scale, d), d)),
-                      tg_square(tg_sub_scalar(tg_sum(v->p), 3)));
-    }
+    const tuning *t = user;
+    tg_zero_grad(t->optim);
+    tg_tensor *loss = tg_sum(tg_square(tg_forward(t->net, t->x)));
     tg_backward(loss);
     return loss;
 }
 
-static void begin_valley(valley *v, tg_context *tg, const char *line)
+static void test_a_frozen_parameter_is_passed_over(void **state)
 {
-    static const double start[] = {-1.2, 1};
-    char dtype[8], name[16];
-    double n[NUMBERS];
-    int end;
-    assert_int_equal(sscanf(line, "valley %7s %15s %n", dtype, name, &end), 2);
-    read_numbers(line + end, n);
-    const tg_dtype d = dtype_of(dtype);
-    v->p = strcmp(name, "rosenbrock") == 0 ? tg_cast(tg_from_f64(tg, TG_SHAPE(2), start), d)
-                                           : tg_zeros(tg, d, TG_SHAPE(8));
-    v->scale = tg_arange(tg, d, 1, 9, 1);
-    tg_requires_grad_(v->p, true);
-    tg_lbfgs_options o = tg_lbfgs_defaults();
-    o.lr = n[0];
-    o.max_iter = (int64_t)n[1];
-    o.history_size = (int64_t)n[2];
-    o.strong_wolfe = n[3] != 0;
-    v->optim = tg_lbfgs_list(TG_LIST(v->p), &o);
-    assert_non_null(v->optim);
-}
-
-/* float64: some hundred roundings, which the valley's curvature (condition 2500) makes larger.
- * float32: PyTorch's own rounding does that; what it computes in float64 lies as far off. */
-static void check_point(const valley *v, double loss, const double *want, int line)
-{
-    const double near = v->p->dtype == TG_F64 ? 1e-9 : 3e-3;
-    assert_true(fabs(loss - want[0]) <= near * (1e-6 + fabs(want[0])));
-    for (int64_t i = 0; i < v->p->numel; i++) {
-        const double got = tg_get(v->p, TG_INDEX(i));
-        if (fabs(got - want[1 + i]) > near * fmax(1, fabs(want[1 + i])))
-            fail_msg("optim_golden.txt:%d: %.17g, not %.17g", line, got, want[1 + i]);
+#define MAKER_OF(name) name##_of,
+    static tg_optim *(*const makers[])(tg_module *) = {EACH_OPTIMISER(MAKER_OF) momentum_of};
+    tg_context *tg = *state;
+    for (size_t i = 0; i < sizeof makers / sizeof *makers; i++) {
+        tg_module *first = tg_linear(tg, 3, 4, TG_BIAS), *second = tg_linear(tg, 4, 2, TG_BIAS);
+        tuning t = {tg_sequential(TG_MODULES(first, second)), tg_ones(tg, TG_F32, TG_SHAPE(5, 3)),
+                    NULL};
+        tg_tensor *frozen = tg_param(first, "weight"), *moves = tg_param(second, "weight");
+        tg_requires_grad_(frozen, false);
+        tg_tensor *before = tg_clone(frozen), *was = tg_clone(moves);
+        t.optim = makers[i](t.net);
+        assert_true(isfinite(tg_step_closure(t.optim, tune, &t)));
+        assert_true(tg_item(tg_all(tg_eq(frozen, before))) == 1);
+        assert_true(tg_item(tg_any(tg_eq(moves, was))) == 0);
+        check_ok(tg);
     }
 }
 
-static void valleys(void **state)
+/* A parameter that was frozen begins with Adam's first step, however many steps the others have
+ * made. */
+static void test_a_parameter_moves_once_it_is_no_longer_frozen(void **state)
 {
-    (void)state;
-    static char line[LINE];
-    double want[NUMBERS];
-    int step, end, seen = 0;
-    FILE *file = open_golden();
-    tg_context *tg = tg_open(NULL);
-    valley v = {0};
-    for (int number = 1; fgets(line, sizeof line, file); number++) {
-        if (strncmp(line, "valley", 6) == 0) begin_valley(&v, tg, line);
-        if (sscanf(line, "at %d %n", &step, &end) != 1) continue;
-        read_numbers(line + end, want);
-        const double loss = tg_step_closure(v.optim, descend, &v);
-        assert_string_equal(tg_error(tg), "");
-        check_point(&v, loss, want, number);
-        seen++;
+    tg_tensor *p = leaf(*state, 1), *q = tg_requires_grad_(leaf(*state, 1), false);
+    tg_optim *adam = tg_adam_list(TG_LIST(p, q), NULL);
+    step_towards(adam, p, 1);
+    check_values(q, 1);
+    tg_requires_grad_(q, true);
+    step_towards(adam, q, 1);
+    assert_true(fabs(element_of(q, 0) - 0.999) < 1e-10);
+    tg_requires_grad_(q, false); /* its gradient is still there */
+    assert_true(tg_step(adam));
+    assert_true(fabs(element_of(q, 0) - 0.999) < 1e-10);
+}
+
+/* An optimiser keeps no state for a frozen parameter, as in a large model of which only the last
+ * layer is trained. */
+static void test_a_frozen_parameter_takes_no_memory(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 1), *large = tg_zeros(tg, TG_F32, TG_SHAPE(1 << 20));
+    tg_requires_grad_(tg_requires_grad_(large, true), false);
+    const size_t before = tg_get_stats(tg).live_bytes;
+    tg_adam_list(TG_LIST(p, large), NULL);
+    assert_true(tg_get_stats(tg).live_bytes - before < 1 << 20);
+    tg_lbfgs_list(TG_LIST(p, large), NULL);
+    assert_true(tg_get_stats(tg).live_bytes - before < 1 << 20);
+}
+
+static void test_messages_name_a_parameter_by_its_path(void **state)
+{
+    tg_context *tg = *state;
+    tg_context *lender = tg_open(NULL);
+    tg_tensor *lent = leaf(lender, 1, 2);
+    tg_module *own = tg_module_new(tg, "Own", NULL, 0);
+    tg_register_parameter(own, "weight", tg_borrow(tg, lent));
+    tg_module *net = tg_sequential(TG_MODULES(own));
+    assert_null(tg_adam(net, NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: 0.weight: the tensor [2] is borrowed and read-only");
+    tg_requires_grad_(tg_param(net, "0.weight"), false);
+    assert_non_null(tg_adam(net, NULL));
+    tg_requires_grad_(tg_param(net, "0.weight"), true);
+    release_noticed(tg_param(net, "0.weight"));
+    assert_null(tg_adam(net, NULL));
+    check_error(tg, TG_ERR_CONTEXT, "adam: 0.weight: the tensor [2] was released");
+    tg_close(lender);
+}
+
+/* The values are those of torch.optim in float64. */
+static void test_an_infinite_parameter_stays(void **state)
+{
+    static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad};
+    const double left[] = {0.99900000001, 0.9000000099999991, 0.990000000001};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *p = leaf(*state, -INFINITY, 1);
+        tg_optim *optim = makers[i](TG_LIST(p));
+        assert_true(
+            tg_backward(tg_sum(tg_mul(p, tg_masked_fill(constant(*state, 0, 1), tg_isinf(p), 0)))));
+        assert_true(tg_step(optim));
+        assert_true(element_of(p, 0) == -INFINITY && fabs(element_of(p, 1) - left[i]) < 1e-15);
     }
-    assert_int_equal(seen, 2 * 2 * 9);
-    tg_close(tg);
-    fclose(file);
+}
+
+/* PyTorch's parameters after three steps from 1 with a constant gradient: squares that vanish count
+ * as 0, and those that are infinite let nothing move. */
+static void test_adaptive_optimisers_at_the_ends_of_the_range(void **state)
+{
+    tg_context *tg = *state;
+    const double gradients[] = {1e-30, 1e-20, 1e20, 1e30};
+    const double want[][4] = {
+        {1, 1, 0.9970000386238098, 1},
+        {1, 1, 0.7710869908332825, 1},
+        {1, 1, 1, 1},
+        {0.9999699592590332, 0.9999699592590332, 0.996969997882843, 0.9999699592590332}};
+    static maker *const makers[] = {make_adam, make_rmsprop, make_adagrad, make_adamw};
+    for (int kind = 0; kind < 4; kind++)
+        for (int i = 0; i < 4; i++) {
+            tg_scope_begin(tg);
+            tg_tensor *p = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true);
+            const tg_list list = {1, &p};
+            tg_optim *o = makers[kind](list);
+            for (int step = 0; step < 3; step++) {
+                tg_zero_grad(o);
+                assert_true(tg_backward(tg_sum(tg_mul_scalar(p, gradients[i]))) && tg_step(o));
+            }
+            assert_true(fabs(tg_item(p) - want[kind][i]) < 1e-7);
+            tg_scope_end(tg);
+        }
+}
+
+static void test_options_refused(void **state)
+{
+    tg_context *tg = *state;
+    tg_list p = TG_LIST(leaf(tg, 1));
+    tg_adam_options adam = tg_adam_defaults();
+    adam.beta2 = 1;
+    assert_null(tg_adam_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: beta2 1 does not lie in [0, 1)");
+    assert_null(tg_adamw_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adamw: beta2 1 does not lie in [0, 1)");
+    adam = tg_adam_defaults();
+    adam.eps = -1;
+    assert_null(tg_adam_list(p, &adam));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: eps -1 is not a finite number >= 0");
+    tg_rmsprop_options rmsprop = tg_rmsprop_defaults();
+    rmsprop.alpha = NAN;
+    assert_null(tg_rmsprop_list(p, &rmsprop));
+    check_error(tg, TG_ERR_ARGUMENT, "rmsprop: alpha nan is not a finite number >= 0");
+    tg_adagrad_options adagrad = tg_adagrad_defaults();
+    adagrad.lr_decay = -0.5;
+    assert_null(tg_adagrad_list(p, &adagrad));
+    check_error(tg, TG_ERR_ARGUMENT, "adagrad: lr_decay -0.5 is not a finite number >= 0");
+    tg_lbfgs_options lbfgs = tg_lbfgs_defaults();
+    lbfgs.history_size = 0;
+    assert_null(tg_lbfgs_list(p, &lbfgs));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "lbfgs: history_size is 0, but must be at least 1; TG_LBFGS and "
+                "tg_lbfgs_defaults() set it");
+    lbfgs.history_size = 1;
+    lbfgs.max_iter = INT64_MAX;
+    assert_null(tg_lbfgs_list(p, &lbfgs));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "lbfgs: max_iter is 9223372036854775807, but must be at most 2147483647");
+    assert_null(tg_adam_list(p, &(tg_adam_options){.lr = 0.01}));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "adam: beta1, beta2 and eps are 0; begin with tg_adam_defaults()");
+    assert_null(tg_rmsprop_list(p, &(tg_rmsprop_options){.lr = 0.01}));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "rmsprop: alpha and eps are 0; begin with tg_rmsprop_defaults()");
+    assert_null(tg_adam(tg_mseloss(tg, TG_MEAN), NULL));
+    check_error(tg, TG_ERR_ARGUMENT, "adam: MSELoss has no parameters");
+    assert_true(!tg_adam(NULL, NULL) && !tg_lbfgs(NULL, NULL) && !tg_adam_list(TG_LIST(), NULL));
+    check_ok(tg);
+}
+
+static void test_nothing_moves_while_an_error_is_pending(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 1);
+    tg_optim *adam = tg_adam_list(TG_LIST(p), NULL);
+    tg_scheduler *s = tg_exponential_lr(adam, 0.5);
+    assert_true(tg_backward(tg_sum(p)));
+    assert_null(tg_matmul(p, tg_scalar(tg, TG_F64, 1)));
+    assert_false(tg_step(adam) || tg_zero_grad(adam) || tg_scheduler_step(s));
+    assert_true(isnan(tg_clip_grad_norm_(TG_LIST(p), 0.1, 2, false)));
+    assert_false(tg_clip_grad_value_(TG_LIST(p), 0.1) || tg_set_lr(adam, 1));
+    assert_null(tg_sgd_list(TG_LIST(p), NULL));
+    tg_clear_error(tg);
+    check_values(p, 1);
+    check_values(p->grad, 1);
+    assert_true(tg_lr(adam) == 0.001);
+}
+
+/* Each parameter is a group of its own. */
+static void test_100000_groups(void **state)
+{
+    enum { MANY = 100000 };
+    tg_context *tg = *state;
+    TG_SCOPE (tg) {
+        tg_tensor *first = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true), *p = first;
+        tg_optim *sgd = tg_sgd_list(TG_LIST(p), NULL);
+        for (int i = 1; i < MANY; i++) {
+            p = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true);
+            assert_true(tg_sgd_group(sgd, TG_LIST(p), NULL));
+        }
+        assert_int_equal(tg_groups(sgd), MANY);
+        assert_true(tg_set_lr(sgd, 0.5) && tg_group_lr(sgd, MANY - 1) == 0.5);
+        assert_false(tg_sgd_group(sgd, TG_LIST(first), NULL));
+        check_error(tg, TG_ERR_ARGUMENT, "sgd: parameter 1, [1], is in a group already");
+        assert_non_null(tg_sgd_list(TG_LIST(first, p), NULL)); /* of another optimiser */
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trajectories_at_each_level),
-        cmocka_unit_test(schedules),
-        cmocka_unit_test(valleys),
+        cmocka_unit_test(test_every_optimiser_is_in_the_list),
+        cmocka_unit_test(test_first_steps),
+        cmocka_unit_test(test_a_missing_gradient_is_skipped),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_100000_groups),
+        cmocka_unit_test(test_a_group_of_another_context_is_refused),
+        cmocka_unit_test(test_a_frozen_parameter_is_passed_over),
+        cmocka_unit_test(test_a_parameter_moves_once_it_is_no_longer_frozen),
+        cmocka_unit_test(test_a_frozen_parameter_takes_no_memory),
+        cmocka_unit_test(test_messages_name_a_parameter_by_its_path),
+        cmocka_unit_test(test_an_infinite_parameter_stays),
+        cmocka_unit_test(test_options_refused),
+        cmocka_unit_test(test_nothing_moves_while_an_error_is_pending),
+        cmocka_unit_test(test_adaptive_optimisers_at_the_ends_of_the_range),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_context, close_context);
 }
