@@ -1,4 +1,5 @@
-/* any and all. any counts the elements that are not 0, all those that are 0. */
+/* any and all, which have no gradient and are composed of other operations: any counts the elements
+ * that are not 0, all those that are 0. */
 #include "op.h"
 
 tg_tensor *tg_any(tg_tensor *a)

@@ -1,4 +1,5 @@
-/* logsumexp: log(sum(exp(x))) without overflow. */
+/* logsumexp: log(sum(exp(x))) without overflow. It is composed of other operations, which give its
+ * gradient. */
 #include "op.h"
 
 #include <math.h>

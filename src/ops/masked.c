@@ -1,4 +1,5 @@
-/* Elements chosen by a mask: masked_fill, masked_select and nonzero. */
+/* Elements chosen by a mask: masked_fill, masked_select and nonzero. masked_fill is composed of
+ * other operations, which give its gradient. */
 #include "index.h"
 #include "op.h"
 

@@ -1,4 +1,5 @@
-/* one_hot: each label becomes a row of zeros with a 1 at the index that the label is. */
+/* one_hot: each label becomes a row of zeros with a 1 at the index that the label is. It has no
+ * gradient, and is composed of other operations. */
 #include "op.h"
 
 /* Checks that the shape of the result is possible. */

@@ -1,4 +1,5 @@
-/* repeat and tile: copies that repeat a tensor along its dimensions. */
+/* repeat and tile: copies that repeat a tensor along its dimensions. They are composed of other
+ * operations, which give their gradients. */
 #include "op.h"
 
 #include <string.h>

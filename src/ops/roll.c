@@ -1,4 +1,5 @@
-/* roll and flip: copies with the elements in another order. */
+/* roll and flip: copies with the elements in another order. roll is composed of other operations,
+ * which give its gradient. */
 #include "op.h"
 
 static tg_tensor *roll_dim(tg_tensor *t, int64_t shift, int d)
