@@ -445,8 +445,11 @@ def of(numbers, dtype, shape=None, grad=None):
 
 
 def write(*families):
-    """Runs the functions that write records, and prints these."""
+    """Runs the functions that write records, and prints these. A function may stand in a pair with a number:
+    its random values then begin with that seed, and do not depend on the functions before it."""
     for family in families:
+        if isinstance(family, tuple):
+            values.calls, family = family
         family()
     print("\n".join(records))
     for line in log:

@@ -140,4 +140,46 @@ def choice_cases():
     case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((3,), I64), make((3,), BOOL)], [-7])
 
 
-write(function_cases, pair_cases, activation_cases, choice_cases)
+# ---- Functions that models need most, in every layout.
+
+SIGMOID_SCALE = lambda n, g, x, y: g.abs() * y
+TANH_SCALE = lambda n, g, x, y: g.abs().expand(y.shape)
+# Own errors, in u: of a float32 function 2 (one ulp), of libm and of PyTorch's vectors the same; a float64
+# sigmoid is 1 / (1 + exp(-x)). In the gradient of sigmoid, y (1 - y) g, an error e of y counts at most e y;
+# in that of tanh, (1 - y^2) g, at most 2 e y^2.
+COMMON = {
+    "neg": (torch.neg, WHOLE),
+    "abs": (torch.abs, WHOLE),
+    "sign": (torch.sign, WHOLE),
+    "square": (torch.square, WHOLE),
+    "relu": (torch.relu, WHOLE),
+    "sqrt": (torch.sqrt, WHOLE),
+    "exp": (torch.exp, Rule("elementwise", (2, 2, 2), {0: (3, 3, 3)})),
+    "log": (torch.log, Rule("elementwise", (2, 2, 2))),
+    "sigmoid": (torch.sigmoid, Rule("elementwise", (2, 4, 4), {0: (5, 7, 7)}, SIGMOID_SCALE)),
+    "tanh": (torch.tanh, Rule("elementwise", (2, 2, 2), {0: (7, 7, 7)}, TANH_SCALE)),
+}
+
+
+def common_cases():
+    for op, (function, rule) in COMMON.items():
+        f = lambda x, function=function: function(x[0])
+        kind = "positive" if op in ("sqrt", "log") else "normal"
+        for dtype, hows in ((F32, LAYOUTS), (F64, LAYOUTS[::3])):
+            for how in hows:
+                case(op, rule, f, [make((2, 3), dtype, kind, how)])
+            for shape in ((), (1,), (0,), (2, 0, 3), (19,), (2, 1, 2, 2)):
+                case(op, rule, f, [make(shape, dtype, kind, "permuted")])
+        case(op, rule, f, [make((2, 3, 2), F32, "ties", "expanded")])
+        case(op, rule, f, [of(EDGES + [80.0, -80.0, 0.1, 1e-4, 5.0, -5.0], F32, grad=False)])
+        case(op, rule, f, [of(EDGES + [80.0, -80.0, 700.0, 1e-4, 5.0, -5.0], F64, grad=False)])
+        case(op, rule, f, [of(MILD, F32)])
+        case(op, rule, f, [of(MILD * 3, F32)])
+        case(op, rule, f, [of(MILD, F64)])
+        if op in ("neg", "abs", "sign", "square", "relu"):
+            case(op, rule, f, [of(INTEGERS, I64)])
+            case(op, rule, f, [make((2, 3), I64, how="transposed")])
+            case(op, rule, f, [make((2, 3), I64, how="sliced")])
+
+
+write(function_cases, pair_cases, activation_cases, choice_cases, (1083, common_cases))

@@ -5,6 +5,16 @@
 #define UNARY(OP, family, name) OP(family, name, tg_##name(x[0]))
 
 #define OPS(OP)                                                                                    \
+    OP(functions, neg, tg_neg(x[0]))                                                               \
+    OP(functions, abs, tg_abs(x[0]))                                                               \
+    OP(functions, sign, tg_sign(x[0]))                                                             \
+    OP(functions, square, tg_square(x[0]))                                                         \
+    OP(functions, sqrt, tg_sqrt(x[0]))                                                             \
+    OP(functions, exp, tg_exp(x[0]))                                                               \
+    OP(functions, log, tg_log(x[0]))                                                               \
+    OP(functions, relu, tg_relu(x[0]))                                                             \
+    OP(functions, sigmoid, tg_sigmoid(x[0]))                                                       \
+    OP(functions, tanh, tg_tanh(x[0]))                                                             \
     UNARY(OP, functions, reciprocal)                                                               \
     UNARY(OP, functions, rsqrt)                                                                    \
     UNARY(OP, functions, expm1)                                                                    \

@@ -37,16 +37,6 @@ static tg_tensor *base_of(const trial *c, const tg_tensor *written)
     OP(with_a_number, mul_scalar, tg_mul_scalar(x[0], f[0]))                                       \
     OP(with_a_number, div_scalar, tg_div_scalar(x[0], f[0]))                                       \
     OP(with_a_number, pow_scalar, tg_pow_scalar(x[0], f[0]))                                       \
-    OP(functions, neg, tg_neg(x[0]))                                                               \
-    OP(functions, abs, tg_abs(x[0]))                                                               \
-    OP(functions, sign, tg_sign(x[0]))                                                             \
-    OP(functions, square, tg_square(x[0]))                                                         \
-    OP(functions, sqrt, tg_sqrt(x[0]))                                                             \
-    OP(functions, exp, tg_exp(x[0]))                                                               \
-    OP(functions, log, tg_log(x[0]))                                                               \
-    OP(functions, relu, tg_relu(x[0]))                                                             \
-    OP(functions, sigmoid, tg_sigmoid(x[0]))                                                       \
-    OP(functions, tanh, tg_tanh(x[0]))                                                             \
     OP(comparison, eq, tg_eq(x[0], x[1]))                                                          \
     OP(comparison, ne, tg_ne(x[0], x[1]))                                                          \
     OP(comparison, lt, tg_lt(x[0], x[1]))                                                          \
@@ -60,18 +50,6 @@ static tg_tensor *base_of(const trial *c, const tg_tensor *written)
     OP(comparison, gt_scalar, tg_gt_scalar(x[0], f[0]))                                            \
     OP(comparison, ge_scalar, tg_ge_scalar(x[0], f[0]))                                            \
     OP(comparison, where, tg_where(x[0], x[1], x[2]))                                              \
-    OP(reductions, sum, tg_sum(x[0]))                                                              \
-    OP(reductions, mean, tg_mean(x[0]))                                                            \
-    OP(reductions, sum_dims, tg_sum_dims(x[0], rest(c, 1), i[0] != 0))                             \
-    OP(reductions, mean_dims, tg_mean_dims(x[0], rest(c, 1), i[0] != 0))                           \
-    OP(extremes, max, tg_max(x[0]))                                                                \
-    OP(extremes, min, tg_min(x[0]))                                                                \
-    OP(extremes, argmax, tg_argmax(x[0]))                                                          \
-    OP(extremes, argmin, tg_argmin(x[0]))                                                          \
-    OP(extremes, max_dim, tg_max_dim(x[0], (int)i[0], i[1] != 0))                                  \
-    OP(extremes, min_dim, tg_min_dim(x[0], (int)i[0], i[1] != 0))                                  \
-    OP(extremes, argmax_dim, tg_argmax_dim(x[0], (int)i[0], i[1] != 0))                            \
-    OP(extremes, argmin_dim, tg_argmin_dim(x[0], (int)i[0], i[1] != 0))                            \
     OP(products, matmul, tg_matmul(x[0], x[1]))                                                    \
     OP(products, dot, tg_dot(x[0], x[1]))                                                          \
     OP(products, outer, tg_outer(x[0], x[1]))                                                      \
@@ -79,8 +57,6 @@ static tg_tensor *base_of(const trial *c, const tg_tensor *written)
     OP(joining, stack, tg_stack(all_inputs(c), (int)i[0]))                                         \
     OP(joining, vstack, tg_vstack(all_inputs(c)))                                                  \
     OP(joining, hstack, tg_hstack(all_inputs(c)))                                                  \
-    OP(order, sort, tg_sort(x[0], (int)i[0]))                                                      \
-    OP(order, argsort, tg_argsort(x[0], (int)i[0]))                                                \
     OP(by_index, gather, tg_gather(x[0], (int)i[0], x[1]))                                         \
     OP(by_index, scatter_add, tg_scatter_add(x[0], (int)i[0], x[1], x[2]))                         \
     OP(views, view, tg_view(x[0], rest(c, 0)))                                                     \

@@ -3,6 +3,20 @@
 #include "golden.h"
 
 #define OPS(OP)                                                                                    \
+    OP(reductions, sum, tg_sum(x[0]))                                                              \
+    OP(reductions, mean, tg_mean(x[0]))                                                            \
+    OP(reductions, sum_dims, tg_sum_dims(x[0], rest(c, 1), i[0] != 0))                             \
+    OP(reductions, mean_dims, tg_mean_dims(x[0], rest(c, 1), i[0] != 0))                           \
+    OP(extremes, max, tg_max(x[0]))                                                                \
+    OP(extremes, min, tg_min(x[0]))                                                                \
+    OP(extremes, argmax, tg_argmax(x[0]))                                                          \
+    OP(extremes, argmin, tg_argmin(x[0]))                                                          \
+    OP(extremes, max_dim, tg_max_dim(x[0], (int)i[0], i[1] != 0))                                  \
+    OP(extremes, min_dim, tg_min_dim(x[0], (int)i[0], i[1] != 0))                                  \
+    OP(extremes, argmax_dim, tg_argmax_dim(x[0], (int)i[0], i[1] != 0))                            \
+    OP(extremes, argmin_dim, tg_argmin_dim(x[0], (int)i[0], i[1] != 0))                            \
+    OP(order, sort, tg_sort(x[0], (int)i[0]))                                                      \
+    OP(order, argsort, tg_argsort(x[0], (int)i[0]))                                                \
     OP(products, prod, tg_prod(x[0]))                                                              \
     OP(products, prod_dim, tg_prod_dim(x[0], (int)i[0], i[1] != 0))                                \
     OP(products, cumsum, tg_cumsum(x[0], (int)i[0]))                                               \
