@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Golden data for rearranging, picking by index and strict products: shapes.py > shapes_golden.txt"""
+"""Golden data for products, joining, views, copies and picking by index: shapes.py > shapes_golden.txt"""
+
+import itertools
 
 from common import *
 
@@ -143,4 +145,221 @@ def product_cases():
     case("addmm", SCALED, lambda x, b, a: torch.addmm(*x), bad((3, 3), (2, 2), (2, 3)), [1, 1], fails=True)
 
 
-write(copy_cases, view_cases, pick_cases, product_cases)
+# ---- matmul, dot and outer.
+
+PRODUCTS = [((3,), (3,)), ((1,), (1,)), ((0,), (0,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)),
+            ((1, 1), (1, 1)), ((2, 0), (0, 3)), ((0, 2), (2, 3)), ((2, 3), (3, 0)), ((2, 2, 3), (3,)),
+            ((3,), (2, 3, 2)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 2)),
+            ((1, 2, 3), (2, 3, 2)), ((2, 1, 2, 2), (1, 3, 2, 2)), ((2, 2, 2, 2), (2, 2)), ((3, 2, 2), (2, 3, 2, 2)),
+            ((2, 1, 2, 3), (3,)), ((3,), (2, 1, 3, 2)), ((0, 2, 3), (3, 2)), ((2, 2, 0), (2, 0, 2)),
+            ((0, 2), (2,)), ((2, 0), (0,)), ((0,), (0, 2)), ((2, 3, 2, 2), (2,)), ((3, 17), (17, 2)), ((17,), (17,)),
+            ((1, 2, 2), (2, 2, 2, 1)), ((0, 1, 2), (2,))]
+
+
+def matmul_cases():
+    f = lambda x: torch.matmul(*x)
+    for n, (a, b) in enumerate(PRODUCTS):
+        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)])
+        case("matmul", PRODUCT, f, [make(a, F64), make(b, F64)])
+        case("matmul", PRODUCT, f, [make(a, F32, "dyadic", LAYOUTS[n % 9]), make(b, F32, "dyadic", LAYOUTS[n // 2 % 9])],
+             exact=True)
+        case("matmul", PRODUCT, f, [make(a, I64), make(b, I64, how="transposed")])
+    for a, b in list(itertools.product(LAYOUTS, LAYOUTS))[::2]:
+        case("matmul", PRODUCT, f, [make((2, 3), F32, "normal", a), make((3, 2), F32, "normal", b)])
+    for a, b in zip(LAYOUTS, LAYOUTS[4:] + LAYOUTS):
+        case("matmul", PRODUCT, f, [make((2, 2, 2), F32, "normal", a), make((2, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((2, 1, 2, 2), F32, "normal", a), make((2, 2, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((3,), F32, "normal", a), make((3, 2), F32, "normal", b)])
+        case("matmul", PRODUCT, f, [make((2, 3), F64, "normal", a), make((3,), F64, "normal", b)])
+    case("matmul", PRODUCT, f, [make((2, 3), F32), Input(0, [("t", 0, 1)])])
+    case("matmul", PRODUCT, f, [make((3, 3), F64), Input(0)])
+    case("matmul", PRODUCT, f, [of([INF, 0.0, 1.0, NAN], F32, (2, 2), False), of([0.0, 1.0], F32, grad=False)])
+    dot = lambda x: torch.dot(*x)
+    outer = lambda x: torch.outer(*x)
+    outer_rule = Rule("linear", None, {"all": (1, 1, 1)})
+    for dtype in (F32, F64, I64):
+        for n, how in enumerate(LAYOUTS[:6]):
+            case("dot", PRODUCT, dot, [make((5,), dtype, "normal", how), make((5,), dtype, "normal", LAYOUTS[n // 2])])
+            case("outer", outer_rule, outer, [make((3,), dtype, "normal", how), make((2,), dtype)])
+        case("dot", PRODUCT, dot, [make((0,), dtype), make((0,), dtype)])
+        case("dot", PRODUCT, dot, [make((19,), dtype), make((19,), dtype)])
+        case("outer", outer_rule, outer, [make((0,), dtype), make((2,), dtype)])
+        case("outer", outer_rule, outer, [make((1,), dtype), make((4,), dtype)])
+    for a, b in (((2, 3), (2, 3)), ((3,), (2,)), ((), (2,)), ((2, 2, 3), (3, 3, 2)), ((2, 3), ())):
+        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)], fails=True)
+    case("dot", PRODUCT, dot, [make((2, 2), F32), make((2,), F32)], fails=True)
+    case("dot", PRODUCT, dot, [make((3,), F32), make((2,), F32)], fails=True)
+    case("outer", PRODUCT, outer, [make((2, 2), F32), make((2,), F32)], fails=True)
+
+
+# ---- Joining.
+
+
+def join_cases():
+    cat = lambda x, d: torch.cat(x, d)
+    stack = lambda x, d: torch.stack(x, d)
+    vstack = lambda x: torch.vstack(x)
+    hstack = lambda x: torch.hstack(x)
+    cats = [([(2, 3), (1, 3)], 0), ([(2, 3), (2, 1), (2, 2)], 1), ([(2,), (0,), (3,)], 0), ([(2, 3), (2, 0)], -1),
+            ([(0,), (2, 3)], 0), ([(0,), (2, 3), (0,)], 1), ([(4,)], 0), ([(2, 1, 2), (2, 3, 2)], -2), ([(0,), (0,)], 0),
+            ([(2, 2, 1, 1), (2, 2, 1, 2)], 3), ([(0, 3), (0, 2)], 1)]
+    for dtype in DTYPES:
+        for shapes, d in cats:
+            case("cat", MOVED, cat, [make(s, dtype) for s in shapes], [d])
+        for shape, d in (((2, 3), 0), ((2, 3), 1), ((2, 3), -1), ((), 0), ((3,), 1), ((0,), 0), ((2, 0), 2), ((3,), -2)):
+            case("stack", MOVED, stack, [make(shape, dtype) for _ in range(3 if d else 2)], [d])
+        for shapes in ([(3,), (3,)], [(2, 3), (3,)], [(), ()], [(1, 2), (2, 2)], [(2,)], [(2, 1, 2), (1, 1, 2)], [(0,), (0,)]):
+            case("vstack", MOVED, vstack, [make(s, dtype) for s in shapes])
+        for shapes in ([(3,), (2,)], [(2, 3), (2, 1)], [(), (2,)], [(2,)], [(2, 1, 2), (2, 2, 2)], [(0,), (2,)]):
+            case("hstack", MOVED, hstack, [make(s, dtype) for s in shapes])
+    for how in LAYOUTS:
+        other = LAYOUTS[(LAYOUTS.index(how) + 4) % 9]
+        two = lambda: [make((2, 3), F32, "normal", how), make((2, 3), F32, "normal", other)]
+        case("cat", MOVED, cat, two(), [0])
+        case("cat", MOVED, cat, two(), [-1])
+        case("stack", MOVED, stack, two(), [1])
+        case("vstack", MOVED, vstack, two())
+        case("hstack", MOVED, hstack, two())
+    x = make((2, 2), F32)
+    case("cat", MOVED, cat, [x, Input(0), Input(0, [("t", 0, 1)])], [1])
+    case("stack", MOVED, stack, [x, Input(0)], [0])
+    for shapes, d in (([(2, 3), (2, 2)], 0), ([(2, 3), (3,)], 0), ([(2, 3), (2, 3)], 2), ([(), ()], 0)):
+        case("cat", MOVED, cat, [make(s, F32) for s in shapes], [d], fails=True)
+    case("stack", MOVED, stack, [make((2,), F32), make((3,), F32)], [0], fails=True)
+    case("vstack", MOVED, vstack, [make((2,), F32), make((3,), F32)], fails=True)
+    case("hstack", MOVED, hstack, [make((2, 2), F32), make((3, 2), F32)], fails=True)
+
+
+# ---- gather and scatter_add.
+
+
+def gather_cases():
+    gather = lambda x, d: x[0].gather(d, x[1])
+    scatter = lambda x, d: x[0].scatter_add(d, x[1], x[2])
+    gather_rule = SUM
+    for n, (shape, d, index) in enumerate([((3, 4), 0, (2, 4)), ((3, 4), 1, (3, 6)), ((3, 4), -1, (2, 2)), ((5,), 0, (7,)),
+                                           ((), 0, ()), ((5,), 0, (0,)), ((2, 3, 2), 1, (2, 4, 1)), ((1,), 0, (3,))]):
+        size = shape[d] if shape else 1
+        for dtype in (F32, F64, I64, BOOL):
+            for how in ("contiguous", LAYOUTS[1 + n])[:2 if dtype == F32 else 1]:
+                def chosen(how="contiguous"):
+                    base, steps = layout(index, how)
+                    return Input(values(base, I64) % size, steps)
+                case("gather", gather_rule, gather, [make(shape, dtype, "normal", how), chosen()], [d])
+                case("gather", gather_rule, gather, [make(shape, dtype), chosen(how)], [d])
+                if dtype == BOOL:
+                    continue
+                case("scatter_add", gather_rule, scatter, [make(shape, dtype, "normal", how), chosen(), make(index, dtype)], [d])
+                case("scatter_add", gather_rule, scatter, [make(shape, dtype), chosen(how), make(index, dtype, "normal", how)], [d])
+    case("scatter_add", gather_rule, scatter, [make((2, 2), F32), of([0, 1], I64, (1, 2)),
+                                              make((2, 3), F32, grad=False)], [0])
+    case("gather", gather_rule, gather, [make((3,), F32), of([3], I64)], [0], fails=True)
+    case("gather", gather_rule, gather, [make((3,), F32), of([-1], I64)], [0], fails=True)
+    case("gather", gather_rule, gather, [make((3, 2), F32), of([1], I64)], [0], fails=True)
+    case("scatter_add", gather_rule, scatter, [make((3,), F32), of([3], I64), make((1,), F32)], [0], fails=True)
+
+
+# ---- Views of one tensor.
+
+VIEW_OPS = {
+    "view": lambda x, *s: x[0].view(s),
+    "reshape": lambda x, *s: x[0].reshape(s),
+    "flatten": lambda x, a, b: x[0].flatten(a, b),
+    "transpose": lambda x, a, b: x[0].transpose(a, b),
+    "t": lambda x: x[0].t(),
+    "permute": lambda x, *o: x[0].permute(o),
+    "squeeze": lambda x: x[0].squeeze(),
+    "squeeze_dim": lambda x, d: x[0].squeeze(d),
+    "unsqueeze": lambda x, d: x[0].unsqueeze(d),
+    "expand": lambda x, *s: x[0].expand(s),
+    "select": lambda x, d, i: x[0].select(d, i),
+    "narrow": lambda x, d, s, n: x[0].narrow(d, s, n),
+    "slice": lambda x, d, s, e, k: cut(x[0], d, s, e, k),
+    "diagonal": lambda x, o, a, b: x[0].diagonal(o, a, b),
+}
+VIEW_CASES = [
+    ("view", [((2, 3), (3, 2)), ((2, 3), (6,)), ((2, 3), (-1,)), ((2, 3, 2), (2, -1)), ((1,), ()), ((), (1, 1)),
+              ((0, 3), (3, 0)), ((2, 3), (1, 2, 1, 3, 1)), ((), ()), ((6,), (2, -1, 3))]),
+    ("flatten", [((2, 3), (0, -1)), ((2, 3, 2), (1, 2)), ((2, 3, 2), (0, 1)), ((), (0, -1)), ((4,), (0, 0)),
+                 ((2, 0, 2), (0, 2)), ((2, 1, 2, 2), (-3, -2))]),
+    ("transpose", [((2, 3), (0, 1)), ((2, 3, 4), (-1, 0)), ((2, 3), (1, 1)), ((), (0, -1)), ((3, 0), (0, 1)), ((2, 2, 1, 3), (1, 3))]),
+    ("t", [((2, 3), ()), ((3,), ()), ((), ()), ((0, 2), ())]),
+    ("permute", [((2, 3), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 1, 2, 3), (-1, 1, 0, 2)), ((3,), (0,)), ((), ()), ((2, 0, 3), (1, 2, 0))]),
+    ("squeeze", [((1, 2, 1, 3), ()), ((2, 3), ()), ((1, 1), ()), ((), ()), ((1, 0), ())]),
+    ("squeeze_dim", [((1, 2, 1), (0,)), ((1, 2, 1), (-1,)), ((1, 2, 1), (1,)), ((), (0,)), ((1,), (0,))]),
+    ("unsqueeze", [((2, 3), (0,)), ((2, 3), (2,)), ((2, 3), (-1,)), ((2, 3), (-3,)), ((), (0,)), ((), (-1,)), ((0,), (1,)), ((3,), (1,))]),
+    ("expand", [((3,), (2, 3)), ((1, 3), (2, 3)), ((2, 1), (4, -1, 3)), ((), (2, 2)), ((1,), (0,)), ((2, 1), (2, 1)),
+                ((1, 1), (-1, 4)), ((3,), (3,)), ((2, 1, 2), (1, 2, 3, 2)), ((), ()), ((0, 1), (0, 3))]),
+    ("select", [((2, 3), (0, 1)), ((2, 3), (1, -1)), ((2, 3), (-1, 0)), ((3,), (0, 2)), ((2, 3, 2), (1, -3)), ((2, 0), (0, 1))]),
+    ("narrow", [((4, 3), (0, 1, 2)), ((4, 3), (1, 2, 1)), ((4,), (0, 4, 0)), ((4,), (-1, 0, 4)), ((2, 3, 2), (1, 1, 2)),
+                ((4,), (0, -3, 2)), ((0,), (0, 0, 0))]),
+    ("slice", [((5,), (0, 1, END, 1)), ((5,), (0, 0, 5, 2)), ((5,), (0, 1, 5, 3)), ((5,), (0, -3, END, 1)), ((5,), (0, 0, -1, 2)),
+               ((5,), (0, -99, 99, 2)), ((5,), (0, 4, 2, 1)), ((5,), (0, 9, END, 1)), ((3, 4), (1, 1, 4, 2)), ((3, 4), (-2, 2, END, 5)),
+               ((3, 4), (0, 0, 3, 2)), ((0,), (0, 0, END, 1)), ((2, 3, 4), (1, 0, -1, 1)), ((5,), (0, -2, -1, 1)), ((5,), (0, 0, -9, 1)),
+               ((5,), (0, 0, END, 100))]),
+    ("diagonal", [((3, 3), (0, 0, 1)), ((3, 4), (1, 0, 1)), ((3, 4), (-2, 0, 1)), ((3, 4), (0, 1, 0)), ((2, 3, 2), (0, -1, 0)),
+                  ((3, 3), (3, 0, 1)), ((2, 2, 3, 2), (1, 1, 2)), ((3, 3), (5, 0, 1)), ((2, 0), (0, 0, 1)), ((3, 2), (-1, -2, -1))]),
+]
+
+
+def single_view_cases():
+    for op, cases in VIEW_CASES:
+        for n, (shape, attrs) in enumerate(cases):
+            f = VIEW_OPS[op]
+            rule = SUM if op == "expand" else MOVED  # its gradient is a sum
+            for dtype in (F32, F64) if n % 2 else (F32, I64) if n % 4 else (F32, BOOL):
+                case(op, rule, f, [make(shape, dtype)], attrs, view=True)
+            if op == "view":
+                case("reshape", MOVED, VIEW_OPS["reshape"], [make(shape, F32)], attrs, view=True)
+                continue
+            for how in (LAYOUTS[1 + n % 8], LAYOUTS[1 + (n + 3) % 8]):
+                case(op, rule, f, [make(shape, F32, "normal", how)], attrs, view=True)
+    reshapes = [((2, 3), (6,)), ((2, 3), (3, 2)), ((2, 2, 2), (4, 2)), ((2, 2, 2), (2, 4)), ((2, 3), (2, 1, 3)), ((2, 4), (2, 2, 2))]
+    for how in LAYOUTS[1:]:
+        for n, (shape, new) in enumerate(reshapes):
+            case("reshape", MOVED, VIEW_OPS["reshape"], [make(shape, F32, "normal", how)], new, view=True)
+            x = make(shape, F64 if n % 2 else F32, "normal", how)
+            try:
+                look(x.base, x.steps).view(new)
+                fails = False
+            except RuntimeError:
+                fails = True
+            case("view", MOVED, VIEW_OPS["view"], [x], new, view=True, fails=fails)
+    bad = [("view", (2, 3), (4,)), ("view", (2, 3), (-1, 4)), ("view", (0, 2), (-1, 0)), ("view", (6,), (-1, -1)), ("reshape", (2, 3), (5, -1)), ("flatten", (2, 3), (1, 0)),
+           ("transpose", (2, 3), (0, 2)), ("t", (2, 3, 4), ()), ("permute", (2, 3), (0, 0)), ("permute", (2, 3), (0,)),
+           ("squeeze_dim", (2,), (1,)), ("unsqueeze", (2,), (3,)), ("expand", (2, 3), (3,)), ("expand", (2,), (3,)),
+           ("expand", (2,), (-1, 2)), ("select", (2,), (0, 2)), ("select", (), (0, 0)), ("narrow", (3,), (0, 2, 2)),
+           ("narrow", (3,), (0, 4, 0)), ("diagonal", (3,), (0, 0, 1)), ("diagonal", (3, 3), (0, 1, 1))]
+    for op, shape, attrs in bad:
+        case(op, MOVED, VIEW_OPS[op], [make(shape, F32)], attrs, fails=True)
+
+
+# ---- clone, contiguous and cast.
+
+
+def clone_cases():
+    clone = lambda x: x[0].clone()
+    contiguous = lambda x: x[0].contiguous()
+    for dtype in DTYPES:
+        for how in LAYOUTS if dtype == F32 else LAYOUTS[1::2]:
+            case("clone", MOVED, clone, [make((2, 3), dtype, "normal", how)])
+            case("contiguous", MOVED, contiguous, [make((2, 3), dtype, "normal", how)])
+            case("clone", MOVED, clone, [make((2, 2, 2, 2), dtype, "normal", how)])
+        for shape in ((), (0,), (1, 1), (3, 1, 2)):
+            case("clone", MOVED, clone, [make(shape, dtype)])
+            case("contiguous", MOVED, contiguous, [make(shape, dtype)])
+    for source, target in itertools.product(range(4), range(4)):
+        a, b = DTYPES[source], DTYPES[target]
+        f = lambda x, n: x[0].to(DTYPES[n])
+        keep = None if b in (F32, F64) else False
+        for shape, how in (((2, 3), "contiguous"), ((2, 3), "sliced"), ((2, 3), "permuted"), ((), "contiguous"), ((0,), "contiguous")):
+            case("cast", MOVED, f, [make(shape, a, "normal", how, keep)], [target])
+        if a in (F32, F64):
+            edge = EDGES + [1.5, -1.5, 2.0**31, -2.0**40, 1e19, -1e19, 0.99, -0.99, 2.0**63, -2.0**63, 16777217.0]
+            case("cast", MOVED, f, [of(edge, a, grad=False)], [target])
+        elif a == I64:
+            case("cast", MOVED, f, [of(INTEGERS + [16777217, 2**53 + 1], a)], [target])
+
+
+write(copy_cases, view_cases, pick_cases, product_cases, (3052, matmul_cases), join_cases, (4486, gather_cases),
+      single_view_cases, clone_cases)

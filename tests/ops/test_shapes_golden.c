@@ -1,5 +1,5 @@
-/* Operations on shapes, indexing, and products of fixed ranks such as mm, compared with PyTorch and
- * with central differences. */
+/* Products, joining, views, copies and indexing, compared with PyTorch and with central
+ * differences. */
 #include "golden.h"
 
 /* The numbers of a record from one on, in two halves. */
@@ -20,6 +20,31 @@ static int64_t padding(const trial *c)
 }
 
 #define OPS(OP)                                                                                    \
+    OP(products, matmul, tg_matmul(x[0], x[1]))                                                    \
+    OP(products, dot, tg_dot(x[0], x[1]))                                                          \
+    OP(products, outer, tg_outer(x[0], x[1]))                                                      \
+    OP(joining, cat, tg_cat(all_inputs(c), (int)i[0]))                                             \
+    OP(joining, stack, tg_stack(all_inputs(c), (int)i[0]))                                         \
+    OP(joining, vstack, tg_vstack(all_inputs(c)))                                                  \
+    OP(joining, hstack, tg_hstack(all_inputs(c)))                                                  \
+    OP(by_index, scatter_add, tg_scatter_add(x[0], (int)i[0], x[1], x[2]))                         \
+    OP(views, view, tg_view(x[0], rest(c, 0)))                                                     \
+    OP(views, reshape, tg_reshape(x[0], rest(c, 0)))                                               \
+    OP(views, flatten, tg_flatten(x[0], (int)i[0], (int)i[1]))                                     \
+    OP(views, transpose, tg_transpose(x[0], (int)i[0], (int)i[1]))                                 \
+    OP(views, t, tg_t(x[0]))                                                                       \
+    OP(views, permute, tg_permute(x[0], rest(c, 0)))                                               \
+    OP(views, squeeze, tg_squeeze(x[0]))                                                           \
+    OP(views, squeeze_dim, tg_squeeze_dim(x[0], (int)i[0]))                                        \
+    OP(views, unsqueeze, tg_unsqueeze(x[0], (int)i[0]))                                            \
+    OP(views, expand, tg_expand(x[0], rest(c, 0)))                                                 \
+    OP(views, select, tg_select(x[0], (int)i[0], i[1]))                                            \
+    OP(views, narrow, tg_narrow(x[0], (int)i[0], i[1], i[2]))                                      \
+    OP(views, slice, tg_slice(x[0], (int)i[0], i[1], i[2], i[3]))                                  \
+    OP(views, diagonal, tg_diagonal(x[0], (int)i[0], (int)i[1], (int)i[2]))                        \
+    OP(copies, clone, tg_clone(x[0]))                                                              \
+    OP(copies, contiguous, tg_contiguous(x[0]))                                                    \
+    OP(copies, cast, tg_cast(x[0], (tg_dtype)i[0]))                                                \
     OP(copies, repeat, tg_repeat(x[0], rest(c, 0)))                                                \
     OP(copies, tile, tg_tile(x[0], rest(c, 0)))                                                    \
     OP(copies, flip, tg_flip(x[0], rest(c, 0)))                                                    \
