@@ -650,8 +650,9 @@ static void check_function(const char *name, bool operation)
     else
         print_error(
             "tests/support/calls.def lacks WORKS or REFUSED, or WRONG or NEVER_WRONG, of %s; "
-            "a layer or an optimiser needs a ROW(%s, ...) in tests/support/supported.def\n",
-            name, name);
+            "a function that makes a layer or an optimiser needs a ROW in "
+            "tests/support/supported.def\n",
+            name);
 }
 
 static void check_page(const char *page)
