@@ -28,8 +28,8 @@ cross()
 
 # The quick set; and the tests that fork, start programs by a shell or make a locale, which Windows
 # has not.
-quick='fma tensor size autograd random random_calls ops_golden reductions_golden functions_golden
-    layers_golden optim lbfgs clip scheduler linalg faults bad_input refusals'
+quick='fma tensor size autograd random random_calls ops_golden shapes_golden reductions_golden
+    functions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input refusals'
 starting='threads examples regress print'
 examples=$(cd "$root/examples" && ls *.c | sed 's/[.]c$//')
 
