@@ -8,6 +8,7 @@
 #ifndef TINYGRAD_OPTIM_H
 #define TINYGRAD_OPTIM_H
 
+#include "autograd.h"
 #include "nn.h"
 
 #ifdef __cplusplus
