@@ -275,7 +275,7 @@ tg_list tg_split(tg_tensor *t, int64_t split_size, int dim)
         tg__fail(t->context, TG_ERR_ARGUMENT,
                  "split: split_size %lld cuts dimension %d of %s into %lld parts, but at most %d "
                  "are allowed",
-                 (long long)split_size, d, SHOW(t), (long long)parts, INT32_MAX);
+                 (long long)split_size, d, SHOW(t), (long long)parts, (int)INT32_MAX);
         return tg__no_list;
     }
     return split_dim(t, d, (int)parts, NULL, split_size);
@@ -289,7 +289,7 @@ tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim)
     if (chunks < 1 || chunks > INT32_MAX) {
         tg__fail(t->context, TG_ERR_ARGUMENT, "chunk: chunks is %lld for %s, but must be at %s %d",
                  (long long)chunks, SHOW(t), chunks < 1 ? "least" : "most",
-                 chunks < 1 ? 1 : INT32_MAX);
+                 chunks < 1 ? 1 : (int)INT32_MAX);
         return tg__no_list;
     }
     const int64_t n = t->shape[d];
