@@ -71,9 +71,8 @@ static bool mse_backward_forward(const call *c)
         tg__split(c->tg, a->numel, TG_GRAIN, scale_differences, &w);
         return true;
     }
-    stack_tensor factor;
     elementwise_by(c, &tg__sub_kernel, c->in[1], c->in[2]);
-    elementwise_by(c, &tg__mul_kernel, c->out, tg__scalar(&factor, c->out, slope));
+    tg__elementwise_number(pick(c->tg->level, mul, c->out->dtype), c->out, c->out, slope);
     elementwise_by(c, &tg__mul_kernel, c->out, g);
     return true;
 }

@@ -206,12 +206,12 @@ static bool elu_forward(const call *c)
     if (!below) return false;
     const tg_dtype d = out->dtype;
     const int level = c->tg->level;
-    stack_tensor s[2];
-    tg_tensor *zero = tg__scalar(&s[0], out, 0), *alpha = tg__scalar(&s[1], out, c->a[0].f);
-    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2, (tg_tensor *[]){x, zero});
-    tg__elementwise_number(pick(level, minimum, d), c->out, x, 0);
+    stack_tensor zero;
+    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2,
+                    (tg_tensor *[]){x, tg__scalar(&zero, out, 0)});
+    tg__elementwise_number(pick(level, minimum, d), out, x, 0);
     tg__elementwise((loop){.unary = pick(level, expm1, d)}, out, 1, &out);
-    tg__elementwise((loop){.binary = pick(level, mul, d)}, out, 2, (tg_tensor *[]){out, alpha});
+    tg__elementwise_number(pick(level, mul, d), out, out, c->a[0].f);
     tg__elementwise((loop){.where = pick(level, where, d)}, out, 3, (tg_tensor *[]){below, out, x});
     return true;
 }

@@ -94,10 +94,7 @@ static bool scalar_shape(const call *c, spec *s)
 
 static bool scalar_forward(const call *c)
 {
-    stack_tensor s;
-    tg_tensor *in[] = {c->in[0], tg__scalar(&s, c->out, c->a[0].f)};
-    loop f = binary_loop(c, c->out->dtype);
-    tg__elementwise(f, c->out, 2, in);
+    tg__elementwise_number(binary_loop(c, c->out->dtype).binary, c->out, c->in[0], c->a[0].f);
     return true;
 }
 

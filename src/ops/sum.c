@@ -61,10 +61,8 @@ static bool mean_shape(const call *c, spec *s)
 static bool mean_forward(const call *c)
 {
     if (!tg__sum_into(c, c->out)) return false;
-    stack_tensor n;
-    tg_tensor *in[] = {c->out, tg__scalar(&n, c->out, (double)tg__count_terms(c->in[0], c->a))};
-    loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
-    tg__elementwise(divide, c->out, 2, in);
+    const double terms = (double)tg__count_terms(c->in[0], c->a);
+    tg__elementwise_number(pick(c->tg->level, div, c->out->dtype), c->out, c->out, terms);
     return true;
 }
 
