@@ -49,14 +49,6 @@ static tg_tensor *centers(tg_tensor *x)
     return tg_gather(x, 0, tg_argmin_dim(far, 0, true));
 }
 
-/* A matrix of zeros to fill through its data; NULL if there is no memory. */
-static tg_tensor *matrix(tg_context *tg, int64_t rows, int64_t columns)
-{
-    tg_tensor *m = tg_empty(tg, TG_F64, TG_SHAPE(rows, columns));
-    if (m && m->numel) memset(m->data, 0, (size_t)m->numel * sizeof(double));
-    return m;
-}
-
 /* ---- The triangle R of the QR factorization, k x k, row by row. */
 
 /* Folds n rows into R by Householder reflections. The rows are lost. */
@@ -85,8 +77,9 @@ static tg_tensor *triangle(tg_tensor *a)
     const double *rows = tg_data_f64(a);
     if (!rows) return NULL;
     const int64_t n = a->shape[0], k = a->shape[1];
-    tg_tensor *r = matrix(a->context, k, k), *block = matrix(a->context, BLOCK, k);
-    if (!block) return NULL;
+    tg_tensor *r = tg_zeros(a->context, TG_F64, TG_SHAPE(k, k)),
+              *block = tg_zeros(a->context, TG_F64, TG_SHAPE(BLOCK, k));
+    if (!r || !block) return NULL;
     for (int64_t at = 0; at < n; at += BLOCK) {
         const int64_t some = n - at < BLOCK ? n - at : BLOCK;
         memcpy(block->data, rows + at * k, (size_t)(some * k) * sizeof *rows);
@@ -128,7 +121,7 @@ static bool depends(const least_squares *fit, const double *r, int64_t j, double
 
 static bool find_dependent(least_squares *fit, tg_tensor *r)
 {
-    tg_tensor *w = matrix(r->context, 1, fit->features + 1);
+    tg_tensor *w = tg_zeros(r->context, TG_F64, TG_SHAPE(1, fit->features + 1));
     const double *center = tg_data_f64(fit->line.center);
     for (int64_t j = 1; w && j <= fit->features; j++) {
         double *factors = w->data;
@@ -147,8 +140,9 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
 static void find_errors(least_squares *fit, tg_tensor *r)
 {
     const int64_t k = fit->features + 1;
-    tg_tensor *column = matrix(r->context, 1, k), *all = matrix(r->context, 1, k);
-    if (!all) return;
+    tg_tensor *column = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k)),
+              *all = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k));
+    if (!column || !all) return;
     double *x = column->data, *errors = all->data;
     const double *center = tg_data_f64(fit->line.center);
     for (int64_t j = 0; j < k; j++) {
@@ -194,8 +188,9 @@ static void find_eigenvalues(least_squares *fit, tg_tensor *r)
     tg_tensor *columns = tg_t(tg_narrow(tg_narrow(r, 0, 1, k), 1, 1, k));
     tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(columns), TG_DIMS(1), TG_KEEPDIM));
     tg_tensor *unit = tg_contiguous(tg_div(columns, lengths));
-    tg_tensor *s = matrix(r->context, k, k), *v = matrix(r->context, k, k);
-    if (!unit || !v) return;
+    tg_tensor *s = tg_zeros(r->context, TG_F64, TG_SHAPE(k, k)),
+              *v = tg_zeros(r->context, TG_F64, TG_SHAPE(k, k));
+    if (!unit || !s || !v) return;
     double *rows = s->data, *turned = v->data;
     memcpy(rows, tg_data_f64(unit), (size_t)(k * k) * sizeof *rows);
     for (int64_t i = 0; i < k; i++) turned[i * k + i] = 1;
