@@ -34,6 +34,7 @@ static void test_the_options_of_schedules_and_losses(void **state)
     const tg_loss_options *l = TG_LOSS(.ignore_index = 0, .reduction = TG_SUM);
     assert_true(l->ignore_index == 0 && l->reduction == TG_SUM && !l->weight && !l->pos_weight);
     assert_true(l->beta == 1 && l->delta == 1 && l->eps == 1e-6 && TG_LOSS()->ignore_index == -100);
+    assert_true(l->log_input && l->log_eps == 1e-8);
 }
 
 static void test_the_options_of_layers_batches_and_gradients(void **state)

@@ -447,6 +447,7 @@ static void test_nothing_is_passed_on(void **state)
     assert_false(tg_binary_cross_entropy_with_logits(NULL, NULL, NULL));
     assert_false(tg_kl_div(NULL, NULL, NULL));
     assert_false(tg_gaussian_nll_loss(NULL, NULL, NULL, NULL));
+    assert_false(tg_poisson_nll_loss(NULL, NULL, NULL));
     assert_false(tg_nll_loss(NULL, NULL, NULL));
     assert_false(tg_cross_entropy(NULL, NULL, NULL));
     assert_false(tg_criterion(NULL, NULL, NULL));

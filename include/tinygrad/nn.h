@@ -254,7 +254,8 @@ TG_API tg_module *tg_mseloss(tg_context *tg, int reduction);
 /* The options of the other losses. Each loss reads the reduction and those that name it here.
  * weight and pos_weight receive gradients, too, if they require grad. In a plain literal
  * ignore_index, beta, delta and eps are 0 if they are left out; where all four are 0, tg_nll_loss
- * and tg_cross_entropy fail with TG_ERR_ARGUMENT, since they would ignore label 0. */
+ * and tg_cross_entropy fail with TG_ERR_ARGUMENT, since they would ignore label 0, and
+ * tg_poisson_nll_loss does, unless log_input is true. */
 typedef struct tg_loss_options {
     int reduction; /* TG_MEAN */
     /* NULL: none. binary_cross_entropy and the same with logits: a factor of each loss, which
@@ -268,12 +269,18 @@ typedef struct tg_loss_options {
     double beta;            /* 1. smooth_l1_loss: where it changes its form; not negative */
     double delta;           /* 1. huber_loss: where it changes its form; positive */
     bool log_target;        /* false. kl_div; true: target is a logarithm, too */
-    bool full;              /* false. gaussian_nll_loss; true: with the constant log(2 pi) / 2 */
-    double eps;             /* 1e-6. gaussian_nll_loss: the least var; positive */
+    /* false. gaussian_nll_loss; true: with the constant log(2 pi) / 2. poisson_nll_loss; true: with
+     * Stirling's formula for log(target!) */
+    bool full;
+    double eps;     /* 1e-6. gaussian_nll_loss: the least var; positive */
+    bool log_input; /* true. poisson_nll_loss: input is the logarithm of the mean, not the mean */
+    double log_eps; /* 1e-8. poisson_nll_loss without log_input: added to the mean in the logarithm,
+                       PyTorch's eps */
 } tg_loss_options;
 
 /* Internal: the defaults with which TG_LOSS begins in C; see options.h. */
-#define TG_LOSS_DEFAULTS .ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6
+#define TG_LOSS_DEFAULTS                                                                           \
+    .ignore_index = -100, .beta = 1, .delta = 1, .eps = 1e-6, .log_input = true, .log_eps = 1e-8
 /* A pointer to options of a loss, of which these are changed: TG_LOSS(.reduction = TG_SUM). */
 #define TG_LOSS(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_loss_options, tg_loss_defaults(), TG_LOSS_DEFAULTS, __VA_ARGS__)
@@ -321,6 +328,15 @@ TG_API tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_o
  * place, too. Reads reduction, full and eps. */
 TG_API tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *var,
                                        const tg_loss_options *options);
+
+/* e^input - target input, reduced: minus the log-likelihood of a count, which is target, from a
+ * Poisson distribution with mean e^input, without the term log(target!). With log_input false,
+ * input is the mean itself: input - target log(input + log_eps). full adds Stirling's formula for
+ * log(target!), target log(target) - target + log(2 pi target) / 2, where target > 1; elsewhere its
+ * gradient is 0 (PyTorch's is NaN where target is 0). Reads reduction, log_input, full and log_eps.
+ */
+TG_API tg_tensor *tg_poisson_nll_loss(tg_tensor *input, tg_tensor *target,
+                                      const tg_loss_options *options);
 
 /* -weight[label] input[label], reduced, where input (C), (N, C) or (N, C, d...) holds logarithms of
  * probabilities of C classes, and target holds labels, int64 of shape (), (N) or (N, d...). Rows

@@ -150,7 +150,7 @@ static bool check_classes(const char *name, tg_tensor *input, tg_tensor *target,
         return tg__fail(tg, w->dtype != input->dtype ? TG_ERR_DTYPE : TG_ERR_SHAPE,
                         "%s: the weight is %s %s, not %s [%lld]", name, tg_dtype_name(w->dtype),
                         SHOW(w), tg_dtype_name(input->dtype), (long long)classes);
-    if (o->ignore_index == 0 && o->beta == 0 && o->delta == 0 && o->eps == 0)
+    if (tg__without_defaults(o))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "%s: these options would ignore label 0; begin with tg_loss_defaults()",
                         name);

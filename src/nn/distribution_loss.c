@@ -1,4 +1,4 @@
-/* Losses of distributions: kl_div and gaussian_nll_loss. */
+/* Losses of distributions: kl_div, gaussian_nll_loss and poisson_nll_loss. */
 #include "loss.h"
 
 #include <math.h>
@@ -63,5 +63,32 @@ tg_tensor *tg_gaussian_nll_loss(tg_tensor *input, tg_tensor *target, tg_tensor *
     tg_tensor *distance = tg_div(tg_square(tg_sub(input, target)), var);
     tg_tensor *loss = tg_mul_scalar(tg_add(tg_log(var), distance), 0.5);
     if (o.full) loss = tg_add_scalar(loss, half_log_two_pi);
+    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
+}
+
+/* Stirling's formula for log(count!), 0 where the count is 1 or less. There the formula is
+ * evaluated at 2 instead: its gradient at 0 would be NaN, which the mask could not take out again.
+ */
+static tg_tensor *stirling(tg_tensor *count)
+{
+    const double two_pi = 6.283185307179586476925286766559005768;
+    tg_tensor *few = tg_le_scalar(count, 1), *n = tg_masked_fill(count, few, 2);
+    tg_tensor *half_log = tg_mul_scalar(tg_log(tg_mul_scalar(n, two_pi)), 0.5);
+    tg_tensor *sum = tg_add(tg_sub(tg_mul(n, tg_log(n)), n), half_log);
+    return tg_masked_fill(sum, few, 0);
+}
+
+tg_tensor *tg_poisson_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
+{
+    frame f;
+    const tg_loss_options o = tg__enter_loss(&f, "poisson_nll_loss", &input, &target, options);
+    if (input && !o.log_input && tg__without_defaults(&o))
+        input = tg__fail(input->context, TG_ERR_ARGUMENT,
+                         "poisson_nll_loss: these options take input for the mean, not for its "
+                         "logarithm; begin with tg_loss_defaults()");
+    tg_tensor *mean = o.log_input ? tg_exp(input) : input;
+    tg_tensor *log = o.log_input ? input : tg_log(tg_add_scalar(input, o.log_eps));
+    tg_tensor *loss = tg_sub(mean, tg_mul(target, log));
+    if (o.full) loss = tg_add(loss, stirling(target));
     return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
 }

@@ -69,6 +69,11 @@ tg_loss_options tg_loss_defaults(void)
     return (tg_loss_options){TG_LOSS_DEFAULTS};
 }
 
+bool tg__without_defaults(const tg_loss_options *o)
+{
+    return o->ignore_index == 0 && o->beta == 0 && o->delta == 0 && o->eps == 0;
+}
+
 tg_loss_options tg__enter_loss(frame *f, const char *name, tg_tensor **input, tg_tensor **target,
                                const tg_loss_options *options)
 {

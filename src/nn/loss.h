@@ -19,5 +19,7 @@ bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int 
  * *input and *target to NULL, and the operations of the loss then return NULL. */
 tg_loss_options tg__enter_loss(frame *f, const char *name, tg_tensor **input, tg_tensor **target,
                                const tg_loss_options *options);
+/* Whether the options have none of the defaults, as a plain literal does. */
+bool tg__without_defaults(const tg_loss_options *o);
 
 #endif

@@ -321,7 +321,8 @@ static void name_argument(const char *op, int i, char *text, size_t size)
         {{"input", "weight", "bias"}, " conv1d conv2d embedding "},
         {{"input", "target", "var"},
          " mse_loss l1_loss huber_loss smooth_l1_loss binary_cross_entropy "
-         "binary_cross_entropy_with_logits kl_div gaussian_nll_loss nll_loss cross_entropy "},
+         "binary_cross_entropy_with_logits kl_div gaussian_nll_loss poisson_nll_loss nll_loss "
+         "cross_entropy "},
         {{"t", "source"}, " copy_ "},
         {{"t", "other"}, " add_ sub_ mul_ div_ "},
         {{"output", "gradient"}, " backward "},

@@ -99,6 +99,26 @@ def divergence_cases():
         case("gaussian_nll", LOSS, gaussian, [make((3, 2), dtype), make((3, 2), dtype), make((2,), dtype, "positive")], [0, 0, 1e-6], fails=True)
 
 
+def poisson_cases():
+    def poisson(x, r, log, full, eps):
+        return F.poisson_nll_loss(x[0], x[1], log_input=bool(log), full=bool(full), eps=eps, reduction=REDUCTIONS[int(r)])
+
+    counts = [0.0, 1.0, 1.5, 2.0, 3.0, 40.0]
+    for dtype in (F32, F64):
+        for r in (0, 1, 2):
+            for log in (0, 1):
+                for full in (0, 1):
+                    for how in ("contiguous", "transposed"):
+                        sides = [make((2, 3), dtype, "normal" if log else "positive", how), make((2, 3), dtype, "positive", how)]
+                        case("poisson_nll", LOSS, poisson, sides, [r, log, full, 1e-8], differentiate=True)
+                    rate = make((6,), dtype, "normal" if log else "positive")
+                    case("poisson_nll", LOSS, poisson, [rate, of(counts, dtype, grad=False)], [r, log, full, 1e-8], differentiate=True)
+                    case("poisson_nll", LOSS, poisson, [make((), dtype, "positive"), of(4.0, dtype)], [r, log, full, 1e-3])
+        case("poisson_nll", LOSS, poisson, [make((0, 2), dtype, grad=False)] * 2, [0, 1, 0, 1e-8])
+        case("poisson_nll", LOSS, poisson, [of([INF, -INF, 90.0, NAN], dtype, grad=False), of([1.0, 2.0, 0.0, 1.0], dtype, grad=False)], [2, 1, 1, 1e-8])
+        case("poisson_nll", LOSS, poisson, [of([0.0, 0.0, 2.0], dtype, grad=False), of([0.0, 3.0, 5.0], dtype, grad=False)], [2, 0, 0, 1e-8])
+
+
 def labels(shape, classes, ignored=None):
     r = torch.Generator()
     r.manual_seed(values.calls)
@@ -145,4 +165,4 @@ def class_cases():
         case("cross_entropy", LOSS, cross, [make((4, 3), dtype), labels((4,), 3)], [0, 0, -100, 1.5], fails=True)
 
 
-write(distance_cases, bce_cases, divergence_cases, class_cases)
+write(distance_cases, bce_cases, divergence_cases, class_cases, poisson_cases)

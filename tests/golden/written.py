@@ -106,6 +106,7 @@ ROWS = {
     "dropout": lambda o: F.dropout(o.a, 0.5),
     "l1_loss": lambda o: F.l1_loss(o.a.square(), o.b),
     "gaussian_nll_loss": lambda o: F.gaussian_nll_loss(o.a, o.b, o.c),
+    "poisson_nll_loss": lambda o: F.poisson_nll_loss(o.a, o.b),
     "nll_loss": lambda o: F.nll_loss(o.a.square(), o.rows),
     "cross_entropy": lambda o: F.cross_entropy(o.a, o.rows),
     "linear": lambda o: nn.Linear(4, 3, dtype=F64)(o.a),

@@ -30,8 +30,8 @@ static void show_schedules(const tg_one_cycle_options *o, const tg_plateau_optio
 
 static void show_loss(const tg_loss_options *l)
 {
-    printf("loss %d %d %d %g %g %g\n", l->reduction, l->weight != NULL, (int)l->ignore_index,
-           l->beta, l->delta, l->eps);
+    printf("loss %d %d %d %g %g %g %d %g\n", l->reduction, l->weight != NULL, (int)l->ignore_index,
+           l->beta, l->delta, l->eps, l->log_input, l->log_eps);
 }
 
 static void show_layers(const tg_norm_options *n, const tg_conv_options *c,

@@ -6,13 +6,15 @@ static const tg_loss_function of_two_sides[] = {tg_l1_loss,
                                                 tg_huber_loss,
                                                 tg_binary_cross_entropy,
                                                 tg_binary_cross_entropy_with_logits,
-                                                tg_kl_div};
+                                                tg_kl_div,
+                                                tg_poisson_nll_loss};
 static const char *const names[] = {"l1_loss",
                                     "smooth_l1_loss",
                                     "huber_loss",
                                     "binary_cross_entropy",
                                     "binary_cross_entropy_with_logits",
-                                    "kl_div"};
+                                    "kl_div",
+                                    "poisson_nll_loss"};
 enum { LOSSES = sizeof names / sizeof *names };
 
 static void begins(tg_context *tg, tg_status code, const char *name, const char *rest)
@@ -230,6 +232,21 @@ static void test_variances(void **state)
                 "row");
 }
 
+/* Closed forms: Stirling's formula counts only above 1, and so does its derivative, log(target) +
+ * 1 / (2 target). */
+static void test_the_gradient_of_a_count(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *log_mean = constant(tg, 0.5, 0.5, 0.5);
+    tg_tensor *count = tg_requires_grad_(constant(tg, 0, 1, 4), true);
+    const tg_loss_options *o = TG_LOSS(.reduction = TG_NONE, .full = true);
+    tg_tensor *loss = tg_poisson_nll_loss(log_mean, count, o);
+    const double stirling = 4 * log(4) - 4 + log(8 * acos(-1)) / 2;
+    check_values(loss, exp(0.5), exp(0.5) - 0.5, exp(0.5) - 2 + stirling);
+    tg_backward(tg_sum(loss));
+    check_values(count->grad, -0.5, -0.5, -0.5 + log(4) + 0.125);
+}
+
 /* Over the rows of the input as it was given. PyTorch's value. */
 static void test_the_mean_over_a_batch_that_broadcasts(void **state)
 {
@@ -440,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_closed_forms),
         cmocka_unit_test(test_the_curvature_of_huber),
         cmocka_unit_test(test_extreme_betas),
+        cmocka_unit_test(test_the_gradient_of_a_count),
         cmocka_unit_test(test_variances),
         cmocka_unit_test(test_the_mean_over_a_batch_that_broadcasts),
         cmocka_unit_test(test_pos_weight_broadcasts_to_the_input),

@@ -45,6 +45,15 @@ static tg_tensor *gaussian_nll(trial *c)
     return tg_gaussian_nll_loss(c->x[0], c->x[1], c->x[2], &o);
 }
 
+static tg_tensor *poisson_nll(trial *c)
+{
+    tg_loss_options o = reduced(c);
+    o.log_input = c->i[1];
+    o.full = c->i[2];
+    o.log_eps = c->f[3];
+    return tg_poisson_nll_loss(c->x[0], c->x[1], &o);
+}
+
 #define OPS(OP)                                                                                    \
     OP(distances, l1_loss, distance(c, tg_l1_loss))                                                \
     OP(distances, smooth_l1_loss, distance(c, tg_smooth_l1_loss))                                  \
@@ -53,6 +62,7 @@ static tg_tensor *gaussian_nll(trial *c)
     OP(probabilities, bce_with_logits, weighted(c, tg_binary_cross_entropy_with_logits))           \
     OP(probabilities, kl_div, kl_div(c))                                                           \
     OP(probabilities, gaussian_nll, gaussian_nll(c))                                               \
+    OP(probabilities, poisson_nll, poisson_nll(c))                                                 \
     OP(classes, nll_loss, weighted(c, tg_nll_loss))                                                \
     OP(classes, cross_entropy, weighted(c, tg_cross_entropy))
 

@@ -284,5 +284,8 @@ for n in "l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_en
 def _(tg, x, y, reduction="mean", size_average=None, reduce=None): return tg.mse_loss(x, y, {"mean": 0, "sum": 1, "none": 2}[reduction])
 @A(F+"gaussian_nll_loss")
 def _(tg, x, y, var, full=False, eps=1e-6, reduction="mean"): return tg.gaussian_nll_loss(x, y, var, options(tg, reduction, full=full, eps=eps))
+@A(F+"poisson_nll_loss")
+def _(tg, x, y, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
+    return tg.poisson_nll_loss(x, y, options(tg, reduction, size_average, reduce, log_input=log_input, full=full, log_eps=eps))
 @A(F+"nll_loss")
 def _(tg, x, y, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"): return tg.nll_loss(x, y, options(tg, reduction, weight=weight, ignore_index=ignore_index))

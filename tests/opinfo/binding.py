@@ -42,7 +42,7 @@ class GradOptions(C.Structure):
 
 
 class Loss(C.Structure):
-    _fields_ = [("reduction", C.c_int), ("weight", P), ("pos_weight", P), ("ignore_index", C.c_int64), ("label_smoothing", C.c_double), ("beta", C.c_double), ("delta", C.c_double), ("log_target", C.c_bool), ("full", C.c_bool), ("eps", C.c_double)]
+    _fields_ = [("reduction", C.c_int), ("weight", P), ("pos_weight", P), ("ignore_index", C.c_int64), ("label_smoothing", C.c_double), ("beta", C.c_double), ("delta", C.c_double), ("log_target", C.c_bool), ("full", C.c_bool), ("eps", C.c_double), ("log_input", C.c_bool), ("log_eps", C.c_double)]
 STRUCTS = {"const tg_loss_options *": C.POINTER(Loss), "tg_loss_options": Loss}
 TYPES = {"tg_tensor *": P, "const tg_tensor *": P, "tg_context *": C.c_void_p, "const tg_context *": C.c_void_p, "int": C.c_int, "int64_t": C.c_int64, "double": C.c_double,
          "bool": C.c_bool, "tg_shape": Shape, "tg_list": List, "tg_indexed": Indexed, "tg_dtype": C.c_int, "tg_bias": C.c_int, "const char *": C.c_char_p, "void": None,

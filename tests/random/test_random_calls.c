@@ -191,6 +191,7 @@ static tg_loss_options *losing(void)
     if (!draw(4)) o.eps = number();
     o.log_target = yes();
     o.full = yes();
+    o.log_input = yes();
     return &o;
 }
 
@@ -477,6 +478,7 @@ static void losses(void)
     TRY(tg_binary_cross_entropy_with_logits(any(), any(), losing()));
     TRY(tg_kl_div(any(), any(), losing()));
     TRY(tg_gaussian_nll_loss(any(), any(), any(), losing()));
+    TRY(tg_poisson_nll_loss(any(), any(), losing()));
     TRY(tg_nll_loss(any(), any_of(TG_I64), losing()));
     TRY(tg_cross_entropy(any(), any_of(TG_I64), losing()));
     TRY(tg_cross_entropy(any(), any(), losing()));
