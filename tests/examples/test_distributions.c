@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../examples/common/distributions.c"
+#include "../../examples/regress/distributions.c"
 
 static double value_of(const char *name, const double *x)
 {

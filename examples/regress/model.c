@@ -1,0 +1,89 @@
+/* The fit itself: features that depend on others, the exact fit, and the trained one. */
+#define _POSIX_C_SOURCE 200809L /* isatty */
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "regress.h"
+
+double size_of(const job *j, int64_t column)
+{
+    return tg_item(tg_max(tg_abs(tg_select(j->train, 1, column))));
+}
+
+/* Prints which column is a combination of others, without terms that are only rounding. */
+static int report_dependent(const job *j)
+{
+    const int64_t dependent = j->exact.dependent;
+    const double least = 1e-9 * size_of(j, dependent);
+    const double constant = tg_get(j->exact.combination, TG_INDEX(0));
+    const char *sign = "";
+    fprintf(stderr, "%s:1: column '%.60s' tells no more than others: it is ", j->set.data,
+            j->columns.names[dependent]);
+    for (int64_t i = 0; i < dependent; i++) {
+        double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
+        if (fabs(factor) * size_of(j, i) <= least) continue;
+        fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->columns.names[i]);
+        sign = " + ";
+    }
+    if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
+    fprintf(stderr, "; leave one of these features out, or take --dependent drop\n");
+    return FAILED;
+}
+
+static tg_tensor *without_column(tg_tensor *rows, int64_t column)
+{
+    if (!rows) return NULL;
+    tg_tensor *before = tg_narrow(rows, 1, 0, column);
+    return tg_cat(TG_LIST(before, tg_narrow(rows, 1, column + 1, rows->shape[1] - column - 1)), 1);
+}
+
+/* Removes the feature that is a combination of those before it from all that is left to do. */
+static void drop_dependent(job *j)
+{
+    const int64_t column = j->exact.dependent;
+    const char **name = j->columns.names + column;
+    j->dropped[j->n_dropped++] = *name;
+    memmove(name, name + 1, (j->columns.n_features - (size_t)column) * sizeof *name);
+    j->columns.n_features--;
+    j->train = without_column(j->train, column);
+    j->held = without_column(j->held, column);
+    j->new_rows = without_column(j->new_rows, column);
+}
+
+static int train(job *j)
+{
+    fit_options how = {
+        .method = j->set.method,
+        .dtype = j->set.float64 ? TG_F64 : TG_F32,
+        .lr = j->set.lr,
+        .momentum = j->set.momentum,
+        .epochs = (int64_t)j->set.epochs,
+        .progress = isatty(STDERR_FILENO),
+    };
+    if (j->set.batch_size >= (double)j->exact.rows) j->set.batch_size = 0;
+    how.batch_size = (int64_t)j->set.batch_size;
+    if (!fit_train(&j->exact, &how, &j->fit)) return FAILED;
+    if (!j->fit.diverged) return DONE;
+    fprintf(stderr,
+            "%s: training diverged in epoch %" PRId64
+            ": lr %g is too large; with momentum %g it is stable below %.3g\n",
+            j->set.data, j->fit.epochs, j->fit.lr, j->fit.momentum, j->fit.stable_lr);
+    return FAILED;
+}
+
+int find_fit(job *j)
+{
+    for (;;) {
+        if (!least_squares_fit(features_of(j->train), target_of(j->train), &j->exact))
+            return FAILED;
+        if (j->exact.dependent < 0) break;
+        if (!j->set.drop_dependent) return report_dependent(j);
+        drop_dependent(j);
+    }
+    j->fit = fit_exact(&j->exact);
+    return j->set.method == FIT_LS ? DONE : train(j);
+}

@@ -1,0 +1,38 @@
+/* The picture that --plot asks for. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../common/plot.h"
+#include "regress.h"
+
+/* Draws the rows as points: the target against the feature if there is one, else the predictions
+ * against the target. */
+static void plot_rows(plot *p, const job *j, const char *label, const char *color, tg_tensor *rows)
+{
+    bool single = j->columns.n_features == 1;
+    tg_tensor *x = single ? features_of(rows) : target_of(rows);
+    tg_tensor *y = single ? target_of(rows) : line_predict(&j->fit.line, features_of(rows));
+    const double *xs = values_of(x), *ys = values_of(y);
+    if (xs && ys) plot_points(p, label, color, (size_t)rows->shape[0], xs, ys);
+}
+
+int draw(const job *j)
+{
+    bool single = j->columns.n_features == 1;
+    const char *target = j->set.target;
+    plot *p = plot_new(single ? "Data and fitted line" : "Predictions against the target",
+                       single ? j->columns.names[0] : target, single ? target : "predicted", false);
+    plot_rows(p, j, j->held ? "rows trained on" : "data", PLOT_BLUE, j->train);
+    if (j->held) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
+
+    tg_tensor *along = single ? features_of(j->train) : target_of(j->train);
+    double x[] = {tg_item(tg_min(along)), tg_item(tg_max(along))};
+    tg_tensor *ends = tg_from_f64(j->tg, TG_SHAPE(2, 1), x);
+    const double *y = single ? values_of(line_predict(&j->fit.line, ends)) : NULL;
+    if (y) plot_line(p, "fitted line", PLOT_BLACK, 2, x, y);
+    if (!single) plot_dashes(p, "predicted = target", PLOT_BLACK, 2, x, x);
+    if (plot_save(p, j->set.plot)) return DONE;
+    fprintf(stderr, "%s: %s\n", j->set.plot, strerror(errno));
+    return FAILED;
+}

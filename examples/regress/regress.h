@@ -1,0 +1,94 @@
+/* The parts of regress, and the job that goes through them: from the command line (settings.c) to
+ * rows (rows.c), a fit (model.c), and what is made of the fit (report.c, summary.c, pictures.c,
+ * predictions.c). Functions that return int return one of the exit statuses below, and have printed
+ * a line on stderr if that is not DONE. */
+#ifndef EXAMPLES_REGRESS_H
+#define EXAMPLES_REGRESS_H
+
+#include <stdio.h>
+
+#include <tinygrad.h>
+
+#include "../common/csv.h"
+#include "fit.h"
+#include "settings.h"
+
+enum { DONE, FAILED, USAGE, NOT_CONVERGED };
+
+/* The columns of the file in use: the features, then the target. */
+typedef struct variables {
+    const char **names;
+    size_t n_features;
+} variables;
+
+/* One run of the program. end_job frees what its members point to. */
+typedef struct job {
+    settings set;
+    csv file;
+    char *feature_text; /* a copy of --features, which is cut into names */
+    variables columns;
+    const char **text, **dropped; /* names of columns that are not used, as text or dependent */
+    size_t n_text, n_dropped;
+    size_t *indices; /* of the columns, in the file */
+    double *values, *new_values;
+    size_t n_new;
+    tg_tensor *new_rows; /* their features */
+    tg_context *tg;
+    tg_tensor *train, *held; /* the rows to train on, and those held out or NULL */
+    least_squares exact;
+    fit fit;
+    FILE *report;
+} job;
+
+/* ---- main.c */
+
+/* Prints a line on stderr, and returns FAILED. */
+int complain(const char *what);
+
+/* The values of t as a contiguous array of doubles. */
+const double *values_of(tg_tensor *t);
+
+/* ---- rows.c */
+
+/* Chooses the columns of the file, and reads their values. */
+int read_data(job *j);
+
+/* Splits the rows into train and held, and checks that a line can be fitted to those in train. */
+int split_rows(job *j);
+
+/* The features in rows of the model, and their target as a column. */
+tg_tensor *features_of(tg_tensor *rows);
+tg_tensor *target_of(tg_tensor *rows);
+
+/* ---- model.c */
+
+/* Fits the model to the rows to train on. */
+int find_fit(job *j);
+
+/* The largest value of a column of the data, by its absolute value. */
+double size_of(const job *j, int64_t column);
+
+/* ---- report.c and summary.c */
+
+void report(const job *j);
+
+/* Prints the table of coefficients, and below it, if the fit has converged, its statistics. */
+void summarise(const job *j);
+
+/* The name of a coefficient, of which the first is the intercept. */
+const char *name_of(const job *j, int64_t coefficient);
+
+/* ---- pictures.c */
+
+/* Draws the rows as points, with the fitted line. */
+int draw(const job *j);
+
+/* ---- predictions.c */
+
+/* Reads the features of the rows whose target is to be predicted. */
+int read_new(job *j);
+
+/* Writes the predictions to standard output. */
+void write_predictions(job *j);
+
+#endif

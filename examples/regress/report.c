@@ -1,0 +1,120 @@
+/* The report, but for its table: the model, what is left out, warnings, how training ended, and how
+ * well rows are predicted. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "regress.h"
+
+const char *name_of(const job *j, int64_t coefficient)
+{
+    return coefficient ? j->columns.names[coefficient - 1] : "intercept";
+}
+
+/* Prints a list of columns, with text before and after. Prints nothing if n is 0. */
+static void report_names(const job *j, const char *before, const char **names, size_t n,
+                         const char *after)
+{
+    if (!n) return;
+    fputs(before, j->report);
+    for (size_t i = 0; i < n && i < 12; i++) fprintf(j->report, i ? ", %s" : "%s", names[i]);
+    fprintf(j->report, "%s%s\n", n > 12 ? ", ..." : "", after);
+}
+
+/* Prints which rows and columns of the file are left out. */
+static void report_omissions(const job *j)
+{
+    if (j->file.n_dropped)
+        fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n", j->file.n_rows,
+                j->file.n_rows + j->file.n_dropped, j->file.n_dropped);
+    report_names(j, "left out: ", j->text, j->n_text, " (text)");
+    report_names(j, "left out: ", j->dropped, j->n_dropped, " (a combination of features before)");
+}
+
+/* Warns if the features almost depend on each other. Names those with a large element in the
+ * eigenvector of the smallest eigenvalue, because their combination is almost constant. */
+static void report_condition(const job *j)
+{
+    const double condition = least_squares_condition(&j->exact);
+    if (condition < 1000) return;
+    const char *names[12];
+    size_t n = 0;
+    for (int64_t i = 0; i < j->exact.features && n < 12; i++)
+        if (fabs(tg_get(j->exact.flattest, TG_INDEX(i))) > 0.2) names[n++] = j->columns.names[i];
+    fprintf(j->report, "warning: features almost depend on each other (condition number %.2g)",
+            condition);
+    report_names(j, ": ", names, n, "");
+    if (!n) fputc('\n', j->report);
+}
+
+/* Prints the model, the method and the dtype. More than 12 features are only counted. */
+static void report_model(const job *j)
+{
+    static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
+    fprintf(j->report, "%s ~ ", j->set.target);
+    for (size_t i = 0; i < j->columns.n_features && j->columns.n_features <= 12; i++)
+        fprintf(j->report, i ? " + %s" : "%s", j->columns.names[i]);
+    if (j->columns.n_features > 12) fprintf(j->report, "%zu features", j->columns.n_features);
+    fprintf(j->report, ", %s, %s\n", methods[j->set.method],
+            j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
+}
+
+/* Why training ended before it converged, and what to do. */
+static const char *advice(const job *j)
+{
+    if (j->set.batch_size > 0)
+        return "small batches stay near the minimum; without --batch-size it is reached";
+    if (!j->fit.resting) return "raise --epochs, or take --method ls";
+    return j->set.float64 ? "training gets no closer; take --method ls"
+                          : "float32 gets no closer; take --float64 or --method ls";
+}
+
+/* The coefficient whose miss is the largest in its standard errors. */
+static int64_t worst_of(const job *j)
+{
+    return (int64_t)tg_item(tg_argmax(tg_div(j->fit.misses, j->exact.unit_errors)));
+}
+
+static void report_training(const job *j)
+{
+    const fit *f = &j->fit;
+    fprintf(j->report, "%s after %" PRId64 " %s, %.3g s",
+            f->converged ? "converged" : "NOT converged", f->epochs,
+            j->set.method == FIT_SGD ? "epochs" : "evaluations", f->seconds);
+    if (j->set.method == FIT_SGD)
+        fprintf(j->report, " (lr %.6g, momentum %.6g)", f->lr, f->momentum);
+    if (f->converged)
+        fprintf(j->report, ": each coefficient is within %.1g standard errors of the exact one\n",
+                f->miss);
+    else
+        fprintf(j->report, "\n  %s is %.3g standard errors from the least-squares value: %s\n",
+                name_of(j, worst_of(j)), f->miss, advice(j));
+}
+
+/* A line of how well the fit predicts rows. */
+static void report_rows(const job *j, const char *name, tg_tensor *rows)
+{
+    if (!rows) {
+        fprintf(j->report, "%-9s none (--test-fraction 0.2 holds out a fifth)\n", name);
+        return;
+    }
+    tg_tensor *y = target_of(rows);
+    double error =
+        tg_item(tg_sum(tg_square(tg_sub(y, line_predict(&j->fit.line, features_of(rows))))));
+    double spread = tg_item(tg_sum(tg_square(tg_sub(y, tg_mean(y)))));
+    fprintf(j->report, "%-9s %" PRId64 " rows, RMSE %.9g", name, rows->shape[0],
+            sqrt(error / (double)rows->shape[0]));
+    if (spread > 0) fprintf(j->report, ", R2 %.9f", 1 - error / spread);
+    fputc('\n', j->report);
+}
+
+void report(const job *j)
+{
+    report_model(j);
+    report_omissions(j);
+    report_condition(j);
+    if (j->set.method != FIT_LS) report_training(j);
+    summarise(j);
+    report_rows(j, "trained", j->train);
+    report_rows(j, "held out", j->held);
+}

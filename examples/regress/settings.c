@@ -1,0 +1,124 @@
+/* The command line of regress: what it may say, what it means, and what is wrong with it. */
+#include "settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+
+const char settings_help[] =
+    "usage: regress data.csv --target NAME [option ...]\n"
+    "\n"
+    "Fits target = intercept + coefficient x feature + ... to a CSV file whose first line names "
+    "the\n"
+    "columns, by least squares, and reports the coefficients in the data's own units.\n"
+    "\n"
+    "  --target NAME          column to predict\n"
+    "  --features A,B,...     columns to predict it from; all others that begin with a number, "
+    "unless\n"
+    "                         given\n"
+    "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
+    "null,\n"
+    "                         a point or a dash; error, unless given, refuses them\n"
+    "  --dependent drop       leave out features that are a combination of those before them; "
+    "error,\n"
+    "                         unless given, names the first one\n"
+    "  --test-fraction P      part of the rows, drawn at random, to hold out and test on; 0\n"
+    "  --seed N               for that draw and the order of batches; 0\n"
+    "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
+    "of\n"
+    "                         all else. Of a trained coefficient only known digits are printed\n"
+    "  --plot FILE.svg        draw the fit, or predictions against the target\n"
+    "  --predict FILE.csv     write predictions for these rows to standard output, as a column "
+    "named\n"
+    "                         like the target; the report goes to standard error\n"
+    "  --method NAME          ls, the exact least squares, in double precision, unless given; sgd "
+    "or\n"
+    "                         lbfgs, to train as the lecture does\n"
+    "  --help                 this text\n"
+    "\n"
+    "With --method sgd or lbfgs:\n"
+    "  --float64              train in double precision\n"
+    "  --epochs N             passes over the data at most; 50000, or 100 with --batch-size\n"
+    "with --method sgd alone:\n"
+    "  --batch-size N         rows a step; all\n"
+    "  --lr X                 step size; from the largest eigenvalue of the features' "
+    "correlations.\n"
+    "                         With --batch-size, where not given, it falls to 0 over the epochs\n"
+    "  --momentum X           from the smallest one; 0 with --batch-size\n"
+    "\n"
+    "Features and target are standardised for training. It has converged when each coefficient is\n"
+    "within 0.001 of its standard error from the exact one.\n"
+    "\n"
+    "exit status: 0 done; 1 bad data, diverged, or another failure; 2 wrong usage; 3 training "
+    "ended\n"
+    "before it converged (everything is reported and written nevertheless).\n";
+
+/* Sets the method. Returns false, and prints a line on stderr, if there is none of that name, or if
+ * an option was given that the method does not use. */
+static bool choose_method(settings *set, const option *options, int n)
+{
+    static const char *const names[] = {"ls", "sgd", "lbfgs"};
+    while (set->method_name && strcmp(set->method_name, names[set->method])) {
+        if (set->method++ < FIT_LBFGS) continue;
+        fprintf(stderr, "regress: --method: '%.60s' is none of ls, sgd and lbfgs\n",
+                set->method_name);
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        bool sgd_only = options[i].value == &set->lr || options[i].value == &set->momentum ||
+                        options[i].value == &set->batch_size;
+        bool training = sgd_only || options[i].value == &set->epochs;
+        if (!options[i].given || !training || set->method == FIT_SGD) continue;
+        if (set->method == FIT_LBFGS && !sgd_only) continue;
+        fprintf(stderr, "regress: %s needs --method sgd%s; %s takes no steps of that kind\n",
+                options[i].name, sgd_only ? "" : " or lbfgs", names[set->method]);
+        return false;
+    }
+    return true;
+}
+
+/* Sets *drop from the value of an option. Returns false, and prints a line on stderr, if the value
+ * is wrong. */
+static bool choose_drop(const char *name, const char *value, bool *drop)
+{
+    *drop = value && !strcmp(value, "drop");
+    if (!value || *drop || !strcmp(value, "error")) return true;
+    fprintf(stderr, "regress: %s: '%.60s' is neither drop nor error\n", name, value);
+    return false;
+}
+
+bool settings_read(settings *set, int argc, char **argv)
+{
+    *set = (settings){.momentum = -1};
+    option options[] = {
+        {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
+        {"--missing", OPTION_TEXT, &set->missing, 0, 0, false},
+        {"--dependent", OPTION_TEXT, &set->dependent, 0, 0, false},
+        {"--digits", OPTION_WHOLE, &set->digits, 1, 18, false},
+        {"--target", OPTION_TEXT, &set->target, 0, 0, false},
+        {"--features", OPTION_TEXT, &set->features, 0, 0, false},
+        {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
+        {"--predict", OPTION_TEXT, &set->predict, 0, 0, false},
+        {"--lr", OPTION_REAL, &set->lr, 1e-30, 1e30, false},
+        {"--momentum", OPTION_REAL, &set->momentum, 0, 1, false},
+        {"--epochs", OPTION_WHOLE, &set->epochs, 1, 1e15, false},
+        {"--batch-size", OPTION_WHOLE, &set->batch_size, 1, 1e15, false},
+        {"--seed", OPTION_WHOLE, &set->seed, 0, 4294967296, false},
+        {"--test-fraction", OPTION_REAL, &set->test_fraction, 0, 1, false},
+        {"--float64", OPTION_FLAG, &set->float64, 0, 0, false},
+        {"--help", OPTION_FLAG, &set->help, 0, 0, false},
+    };
+    const int n = (int)(sizeof options / sizeof *options);
+    if (!options_read(options, n, argc, argv, &set->data)) return false;
+    if (set->help) return true;
+    if (!set->data || !set->target) {
+        fprintf(stderr,
+                "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
+                argv[0], set->data ? "--target" : "data file");
+        return false;
+    }
+    return choose_method(set, options, n) &&
+           choose_drop("--missing", set->missing, &set->drop_missing) &&
+           choose_drop("--dependent", set->dependent, &set->drop_dependent);
+}

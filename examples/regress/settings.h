@@ -1,0 +1,23 @@
+/* The command line of regress. */
+#ifndef EXAMPLES_SETTINGS_H
+#define EXAMPLES_SETTINGS_H
+
+#include "fit.h"
+
+/* What the user has asked for. Text that was not given is NULL, and a number that was not given is
+ * 0, but momentum is -1. */
+typedef struct settings {
+    const char *data, *target, *features, *plot, *predict, *method_name, *missing, *dependent;
+    double lr, momentum, epochs, batch_size, seed, test_fraction, digits;
+    fit_method method;
+    bool float64, help, drop_missing, drop_dependent;
+} settings;
+
+/* What --help prints. */
+extern const char settings_help[];
+
+/* Reads the command line. Returns false, and prints a line on stderr, if something in it is wrong.
+ */
+bool settings_read(settings *set, int argc, char **argv);
+
+#endif
