@@ -1,4 +1,5 @@
-/* Printing of tensors, compared with PyTorch's text, which tests/golden/print.py has written. */
+/* The text of printed tensors, compared with PyTorch's, which tests/golden/print.py writes; and the
+ * functions that print. */
 #include "check.h"
 #include "foreign_locale.h"
 #include "program.h"
@@ -6,8 +7,10 @@
 
 enum { TEXT = 1 << 15, GOLDEN = 1 << 18 };
 
-/* ---- Tensors from the recipes of the golden file. */
+/* ---- Tensors from the recipes of the golden file: a dtype, a shape, and operations by name. */
 
+/* Each row is the name of an operation in a recipe, and its result for t and the numbers s that
+ * follow the name. */
 #define STEP(name, result)                                                                         \
     static tg_tensor *name##_step(tg_tensor *t, tg_shape s)                                        \
     {                                                                                              \
@@ -84,7 +87,8 @@ static const struct {
 #undef ROW
 };
 
-/* "2,3"; anything else is no numbers. */
+/* Reads integers with commas between them, such as "2,3". A text that does not begin with a number
+ * gives an empty list. */
 static tg_shape read_numbers(const char *text, int64_t *numbers)
 {
     int n = 0;
@@ -99,7 +103,7 @@ static tg_shape read_numbers(const char *text, int64_t *numbers)
     return (tg_shape){n, numbers};
 }
 
-/* word: "NAME" or "NAME:1,2" */
+/* Calls the operation that word names: "NAME", or "NAME:1,2" with numbers. */
 static tg_tensor *run_step(tg_tensor *t, char *word)
 {
     int64_t numbers[TG_MAX_DIMS] = {0};
@@ -120,7 +124,8 @@ static tg_dtype dtype_of(const char *name)
     return TG_F32;
 }
 
-/* values: hexadecimal bits, repeated until there are n elements. */
+/* Writes n elements to out. values lists their bits in hexadecimal, and begins anew when it ends.
+ */
 static void read_values(const char *values, tg_dtype dtype, int64_t n, void *out)
 {
     const char *at = values;
@@ -154,7 +159,7 @@ static tg_tensor *tensor_of_bits(tg_context *tg, tg_dtype dtype, tg_shape shape,
     return t;
 }
 
-/* recipe: "DTYPE SHAPE STEP..." */
+/* Makes the tensor of a recipe, "DTYPE SHAPE OPERATION...", from these values. */
 static tg_tensor *follow(tg_context *tg, char *recipe, const char *values)
 {
     int64_t sizes[TG_MAX_DIMS];
@@ -167,7 +172,7 @@ static tg_tensor *follow(tg_context *tg, char *recipe, const char *values)
 
 /* ---- The golden file. */
 
-/* Cuts the next line off the text. */
+/* Returns the next line, and moves text behind it. */
 static char *next_line(char **text)
 {
     char *line = *text, *end = strchr(line, '\n');
@@ -207,7 +212,7 @@ static void check_case(tg_context *tg, char **text)
     tg_scope_end(tg);
 }
 
-static void as_pytorch_prints(void **state)
+static void text_is_that_of_pytorch(void **state)
 {
     char *file = test_malloc(GOLDEN), *text = file;
     program_read(TEST_ROOT "/tests/golden/print_golden.txt", file, GOLDEN);
@@ -218,7 +223,7 @@ static void as_pytorch_prints(void **state)
     test_free(file);
 }
 
-/* ---- The two functions. */
+/* ---- tg_print and tg_snprint. */
 
 static tg_tensor *two_numbers(tg_context *tg)
 {
@@ -226,7 +231,7 @@ static tg_tensor *two_numbers(tg_context *tg)
 }
 static const char two_numbers_text[] = "tensor([ 1.5000, -2.0000])";
 
-static void snprint_is_snprintf(void **state)
+static void snprint_returns_and_cuts_like_snprintf(void **state)
 {
     tg_tensor *t = two_numbers(*state);
     size_t length = strlen(two_numbers_text);
@@ -245,7 +250,7 @@ static void snprint_is_snprintf(void **state)
     }
 }
 
-static void print_adds_a_newline(void **state)
+static void print_writes_a_line_for_each_tensor(void **state)
 {
     tg_context *tg = *state;
     char text[100] = {0};
@@ -259,7 +264,7 @@ static void print_adds_a_newline(void **state)
     fclose(file);
 }
 
-static void prints_while_an_error_is_pending(void **state)
+static void printing_works_while_an_error_is_pending(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *t = two_numbers(tg);
@@ -275,7 +280,7 @@ static void prints_while_an_error_is_pending(void **state)
     check_error(tg, TG_ERR_SHAPE, message);
 }
 
-static void needs_no_memory(void **state)
+static void printing_takes_no_memory(void **state)
 {
     tg_context *tg = *state;
     static char text[TEXT];
@@ -287,7 +292,7 @@ static void needs_no_memory(void **state)
     assert_true(before.live_bytes == after.live_bytes && before.peak_bytes == after.peak_bytes);
 }
 
-static void bad_arguments(void **state)
+static void wrong_arguments_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *t = two_numbers(tg);
@@ -301,7 +306,7 @@ static void bad_arguments(void **state)
     assert_false(tg_print(NULL, t));
     check_error(tg, TG_ERR_ARGUMENT, "print: the file is NULL");
 
-    tg_add(t, tg_requires_grad_(tg_scalar(tg, t->dtype, 1), true)); /* refers to t */
+    tg_add(t, tg_requires_grad_(tg_scalar(tg, t->dtype, 1), true)); /* its record refers to t */
     tg_release(t);
     assert_int_equal(tg_snprint(buffer, sizeof buffer, t), 0);
     assert_false(tg_print(stdout, t));
@@ -318,7 +323,7 @@ static void check_write_fails(tg_context *tg, FILE *file)
     fclose(file);
 }
 
-static void failed_writes(void **state)
+static void failed_writes_are_reported(void **state)
 {
     check_write_fails(*state, fopen(TEST_ROOT "/tests/golden/print_golden.txt", "r"));
 #ifdef __linux__
@@ -329,9 +334,10 @@ static void failed_writes(void **state)
 #endif
 }
 
-static void any_locale(void **state)
+static void text_does_not_depend_on_the_locale(void **state)
 {
-    static const char *const names[] = {"de_DE", "ps_AF"}; /* ",", and two bytes */
+    /* The decimal separator of German is a comma, and that of Pashto a character of two bytes. */
+    static const char *const names[] = {"de_DE", "ps_AF"};
     tg_context *tg = *state;
     char buffer[100];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -350,10 +356,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_context, close_context)
     const struct CMUnitTest tests[] = {
-        TEST(as_pytorch_prints),    TEST(snprint_is_snprintf),
-        TEST(print_adds_a_newline), TEST(prints_while_an_error_is_pending),
-        TEST(needs_no_memory),      TEST(bad_arguments),
-        TEST(failed_writes),        TEST(any_locale),
+        TEST(text_is_that_of_pytorch),
+        TEST(snprint_returns_and_cuts_like_snprintf),
+        TEST(print_writes_a_line_for_each_tensor),
+        TEST(printing_works_while_an_error_is_pending),
+        TEST(printing_takes_no_memory),
+        TEST(wrong_arguments_are_refused),
+        TEST(failed_writes_are_reported),
+        TEST(text_does_not_depend_on_the_locale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

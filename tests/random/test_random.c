@@ -1,26 +1,27 @@
-/* Random numbers, compared with PyTorch's for the same seeds. */
+/* Random numbers, compared with those of PyTorch for the same seeds; and what draws nothing. */
 #include "each_level.h"
 
 #include "bits.h"
 #include "random/random.h"
 
-/* Normals of float64, and float32 ones of fewer than 16 elements, follow libm: exact on the libm of
- * the machine that made the golden numbers. Elsewhere a good libm is off by a last bit or two of a
- * double: 1e-14 relative; a float32 rounded from it may then be the neighbour, at most 2^-23
- * off. */
+/* Normal numbers in float64, and those of tensors of fewer than 16 elements, are computed with
+ * functions of the C library (libm). With glibc on x86-64, which made the golden numbers, they are
+ * the same to the bit. Another good libm differs in the last bits of a double, by less than 1e-14
+ * relative; the float32 rounded from that double may then be the neighbouring one, which differs by
+ * at most 2^-23 relative. */
 #if defined(__GLIBC__) && defined(__x86_64__)
 enum { LIBM_IS_PYTORCHS = 1 };
 #else
 enum { LIBM_IS_PYTORCHS = 0 };
 #endif
 
-/* One line of the golden file: OP ARGS : VALUES. */
+/* One line of the golden file: OP ARGS : VALUES, or hash OP ARGS : HASH OF THE VALUES. */
 typedef struct golden {
     char op[16];
     char args[3][40];
     bool hash;
     const char *values;
-    bool bias_follows; /* the next line wants the bias of this line's layer */
+    bool bias_follows; /* the next line has the bias of the layer that this line draws */
 } golden;
 
 static bool follows_libm(const golden *g)
@@ -37,7 +38,8 @@ static bool same_bits(tg_dtype dtype, uint64_t got, uint64_t want, bool libm)
     return fabs(a - b) <= (dtype == TG_F32 ? 0x1p-23 : 1e-14) * fabs(b);
 }
 
-/* t holds the values of a list of hexadecimal numbers. */
+/* Checks that the elements of t have the bits that values lists in hexadecimal. libm: the elements
+ * are computed with libm, and may differ a little where that is not PyTorch's. */
 static void check_stream(tg_tensor *t, const char *values, bool libm, const char *what)
 {
     t = tg_contiguous(t);
@@ -54,7 +56,7 @@ static void check_stream(tg_tensor *t, const char *values, bool libm, const char
         fail_msg("%s: more than %lld values", what, (long long)t->numel);
 }
 
-/* 64-bit FNV-1a of the values' little-endian bytes. */
+/* Checks the 64-bit FNV-1a hash of the elements' bytes in little-endian order. */
 static void check_hash(const tg_tensor *t, const char *value, const char *what)
 {
     assert_non_null(t);
@@ -143,7 +145,7 @@ static void check_golden(tg_context *tg, const golden *g, const char *what, tg_m
         print_message("%s: drawn, but a hash of values that follow libm is not compared\n", what);
 }
 
-/* Every record of the golden file; how many. */
+/* Checks every line of the golden file that has values, and returns the number of these lines. */
 static int run_golden_file(tg_context *tg)
 {
     char *text = read_golden_file();
@@ -165,7 +167,7 @@ static int run_golden_file(tg_context *tg)
     return records;
 }
 
-static void golden_at(int level)
+static void check_golden_file_at(int level)
 {
     tg_context *tg = tg_open(NULL);
     tg->level = level;
@@ -173,10 +175,10 @@ static void golden_at(int level)
     tg_close(tg);
 }
 
-static void golden_at_each_level(void **state)
+static void numbers_are_pytorchs_at_each_simd_level(void **state)
 {
     (void)state;
-    each_level(golden_at);
+    each_level(check_golden_file_at);
 }
 
 static void assert_same(tg_tensor *a, tg_tensor *b)
@@ -188,9 +190,9 @@ static void assert_same(tg_tensor *a, tg_tensor *b)
     for (int64_t i = 0; i < a->numel; i++) assert_true(bits_at(a, i) == bits_at(b, i));
 }
 
-/* The reference value that the C++ standard names for std::mt19937: word 10000 of seed 5489. A
- * range of 2^32 takes two words and keeps the second. */
-static void engine_reference(void **state)
+/* The C++ standard states word 10000 of std::mt19937 with seed 5489. A draw from a range of 2^32
+ * numbers takes two words of the generator and keeps the second, so that draw 5000 is that word. */
+static void generator_is_the_mt19937_of_the_cpp_standard(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 5489);
@@ -199,7 +201,7 @@ static void engine_reference(void **state)
     assert_int_equal(tg_data_i64(t)[4999], 4123659995);
 }
 
-static void contexts_are_independent(void **state)
+static void each_context_has_a_stream_of_its_own(void **state)
 {
     tg_context *one = *state, *two = tg_open(NULL);
     tg_manual_seed(one, 1);
@@ -222,7 +224,7 @@ static void fresh_context_is_seeded_with_0(void **state)
     assert_same(first, tg_rand(tg, TG_F32, TG_SHAPE(3)));
 }
 
-static void low_32_bits_of_the_seed(void **state)
+static void only_the_low_32_bits_of_a_seed_matter(void **state)
 {
     tg_context *tg = *state;
     const uint64_t pairs[][2] = {{42, 42 + (UINT64_C(5) << 32)},
@@ -236,7 +238,9 @@ static void low_32_bits_of_the_seed(void **state)
     }
 }
 
-static void second_normal_waits(void **state)
+/* The Box-Muller transform makes two normal numbers at a time; a lone draw keeps the second for the
+ * next lone draw of any dtype, as PyTorch does. */
+static void second_normal_of_a_pair_is_kept_until_the_next_seed(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 7);
@@ -247,14 +251,14 @@ static void second_normal_waits(void **state)
     assert_non_null(tg_randperm(tg, 5));
     tg_tensor *second = tg_randn(tg, TG_F32, TG_SHAPE());
     assert_true(tg_item(second) == (double)(float)tg_get(pair, TG_INDEX(1)));
-    /* A seed forgets it. */
+    /* A seed discards the number that was kept. */
     assert_non_null(tg_randn(tg, TG_F32, TG_SHAPE()));
     tg_manual_seed(tg, 7);
     assert_true(tg_item(tg_randn(tg, TG_F64, TG_SHAPE(1))) == tg_get(pair, TG_INDEX(0)));
 }
 
-/* The numbers of this and the next tests are PyTorch 1.13's for seed 3. */
-static void gaps_and_transposes(void **state)
+/* The expected numbers from here on are those of PyTorch 1.13 for seed 3. */
+static void draws_into_views_follow_the_order_of_pytorch(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 3);
@@ -287,7 +291,7 @@ static void gaps_and_transposes(void **state)
     check_stream(tg_bernoulli_(t, 0.5), "1 1 1 0 0 0", false, "bernoulli_ of a transpose");
 }
 
-static void a_slice_leaves_the_rest(void **state)
+static void draws_into_a_slice_leave_the_other_elements(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *all = tg_zeros(tg, TG_F32, TG_SHAPE(6, 6));
@@ -300,7 +304,7 @@ static void a_slice_leaves_the_rest(void **state)
     }
 }
 
-static void float64_and_other_types(void **state)
+static void float64_int64_and_full_ranges_are_pytorchs(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 3);
@@ -324,7 +328,7 @@ static void float64_and_other_types(void **state)
                  "d01176a121b0698 35492cf9d706e683", false, "randint of all numbers");
 }
 
-static void bernoulli_of_a_tensor(void **state)
+static void bernoulli_of_a_tensor_is_pytorchs(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 3);
@@ -338,7 +342,7 @@ static void bernoulli_of_a_tensor(void **state)
     check_stream(tg_rand(tg, TG_F32, TG_SHAPE(1)), "3e196fe4", false, "what follows");
 }
 
-static void dropout_of_values(void **state)
+static void dropout_is_pytorchs(void **state)
 {
     tg_context *tg = *state;
     tg_manual_seed(tg, 3);
@@ -353,7 +357,7 @@ static void dropout_of_values(void **state)
     check_stream(tg_rand(tg, TG_F32, TG_SHAPE(1)), "3e196fe4", false, "what follows");
 }
 
-static void dropout_gradient(void **state)
+static void dropout_scales_the_gradient_as_the_values(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(20)), true);
@@ -362,7 +366,7 @@ static void dropout_gradient(void **state)
     assert_same(x->grad, y);
 }
 
-/* Runs what must draw nothing. */
+/* Runs a statement and checks that it draws nothing, which leaves the generator as it was. */
 #define STILL(tg, ...)                                                                             \
     do {                                                                                           \
         generator before_ = (tg)->random;                                                          \
@@ -370,7 +374,7 @@ static void dropout_gradient(void **state)
         assert_memory_equal(&before_, &(tg)->random, sizeof before_);                              \
     } while (0)
 
-static void dropout_without_a_draw(void **state)
+static void dropout_draws_only_if_it_has_to(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_from_f32(tg, TG_SHAPE(2), (float[]){1, -1});
@@ -382,7 +386,7 @@ static void dropout_without_a_draw(void **state)
     assert_true(tg_ok(tg));
 }
 
-static void nothing_drawn_for_nothing(void **state)
+static void nothing_is_drawn_for_tensors_without_elements(void **state)
 {
     tg_context *tg = *state;
     STILL(tg, assert_non_null(tg_randn(tg, TG_F32, TG_SHAPE(0))));
@@ -395,7 +399,7 @@ static void nothing_drawn_for_nothing(void **state)
     assert_true(tg_ok(tg));
 }
 
-/* A call that must fail with this code and message, and draw nothing. */
+/* Checks that a call fails with this code and message, and draws nothing. */
 #define FAILS(tg, call, code, message)                                                             \
     do {                                                                                           \
         STILL(tg, assert_null(call));                                                              \
@@ -404,7 +408,7 @@ static void nothing_drawn_for_nothing(void **state)
         tg_clear_error(tg);                                                                        \
     } while (0)
 
-static void bad_new_tensors(void **state)
+static void wrong_arguments_of_new_tensors_are_refused(void **state)
 {
     tg_context *tg = *state;
     FAILS(tg, tg_rand(tg, TG_I64, TG_SHAPE(2)), TG_ERR_DTYPE, "rand: not for int64");
@@ -433,7 +437,7 @@ static void bad_new_tensors(void **state)
           "dropout: not for int64; use tg_cast");
 }
 
-static void bad_draws_in_place(void **state)
+static void wrong_arguments_of_draws_in_place_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(3)), *d = tg_ones(tg, TG_F64, TG_SHAPE(3));
@@ -468,7 +472,7 @@ static void bad_draws_in_place(void **state)
     }
 }
 
-static void nothing_drawn_while_an_error_is_pending(void **state)
+static void nothing_is_drawn_while_an_error_is_pending(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *t = tg_ones(tg, TG_F32, TG_SHAPE(3)), *i = tg_ones(tg, TG_I64, TG_SHAPE(3));
@@ -488,7 +492,7 @@ static void nothing_drawn_while_an_error_is_pending(void **state)
     check_error(tg, TG_ERR_ARGUMENT, "randperm: n -1 must not be negative");
 }
 
-static void null_arguments(void **state)
+static void null_arguments_give_null(void **state)
 {
     tg_context *tg = *state;
     assert_false(tg_manual_seed(NULL, 1));
@@ -505,8 +509,8 @@ static void null_arguments(void **state)
     assert_true(tg_ok(tg));
 }
 
-/* With room for one tensor of this size and not for two. */
-static void memory_runs_out(void **state)
+/* The limit of memory has room for one tensor of 400000 bytes, but not for two. */
+static void nothing_is_drawn_when_memory_runs_out(void **state)
 {
     (void)state;
     tg_options options = tg_defaults();
@@ -520,7 +524,7 @@ static void memory_runs_out(void **state)
     STILL(tg, assert_null(tg_bernoulli(x)));
     tg_close(tg);
 
-    /* A mask fits, its product with x does not. */
+    /* Here the mask of dropout fits into memory, but its product with x does not. */
     options.max_bytes = 1000000;
     tg = tg_open(&options);
     x = tg_ones(tg, TG_F32, TG_SHAPE(100000));
@@ -529,7 +533,7 @@ static void memory_runs_out(void **state)
     tg_close(tg);
 }
 
-static void parameters_may_be_drawn(void **state)
+static void leaves_that_require_gradients_may_be_drawn(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *w = tg_requires_grad_(tg_zeros(tg, TG_F32, TG_SHAPE(20)), true);
@@ -541,27 +545,27 @@ static void parameters_may_be_drawn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_at_each_level),
+        cmocka_unit_test(numbers_are_pytorchs_at_each_simd_level),
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_context, close_context)
-        TEST(engine_reference),
-        TEST(contexts_are_independent),
+        TEST(generator_is_the_mt19937_of_the_cpp_standard),
+        TEST(each_context_has_a_stream_of_its_own),
         TEST(fresh_context_is_seeded_with_0),
-        TEST(low_32_bits_of_the_seed),
-        TEST(second_normal_waits),
-        TEST(gaps_and_transposes),
-        TEST(a_slice_leaves_the_rest),
-        TEST(float64_and_other_types),
-        TEST(bernoulli_of_a_tensor),
-        TEST(dropout_of_values),
-        TEST(dropout_gradient),
-        TEST(dropout_without_a_draw),
-        TEST(nothing_drawn_for_nothing),
-        TEST(bad_new_tensors),
-        TEST(bad_draws_in_place),
-        TEST(nothing_drawn_while_an_error_is_pending),
-        TEST(null_arguments),
-        TEST(memory_runs_out),
-        TEST(parameters_may_be_drawn),
+        TEST(only_the_low_32_bits_of_a_seed_matter),
+        TEST(second_normal_of_a_pair_is_kept_until_the_next_seed),
+        TEST(draws_into_views_follow_the_order_of_pytorch),
+        TEST(draws_into_a_slice_leave_the_other_elements),
+        TEST(float64_int64_and_full_ranges_are_pytorchs),
+        TEST(bernoulli_of_a_tensor_is_pytorchs),
+        TEST(dropout_is_pytorchs),
+        TEST(dropout_scales_the_gradient_as_the_values),
+        TEST(dropout_draws_only_if_it_has_to),
+        TEST(nothing_is_drawn_for_tensors_without_elements),
+        TEST(wrong_arguments_of_new_tensors_are_refused),
+        TEST(wrong_arguments_of_draws_in_place_are_refused),
+        TEST(nothing_is_drawn_while_an_error_is_pending),
+        TEST(null_arguments_give_null),
+        TEST(nothing_is_drawn_when_memory_runs_out),
+        TEST(leaves_that_require_gradients_may_be_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-/* Calls of all functions with random arguments, among them the ends of their ranges. Each call
- * gives a result, or an error and no result. It does not change its inputs, and the scope gets all
- * memory back; the sanitizers see whether other memory is touched. */
+/* Calls of most functions with random arguments, among them the ends of their ranges. Each call
+ * must give either a result or an error, must leave its inputs as they were, and must give all
+ * memory back when its scope ends. A build with sanitizers also sees a call that touches memory of
+ * others. */
 #include "check.h"
 #include "optimisers.h"
 
@@ -9,9 +10,9 @@ enum { ROUNDS = 2000, TENSORS = 10 };
 
 static tg_context *tg;
 static uint64_t state;
-static int64_t sides[4]; /* of the tensors of a round */
+static int64_t sides[4]; /* sizes of dimensions that the tensors of a round share */
 
-/* Below n, by SplitMix64 (Steele, Lea and Flood, 2014). */
+/* Returns a random number from 0 to n - 1, drawn by SplitMix64 (Steele, Lea and Flood, 2014). */
 static int draw(int n)
 {
     uint64_t z = state += 0x9e3779b97f4a7c15;
@@ -28,7 +29,7 @@ static bool yes(void)
 #define ONE_OF(type, ...)                                                                          \
     ((const type[]){__VA_ARGS__})[draw((int)(sizeof((type[]){__VA_ARGS__}) / sizeof(type)))]
 
-/* Numbers that make sense, but for one in eight. */
+/* Each of these three returns a plausible number in seven calls of eight, else an extreme one. */
 static int64_t size(void)
 {
     if (draw(8)) return yes() ? draw(4) : sides[draw(4)];
@@ -100,7 +101,7 @@ static tg_tensor *view_of(tg_tensor *t)
     }
 }
 
-/* Most of one dtype and shape, so that they fit each other. */
+/* Draws the tensors of a round. Most have the same dtype and shape, so that most calls succeed. */
 static void fill_pool(void)
 {
     for (int d = 0; d < 4; d++) sides[d] = draw(20) ? 1 + draw(3) : 0;
@@ -122,7 +123,7 @@ static tg_tensor *any(void)
     return pool[draw(TENSORS)];
 }
 
-/* One of this dtype if there is one. */
+/* Returns a tensor of this dtype from the pool, or any tensor if the pool has none. */
 static tg_tensor *any_of(tg_dtype dtype)
 {
     for (int i = 0, at = draw(TENSORS); i < TENSORS; i++)
@@ -138,8 +139,9 @@ static tg_list some(void)
     return (tg_list){n, items};
 }
 
-/* ---- What calls take and give beside tensors. */
+/* ---- Random options, modules and optimisers; and the outcome of calls that give no tensor. */
 
+/* Stands for the result of a call that returns whether it succeeded. */
 static tg_tensor *done(bool ok)
 {
     return ok ? pool[0] : NULL;
@@ -147,7 +149,7 @@ static tg_tensor *done(bool ok)
 
 static tg_tensor *first(tg_list parts)
 {
-    return done(parts.n > 0 || tg_ok(tg)); /* there may be no parts */
+    return done(parts.n > 0 || tg_ok(tg)); /* a list without parts may be right */
 }
 
 static tg_conv_options *conv(void)
@@ -301,7 +303,7 @@ static bool divide(void)
 
 /* ---- The calls. */
 
-/* The gradients of t, and those of their sum. */
+/* Takes the gradients of t with respect to the pool, and then the gradients of the sum of each. */
 static void differentiate(tg_tensor *t)
 {
     tg_tensor *inputs[TENSORS], *grads[TENSORS], *ones = tg_ones_like(t);
@@ -314,6 +316,8 @@ static void differentiate(tg_tensor *t)
         if (grads[i] && grads[i]->requires_grad) tg_backward(tg_sum(grads[i]));
 }
 
+/* Checks that a call gave a tensor or an error, and not both; differentiates and reads the tensor.
+ */
 static void look(const char *call, tg_tensor *t)
 {
     if (!t == tg_ok(tg) || !t == !*tg_error(tg))
