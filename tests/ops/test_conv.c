@@ -1,7 +1,8 @@
-/* Convolution: wrong arguments; and that threads do not change its bits, nor those of pooling. */
+/* Convolution refuses wrong arguments; the number of threads changes neither its bits nor those of
+ * pooling. */
 #include "leaf.h"
 
-static void test_conv_refused(void **state)
+static void test_wrong_arguments_of_convolutions_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(1, 2, 3, 3)),
@@ -43,7 +44,7 @@ static void test_conv_refused(void **state)
     tg_clear_error(tg);
 }
 
-static void test_layers_refused(void **state)
+static void test_wrong_arguments_of_layers_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_conv_options o = tg_conv_defaults();
@@ -56,7 +57,8 @@ static void test_layers_refused(void **state)
     assert_null(tg_conv2d_layer(NULL, 1, 1, TG_SHAPE(1, 1), TG_BIAS, NULL));
 }
 
-/* A hash of the outputs and gradients of a net that is large enough to be split. */
+/* Returns a hash (64-bit FNV-1a) of the outputs and gradients of a net that is large enough to be
+ * split among threads. */
 static uint64_t train(int threads, bool wide)
 {
     tg_context *tg = tg_open(NULL);
@@ -96,8 +98,8 @@ static void test_threads_give_the_same_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conv_refused),
-        cmocka_unit_test(test_layers_refused),
+        cmocka_unit_test(test_wrong_arguments_of_convolutions_are_refused),
+        cmocka_unit_test(test_wrong_arguments_of_layers_are_refused),
         cmocka_unit_test(test_threads_give_the_same_bits),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -1,4 +1,5 @@
-/* Convolution and pooling, compared with PyTorch and with central differences. */
+/* Convolution and pooling, compared with PyTorch's values and gradients and with central
+ * differences. tests/golden/conv.py says what the numbers of a case are. */
 #include "golden.h"
 
 static tg_tensor *convolve(trial *c)
@@ -24,7 +25,8 @@ static tg_tensor *pool(trial *c, tg_tensor *(*function)(tg_tensor *, const tg_po
     return function(c->x[0], &o);
 }
 
-/* The parameters of a layer made after a seed, and what the stream gives next. */
+/* The parameters of a layer that is made after a seed, and the next two numbers of the generator,
+ * which show how many the layer has drawn. */
 static tg_tensor *drawn(trial *c)
 {
     const tg_bias bias = c->i[4] ? TG_BIAS : TG_NO_BIAS;

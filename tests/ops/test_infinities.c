@@ -1,5 +1,5 @@
-/* Values and gradients at infinities, at NaN and where products overflow. They are PyTorch
- * 1.13's. */
+/* Values and gradients of elementwise operations at infinities, at NaN and where products overflow.
+ * The expected numbers are those of PyTorch 1.13, unless a comment says otherwise. */
 #include "leaf.h"
 
 typedef tg_tensor *function(tg_tensor *a);
@@ -14,6 +14,7 @@ static tg_tensor *gelu_tanh(tg_tensor *a)
     return tg_gelu(a, TG_GELU_TANH);
 }
 
+/* Returns the gradient of x through f, where that of f(x) is g. */
 static double gradient_at(tg_context *tg, function *f, tg_dtype dtype, double x, double g)
 {
     tg_tensor *a = tg_requires_grad_(tg_full(tg, dtype, TG_SHAPE(1), x), true);
@@ -21,13 +22,13 @@ static double gradient_at(tg_context *tg, function *f, tg_dtype dtype, double x,
     return tg_item(a->grad);
 }
 
-/* The sign of an infinite gradient times the slope. */
+/* An infinite gradient times the slope of the function is infinite, with the sign of the slope. */
 static void test_infinite_gradients_of_gated_activations(void **state)
 {
     tg_context *tg = *state;
     const struct {
         function *f;
-        double at[7]; /* -3, -1, 0, 1, 3, 40, 200: the signs of the slope */
+        double at[7]; /* the signs of the slope at the elements of x */
     } rows[] = {{gelu, {-1, -1, 1, 1, 1, 1, 1}},
                 {gelu_tanh, {-1, -1, 1, 1, 1, 1, 1}},
                 {tg_silu, {-1, 1, 1, 1, 1, 1, 1}},
@@ -48,7 +49,8 @@ static void test_infinite_gradients_of_gated_activations(void **state)
     assert_true(gradient_at(tg, tg_hardswish, TG_F32, 3, 1) == 1.5);
 }
 
-/* gelu of 1e30 with a gradient of 1e30, and its kind: the slope is 1, or 0. */
+/* The slope of these functions is 1 far above 0, and 0 far below. The product of the large value
+ * and the large gradient would overflow. */
 static void test_large_gradients_of_large_values(void **state)
 {
     tg_context *tg = *state;
@@ -62,7 +64,8 @@ static void test_large_gradients_of_large_values(void **state)
     assert_true(gradient_at(tg, gelu_tanh, TG_F32, 1e10, 1e30) == large);
 }
 
-/* 1 above and 0 below; PyTorch has NaN where the square of the value overflows. */
+/* The slope is 1 above 0, and 0 below, also where the square of the value overflows; there PyTorch
+ * has NaN. */
 static void test_gradient_of_gelu_tanh_far_out(void **state)
 {
     tg_context *tg = *state;
@@ -74,7 +77,7 @@ static void test_gradient_of_gelu_tanh_far_out(void **state)
     assert_true(gradient_at(tg, gelu_tanh, TG_F64, -1e300, 2) == 0);
 }
 
-/* The gradient of the sum of the gradients of y. */
+/* Returns the gradient, with respect to x, of the sum of the gradient of the sum of y. */
 static tg_tensor *second_gradient(tg_tensor *y, tg_tensor *x)
 {
     tg_tensor *first, *second;
@@ -91,7 +94,8 @@ static void test_second_gradient_of_mish_far_out_is_0(void **state)
     for (int i = 0; i < 4; i++) assert_true(fabs(element_of(second, i)) < 1e-40);
 }
 
-/* That of the side below, where elu is alpha (exp(x) - 1), as for the first one; PyTorch's is 0. */
+/* At 0, the first and second gradients are those of the side below, where elu(x) is
+ * alpha (exp(x) - 1). In PyTorch, the second gradient at 0 is 0. */
 static void test_second_gradients_of_elu_and_selu_at_0(void **state)
 {
     const double alpha = 1.6732632423543772848170429916717,
@@ -102,8 +106,8 @@ static void test_second_gradients_of_elu_and_selu_at_0(void **state)
                scale * alpha * exp(-1));
 }
 
-/* The gradient reads the result alone. */
-static void test_expm1_lets_go_of_its_input(void **state)
+/* The gradient of expm1 reads the result alone, so that the input may be overwritten. */
+static void test_input_of_expm1_may_be_overwritten_before_backward(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *a = leaf(tg, 0, 1), *b = tg_clone(a), *y = tg_expm1(b);
@@ -112,8 +116,9 @@ static void test_expm1_lets_go_of_its_input(void **state)
     check_near(a->grad, 1, exp(1));
 }
 
-/* elu reads its input, so that its gradient far below 0 is exp(x), not what expm1(x) + 1 leaves. */
-static void test_elu_far_below_0(void **state)
+/* The gradient of elu below 0 is alpha exp(x). Computed from the result, as expm1(x) + 1, it would
+ * be 0 far below 0; the library computes it from the input. */
+static void test_gradient_of_elu_far_below_0_is_exp(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = leaf(tg, -40, 2, NAN);
@@ -122,9 +127,10 @@ static void test_elu_far_below_0(void **state)
     assert_true(element_of(x->grad, 2) == 1);
 }
 
-/* ---- atan2, whose gradient is 1 / (2 size) at (size, size), and of the order of 1 / size^2
- * beyond. */
+/* ---- atan2. */
 
+/* With y = s and x = 2 s, the gradients x / (x^2 + y^2) and -y / (x^2 + y^2) are 0.4 / s and
+ * -0.2 / s. The squares overflow or underflow for the largest and smallest s. */
 static void test_gradients_of_atan2_at_the_ends_of_the_range(void **state)
 {
     tg_context *tg = *state;
@@ -144,7 +150,8 @@ static void test_gradients_of_atan2_at_the_ends_of_the_range(void **state)
     check_values(x->grad, 0, NAN, 0, NAN);
 }
 
-/* ---- lerp: from the start for a weight below a half, of whatever sign. */
+/* ---- lerp. For a weight below 0.5 it is start + weight (end - start), else
+ * end - (end - start) (1 - weight). */
 
 static void test_lerp_to_infinity(void **state)
 {
@@ -191,7 +198,7 @@ static void test_clamp_tensors_sends_no_gradient_to_nan(void **state)
     check_values(max->grad, 0, 0, 1, 0, 0);
 }
 
-/* Where min is max, the gradient of what lies below goes to min; PyTorch loses it. */
+/* Where min equals max, the gradient of an element below both goes to min; PyTorch loses it. */
 static void test_clamp_tensors_at_bounds(void **state)
 {
     tg_context *tg = *state;
@@ -213,8 +220,8 @@ int main(void)
         cmocka_unit_test(test_gradient_of_gelu_tanh_far_out),
         cmocka_unit_test(test_second_gradient_of_mish_far_out_is_0),
         cmocka_unit_test(test_second_gradients_of_elu_and_selu_at_0),
-        cmocka_unit_test(test_expm1_lets_go_of_its_input),
-        cmocka_unit_test(test_elu_far_below_0),
+        cmocka_unit_test(test_input_of_expm1_may_be_overwritten_before_backward),
+        cmocka_unit_test(test_gradient_of_elu_far_below_0_is_exp),
         cmocka_unit_test(test_gradients_of_atan2_at_the_ends_of_the_range),
         cmocka_unit_test(test_lerp_to_infinity),
         cmocka_unit_test(test_gradients_of_lerp_at_infinities),

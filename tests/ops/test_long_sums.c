@@ -1,5 +1,8 @@
-/* The accuracy of sums whose terms are added one after the other, such as those of cumsum, for any
- * number of terms. src/context/long_sum.h has the error bounds. */
+/* The accuracy of sums of many terms that lie within other operations, such as cumsum, gradients of
+ * gather, convolution and pooling. Plain additions one after the other lose more with each term;
+ * the bounds here do not grow with the number of terms. src/context/long_sum.h derives most of
+ * them. In each bound, u is half the distance from 1 to the next number: 2^-24 for float32, 2^-53
+ * for float64. */
 #include "check.h"
 
 static tg_context *tg;
@@ -13,7 +16,8 @@ static int open_for_all(void **state)
     return failed;
 }
 
-/* A sum of products nearly without rounding, in two parts; and the sum of their absolute values. */
+/* A sum of products as high + low, which loses almost nothing; and size, the sum of the products'
+ * absolute values. */
 typedef struct exact_sum {
     double high, low, size;
 } exact_sum;
@@ -26,7 +30,7 @@ static void add_exactly(exact_sum *s, double x, double y)
     s->size += fabs(product);
 }
 
-/* The error of value is at most so many u of the absolute terms. */
+/* Checks that value differs from the exact sum by at most units * u * (sum of absolute values). */
 static void check_sum(double value, exact_sum exact, double u, double units)
 {
     const double error = fabs((value - exact.high) - exact.low);
@@ -34,7 +38,8 @@ static void check_sum(double value, exact_sum exact, double u, double units)
         fail_msg("%.17g is %.3g u off, more than %.3g", value, error / u / exact.size, units);
 }
 
-/* Terms of a float64 tensor: 0.1 each, or random numbers about 0. */
+/* Makes a float64 tensor of terms: kind 0 makes each 0.1, whose roundings add up, and kind 1 draws
+ * normal numbers, whose sum nearly cancels. */
 enum { KINDS = 2 };
 static tg_tensor *terms_of(int kind, tg_shape shape)
 {
@@ -48,9 +53,10 @@ static exact_sum n_times(double n, double x)
     return s;
 }
 
-/* ---- Running sums: 64 u for the terms of a block, one for the addition to the blocks before. */
+/* ---- Running sums. Their error is at most 64 u for the additions within a block of 64 terms, and
+ * one u for the addition to the sum of the blocks before. */
 
-static void test_running_sums(void **state)
+static void test_running_sums_and_their_gradients_of_many_terms(void **state)
 {
     (void)state;
     enum { TERMS = 100000, STRIDE = 2 };
@@ -72,7 +78,8 @@ static void test_running_sums(void **state)
     }
 }
 
-/* Rows of at most a block are rounded as by PyTorch, which adds one term after the other. */
+/* Within the first block, each addition rounds as in PyTorch, which adds one term after the other.
+ */
 static void test_short_running_sums_have_the_bits_of_additions_in_order(void **state)
 {
     (void)state;
@@ -85,7 +92,8 @@ static void test_short_running_sums_have_the_bits_of_additions_in_order(void **s
     }
 }
 
-/* Element `at` of 200 ones is x, and element 150 is y; PyTorch's sums then begin and end so. */
+/* Checks the running sums of 200 ones of which element 100 is replaced by x and element 150 by y.
+ * In PyTorch, the sums from 100 to 149 are `between`, and those from 150 on are `last`. */
 static void check_special(double x, double y, double between, double last)
 {
     tg_tensor *a = tg_ones(tg, TG_F64, TG_SHAPE(200));
@@ -111,11 +119,12 @@ static void test_running_sums_of_infinities_and_nan(void **state)
     check_special(1.7e308, INFINITY, 1.7e308, INFINITY);
 }
 
-/* ---- Sums in one slot. (n u)^2 is below a thousandth of u. */
+/* ---- Sums of many terms in one element. With n terms, the error is at most u + (n u)^2 relative
+ * to the sum of absolute values, and (n u)^2 is below a thousandth of u here. */
 
 enum { TAKEN = 100000 };
 
-static void test_slots_of_float64(void **state)
+static void test_scatter_add_of_many_terms_into_one_element(void **state)
 {
     (void)state;
     for (int kind = 0; kind < KINDS; kind++) {
@@ -131,13 +140,15 @@ static void test_slots_of_float64(void **state)
     }
 }
 
+/* Checks the gradient of x[0], which y takes TAKEN times; each of these elements has gradient 0.1.
+ */
 static void check_gradient(tg_tensor *x, tg_tensor *y)
 {
     assert_true(tg_backward_with(y, tg_full_like(y, 0.1)));
     check_sum(element_of(x->grad, 0), n_times(TAKEN, 0.1), unit[TG_F64], 1.001);
 }
 
-static void test_gradients_of_what_is_taken_many_times(void **state)
+static void test_gradients_of_an_element_that_is_taken_many_times(void **state)
 {
     (void)state;
     tg_tensor *index = tg_expand(tg_zeros(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(TAKEN));
@@ -149,7 +160,7 @@ static void test_gradients_of_what_is_taken_many_times(void **state)
     check_gradient(x, tg_embedding(index, x, TG_NO_INDEX));
 }
 
-static void test_slots_of_infinities_and_nan(void **state)
+static void test_scatter_add_of_infinities_and_nan(void **state)
 {
     (void)state;
     const double terms[] = {INFINITY, 1, INFINITY, -INFINITY, NAN, 1, 1.7e308, 1.7e308,
@@ -161,8 +172,8 @@ static void test_slots_of_infinities_and_nan(void **state)
                  NAN, INFINITY);
 }
 
-/* As in PyTorch, a slot that holds -0 keeps its sign, whether nothing or only -0 is added. */
-static void test_slots_of_negative_zeros(void **state)
+/* As in PyTorch, an element that is -0 stays -0, whether nothing or only -0 is added to it. */
+static void test_scatter_add_of_negative_zeros_keeps_their_sign(void **state)
 {
     (void)state;
     tg_tensor *index = tg_expand(tg_ones(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(16));
@@ -175,7 +186,8 @@ static void test_slots_of_negative_zeros(void **state)
 
 /* ---- Pooling. */
 
-/* 64 u for a block, one for the sum and one for the quotient. */
+/* The error is at most 64 u for the additions within a block, one u for the sum of the blocks, one
+ * for the quotient, and one for the product with SIZE in this test. */
 static void test_means_of_large_windows(void **state)
 {
     (void)state;
@@ -192,8 +204,9 @@ static void test_means_of_large_windows(void **state)
     assert_true(tg_item(tg_avg_pool2d(infinite, &o)) == INFINITY);
 }
 
-/* The gradient of the image by its definition, each element a sum over the windows that hold it. */
-static void check_spread(const tg_pool_options *o, tg_tensor *x, tg_tensor *y, tg_tensor *g)
+/* Checks the gradient of the image x, given that of the means y, against its definition: that of an
+ * element is the sum, over the windows that contain it, of the window's gradient over its size. */
+static void check_image_of_means(const tg_pool_options *o, tg_tensor *x, tg_tensor *y, tg_tensor *g)
 {
     const int64_t h = x->shape[1], w = x->shape[2], oh = y->shape[1], ow = y->shape[2];
     const double u = unit[x->dtype], count = (double)(o->kernel[0] * o->kernel[1]);
@@ -207,13 +220,14 @@ static void check_spread(const tg_pool_options *o, tg_tensor *x, tg_tensor *y, t
                     if (y0 < 0 || y0 >= o->kernel[0] || x0 < 0 || x0 >= o->kernel[1]) continue;
                     add_exactly(&exact, element_of(g, r * ow + c) / count, 1);
                 }
-            /* two sums of at most 512 terms, over 16 lanes that 4 additions fold, and a quotient */
+            /* The library sums along one dimension and then along the other. Each sum has at most
+             * 512 terms: 32 in each of 16 lanes, which 4 more additions combine. A quotient ends
+             * it, and this test rounds one, too. */
             check_sum(element_of(x->grad, i * w + j), exact, u, 2 * (32 + 4) + 2);
         }
 }
 
-/* Two sums of few terms, with windows that overlap, that reach over the edge, and that leave
- * elements out. */
+/* The windows overlap, reach over the edge into the padding, or leave some elements out. */
 static void test_gradient_of_means_of_windows_that_overlap(void **state)
 {
     (void)state;
@@ -242,12 +256,13 @@ static void test_gradient_of_means_of_windows_that_overlap(void **state)
             check_ok(tg);
             tg_tensor *g = tg_randn(tg, (tg_dtype)dtype, TG_SHAPE(1, y->shape[1], y->shape[2]));
             assert_true(tg_backward_with(y, g));
-            check_spread(&all[k], x, y, g);
+            check_image_of_means(&all[k], x, y, g);
         }
 }
 
-/* The element in the middle is in KERNEL^2 windows, whose equal parts round in one direction for
- * long; each of the two sums has less than 512 terms, as above. */
+/* The element in the middle lies in KERNEL^2 windows, whose gradients are equal. Additions of equal
+ * terms round in the same direction for long, so that errors add up. Each of the two sums has less
+ * than 512 terms, as above. */
 static void test_gradient_of_means_of_many_windows(void **state)
 {
     (void)state;
@@ -269,7 +284,8 @@ typedef struct conv_case {
     int64_t stride, padding, dilation;
 } conv_case;
 
-/* Where element (i, j) of the kernel meets the output (r, c); whether that is in the image. */
+/* Sets *at to the number of the pixel that element (i, j) of the kernel multiplies for the output
+ * (r, c), and returns whether that pixel lies in the image. */
 static bool meets(const conv_case *k, int64_t r, int64_t c, int64_t i, int64_t j, int64_t *at)
 {
     const int64_t y = r * k->stride - k->padding + i * k->dilation;
@@ -278,7 +294,8 @@ static bool meets(const conv_case *k, int64_t r, int64_t c, int64_t i, int64_t j
     return y >= 0 && y < k->h && x >= 0 && x < k->w;
 }
 
-/* An output is a product with an inner size of all its terms; see tg_matmul for the bound. */
+/* Checks the outputs against exact sums. An output is an element of a matrix product whose inner
+ * size is the number of its terms; its error is bounded as tg_matmul says. */
 static void check_forward(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tensor *y)
 {
     const int64_t area = k->kh * k->kw, oh = y->shape[1], ow = y->shape[2];
@@ -297,7 +314,7 @@ static void check_forward(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_ten
             }
 }
 
-/* The exact gradient of the image, where g is that of the result. */
+/* Checks the gradient of the image, where g is that of the result, against exact sums. */
 static void check_image(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tensor *y, tg_tensor *g)
 {
     const int64_t area = k->kh * k->kw, oh = y->shape[1], ow = y->shape[2];
@@ -313,7 +330,9 @@ static void check_image(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tenso
                         add_exactly(exact + i / area * k->h * k->w + at, up,
                                     element_of(w, o * k->channels * area + i));
             }
-    /* the product over out; 128 terms, or all; the addition to a total and that of what is lost */
+    /* A product sums over the output channels. Its results are then summed over the elements of the
+     * kernel: all of them, or, in large kernels, parts of 128 that a compensated sum adds up, which
+     * rounds twice more. */
     const double units = (double)k->out + (area > 1024 ? 128 + 2 : (double)area);
     for (int64_t i = 0; i < x->numel; i++)
         check_sum(element_of(x->grad, i), exact[i], unit[x->dtype], units * 1.01);
@@ -340,7 +359,8 @@ static void check_conv(const conv_case *k, tg_dtype dtype, bool positive)
     check_image(k, x, w, y, g);
 }
 
-/* Kernels just below and above 1024 elements, in whole rows and in parts of rows. */
+/* The terms of a kernel of more than 1024 elements are added in parts. These kernels have fewer, as
+ * many and more elements; a part has several rows of the kernel, or a row has several parts. */
 static void test_convolutions_of_many_terms(void **state)
 {
     (void)state;
@@ -354,8 +374,8 @@ static void test_convolutions_of_many_terms(void **state)
             check_conv(&cases[i], kind & 1 ? TG_F64 : TG_F32, kind & 2);
 }
 
-/* The element in the middle has an equal term for each element of the kernel, and these round in
- * one direction for long. */
+/* The gradient of the element in the middle is a sum of equal terms, one for each element of the
+ * kernel. Additions of equal terms round in the same direction for long, so that errors add up. */
 static void test_gradient_of_the_image_of_a_large_kernel(void **state)
 {
     (void)state;
@@ -371,7 +391,8 @@ static void test_gradient_of_the_image_of_a_large_kernel(void **state)
     }
 }
 
-/* The gradients, with several images, groups and threads, are the same at every level. */
+/* Returns the gradient of a batch of images through pooling, or through a convolution with groups;
+ * both are large enough to be split among threads. */
 static tg_tensor *gradients_at(tg_context *c, tg_dtype dtype, const char *what)
 {
     tg_manual_seed(c, 3);
@@ -410,11 +431,11 @@ static void test_gradients_have_the_same_bits_at_every_level_on_any_threads(void
 
 /* ---- Systems. */
 
-/* The shortest x with a x = b is a^T (a a^T)^-1 b: here of one row of n times 0.1. The sum of its
- * squares has an error of 66 u, the norm one of 34 u and its square, by which 0.1 b is divided, one
- * of 68 u; to which the other roundings add less than 8 u. Element 0 is left out: a reflection
- * makes it a difference of large numbers, so that it is as near as the others only beside the
- * norm. */
+/* The shortest x with a x = b is a^T (a a^T)^-1 b. Here a is one row of n elements 0.1. The sum of
+ * its squares has an error of 66 u, its norm therefore one of 34 u, and the square of the norm, by
+ * which 0.1 b is divided, one of 68 u. The other roundings add less than 8 u. Element 0 is left
+ * out: a Householder reflection makes it as a difference of large numbers, so that its error is
+ * small only compared with the norm of x. */
 static void test_the_shortest_solution_of_a_long_row(void **state)
 {
     (void)state;
@@ -427,7 +448,9 @@ static void test_the_shortest_solution_of_a_long_row(void **state)
         check_sum(element_of(x, i), want, unit[TG_F64], 2 * (33 + 1) + 8);
 }
 
-/* A tall system is refined with products that lose nothing: the mean of n numbers. */
+/* The fit of b by a column of elements 0.1 is ten times the mean of b. The solution of a tall
+ * system is refined with residuals whose sums lose almost nothing, so that its error does not grow
+ * with the number of rows. */
 static void test_the_fit_of_many_rows(void **state)
 {
     (void)state;
@@ -441,9 +464,9 @@ static void test_the_fit_of_many_rows(void **state)
 
 /* ---- Losses. */
 
-/* The mean of losses of 0.1 weighs 0.1 each: the sum of weights is rounded once, that of the losses
- * is one of a tree, over 32 terms in 16 lanes and 11 levels, and a product and the quotient round
- * once each. */
+/* Each row has the loss 0.1 and the weight 0.1; the weighted mean is 0.1. The compensated sum of
+ * the weights rounds once. The losses are summed pairwise: 32 terms in each of 16 lanes, and then
+ * 11 levels of a tree. The product of loss and weight and the quotient round once each. */
 static void test_weighted_means_of_many_rows(void **state)
 {
     (void)state;
@@ -456,12 +479,13 @@ static void test_weighted_means_of_many_rows(void **state)
     check_sum(tg_item(tg_nll_loss(x, labels, &o)), want, unit[TG_F64], 32 + 11 + 4);
 }
 
-/* ---- What is fine as it is. */
+/* ---- Long sums that need no compensation, as their errors stay small. */
 
-/* Batch k moves the running mean m to x p + m (1 - p) with p = 1 / k. An error e of m becomes
- * (1 - 1 / k) e. The roundings of x, p, 1 - p, both products and the sum add at most 4 u of the
- * greatest mean. So k e grows by at most 4 u k of it with each batch, and e is at most 2 (k + 1) u
- * of it after k batches. With a constant p it is at most 4 u / p of it. */
+/* Batch k has the mean x and moves the running mean m to x p + m (1 - p) with p = 1 / k, which
+ * turns an error e of m into (1 - 1 / k) e. Let M be the greatest mean. The roundings of x, p,
+ * 1 - p, both products and the sum add at most 4 u M to the error. Each batch therefore adds at
+ * most 4 u M k to k e, and after k batches e is at most 2 (k + 1) u M. With a constant p, the error
+ * is at most 4 u M / p. */
 static void check_running_mean(double momentum, double units)
 {
     enum { BATCHES = 500, ROWS = 4 };
@@ -482,15 +506,15 @@ static void check_running_mean(double momentum, double units)
                 units * unit[TG_F32] * 2);
 }
 
-static void test_running_statistics(void **state)
+static void test_running_mean_of_many_batches(void **state)
 {
     (void)state;
     check_running_mean(NAN, 2 * 501);
     check_running_mean(0.1, 4 / 0.1);
 }
 
-/* The norm of n norms: n additions of squares, each of which rounds once more; the root halves
- * that. */
+/* The norm of n gradients is the root of the sum of their squared norms. The squares and their n
+ * additions have errors of at most about n u, of which the root leaves half. */
 static void test_the_norm_of_many_gradients(void **state)
 {
     (void)state;
@@ -504,15 +528,16 @@ static void test_the_norm_of_many_gradients(void **state)
     assert_true(fabs(norm - 0.1 * sqrt(MANY)) <= norm * (MANY / 2 + 4) * unit[TG_F64]);
 }
 
-/* ---- Sums of many float32 terms in one place: added one after the other, a 1 changes nothing from
- * 2^24 on. */
+/* ---- Sums of many float32 terms in one element. Plain additions in float32 stop at 2^24, where
+ * adding 1 changes nothing. */
 
-/* 0.1, as a float, so many times; rounded once. */
+/* The float nearest to the exact sum of so many terms, each of which is the float 0.1. */
 static double tenths(double terms)
 {
     return (double)(float)(terms * (double)0.1f);
 }
 
+/* An index of n zeros, which takes element 0 n times. */
 static tg_tensor *places(int64_t n)
 {
     return tg_expand(tg_zeros(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(n));
@@ -527,7 +552,7 @@ static void test_scatter_add_passes_2_to_the_24(void **state)
     check_values(tg_scatter_add(a, 0, places(n), terms), (double)n, 0, 0);
 }
 
-/* The gradient of sum(f(x)) / 10, where f takes x[0] so many times. */
+/* Returns element 0 of the gradient of x, where each element of y has the gradient 0.1. */
 static double gradient_of(tg_tensor *x, tg_tensor *y)
 {
     tg_tensor *weight = tg_full_like(y, 0.1);
@@ -536,7 +561,7 @@ static double gradient_of(tg_tensor *x, tg_tensor *y)
     return tg_get(x->grad, (tg_shape){x->ndim, (int64_t[]){0, 0}});
 }
 
-static void test_float32_gradients_of_what_is_taken_many_times(void **state)
+static void test_float32_gradients_of_an_element_that_is_taken_many_times(void **state)
 {
     (void)state;
     enum { TERMS = 100000 };
@@ -549,7 +574,7 @@ static void test_float32_gradients_of_what_is_taken_many_times(void **state)
     assert_true(gradient_of(x, tg_embedding(index, x, TG_NO_INDEX)) == tenths(TERMS));
 }
 
-static void test_scatter_add_begins_with_what_is_there(void **state)
+static void test_scatter_add_adds_to_the_values_that_are_there(void **state)
 {
     (void)state;
     const float start[] = {0.25f, -3, 7};
@@ -558,8 +583,8 @@ static void test_scatter_add_begins_with_what_is_there(void **state)
     check_values(tg_scatter_add(a, 0, index, tg_full(tg, TG_F32, TG_SHAPE(12), 0.5)), 2.25, -3, 11);
 }
 
-/* Added one after the other in float32, the sum is 100958. The sum and the quotient round once
- * each. */
+/* The sum of a million elements 0.1, added one after the other in float32, would be 100958. The
+ * library rounds the sum and the quotient once each. */
 static void test_avg_pool2d_of_a_large_window(void **state)
 {
     (void)state;
@@ -571,13 +596,13 @@ static void test_avg_pool2d_of_a_large_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_running_sums),
+        cmocka_unit_test(test_running_sums_and_their_gradients_of_many_terms),
         cmocka_unit_test(test_short_running_sums_have_the_bits_of_additions_in_order),
         cmocka_unit_test(test_running_sums_of_infinities_and_nan),
-        cmocka_unit_test(test_slots_of_float64),
-        cmocka_unit_test(test_gradients_of_what_is_taken_many_times),
-        cmocka_unit_test(test_slots_of_infinities_and_nan),
-        cmocka_unit_test(test_slots_of_negative_zeros),
+        cmocka_unit_test(test_scatter_add_of_many_terms_into_one_element),
+        cmocka_unit_test(test_gradients_of_an_element_that_is_taken_many_times),
+        cmocka_unit_test(test_scatter_add_of_infinities_and_nan),
+        cmocka_unit_test(test_scatter_add_of_negative_zeros_keeps_their_sign),
         cmocka_unit_test(test_means_of_large_windows),
         cmocka_unit_test(test_gradient_of_means_of_windows_that_overlap),
         cmocka_unit_test(test_gradient_of_means_of_many_windows),
@@ -587,11 +612,11 @@ int main(void)
         cmocka_unit_test(test_the_shortest_solution_of_a_long_row),
         cmocka_unit_test(test_the_fit_of_many_rows),
         cmocka_unit_test(test_weighted_means_of_many_rows),
-        cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_running_mean_of_many_batches),
         cmocka_unit_test(test_the_norm_of_many_gradients),
         cmocka_unit_test(test_scatter_add_passes_2_to_the_24),
-        cmocka_unit_test(test_float32_gradients_of_what_is_taken_many_times),
-        cmocka_unit_test(test_scatter_add_begins_with_what_is_there),
+        cmocka_unit_test(test_float32_gradients_of_an_element_that_is_taken_many_times),
+        cmocka_unit_test(test_scatter_add_adds_to_the_values_that_are_there),
         cmocka_unit_test(test_avg_pool2d_of_a_large_window),
     };
     return cmocka_run_group_tests(tests, open_for_all, close_context);
