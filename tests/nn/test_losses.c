@@ -1,13 +1,16 @@
-/* Losses: wrong arguments, values compared with closed forms, and losses as modules. */
+/* Losses: the arguments that they refuse, values and gradients compared with closed forms and
+ * central differences, and losses as modules. Their cases with PyTorch's values are in
+ * test_losses_golden.c. */
 #include "leaf.h"
 
-static const tg_loss_function of_two_sides[] = {tg_l1_loss,
-                                                tg_smooth_l1_loss,
-                                                tg_huber_loss,
-                                                tg_binary_cross_entropy,
-                                                tg_binary_cross_entropy_with_logits,
-                                                tg_kl_div,
-                                                tg_poisson_nll_loss};
+/* The losses of an input and a target that broadcast to each other. */
+static const tg_loss_function losses[] = {tg_l1_loss,
+                                          tg_smooth_l1_loss,
+                                          tg_huber_loss,
+                                          tg_binary_cross_entropy,
+                                          tg_binary_cross_entropy_with_logits,
+                                          tg_kl_div,
+                                          tg_poisson_nll_loss};
 static const char *const names[] = {"l1_loss",
                                     "smooth_l1_loss",
                                     "huber_loss",
@@ -17,50 +20,54 @@ static const char *const names[] = {"l1_loss",
                                     "poisson_nll_loss"};
 enum { LOSSES = sizeof names / sizeof *names };
 
-static void begins(tg_context *tg, tg_status code, const char *name, const char *rest)
+/* Checks that an error with this code is pending, whose message is the loss's name and the rest. */
+static void check_loss_error(tg_context *tg, tg_status code, const char *name, const char *rest)
 {
     char wanted[512];
     snprintf(wanted, sizeof wanted, "%s: %s", name, rest);
     check_error(tg, code, wanted);
 }
 
-static void test_shapes_that_differ(void **state)
+static void test_shapes_that_differ_are_refused_without_tg_broadcast(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *column = tg_full(tg, TG_F32, TG_SHAPE(4, 1), 0.5);
     tg_tensor *flat = tg_full(tg, TG_F32, TG_SHAPE(4), 0.5);
     for (int i = 0; i < LOSSES; i++) {
-        assert_null(of_two_sides[i](column, flat, NULL));
-        begins(tg, TG_ERR_SHAPE, names[i],
-               "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
-               "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
+        assert_null(losses[i](column, flat, NULL));
+        check_loss_error(
+            tg, TG_ERR_SHAPE, names[i],
+            "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
+            "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
         tg_loss_options o = tg_loss_defaults();
         o.reduction = TG_NONE | TG_BROADCAST;
-        tg_tensor *wide = of_two_sides[i](column, flat, &o);
+        tg_tensor *wide = losses[i](column, flat, &o);
         assert_true(wide && wide->ndim == 2 && wide->shape[0] == 4 && wide->shape[1] == 4);
     }
     assert_null(tg_gaussian_nll_loss(column, flat, flat, NULL));
-    begins(tg, TG_ERR_SHAPE, "gaussian_nll_loss",
-           "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
-           "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
+    check_loss_error(
+        tg, TG_ERR_SHAPE, "gaussian_nll_loss",
+        "input [4, 1] and target [4] differ in shape and would broadcast to [4, 4]: use "
+        "tg_flatten(input, 0, -1), or tg_reshape(target, TG_SHAPE(4, 1))");
 }
 
-static void test_dtypes_and_reductions(void **state)
+static void test_wrong_dtypes_and_reductions_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(2), 0.5), *y = tg_full(tg, TG_F64, TG_SHAPE(2), 1);
     for (int i = 0; i < LOSSES; i++) {
-        assert_null(of_two_sides[i](x, y, NULL));
-        begins(tg, TG_ERR_DTYPE, names[i], "the input is float32, the target float64; use tg_cast");
+        assert_null(losses[i](x, y, NULL));
+        check_loss_error(tg, TG_ERR_DTYPE, names[i],
+                         "the input is float32, the target float64; use tg_cast");
         tg_loss_options o = tg_loss_defaults();
         o.reduction = 9;
-        assert_null(of_two_sides[i](x, x, &o));
-        begins(tg, TG_ERR_ARGUMENT, names[i],
-               "there is no reduction 9; use TG_MEAN, TG_SUM or TG_NONE");
-        assert_true(!of_two_sides[i](NULL, NULL, NULL));
+        assert_null(losses[i](x, x, &o));
+        check_loss_error(tg, TG_ERR_ARGUMENT, names[i],
+                         "there is no reduction 9; use TG_MEAN, TG_SUM or TG_NONE");
+        assert_true(!losses[i](NULL, NULL, NULL));
         check_ok(tg);
-        assert_null(of_two_sides[i](x, NULL, NULL));
-        begins(tg, TG_ERR_ARGUMENT, names[i], "target is NULL");
+        assert_null(losses[i](x, NULL, NULL));
+        check_loss_error(tg, TG_ERR_ARGUMENT, names[i], "target is NULL");
     }
     tg_loss_options o = tg_loss_defaults();
     o.reduction = TG_BATCHMEAN;
@@ -70,7 +77,7 @@ static void test_dtypes_and_reductions(void **state)
         "l1_loss: the reduction TG_BATCHMEAN is for kl_div alone; use TG_MEAN, TG_SUM or TG_NONE");
 }
 
-static void test_numbers_out_of_range(void **state)
+static void test_numbers_out_of_range_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_full(tg, TG_F32, TG_SHAPE(2), 0.5), *bad = tg_full_like(x, 1.5);
@@ -108,7 +115,7 @@ static void test_numbers_out_of_range(void **state)
     tg_clear_error(tg);
 }
 
-static void test_classes_refused(void **state)
+static void test_wrong_labels_and_weights_of_classes_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(4, 3));
@@ -156,7 +163,7 @@ static void test_classes_refused(void **state)
 
 /* ---- Closed forms. */
 
-static void test_closed_forms(void **state)
+static void test_values_are_those_of_closed_forms(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *even = tg_zeros(tg, TG_F64, TG_SHAPE(2, 5));
@@ -169,12 +176,13 @@ static void test_closed_forms(void **state)
     tg_loss_options o = tg_loss_defaults();
     o.reduction = TG_SUM;
     check_near(tg_kl_div(q, p, &o), 0.25 * log(0.5) + 0.75 * log(1.5));
-    /* What 1 + exp(-100) would round away. */
+    /* The loss log(1 + exp(-100)) is about exp(-100), which 1 + exp(-100) would round away. */
     tg_tensor *sure = constant(tg, 100), *one = constant(tg, 1);
     check_near(tg_binary_cross_entropy_with_logits(sure, one, NULL), exp(-100));
 }
 
-/* The loss's first and second gradient, of each element's own. */
+/* Sets g and h to the first and second derivatives of each element of the loss of x and target 0.
+ */
 static void differentiate(tg_loss_function loss, const tg_loss_options *o, tg_tensor *x,
                           tg_tensor **g, tg_tensor **h)
 {
@@ -186,8 +194,9 @@ static void differentiate(tg_loss_function loss, const tg_loss_options *o, tg_te
     assert_true(tg_grad(TG_LIST(sum), TG_LIST(x), h, &how));
 }
 
-/* Both parabolas curve at 0, and no more at the kink. PyTorch's values. */
-static void test_the_curvature_of_huber(void **state)
+/* Around 0 both losses are parabolas and have a second derivative. From the point on where they
+ * turn into lines it is 0. The values are those of PyTorch. */
+static void test_second_gradients_of_huber_and_smooth_l1(void **state)
 {
     tg_loss_options o = tg_loss_defaults();
     o.reduction = TG_NONE;
@@ -201,8 +210,9 @@ static void test_the_curvature_of_huber(void **state)
     check_values(h, 0.5, 0.5, 0, 0, 0, 0);
 }
 
-/* A beta that float32 has not is 0; a large one does not overflow. */
-static void test_extreme_betas(void **state)
+/* A beta too small for float32 counts as 0; a large beta or delta does not make the loss overflow.
+ */
+static void test_extreme_beta_and_delta(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -216,7 +226,7 @@ static void test_extreme_betas(void **state)
     assert_true(element_of(tg_smooth_l1_loss(x, zero, &o), 2) == 1e30f);
 }
 
-static void test_variances(void **state)
+static void test_extreme_variances_and_their_shape(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -232,9 +242,9 @@ static void test_variances(void **state)
                 "row");
 }
 
-/* Closed forms: Stirling's formula counts only above 1, and so does its derivative, log(target) +
- * 1 / (2 target). */
-static void test_the_gradient_of_a_count(void **state)
+/* With .full, Stirling's formula is added where the target is above 1, and its derivative,
+ * log(target) + 1 / (2 target), is added to the target's gradient there. */
+static void test_full_poisson_nll_loss_and_the_gradient_of_its_target(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *log_mean = constant(tg, 0.5, 0.5, 0.5);
@@ -247,8 +257,9 @@ static void test_the_gradient_of_a_count(void **state)
     check_values(count->grad, -0.5, -0.5, -0.5 + log(4) + 0.125);
 }
 
-/* Over the rows of the input as it was given. PyTorch's value. */
-static void test_the_mean_over_a_batch_that_broadcasts(void **state)
+/* TG_BATCHMEAN divides by the first size of the input as it was given, here 1, and not by that of
+ * the shape it broadcasts to. PyTorch has the same value, 4.8906. */
+static void test_batchmean_divides_by_the_batch_before_broadcasting(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -261,7 +272,7 @@ static void test_the_mean_over_a_batch_that_broadcasts(void **state)
     assert_true(fabs(tg_item(loss) - sum) < 1e-14 && fabs(sum - 4.8906) < 1e-4);
 }
 
-static void test_pos_weight_broadcasts_to_the_input(void **state)
+static void test_pos_weight_must_broadcast_to_the_input(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -271,8 +282,8 @@ static void test_pos_weight_broadcasts_to_the_input(void **state)
                 "binary_cross_entropy_with_logits: [2, 1] does not broadcast to [2]");
 }
 
-/* What no double is. */
-static void test_an_ignored_label_of_any_size(void **state)
+/* ignore_index is kept as an int64: no double is equal to INT64_MAX. */
+static void test_ignore_index_may_be_any_int64(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -282,8 +293,9 @@ static void test_an_ignored_label_of_any_size(void **state)
     check_near(tg_cross_entropy(x, tg_zeros(tg, TG_I64, TG_SHAPE(2)), &o), log(5));
 }
 
-/* A literal of options leaves the index 0, which is a label. */
-static void test_options_without_defaults(void **state)
+/* Options that are written as a literal have ignore_index 0, and would ignore a label of the data.
+ */
+static void test_options_that_would_ignore_label_0_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_zeros(tg, TG_F64, TG_SHAPE(2, 5)),
@@ -294,7 +306,7 @@ static void test_options_without_defaults(void **state)
                 "tg_loss_defaults()");
 }
 
-static void test_mean_of_nothing(void **state)
+static void test_mean_of_ignored_labels_alone_is_nan_and_their_sum_0(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_requires_grad_(tg_zeros(tg, TG_F32, TG_SHAPE(2, 3)), true);
@@ -308,11 +320,12 @@ static void test_mean_of_nothing(void **state)
     check_values(x->grad, 0, 0, 0, 0, 0, 0);
 }
 
-/* ---- Gradients of the tensors among options. */
+/* ---- Gradients of the tensors in options. */
 
-/* 1.202, 0, 0.823: minus log_softmax at the labels, of rows that are logarithms of
- * probabilities. */
-static void test_the_gradient_of_the_weight_of_classes(void **state)
+/* The rows of x are logarithms of probabilities, so that log_softmax leaves them as they are, and
+ * the losses at the two labels are 1.202 and 0.823. With TG_SUM these are the gradients of the
+ * weights of classes 0 and 2; that of class 1, which no label names, is 0. */
+static void test_gradient_of_the_weight_of_classes(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -336,7 +349,8 @@ static void test_the_gradient_of_the_weight_of_classes(void **state)
         assert_true(fabs(element_of(o.weight->grad, i) - slopes[i]) < 1e-15);
 }
 
-/* Which tensor of the options is inputs.items[1]. */
+/* A loss, its target, and which tensor of its options the test differentiates by: pos_weight, or
+ * weight. */
 typedef struct option {
     const char *name;
     tg_loss_function function;
@@ -345,6 +359,7 @@ typedef struct option {
     bool is_pos_weight;
 } option;
 
+/* The loss of inputs.items[0], with inputs.items[1] in the options. */
 static tg_tensor *loss_by_option(tg_list inputs, void *user)
 {
     option *q = user;
@@ -352,6 +367,8 @@ static tg_tensor *loss_by_option(tg_list inputs, void *user)
     return q->function(inputs.items[0], q->target, &q->o);
 }
 
+/* The convolution of inputs.items[0], with inputs.items[1] as the bias, which is among its options.
+ */
 static tg_tensor *conv_by_bias(tg_list inputs, void *user)
 {
     tg_conv_options o = tg_conv_defaults();
@@ -371,7 +388,8 @@ static tg_tensor *drawn(tg_context *tg, tg_shape shape, double low, double high)
     return tg_requires_grad_(tg_uniform_(tg_empty(tg, TG_F64, shape), low, high), true);
 }
 
-/* By central differences, for every reduction, with smoothing and an ignored label. */
+/* Central differences agree with the first and second gradients of the tensors in options, for
+ * every reduction, with and without label smoothing, and with a label that is ignored. */
 static void test_gradients_of_tensors_in_options(void **state)
 {
     tg_context *tg = *state;
@@ -399,8 +417,8 @@ static void test_gradients_of_tensors_in_options(void **state)
                  drawn(tg, TG_SHAPE(3), 0, 1), tg_randn(tg, TG_F64, TG_SHAPE(3, 2, 3, 3)));
 }
 
-/* As PyTorch: there is no label that could be ignored. A negative one, such as the default, is none
- * there either. */
+/* A target of probabilities has no label that could be ignored. As in PyTorch, ignore_index is
+ * therefore refused, save a negative one, such as the default. */
 static void test_probabilities_refuse_ignore_index(void **state)
 {
     tg_context *tg = *state;
@@ -414,7 +432,8 @@ static void test_probabilities_refuse_ignore_index(void **state)
     check_near(tg_cross_entropy(x, even, &o), log(4));
 }
 
-/* Where the sides are equal the slope is 0, as of l1_loss, between -1 and 1. */
+/* With beta 0 the loss is l1_loss, whose slope is -1 below the target and 1 above; where input and
+ * target are equal, the gradient is 0. */
 static void test_smooth_l1_with_beta_0_has_gradient_0_at_equality(void **state)
 {
     tg_loss_options o = tg_loss_defaults();
@@ -425,9 +444,9 @@ static void test_smooth_l1_with_beta_0_has_gradient_0_at_equality(void **state)
     check_values(x->grad, 0, 1, -1);
 }
 
-/* ---- As modules. */
+/* ---- Losses as modules. */
 
-static void test_criterion(void **state)
+static void test_criterion_is_a_module_that_takes_two_tensors(void **state)
 {
     tg_context *tg = *state;
     tg_loss_options o = tg_loss_defaults();
@@ -450,25 +469,25 @@ static void test_criterion(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes_that_differ),
-        cmocka_unit_test(test_dtypes_and_reductions),
-        cmocka_unit_test(test_numbers_out_of_range),
-        cmocka_unit_test(test_classes_refused),
-        cmocka_unit_test(test_closed_forms),
-        cmocka_unit_test(test_the_curvature_of_huber),
-        cmocka_unit_test(test_extreme_betas),
-        cmocka_unit_test(test_the_gradient_of_a_count),
-        cmocka_unit_test(test_variances),
-        cmocka_unit_test(test_the_mean_over_a_batch_that_broadcasts),
-        cmocka_unit_test(test_pos_weight_broadcasts_to_the_input),
-        cmocka_unit_test(test_an_ignored_label_of_any_size),
-        cmocka_unit_test(test_options_without_defaults),
-        cmocka_unit_test(test_mean_of_nothing),
-        cmocka_unit_test(test_the_gradient_of_the_weight_of_classes),
+        cmocka_unit_test(test_shapes_that_differ_are_refused_without_tg_broadcast),
+        cmocka_unit_test(test_wrong_dtypes_and_reductions_are_refused),
+        cmocka_unit_test(test_numbers_out_of_range_are_refused),
+        cmocka_unit_test(test_wrong_labels_and_weights_of_classes_are_refused),
+        cmocka_unit_test(test_values_are_those_of_closed_forms),
+        cmocka_unit_test(test_second_gradients_of_huber_and_smooth_l1),
+        cmocka_unit_test(test_extreme_beta_and_delta),
+        cmocka_unit_test(test_full_poisson_nll_loss_and_the_gradient_of_its_target),
+        cmocka_unit_test(test_extreme_variances_and_their_shape),
+        cmocka_unit_test(test_batchmean_divides_by_the_batch_before_broadcasting),
+        cmocka_unit_test(test_pos_weight_must_broadcast_to_the_input),
+        cmocka_unit_test(test_ignore_index_may_be_any_int64),
+        cmocka_unit_test(test_options_that_would_ignore_label_0_are_refused),
+        cmocka_unit_test(test_mean_of_ignored_labels_alone_is_nan_and_their_sum_0),
+        cmocka_unit_test(test_gradient_of_the_weight_of_classes),
         cmocka_unit_test(test_gradients_of_tensors_in_options),
         cmocka_unit_test(test_probabilities_refuse_ignore_index),
         cmocka_unit_test(test_smooth_l1_with_beta_0_has_gradient_0_at_equality),
-        cmocka_unit_test(test_criterion),
+        cmocka_unit_test(test_criterion_is_a_module_that_takes_two_tensors),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

@@ -1,4 +1,5 @@
-/* Losses, compared with PyTorch and with central differences. */
+/* Losses, compared with PyTorch's values and gradients and with central differences. Each case has
+ * the reduction as its first number; tests/golden/losses.py makes them. */
 #include "golden.h"
 
 static tg_loss_options reduced(const trial *c)
@@ -8,7 +9,7 @@ static tg_loss_options reduced(const trial *c)
     return o;
 }
 
-/* Of a loss with a number of its own, which may be beta or delta. */
+/* A loss of an input and a target, with a number that may be beta or delta. */
 static tg_tensor *distance(trial *c, tg_loss_function loss)
 {
     tg_loss_options o = reduced(c);
@@ -17,7 +18,8 @@ static tg_tensor *distance(trial *c, tg_loss_function loss)
     return loss(c->x[0], c->x[1], &o);
 }
 
-/* Of a loss with weights, labels to ignore and smoothing. */
+/* A loss that may have weights, a label to ignore and label smoothing. The second number of the
+ * case says which weights follow the target: 1 is weight, 2 is pos_weight. */
 static tg_tensor *weighted(trial *c, tg_loss_function loss)
 {
     tg_loss_options o = reduced(c);

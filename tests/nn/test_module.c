@@ -1,5 +1,5 @@
-/* Trees of modules: the names of parameters, training and evaluation mode, user-defined modules,
- * and wrong arguments. */
+/* Trees of modules: the names of parameters and buffers, training and evaluation mode, user-defined
+ * modules, the path in messages, and wrong arguments. */
 #include "guarded.h"
 #include "leaf.h"
 
@@ -11,7 +11,7 @@ static tg_module *small_net(tg_context *tg)
                                     tg_batchnorm1d(tg, 3, NULL)));
 }
 
-static void test_paths(void **state)
+static void test_parameters_and_submodules_are_found_by_their_paths(void **state)
 {
     static const char *const paths[] = {"0.weight", "0.bias",   "2.0.weight",
                                         "2.0.bias", "3.weight", "3.bias"};
@@ -41,8 +41,8 @@ static void test_paths(void **state)
     check_error(*state, TG_ERR_ARGUMENT, "submodule: Sequential has no submodule named NULL");
 }
 
-/* In the order of PyTorch's named_buffers. */
-static void test_buffers(void **state)
+/* Buffers are listed in the order of PyTorch's named_buffers. */
+static void test_buffers_are_listed_in_pytorchs_order(void **state)
 {
     static const char *const paths[] = {"0.running_mean", "0.running_var", "0.num_batches_tracked",
                                         "1.0.running_mean"};
@@ -59,7 +59,7 @@ static void test_buffers(void **state)
     assert_true(!tg_buffer_name(net, 6) && !tg_buffer_name(NULL, 0) && tg_buffers(NULL).n == 0);
 }
 
-static void test_more_than_ten_children(void **state)
+static void test_children_are_numbered_beyond_ten(void **state)
 {
     tg_module *layers[12];
     for (int i = 0; i < 12; i++) layers[i] = tg_linear(*state, 1, 1, TG_NO_BIAS);
@@ -79,7 +79,7 @@ static void test_a_shared_module_is_listed_once(void **state)
     assert_non_null(tg_param(net, "0.bias")->grad);
 }
 
-static void test_the_list_grows_with_the_tree(void **state)
+static void test_parameters_registered_later_are_listed(void **state)
 {
     tg_module *net = tg_module_new(*state, "Net", NULL, 0);
     assert_int_equal(tg_parameters(net).n, 0);
@@ -92,7 +92,7 @@ static void test_the_list_grows_with_the_tree(void **state)
     assert_string_equal(tg_param_name(net, 1), "child.late");
 }
 
-static void test_modes(void **state)
+static void test_train_and_eval_set_the_mode_of_the_whole_tree(void **state)
 {
     tg_context *tg = *state;
     tg_module *net = small_net(tg);
@@ -110,7 +110,7 @@ static void test_modes(void **state)
     assert_true(!tg_train(NULL) && !tg_eval(NULL) && !tg_is_training(NULL));
 }
 
-static void test_dropout_layer(void **state)
+static void test_dropout_layer_drops_in_training_alone(void **state)
 {
     tg_context *tg = *state;
     tg_module *layer = tg_dropout_layer(tg, 0.25);
@@ -133,7 +133,7 @@ static tg_tensor *returns_null(tg_tensor *x)
     return NULL;
 }
 
-/* The forward of the only child. */
+/* The forward of a module whose only child is named by 400 letters n. */
 static tg_tensor *forward_child(tg_module *self, tg_tensor *x)
 {
     char name[401] = "";
@@ -141,6 +141,7 @@ static tg_tensor *forward_child(tg_module *self, tg_tensor *x)
     return tg_forward(tg_submodule(self, name), x);
 }
 
+/* A user-defined module: a Linear whose result is multiplied by a parameter. */
 typedef struct scaled {
     tg_tensor *factor;
     tg_module *linear;
@@ -162,7 +163,7 @@ static tg_module *make_scaled(tg_context *tg)
     return m;
 }
 
-static void test_a_module_of_ones_own(void **state)
+static void test_a_user_defined_module_trains_its_parameters(void **state)
 {
     tg_context *tg = *state;
     tg_module *m = tg_sequential(TG_MODULES(make_scaled(tg), tg_lambda(tg, tg_neg)));
@@ -182,6 +183,8 @@ static void test_a_module_of_ones_own(void **state)
 
 /* ---- The path of the module in a message. */
 
+/* A user-defined module that calls parts of its submodules, and the module `alone`, which is not
+ * registered in it. */
 static tg_tensor *calls_its_parts(tg_module *self, tg_tensor *x)
 {
     tg_module *body = tg_submodule(self, "body"), *alone = *(tg_module **)tg_module_data(self);
@@ -209,7 +212,7 @@ static void test_a_message_begins_with_the_path_of_the_module(void **state)
     const char *linear = "linear: input [4, 2], weight [2, 3]: the last size of the input must be "
                          "in_features, 3";
     char text[200];
-    assert_null(tg_forward(wide, x)); /* of no tree */
+    assert_null(tg_forward(wide, x)); /* wide is in no tree, and has no path */
     check_error(tg, TG_ERR_SHAPE, linear);
     assert_null(tg_forward(tg_sequential(TG_MODULES(fits, relu, wide)), x));
     snprintf(text, sizeof text, "2 (Linear): %s", linear);
@@ -220,7 +223,7 @@ static void test_a_message_begins_with_the_path_of_the_module(void **state)
                 "1.0 (Conv2d): conv2d: the input [4, 2] is not (C, H, W) or (N, C, H, W)");
     tg_module *square = tg_linear(tg, many, many, TG_BIAS);
     tg_module *twice = tg_sequential(
-        TG_MODULES(square, tg_linear(tg, many, few, TG_BIAS), square)); /* fits at first */
+        TG_MODULES(square, tg_linear(tg, many, few, TG_BIAS), square)); /* the first call fits */
     assert_null(tg_forward(twice, tg_ones(tg, TG_F32, TG_SHAPE(1, many))));
     check_error(tg, TG_ERR_SHAPE,
                 "2 (Linear): linear: input [1, 2], weight [3, 3]: the last size of the input must "
@@ -235,7 +238,7 @@ static void test_a_message_begins_with_the_path_of_the_module(void **state)
     check_error(tg, TG_ERR_SHAPE, "add: shapes [4, 2] and [5] do not broadcast");
 }
 
-static void test_the_path_goes_through_modules_of_ones_own(void **state)
+static void test_the_path_goes_through_user_defined_modules(void **state)
 {
     tg_context *tg = *state;
     tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(4, 2));
@@ -252,7 +255,8 @@ static void test_the_path_goes_through_modules_of_ones_own(void **state)
     snprintf(text, sizeof text, "1.body.1 (Linear): %s", linear);
     check_error(tg, TG_ERR_SHAPE, text);
     tg_module *body = tg_sequential(TG_MODULES(fits, relu));
-    own = make_own(tg, body, tg_sequential(TG_MODULES(wide))); /* which is not registered */
+    /* The path ends at the module that called the one that is not registered. */
+    own = make_own(tg, body, tg_sequential(TG_MODULES(wide)));
     assert_null(tg_forward(tg_sequential(TG_MODULES(own)), x));
     snprintf(text, sizeof text, "0 (Own): %s", linear);
     check_error(tg, TG_ERR_SHAPE, text);
@@ -263,7 +267,7 @@ static void test_the_path_goes_through_modules_of_ones_own(void **state)
                 "broadcast to [4, 2]: they have 1 and 8 elements");
 }
 
-/* A name may have any length, but the message has a limited one. */
+/* A name may have any length, but a message has a limit, and keeps room for what failed. */
 static void test_a_long_path_is_cut(void **state)
 {
     tg_context *tg = *state;
@@ -283,8 +287,9 @@ static void test_a_long_path_is_cut(void **state)
 
 /* ---- Failures. */
 
-/* A forward of BatchNorm that fails changes neither of its two statistics. */
-static void test_batchnorm_without_memory(void **state)
+/* A forward of BatchNorm that fails, here at each of its allocations in turn, leaves the running
+ * statistics as they were. */
+static void test_a_failed_batchnorm_leaves_its_statistics(void **state)
 {
     enum { FEATURES = 20000 };
     guarded g = {0};
@@ -310,7 +315,8 @@ static void test_batchnorm_without_memory(void **state)
     tg_close(tg);
 }
 
-/* Each is listed once, when the list is asked for. */
+/* The list of parameters takes memory once, when it is asked for, and not again with each of them.
+ */
 static void test_many_parameters_take_memory_once(void **state)
 {
     tg_context *tg = *state;
@@ -325,7 +331,7 @@ static void test_many_parameters_take_memory_once(void **state)
     assert_true(tg_get_stats(tg).live_bytes - before < 500 * 2000);
 }
 
-/* -1 is the last row, as nn.Embedding has it; TG_NO_INDEX is none. */
+/* As in nn.Embedding, padding_idx -1 is the last row. TG_NO_INDEX means that no row is padding. */
 static void test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row(void **state)
 {
     tg_context *tg = *state;
@@ -343,7 +349,7 @@ static void test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row(void 
 
 /* ---- Wrong arguments. */
 
-static void test_registering(void **state)
+static void test_wrong_registrations_are_refused(void **state)
 {
     tg_context *tg = *state;
     tg_module *m = tg_module_new(tg, "Net", NULL, 0), *child = tg_linear(tg, 1, 1, TG_BIAS);
@@ -391,7 +397,7 @@ static void test_registering(void **state)
     check_ok(tg);
 }
 
-static void test_making(void **state)
+static void test_wrong_arguments_of_new_modules_and_of_forward_are_refused(void **state)
 {
     tg_context *tg = *state;
     assert_null(tg_module_new(tg, NULL, NULL, 0));
@@ -416,7 +422,7 @@ static void test_making(void **state)
     check_error(tg, TG_ERR_SHAPE, "linear: in_features is 0, but must be at least 1");
 }
 
-static void test_normalization(void **state)
+static void test_normalization_refuses_inputs_that_do_not_fit(void **state)
 {
     tg_context *tg = *state;
     tg_module *norm = tg_batchnorm1d(tg, 3, NULL);
@@ -445,11 +451,11 @@ static void test_normalization(void **state)
     check_error(tg, TG_ERR_SHAPE, "layernorm: the input [3] does not end in [2, 3]");
     tg_tensor *one =
         tg_forward(tg_layernorm(tg, TG_SHAPE(1), NULL), tg_full(tg, TG_F32, TG_SHAPE(2, 1), 7));
-    check_values(one, 0, 0); /* what is left of its mean */
+    check_values(one, 0, 0); /* each row has one element, which is its own mean */
     assert_true(!tg_batchnorm1d(NULL, 1, NULL) && !tg_layernorm(NULL, TG_SHAPE(1), NULL));
 }
 
-static void test_embedding_layer(void **state)
+static void test_embedding_layer_refuses_indices_out_of_range(void **state)
 {
     tg_context *tg = *state;
     assert_null(tg_embedding_layer(tg, 3, 2, 3));
@@ -466,7 +472,7 @@ static tg_tensor *times(tg_tensor *x, void *user)
     return tg_mul_scalar(x, *(const double *)user);
 }
 
-static void test_a_function_with_user_data(void **state)
+static void test_lambda_with_passes_user_data(void **state)
 {
     tg_context *tg = *state;
     double two = 2, three = 3;
@@ -483,7 +489,8 @@ static void test_a_function_with_user_data(void **state)
     assert_null(tg_lambda_with(NULL, times, &two));
 }
 
-/* What took minutes when each part asked all others takes a fraction of a second. */
+/* The time for n parts must grow about as n. If each part looked at all others, 100000 of them
+ * would take minutes. */
 static void check_chain(tg_context *tg, int n)
 {
     tg_module **parts = malloc((size_t)n * sizeof(tg_module *));
@@ -516,25 +523,25 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_chain_of_100000_modules),
-        cmocka_unit_test(test_a_function_with_user_data),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_buffers),
-        cmocka_unit_test(test_more_than_ten_children),
+        cmocka_unit_test(test_lambda_with_passes_user_data),
+        cmocka_unit_test(test_parameters_and_submodules_are_found_by_their_paths),
+        cmocka_unit_test(test_buffers_are_listed_in_pytorchs_order),
+        cmocka_unit_test(test_children_are_numbered_beyond_ten),
         cmocka_unit_test(test_a_shared_module_is_listed_once),
-        cmocka_unit_test(test_the_list_grows_with_the_tree),
-        cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_dropout_layer),
-        cmocka_unit_test(test_a_module_of_ones_own),
+        cmocka_unit_test(test_parameters_registered_later_are_listed),
+        cmocka_unit_test(test_train_and_eval_set_the_mode_of_the_whole_tree),
+        cmocka_unit_test(test_dropout_layer_drops_in_training_alone),
+        cmocka_unit_test(test_a_user_defined_module_trains_its_parameters),
         cmocka_unit_test(test_a_message_begins_with_the_path_of_the_module),
-        cmocka_unit_test(test_the_path_goes_through_modules_of_ones_own),
+        cmocka_unit_test(test_the_path_goes_through_user_defined_modules),
         cmocka_unit_test(test_a_long_path_is_cut),
-        cmocka_unit_test(test_batchnorm_without_memory),
+        cmocka_unit_test(test_a_failed_batchnorm_leaves_its_statistics),
         cmocka_unit_test(test_many_parameters_take_memory_once),
         cmocka_unit_test(test_padding_idx_minus_1_of_an_embedding_layer_is_its_last_row),
-        cmocka_unit_test(test_registering),
-        cmocka_unit_test(test_making),
-        cmocka_unit_test(test_normalization),
-        cmocka_unit_test(test_embedding_layer),
+        cmocka_unit_test(test_wrong_registrations_are_refused),
+        cmocka_unit_test(test_wrong_arguments_of_new_modules_and_of_forward_are_refused),
+        cmocka_unit_test(test_normalization_refuses_inputs_that_do_not_fit),
+        cmocka_unit_test(test_embedding_layer_refuses_indices_out_of_range),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

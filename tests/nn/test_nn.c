@@ -1,8 +1,9 @@
-/* The modules of the lecture, Linear and MSELoss, and dropout. */
+/* Linear, MSELoss and dropout; and the numbers of the lecture that README follows. */
 #include "leaf.h"
 
 /* ---- Linear. */
 
+/* A Linear of float64 with 3 inputs, 2 outputs and known parameters. */
 static tg_module *linear_of(tg_context *tg, tg_bias bias)
 {
     tg_set_default_dtype(tg, TG_F64);
@@ -90,8 +91,6 @@ static void test_leading_dimensions(void **state)
     assert_true(y->ndim == 3 && y->numel == 0 && y->shape[2] == 2);
 }
 
-/* ---- MSELoss. */
-
 static void test_leading_dimensions_of_a_released_input(void **state)
 {
     tg_module *net = tg_linear(*state, 4, 2, TG_BIAS);
@@ -101,6 +100,8 @@ static void test_leading_dimensions_of_a_released_input(void **state)
     assert_int_equal(tg_error_code(*state), TG_ERR_CONTEXT);
     tg_clear_error(*state);
 }
+
+/* ---- MSELoss. */
 
 static void test_mse(void **state)
 {
@@ -126,7 +127,7 @@ static void test_mse(void **state)
     check_values(tg_mse_loss(nothing, nothing, TG_SUM), 0);
 }
 
-/* As PyTorch, for i = [[1.], [2.], [4.]] and t = [0.5, 1.5, -1.]:
+/* The expected numbers are those of PyTorch for i = [[1.], [2.], [4.]] and t = [0.5, 1.5, -1.]:
  *     l = torch.nn.functional.mse_loss(i, t, reduction=r); l.backward() */
 static void test_mse_broadcast(void **state)
 {
@@ -148,8 +149,9 @@ static void test_mse_broadcast(void **state)
                  6.25, 25);
 }
 
-/* The lecture's numbers from data made by hand: x = -1, 1 by turns makes yhat = -5 + 10 x either
- * -15 or 5; with y alike, every pair is one of four. */
+/* The lecture compares yhat (N, 1) with y (N), which PyTorch broadcasts to all N^2 pairs. Here x is
+ * -1 and 1 in turn, and yhat = -5 + 10 x is -15 and 5 in turn; y is -2 and 6 in turn. A pair then
+ * has one of four squared differences. */
 static void test_shape_trap(void **state)
 {
     enum { N = 100 };
@@ -174,7 +176,7 @@ static void test_shape_trap(void **state)
                 "[100, 100]: use tg_reshape(target, TG_SHAPE(100))");
 }
 
-/* The lecture's own draws: 109.8145 is the loss, 187.0950 what the trap makes of it. */
+/* The lecture's random numbers: the loss is 109.8145, and broadcasting makes it 187.0950. */
 static void test_lecture(void **state)
 {
     tg_manual_seed(*state, 202150754);
@@ -187,7 +189,8 @@ static void test_lecture(void **state)
     tg_module *net = tg_linear(*state, 2, 1, TG_NO_BIAS);
     tg_copy_from_f32(tg_param(net, "weight"), (float[]){-5.0f, 10.0f});
     tg_tensor *yhat = tg_forward(net, X), *flat = tg_flatten(yhat, 0, -1);
-    const double half = 0.00005; /* of the fourth decimal */
+    const double half =
+        0.00005; /* half a unit of the fourth decimal, to which the lecture rounds */
     assert_true(fabs(tg_item(tg_mse_loss(flat, y, TG_MEAN)) - 109.8145) <= half);
     assert_true(fabs(tg_item(tg_mse_loss(yhat, y, TG_BROADCAST)) - 187.0950) <= half);
     assert_true(fabs(tg_item(tg_mean(tg_square(tg_sub(y, yhat)))) - 187.0950) <= half);
@@ -212,7 +215,8 @@ static void test_dropout(void **state)
         assert_true(value == 0 || value == 3 / 0.75);
         kept += value != 0;
     }
-    /* Five standard deviations of a binomial: 5 sqrt(N 0.25 0.75). */
+    /* Five standard deviations of the binomial distribution are 5 sqrt(N 0.25 0.75), less than 217.
+     */
     assert_true(fabs(kept - 0.75 * N) < 217);
     assert_true(tg_backward(tg_sum(y)));
     tg_tensor *scaled = tg_mul_scalar(x->grad, 3);
@@ -223,8 +227,9 @@ static void test_dropout(void **state)
     assert_int_equal(tg_item(tg_sum(tg_eq(y, tg_dropout(x, 0.5, true)))), N);
 }
 
-/* Differences of 0, 1/1000 ... 999/1000, over and over: the mean of their squares is
- * (999 * 1000 * 1999 / 6) / 1000^3. Added one after the other in float32 it would be 0.3295. */
+/* The differences are 0, 1/1000, ... 999/1000, repeated. The mean of their squares is
+ * (999 * 1000 * 1999 / 6) / 1000^3 = 0.3328335. Additions one after the other in float32 would give
+ * 0.3295. */
 static void test_mse_of_ten_million_rows(void **state)
 {
     enum { N = 10000000 };
