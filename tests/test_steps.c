@@ -1,6 +1,6 @@
-/* What operations that are composed of others leave in memory besides their result: no intermediate
- * tensors, no scratch memory and no views. They keep an input only if a gradient reads its
- * values. */
+/* What calls leave in memory besides their result. An operation that is composed of others, such as
+ * a loss, must leave none of its intermediate tensors, scratch memory or views, and must keep an
+ * input only if a gradient reads its values. */
 #include "supported.h"
 
 static const char *const row_text[] = {
@@ -15,7 +15,7 @@ static const char *const row_text[] = {
  * makes. */
 static bool is_one_call(int row)
 {
-    if (strchr(row_text[row], '.')) return false; /* one of two results, or of a list */
+    if (strchr(row_text[row], '.')) return false; /* the row takes one of several results */
     const char *next = strchr(row_text[row], '(');
     for (; next && (next = strstr(next, "tg_")); next++)
         if (strcspn(next, "(") < strcspn(next, " ,)")) return false;
@@ -52,8 +52,8 @@ static tg_tensor *square_sum(tg_tensor *t)
     return tg_sum(tg_mul(t, t));
 }
 
-/* The gradients of out, and those of theirs, of all the leaves: 2 INPUTS, NULL where there is
- * none. */
+/* Fills g with the gradients of the sum of squares of out with respect to the four leaves, and then
+ * with those of the sum of squares of these gradients. An element is NULL where there is none. */
 static void differentiate(const operands *o, tg_tensor *out, tg_tensor **g)
 {
     tg_grad_options how = tg_grad_defaults();
@@ -90,7 +90,7 @@ static void inputs_may_be_released_before_backward(void **state)
             const operands o = make_operands(tg[release], TG_F64), p = passed_on(&o);
             tg_tensor *out = table[i].call(&p);
             for (int k = 0; k < 2 * INPUTS; k++) g[release][k] = NULL;
-            if (!out) tg_clear_error(tg[release]); /* not for float64 */
+            if (!out) tg_clear_error(tg[release]); /* the operation refuses float64 */
             if (!out) continue;
             if (release) release_inputs(&p, out);
             differentiate(&o, out, g[release]);
@@ -106,8 +106,8 @@ static void inputs_may_be_released_before_backward(void **state)
 
 /* ---- Writes to a result before its backward. */
 
-/* Whether backward reads the result, and a write to it is therefore an error: in PyTorch, as
- * tests/golden/written.py asked it, and here, where some gradients read other values. */
+/* Whether PyTorch's backward reads the result of this operation, so that a write to the result is
+ * an error. tests/golden/written.py has tried it. */
 static bool pytorch_needs(const char *wanted)
 {
     char name[40], verdict[8] = "";
@@ -121,6 +121,8 @@ static bool pytorch_needs(const char *wanted)
     return strcmp(verdict, "needed") == 0;
 }
 
+/* Whether backward reads the result in this library. The gradients of the operations in `differs`
+ * read other values than PyTorch's. */
 static bool is_needed(const char *name)
 {
     static const char *const differs[] = {"pow",     "prod",        "prod_dim", "logsumexp",
@@ -140,7 +142,9 @@ static void check_same_gradients(const char *name, const operands *o, const oper
     check_same(name, when, o->v->grad, written->v->grad);
 }
 
-static void results_are_no_views_unless_by_name(void **state)
+/* A result that is no view has memory of its own, without gaps. A program may write to it: the
+ * gradients of the inputs stay the same, or, where backward reads the result, backward fails. */
+static void only_views_share_memory_with_their_inputs(void **state)
 {
     (void)state;
     int written = 0;
@@ -177,14 +181,17 @@ static size_t live(const tg_context *tg)
     return tg_get_stats(tg).live_bytes;
 }
 
-/* Makes a record that is older than those of the loop, and must not keep their memory. */
+/* Puts a record on the tape, which must not keep the memory of later calls, and then stops
+ * recording. */
 static void leave_a_record(tg_context *tg)
 {
     tg_neg(tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(4)), true));
     tg_no_grad_begin(tg);
 }
 
-enum { WARM = 20, TIMES = 1100 }; /* 64 bytes of each call would take a page */
+/* The memory in use is compared after WARM calls and after TIMES more. If each of these left as
+ * little as 64 bytes, they would fill a page of 64 KB, which live_bytes counts. */
+enum { WARM = 20, TIMES = 1100 };
 
 static void call_and_release(int row, const operands *o, int times)
 {
@@ -208,7 +215,8 @@ static operands make_strided(tg_context *tg, tg_dtype dtype)
     return o;
 }
 
-/* Returns whether the operation takes these operands. */
+/* Checks that calls of the operation leave nothing but their results, and closes the context.
+ * Returns whether the operation takes these operands. */
 static bool leaves_nothing(int row, const operands *o, const char *which)
 {
     tg_context *tg = o->tg;
@@ -243,7 +251,8 @@ static void operations_leave_nothing_but_their_result(void **state)
     assert_true(strided > 200);
 }
 
-/* Calls that fail after their result was made. The first succeeds: its operand has gaps. */
+/* Calls that fail after they have allocated their result. Only the first one succeeds; it copies
+ * its operand, which has gaps. */
 #define CALLS(CALL)                                                                                \
     CALL(bernoulli, tg_bernoulli(o->a))                                                            \
     CALL(bernoulli_of_two, tg_bernoulli(o->c))                                                     \
@@ -304,8 +313,8 @@ static void release_both(tg_indexed t)
     tg_release(t.indices);
 }
 
-/* Calls with two results, and calls on what other operations made before the loop: of a (4, 4) and
- * rows (4), of a batch and an image (1, 4, 4), and of kernels (4, 1, 2, 2). */
+/* Calls with two results; and calls on operands that are made before the loop: a, its transpose and
+ * a positive matrix (4, 4), rows (4), a batch (1, 4, 4), and kernels (4, 1, 2, 2). */
 #define CALLS_ON(CALL)                                                                             \
     CALL(max_indexed, release_both(tg_max_indexed(a, 0, false)))                                   \
     CALL(min_indexed, release_both(tg_min_indexed(a, 0, false)))                                   \
@@ -405,7 +414,8 @@ static void modules_leave_nothing_but_their_result(void **state)
     }
 }
 
-/* A recorded call and its backward, small and in a scope: the first step takes what all take. */
+/* A scope holds a recorded call and its backward. The first scope allocates what they need, and the
+ * memory stays at this size in the scopes after it. */
 static void recorded_calls_leave_nothing_behind_their_scope(void **state)
 {
     (void)state;
@@ -432,8 +442,9 @@ static tg_list halves(tg_tensor *x, int how)
     return how == 1 ? tg_split(x, 2, 0) : tg_chunk(x, 2, 0);
 }
 
-/* Only the list itself stays, whether its sizes were given or worked out. */
-static void lists_of_parts_leave_one_piece_of_memory(void **state)
+/* When the parts are released, only the list of them stays. Functions that compute the sizes of the
+ * parts leave no more than the one that is given them. */
+static void lists_of_parts_leave_the_list_alone(void **state)
 {
     (void)state;
     size_t left[3];
@@ -454,7 +465,7 @@ static void lists_of_parts_leave_one_piece_of_memory(void **state)
 
 /* ---- Networks. */
 
-static void layers_hand_on_without_leaving_anything(void **state)
+static void sequential_leaves_nothing_but_its_result(void **state)
 {
     tg_context *tg = *state;
     tg_module *deep = tg_sequential(TG_MODULES(tg_linear(tg, 4, 8, TG_BIAS), tg_lambda(tg, tg_tanh),
@@ -479,7 +490,7 @@ static void layers_hand_on_without_leaving_anything(void **state)
     tg_no_grad_end(tg);
 }
 
-static void networks_that_fail_leave_nothing(void **state)
+static void a_failed_sequential_leaves_nothing(void **state)
 {
     tg_context *tg = *state;
     tg_module *net = tg_sequential(TG_MODULES(tg_linear(tg, 4, 8, TG_BIAS), tg_lambda(tg, tg_relu),
@@ -496,6 +507,7 @@ static void networks_that_fail_leave_nothing(void **state)
     tg_no_grad_end(tg);
 }
 
+/* The tensors that functions of the program saw on their way through a network. */
 typedef struct seen {
     int n;
     tg_tensor *tensors[8];
@@ -530,8 +542,9 @@ static void check_equal(const tg_tensor *a, const tg_tensor *b)
     assert_memory_equal(a->data, b->data, (size_t)a->numel * sizeof(float));
 }
 
-/* A program may look at its tensors until the scope ends. */
-static void what_a_module_of_the_program_saw_stays(void **state)
+/* Sequential releases the tensors between its layers early, but not those that a function of the
+ * program has seen: a program may use a tensor until the scope ends. */
+static void sequential_keeps_what_functions_of_the_program_saw(void **state)
 {
     tg_context *tg = *state;
     seen s = {0};
@@ -544,7 +557,7 @@ static void what_a_module_of_the_program_saw_stays(void **state)
     tg_tensor *x = tg_rand(tg, TG_F32, TG_SHAPE(4, 4));
     tg_tensor *y = tg_forward(net, x);
     for (int i = 0; i < 20; i++)
-        tg_rand(tg, TG_F32, TG_SHAPE(4, 4)); /* would take released memory */
+        tg_rand(tg, TG_F32, TG_SHAPE(4, 4)); /* takes the memory of tensors that were released */
     assert_int_equal(s.n, 5);
     assert_ptr_equal(s.tensors[0], x);
     check_equal(s.tensors[1], linear_by_hand(net, "1.weight", x));
@@ -555,11 +568,11 @@ static void what_a_module_of_the_program_saw_stays(void **state)
     assert_true(tg_backward(tg_sum(tg_square(s.tensors[1]))));
 }
 
-/* ---- Large operands, with a graph and without one. */
+/* ---- Large operands, with a recorded graph and without one. */
 
 enum { LARGE = 1024, PAGE = 1 << 16 };
 
-static void fifty_convolutions_keep_their_outputs(void **state)
+static void convolutions_keep_nothing_but_their_outputs(void **state)
 {
     tg_context *tg = *state;
     for (int recorded = 0; recorded < 2; recorded++) {
@@ -574,7 +587,7 @@ static void fifty_convolutions_keep_their_outputs(void **state)
     }
 }
 
-static void large_operations_keep_their_results(void **state)
+static void large_operations_keep_nothing_but_their_results(void **state)
 {
     tg_context *tg = *state;
     const size_t bytes = (size_t)LARGE * LARGE * 4;
@@ -595,7 +608,7 @@ static void large_operations_keep_their_results(void **state)
 
 enum { SIDE = 128 };
 
-/* How much a dozen operations on x and y leave in their scope, their results included. */
+/* Returns how many bytes these operations on x and y leave in their scope, results included. */
 static size_t left_by_all(tg_tensor *x, tg_tensor *y)
 {
     tg_context *tg = x->context;
@@ -618,8 +631,9 @@ static size_t left_by_all(tg_tensor *x, tg_tensor *y)
     return live(tg) - before;
 }
 
-/* The copies that operations make of inputs with gaps go at once, even if a graph is recorded. */
-static void inputs_with_gaps_cost_no_more(void **state)
+/* Operations copy inputs with gaps, and free each copy before they return, even if a graph is
+ * recorded. */
+static void copies_of_inputs_with_gaps_are_freed_at_once(void **state)
 {
     tg_context *tg = *state;
     for (int recorded = 0; recorded < 2; recorded++) {
@@ -638,8 +652,9 @@ static void inputs_with_gaps_cost_no_more(void **state)
     }
 }
 
-/* The normalization copies what the convolution made, and no gradient reads the original. */
-static void a_convolution_before_a_normalization_goes(void **state)
+/* The normalization subtracts the mean from the convolution's result and keeps the difference for
+ * its gradient. No gradient reads the result itself, so that Sequential frees it. */
+static void sequential_frees_a_convolution_before_a_normalization(void **state)
 {
     tg_context *tg = *state;
     tg_module *conv = tg_conv2d_layer(tg, 1, 8, TG_SHAPE(1, 1), TG_NO_BIAS, NULL);
@@ -661,8 +676,9 @@ static void a_convolution_before_a_normalization_goes(void **state)
     assert_true(left[1] + 2 * 8 * 64 * 64 * sizeof(float) <= left[0] + 2 * PAGE);
 }
 
-/* A step that no gradient reads goes, although a record refers to it. */
-static void recorded_steps_go_unless_a_gradient_reads_them(void **state)
+/* tg_add_alpha and tg_lerp_scalar are composed of steps. A step whose values no gradient reads is
+ * freed, although a record refers to it. */
+static void recorded_steps_are_freed_unless_a_gradient_reads_them(void **state)
 {
     tg_context *tg = *state;
     const size_t bytes = (size_t)LARGE * LARGE * 4;
@@ -675,9 +691,7 @@ static void recorded_steps_go_unless_a_gradient_reads_them(void **state)
     tg_scope_end(tg);
 }
 
-#define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
-
-/* A program may read data row by row. */
+/* A program may read the data of a result row by row. */
 static void softmax_over_any_dimension_is_contiguous(void **state)
 {
     tg_tensor *x = tg_ones(*state, TG_F32, TG_SHAPE(2, 3, 4));
@@ -687,7 +701,7 @@ static void softmax_over_any_dimension_is_contiguous(void **state)
     }
 }
 
-/* Overlapping sides are copied first, and the copies go. */
+/* Where the two sides of tg_copy_ overlap, the source is copied first, and the copy is freed. */
 static void writes_in_place_leave_nothing(void **state)
 {
     tg_context *tg = *state;
@@ -704,27 +718,29 @@ static void writes_in_place_leave_nothing(void **state)
     tg_scope_end(tg);
 }
 
+#define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inputs_may_be_released_before_backward),
-        cmocka_unit_test(results_are_no_views_unless_by_name),
+        cmocka_unit_test(only_views_share_memory_with_their_inputs),
         cmocka_unit_test(operations_leave_nothing_but_their_result),
         IN_CONTEXT(calls_on_prepared_operands_leave_nothing),
         IN_CONTEXT(modules_leave_nothing_but_their_result),
         cmocka_unit_test(recorded_calls_leave_nothing_behind_their_scope),
         cmocka_unit_test(failed_calls_leave_nothing),
-        cmocka_unit_test(lists_of_parts_leave_one_piece_of_memory),
-        IN_CONTEXT(layers_hand_on_without_leaving_anything),
-        IN_CONTEXT(networks_that_fail_leave_nothing),
-        IN_CONTEXT(what_a_module_of_the_program_saw_stays),
-        IN_CONTEXT(inputs_with_gaps_cost_no_more),
-        IN_CONTEXT(a_convolution_before_a_normalization_goes),
-        IN_CONTEXT(fifty_convolutions_keep_their_outputs),
-        IN_CONTEXT(large_operations_keep_their_results),
+        cmocka_unit_test(lists_of_parts_leave_the_list_alone),
+        IN_CONTEXT(sequential_leaves_nothing_but_its_result),
+        IN_CONTEXT(a_failed_sequential_leaves_nothing),
+        IN_CONTEXT(sequential_keeps_what_functions_of_the_program_saw),
+        IN_CONTEXT(copies_of_inputs_with_gaps_are_freed_at_once),
+        IN_CONTEXT(sequential_frees_a_convolution_before_a_normalization),
+        IN_CONTEXT(convolutions_keep_nothing_but_their_outputs),
+        IN_CONTEXT(large_operations_keep_nothing_but_their_results),
         IN_CONTEXT(softmax_over_any_dimension_is_contiguous),
         IN_CONTEXT(writes_in_place_leave_nothing),
-        IN_CONTEXT(recorded_steps_go_unless_a_gradient_reads_them),
+        IN_CONTEXT(recorded_steps_are_freed_unless_a_gradient_reads_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
