@@ -9,23 +9,23 @@
 
 #include "regress.h"
 
-double size_of(const job *j, int64_t column)
+double size_of(tg_tensor *x, int64_t column)
 {
-    return tg_item(tg_max(tg_abs(tg_select(j->train, 1, column))));
+    return tg_item(tg_max(tg_abs(tg_select(x, 1, column))));
 }
 
 /* Prints which column is a combination of others, without terms that are only rounding. */
 static int report_dependent(const job *j)
 {
     const int64_t dependent = j->exact.dependent;
-    const double least = 1e-9 * size_of(j, dependent);
+    const double least = 1e-9 * size_of(j->train.x, dependent);
     const double constant = tg_get(j->exact.combination, TG_INDEX(0));
     const char *sign = "";
     fprintf(stderr, "%s:1: column '%.60s' tells no more than others: it is ", j->set.data,
             j->columns.names[dependent]);
     for (int64_t i = 0; i < dependent; i++) {
         double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
-        if (fabs(factor) * size_of(j, i) <= least) continue;
+        if (fabs(factor) * size_of(j->train.x, i) <= least) continue;
         fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->columns.names[i]);
         sign = " + ";
     }
@@ -49,8 +49,8 @@ static void drop_dependent(job *j)
     j->dropped[j->n_dropped++] = *name;
     memmove(name, name + 1, (j->columns.n_features - (size_t)column) * sizeof *name);
     j->columns.n_features--;
-    j->train = without_column(j->train, column);
-    j->held = without_column(j->held, column);
+    j->train.x = without_column(j->train.x, column);
+    j->held.x = without_column(j->held.x, column);
     j->new_rows = without_column(j->new_rows, column);
 }
 
@@ -78,8 +78,7 @@ static int train(job *j)
 int find_fit(job *j)
 {
     for (;;) {
-        if (!least_squares_fit(features_of(j->train), target_of(j->train), &j->exact))
-            return FAILED;
+        if (!least_squares_fit(j->train.x, j->train.y, &j->exact)) return FAILED;
         if (j->exact.dependent < 0) break;
         if (!j->set.drop_dependent) return report_dependent(j);
         drop_dependent(j);

@@ -8,13 +8,13 @@
 
 /* Draws the rows as points: the target against the feature if there is one, else the predictions
  * against the target. */
-static void plot_rows(plot *p, const job *j, const char *label, const char *color, tg_tensor *rows)
+static void plot_rows(plot *p, const job *j, const char *label, const char *color, sample rows)
 {
     bool single = j->columns.n_features == 1;
-    tg_tensor *x = single ? features_of(rows) : target_of(rows);
-    tg_tensor *y = single ? target_of(rows) : line_predict(&j->fit.line, features_of(rows));
+    tg_tensor *x = single ? rows.x : rows.y;
+    tg_tensor *y = single ? rows.y : line_predict(&j->fit.line, rows.x);
     const double *xs = values_of(x), *ys = values_of(y);
-    if (xs && ys) plot_points(p, label, color, (size_t)rows->shape[0], xs, ys);
+    if (xs && ys) plot_points(p, label, color, (size_t)y->shape[0], xs, ys);
 }
 
 int draw(const job *j)
@@ -23,10 +23,10 @@ int draw(const job *j)
     const char *target = j->set.target;
     plot *p = plot_new(single ? "Data and fitted line" : "Predictions against the target",
                        single ? j->columns.names[0] : target, single ? target : "predicted", false);
-    plot_rows(p, j, j->held ? "rows trained on" : "data", PLOT_BLUE, j->train);
-    if (j->held) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
+    plot_rows(p, j, j->held.x ? "rows trained on" : "data", PLOT_BLUE, j->train);
+    if (j->held.x) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
 
-    tg_tensor *along = single ? features_of(j->train) : target_of(j->train);
+    tg_tensor *along = single ? j->train.x : j->train.y;
     double x[] = {tg_item(tg_min(along)), tg_item(tg_max(along))};
     tg_tensor *ends = tg_from_f64(j->tg, TG_SHAPE(2, 1), x);
     const double *y = single ? values_of(line_predict(&j->fit.line, ends)) : NULL;

@@ -21,6 +21,11 @@ typedef struct variables {
     size_t n_features;
 } variables;
 
+/* Rows of the model: their features and their target, as a column. */
+typedef struct sample {
+    tg_tensor *x, *y;
+} sample;
+
 /* One run of the program. end_job frees what its members point to. */
 typedef struct job {
     settings set;
@@ -34,7 +39,7 @@ typedef struct job {
     size_t n_new;
     tg_tensor *new_rows; /* their features */
     tg_context *tg;
-    tg_tensor *train, *held; /* the rows to train on, and those held out or NULL */
+    sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
     fit fit;
     FILE *report;
@@ -56,17 +61,13 @@ int read_data(job *j);
 /* Splits the rows into train and held, and checks that a line can be fitted to those in train. */
 int split_rows(job *j);
 
-/* The features in rows of the model, and their target as a column. */
-tg_tensor *features_of(tg_tensor *rows);
-tg_tensor *target_of(tg_tensor *rows);
-
 /* ---- model.c */
 
 /* Fits the model to the rows to train on. */
 int find_fit(job *j);
 
-/* The largest value of a column of the data, by its absolute value. */
-double size_of(const job *j, int64_t column);
+/* The largest absolute value in a column of x. */
+double size_of(tg_tensor *x, int64_t column);
 
 /* ---- report.c and summary.c */
 

@@ -92,18 +92,17 @@ static void report_training(const job *j)
 }
 
 /* A line of how well the fit predicts rows. */
-static void report_rows(const job *j, const char *name, tg_tensor *rows)
+static void report_rows(const job *j, const char *name, sample rows)
 {
-    if (!rows) {
+    if (!rows.x) {
         fprintf(j->report, "%-9s none (--test-fraction 0.2 holds out a fifth)\n", name);
         return;
     }
-    tg_tensor *y = target_of(rows);
-    double error =
-        tg_item(tg_sum(tg_square(tg_sub(y, line_predict(&j->fit.line, features_of(rows))))));
+    tg_tensor *y = rows.y;
+    double error = tg_item(tg_sum(tg_square(tg_sub(y, line_predict(&j->fit.line, rows.x)))));
     double spread = tg_item(tg_sum(tg_square(tg_sub(y, tg_mean(y)))));
-    fprintf(j->report, "%-9s %" PRId64 " rows, RMSE %.9g", name, rows->shape[0],
-            sqrt(error / (double)rows->shape[0]));
+    fprintf(j->report, "%-9s %" PRId64 " rows, RMSE %.9g", name, rows.y->shape[0],
+            sqrt(error / (double)rows.y->shape[0]));
     if (spread > 0) fprintf(j->report, ", R2 %.9f", 1 - error / spread);
     fputc('\n', j->report);
 }

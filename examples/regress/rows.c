@@ -75,12 +75,33 @@ int read_data(job *j)
     return FAILED;
 }
 
-/* The rows of a matrix with the numbers in `rows`. */
-static tg_tensor *take_rows(tg_tensor *matrix, tg_tensor *rows)
+/* The rows with the numbers in `rows`. */
+static sample take_rows(sample all, tg_tensor *rows)
 {
-    if (!matrix || !rows) return NULL;
-    return tg_gather(matrix, 0,
-                     tg_expand(tg_unsqueeze(rows, 1), TG_SHAPE(rows->numel, matrix->shape[1])));
+    if (!all.x || !rows) return (sample){NULL, NULL};
+    tg_tensor *index = tg_unsqueeze(rows, 1);
+    tg_tensor *wide = tg_expand(index, TG_SHAPE(rows->numel, all.x->shape[1]));
+    return (sample){.x = tg_gather(all.x, 0, wide), .y = tg_gather(all.y, 0, index)};
+}
+
+/* Whether a column of the rows to train on varies, but not beyond what can be computed with. */
+static bool column_is_good(const job *j, const char *name, tg_tensor *column)
+{
+    double least = tg_item(tg_min(column)), spread = tg_item(tg_max(column)) - least;
+    double size = fmax(fabs(least), fabs(least + spread));
+    if ((spread > 1e-100 && size < 1e100) || !tg_ok(j->tg)) return true;
+    fprintf(stderr, "%s:1: column '%.60s' %s%s\n", j->set.data, name,
+            spread > 0 ? "has values too large or too close to compute with" : "is constant",
+            j->held.x ? " in the rows to train on" : "");
+    return false;
+}
+
+static bool columns_are_good(const job *j)
+{
+    const int64_t k = (int64_t)j->columns.n_features;
+    for (int64_t i = 0; tg_ok(j->tg) && i < k; i++)
+        if (!column_is_good(j, j->columns.names[i], tg_select(j->train.x, 1, i))) return false;
+    return column_is_good(j, j->set.target, j->train.y);
 }
 
 int split_rows(job *j)
@@ -96,31 +117,14 @@ int split_rows(job *j)
                 width == 2 ? "feature and an intercept" : "features and an intercept", width);
         return FAILED;
     }
-    j->train = tg_wrap_f64(j->tg, TG_SHAPE(n, width), TG_CONTIGUOUS, j->values);
+    tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, width), TG_CONTIGUOUS, j->values);
+    j->train.x = tg_narrow(values, 1, 0, width - 1);
+    j->train.y = tg_narrow(values, 1, width - 1, 1);
     if (n_held) {
-        tg_tensor *all = j->train, *order = tg_randperm(j->tg, n);
+        sample all = j->train;
+        tg_tensor *order = tg_randperm(j->tg, n);
         j->held = take_rows(all, tg_narrow(order, 0, 0, n_held));
         j->train = take_rows(all, tg_narrow(order, 0, n_held, n - n_held));
     }
-    tg_tensor *low = tg_min_dim(j->train, 0, false), *high = tg_max_dim(j->train, 0, false);
-    for (int64_t i = 0; tg_ok(j->tg) && i < width; i++) {
-        double least = tg_get(low, TG_INDEX(i)), spread = tg_get(high, TG_INDEX(i)) - least;
-        double size = fmax(fabs(least), fabs(least + spread));
-        if (spread > 1e-100 && size < 1e100) continue;
-        fprintf(stderr, "%s:1: column '%.60s' %s%s\n", j->set.data, j->columns.names[i],
-                spread > 0 ? "has values too large or too close to compute with" : "is constant",
-                n_held ? " in the rows to train on" : "");
-        return FAILED;
-    }
-    return DONE;
-}
-
-tg_tensor *features_of(tg_tensor *rows)
-{
-    return rows ? tg_narrow(rows, 1, 0, rows->shape[1] - 1) : NULL;
-}
-
-tg_tensor *target_of(tg_tensor *rows)
-{
-    return tg_narrow(rows, 1, rows ? rows->shape[1] - 1 : 0, 1);
+    return columns_are_good(j) ? DONE : FAILED;
 }

@@ -121,7 +121,7 @@ static void report_statistics(const job *j)
               j->report);
         return;
     }
-    if (without_scatter(exact, size_of(j, exact->features)))
+    if (without_scatter(exact, size_of(j->train.y, 0)))
         fputs("the fit is exact to rounding: standard errors and tests tell of rounding alone\n",
               j->report);
     const double n = (double)exact->rows, k = (double)exact->features, df = (double)freedom;
