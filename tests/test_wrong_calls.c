@@ -626,11 +626,13 @@ static bool is_row(const char *name)
     return false;
 }
 
-/* A function of ops.h or linalg.h that returns tensors is an operation. */
+/* A function of ops.h or linalg.h that returns tensors is an operation, unless it writes in place,
+ * as the end of its name tells. */
 static bool is_operation(const char *page, const char *line)
 {
     static const char *const results[] = {"tg_tensor *", "tg_indexed ", "tg_list "};
     bool returns_tensors = false;
+    if (strstr(line, "_(")) return false;
     for (size_t i = 0; i < sizeof results / sizeof *results; i++)
         if (strncmp(line + strlen("TG_API "), results[i], strlen(results[i])) == 0)
             returns_tensors = true;

@@ -61,6 +61,20 @@ TG_API tg_tensor *tg_det(tg_tensor *a);
  * is 2^-24 for float32 and max(m, n) * 2^-52 for float64. */
 TG_API tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b);
 
+/* Adds rows to a QR factorization, in place: the triangle r (n, n) of some matrix becomes that of
+ * the matrix with these rows (m, n) below it, the R of [r; rows] = Q R. Only the upper triangle of
+ * r is read; what is below it becomes 0, and the diagonal is not negative. Returns r.
+ *
+ * A table that is larger than memory is factorized by blocks of rows, in any memory that holds a
+ * block: begin with r = tg_zeros(tg, TG_F64, TG_SHAPE(n, n)) and add one block after the other.
+ * After that r^T r is the sum of products of the columns, without the loss of digits that forming
+ * these would have. If the last column is the target y of a regression, r = [R c; 0 s] has all that
+ * the fit needs: the coefficients solve R x = c (tg_solve_triangular), and s^2 is the sum of the
+ * squared residuals. Blocks of 100 rows and more are fast.
+ *
+ * NaN and infinities are TG_ERR_ARGUMENT, and r is then as before. It has no gradient. */
+TG_API tg_tensor *tg_qr_add_rows_(tg_tensor *r, tg_tensor *rows);
+
 #ifdef __cplusplus
 }
 #endif

@@ -166,6 +166,24 @@ KERNEL_SET(normal_set, normal_kernel);
 typedef void affine_kernel(int64_t n, void *values, double from, double width);
 KERNEL_SET(affine_set, affine_kernel);
 
+/* For QR factorizations of float64: a block of rows is stored by columns, which begin `stride`
+ * elements apart; the number of rows is a multiple of 16, as rows of zeros may fill the block.
+ *
+ * Applies Householder's reflection I + w w^T / scale, where w is `first` followed by v, to columns:
+ * each is top[l] followed by the column l of the block y. */
+typedef void reflect_kernel(int64_t rows, int64_t columns, const double *v, double first,
+                            double scale, double *top, double *y, int64_t stride);
+KERNEL_SET(reflect_set, reflect_kernel);
+/* Subtracts a x from the vector high + low, whose unevaluated sums have twice the precision. */
+typedef void subtract_product_kernel(int64_t rows, int64_t columns, double *high, double *low,
+                                     const double *a, int64_t stride, const double *x);
+KERNEL_SET(subtract_product_set, subtract_product_kernel);
+/* Adds the product of column j of a and the vector high + low to sums[2 * j] + sums[2 * j + 1],
+ * which is such an unevaluated sum, too. */
+typedef void add_products_kernel(int64_t rows, int64_t columns, double *sums, const double *a,
+                                 int64_t stride, const double *high, const double *low);
+KERNEL_SET(add_products_set, add_products_kernel);
+
 /* ---- The set of each kernel, which sets.c defines. */
 
 #define KERNEL(kind, name, dtypes, made) extern const kind##_set tg__##name##_kernel;

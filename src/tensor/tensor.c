@@ -324,6 +324,7 @@ static void name_argument(const char *op, int i, char *text, size_t size)
          "binary_cross_entropy_with_logits kl_div gaussian_nll_loss poisson_nll_loss nll_loss "
          "cross_entropy "},
         {{"t", "source"}, " copy_ "},
+        {{"r", "rows"}, " qr_add_rows_ "},
         {{"t", "other"}, " add_ sub_ mul_ div_ "},
         {{"output", "gradient"}, " backward "},
         {{"x", "y", "p0"}, " curve_fit "},

@@ -1,0 +1,65 @@
+/* QR factorizations of tall matrices, block of rows by block of rows: the matrix is read once, and
+ * the memory is that of a block and of the triangle.
+ *
+ * A block of rows of a and of right-hand sides b is copied, column by column, and folded into the
+ * triangle R by Householder's reflections of [R; block]. That of column j is I + w w^T / scale,
+ * where w has the entry `first` in row j of R, and the column of the block below:
+ *
+ *             n      k
+ *          +------+-------+
+ *        n |  R   | Q^T b |   row-major
+ *          +------+-------+
+ *     rows |  a   |   b   |   a block, by columns; later the columns of a hold those of w
+ *          +------+-------+
+ */
+#ifndef TG_QR_H
+#define TG_QR_H
+
+#include "../ops/op.h"
+
+/* A matrix of a floating dtype, with any strides. */
+typedef struct qr_source {
+    tg_dtype dtype;
+    const void *data;
+    int64_t s0, s1; /* the steps between rows and between columns, in elements */
+} qr_source;
+
+typedef struct tall_qr {
+    tg_context *tg;
+    qr_source a, b;  /* a (m, n), and b (m, k) */
+    int64_t m, n, k; /* k may be 0 */
+    double *start;   /* NULL, or a triangle (n, n) of rows that are already folded */
+    int64_t rows;    /* of a block, a multiple of 16; the last block is filled up with zeros */
+    double *r;       /* (n, n + k): R and Q^T b; its lower triangle is 0 */
+    double *block;   /* a block that is being worked at, of n + k columns */
+    double *kept;    /* NULL, or all blocks of reflections, if tg__qr_apply is to follow; k is 0 */
+    int *powers;     /* NULL, or column j of a is multiplied by 2^powers[j] as it is read */
+} tall_qr;
+
+/* The matrix t[index], where index counts the matrices of a batch of any strides. */
+qr_source tg__qr_source(const tg_tensor *t, int64_t index);
+/* The same matrix with rows and columns exchanged. */
+qr_source tg__qr_transposed(qr_source s);
+
+/* Sets `rows` and allocates r, block and, if `keep`, kept for the sizes in w. False if there is no
+ * memory. */
+bool tg__qr_begin(tall_qr *w, bool keep);
+/* Copies the rows from row i on to w->block. Returns how many there are, with rows of zeros to make
+ * them a multiple of 16. */
+int64_t tg__qr_load(const tall_qr *w, int64_t i);
+/* Factorizes a. Columns whose squares would leave the range of a double are multiplied by powers of
+ * two, which powers then tells. If a has an entry that is not finite, returns false and tells its
+ * place; also false, with *row < 0, if there is no memory. */
+bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
+/* The first column j of R that depends on those before it: |R[j][j]| is at most tolerance times the
+ * norm of the column. n if there is none. */
+int64_t tg__qr_dependent(const tall_qr *w, double tolerance);
+/* [top; y] becomes Q^T [top; y] or, with `back`, Q [top; y], for vectors of n and of as many
+ * elements as the rows of all blocks. Q is that of [0; a] = Q [R; 0], whose upper rows are 0. */
+void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);
+/* x becomes R^-1 x or, transposed, R^-T x. */
+void tg__qr_divide(const tall_qr *w, bool transposed, double *x);
+/* The rows of all blocks, zeros included. */
+int64_t tg__qr_height(const tall_qr *w);
+
+#endif
