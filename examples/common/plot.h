@@ -14,20 +14,23 @@
 #define PLOT_ORANGE "#e69f00"
 #define PLOT_RED    "#d55e00"
 
-/* The most points of a series that are drawn. Of more points, some are left out at regular
- * distances. */
+/* Of a series of more points or rings, only so many are drawn, and those with the least and the
+ * greatest y. The picture says how many it shows. */
 #define PLOT_MAX_POINTS 4000
 
 typedef struct plot plot;
 
 /* Makes a plot. The strings given here, and colours given below, must stay valid; labels of series
- * are copied. If log_y, the y axis is logarithmic and shows only positive values. Returns NULL if
+ * are copied. If log_y, the y axis is logarithmic, shows only positive values, and has
+ * a tick at both ends. Returns NULL if
  * memory fails; the other functions ignore a plot that is NULL. */
 plot *plot_new(const char *title, const char *x_label, const char *y_label, bool log_y);
 
 /* Adds a series. The values are copied. If label is NULL, the series is not in the legend. */
 void plot_points(plot *p, const char *label, const char *color, size_t n, const double *x,
                  const double *y);
+void plot_rings(plot *p, const char *label, const char *color, size_t n, const double *x,
+                const double *y);
 void plot_line(plot *p, const char *label, const char *color, size_t n, const double *x,
                const double *y);
 void plot_dashes(plot *p, const char *label, const char *color, size_t n, const double *x,
