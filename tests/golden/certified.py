@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""The linear regressions of NIST's Statistical Reference Datasets: certified.py > certified.txt
+"""Linear regressions of NIST's Statistical Reference Datasets: certified.py > certified.txt
 
-For each a line "set NAME rows columns", a line for each row with the right-hand side first, and a line "exact"
-with the coefficients. These are the least-squares solution in rational arithmetic of the numbers as doubles hold
-them, and of the decimals as NIST gives them; both agree with NIST's certified values to the digits given.
+For each data set this writes a line "set NAME rows columns", a line for each row with the right-hand side first, and
+a line "exact" with the coefficients. The coefficients are the least-squares solution for NIST's decimals, in rational
+arithmetic. The script checks that they agree with NIST's certified values to the digits given, and with the solution
+for the numbers as doubles hold them to 1e-11.
 """
 
 from fractions import Fraction
@@ -33,10 +34,12 @@ DELTAS = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048, 
 
 
 def polynomial(x, degree):
+    """Returns the powers of x up to the degree, as decimals."""
     return [str(int(x) ** k) for k in range(degree + 1)]
 
 
 def wampler(number):
+    """Returns the rows of the data set Wampler1 to Wampler5, which NIST defines by these formulas."""
     scale = {1: 0, 3: 1, 4: 100, 5: 10000}.get(number)
     rows = []
     for x in range(21):
@@ -67,7 +70,8 @@ SETS = {
 
 
 def least_squares(rows):
-    """By the normal equations, exactly."""
+    """Returns the coefficients of the rows, of which the first element is the right-hand side. In rational
+    arithmetic, Gauss-Jordan elimination of the normal equations is exact."""
     n = len(rows[0]) - 1
     m = [[sum(r[i + 1] * r[j + 1] for r in rows) for j in range(n)] + [sum(r[i + 1] * r[0] for r in rows)] for i in range(n)]
     for i in range(n):

@@ -1,24 +1,30 @@
-"""What the makers of golden data share: records, tolerances, values and layouts.
+"""What the scripts that write golden data share: records, tolerances, values and layouts. The expected values
+and gradients in a record are those of PyTorch 1.13, which the scripts call.
 
-One record a line:
+Each line is a record, which has one case:
 
     op attributes
-        < dtype shape steps values    an input: a leaf and the views that lead to it; <* takes a gradient
-        < @i steps                    an input made from the leaf of input i
-        > dtype shape tolerance values [# offset,strides | # copy]    the result; > fails: there is none
-        * values                      the gradient given to backward
-        ' tolerance values            for each <*, the gradient at its leaf
-        ? times                       the gradient agrees with central differences; 2: so does its own
+        < dtype shape steps values    an input: a leaf, and the steps of the view of it that the operation gets.
+                                      Of an input that begins with <* the gradient is compared
+        < @i steps                    an input that is another view of the leaf of input i
+        > dtype shape tolerance values [# offset,strides | # copy]
+                                      the result; for an operation that may give a view, also whether it does.
+                                      "> fails" says that PyTorch refuses the call
+        * values                      the gradient of the result, with which backward begins
+        ' tolerance values            for each <*, the gradient of its leaf
+        ? times                       1: the gradient agrees with central differences; 2: its own gradient, too
 
-Lists are separated by commas, steps by slashes, and "-" is an empty one. Values are row-major: of float32
-and float64 the bits, 8 and 16 hexadecimal digits each without a gap; of bool a digit; of int64 a list of
-decimals. A step is a letter and its numbers, see VIEWS.
+The elements of lists are separated by commas and steps by slashes; "-" is an empty list. Values are in
+row-major order. Those of float32 and float64 are written as their bits, in 8 and 16 hexadecimal digits each
+without a gap; those of bool as one digit each; those of int64 as a list of decimals. A step is a letter and
+its numbers; VIEWS has the letters.
 
-Tolerances: "=" the same bits; "^k" at most k u |value| apart; "~k" at most k u S apart, where the S of
-each value follow; ~0 has none and means equal values. u is half of epsilon, k counts the roundings on both
-sides, S is the sum of the absolute values of the terms. For float32 the expected value of a result with
-k > 0 is PyTorch's in float64, rounded: one rounding, and the library's own are all the others. S is cut to
-its upper 16 (20) bits and rounded up to the next, which pays for products of roundings.
+A tolerance says how far the library's value may be from the expected one: "=" means the same bits, "^k" at
+most k u |value|, and "~k" at most k u S, where an S for each value follows the values. "~0" has no S and
+means equal values. u is half of epsilon, k counts the roundings in both values, and S is the sum of the
+absolute values of the terms. The expected float32 value of a result with k > 0 is PyTorch's float64 result,
+rounded to float32: of the k roundings, this is one, and the library's own are the others. S is written with
+its upper 16 (float32) or 20 (float64) bits and rounded up, which makes room for products of roundings.
 """
 
 import math
@@ -50,18 +56,20 @@ VIEWS = {
 
 
 def cut(x, d, start, end, step):
-    """Python's slice along one dimension."""
+    """Returns the slice start:end:step of x along dimension d."""
     return x[(slice(None),) * (d % x.ndim) + (slice(start, end, step),)]
 
 
 def look(x, steps):
+    """Returns the view of x that these steps lead to."""
     for letter, *numbers in steps:
         x = VIEWS[letter](x, *numbers)
     return x
 
 
 class Input:
-    """A leaf, or the number of the input whose leaf it shares, with the steps of its view."""
+    """An input of a case. base is its leaf, or the number of the input whose leaf it shares; steps lead from the
+    leaf to the view that the operation gets; grad says whether the gradient of the leaf is compared."""
 
     def __init__(self, base, steps=(), grad=None):
         self.base, self.steps = base, list(steps)
@@ -69,18 +77,22 @@ class Input:
 
 
 class Rule:
-    """How an operation rounds, for its tolerance.
+    """How an operation rounds, from which the tolerances of its cases follow.
 
-    kind: "elementwise" (inputs broadcast, each output from one element of each), "structural" (moves
-    values), "linear" (sums of products: terms are counted and measured by running it on ones and on absolute
-    values), "loss", "composed" (the result may be wrong as if every input were moved by a few roundings of
-    itself, as a backward stable sequence of operations is: S is |value| + sum |d value / d input| |input|,
-    and with absolute the greatest |input|, where a sum on the way cancels).
-    forward, terms: roundings in a result, and in each term of the gradients by input, as (float32, float64,
-    PyTorch's float64); None where the library and PyTorch compute the same formula, so that the bits agree.
-    scale(i, g, inputs, result): what an error in a term of gradient i is relative to, where not the term.
-    absolute: what an error in the result is relative to is the result for absolute values.
-    size(result, attributes): that, where it is neither.
+    kind is one of
+      "elementwise": the inputs broadcast, and an element of the result depends on one element of each input;
+      "structural": the operation moves values;
+      "linear": the operation sums products, whose number and sizes are found by running it on ones and on
+        absolute values;
+      "composed": the operation is a backward stable sequence of others, whose result may be wrong as if every
+        input had been changed by a few roundings of itself. S is |value| + sum |d value / d input| |input|;
+        with `absolute`, where a sum on the way cancels, the greatest |input| is added.
+    forward counts the roundings in an element of the result, and terms[i] those in each term of the gradient of
+    input i (or terms["all"] for every input), as (float32, float64, PyTorch's float64). None means that the
+    library and PyTorch compute the same formula, so that the bits agree.
+    scale(i, g, inputs, result) is what an error in a term of gradient i is relative to, if not to the term.
+    absolute (unless composed): an error in the result is relative to the result for absolute inputs.
+    size(result, attributes): an error in the result is relative to this.
     """
 
     def __init__(self, kind, forward=None, terms=None, scale=None, absolute=False, size=None):
@@ -88,11 +100,11 @@ class Rule:
         self.scale, self.absolute, self.size = scale, absolute, size
 
 
-# ---- Text.
+# ---- The text of a record.
 
 
 def bits(t):
-    """Values as digits."""
+    """Returns the text of the values of t."""
     t = t.detach().contiguous().flatten()
     if t.dtype == I64:
         return listed(t.tolist())
@@ -103,7 +115,7 @@ def bits(t):
 
 
 def upper_bits(scales, dtype):
-    """The upper digits of scales, rounded up."""
+    """Returns the upper hexadecimal digits of each scale, rounded up."""
     short, digits = {F32: (16, 4), F64: (44, 5)}[dtype]
     out = ""
     for s in scales.detach().to(F64).flatten().tolist():
@@ -125,7 +137,7 @@ def step_text(steps):
 
 
 def measured(t, k, scales=None):
-    """Tolerance and values, and the scales where they differ from the values."""
+    """Returns the text of a tolerance of k roundings and of the values of t; and of scales, if they are given."""
     if k is None or t.dtype in (I64, BOOL):
         return "= " + bits(t)
     if k == 0:
@@ -141,7 +153,8 @@ records, log = [], []
 
 
 def run(function, inputs, attrs, dtype, change=lambda x: x):
-    """Leaves, views and result with leaves of a dtype (None: as they are), changed."""
+    """Returns the leaves, the views of them, and the result of the function. Floating leaves are cast to dtype,
+    unless that is None, and replaced by what `change` makes of them."""
     leaves, views = [], []
     for i in inputs:
         if isinstance(i.base, int):
@@ -157,14 +170,17 @@ def run(function, inputs, attrs, dtype, change=lambda x: x):
 
 
 def narrow(inputs):
+    """Whether an input is float32."""
     return any(isinstance(i.base, torch.Tensor) and i.base.dtype == F32 for i in inputs)
 
 
 def wanted(inputs, leaves):
+    """Returns the leaves whose gradients are compared."""
     return [x for i, x in zip(inputs, leaves) if i.grad and not isinstance(i.base, int)]
 
 
 def gradients(inputs, leaves, out, g):
+    """Returns the gradients of the wanted leaves, where g is that of out."""
     if not out.requires_grad:
         return [torch.zeros_like(x) for x in wanted(inputs, leaves)]
     found = torch.autograd.grad(out, wanted(inputs, leaves), g, allow_unused=True, retain_graph=True)
@@ -172,8 +188,8 @@ def gradients(inputs, leaves, out, g):
 
 
 def count_and_scale(rule, function, inputs, attrs, g):
-    """For each gradient: the number of terms in each element, the sum of their absolute values, and the
-    roundings within a term (None: the bits agree)."""
+    """Returns, for each gradient, how many terms each of its elements sums, the sum of their absolute values, and
+    the roundings within a term, which are None if the bits agree."""
     leaves, views, out = run(function, inputs, attrs, F64)
     flat = torch.broadcast_tensors(*views) if rule.kind == "elementwise" else views
     flat = [v.detach().clone().requires_grad_(x.requires_grad) for v, x in zip(flat, leaves)]
@@ -194,7 +210,8 @@ def count_and_scale(rule, function, inputs, attrs, g):
 
 
 def roundings(kind, dtype, n, term, exact):
-    """k for a sum of n terms; None: the bits agree. One rounding a term unless told."""
+    """Returns k for a sum of n terms, or None if the bits agree. Unless `term` counts the roundings within a
+    term, each product of a linear operation has none beside those of the sum, and any other term has one."""
     if term is None and n <= 1:
         return None
     if exact or (term is None and n == 2):
@@ -204,7 +221,8 @@ def roundings(kind, dtype, n, term, exact):
 
 
 def linear_measure(function, inputs, attrs, g):
-    """Terms and sums of absolute values of the result and of each gradient of a sum of products."""
+    """Returns, for the result of a sum of products and for each gradient, how many terms each element sums and
+    the sum of their absolute values."""
     answer = []
     for change in (torch.ones_like, torch.abs):
         leaves, _, out = run(function, inputs, attrs, F64, change)
@@ -214,7 +232,7 @@ def linear_measure(function, inputs, attrs, g):
 
 
 def composed_scales(function, inputs, attrs, g=None, absolute=False):
-    """S of a composed result; given g, of its gradients."""
+    """Returns S for the result of a composed operation or, given g, for each of its gradients."""
     leaves, _, out = run(function, inputs, attrs, F64)
     if out.numel() == 0:
         return [torch.zeros_like(out)] if g is None else [torch.zeros_like(x) for x in wanted(inputs, leaves)]
@@ -249,15 +267,17 @@ def composed_scales(function, inputs, attrs, g=None, absolute=False):
 
 
 def composed_k(rule, dtype):
+    """Returns k for a composed operation."""
     return rule.forward[0] + 1 if dtype == F32 else rule.forward[1] + rule.forward[2]
 
 
 def most(t):
+    """Returns the greatest element of t, or 0 if there is none."""
     return int(t.max()) if t.numel() else 0
 
 
 def close(name, native, exact, k, scales):
-    """Whether PyTorch's own float32 result lies within what its roundings allow; a note if not."""
+    """Notes in the log where PyTorch's own float32 result is farther from the exact one than k roundings allow."""
     finite = torch.isfinite(exact) & torch.isfinite(native)
     bound = 2 * (k + 1) * 2.0**-24 * scales.to(F64) + (k + 1) * 2.0**-149
     bad = finite & ((native.to(F64) - exact.to(F64)).abs() > bound)
@@ -266,7 +286,7 @@ def close(name, native, exact, k, scales):
 
 
 def result_text(op, rule, function, inputs, attrs, out, exact):
-    """The result of a case with its tolerance."""
+    """Returns the text of the result of a case and of its tolerance."""
     k, scales = None, None
     if out.is_floating_point() and rule.kind == "linear":
         n, scales = linear_measure(function, inputs, attrs, None)[0]
@@ -291,6 +311,7 @@ def result_text(op, rule, function, inputs, attrs, out, exact):
 
 
 def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
+    """Returns the text of each gradient of a case and of its tolerance."""
     dtype = out.dtype
     native = gradients(inputs, leaves, out, g)
     if rule.kind == "composed":
@@ -314,11 +335,12 @@ def gradient_texts(op, rule, function, inputs, attrs, leaves, out, g, exact):
     return texts
 
 
-MOST_CHECKED = 24  # elements
+MOST_CHECKED = 24  # the most input elements of a case that central differences check
 
 
 def smooth_times(function, inputs, attrs):
-    """How often PyTorch's own gradient of small float64 inputs agrees with central differences."""
+    """Returns 1 if PyTorch's gradient agrees with central differences, 2 if the gradient of the gradient does, too,
+    and 0 if neither does or if the inputs are not float64 or are large."""
     leaves, _, _ = run(function, inputs, attrs, None)
     asked = wanted(inputs, leaves)
     if any(x.dtype != F64 for x in asked) or sum(x.numel() for x in asked) > MOST_CHECKED:
@@ -344,8 +366,9 @@ def smooth_times(function, inputs, attrs):
 
 
 def case(op, rule, function, inputs, attrs=(), exact=False, view=False, fails=False, differentiate=False):
-    """Writes a record. exact: the values are such that every sum and product is exact. differentiate: small
-    float64 inputs are differentiated numerically as well."""
+    """Adds a record of one case. exact says that every sum and product of these values is exact; view, that the
+    result may be a view; fails, that PyTorch refuses the call; differentiate, that small float64 inputs are
+    differentiated numerically as well."""
     attrs = list(attrs)
     text = [op, listed(attrs)]
     for i in inputs:
@@ -382,7 +405,8 @@ INTEGERS = [0, 1, -1, 7, -8, 2**63 - 1, -2**63, 2**32, 3]
 
 
 def values(shape, dtype, kind="normal"):
-    """Random values, the same on every run: the seed is the number of the record."""
+    """Returns random values, the same on every run: the seed is the number of the call. "dyadic" values are
+    multiples of 1/8, whose sums and products are exact; "ties" are small integers, of which many are equal."""
     r = torch.Generator()
     r.manual_seed(values.calls)
     values.calls += 1
@@ -406,7 +430,7 @@ values.calls = 0
 
 
 def layout(shape, kind):
-    """Shape of a base and steps whose view has this shape."""
+    """Returns the shape of a leaf, and steps from it to a view of the given shape and the layout that kind names."""
     shape = list(shape)
     n = len(shape)
     if kind == "contiguous" or n == 0:
@@ -435,18 +459,20 @@ LAYOUTS = ["contiguous", "transposed", "permuted", "sliced", "offset", "expanded
 
 
 def make(shape, dtype, kind="normal", how="contiguous", grad=None):
+    """Returns an input of random values: a view of this shape, in the layout `how`."""
     base, steps = layout(shape, how)
     return Input(values(base, dtype, kind), steps, grad)
 
 
 def of(numbers, dtype, shape=None, grad=None):
+    """Returns a contiguous input of these numbers."""
     t = torch.tensor(numbers, dtype=dtype)
     return Input(t if shape is None else t.reshape(shape), (), grad)
 
 
 def write(*families):
-    """Runs the functions that write records, and prints these. A function may stand in a pair with a number:
-    its random values then begin with that seed, and do not depend on the functions before it."""
+    """Runs the functions, which add records, and prints the records. A function may stand in a pair with a
+    number: its random values then begin with that seed, and do not depend on the functions before it."""
     for family in families:
         if isinstance(family, tuple):
             values.calls, family = family

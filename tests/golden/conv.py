@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Golden data for convolution and pooling: conv.py > conv_golden.txt
+"""Convolution and pooling by PyTorch: conv.py > conv_golden.txt
 
-Numbers of a convolution: 1 for a bias, groups, and stride, padding and dilation of each dimension. Of a pool:
-kernel, stride (0: the kernel), padding and dilation of each dimension, ceil_mode, count_include_pad, divisor.
+The numbers of a convolution are 1 if it has a bias, else 0; groups; and the stride, padding and dilation, each for
+every dimension. Those of a pooling are the kernel, stride (0 means that of the kernel), padding and dilation, each for
+both dimensions; ceil_mode; count_include_pad; and divisor_override (0 means none). Those of conv_drawn are a seed, and
+then in_channels, out_channels, groups, 1 for a bias, and the kernel of a layer.
 """
 
 import torch.nn as nn
@@ -11,7 +13,7 @@ from common import *
 
 SUMS = Rule("linear", (0, 0, 0), {"all": (0, 0, 0)})
 MOVED = Rule("structural")
-MEANS = Rule("composed", (10, 20, 20))  # nine terms and a quotient
+MEANS = Rule("composed", (10, 20, 20))  # a sum of at most nine terms, and a quotient
 EXACT = Rule("elementwise")
 
 
@@ -51,6 +53,7 @@ def conv_cases():
 
 
 def pool(kind):
+    """Returns the function of "max" or "avg" pooling."""
     def run(x, *numbers):
         n = [int(v) for v in numbers]
         stride = [s or k for s, k in zip(n[2:4], n[:2])]
@@ -81,7 +84,8 @@ def pool_cases():
 
 
 def drawn_cases():
-    """The bits that layers are made with, and the next of the stream."""
+    """Layers that are made after a seed: the bits of their parameters, and the next two numbers of the generator, which
+    show how many the layer has drawn."""
     def drawn(x, seed, i, o, groups, bias, *kernel):
         torch.manual_seed(int(seed))
         kind = nn.Conv1d if len(kernel) == 1 else nn.Conv2d

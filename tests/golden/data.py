@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Orders of torch.utils.data: data.py > loader_golden.txt
+"""The order of rows in torch.utils.data: data.py > loader_golden.txt
 
-A line "loader seed rows batch shuffle drop epochs", then a line "batch NUMBERS..." of row numbers for each batch,
-"end" for the end of an epoch, and "next NUMBER", the integer that the stream gives then (below 2^31). A line "split seed lengths",
-then "part NUMBERS..." for each part and "next".
+A line "loader SEED ROWS BATCH_SIZE SHUFFLE DROP_LAST EPOCHS" begins the batches of a DataLoader. A line "batch NUMBERS..."
+follows for each batch, with the numbers of its rows. After each epoch come a line "end" and a line "next NUMBER", with
+the integer below 2^31 that the generator gives next. A line "split SEED LENGTHS..." begins the parts of random_split. A
+line "part NUMBERS..." follows for each part, and then a line "next".
 """
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 
 
 def after():
+    """Prints the next number of the generator, which shows how many have been drawn."""
     print("next", int(torch.randint(2**31, ())))
 
 

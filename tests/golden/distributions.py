@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Tail probabilities by mpmath, with 50 digits: distributions.py > distributions_golden.txt
+"""Tail probabilities of the t and F distributions: distributions.py > distributions_golden.txt
 
-Each line is a name, the arguments as doubles hold them, and the value: "t T DF P" for two sides, "f F DF1 DF2 P" for
-the upper tail, and "bound P DF T" for the two-sided quantile.
+mpmath computes them with 50 digits. Each line is a name, the arguments as doubles hold them, and the value. In
+"t T DF P", P is the probability that the absolute value of t is at least T; in "f F DF1 DF2 P", P is the probability of a
+value of at least F; and in "bound P DF T", T is the bound that the absolute value of t reaches with probability P.
 """
 
 from mpmath import betainc, findroot, log, mp, mpf

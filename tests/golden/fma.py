@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Fused multiply-adds in rational arithmetic, rounded once: fma.py > fma_golden.txt
 
-A line for each: "f32" or "f64", and the bits of a, b, c and of a * b + c. Many of the sums lie on a tie of the
-result's precision or next to one, cancel, or are subnormal, where a second rounding would show.
+Each line is "f32" or "f64" and the bits of a, b, c and of a * b + c. Many of the sums lie half-way between two
+numbers of the format or next to that, nearly cancel, or are subnormal; there a second rounding would show.
 """
 
 import random
@@ -13,7 +13,7 @@ FORMATS = {"f32": ("<f", "<I", 24, -126, 127), "f64": ("<d", "<Q", 53, -1022, 10
 
 
 def rounded(x, digits, least, most):
-    """The value nearest to x, ties to even; or an infinity."""
+    """Returns the number of the format that is nearest to x; of two, the even one; beyond the largest, an infinity."""
     if x == 0:
         return 0.0
     exponent = x.numerator.bit_length() - x.denominator.bit_length()
@@ -35,13 +35,15 @@ def bits(x, form):
 
 
 def number(digits, low, high):
-    """A number of at most that many binary digits, often of few ones."""
+    """Returns a random number of at most so many binary digits, of which often few are 1, and with an exponent from
+    low to high."""
     mantissa = random.getrandbits(digits) | 1 << digits - 1
     mantissa &= random.choice([-1, -1 << random.randrange(digits), 1 << digits - 1 | 1])
     return random.choice([-1, 1]) * Fraction(mantissa) * Fraction(2) ** (random.randint(low, high) - digits + 1)
 
 
 def case(digits, least, most):
+    """Returns random a, b and c of one of six kinds."""
     kind = random.randrange(6)
     middle = digits + 10
     low = least if kind == 0 else -middle
@@ -51,11 +53,11 @@ def case(digits, least, most):
         c = number(digits, most - 4, most)
     elif kind == 2:  # c is the rounded product, which cancels
         c = -Fraction(rounded(a * b, digits, least, most))
-    elif kind == 3:  # the product is near half a unit of c in the last place
+    elif kind == 3:  # the product is near half a unit in the last place of c
         c = number(digits, 0, 4)
         a, b = number(digits, 0, 0), number(digits, 0, 0)
         a *= Fraction(2) ** random.randint(-digits - 2, -digits + 4)
-    elif kind == 4:  # far apart, with a tie between
+    elif kind == 4:  # the product is far smaller than c
         c = number(digits, 0, 0)
         a, b = Fraction(random.choice([-1, 1])), Fraction(2) ** random.randint(-3 * digits, -digits)
     else:

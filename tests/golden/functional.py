@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Derivatives of whole functions by torch.autograd.functional: functional.py > functional_golden.txt
 
-A line for each result: the function, what was computed ("jacobian 1" is the Jacobian by the second input), and its
-elements, row-major. tests/autograd/test_functional.c has the same functions, inputs and vectors.
+Each line is the name of a function, what was computed, and its elements in row-major order. "jacobian 1" is the
+Jacobian with respect to the second input. tests/autograd/test_functional.c has the same functions, inputs and vectors.
 """
 
 import torch
@@ -12,7 +12,7 @@ torch.set_default_dtype(torch.float64)
 
 
 def numbers(*shape, start=0):
-    """Different numbers in [0.2, 1.2): steps of the golden ratio."""
+    """Returns different numbers in [0.2, 1.2): multiples of the golden ratio, of which the integer part is left out."""
     n = torch.Size(shape).numel()
     return (((torch.arange(n) + 1 + start) * 0.6180339887498949) % 1 + 0.2).reshape(shape)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Golden data for functions, activations and choices: functions.py > functions_golden.txt"""
+"""Functions of one or two tensors, activations, and choices such as clamp and lerp, by PyTorch:
+functions.py > functions_golden.txt"""
 
 import torch
 import torch.nn.functional as F
@@ -7,11 +8,11 @@ import torch.nn.functional as F
 from common import *
 
 WHOLE = Rule("elementwise")
-# One rounding of ours in float32; libm's, which are the same on both sides, in float64. A gradient is a
-# short composition.
+# A float32 function of the library rounds once; a float64 one is libm's, as in PyTorch. A gradient is composed of
+# a few operations.
 FUNCTION = Rule("composed", (6, 8, 8))
 ACTIVATION = Rule("composed", (12, 16, 16))
-GELU = Rule("composed", (12, 16, 16), absolute=True)  # 1 + erf cancels below 0, in PyTorch as here
+GELU = Rule("composed", (12, 16, 16), absolute=True)  # 1 + erf cancels below 0, in PyTorch as in the library
 
 FUNCTIONS = {
     "reciprocal": "wide", "rsqrt": "positive", "expm1": "wide", "log1p": "positive", "log2": "positive",
@@ -23,7 +24,8 @@ TESTS = {"isnan": torch.isnan, "isinf": torch.isinf, "isfinite": torch.isfinite,
 
 
 def spread(shape, dtype, kind, how="contiguous", grad=None):
-    """Values on both sides of 0, or in (-1, 1)."""
+    """Returns an input of random values: "positive" ones, those of kind "unit" in (-1, 1), or "wide" ones of both
+    signs."""
     made = make(shape, dtype, "positive" if kind == "positive" else "normal", how, grad)
     if kind == "unit":
         made.base = torch.tanh(made.base)
@@ -68,7 +70,7 @@ def pair_cases():
         a, b = t.reshape(n, 1).expand(n, n).flatten(), t.repeat(n)
         case("atan2", FUNCTION, lambda x: torch.atan2(*x), [Input(a, grad=False), Input(b, grad=False)])
         plain = lambda t: ((t.abs() > 1e-30) & (t.abs() < 1e30)) | (t == 0) | torch.isinf(t)
-        fair = plain(a) & plain(b)  # its vectors give NaN for great quotients
+        fair = plain(a) & plain(b)  # PyTorch's vector code gives NaN for great quotients
         case("remainder", WHOLE, lambda x: torch.remainder(*x), [Input(a[fair], grad=False), Input(b[fair], grad=False)])
         case("remainder", FUNCTION, lambda x: torch.remainder(*x), [make((2, 3), dtype), make((3,), dtype, "positive")],
              differentiate=True)
@@ -90,8 +92,8 @@ ACTIVATIONS = {
     "relu6": (F.relu6, [[]]), "leaky_relu": (F.leaky_relu, [[0.01], [0.3]]), "elu": (F.elu, [[1.0], [0.7]]), "selu": (F.selu, [[]]),
     "gelu": (lambda x, tanh: F.gelu(x, approximate="tanh" if tanh else "none"), [[0], [1]]), "silu": (F.silu, [[]]),
     "mish": (F.mish, [[]]), "logsigmoid": (F.logsigmoid, [[]]), "softplus": (F.softplus, [[1.0, 20.0], [2.0, 1.0]]),
-    "softsign": (F.softsign, [[]]), "hardtanh": (F.hardtanh, [[-1.0, 1.0], [0.0, 0.5]]), "hardsigmoid": (lambda x: F.relu6(x + 3) / 6, [[]]),  # its own gradient has none
-   
+    "softsign": (F.softsign, [[]]), "hardtanh": (F.hardtanh, [[-1.0, 1.0], [0.0, 0.5]]),
+    "hardsigmoid": (lambda x: F.relu6(x + 3) / 6, [[]]),  # F.hardsigmoid has no second gradient
     "hardswish": (F.hardswish, [[]]),
     "clamp": (lambda x, a, b: torch.clamp(x, a, b), [[-0.5, 0.5], [-INF, 0.25], [0.0, INF], [1.0, -1.0], [-INF, INF]]),
 }
@@ -112,7 +114,7 @@ def activation_cases():
                 case(op, rule, g, [make((), dtype)], attrs, differentiate=True)
                 case(op, rule, g, [make((2, 0), dtype)], attrs)
                 case(op, rule, g, [of([INF, NAN, 0.0, 1.0, 100.0], dtype, grad=False)], attrs)
-                at = kinks[2:] if op == "hardswish" else kinks  # PyTorch's vectors and scalars differ at 3
+                at = kinks[2:] if op == "hardswish" else kinks  # PyTorch's vector and scalar code differ at 3
                 case(op, rule, g, [of(at, dtype)], attrs)
     for op in ("relu6", "hardtanh", "clamp"):
         f, lists = ACTIVATIONS[op]
@@ -144,9 +146,10 @@ def choice_cases():
 
 SIGMOID_SCALE = lambda n, g, x, y: g.abs() * y
 TANH_SCALE = lambda n, g, x, y: g.abs().expand(y.shape)
-# Own errors, in u: of a float32 function 2 (one ulp), of libm and of PyTorch's vectors the same; a float64
-# sigmoid is 1 / (1 + exp(-x)). In the gradient of sigmoid, y (1 - y) g, an error e of y counts at most e y;
-# in that of tanh, (1 - y^2) g, at most 2 e y^2.
+# A float32 function has an error of at most 2 u, which is one unit in the last place; so have libm's functions and those
+# of PyTorch's vector code. A float64 sigmoid is 1 / (1 + exp(-x)), which rounds twice more. A relative error e of y
+# changes the gradient y (1 - y) g of sigmoid by at most e y |g|, and the gradient (1 - y^2) g of tanh by at most
+# 2 e y^2 |g|.
 COMMON = {
     "neg": (torch.neg, WHOLE),
     "abs": (torch.abs, WHOLE),

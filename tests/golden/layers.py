@@ -1,15 +1,16 @@
 #!/usr/bin/python3
-"""Golden data for layers: layers.py > layers_golden.txt
+"""Layers of torch.nn: layers.py > layers_golden.txt
 
-Inputs are x and then the parameters in their order; numbers come before a shape. Of a layer with running
-statistics there are also what they are after some batches, and what comes out in eval mode then.
+The inputs of a case are x and then the parameters of the layer in their order. Its numbers are those of the layer, and
+after them a shape, if there is one. A normalization with running statistics has two more cases: NAME_running is what
+its statistics are after some batches, and NAME_eval what it then gives in evaluation mode.
 """
 
 import torch.nn as nn
 
 from common import *
 
-# Means and variances of a dozen elements, a root, and the few operations around them, on both sides.
+# In the library and in PyTorch: means and variances of a dozen elements, a root, and a few operations around them.
 NORM = Rule("composed", (24, 32, 32), absolute=True)
 SUMS = Rule("linear", (0, 0, 0))
 MOVED = Rule("structural")
@@ -17,7 +18,7 @@ EXACT = Rule("elementwise")
 
 
 def adopt(layer, dtype, parameters):
-    """The layer, its parameters replaced by tensors that may have a history."""
+    """Returns the layer with its parameters replaced by these tensors, which need not be leaves."""
     layer = layer.to(dtype)
     for (path, _), p in zip(list(layer.named_parameters()), parameters):
         owner = layer
@@ -30,17 +31,21 @@ def adopt(layer, dtype, parameters):
 
 
 def norm_layer(kind, x, flags, eps, momentum):
+    """Returns a normalization with x[1:] as its parameters. Bit 0 of flags is affine, bit 1 track_running_stats; a
+    negative momentum stands for None."""
     affine, track = flags & 1, flags & 2
     layer = kind(x[0].shape[1], eps, None if momentum < 0 else momentum, bool(affine), bool(track))
     return adopt(layer, x[0].dtype, x[1:])
 
 
 def batches(x, n):
-    """Batches of one shape that differ."""
+    """Returns n different batches of the shape of x."""
     return [x * (1 + i) + i for i in range(n)]
 
 
 def batchnorm(kind):
+    """Returns three functions: forward in training mode; the statistics after n batches; and forward in evaluation
+    mode after n batches."""
     def train(x, flags, eps, momentum):
         return norm_layer(kind, x, int(flags), eps, momentum)(x[0])
 
@@ -61,7 +66,8 @@ def batchnorm(kind):
 
 
 def running_rule(x, momentum, n):
-    """What roundings in running statistics are relative to: the same means of absolute values and of squares."""
+    """Returns the rule of running statistics, whose errors are relative to the same statistics of absolute values and
+    of squares."""
     mean, square = torch.zeros(x.shape[1], dtype=F64), torch.ones(x.shape[1], dtype=F64)
     for i, b in enumerate(batches(x.detach().to(F64), n)):
         m, rows = 1 / (i + 1) if momentum < 0 else momentum, b.transpose(0, 1).flatten(1)
@@ -133,7 +139,8 @@ def sequential_cases():
 
 
 def drawn_cases():
-    """The bits that layers are made with, and the next of the stream."""
+    """Layers that are made after a seed: the bits of their parameters, and the next two numbers of the generator, which
+    show how many the layer has drawn."""
     def drawn(make_layer):
         def run(x, seed, *numbers):
             torch.manual_seed(int(seed))

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
-"""Golden data for linear algebra: linalg.py > linalg_golden.txt"""
+"""Linear algebra by torch.linalg: linalg.py > linalg_golden.txt"""
 
 from common import *
 
-# Backward stable: as if the input were moved by some roundings for each of a few steps.
+# These algorithms are backward stable: their result is exact for an input that a few roundings have changed.
 STABLE = Rule("composed", (40, 60, 60), absolute=True)
 L = torch.linalg
 
 
 def regular(shape, dtype, how="contiguous", grad=None):
-    """Square matrices that are far from singular."""
+    """Returns square matrices whose diagonal is so large that they are far from singular."""
     base, steps = layout(shape, how)
     t = values(base, dtype)
     view = look(t, steps)
@@ -18,10 +18,12 @@ def regular(shape, dtype, how="contiguous", grad=None):
 
 
 def symmetric(x):
+    """Returns a symmetric matrix for any x: central differences change one element of x at a time."""
     return (x + x.transpose(-1, -2)) / 2
 
 
 def positive(shape, dtype):
+    """Returns symmetric positive definite matrices."""
     t = values(shape, dtype)
     return Input(t @ t.transpose(-1, -2) + torch.eye(shape[-1], dtype=dtype))
 
@@ -78,7 +80,7 @@ def det_cases():
 
 
 def lstsq_cases():
-    """float32 is compared with PyTorch's float64 in both; the driver is the one that has gradients."""
+    """torch.linalg.lstsq with its default driver, gelsy, which has gradients."""
     f = lambda x: L.lstsq(x[0], x[1]).solution
     for dtype in (F32, F64):
         for shape, k in (((4, 2), 1), ((4, 2), 2), ((3, 3), 1), ((2, 4), 1), ((2, 5, 2), 1), ((2, 2, 3), 2), ((3, 1), 1), ((1, 3), 1)):

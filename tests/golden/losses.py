@@ -1,25 +1,25 @@
 #!/usr/bin/python3
-"""Golden data for losses: losses.py > losses_golden.txt
+"""Losses by PyTorch: losses.py > losses_golden.txt
 
-Numbers: the reduction first (0 mean, 1 sum, 2 none, 3 batchmean). Inputs: input and target, then the weight
-where bit 0 of the number after the reduction is set, then pos_weight where bit 1 is.
+The first number of a case is the reduction (0 mean, 1 sum, 2 none, 3 batchmean). The inputs are input and target. In
+losses with weights, the second number says which follow these: weight if its bit 0 is set, pos_weight if its bit 1 is.
 """
 
 from common import *
 
-# A few functions and a sum of a dozen terms, on both sides; sums may cancel.
+# In the library and in PyTorch: a few functions, and a sum of a dozen terms, which may cancel.
 LOSS = Rule("composed", (24, 32, 32), absolute=True)
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
 
 
 def extras(x, flags):
-    """weight and pos_weight."""
+    """Returns the weight and pos_weight among the inputs; None where the flags name none."""
     rest = list(x[2:])
     return rest.pop(0) if flags & 1 else None, rest.pop(0) if flags & 2 else None
 
 
 def both(x):
-    """Two sides of one shape, both with a gradient."""
+    """Returns an input and a target of the same shape, both with a gradient."""
     return [make(x[0], x[1], *x[2:]), make(x[0], x[1], *x[2:])]
 
 
@@ -43,7 +43,7 @@ def distance_cases():
 
 
 def inside(shape, dtype, how="contiguous"):
-    """In (0, 1)."""
+    """Returns an input of random values in (0, 1)."""
     base, steps = layout(shape, how)
     return Input(values(base, dtype).sigmoid(), steps)
 
@@ -120,6 +120,7 @@ def poisson_cases():
 
 
 def labels(shape, classes, ignored=None):
+    """Returns an input of random labels, of which the second is `ignored`, if that is given."""
     r = torch.Generator()
     r.manual_seed(values.calls)
     t = torch.randint(0, classes, shape, generator=r)

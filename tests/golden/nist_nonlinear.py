@@ -2,10 +2,11 @@
 """NIST's nonlinear regressions: nist_nonlinear.py DIRECTORY > nist_nonlinear.txt
 
 DIRECTORY has the .dat files of the Statistical Reference Datasets of the National Institute of Standards and
-Technology (https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), which are in the public domain. Each set becomes a
-line "set NAME rows predictors parameters", a line for each row with y first, and lines with the two starts, the certified
-parameters, their certified standard deviations, and the certified sum of squares and residual standard deviation. Each
-model, which tests/optim/test_curve_fit.c has too, is checked here: at the certified parameters it gives the certified sum.
+Technology (https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml), which are in the public domain. For each data set
+this writes a line "set NAME rows predictors parameters", a line for each row with y first, and five more lines: the
+two starting points, the certified parameters, their certified standard deviations, and the certified residual sum of
+squares and residual standard deviation. tests/optim/test_curve_fit.c has the same models. The script checks that each
+gives the certified sum of squares at the certified parameters.
 """
 
 import re
@@ -43,11 +44,13 @@ MODELS["Thurber"] = MODELS["Hahn1"]
 
 
 def read(name):
+    """Returns the four columns of the table of parameters (two starts, certified values, standard deviations), the
+    rows of data, the residual sum of squares and the residual standard deviation of a data set."""
     text = open(f"{sys.argv[1]}/{name}.dat").read()
     table = [line.split("=")[1].split() for line in text.split("\n") if re.match(r"\s*b\d+ =", line)]
     first, last = map(int, re.search(r"Data\s+\(lines (\d+) to (\d+)\)", text).groups())
     rows = [[float(v) for v in line.split()] for line in text.split("\n")[first - 1 : last]]
-    if name == "Nelson":  # whose model is of log y
+    if name == "Nelson":  # its model predicts log y
         rows = [[log(row[0])] + row[1:] for row in rows]
     total = float(re.search(r"Residual Sum of Squares:\s+(\S+)", text)[1])
     deviation = float(re.search(r"Residual Standard Deviation:\s+(\S+)", text)[1])

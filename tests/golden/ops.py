@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for arithmetic, comparison, new tensors, writes in place, and Linear with MSELoss: ops.py > ops_golden.txt"""
+"""Arithmetic, comparison, new tensors, writes in place, and Linear and MSELoss, by PyTorch: ops.py > ops_golden.txt"""
 
 import itertools
 import math
@@ -17,7 +17,9 @@ PRODUCT = Rule("linear", (1, 1, 1), {"all": (1, 1, 1)})
 
 
 def pow_terms(n):
-    """a^(b-1) feels the rounding of b - 1 by (b - 1) ln a. Then a power, two products; for b a logarithm."""
+    """Returns the roundings in a term of the gradient of a^b by input n. That of a is b a^(b-1) g: the rounding of
+    b - 1 changes the power by (b - 1) ln a relative, and the power and two products round, too. That of b is
+    a^b ln(a) g, where the power, the logarithm and two products round."""
 
     def count(flat, attrs):
         if n == 1:
@@ -48,7 +50,7 @@ PAIRS = [((), ()), ((2, 3), (2, 3)), ((3,), ()), ((), (3,)), ((2, 3), (3,)), ((3
 
 
 def grid(numbers, dtype):
-    """Every number against every number."""
+    """Returns two vectors that pair every number with every number."""
     n = len(numbers)
     t = torch.tensor(numbers, dtype=dtype)
     return t.reshape(n, 1).expand(n, n).clone().flatten(), t.expand(n, n).clone().flatten()
@@ -115,7 +117,7 @@ def scalar_cases():
             for s in (3, -1):
                 case(op, rule, f, [of(INTEGERS, I64)], [s])
     f = lambda x, s: x[0] ** s
-    # A reciprocal of a square or of a root has two roundings, a cube has two.
+    # A cube rounds twice, and so does the reciprocal of a square or of a square root.
     hard = Rule("elementwise", lambda out, attrs, inputs: (2 if attrs[0] in (3.0, -2.0, -0.5) else 1, 2, 2), {0: pow_terms(0)})
     for s in (0.0, 1.0, 2.0, 3.0, 0.5, -1.0, -2.0, 4.0, 2.5, -0.5, 0.1, -3.0, 7.0, 1.5):
         for dtype in (F32, F64):
@@ -162,10 +164,11 @@ def compare_cases():
     case("where", EXACT, f, [make((len(MILD),), BOOL), of(MILD, F32), of(MILD[::-1], F32)])
 
 
-# ---- Making.
+# ---- New tensors.
 
-# PyTorch's vectors step from a start of their own, so its bits depend on their width. The library computes
-# start + i step, and rounds a float32 once; its linspace divides in the dtype, and counts from the nearer end.
+# Each vector of PyTorch's arange begins at its own start, so that the bits depend on the width of vectors. The library
+# computes start + i step, and rounds it once to float32. Its linspace divides in the dtype, and counts from the nearer
+# end.
 ARANGE = Rule("structural", (1, 2, 4), size=lambda out, attrs: abs(attrs[1]) + torch.arange(out.numel()) * abs(attrs[3]))
 LINSPACE = Rule("structural", (3, 4, 6), size=lambda out, attrs: torch.full(out.shape, abs(attrs[1]) + abs(attrs[2])))
 
@@ -194,7 +197,8 @@ def making_cases():
         case("arange", MOVES, lambda x, n, *a: torch.arange(*(int(v) for v in a), dtype=I64), [], [2, float(start), float(end), float(step)])
 
 
-# ---- In place. On a view, the whole base is the result; with a gradient, on a clone.
+# ---- Writes in place. The result of a write to a view is its whole base, so that a write beside the view shows. A case
+# with a gradient, clone_NAME, writes to a clone of the input.
 
 WRITES = {
     "add_": lambda t, s: t.add_(s),
@@ -233,7 +237,7 @@ def in_place_cases():
             case(op, MOVES, on_base, [make((3,), F32, grad=False), make((2, 3), F32, grad=False)], fails=True)
 
 
-# ---- A number first, and numbers in place.
+# ---- A number minus a tensor, and writes in place with a number.
 
 NUMBER_WRITES = {
     "add_scalar_": lambda t, s: t.add_(s),
@@ -281,7 +285,8 @@ def linear_cases():
 
 
 def loss_roundings(out, attrs, inputs):
-    """A term is a difference and a square, 3 u; then the sum, and for a mean the division. None below 0."""
+    """Returns the roundings in a reduced loss: a term, the square of a difference, has 3 u; then n - 1 additions
+    follow, and for a mean a division. No term is negative, so that the errors are relative to the result."""
     n = look(inputs[0].base, inputs[0].steps).numel()
     n = max(n, torch.broadcast_shapes(*[look(i.base, i.steps).shape for i in inputs]).numel())
     return (n + 3,) * 3

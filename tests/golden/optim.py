@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 """Trajectories of torch.optim and of its learning-rate schedulers: optim.py > optim_golden.txt
 
-Two parameters, of 19 elements and of 3 by 2, a transpose. Their gradients in step t are w * (p - target) +
-noise[t], rounded in float64 to the dtype, so that a step is felt in all later ones; the second has none in
-some steps. Lines
+There are two parameters: one has 19 elements; the other is a transpose, 3 by 2, and has no gradient in some steps. The
+gradient of p in step t is 0.5 * (p - target) + noise[t], computed in float64 and rounded to the dtype. It depends on p,
+so that an error in one step shows in all later ones. The lines are
 
     start DTYPE VALUES          the parameters, the first and then the second, row-major
     target DTYPE VALUES
     noise DTYPE STEP VALUES
     run DTYPE NAME OPTIONS      an optimiser with its numbers and switches, in the order of the C struct
     after STEP VALUES
-    rates NAME NUMBERS          a schedule with its numbers: the rate, and the momentum, at first and after each
-    rate VALUES                 step, all on one line
+    rates NAME NUMBERS          a schedule with its numbers
+    rate VALUES                 the learning rate and the momentum, at first and after each step
 
-    valley DTYPE NAME NUMBERS   LBFGS on Rosenbrock's function in 2 or a quadratic in 8 dimensions:
-    at STEP LOSS VALUES         the first loss of each step, and the parameters after it
+    valley DTYPE NAME NUMBERS   LBFGS with its numbers, on Rosenbrock's function in 2 dimensions or a quadratic in 8
+    at STEP LOSS VALUES         the first loss of a step, and the parameters after the step
 """
 
 import math
@@ -99,7 +99,7 @@ def rates(name, numbers, optim, scheduler, steps, metrics=None):
 
 
 def metric(i):
-    """Falls, then rests, then falls a little."""
+    """Returns the metric after epoch i: it falls quickly, then is constant, and then falls slowly."""
     return 1 / (1 + i) if i < 12 else 0.08 if i < 40 else 0.08 - 1e-5 * (i - 40)
 
 

@@ -1,10 +1,9 @@
-"""Writes tests/golden/print_golden.txt: tensors, and how PyTorch 1.13 prints them.
+"""Tensors, and how PyTorch 1.13 prints them: print.py > print_golden.txt
 
-Usage: python3 print.py > print_golden.txt
-
-The first line counts the cases. A case is a line "= DTYPE SHAPE STEP...", a line of values as
-hexadecimal bits, which repeat until the shape is full, and the text, each line after a "|". SHAPE
-is "-" for a scalar. A step is a function below or in tests/io/test_print.c, "NAME" or "NAME:1,2".
+The first line counts the cases. A case is a line "= DTYPE SHAPE STEP...", a line with the bits of the
+elements in hexadecimal, which repeat until the tensor is full, and the printed text, each of whose
+lines follows a "|". SHAPE is "-" for a scalar. A step is "NAME", or "NAME:1,2" with numbers; it names an
+operation in STEPS below and in tests/io/test_print.c.
 """
 import random
 import struct
@@ -100,7 +99,7 @@ def numbers(values):
 
 
 def case(dtype, shape, values, *steps):
-    """Steps are "NAME" or ("NAME", 1, 2)."""
+    """Adds a case. A step is "NAME", or ("NAME", 1, 2) with numbers."""
     steps = [(s,) if isinstance(s, str) else s for s in steps]
     if dtype is F32:
         values = torch.tensor(values, dtype=F32).tolist()
@@ -136,7 +135,7 @@ def empty():
     case(F32, (0,), [0], "requires_grad_")
     case(F64, (0, 2), [0], "requires_grad_", "neg")
     case(F32, (3, 4), [1.0], ("slice", 1, 4, 4, 1))
-    # Long sizes, up to the ends of the line.
+    # The sizes are so long that the text reaches the end of a line.
     for shape in (0,) + (300,) * 7, (0,) + (100,) * 6 + (1,), (0,) + (100,) * 5 + (10, 1), (0, 3):
         for dtype in F64, I64:
             case(dtype, shape, [0])
@@ -199,7 +198,7 @@ def wrapped(rng):
 
 
 def suffixes(rng):
-    """One more element at a time, past the place where the suffix takes a line of its own."""
+    """Vectors with one more element each, until the suffix, such as requires_grad=True, has a line of its own."""
     for n in range(1, 12):
         values = rounded(rng, n, 1)
         case(F64, (n,), values)
@@ -260,11 +259,12 @@ def summaries(rng):
             case(dtype, shape, v)
     for shape in [(4, 5, 6, 10), (8, 8, 8, 8), (1001, 1, 1), (1, 1, 1001), (10, 1, 2, 7, 9)]:
         case(F32, shape, [1.0, -2.0, 3.0, 4.0, 5.0])
-    # Only what is shown, the first and the last three of a period here, has a say in the width.
+    # The width depends only on the elements that are shown. The hidden values are never among the first and last
+    # three.
     for hidden in 1e9, 0.5, -1234.0, INF:
         case(F32, (8 * 128 + 3,), [1.0, 2.0, 3.0] + [hidden] * 5)
     case(I64, (8 * 128 + 3,), [1, 2, 3] + [10**12] * 5)
-    # Long elements wrap although there are few.
+    # Long elements take several lines, although few are shown.
     case(I64, (1001,), [2**62, -(2**62)])
     case(F64, (1001,), [1e-300, -1e300])
     case(F64, (20, 70), [1e-300, -1e300], "requires_grad_", ("mul_scalar", 2))
@@ -273,7 +273,8 @@ def summaries(rng):
 
 
 def graphs():
-    """Of operations that are one in the library too: what is made of several names its last."""
+    """The names of gradient functions. These operations are recorded as one in the library, too; one that is
+    composed of several shows the name of the last."""
     square = [1.0, 2.0, 3.0, 4.0]
     for step in ["add", "sub", "mul", "div", "pow", ("add_scalar", 2), ("sub_scalar", 2),
                  ("mul_scalar", 2), ("div_scalar", 2), ("pow_scalar", 3), "maximum", "minimum",

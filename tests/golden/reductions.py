@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for reductions, scans, rows and order: reductions.py > reductions_golden.txt"""
+"""Reductions, running sums and products, softmax, and sorting, by PyTorch: reductions.py > reductions_golden.txt"""
 
 import math
 
@@ -8,14 +8,15 @@ import torch
 from common import *
 
 WHOLE = Rule("elementwise")
-# Sums of a dozen terms on both sides; a few more where they are sums of functions.
+# Sums of a dozen terms, which may be values of functions, in the library and in PyTorch.
 SUMS = Rule("composed", (24, 32, 32))
-ROWS = Rule("composed", (24, 32, 32), absolute=True)  # differences of numbers of the size of the inputs
+ROWS = Rule("composed", (24, 32, 32), absolute=True)  # softmax subtracts the maximum from the inputs
 
 SHAPES = [((2, 3), [0]), ((2, 3), [-1]), ((2, 3, 2), [0, 2]), ((4,), [0]), ((3, 1), [1]), ((2, 3), [1, 0]), ((), [])]
 
 
 def over_dims(op, f, kinds=("normal",), dtypes=(F32, F64), attrs=(), rule=SUMS, smooth=True):
+    """Adds cases of f(x, dims, keepdim, *attrs), a reduction over several dimensions."""
     for dtype in dtypes:
         for kind in kinds:
             for shape, dims in SHAPES:
@@ -28,6 +29,7 @@ def over_dims(op, f, kinds=("normal",), dtypes=(F32, F64), attrs=(), rule=SUMS, 
 
 
 def over_dim(op, f, kinds=("normal",), dtypes=(F32, F64), rule=SUMS, keeps=True):
+    """Adds cases of f(x, dim, keepdim) or, without keeps, f(x, dim)."""
     for dtype in dtypes:
         for kind in kinds:
             for shape, dim in (((2, 3), 0), ((2, 3), -1), ((2, 3, 2), 1), ((4,), 0), ((3, 1), 1), ((), 0), ((1, 5), 1)):
@@ -39,6 +41,7 @@ def over_dim(op, f, kinds=("normal",), dtypes=(F32, F64), rule=SUMS, keeps=True)
 
 
 def zeros_in(t, *places):
+    """Returns a copy of t with zeros at these indices."""
     t = t.clone()
     for p in places:
         t[p] = 0
@@ -104,7 +107,7 @@ def statistics_cases():
         case("norm", SUMS, lambda x, k, p, *d: torch.norm(x[0], p, d, bool(k)), [of([NAN, 0.0, 1.0], dtype, grad=False)], [0, 0.0, 0])
         for op, f in (("var", torch.var), ("std", torch.std)):
             g = lambda x, k, c, *d, f=f: f(x[0], d or None, correction=int(c), keepdim=bool(k))
-            if dtype == F32:  # in float64 PyTorch itself has lost digits here
+            if dtype == F32:  # in float64, PyTorch's own result has lost digits
                 near = Input((1e5 + values((200, 2), F64) / 10).to(F32), grad=False)
                 case(op, SUMS, g, [near], [0, 1, 0])
             if op == "std" or dtype == F64:
@@ -168,16 +171,19 @@ DIM_CASES = [((2, 3), (0,)), ((2, 3), (1,)), ((2, 3), (-1,)), ((2, 3), (0, 1)), 
 
 
 def summed(out, inputs):
-    """Terms in each element of a mean: so many roundings, the division included."""
+    """Returns the number of terms in each element of a mean, which is that of its roundings: one less for the
+    additions, and one for the division."""
     return max(look(inputs[0].base, inputs[0].steps).numel() // max(out.numel(), 1), 1)
 
 
 def total(x, keep, *dims):
+    """Returns the sum over dims, or over all dimensions if there are none."""
     return x[0].sum(dims, keepdim=bool(keep)) if dims else x[0].sum() if not keep else \
         x[0].sum(tuple(range(x[0].ndim)), keepdim=True)
 
 
 def mean_of(x, keep, *dims):
+    """Returns the mean over dims, or over all dimensions if there are none."""
     return x[0].mean(dims, keepdim=bool(keep)) if dims else x[0].mean() if not keep else \
         x[0].mean(tuple(range(x[0].ndim)), keepdim=True)
 
@@ -223,7 +229,7 @@ def max_cases():
         rule = Rule("structural")
         for dtype in (F32, F64, I64, BOOL):
             if dtype == BOOL and op.startswith("arg"):
-                continue  # PyTorch has none
+                continue  # PyTorch has no argmax of bool
             for how in LAYOUTS if dtype in (F32, I64) else LAYOUTS[:2]:
                 case(op, rule, whole, [make((2, 3), dtype, "normal", how, grad)])
                 case(op + "_dim", rule, along, [make((2, 3, 2), dtype, "normal", how, grad)], [1, how < "d"])
@@ -240,7 +246,7 @@ def max_cases():
             case(op, rule, whole, [make((4, 3), dtype, "ties", "transposed", grad=grad)])
         for edge in ([1.0, NAN, 3.0, NAN], [INF, -INF, INF], [0.0, -0.0], [-0.0, 0.0], [NAN], [1.0, 1.0, 1.0], [-INF, -INF]):
             for dtype in (F32, F64):
-                zeros = 0.0 in edge and not op.startswith("arg")  # which zero it is, is left open
+                zeros = 0.0 in edge and not op.startswith("arg")  # the sign of a zero that is the extreme is left open
                 case(op, Rule("structural", (0, 0, 0)) if zeros else rule, whole, [of(edge, dtype, grad=grad)], exact=zeros)
                 case(op + "_dim", rule, along, [of(edge, dtype, grad=grad)], [0, True])
         case(op + "_dim", rule, along, [make((), F32, grad=grad)], [0, False])
@@ -257,8 +263,8 @@ MOVES = Rule("structural")
 
 
 def median_of_three_killer(n):
-    """Musser's permutation, on which such a quicksort splits off two elements at a time and
-    introsort turns to its heap; halved, so that it has ties."""
+    """Returns Musser's permutation, halved so that it has ties. On it, a quicksort with the median of three splits off
+    two elements at a time, and introsort changes to heapsort."""
     half = n // 2
     values = [0] * n
     for i in range(1, half + 1):

@@ -1,8 +1,9 @@
 # Linear regressions of R's data sets: Rscript regressions.R > regressions_golden.txt
 #
-# For each a line "set NAME TARGET", the data as CSV lines from a line of names to "end", a line "coefficient NAME
-# estimate standard-error t p lower upper" for each coefficient, and a line "fit" with the residual standard error, its
-# degrees of freedom, R2, adjusted R2, F, its numerator's degrees of freedom, p, log-likelihood and AIC.
+# For each data set this writes a line "set NAME TARGET"; the data as CSV, from a line of names to a line "end"; a line
+# "coefficient NAME estimate standard-error t p lower upper" for each coefficient; and a line "fit" with the residual
+# standard error, its degrees of freedom, R2, adjusted R2, F, the degrees of freedom of its numerator, p, the
+# log-likelihood and AIC. All are those of R's lm.
 
 digits <- function(x) paste(format(x, digits = 15, scientific = TRUE, trim = TRUE), collapse = " ")
 

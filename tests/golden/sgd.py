@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """Trajectories of torch.optim.SGD, from PyTorch 1.13 on the CPU: sgd.py > sgd_golden.txt
 
-Two parameters: one of 19 elements, one of 3 by 2 that is a transpose and has no gradient in some steps. A
-line "start DTYPE VALUES" gives them; lines "gradient DTYPE STEP WHICH VALUES" the gradients, WHICH being how
-many of the parameters have one. Then for each set of options a line
+There are two parameters: one has 19 elements; the other is a transpose, 3 by 2, and has no gradient in some steps. A
+line "start DTYPE VALUES" has their values at the start, and lines "gradient DTYPE STEP N VALUES" their gradients,
+where N is the number of parameters that have one in this step. For each set of options there is a line
 
     run DTYPE lr momentum dampening weight_decay nesterov maximize
 
-and lines "after STEP VALUES". All values are those of the first parameter and then of the second, row-major, in
-as many digits as tell them from their neighbours.
+and then lines "after STEP VALUES" with the parameters after some steps. Values are those of the first parameter and
+then of the second, in row-major order, with enough digits to restore their bits.
 """
 
 import itertools

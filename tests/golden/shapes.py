@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Golden data for products, joining, views, copies and picking by index: shapes.py > shapes_golden.txt"""
+"""Matrix products, cat and stack, views, copies, and selection by index, by PyTorch: shapes.py > shapes_golden.txt"""
 
 import itertools
 
@@ -13,6 +13,7 @@ SHORT = ("contiguous", "transposed", "sliced")
 
 
 def every(op, f, shape, numbers, layouts=SHORT, dtypes=DTYPES, rule=MOVED):
+    """Adds a case of f(x, numbers) for every dtype and layout."""
     for dtype in dtypes:
         for how in layouts if len(shape) > 1 and 0 not in shape else layouts[:1]:
             case(op, rule, lambda x, *n: f(x[0], [int(v) for v in n]), [make(shape, dtype, "normal", how, grad=None if math.prod(shape) else False)],
@@ -20,6 +21,7 @@ def every(op, f, shape, numbers, layouts=SHORT, dtypes=DTYPES, rule=MOVED):
 
 
 def refused(op, f, shape, numbers):
+    """Adds a case that PyTorch refuses."""
     case(op, MOVED, lambda x, *n: f(x[0], [int(v) for v in n]), [make(shape, F32)], numbers, fails=True)
 
 
@@ -76,6 +78,7 @@ def view_cases():
 
 
 def index(numbers, shape=None):
+    """Returns an int64 input of these numbers."""
     t = torch.tensor(numbers, dtype=I64)
     return Input(t if shape is None else t.reshape(shape))
 
@@ -192,7 +195,7 @@ def matmul_cases():
     case("outer", PRODUCT, outer, [make((2, 2), F32), make((2,), F32)], fails=True)
 
 
-# ---- Joining.
+# ---- cat, stack, vstack and hstack.
 
 
 def join_cases():
@@ -306,7 +309,7 @@ def single_view_cases():
     for op, cases in VIEW_CASES:
         for n, (shape, attrs) in enumerate(cases):
             f = VIEW_OPS[op]
-            rule = SUM if op == "expand" else MOVED  # its gradient is a sum
+            rule = SUM if op == "expand" else MOVED  # the gradient of expand is a sum
             for dtype in (F32, F64) if n % 2 else (F32, I64) if n % 4 else (F32, BOOL):
                 case(op, rule, f, [make(shape, dtype)], attrs, view=True)
             if op == "view":

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Results whose values backward needs: written.py > written_golden.txt
+"""Whether PyTorch's backward reads the result of an operation: written.py > written_golden.txt
 
-A line for each row of supported.def that is differentiable and no view: its name, and "needed" if
-PyTorch's backward refuses a result that was written to in place, "free" if it does not. The calls
-are those of supported.def, with the same operands. A function that PyTorch 1.13 lacks is written as
-a torch.autograd.Function that saves what the formula of its gradient reads, by
-ctx.save_for_backward: PyTorch then notices a write to a saved result.
+There is a line for each row of tests/support/supported.def that is differentiable and no view. It has the name of the
+row, and "needed" if PyTorch's backward refuses a result that was written to in place, else "free". The calls are those
+of supported.def, with operands of the same shapes. A function that PyTorch 1.13 lacks is written as a
+torch.autograd.Function that saves what the formula of its gradient reads, by ctx.save_for_backward: PyTorch then
+notices a write to a saved result.
 """
 
 import torch
@@ -125,6 +125,7 @@ ROWS = {
 
 
 class Operands:
+    """The operands of supported.def: the same names and shapes, with random values."""
     def __init__(self):
         for name, shape in (("a", (4, 4)), ("b", (4, 4)), ("c", (4, 4)), ("v", (4,))):
             setattr(self, name, (torch.rand(shape, dtype=F64) * 0.8 + 0.1).requires_grad_())
@@ -134,6 +135,7 @@ class Operands:
 
 
 def verdict(call):
+    """Returns "needed" if backward refuses the result of the call once that was multiplied in place, else "free"."""
     result = call(Operands())
     result.mul_(torch.full_like(result, 1.5))
     try:
