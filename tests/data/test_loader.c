@@ -1,5 +1,5 @@
 /* Data loaders and random splits: the order of the rows is PyTorch's, which loader_golden.txt lists
- * in the form that golden/data.py describes; memory in the loop over batches; and wrong
+ * in the form that golden/loader.py describes; memory in the loop over batches; and wrong
  * arguments. */
 #include "guarded.h"
 #include "leaf.h"

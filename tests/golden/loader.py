@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The order of rows in torch.utils.data: data.py > loader_golden.txt
+"""The order of rows in torch.utils.data: loader.py > loader_golden.txt
 
 A line "loader SEED ROWS BATCH_SIZE SHUFFLE DROP_LAST EPOCHS" begins the batches of a DataLoader. A line "batch NUMBERS..."
 follows for each batch, with the numbers of its rows. After each epoch come a line "end" and a line "next NUMBER", with
