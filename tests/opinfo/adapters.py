@@ -1,5 +1,9 @@
-"""PyTorch's operators by the names of its test database, said with the library's functions: ADAPT[name](tg, input,
-*args, **kwargs). STRICT[name] cuts the outputs of both to those that are compared."""
+"""PyTorch's operators, by the names of its test database, as calls of the library's functions.
+
+ADAPT[name](tg, input, *args, **kwargs) takes the arguments of PyTorch's operator. STRICT[name](want, got) returns the
+outputs of PyTorch and of the library that are compared, where these are not all. Arguments that the library does not
+have raise Skip.
+"""
 
 import ctypes as C
 import math
@@ -8,25 +12,29 @@ import torch
 from binding import T, Skip, Refused, Conv, Pool, DT, F32, F64, I64, BOOL
 ADAPT, STRICT = {}, {}
 def A(*names):
+    """Registers a function as the adapter of these operators."""
     def deco(f):
         for n in names: ADAPT[n] = f
         return f
     return deco
 def num(x): return isinstance(x, (int, float, bool)) and not isinstance(x, T)
 def scalar(tg, x, s):
+    """Returns the number s as an argument of a function whose tensor is x, or skips a number that would promote x."""
     if isinstance(s, complex): raise Skip("complex")
     if x.dtype in (I64, BOOL) and isinstance(s, float): raise Skip("promotion")
     if x.dtype == BOOL and not isinstance(s, bool): raise Skip("promotion")
     return float(s)
 def S(tg, like, s):
+    """Returns the number s as a tensor of the dtype of `like`."""
     return tg.scalar(tg.c, DT.index(like.dtype), float(s))
 def dt(x, dtype):
+    """Returns x cast to dtype, if that is given."""
     if dtype is not None and dtype != x.dtype:
         if dtype not in DT: raise Skip("dtype")
         return x.tg.cast(x, DT.index(dtype))
     return x
 def dims_of(x, dim):
-    if dim is None: return list(range(x.ndim)) if False else []
+    if dim is None: return []
     return [dim] if isinstance(dim, int) else list(dim)
 
 for n in "neg abs sign square sqrt rsqrt exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh erf floor ceil trunc sigmoid reciprocal isnan isinf isfinite logical_not".split():
@@ -51,7 +59,8 @@ def _(tg, x, min=None, max=None):
         if lo is None or hi is None: raise Skip("int one-sided")
         return tg.clamp_tensors(x, lo, hi)
     return tg.clamp(x, -math.inf if min is None else min, math.inf if max is None else max)
-def binary(n, fn=None):
+def binary(n):
+    """Returns the adapter of a function of two sides, either of which may be a number."""
     def f(tg, x, y, **k):
         if not isinstance(x, T) and not isinstance(y, T): raise Skip("promotion")
         if not isinstance(x, T): x = S(tg, y, x)
@@ -62,6 +71,7 @@ def binary(n, fn=None):
         return getattr(tg, n)(x, y)
     return f
 def alpha(n):
+    """Returns the adapter of add or sub, which multiply their second side by alpha."""
     def f(tg, x, y, alpha=1):
         if not isinstance(x, T) and not isinstance(y, T): raise Skip("promotion")
         if not isinstance(x, T): x = S(tg, y, x)
@@ -83,15 +93,10 @@ def _(tg, x, c, y):
     return tg.where(c, x, y)
 @A("masked_fill")
 def _(tg, x, m, v):
-    if isinstance(v, T):
-        v = v.torch().item()
-        if not isinstance(v, (int, float)): raise Skip("v")
-        raise Skip("tensor value")
+    if isinstance(v, T): raise Skip("tensor value")
     return tg.masked_fill(x, m, scalar(tg, x, v))
 @A("lerp")
 def _(tg, x, e, w): return tg.lerp(x, e, w) if isinstance(w, T) else tg.lerp_scalar(x, e, scalar(tg, x, w))
-def tosum(tg, x, dtype):
-    return dt(x, dtype)
 @A("sum")
 def _(tg, x, dim=None, keepdim=False, dtype=None):
     x = dt(x, dtype)
@@ -136,7 +141,6 @@ def _(tg, x, p=2, dim=None, keepdim=False, dtype=None):
     if p == "nuc": raise Skip("nuc")
     x = dt(x, dtype)
     return tg.norm_dims(x, float(p), dims_of(x, dim), keepdim)
-ADAPT["norm.nuc"] = None; del ADAPT["norm.nuc"]
 A("logsumexp")(lambda tg, x, dim, keepdim=False: tg.logsumexp(x, dims_of(x, dim), keepdim))
 for n in ("any", "all"):
     ADAPT[n] = (lambda n: lambda tg, x, dim=None, keepdim=False: getattr(tg, n)(x) if dim is None else getattr(tg, n + "_dim")(x, dim, keepdim))(n)
@@ -196,8 +200,10 @@ def _(tg, ts, dim=0): return tg.cat(list(ts), dim)
 def _(tg, ts, dim=0): return tg.stack(list(ts), dim)
 A("vstack")(lambda tg, ts: tg.vstack(list(ts)))
 A("hstack")(lambda tg, ts: tg.hstack(list(ts)))
-# views that were there before
-def seq(a): return list(a[0]) if len(a) == 1 and not isinstance(a[0], int) else list(a)
+# Views.
+def seq(a):
+    """Returns the sizes that are given as a list or one by one."""
+    return list(a[0]) if len(a) == 1 and not isinstance(a[0], int) else list(a)
 A("view")(lambda tg, x, *s: tg.view(x, seq(s)) if not isinstance(s[0], torch.dtype) else (_ for _ in ()).throw(Skip("dtype")))
 A("reshape")(lambda tg, x, *s: tg.reshape(x, seq(s)))
 A("permute")(lambda tg, x, *s: tg.permute(x, seq(s)))
@@ -212,7 +218,7 @@ A("diagonal")(lambda tg, x, offset=0, dim1=0, dim2=1: tg.diagonal(x, offset, dim
 A("flatten")(lambda tg, x, start_dim=0, end_dim=-1: tg.flatten(x, start_dim, end_dim))
 A("clone")(lambda tg, x, memory_format=None: tg.clone(x))
 A("contiguous")(lambda tg, x, memory_format=None: tg.contiguous(x))
-# linear algebra
+# Linear algebra.
 A("linalg.cholesky")(lambda tg, x, upper=False: tg.transpose(tg.cholesky(tg.transpose(x, -2, -1)), -2, -1) if upper else tg.cholesky(x))
 A("linalg.inv", "inverse")(lambda tg, x: tg.inv(x))
 A("linalg.det", "det")(lambda tg, x: tg.det(x))
@@ -224,9 +230,10 @@ A("linalg.solve_triangular")(lambda tg, a, b, upper=False, left=True, unitriangu
 @A("linalg.lstsq", "linalg.lstsq.grad_oriented")
 def _(tg, a, b, driver=None, rcond=None): return tg.lstsq(a, b)
 STRICT["linalg.lstsq"] = STRICT["linalg.lstsq.grad_oriented"] = lambda w, g: (w[:1], g[:1])
-# convolution
+# Convolution and pooling.
 def two(v, n): return list(v) if isinstance(v, (tuple, list)) else [v] * n
 def conv(n):
+    """Returns the adapter of a convolution in n dimensions. For padding="same", an uneven padding is done by tg_pad."""
     def f(tg, x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
         o = Conv(); o.bias = bias.p if bias is not None else None
         st, di = two(stride, n), two(dilation, n)
@@ -248,6 +255,7 @@ def conv(n):
     return f
 ADAPT[F+"conv1d"], ADAPT[F+"conv2d"] = conv(1), conv(2)
 def pool(o, kernel_size, stride, padding, dilation, ceil_mode):
+    """Sets the members that both poolings have in o, their options."""
     for d, v in enumerate(two(kernel_size, 2)): o.kernel[d] = v
     k = two(kernel_size, 2)
     if len(k) == 1: o.kernel[1] = k[0]
@@ -266,9 +274,10 @@ def _(tg, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include
     o.count_include_pad, o.divisor_override = count_include_pad, divisor_override or 0
     return tg.avg_pool2d(x, C.pointer(o))
 
-# losses
+# Losses.
 from binding import Loss
 def options(tg, reduction="mean", size_average=None, reduce=None, **k):
+    """Returns a pointer to loss options with these members set."""
     if size_average is not None or reduce is not None: raise Skip("size_average")
     o = tg.lib.tg_loss_defaults()
     o.reduction = {"mean": 0, "sum": 1, "none": 2, "batchmean": 3}[reduction]

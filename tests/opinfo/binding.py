@@ -1,11 +1,10 @@
-"""libtinygrad by ctypes, with prototypes read from its headers."""
+"""libtinygrad by ctypes. Its structs are written here; the types of its functions are read from its headers."""
 
 import ctypes as C
 import glob
 import re
 
 import torch
-
 
 
 class Tensor(C.Structure):
@@ -51,6 +50,8 @@ TYPES = {"tg_tensor *": P, "const tg_tensor *": P, "tg_context *": C.c_void_p, "
          "tg_conv_options": Conv, "tg_pool_options": Pool, "tg_grad_options": GradOptions}
 
 def load(path, include):
+    """Loads the library, and sets the types of the functions that the headers declare. A function with a type that is
+    not in TYPES or STRUCTS stays unknown, and a sample that needs it is skipped."""
     lib = C.CDLL(path)
     for h in glob.glob(include + "/*.h"):
         text = re.sub(r"/\*.*?\*/", "", open(h).read(), flags=re.S)
@@ -79,11 +80,11 @@ SIZE = [4, 8, 8, 1]
 
 
 class Refused(Exception):
-    """The library returned NULL; its message."""
+    """The library refused a call: it returned NULL. The text is its error code and message."""
 
 
 class Skip(Exception):
-    """The sample asks for what the library does not have, such as complex numbers."""
+    """The sample needs what the library does not have, such as complex numbers."""
 
 
 class T:
@@ -108,6 +109,7 @@ class T:
         return self.tg.to_torch(self)
 
 class TG:
+    """A context. tg.NAME(...) calls tg_NAME: tensors and lists are converted, and a refused call raises Refused."""
 
     def __init__(self, lib):
         self.lib = lib
@@ -133,11 +135,13 @@ class TG:
         return Shape(len(dims), C.cast(a, C.POINTER(C.c_int64)))
 
     def list(self, ts):
+        """Returns a tg_list of these tensors."""
         a = (P * (len(ts) + 1))(*[t.p for t in ts])
         self.keep.append(a)
         return List(len(ts), C.cast(a, C.POINTER(P)))
 
     def from_torch(self, t):
+        """Returns a tensor that shares the memory of a tensor of PyTorch."""
         if t.dtype not in DT: raise Skip("dtype")
         g = t.requires_grad and t.is_leaf or getattr(t, "wants", False)
         d = t.detach()
@@ -164,6 +168,7 @@ class TG:
         return out
 
     def conv(self, a):
+        """Returns an argument as ctypes needs it."""
         if isinstance(a, T): return a.p
         if isinstance(a, torch.Size): return self.shape(a)
         if isinstance(a, (list, tuple)):

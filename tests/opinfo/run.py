@@ -3,10 +3,18 @@
 
     run.py LIBRARY INCLUDE_DIRECTORY [OPERATOR...]
 
-For each sample: the result, then the gradient, then the gradient's gradient are compared with PyTorch's. Prints a
-line for each operator: how many samples agree (also in the first, or in both gradients), were refused (mixed dtypes
-and integers that PyTorch promotes are, by design, and are counted apart), ask for what the library does not have,
-or differ, with some that do. Needs PyTorch 1.13.
+The result of each sample, its gradient and the gradient of its gradient are compared with PyTorch's. For each operator
+this prints a line that counts the samples by what became of them, and up to four examples of samples that should have
+agreed and did not:
+
+    agrees                     the result and the gradient, if there is one, are PyTorch's
+    agrees twice               the gradient of the gradient is PyTorch's, too
+    refused (mixed dtypes)     the library refuses dtypes that differ, which PyTorch promotes
+    refused (promotion)        the library refuses integers, which PyTorch promotes to float32
+    not there                  the sample needs what the library does not have
+    refused, no gradient, ...  the library should have agreed
+
+It needs PyTorch 1.13.
 """
 
 import collections
@@ -16,7 +24,8 @@ import types
 import unittest
 import warnings
 
-sys.modules["expecttest"] = types.ModuleType("expecttest")  # which the database imports, and only tests use
+# PyTorch's database imports expecttest, which only its own tests use.
+sys.modules["expecttest"] = types.ModuleType("expecttest")
 sys.modules["expecttest"].TestCase = unittest.TestCase
 sys.modules["expecttest"].ACCEPT = False
 warnings.filterwarnings("ignore")
@@ -37,13 +46,14 @@ class Verdict(Exception):
 
 
 def every(x):
-    """All tensors in nested lists."""
+    """Returns all tensors in nested lists."""
     if isinstance(x, (torch.Tensor, T)):
         return [x]
     return [z for y in x for z in every(y)] if isinstance(x, (list, tuple)) else []
 
 
 def mapped(f, x):
+    """Returns x with f applied to each tensor in its nested lists and dictionaries."""
     if isinstance(x, torch.Tensor):
         return f(x)
     if isinstance(x, (list, tuple)) and not isinstance(x, torch.Size):
@@ -52,7 +62,7 @@ def mapped(f, x):
 
 
 def once(f):
-    """f, with one result for each tensor."""
+    """Returns f with a memory: for the same tensor it gives the same result."""
     memo = {}
 
     def g(t):
@@ -69,6 +79,7 @@ def copy(t):
 
 
 def like(t):
+    """Returns random numbers of the shape and dtype of t."""
     return torch.randn(t.shape, dtype=t.dtype, generator=random)
 
 
@@ -77,6 +88,7 @@ def largest(t):
 
 
 def compare(what, got, want, scale=1.0):
+    """Raises the verdict `what` if the tensors differ by more than rounding, for which scale is the size of values."""
     if got.dtype != want.dtype or got.shape != want.shape:
         raise Verdict(what, "%s %s, not %s %s" % (got.dtype, tuple(got.shape), want.dtype, tuple(want.shape)))
     if want.dtype in (I64, BOOL):
@@ -89,6 +101,7 @@ def compare(what, got, want, scale=1.0):
 
 
 def gradients(tg, outs, inputs, weights, create_graph, what):
+    """Returns the library's gradients of outs, weighted, with respect to inputs."""
     found = (P * len(inputs))()
     options = GradOptions(tg.list([tg.from_torch(w) for w in weights]), create_graph, True)
     if not tg.lib.tg_grad(tg.list(outs), tg.list(inputs), found, C.byref(options)):
@@ -97,11 +110,11 @@ def gradients(tg, outs, inputs, weights, create_graph, what):
 
 
 def check_second(tg, pairs, ours, leaves):
-    """pairs: our gradients and PyTorch's, which can be differentiated."""
+    """Compares the second gradients. pairs has the library's gradients and PyTorch's, which can be differentiated."""
     weights = [like(w) for _, w in pairs]
     try:
         want = torch.autograd.grad([w for _, w in pairs], leaves, weights, allow_unused=True)
-    except RuntimeError:  # PyTorch has none
+    except RuntimeError:  # PyTorch has no second gradient
         raise Verdict("agrees")
     live = [(g, w) for (g, _), w in zip(pairs, weights) if g.p.contents.requires_grad]
     got = [None] * len(ours)
@@ -113,10 +126,11 @@ def check_second(tg, pairs, ours, leaves):
 
 
 def check_gradients(tg, op, pairs, ours, leaves):
+    """Compares the gradients of pairs, the library's results and PyTorch's, and raises the verdict."""
     weights = [like(w) for _, w in pairs]
     try:
         want = torch.autograd.grad([w for _, w in pairs], leaves, weights, create_graph=op.supports_gradgrad, allow_unused=True)
-    except RuntimeError:  # PyTorch has none
+    except RuntimeError:  # PyTorch has no gradient
         raise Verdict("agrees")
     if not all(g.p.contents.requires_grad for g, _ in pairs):
         raise Verdict("no gradient", "the result does not require grad")
@@ -134,6 +148,7 @@ def check_gradients(tg, op, pairs, ours, leaves):
 
 
 def check_sample(tg, op, name, adapter, sample):
+    """Runs a sample by PyTorch and by the library, and raises the verdict."""
     detached, ours = once(copy), once(tg.from_torch)
     input, args, kwargs = (mapped(detached, x) for x in (sample.input, sample.args, sample.kwargs))
     dtypes = {t.dtype for t in every([input, list(args), list(kwargs.values())])}
@@ -158,12 +173,13 @@ def check_sample(tg, op, name, adapter, sample):
 
 
 def samples_of(op, dtype):
+    """Yields the samples of an operator that PyTorch's database has for this dtype."""
     grad = dtype in (F32, F64) and op.supports_autograd
     torch.manual_seed(1)
     for kind in ("sample_inputs", "reference_inputs"):
         try:
             yield from getattr(op, kind)("cpu", dtype, requires_grad=grad)
-        except (AttributeError, NotImplementedError, TypeError, ValueError):  # the database has none of that kind
+        except (AttributeError, NotImplementedError, TypeError, ValueError):  # there are no samples of this kind
             pass
 
 
