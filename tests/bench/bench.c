@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPEAT_SECONDS 4e-3
+#define REPEAT_SECONDS 4e-3 /* the least time of a repeat, which the clock resolves well */
 #define MOST_REPEATS   15
-#define FEW_REPEATS    7 /* for work that takes longer than */
+#define FEW_REPEATS    7 /* the number of repeats if one takes longer than LONG_SECONDS */
 #define LONG_SECONDS   20e-3
 
 static const char *directory;
@@ -82,8 +82,8 @@ static double time_once(const contender *c)
     return bench_seconds() - start;
 }
 
-/* Sets how many times the work is done in one repeat. Returns the seconds that a repeat takes, NaN
- * if the contender is not installed. */
+/* Sets how many times the work is done in one repeat. Returns the seconds that a repeat takes, or
+ * NaN if the contender is not installed. */
 static double calibrate(contender *c)
 {
     double seconds;
@@ -271,7 +271,9 @@ void bench_check(bool ok, const char *what)
 
 void bench_begin(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); /* if the script has stopped, its missing answer tells */
+    /* A write to a PyTorch script that has stopped must not end this program; bench_ask_torch then
+     * notices that the answer is missing. */
+    signal(SIGPIPE, SIG_IGN);
     if (argc < 2) return;
     char path[4096];
     directory = argv[1];

@@ -13,14 +13,14 @@ typedef struct contender {
     const char *name;
     void (*run)(void *data, long times); /* does the work so many times; NULL if PyTorch does it */
     void *data;
-    char torch[80]; /* the work, as rival_torch.py names it. If this is "" and run NULL, there is no
-                       such contender on this machine */
-    long times;     /* how often the work is done in one repeat */
+    char torch[80];       /* the work, as rival_torch.py names it. If it is "" and run is NULL, the
+                             contender is not installed on this machine. */
+    long times;           /* how often the work is done in one repeat */
     double median, least; /* seconds for doing it once; NaN if the contender is not installed */
 } contender;
 
-/* Measures n contenders: sets times, median and least. Their repeats take turns, so that what else
- * the machine does hits all of them, and each lasts long enough for the clock. */
+/* Measures n contenders: sets times, median and least. Their repeats take turns, so that other
+ * programs on the machine slow down all of them alike. Each repeat is long enough for the clock. */
 void bench_measure(contender *c, int n);
 
 /* Asks rival_torch.py to do the work so many times, and returns its answer: seconds, or KB for
@@ -48,22 +48,24 @@ void bench_report(const row *r);
  * operations of the work, is not 0; else in ns. */
 void bench_compare(const char *name, const char *size, const contender *ours,
                    const contender *theirs, double flops, bench_target target);
-/* The same, a row for each of n rivals. c[0] is this library, and the rivals follow. */
+/* Reports such a row for each of n rivals. c[0] is this library, and the rivals follow it. */
 void bench_compare_all(const char *name, const char *size, const contender *c, int n, double flops,
                        const bench_target *targets);
 
-/* The value of a line of /proc/self/status in KB, such as "VmRSS"; NaN if there is no such line. */
+/* Returns the value in KB of a line of /proc/self/status, such as "VmRSS", or NaN if there is none.
+ */
 double bench_memory(const char *field);
 
+/* The time in seconds since some fixed point. */
 double bench_seconds(void);
 
-/* The directory that was given to the program; NULL if none was. */
+/* Returns the directory that was given to the program, or NULL if none was. */
 const char *bench_directory(void);
 
-/* Reports a wrong result, not a slow one: if ok is false, prints `what`, and bench_end returns
- * 1. */
+/* Checks a result, not its speed: if ok is false, prints `what`, and bench_end will return 1. */
 void bench_check(bool ok, const char *what);
 
+/* Every program begins with bench_begin, and returns from main what bench_end returns. */
 void bench_begin(int argc, char **argv);
 int bench_end(void);
 

@@ -30,8 +30,8 @@ static tg_tensor *run_matmul(const operands *o)
     return tg_matmul(o->a, o->b);
 }
 
-/* The calls that are measured, on matrices of side by side numbers, and their targets in ns while a
- * gradient is recorded (on) and while none is (off). */
+/* The calls that are measured, the side of the square matrices that they work on, and their targets
+ * in ns while a gradient is recorded (on) and while none is (off). */
 static const struct {
     operation operation;
     int64_t side;

@@ -6,8 +6,9 @@
 
 static bool openblas;
 
-/* Compares the result with OpenBLAS's. Each element is a sum of k products of numbers below 1, and
- * a float32 sum of these is within k * k * 2^-24 of the exact one. */
+/* Compares the result with OpenBLAS's. Each element is a sum of k products of numbers below 1, so
+ * that a float32 sum differs from the exact one by at most k * k * 2^-24, and two such sums differ
+ * by at most k * k * 2^-23. */
 static void check_agreement(product *p)
 {
     tg_context *tg = p->a->context;

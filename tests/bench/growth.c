@@ -1,7 +1,7 @@
 /* How the time of some calls grows with the number of tensors, records or layers that they work on.
- * For a hundred times as many, a call of linear time takes a hundred times as long, or a few times
- * more if the cache no longer holds them; a call of quadratic time takes ten thousand times as
- * long. */
+ * If the number grows a hundredfold, a call of linear time takes a hundred times as long, or a few
+ * hundred times if the cache no longer holds them all. A call of quadratic time takes ten thousand
+ * times as long. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,6 +40,7 @@ static void run_split(tg_context *tg, int n)
     tg_backward(tg_sum(tg_cat(tg_split(x, 1, 0), 0)));
 }
 
+/* A user-defined operation of n tensors, and its gradients. */
 static void run_own(tg_context *tg, int n)
 {
     tg_tensor **t = leaves(tg, n);

@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-/* The kernels are not inlined: they are called, as those of a library are, and work for any n. */
+/* Kernels must not be inlined: like those of a library, they are called, and work for any n. */
 #define KERNEL static __attribute__((noinline)) void
 
 /* ---- Kernels. */
@@ -76,7 +76,7 @@ KERNEL copy(long n, const float *a, float *restrict out)
     memcpy(out, a, (size_t)n * sizeof *out);
 }
 
-/* ---- One pass. */
+/* ---- hand_fused: one pass. */
 
 KERNEL fused_pass(hand *h)
 {
@@ -99,7 +99,7 @@ void hand_fused(void *data, long times)
     while (times-- > 0) fused_pass(data);
 }
 
-/* ---- Five kernels. */
+/* ---- hand_five: five kernels. */
 
 typedef struct record {
     struct record *previous;
@@ -174,7 +174,7 @@ void hand_five(void *data, long times)
     }
 }
 
-/* ---- Nine kernels. */
+/* ---- hand_nine: nine kernels. */
 
 static float *results(long n)
 {
@@ -223,7 +223,7 @@ void hand_nine(void *data, long times)
     }
 }
 
-/* ---- The peak. */
+/* ---- hand_peak. */
 
 #if defined(__AVX512F__)
 #define WIDTH 64
@@ -232,7 +232,8 @@ void hand_nine(void *data, long times)
 #else
 #define WIDTH 16
 #endif
-/* Independent sums: enough for a latency of 4 to 6 cycles and two instructions a cycle. */
+/* The number of independent sums. A core that begins two instructions in each cycle, whose latency
+ * is 4 to 6 cycles, needs 8 to 12 of them to be busy all the time. */
 #define CHAINS 12
 
 typedef float lanes __attribute__((vector_size(WIDTH)));

@@ -6,7 +6,7 @@
 #include "bench.h"
 
 typedef struct work {
-    tg_tensor *x, *y; /* the input, and labels or NULL */
+    tg_tensor *x, *y; /* the input; and labels for cross_entropy, or NULL if the sum is the loss */
     tg_module *net;   /* NULL if only the loss is measured */
     tg_optim *optim;  /* NULL if only forward and backward are measured */
 } work;

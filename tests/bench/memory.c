@@ -11,8 +11,8 @@
 
 enum { BATCH = 1024, INPUTS = 784, HIDDEN = 256, OUTPUTS = 10, LECTURE_ROWS = 1000000 };
 
-/* The lecture's model if there are no hidden layers, else a perceptron. If small, every size is
- * 2. */
+/* Makes the lecture's model if there are no hidden layers, else a perceptron. In a small one, every
+ * size is 2. */
 static model make_model(tg_context *tg, int hidden_layers, bool small)
 {
     int64_t widths[MODEL_MAX_LAYERS + 1];
@@ -22,6 +22,8 @@ static model make_model(tg_context *tg, int hidden_layers, bool small)
     return model_perceptron(tg, small ? 2 : BATCH, hidden_layers + 1, widths);
 }
 
+/* Trains a model for three steps, and returns the peak in KB of what the context lent to tensors.
+ */
 static double trained_peak(int hidden_layers, bool small)
 {
     tg_context *tg = tg_open(NULL);
@@ -45,7 +47,7 @@ static peak measure_in_child(int hidden_layers)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        trained_peak(hidden_layers, true); /* so that the code is in memory before it is measured */
+        trained_peak(hidden_layers, true); /* brings the code into memory, which is not measured */
         double before = bench_memory("VmRSS");
         p.lent = trained_peak(hidden_layers, false);
         p.resident = bench_memory("VmHWM") - before;

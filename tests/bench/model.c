@@ -13,7 +13,7 @@ static void add_optimiser(model *m, double lr)
     m->sgd = tg_sgd_list((tg_list){n, parameters}, &how);
 }
 
-/* Draws the data in place, so that no other tensor stays in memory. */
+/* Draws the data in place, so that no tensor that led to them stays in memory. */
 model model_lecture(tg_context *tg, int64_t n)
 {
     model m = {.tg = tg, .n = 1};
@@ -46,7 +46,7 @@ void model_train(void *data, long times)
         tg_tensor *yhat = tg_forward(m->layers[0], m->x);
         for (int i = 1; i < m->n; i++) {
             tg_tensor *h = tg_relu(yhat);
-            tg_release(yhat); /* as Python frees it when the variable gets another value */
+            tg_release(yhat); /* PyTorch frees it, too, when the variable gets another value */
             yhat = tg_forward(m->layers[i], h);
         }
         tg_tensor *loss = m->y->dtype == TG_I64 ? tg_cross_entropy(yhat, m->y, NULL)

@@ -14,8 +14,8 @@ operands operands_make(tg_context *tg, int64_t rows, int64_t columns)
     return o;
 }
 
-/* If the operands are small, several calls share a scope, so that the time is theirs and not that
- * of beginning and ending scopes. */
+/* If the operands are small, several calls share a scope, as beginning and ending one for each call
+ * would take a good part of the time. */
 void job_run(void *data, long times)
 {
     const job *j = data;

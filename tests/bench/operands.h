@@ -4,9 +4,9 @@
 
 #include <tinygrad.h>
 
-/* Tensors of shape (rows, columns), of float32 or, mask, of bool; but row is (columns) and column
- * (rows, 1). order, int64 (rows), is a permutation of the rows, and labels, int64 (rows, 1), has
- * the index of a column for each row. */
+/* a, b and positive are float32 (rows, columns), and mask is bool (rows, columns). row is float32
+ * (columns), and column float32 (rows, 1). order, int64 (rows), is a permutation of the rows, and
+ * labels, int64 (rows, 1), has the index of a column for each row. */
 typedef struct operands {
     tg_tensor *a, *b, *positive, *mask, *row, *column, *order, *labels;
 } operands;
@@ -14,7 +14,7 @@ typedef struct operands {
 operands operands_make(tg_context *tg, int64_t rows, int64_t columns);
 
 typedef struct operation {
-    const char *name; /* in the table, and in rival_torch.py */
+    const char *name; /* its name in the table and in rival_torch.py */
     tg_tensor *(*run)(const operands *o);
 } operation;
 

@@ -4,8 +4,8 @@
 #include "bench.h"
 #include "operands.h"
 
-/* Each operation is a line here and a line of the same name in rival_torch.py. "over_rows" means
- * one result for each row, "over_columns" one for each column. */
+/* Each operation is a line here and a line of the same name in rival_torch.py. The result of
+ * "over_rows" has an element for each row, and that of "over_columns" one for each column. */
 #define OPERATIONS(OP)                                                                             \
     OP(add, tg_add(o->a, o->b))                                                                    \
     OP(mul, tg_mul(o->a, o->b))                                                                    \
@@ -68,11 +68,11 @@ typedef struct shape {
 
 static const shape shapes[SIZES] = {{10, 10},    {10, 100},    {100, 100},
                                     {100, 1000}, {1000, 1000}, {1000, 10000}};
-/* Shapes that are summed over rows as in the gradient of a bias. */
+/* Narrow matrices, whose columns are summed as in the gradient of a bias. */
 static const shape narrow[NARROW] = {{1000, 1}, {100000, 1}, {10000, 2}, {100000, 10}};
 
-/* The target is 1.5 times PyTorch's speed up to 10^4 numbers, and for exp and tanh at any size;
- * 0.95 times its speed elsewhere. more_operations have none. */
+/* The target is 1.5 times PyTorch's speed up to 10^4 numbers and, for exp and tanh, at any size;
+ * else it is 0.95 times PyTorch's speed. more_operations have no target. */
 static bench_target target_of(const operation *op, int64_t n)
 {
     if (op >= more_operations && op < more_operations + sizeof more_operations / sizeof *op)

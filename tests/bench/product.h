@@ -6,8 +6,8 @@
 
 #include <tinygrad.h>
 
-/* The product of a (m, k) and b (k, n). If a_transposed, a is the transpose of a contiguous matrix,
- * and likewise b. */
+/* The product of a (m, k) and b (k, n). If a_transposed is set, a is the transpose of a contiguous
+ * matrix; b_transposed says the same of b. */
 typedef struct product {
     tg_dtype dtype;
     int m, k, n;

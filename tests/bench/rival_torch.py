@@ -1,8 +1,9 @@
 """PyTorch's side of the benchmarks, on one thread.
 
-Says "ready", then reads lines "WORK... TIMES" and answers each with the seconds that doing the
-work so many times took; "memory MODEL... TIMES" with the KB that training the model took,
-"tight_memory MODEL... TIMES" with the KB of its tensors.
+The script prints "ready" and then answers each line that it reads. It answers "WORK... TIMES" with the
+seconds that doing the work so many times took, "memory MODEL... TIMES" with the KB by which resident memory
+grew in three training steps of the model, and "tight_memory MODEL... TIMES" with the same, where malloc gives
+freed memory back at once.
 """
 
 import ctypes
@@ -19,7 +20,7 @@ except ImportError:
 
 torch.set_num_threads(1)
 
-M_MMAP_THRESHOLD = -3  # of mallopt, in malloc.h
+M_MMAP_THRESHOLD = -3  # a parameter of mallopt, from malloc.h
 
 # Each operation is a line here and a line of the same name in ops.c or calls.c.
 OPERATIONS = {
@@ -65,6 +66,8 @@ OPERATIONS = {
 
 
 class Operands:
+    """The operands of operands.h."""
+
     def __init__(self, rows, columns):
         self.a = torch.randn(rows, columns)
         self.b = torch.randn(rows, columns)
@@ -80,6 +83,7 @@ shared_operands = functools.lru_cache(None)(Operands)  # the large ones take a w
 
 
 def training(net, criterion, x, y, lr):
+    """Returns a function that makes a training step."""
     sgd = torch.optim.SGD(net.parameters(), lr=lr)
 
     def step():
@@ -118,6 +122,7 @@ def operation(name, rows, columns):
 
 
 def recorded(name, rows, columns):
+    """Returns an operation that records a gradient."""
     run = OPERATIONS[name]
     o = Operands(rows, columns)
     o.a.requires_grad_()
@@ -125,7 +130,7 @@ def recorded(name, rows, columns):
 
 
 def layer(name, *sizes):
-    """Forward and backward of a layer or a loss, or a step of Adam."""
+    """Returns a function that runs forward and backward of a layer or a loss, or makes a step of Adam."""
     F = torch.nn.functional
     if name == "adam":
         p = torch.randn(sizes[0], requires_grad=True)
@@ -149,7 +154,7 @@ def layer(name, *sizes):
 
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
-    """The function that does the work once."""
+    """Returns the function that does the work once."""
     make = {f.__name__: f for f in (lecture, perceptron, product, operation, recorded, layer)}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 
@@ -164,22 +169,23 @@ def seconds(work, times):
 
 
 def status(field):
+    """Returns the value in KB of a line of /proc/self/status."""
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) for line in f if line.startswith(field + ":"))
 
 
 def peak_kilobytes(tight, kind, *arguments):
-    """How far resident memory grows, in a process of its own.
+    """Returns by how many KB resident memory grows at most in three steps, which a process of its own makes.
 
-    glibc keeps some of what is freed, and more the longer a program runs; with tight, what a tensor
-    had is no longer resident once it is freed.
+    glibc keeps some of the memory that is freed, and the more of it the longer a program runs. With tight, malloc
+    takes the memory of each large tensor from the system and gives it back when the tensor is freed.
     """
     ends = os.pipe()
     child = os.fork()
     if child == 0:
         if tight:
             ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
-        prepare(kind, *("2" for _ in arguments))()  # the code itself comes into memory
+        prepare(kind, *("2" for _ in arguments))()  # brings the code into memory, which is not measured
         before = status("VmRSS")
         step = prepare(kind, *arguments)
         for _ in range(3):

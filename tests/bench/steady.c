@@ -14,7 +14,7 @@ static void measure_memory(void)
     model m = model_lecture(tg, 100);
     model_train(&m, 1000);
     double calls = (double)tg_get_stats(tg).allocator_calls;
-    bench_memory("VmRSS"); /* so that the memory for reading is counted before */
+    bench_memory("VmRSS"); /* takes the memory that reading the file needs */
     double before = bench_memory("VmRSS");
     model_train(&m, steps);
     double grown = bench_memory("VmRSS") - before;
@@ -35,15 +35,15 @@ static void measure_memory(void)
 
 enum { POINTS = 4 };
 
-/* Chooses numbers of rows for which a step works on a quarter to all of `bytes`: five float32
- * numbers a row. */
+/* Chooses numbers of rows for which a step works on a quarter, a half, three quarters and all of
+ * `bytes`. A row takes five float32 numbers. */
 static void choose_sizes(double bytes, long n[POINTS])
 {
     for (int i = 0; i < POINTS; i++) n[i] = (long)(bytes / 20 * (1 + (double)i) / POINTS);
 }
 
-/* How far, in percent, the times are at most from the straight line through the first and the last.
- * It takes the least time of each, which other programs on the machine have disturbed the least. */
+/* Returns by how many percent the times differ at most from the straight line through the first and
+ * the last. The least time of each contender is used, as other programs have disturbed it least. */
 static double distance_from_line(const long *n, const contender *c)
 {
     double worst = 0, first = c[0].least, last = c[POINTS - 1].least;
@@ -55,8 +55,8 @@ static double distance_from_line(const long *n, const contender *c)
     return worst;
 }
 
-/* Measures steps whose data fit in a level of the cache, which holds `bytes`, or for main memory,
- * in a multiple of the last level. */
+/* Measures steps whose data take up to `bytes`: a part of a level of the cache or, for main memory,
+ * a multiple of the last level. */
 static void measure_level(const char *level, double bytes)
 {
     long n[POINTS];

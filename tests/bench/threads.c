@@ -48,7 +48,8 @@ static void measure_product(int n, bool openblas)
         {.name = "libtinygrad, 1 thread", .run = product_run, .data = &one},
         {.name = "OpenBLAS, 2 threads", .run = openblas ? run_openblas : NULL, .data = &one}};
     bench_measure(c, 2);
-    bench_measure(&c[2], 1); /* alone, as its threads keep their core busy for a while afterwards */
+    /* OpenBLAS is measured alone, as its threads keep their cores busy for a while after a call. */
+    bench_measure(&c[2], 1);
     char size[40];
     snprintf(size, sizeof size, "%dx%dx%d", n, n, n);
     const bench_target targets[] = {none, n >= 512 ? (bench_target){RATIO_AT_LEAST, 0.95} : none};
