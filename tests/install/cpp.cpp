@@ -1,5 +1,5 @@
-/* The headers in C++, where they have more to offer than in C. Prints which checks fail, and
- * returns their number. */
+/* Checks what the headers offer in C++ beyond C: lists in order, lambdas as modules, and scopes
+ * that end with their block. Prints which checks fail, and returns their number. */
 #include <cstdio>
 #include <stdexcept>
 #include <tinygrad.h>
@@ -84,7 +84,7 @@ static int leave_by_return(tg_context *tg)
     return 0;
 }
 
-/* However the block is left, its scope has ended. */
+/* The scope of a block has ended however the block is left: by break, continue, return or throw. */
 static void test_a_block_ends_its_scope(tg_context *tg)
 {
     const size_t before = live(tg);
@@ -119,8 +119,8 @@ static tg_tensor *throws(tg_tensor *)
     throw std::runtime_error("thrown");
 }
 
-/* An exception finds its way through the frames of the library, which a release build needs unwind
- * tables for. The context is not used after it. */
+/* An exception passes through the functions of the library, for which a release build needs unwind
+ * tables. The context is only closed after it. */
 static void test_an_exception_passes_through()
 {
     bool caught = false;

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds a program with the library in every way that users have: installed, and moved afterwards; as a
-# part of another project; from its sources without CMake; and as two files. All print the same bits.
+# Builds a program with the library in every way that users have, and checks that it prints the same bits each
+# time: with the library installed and moved afterwards; as a part of another project; from its sources without
+# CMake; and as two files.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/src/cmake/setup.sh"
@@ -73,7 +74,7 @@ for compiler in 'gcc -std=c11' 'clang -std=c11' 'g++ -std=c++17 -x c++' 'clang++
     $compiler $strict -Wconversion -Wshadow "$root/tests/install/options.c" -x none $flags -o begun
     same "options that begin with the defaults, $compiler" ./begun
 done
-# A value without the name of a member must not compile: it would go to the member after the defaults.
+# Compilers must warn of a value without the name of a member, which would go to the member after the defaults.
 for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/include/tinygrad/*.h); do
     for compiler in gcc clang; do
         printf '#include <tinygrad.h>\nint any(void) { return %s(2) != 0; }\n' "$macro" >unnamed.c
@@ -82,9 +83,10 @@ for macro in $(sed -n 's/^#define \(TG_[A-Z_]*\)_DEFAULTS.*/\1/p' "$prefix"/incl
     done
 done
 echo 'ok: compilers warn of options without names'
-# C++ must refuse a size that is no integer and a lambda that cannot be copied, with a message that tells
-# the cure.
-refused() { # the C++ statement, and what each compiler must say of it
+# refused_in_cpp STATEMENT TEXT: checks that C++ compilers refuse the statement with a message that has the text, which
+# tells the cure.
+refused_in_cpp()
+{
     printf '#include <string>\n#include <tinygrad.h>\nvoid any(tg_context *tg) { %s; }\n' "$1" >wrong.cc
     for compiler in c++ clang++; do
         if $compiler -std=c++11 -fsyntax-only -I"$prefix/include" wrong.cc 2>errors ||
@@ -94,8 +96,8 @@ refused() { # the C++ statement, and what each compiler must say of it
         fi
     done
 }
-refused 'tg_ones(tg, TG_F32, TG_SHAPE(2.5))' 'must be cast to int64_t'
-refused 'std::string s; tg_lambda(tg, [s](tg_tensor *x) { return s.empty() ? x : tg_relu(x); })' \
+refused_in_cpp 'tg_ones(tg, TG_F32, TG_SHAPE(2.5))' 'must be cast to int64_t'
+refused_in_cpp 'std::string s; tg_lambda(tg, [s](tg_tensor *x) { return s.empty() ? x : tg_relu(x); })' \
     'capture references, pointers and numbers'
 printf '#include <tinygrad.h>\nvoid any(tg_context *tg) { tg_ones(tg, TG_F32, TG_SHAPE(2.5)); }\n' >wrong.c
 for compiler in gcc clang; do
@@ -128,8 +130,8 @@ for compiler in gcc clang; do
     same "tinygrad.c and tinygrad.h, $compiler" ./two_files
 done
 
-# Without the pragmas and -ffp-contract=off, gcc contracts products and sums, which the library must
-# notice.
+# Without the pragmas and -ffp-contract=off, gcc contracts a product and a sum into one rounding. The library must
+# notice this and refuse to open.
 mkdir -p contracted
 cp build/tinygrad.h contracted
 sed '/pragma.*fp-contract=off/d' build/tinygrad.c >contracted/tinygrad.c

@@ -1,5 +1,5 @@
-/* Prints hashes of results that have the same bits on every machine: all that is computed in
- * float32, and arithmetic in float64. It leaves out functions of float64, which are those of the C
+/* Prints hashes of results that have the same bits on every machine: everything in float32, and
+ * arithmetic in float64. Functions such as exp are left out in float64, as they are those of the C
  * library. */
 #include <stdio.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static void print_arithmetic(tg_context *tg, tg_dtype dtype)
     print_hash("quotient", tg_div(tg_select(b, 1, 7), tg_sqrt(tg_select(b, 1, 8))));
 }
 
-/* Some steps of SGD down a linear model. */
+/* Trains a linear model by some steps of SGD. */
 static void print_descent(tg_context *tg, tg_dtype dtype)
 {
     tg_set_default_dtype(tg, dtype);
@@ -98,7 +98,7 @@ static void print_descent(tg_context *tg, tg_dtype dtype)
     tg_set_default_dtype(tg, TG_F32);
 }
 
-/* A small convolutional network that learns by Adam. */
+/* Trains a small convolutional network by some steps of Adam. */
 static void print_network(tg_context *tg)
 {
     tg_module *conv = tg_conv2d_layer(tg, 1, 4, TG_SHAPE(3, 3), TG_BIAS, NULL);

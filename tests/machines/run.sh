@@ -5,7 +5,8 @@ set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/src/cmake/setup.sh"
 
-# Calls $1 with each machine: name, C compiler, emulator, and the packages and a file of each.
+# Calls the function that $step names for each machine, with the machine's name, C compiler and emulator, and
+# the packages that these need.
 each_machine()
 {
     cross i686 i686-linux-gnu i386 env
@@ -20,14 +21,14 @@ each_machine()
         gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 }
 
-# cross NAME TRIPLET ARCHITECTURE EMULATOR: a machine for which Debian has a cross compiler.
+# cross NAME TRIPLET ARCHITECTURE EMULATOR: does so for a machine for which Debian has a cross compiler.
 cross()
 {
     $step "$1" "$2-gcc" "$4" "gcc-$2" "libc6-dev-$3-cross" qemu-user
 }
 
-# The quick set; and the tests that fork, start programs by a shell or make a locale, which Windows
-# has not.
+# The tests that run on every machine, in their quick form; and those that Windows cannot run, as they fork,
+# start programs by a shell or make a locale.
 quick='fma tensor size autograd random random_calls ops_golden shapes_golden reductions_golden
     functions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input refusals'
 starting='threads examples regress print'
@@ -98,11 +99,11 @@ wrap_examples()
     done
 }
 
-# A machine without a shell runs the examples one by one. They must print what they print here.
+# Runs the examples one by one on a machine without a shell, and checks that they print the same as on this one.
 run_examples()
 {
     for program in $examples; do
-        case $program in digits* | regress) continue ;; esac # too long; needs arguments
+        case $program in digits* | regress) continue ;; esac # digits takes too long; regress needs arguments
         (
             cd "$directory" # for the plots that some write
             "$emulator" "examples/$program.exe" | tr -d '\r' >printed
@@ -111,8 +112,8 @@ run_examples()
     done
 }
 
-# A machine without an operating system trains a network in 42 KB. It must print the bits that it prints
-# here.
+# Trains a network in 42 KB on a machine without an operating system, and checks that it prints the same bits as
+# on this one.
 run_bare_metal()
 {
     here=$root/tests/machines/cortex-m7
@@ -134,6 +135,7 @@ run_bare_metal()
     cd "$root"
 }
 
+# run_machine NAME COMPILER EMULATOR PACKAGE...: if the machine is wanted, builds for it and runs the tests on it.
 run_machine()
 {
     is_wanted "$1" || return 0

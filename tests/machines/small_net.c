@@ -1,5 +1,5 @@
-/* Trains a network of 2,401 weights in little memory, for microcontrollers. Prints the bits of the
- * losses and how much memory the context took. */
+/* Trains a network of 2,401 weights in as little memory as a microcontroller has. Prints the bits
+ * of the losses, and to stderr how much memory the context held. */
 #include <stdio.h>
 #include <string.h>
 #include <tinygrad.h>

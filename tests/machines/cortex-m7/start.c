@@ -1,8 +1,8 @@
-/* What runs before main on QEMU's mps2-an500 board: the vector table, and the switch of the FPU. */
+/* The vector table of QEMU's mps2-an500 board, and the reset handler, which enables the FPU. */
 #include <stdint.h>
 
 extern uint8_t __stack[];
-void _start(void); /* of newlib's semihosting: clears .bss, and calls main */
+void _start(void); /* in newlib: clears .bss, and calls main */
 
 static void reset(void)
 {
@@ -13,7 +13,7 @@ static void reset(void)
 
 static void fault(void)
 {
-    for (;;) __asm__ volatile("bkpt 1"); /* not a semihosting call: QEMU ends */
+    for (;;) __asm__ volatile("bkpt 1"); /* is no semihosting call, so that QEMU ends */
 }
 
 __attribute__((section(".vectors"), used)) static const uintptr_t vectors[16] = {
