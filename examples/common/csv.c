@@ -26,6 +26,18 @@ static bool fail(csv *file, size_t line, const char *format, ...)
     return false;
 }
 
+bool csv_fail(csv *file, const char *format, ...)
+{
+    char message[400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    for (char *c = message; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+    return fail(file, file->line, "%s", message);
+}
+
 /* The text of a cell for a message: shortened, and without control characters. */
 static const char *shown(const char *cell, char buffer[SHOWN + 4])
 {
@@ -120,10 +132,6 @@ size_t csv_split(char *line, char **cells, size_t max)
  * end of the file. */
 static bool read_cells(csv *file)
 {
-    if (file->held) {
-        file->held = false;
-        return true;
-    }
     do {
         if (!read_line(file)) return false;
         if (file->line == 1 && !strncmp(file->text, "\xEF\xBB\xBF", 3))
@@ -143,15 +151,22 @@ static bool read_cells(csv *file)
     return true;
 }
 
-typedef enum number { NUMBER, TEXT, NOT_FINITE } number;
+static bool is_missing(const char *cell)
+{
+    static const char *const marks[] = {"", "NA", "NaN", "nan", "null", "NULL", ".", "-"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (!strcmp(cell, marks[i])) return true;
+    return false;
+}
 
-static number parse(const char *cell, double *value)
+static csv_kind parse(const char *cell, double *value)
 {
     char *end;
+    if (is_missing(cell)) return CSV_MISSING;
     *value = strtod(cell, &end);
-    if (end == cell || *end) return TEXT;
-    if (!isfinite(*value)) return NOT_FINITE;
-    return cell[strspn(cell, "+-.0123456789eE")] ? TEXT : NUMBER; /* to strtod, 0x10 is a number */
+    if (end == cell || *end) return CSV_TEXT;
+    if (!isfinite(*value)) return CSV_INFINITE;
+    return cell[strspn(cell, "+-.0123456789eE")] ? CSV_TEXT : CSV_NUMBER; /* strtod takes 0x10 */
 }
 
 /* Compares two elements of `sorted`, for qsort and bsearch. */
@@ -168,7 +183,8 @@ static bool check_names(csv *file)
     char buffer[SHOWN + 4];
     for (size_t i = 0; i < file->n_columns; i++) {
         if (!*file->names[i]) return fail(file, file->line, "column %zu has no name", i + 1);
-        numbers += parse(file->names[i], &value) != TEXT;
+        const csv_kind kind = parse(file->names[i], &value);
+        numbers += kind == CSV_NUMBER || kind == CSV_INFINITE;
     }
     if (numbers == file->n_columns)
         return fail(file, file->line, "no header: the first line must name the columns");
@@ -220,24 +236,42 @@ size_t csv_find(csv *file, const char *name)
     return file->n_columns;
 }
 
-static bool is_missing(const char *cell)
+bool csv_next(csv *file)
 {
-    static const char *const marks[] = {"", "NA", "NaN", "nan", "null", "NULL", ".", "-"};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (!strcmp(cell, marks[i])) return true;
-    return false;
+    if (*file->error || !read_cells(file)) return false;
+    return file->n_cells == file->n_columns ||
+           fail(file, file->line, "%zu cells in a row, where the header has %zu", file->n_cells,
+                file->n_columns);
 }
 
-bool csv_is_text(csv *file, size_t column)
+csv_kind csv_cell(const csv *file, size_t column, double *value)
 {
+    return parse(file->cells[column], value);
+}
+
+const char *csv_text(const csv *file, size_t column)
+{
+    return file->cells[column];
+}
+
+bool csv_refuse(csv *file, size_t column)
+{
+    char name[SHOWN + 4], cell[SHOWN + 4];
+    const char *text = file->cells[column];
     double value;
-    if (!file->held) {
-        if (*file->error) return false;
-        file->held = read_cells(file);
-        if (!file->held) file->line--; /* csv_read comes to the end of the file once more */
-    }
-    if (!file->held || column >= file->n_cells) return false;
-    return parse(file->cells[column], &value) == TEXT && !is_missing(file->cells[column]);
+    file->is_missing = is_missing(text);
+    shown(file->names[column], name);
+    if (!*text) return fail(file, file->line, "column '%s' is empty", name);
+    return fail(file, file->line, "column '%s': '%s' is not a %s", name, shown(text, cell),
+                parse(text, &value) == CSV_TEXT ? "number" : "finite number");
+}
+
+bool csv_end(csv *file)
+{
+    if (*file->error) return false;
+    if (file->n_rows) return true;
+    if (file->n_dropped) return fail(file, 0, "a value is missing in every row");
+    return fail(file, file->line, "no rows after the header");
 }
 
 typedef enum taken { TAKEN, DROPPED, WRONG } taken;
@@ -245,29 +279,15 @@ typedef enum taken { TAKEN, DROPPED, WRONG } taken;
 /* Writes the chosen cells of the current line to row, as numbers. */
 static taken take_row(csv *file, const size_t *columns, size_t n, double *row)
 {
-    char name[SHOWN + 4], cell[SHOWN + 4];
-    if (file->n_cells != file->n_columns) {
-        fail(file, file->line, "%zu cells in a row, where the header has %zu", file->n_cells,
-             file->n_columns);
-        return WRONG;
-    }
     taken result = TAKEN;
     for (size_t j = 0; j < n; j++) {
-        const char *text = file->cells[columns[j]];
-        number kind = parse(text, &row[j]);
-        if (kind == NUMBER) continue;
-        file->is_missing = is_missing(text) && !file->drop_missing;
-        if (is_missing(text) && file->drop_missing) {
+        const csv_kind kind = csv_cell(file, columns[j], &row[j]);
+        if (kind == CSV_MISSING && file->drop_missing)
             result = DROPPED;
-            continue;
+        else if (kind != CSV_NUMBER) {
+            csv_refuse(file, columns[j]);
+            return WRONG;
         }
-        shown(file->names[columns[j]], name);
-        if (!*text)
-            fail(file, file->line, "column '%s' is empty", name);
-        else
-            fail(file, file->line, "column '%s': '%s' is not a %s", name, shown(text, cell),
-                 kind == TEXT ? "number" : "finite number");
-        return WRONG;
     }
     return result;
 }
@@ -277,7 +297,7 @@ double *csv_read(csv *file, const size_t *columns, size_t n)
     double *values = NULL;
     size_t capacity = 0; /* in rows */
     file->n_rows = file->n_dropped = 0;
-    while (!*file->error && read_cells(file)) {
+    while (csv_next(file)) {
         if (file->n_rows == capacity) {
             double *more = grow(values, &capacity, n * sizeof *values);
             if (!more) {
@@ -290,10 +310,7 @@ double *csv_read(csv *file, const size_t *columns, size_t n)
         file->n_rows += row == TAKEN;
         file->n_dropped += row == DROPPED;
     }
-    if (!file->n_rows && !*file->error && file->n_dropped)
-        fail(file, 0, "a value is missing in every row");
-    if (!file->n_rows && !*file->error) fail(file, file->line, "no rows after the header");
-    if (!*file->error) return values;
+    if (csv_end(file)) return values;
     free(values);
     return NULL;
 }

@@ -10,22 +10,21 @@
  * memory. */
 #define CSV_MAX_LINE (1 << 20)
 
-/* An open file. Callers may read the members up to error, and set drop_missing; the others are for
- * csv.c. */
+/* An open file. Callers may read the members up to error, and set drop_missing and counts; the
+ * others are for csv.c. */
 typedef struct csv {
     const char *path;
     char **names; /* of the columns */
     size_t n_columns;
     bool drop_missing; /* whether csv_read leaves out rows where a chosen value is missing */
-    size_t n_rows;     /* how many rows csv_read has read */
-    size_t n_dropped;  /* how many rows it has left out */
+    size_t n_rows;     /* how many rows csv_read has read; callers of csv_next count them */
+    size_t n_dropped;  /* how many rows were left out */
     bool is_missing;   /* whether the error is a missing value */
     char error[640];   /* the message, one line: "path:line: what is wrong" */
 
     FILE *stream;
     char ***sorted; /* pointers to the elements of names, sorted by name */
     size_t line;    /* the number of the current line, from 1 */
-    bool held;      /* whether the current line is also the next one to read */
     char *text;     /* the text of the current line, which is cut into cells */
     char **cells;   /* the cells of the current line */
     size_t text_capacity, n_cells, cell_capacity;
@@ -38,14 +37,33 @@ bool csv_open(csv *file, const char *path);
 /* The index of the column with this name. Returns n_columns, with the error, if there is none. */
 size_t csv_find(csv *file, const char *name);
 
-/* Whether the first row has text in this column. It must be called before csv_read, which then
- * begins with that row all the same. */
-bool csv_is_text(csv *file, size_t column);
+/* Reads the next row into the cells that follow. Returns false at the end of the file and on error.
+ */
+bool csv_next(csv *file);
+
+/* What a cell of the row holds. A cell is missing if it is empty or is NA, NaN, null, a point or a
+ * dash. */
+typedef enum csv_kind { CSV_NUMBER, CSV_TEXT, CSV_INFINITE, CSV_MISSING } csv_kind;
+
+/* The kind of a cell. Writes a number to *value. */
+csv_kind csv_cell(const csv *file, size_t column, double *value);
+
+/* The text of a cell, without quotes. */
+const char *csv_text(const csv *file, size_t column);
+
+/* Sets the error, with the file and the line, and without control characters. Returns false. */
+bool csv_fail(csv *file, const char *format, ...);
+
+/* Sets the error of a cell that should be a number. Returns false. */
+bool csv_refuse(csv *file, size_t column);
+
+/* Whether all rows were read, after csv_next has returned false, and n_rows is not 0. The error
+ * otherwise says what is wrong. */
+bool csv_end(csv *file);
 
 /* Reads n columns of every row. Returns an array, row after row, which the caller frees. The other
  * columns may hold any text. Returns NULL, with the error, if a cell is not a finite number, a row
- * has too few or too many cells, or there is no row. A value is missing if its cell is empty or is
- * NA, NaN, null, a point or a dash. */
+ * has too few or too many cells, or there is no row. */
 double *csv_read(csv *file, const size_t *columns, size_t n);
 
 void csv_close(csv *file);

@@ -26,10 +26,7 @@ static int work(job *j)
 
     j->tg = tg_open(NULL);
     tg_manual_seed(j->tg, (uint64_t)j->set.seed);
-    if (j->new_values)
-        j->new_rows =
-            tg_wrap_f64(j->tg, TG_SHAPE((int64_t)j->n_new, (int64_t)j->columns.n_features),
-                        TG_CONTIGUOUS, j->new_values);
+    if (j->new_values) j->new_rows = make_features(j, j->new_values, j->n_new, j->terms.n_inputs);
     status = split_rows(j);
     if (status == DONE) status = find_fit(j);
     if (status == DONE && tg_ok(j->tg)) {
@@ -48,11 +45,7 @@ static void end_job(job *j)
 {
     tg_close(j->tg);
     csv_close(&j->file);
-    free(j->feature_text);
-    free(j->text);
-    free(j->dropped);
-    free(j->columns.names);
-    free(j->indices);
+    terms_free(&j->terms);
     free(j->values);
     free(j->new_values);
 }

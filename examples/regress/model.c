@@ -22,11 +22,11 @@ static int report_dependent(const job *j)
     const double constant = tg_get(j->exact.combination, TG_INDEX(0));
     const char *sign = "";
     fprintf(stderr, "%s:1: column '%.60s' tells no more than others: it is ", j->set.data,
-            j->columns.names[dependent]);
+            j->terms.features[dependent].name);
     for (int64_t i = 0; i < dependent; i++) {
         double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
         if (fabs(factor) * size_of(j->train.x, i) <= least) continue;
-        fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->columns.names[i]);
+        fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->terms.features[i].name);
         sign = " + ";
     }
     if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
@@ -45,10 +45,7 @@ static tg_tensor *without_column(tg_tensor *rows, int64_t column)
 static void drop_dependent(job *j)
 {
     const int64_t column = j->exact.dependent;
-    const char **name = j->columns.names + column;
-    j->dropped[j->n_dropped++] = *name;
-    memmove(name, name + 1, (j->columns.n_features - (size_t)column) * sizeof *name);
-    j->columns.n_features--;
+    terms_drop(&j->terms, (size_t)column);
     j->train.x = without_column(j->train.x, column);
     j->held.x = without_column(j->held.x, column);
     j->new_rows = without_column(j->new_rows, column);

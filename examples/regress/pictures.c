@@ -10,7 +10,7 @@
  * against the target. */
 static void plot_rows(plot *p, const job *j, const char *label, const char *color, sample rows)
 {
-    bool single = j->columns.n_features == 1;
+    bool single = j->terms.n_features == 1;
     tg_tensor *x = single ? rows.x : rows.y;
     tg_tensor *y = single ? rows.y : line_predict(&j->fit.line, rows.x);
     const double *xs = values_of(x), *ys = values_of(y);
@@ -19,10 +19,11 @@ static void plot_rows(plot *p, const job *j, const char *label, const char *colo
 
 int draw(const job *j)
 {
-    bool single = j->columns.n_features == 1;
+    bool single = j->terms.n_features == 1;
     const char *target = j->set.target;
-    plot *p = plot_new(single ? "Data and fitted line" : "Predictions against the target",
-                       single ? j->columns.names[0] : target, single ? target : "predicted", false);
+    plot *p =
+        plot_new(single ? "Data and fitted line" : "Predictions against the target",
+                 single ? j->terms.features->name : target, single ? target : "predicted", false);
     plot_rows(p, j, j->held.x ? "rows trained on" : "data", PLOT_BLUE, j->train);
     if (j->held.x) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
 

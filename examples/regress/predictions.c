@@ -6,16 +6,16 @@
 int read_new(job *j)
 {
     csv file;
-    bool found = csv_open(&file, j->set.predict);
-    for (size_t i = 0; found && i < j->columns.n_features; i++) {
-        j->indices[i] = csv_find(&file, j->columns.names[i]);
-        found = j->indices[i] < file.n_columns;
+    const size_t n = j->terms.n_inputs;
+    int status = csv_open(&file, j->set.predict) ? terms_find_columns(&j->terms, &file, n)
+                                                 : complain(file.error);
+    if (status == DONE) {
+        j->new_values = terms_read(&j->terms, &file, n, true);
+        if (!j->new_values) status = complain(file.error);
     }
-    if (found) j->new_values = csv_read(&file, j->indices, j->columns.n_features);
     j->n_new = file.n_rows;
-    if (!j->new_values) complain(file.error);
     csv_close(&file);
-    return j->new_values ? DONE : FAILED;
+    return status;
 }
 
 void write_predictions(job *j)

@@ -1,7 +1,8 @@
 /* The parts of regress, and the job that goes through them: from the command line (settings.c) to
- * rows (rows.c), a fit (model.c), and what is made of the fit (report.c, summary.c, pictures.c,
- * predictions.c). Functions that return int return one of the exit statuses below, and have printed
- * a line on stderr if that is not DONE. */
+ * the terms of the model (terms.c, features.c) and rows (reading.c, rows.c), a fit (model.c), and
+ * what is made of the fit (report.c, summary.c, pictures.c, predictions.c). Functions that return
+ * int return one of the exit statuses below, and have printed a line on stderr if that is not DONE.
+ */
 #ifndef EXAMPLES_REGRESS_H
 #define EXAMPLES_REGRESS_H
 
@@ -12,14 +13,9 @@
 #include "../common/csv.h"
 #include "fit.h"
 #include "settings.h"
+#include "terms.h"
 
 enum { DONE, FAILED, USAGE, NOT_CONVERGED };
-
-/* The columns of the file in use: the features, then the target. */
-typedef struct variables {
-    const char **names;
-    size_t n_features;
-} variables;
 
 /* Rows of the model: their features and their target, as a column. */
 typedef struct sample {
@@ -30,14 +26,10 @@ typedef struct sample {
 typedef struct job {
     settings set;
     csv file;
-    char *feature_text; /* a copy of --features, which is cut into names */
-    variables columns;
-    const char **text, **dropped; /* names of columns that are not used, as text or dependent */
-    size_t n_text, n_dropped;
-    size_t *indices; /* of the columns, in the file */
-    double *values, *new_values;
+    terms terms;
+    double *values, *new_values; /* variables of the rows, and of those to predict */
     size_t n_new;
-    tg_tensor *new_rows; /* their features */
+    tg_tensor *new_rows; /* the features of those */
     tg_context *tg;
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
@@ -55,8 +47,11 @@ const double *values_of(tg_tensor *t);
 
 /* ---- rows.c */
 
-/* Chooses the columns of the file, and reads their values. */
+/* Chooses the terms, and reads the values of their variables. */
 int read_data(job *j);
+
+/* The features of n rows with these variables. */
+tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride);
 
 /* Splits the rows into train and held, and checks that a line can be fitted to those in train. */
 int split_rows(job *j);

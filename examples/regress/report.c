@@ -8,27 +8,54 @@
 
 const char *name_of(const job *j, int64_t coefficient)
 {
-    return coefficient ? j->columns.names[coefficient - 1] : "intercept";
+    return coefficient ? j->terms.features[coefficient - 1].name : "intercept";
 }
 
-/* Prints a list of columns, with text before and after. Prints nothing if n is 0. */
-static void report_names(const job *j, const char *before, const char **names, size_t n,
+/* Prints a list of features, with text before and after. Prints nothing if n is 0. */
+static void report_names(const job *j, const char *before, const feature *list, size_t n,
                          const char *after)
 {
     if (!n) return;
     fputs(before, j->report);
-    for (size_t i = 0; i < n && i < 12; i++) fprintf(j->report, i ? ", %s" : "%s", names[i]);
+    for (size_t i = 0; i < n && i < 12; i++) fprintf(j->report, i ? ", %s" : "%s", list[i].name);
     fprintf(j->report, "%s%s\n", n > 12 ? ", ..." : "", after);
 }
 
-/* Prints which rows and columns of the file are left out. */
+/* Whether a level of a factor is left out of a term that has features. */
+static bool leaves_level_out(const terms *t, size_t v)
+{
+    for (size_t i = 0; i < t->n_features; i++) {
+        const term *of = &t->all[t->features[i].term];
+        for (size_t k = 0; k < of->n; k++)
+            if (of->variables[k] == v && !of->full[k]) return true;
+    }
+    return false;
+}
+
+/* Prints which levels of factors the others are compared with. */
+static void report_levels(const job *j)
+{
+    for (size_t i = 0; i < j->terms.n_inputs; i++) {
+        const variable *v = &j->terms.variables[i];
+        if (v->how != FACTOR) continue;
+        fprintf(j->report, "%s: %zu levels", v->name, v->levels.n);
+        if (leaves_level_out(&j->terms, i))
+            fprintf(j->report, ", compared with %s, which is left out", v->levels.sorted->name);
+        else
+            fputs(", each with features of its own", j->report);
+        fputc('\n', j->report);
+    }
+}
+
+/* Prints which rows and features are left out. */
 static void report_omissions(const job *j)
 {
+    const terms *t = &j->terms;
     if (j->file.n_dropped)
         fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n", j->file.n_rows,
                 j->file.n_rows + j->file.n_dropped, j->file.n_dropped);
-    report_names(j, "left out: ", j->text, j->n_text, " (text)");
-    report_names(j, "left out: ", j->dropped, j->n_dropped, " (a combination of features before)");
+    report_names(j, "left out: ", t->features + t->n_features, t->n_made - t->n_features,
+                 " (a combination of features before)");
 }
 
 /* Warns if the features almost depend on each other. Names those with a large element in the
@@ -37,24 +64,36 @@ static void report_condition(const job *j)
 {
     const double condition = least_squares_condition(&j->exact);
     if (condition < 1000) return;
-    const char *names[12];
+    feature involved[12];
     size_t n = 0;
     for (int64_t i = 0; i < j->exact.features && n < 12; i++)
-        if (fabs(tg_get(j->exact.flattest, TG_INDEX(i))) > 0.2) names[n++] = j->columns.names[i];
+        if (fabs(tg_get(j->exact.flattest, TG_INDEX(i))) > 0.2)
+            involved[n++] = j->terms.features[i];
     fprintf(j->report, "warning: features almost depend on each other (condition number %.2g)",
             condition);
-    report_names(j, ": ", names, n, "");
+    report_names(j, ": ", involved, n, "");
     if (!n) fputc('\n', j->report);
 }
 
-/* Prints the model, the method and the dtype. More than 12 features are only counted. */
+/* Prints the terms that have features. More than 12 are only counted. */
+static void report_terms(const job *j)
+{
+    const terms *t = &j->terms;
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_features; i++)
+        n += i == 0 || t->features[i].term != t->features[i - 1].term;
+    for (size_t i = 0; i < t->n_features && n <= 12; i++)
+        if (i == 0 || t->features[i].term != t->features[i - 1].term)
+            fprintf(j->report, i ? " + %s" : "%s", t->all[t->features[i].term].name);
+    if (n > 12) fprintf(j->report, "%zu features", t->n_features);
+}
+
+/* Prints the model, the method and the dtype. */
 static void report_model(const job *j)
 {
     static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
     fprintf(j->report, "%s ~ ", j->set.target);
-    for (size_t i = 0; i < j->columns.n_features && j->columns.n_features <= 12; i++)
-        fprintf(j->report, i ? " + %s" : "%s", j->columns.names[i]);
-    if (j->columns.n_features > 12) fprintf(j->report, "%zu features", j->columns.n_features);
+    report_terms(j);
     fprintf(j->report, ", %s, %s\n", methods[j->set.method],
             j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
 }
@@ -111,6 +150,7 @@ void report(const job *j)
 {
     report_model(j);
     report_omissions(j);
+    report_levels(j);
     report_condition(j);
     if (j->set.method != FIT_LS) report_training(j);
     summarise(j);

@@ -1,4 +1,4 @@
-/* From the file to rows: which columns regress uses, their values, and which rows are held out. */
+/* From the file to rows: which terms the model has, their features, and which rows are held out. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,72 +7,90 @@
 
 #include "regress.h"
 
-/* Cuts --features, which is written like a line of a CSV file, into names. Returns false if it is
- * wrong. */
-static bool cut_features(job *j)
+/* Makes terms of all columns but the target and those that --exclude names. */
+static int take_all_columns(job *j, char *text, const char **names, size_t room)
 {
-    size_t n = csv_split(j->feature_text, (char **)j->columns.names, strlen(j->set.features) + 1);
-    for (size_t i = 0; i < n; i++) {
-        bool twice = !strcmp(j->columns.names[i], j->set.target);
-        for (size_t k = 0; k < i; k++) twice |= !strcmp(j->columns.names[i], j->columns.names[k]);
-        if (!*j->columns.names[i]) n = 0;
-        if (!twice) continue;
-        fprintf(stderr, "regress: --features: '%.60s' is named before, or is the target\n",
-                j->columns.names[i]);
-        return false;
+    size_t n = 0;
+    names[0] = j->set.target;
+    if (j->set.exclude) {
+        strcpy(text, j->set.exclude);
+        n = csv_split(text, (char **)names + 1, room - 1);
+        if (!n) {
+            fprintf(stderr, "regress: --exclude: '%.60s' is no list of names\n", j->set.exclude);
+            return USAGE;
+        }
     }
-    if (!n) fprintf(stderr, "regress: --features: '%.60s' is no list of names\n", j->set.features);
-    j->columns.n_features = n;
-    return n > 0;
+    for (size_t i = 1; i <= n; i++)
+        if (csv_find(&j->file, names[i]) == j->file.n_columns) return complain(j->file.error);
+    return terms_of_all_columns(&j->terms, &j->file, names, n + 1);
 }
 
-/* Chooses the columns to read: the features that were named, or else all columns but the target;
- * and then the target. */
-static int choose_columns(job *j)
+static int choose_features(job *j)
 {
-    size_t room = j->file.n_columns + 1;
-    if (j->set.features) room += strlen(j->set.features) + 1;
-    j->columns.names = calloc(room, sizeof *j->columns.names);
-    j->indices = calloc(room, sizeof *j->indices);
-    j->feature_text = calloc(room, 1);
-    j->text = calloc(room, sizeof *j->text);
-    j->dropped = calloc(room, sizeof *j->dropped);
-    if (!j->columns.names || !j->indices || !j->feature_text || !j->text || !j->dropped)
-        return complain("regress: out of memory");
+    if (j->set.features) return terms_parse(&j->terms, j->set.features, j->set.target);
+    const size_t room = (j->set.exclude ? strlen(j->set.exclude) : 0) + 2;
+    const char **names = calloc(room, sizeof *names);
+    char *text = malloc(room);
+    int status =
+        names && text ? take_all_columns(j, text, names, room) : complain("regress: out of memory");
+    free(names);
+    free(text);
+    return status;
+}
 
-    if (j->set.features) {
-        strcpy(j->feature_text, j->set.features);
-        if (!cut_features(j)) return USAGE;
-    } else {
-        for (size_t i = 0; i < j->file.n_columns; i++)
-            if (!strcmp(j->file.names[i], j->set.target))
-                continue;
-            else if (csv_is_text(&j->file, i))
-                j->text[j->n_text++] = j->file.names[i];
-            else
-                j->columns.names[j->columns.n_features++] = j->file.names[i];
-    }
-    j->columns.names[j->columns.n_features] = j->set.target;
-    for (size_t i = 0; i <= j->columns.n_features; i++) {
-        j->indices[i] = csv_find(&j->file, j->columns.names[i]);
-        if (j->indices[i] == j->file.n_columns) return complain(j->file.error);
-    }
-    if (j->columns.n_features) return DONE;
+/* Chooses the variables to read: those of the terms, and then the target. */
+static int choose_terms(job *j)
+{
+    int status = choose_features(j);
+    if (status != DONE) return status;
+    terms_append(&j->terms, j->set.target);
+    status = terms_find_columns(&j->terms, &j->file, j->terms.n_variables);
+    if (status != DONE || j->terms.n) return status;
     fprintf(stderr, "%s:1: no column to predict '%.60s' from\n", j->set.data, j->set.target);
     return FAILED;
+}
+
+/* Checks that factors tell groups apart, but not each row from the others. */
+static int check_levels(const job *j)
+{
+    for (size_t i = 0; i < j->terms.n_inputs; i++) {
+        const variable *v = &j->terms.variables[i];
+        if (v->how != FACTOR || (v->levels.n > 1 && v->levels.n < j->file.n_rows)) continue;
+        fprintf(stderr, "%s: column '%.60s' has ", j->set.data, v->column);
+        if (v->levels.n == 1)
+            fprintf(stderr, "one level alone, '%.60s': it is constant\n", v->levels.sorted->name);
+        else
+            fprintf(stderr,
+                    "as many levels as there are rows, %zu: it can be no factor; leave it out\n",
+                    v->levels.n);
+        return FAILED;
+    }
+    return DONE;
 }
 
 int read_data(job *j)
 {
     if (!csv_open(&j->file, j->set.data)) return complain(j->file.error);
-    int status = choose_columns(j);
+    int status = choose_terms(j);
     if (status != DONE) return status;
     j->file.drop_missing = j->set.drop_missing;
-    j->values = csv_read(&j->file, j->indices, j->columns.n_features + 1);
-    if (j->values) return DONE;
-    fprintf(stderr, "%s%s\n", j->file.error,
-            j->file.is_missing ? "; --missing drop leaves such rows out" : "");
-    return FAILED;
+    j->values = terms_read(&j->terms, &j->file, j->terms.n_variables, false);
+    if (!j->values) {
+        fprintf(stderr, "%s%s\n", j->file.error,
+                j->file.is_missing ? "; --missing drop leaves such rows out" : "");
+        return FAILED;
+    }
+    status = check_levels(j);
+    return status == DONE ? terms_expand(&j->terms, true) : status;
+}
+
+tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride)
+{
+    const size_t k = j->terms.n_features;
+    tg_tensor *x = tg_empty(j->tg, TG_F64, TG_SHAPE((int64_t)n, (int64_t)k));
+    for (size_t i = 0; x && i < n; i++)
+        terms_fill_row(&j->terms, variables + i * stride, (double *)x->data + i * k);
+    return x;
 }
 
 /* The rows with the numbers in `rows`. */
@@ -98,28 +116,30 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *column)
 
 static bool columns_are_good(const job *j)
 {
-    const int64_t k = (int64_t)j->columns.n_features;
-    for (int64_t i = 0; tg_ok(j->tg) && i < k; i++)
-        if (!column_is_good(j, j->columns.names[i], tg_select(j->train.x, 1, i))) return false;
+    for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
+        if (!column_is_good(j, j->terms.features[i].name, tg_select(j->train.x, 1, (int64_t)i)))
+            return false;
     return column_is_good(j, j->set.target, j->train.y);
 }
 
 int split_rows(job *j)
 {
-    int64_t n = (int64_t)j->file.n_rows, width = (int64_t)j->columns.n_features + 1;
+    int64_t n = (int64_t)j->file.n_rows, width = (int64_t)j->terms.n_features + 1;
     int64_t n_held = (int64_t)floor(j->set.test_fraction * (double)n + 0.5);
     if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
     if (n - n_held < width || n - n_held < 2) {
         fprintf(stderr,
                 "%s:%zu: %" PRId64 " %s to train on, where %zu %s need at least %" PRId64 "\n",
                 j->set.data, j->file.line - 1, n - n_held, n - n_held == 1 ? "row" : "rows",
-                j->columns.n_features,
+                j->terms.n_features,
                 width == 2 ? "feature and an intercept" : "features and an intercept", width);
         return FAILED;
     }
-    tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, width), TG_CONTIGUOUS, j->values);
-    j->train.x = tg_narrow(values, 1, 0, width - 1);
-    j->train.y = tg_narrow(values, 1, width - 1, 1);
+    const size_t stride = j->terms.n_variables, target = j->terms.n_inputs;
+    j->train.x = make_features(j, j->values, j->file.n_rows, stride);
+    j->train.y =
+        tg_narrow(tg_wrap_f64(j->tg, TG_SHAPE(n, (int64_t)stride), TG_CONTIGUOUS, j->values), 1,
+                  (int64_t)target, 1);
     if (n_held) {
         sample all = j->train;
         tg_tensor *order = tg_randperm(j->tg, n);

@@ -14,9 +14,8 @@ const char settings_help[] =
     "columns, by least squares, and reports the coefficients in the data's own units.\n"
     "\n"
     "  --target NAME          column to predict\n"
-    "  --features A,B,...     columns to predict it from; all others that begin with a number, "
-    "unless\n"
-    "                         given\n"
+    "  --features TERMS       what to predict it from; all other columns, unless given. See below\n"
+    "  --exclude A,B,...      columns to leave out of all\n"
     "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
     "null,\n"
     "                         a point or a dash; error, unless given, refuses them\n"
@@ -36,6 +35,13 @@ const char settings_help[] =
     "or\n"
     "                         lbfgs, to train as the lecture does\n"
     "  --help                 this text\n"
+    "\n"
+    "Terms are columns, their powers, their log, sqrt or exp, and products of these:\n"
+    "--features 'x, x^2, x*z, log(x)'. A name with a comma or one of *^() in it stands in quotes:\n"
+    "'\"a*b\", c'. A column that begins with text is a factor, as is factor(x) for a column of\n"
+    "numbers: each level but the first, in the order of their bytes, gets a coefficient, the\n"
+    "difference from the first. In a product all levels get one where the rest of the product is\n"
+    "no term. A factor has at most 256 levels, and fewer than there are rows.\n"
     "\n"
     "With --method sgd or lbfgs:\n"
     "  --float64              train in double precision\n"
@@ -98,6 +104,7 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--digits", OPTION_WHOLE, &set->digits, 1, 18, false},
         {"--target", OPTION_TEXT, &set->target, 0, 0, false},
         {"--features", OPTION_TEXT, &set->features, 0, 0, false},
+        {"--exclude", OPTION_TEXT, &set->exclude, 0, 0, false},
         {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
         {"--predict", OPTION_TEXT, &set->predict, 0, 0, false},
         {"--lr", OPTION_REAL, &set->lr, 1e-30, 1e30, false},
@@ -116,6 +123,11 @@ bool settings_read(settings *set, int argc, char **argv)
         fprintf(stderr,
                 "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
                 argv[0], set->data ? "--target" : "data file");
+        return false;
+    }
+    if (set->features && set->exclude) {
+        fprintf(stderr, "regress: --exclude leaves out of all columns, and --features takes some: "
+                        "give one of them\n");
         return false;
     }
     return choose_method(set, options, n) &&

@@ -7,7 +7,8 @@
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
  * 0, but momentum is -1. */
 typedef struct settings {
-    const char *data, *target, *features, *plot, *predict, *method_name, *missing, *dependent;
+    const char *data, *target, *features, *exclude, *plot, *predict, *method_name, *missing,
+        *dependent;
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits;
     fit_method method;
     bool float64, help, drop_missing, drop_dependent;

@@ -1,0 +1,143 @@
+/* Makes the features of terms: which levels of a factor have one, their names, and their values. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "regress.h"
+#include "terms.h"
+
+static bool is_factor(const terms *t, size_t i)
+{
+    return t->variables[i].how == FACTOR;
+}
+
+/* Whether `part` is the product of all variables of `whole` but the one at `without`. */
+static bool is_rest(const term *part, const term *whole, size_t without)
+{
+    if (part->n + 1 != whole->n) return false;
+    bool used[MAX_PRODUCT] = {false};
+    for (size_t i = 0; i < whole->n; i++) {
+        size_t k = 0;
+        while (k < part->n && (used[k] || part->variables[k] != whole->variables[i])) k++;
+        if (k < part->n)
+            used[k] = true;
+        else if (i != without)
+            return false;
+    }
+    return true;
+}
+
+/* A factor in a product needs all its levels if the rest of the product is no term, as the features
+ * of the other levels would then have nothing to be compared with. This is the rule of R. */
+static void choose_coding(terms *t, bool intercept)
+{
+    size_t shortest = MAX_PRODUCT + 1;
+    bool *first = NULL;
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->all[i].n; k++) {
+            term *whole = &t->all[i];
+            if (!is_factor(t, whole->variables[k])) continue;
+            bool found = whole->n == 1;
+            for (size_t l = 0; l < t->n && !found; l++) found = is_rest(&t->all[l], whole, k);
+            whole->full[k] = !found;
+            if (whole->n >= shortest) continue;
+            shortest = whole->n;
+            first = &whole->full[k];
+        }
+    if (!intercept && first) *first = true;
+}
+
+/* How many features a factor of a term makes, or 1 for a variable that is none. */
+static size_t count(const terms *t, const term *of, size_t i)
+{
+    if (!is_factor(t, of->variables[i])) return 1;
+    return t->variables[of->variables[i]].levels.n - !of->full[i];
+}
+
+/* The name of a feature, such as x*group=B. */
+static char *name_feature(const terms *t, const feature *f)
+{
+    const term *of = &t->all[f->term];
+    char *name = make_text("%s", "");
+    for (size_t i = 0; i < of->n; i++) {
+        const variable *v = &t->variables[of->variables[i]];
+        const bool factor = v->how == FACTOR;
+        char *longer =
+            make_text("%s%s%s%s%s", name ? name : "", i ? "*" : "", v->name, factor ? "=" : "",
+                      factor ? v->levels.sorted[f->levels[i]].name : "");
+        free(name);
+        name = longer;
+    }
+    return name;
+}
+
+/* Makes the features of a term. The level of its first factor changes fastest, as in R. */
+static bool expand_term(terms *t, size_t term_index, size_t n)
+{
+    const term *of = &t->all[term_index];
+    for (size_t k = 0; k < n; k++) {
+        feature *f = &t->features[t->n_made++];
+        *f = (feature){.term = term_index};
+        size_t rest = k;
+        for (size_t i = 0; i < of->n; i++) {
+            const size_t some = count(t, of, i);
+            f->levels[i] = rest % some + !of->full[i];
+            rest /= some;
+        }
+        f->name = name_feature(t, f);
+        if (!f->name) return false;
+    }
+    return true;
+}
+
+/* How many features a term makes; MAX_FEATURES if more. */
+static size_t count_all(const terms *t, const term *of)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < of->n && n < MAX_FEATURES; i++) n *= count(t, of, i);
+    return n < MAX_FEATURES ? n : MAX_FEATURES;
+}
+
+int terms_expand(terms *t, bool intercept)
+{
+    choose_coding(t, intercept);
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) n += count_all(t, &t->all[i]);
+    t->features = calloc(n + 1, sizeof *t->features);
+    bool fits = t->features != NULL;
+    for (size_t i = 0; fits && i < t->n; i++) {
+        if (count_all(t, &t->all[i]) == MAX_FEATURES) {
+            fprintf(stderr,
+                    "regress: --features: '%.60s' makes %d features or more, which is too many\n",
+                    t->all[i].name, MAX_FEATURES);
+            return FAILED;
+        }
+        fits = expand_term(t, i, count_all(t, &t->all[i]));
+    }
+    t->n_features = t->n_made;
+    return fits ? DONE : complain("regress: out of memory");
+}
+
+void terms_fill_row(const terms *t, const double *variables, double *row)
+{
+    for (size_t j = 0; j < t->n_features; j++) {
+        const feature *f = &t->features[j];
+        const term *of = &t->all[f->term];
+        double product = 1;
+        for (size_t i = 0; i < of->n; i++) {
+            const double value = variables[of->variables[i]];
+            product *= is_factor(t, of->variables[i]) ? value == (double)f->levels[i] : value;
+        }
+        row[j] = product;
+    }
+}
+
+void terms_drop(terms *t, size_t index)
+{
+    const feature dropped = t->features[index];
+    memmove(t->features + index, t->features + index + 1,
+            (t->n_made - index - 1) * sizeof *t->features);
+    t->features[t->n_made - 1] = dropped;
+    t->n_features--;
+}

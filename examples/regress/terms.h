@@ -1,0 +1,89 @@
+/* The terms of a model: what is computed from the columns of a file, and the features that this
+ * makes.
+ *
+ * A term is a variable or a product of some. A variable is a column, a power of it, a function of
+ * it, or a factor: a column of text, or of numbers that only tell groups apart. A term makes one
+ * feature, and a term with factors makes one for each of their levels, or for each but the first.
+ */
+#ifndef EXAMPLES_TERMS_H
+#define EXAMPLES_TERMS_H
+
+#include "../common/csv.h"
+#include "levels.h"
+
+/* A term with so many features is refused. */
+#define MAX_FEATURES 65536
+
+/* The most variables in a product. */
+#define MAX_PRODUCT 8
+
+typedef enum transform { PLAIN, LOG, SQRT, EXP, FACTOR } transform;
+
+/* A column without transform or power becomes a FACTOR if its first value that is not missing is
+ * text, unless only numbers are allowed. */
+typedef struct variable {
+    const char *column;
+    char *name;   /* as it is written: log(x)^2 */
+    size_t index; /* of the column, in the file that is read */
+    transform how;
+    double power;
+    bool decided; /* whether a value was seen, and with it whether the column is text */
+    bool only_numbers;
+    levels levels; /* of a FACTOR */
+} variable;
+
+typedef struct term {
+    char *name;
+    size_t n, variables[MAX_PRODUCT];
+    bool full[MAX_PRODUCT]; /* of a FACTOR: whether its first level has features, too */
+} term;
+
+/* The product of a term's variables, where a factor is 1 for the given level and 0 for others. */
+typedef struct feature {
+    char *name;
+    size_t term, levels[MAX_PRODUCT];
+} feature;
+
+/* The variables that terms use are the first n_inputs; the target follows. */
+typedef struct terms {
+    variable *variables;
+    size_t n_inputs, n_variables;
+    term *all;
+    size_t n;
+    feature *features; /* the first n_features are in use, the others were found dependent */
+    size_t n_features, n_made;
+    char *text; /* the names of columns that were parsed */
+} terms;
+
+/* Reads terms from text such as "x, x^2, x*z, log(x)". */
+int terms_parse(terms *t, const char *text, const char *target);
+
+/* Makes a term of each column of the file but these. */
+int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without);
+
+/* Appends a variable that is a column of numbers and no part of a term. */
+void terms_append(terms *t, const char *column);
+
+/* Finds the columns of the first n variables in a file. */
+int terms_find_columns(terms *t, csv *file, size_t n);
+
+/* Reads the first n variables of every row. Levels that were not there before are added, or are an
+ * error if `known` is true. Returns an array, row after row, which the caller frees, or NULL with
+ * the error of the file. For a factor the array holds the place of its level. */
+double *terms_read(terms *t, csv *file, size_t n, bool known);
+
+/* Makes the features of rows whose levels are known. */
+int terms_expand(terms *t, bool intercept);
+
+/* Writes the features of a row, from its variables. */
+void terms_fill_row(const terms *t, const double *variables, double *row);
+
+/* Moves a feature to those that are not in use. */
+void terms_drop(terms *t, size_t feature);
+
+void terms_free(terms *t);
+
+/* Text in memory that the caller frees. NULL if memory fails. */
+char *make_text(const char *format, ...);
+
+#endif
