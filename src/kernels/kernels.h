@@ -135,6 +135,10 @@ typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0,
                            void *scratch);
 KERNEL_SET(matmul_set, matmul_kernel);
 
+/* y[i] += a * x[i], rounded after each operation. a is a number of the dtype. */
+typedef void add_multiple_kernel(int64_t n, void *y, double a, const void *x);
+KERNEL_SET(add_multiple_set, add_multiple_kernel);
+
 typedef struct sgd_constants {
     double lr, momentum, dampening, weight_decay;
     bool nesterov, maximize;

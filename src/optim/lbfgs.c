@@ -20,15 +20,19 @@ typedef struct trial {
 } trial;
 
 /* The approximation of the inverse Hessian: pairs of a change y of the gradient and a change s of
- * the parameters. Pair number k lies in row order[k] of `changes` (y) and `steps` (s). */
+ * the parameters. The rows of `changes` (y) and `steps` (s) that hold the pairs are listed in a
+ * ring: the row of the oldest pair is ring[first], those of the younger pairs follow, and then the
+ * free rows. After the last element of the ring comes element 0. */
 typedef struct curvature {
-    int64_t *order;     /* the rows of the pairs, the oldest pair first; then the free rows */
+    int64_t *ring;
+    int64_t first;
     int64_t used;       /* how many pairs there are */
     double scale;       /* the initial approximation is this number times the identity */
     int64_t iterations; /* how many iterations there were in all steps so far */
 } curvature;
 
 typedef struct lbfgs {
+    int level;               /* the SIMD level of the context */
     int64_t n;               /* how many elements all parameters have */
     int64_t history, rows;   /* the most pairs that are used, and the pairs there is room for */
     curvature now, at_start; /* at_start is from before the step under way, for undo_step */
@@ -37,6 +41,7 @@ typedef struct lbfgs {
     bool unevaluated; /* the last step ended at x + t d without evaluating the loss there */
     double *x, *d;    /* the parameters where the last iteration began, and its direction */
     double *g, *previous_g;  /* the gradient, and the gradient where the last iteration began */
+    double *point;           /* x + t d, before it is rounded to the dtypes of the parameters */
     double *start_x;         /* the parameters before the step under way */
     double *trial_g[3];      /* memory for the gradients of the trials of the line search */
     double *changes, *steps; /* the vectors y and s of the pairs, a row for each pair */
@@ -60,14 +65,14 @@ typedef struct descent {
 static double vector_dot(const lbfgs *l, const double *a, const double *b)
 {
     double sum;
-    pick(0, dot, TG_F64)(l->n, &sum, a, b);
+    pick(l->level, dot, TG_F64)(l->n, &sum, a, b);
     return sum;
 }
 
 /* y = y + a x */
 static void vector_add(const lbfgs *l, double *y, double a, const double *x)
 {
-    for (int64_t i = 0; i < l->n; i++) y[i] += a * x[i];
+    pick(l->level, add_multiple, TG_F64)(l->n, y, a, x);
 }
 
 static void vector_copy(const lbfgs *l, double *y, const double *x)
@@ -78,10 +83,11 @@ static void vector_copy(const lbfgs *l, double *y, const double *x)
 /* The greatest |x[i]|; NaN if one is NaN. */
 static double max_abs(const lbfgs *l, const double *x)
 {
-    double most = 0;
-    for (int64_t i = 0; i < l->n && !isnan(most); i++)
-        if (!(fabs(x[i]) <= most)) most = fabs(x[i]);
-    return most;
+    double most = 0, least = 0;
+    if (l->n == 0) return 0;
+    pick(l->level, extreme, TG_F64)(true, 1, l->n, &most, NULL, x, l->n);
+    pick(l->level, extreme, TG_F64)(false, 1, l->n, &least, NULL, x, l->n);
+    return fmax(most, -least);
 }
 
 /* ---- Parameters as one vector, and back. */
@@ -97,7 +103,7 @@ static bool read_all(const descent *r, bool gradients, double *out)
         tg_tensor *p = g->slots[i].param, *t = !gradients ? p : p->requires_grad ? p->grad : NULL;
         const tg_tensor *contiguous = t ? tg__contiguous(t) : NULL;
         if (contiguous)
-            pick(0, to_f64, t->dtype)(p->numel, out, contiguous->data);
+            pick(r->l->level, to_f64, t->dtype)(p->numel, out, contiguous->data);
         else
             memset(out, 0, (size_t)p->numel * sizeof *out);
         out += p->numel;
@@ -106,34 +112,35 @@ static bool read_all(const descent *r, bool gradients, double *out)
     return tg__ready(r->optim->tg);
 }
 
-/* Element k of x + t d (of x if d is NULL), rounded to the dtype of p. */
-static double rounded_element(const tg_tensor *p, const double *x, const double *d, double t,
-                              int64_t k)
-{
-    const double value = d ? x[k] + t * d[k] : x[k];
-    return tg__rounded(p->dtype, value);
-}
-
-static void write_one(const slot *s, const double *x, const double *d, double t)
+static void write_one(const lbfgs *l, const slot *s, const double *x)
 {
     const tg_tensor *to = s->contiguous ? s->contiguous : s->param;
-    for (int64_t k = 0; k < to->numel; k++)
-        tg__store(to->dtype, to->data, k, rounded_element(to, x, d, t, k));
+    unary_kernel *convert =
+        to->dtype == TG_F32 ? pick(l->level, to_f32, TG_F64) : pick(l->level, to_f64, TG_F64);
+    convert(to->numel, to->data, x);
     if (s->contiguous) tg__copy(s->param, s->contiguous);
     tg__written(s->param, "step");
 }
 
-/* Writes x + t d to the parameters, or x if d is NULL. */
-static void write_all(const descent *r, const double *x, const double *d, double t)
+/* Writes x to the parameters. */
+static void write_all(const descent *r, const double *x)
 {
     const group *g = r->optim->groups;
     for (int i = 0; i < g->n; i++) {
         const slot *s = &g->slots[i];
         if (!s->filled) continue;
-        if (s->param->requires_grad) write_one(s, x, d, t);
+        if (s->param->requires_grad) write_one(r->l, s, x);
         x += s->param->numel;
-        if (d) d += s->param->numel;
     }
+}
+
+/* Moves the parameters to x + t d. */
+static void move(const descent *r, double t)
+{
+    lbfgs *l = r->l;
+    vector_copy(l, l->point, l->x);
+    vector_add(l, l->point, t, l->d);
+    write_all(r, l->point);
 }
 
 /* Computes the loss and its gradient for the parameters as they are. */
@@ -152,7 +159,7 @@ static bool is_finite(const lbfgs *l, double loss, const double *g)
 /* Moves the parameters to x + t d and computes the trial p there. */
 static bool evaluate_trial(descent *r, double t, trial *p)
 {
-    write_all(r, r->l->x, r->l->d, t);
+    move(r, t);
     p->t = t;
     const bool done = evaluate_here(r, &p->f, p->g);
     p->slope = vector_dot(r->l, p->g, r->l->d);
@@ -298,41 +305,48 @@ static bool line_search(descent *r, double *t, double *f, double slope)
 
 /* ---- The direction. */
 
-/* Drops the oldest pair. If the step under way has stored the pair, its row becomes the first free
- * one. If an earlier step has, undo_step may still have to restore the pair: its row becomes the
- * last free one, and count_rows makes enough rows that this step does not reach it. */
+/* The row of pair k, of which pair 0 is the oldest. */
+static int64_t *row_of(const lbfgs *l, int64_t k)
+{
+    return &l->now.ring[(l->now.first + k) % l->rows];
+}
+
+/* Drops the oldest pair. Its row becomes the last free one: if an earlier step has stored the pair,
+ * undo_step may have to restore it, and count_rows makes enough rows that this step does not reach
+ * it. But once this step has stored all pairs, the row serves the next pair. */
 static void drop_oldest_pair(lbfgs *l)
 {
     curvature *c = &l->now;
-    const int64_t oldest = c->order[0], last = (l->new_pairs >= c->used ? c->used : l->rows) - 1;
-    memmove(c->order, c->order + 1, (size_t)last * sizeof *c->order);
-    c->order[last] = oldest;
+    const bool is_new = l->new_pairs >= c->used;
+    c->first = (c->first + 1) % l->rows;
     c->used--;
+    if (!is_new) return;
+    int64_t *next = row_of(l, c->used), *last = row_of(l, l->rows - 1);
+    const int64_t dropped = *last;
+    *last = *next;
+    *next = dropped;
 }
 
-/* Stores the changes of the gradient and of the parameters in the last iteration as a pair. */
+/* Stores the changes of the gradient and of the parameters in the last iteration as a pair, if
+ * their product is large enough: the approximation of the inverse Hessian stays positive definite
+ * only if y . s is positive. The changes replace previous_g and d, which nothing reads after that.
+ */
 static void store_pair(lbfgs *l)
 {
-    if (l->now.used == l->history) drop_oldest_pair(l);
-    const int64_t row = l->now.order[l->now.used++];
-    double *y = l->changes + row * l->n, *s = l->steps + row * l->n;
+    double *y = l->previous_g, *s = l->d;
     for (int64_t i = 0; i < l->n; i++) {
-        y[i] = l->g[i] - l->previous_g[i];
-        s[i] = l->d[i] * l->t;
+        y[i] = l->g[i] - y[i];
+        s[i] *= l->t;
     }
     const double ys = vector_dot(l, y, s);
+    if (!(ys > 1e-10)) return;
+    if (l->now.used == l->history) drop_oldest_pair(l);
+    const int64_t row = *row_of(l, l->now.used++);
+    vector_copy(l, l->changes + row * l->n, y);
+    vector_copy(l, l->steps + row * l->n, s);
     l->rho[row] = 1 / ys;
     l->now.scale = ys / vector_dot(l, y, y);
     l->new_pairs++;
-}
-
-/* Whether y . s of the last iteration is large enough to be stored: the approximation of the
- * inverse Hessian stays positive definite only if y . s is positive. */
-static bool has_positive_curvature(const lbfgs *l)
-{
-    double ys = 0;
-    for (int64_t i = 0; i < l->n; i++) ys += (l->g[i] - l->previous_g[i]) * (l->d[i] * l->t);
-    return ys > 1e-10;
 }
 
 /* Sets d to minus the approximate inverse Hessian times g, by the two loops of algorithm 7.4. */
@@ -340,17 +354,17 @@ static void find_direction(lbfgs *l)
 {
     const curvature *c = &l->now;
     double *d = l->d;
-    if (c->iterations > 1 && has_positive_curvature(l)) store_pair(l);
-    for (int64_t i = 0; i < l->n; i++) d[i] = -l->g[i];
+    if (c->iterations > 1) store_pair(l);
+    pick(l->level, neg, TG_F64)(l->n, d, l->g);
     if (c->iterations == 1) return;
     for (int64_t k = c->used - 1; k >= 0; k--) {
-        const int64_t row = c->order[k];
+        const int64_t row = *row_of(l, k);
         l->alpha[k] = vector_dot(l, l->steps + row * l->n, d) * l->rho[row];
         vector_add(l, d, -l->alpha[k], l->changes + row * l->n);
     }
     for (int64_t i = 0; i < l->n; i++) d[i] *= c->scale;
     for (int64_t k = 0; k < c->used; k++) {
-        const int64_t row = c->order[k];
+        const int64_t row = *row_of(l, k);
         const double beta = vector_dot(l, l->changes + row * l->n, d) * l->rho[row];
         vector_add(l, d, l->alpha[k] - beta, l->steps + row * l->n);
     }
@@ -369,10 +383,10 @@ static double first_step_size(const lbfgs *l)
 
 static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
 {
-    int64_t *order = to->order;
-    memcpy(order, from->order, (size_t)l->rows * sizeof *order);
+    int64_t *ring = to->ring;
+    memcpy(ring, from->ring, (size_t)l->rows * sizeof *ring);
     *to = *from;
-    to->order = order;
+    to->ring = ring;
 }
 
 /* Restores the parameters and the pairs from before the step. The pair of the last iteration of the
@@ -380,7 +394,7 @@ static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
 static void undo_step(const descent *r)
 {
     lbfgs *l = r->l;
-    write_all(r, l->start_x, NULL, 0);
+    write_all(r, l->start_x);
     copy_curvature(l, &l->now, &l->at_start);
     l->t = 0; /* the next step must not store the iteration that was undone as a pair */
 }
@@ -398,7 +412,7 @@ static bool are_where_step_ended(const descent *r)
         if (!g->slots[i].filled) continue;
         const tg_tensor *p = g->slots[i].param;
         for (int64_t k = 0; k < p->numel; k++, at++)
-            if (here[at] != rounded_element(p, l->x, l->d, l->t, at)) return false;
+            if (here[at] != tg__rounded(p->dtype, l->point[at])) return false;
     }
     return true;
 }
@@ -410,7 +424,7 @@ static bool fail_not_finite(descent *r, double loss, bool can_move_back)
     lbfgs *l = r->l;
     r->reported = true;
     if (can_move_back) {
-        write_all(r, l->x, NULL, 0);
+        write_all(r, l->x);
         l->now.iterations--;
         l->t = 0;
         l->unevaluated = false;
@@ -442,7 +456,7 @@ static bool iterate(descent *r, double *loss, int64_t number)
     const double slope = vector_dot(l, l->g, l->d);
     if (slope > -r->o->tolerance_change || !read_all(r, false, l->x)) return false;
     if (wolfe && !line_search(r, &l->t, loss, slope)) return false;
-    write_all(r, l->x, l->d, l->t);
+    move(r, l->t);
     l->unevaluated = !wolfe && last;
     if (!wolfe && !last && !evaluate_here(r, loss, l->g)) return false;
     if (!l->unevaluated && !is_finite(l, *loss, l->g)) return fail_not_finite(r, *loss, true);
@@ -464,12 +478,12 @@ static int64_t count_rows(const tg_lbfgs_options *o)
 /* Takes the memory of all vectors in one piece. */
 static bool make_vectors(const tg_optim *optim, lbfgs *l)
 {
-    const int64_t vectors = 8 + 2 * l->rows;
+    const int64_t vectors = 9 + 2 * l->rows;
     if (!tg__check_shape(optim->tg, "lbfgs", TG_SHAPE(vectors + 1, l->n + 2))) return false;
     const size_t size = (size_t)(vectors * l->n + l->rows + l->history) * sizeof(double);
     double *next = tg__alloc_at(optim->tg, optim->depth, size);
     if (!next) return false;
-    double **const own[] = {&l->x,       &l->d,          &l->g,          &l->previous_g,
+    double **const own[] = {&l->x,       &l->d,          &l->g,          &l->previous_g, &l->point,
                             &l->start_x, &l->trial_g[0], &l->trial_g[1], &l->trial_g[2]};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++, next += l->n) *own[i] = next;
     l->changes = next;
@@ -485,14 +499,15 @@ static bool make_state(tg_optim *optim)
     const group *g = optim->groups;
     lbfgs *l = tg__alloc_at(tg, optim->depth, sizeof *l);
     if (!l) return false;
-    *l = (lbfgs){.history = g->o.lbfgs.history_size, .rows = count_rows(&g->o.lbfgs)};
+    *l = (lbfgs){
+        .level = tg->level, .history = g->o.lbfgs.history_size, .rows = count_rows(&g->o.lbfgs)};
     for (int i = 0; i < g->n; i++)
         if (g->slots[i].filled) l->n += g->slots[i].param->numel;
     const size_t rows = (size_t)l->rows * sizeof(int64_t);
-    l->now = (curvature){.order = tg__alloc_at(tg, optim->depth, rows), .scale = 1};
-    l->at_start = (curvature){.order = tg__alloc_at(tg, optim->depth, rows)};
-    if (!l->now.order || !l->at_start.order || !make_vectors(optim, l)) return false;
-    for (int64_t i = 0; i < l->rows; i++) l->now.order[i] = i;
+    l->now = (curvature){.ring = tg__alloc_at(tg, optim->depth, rows), .scale = 1};
+    l->at_start = (curvature){.ring = tg__alloc_at(tg, optim->depth, rows)};
+    if (!l->now.ring || !l->at_start.ring || !make_vectors(optim, l)) return false;
+    for (int64_t i = 0; i < l->rows; i++) l->now.ring[i] = i;
     optim->extra = l;
     return true;
 }
