@@ -227,6 +227,32 @@ static void closure_scene(tg_context *tg, tg_tensor *x)
     tg_step_closure(tg_lbfgs_list(TG_LIST(x), NULL), jump_from_closure, x);
 }
 
+typedef struct problem {
+    tg_optim *optim;
+    tg_tensor *x;
+} problem;
+
+static bool jump_from_descent(const tg_lbfgs_progress *progress, void *user)
+{
+    const problem *q = user;
+    return progress->iteration == 0 || jump(q->x);
+}
+
+static tg_tensor *squares(void *user)
+{
+    const problem *q = user;
+    tg_zero_grad(q->optim);
+    tg_tensor *loss = tg_sum(tg_square(q->x));
+    return tg_backward(loss) ? loss : NULL;
+}
+
+static void descent_scene(tg_context *tg, tg_tensor *x)
+{
+    (void)tg;
+    problem q = {tg_lbfgs_list(TG_LIST(x), TG_LBFGS(.callback = jump_from_descent)), x};
+    tg_step_closure(q.optim, squares, &q);
+}
+
 static void on_error_scene(tg_context *tg, tg_tensor *x)
 {
     tg_scope_begin(tg);
@@ -254,9 +280,10 @@ static void check_scene(scene *play)
 
 static void test_a_context_that_was_jumped_out_of_can_be_closed(void **state)
 {
-    static scene *const scenes[] = {forward_scene,   lambda_scene,  loss_scene,      apply_scene,
-                                    backward_scene,  grad_scene,    gradcheck_scene, jacobian_scene,
-                                    curve_fit_scene, closure_scene, on_error_scene};
+    static scene *const scenes[] = {forward_scene,   lambda_scene,   loss_scene,
+                                    apply_scene,     backward_scene, grad_scene,
+                                    gradcheck_scene, jacobian_scene, curve_fit_scene,
+                                    closure_scene,   descent_scene,  on_error_scene};
     (void)state;
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) check_scene(scenes[i]);
 }

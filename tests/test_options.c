@@ -20,6 +20,7 @@ static void test_what_is_given_replaces_a_default(void **state)
     const tg_lbfgs_options *l = TG_LBFGS(.max_iter = 1);
     assert_true(l->lr == 1 && l->tolerance_grad == 1e-7 && l->tolerance_change == 1e-9);
     assert_true(l->max_iter == 1 && l->history_size == 100 && !l->strong_wolfe);
+    assert_true(l->max_eval == 0 && !l->callback);
 }
 
 static void test_the_options_of_schedules_and_losses(void **state)

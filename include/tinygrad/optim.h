@@ -195,6 +195,14 @@ TG_API bool tg_rmsprop_group(tg_optim *optim, tg_list parameters,
 TG_API bool tg_adagrad_group(tg_optim *optim, tg_list parameters,
                              const tg_adagrad_options *options);
 
+/* What the callback of tg_lbfgs is told. */
+typedef struct tg_lbfgs_progress {
+    int64_t iteration;   /* how many iterations the step has made; 0: it has just begun */
+    int64_t evaluations; /* how often the step has evaluated the loss */
+    double loss;         /* the loss for the parameters as they are */
+    double max_grad;     /* the greatest |element| of its gradient */
+} tg_lbfgs_progress;
+
 /* The options of tg_lbfgs. max_iter and history_size are at most 2^31 - 1. */
 typedef struct tg_lbfgs_options {
     double lr; /* 1: the factor of the direction; of the first trial, if there is a line search */
@@ -207,6 +215,12 @@ typedef struct tg_lbfgs_options {
                              Memory is taken for twice history_size + min(max_iter - 1,
                              history_size) vectors of all parameters */
     bool strong_wolfe;    /* false; true: a line search, by the strong Wolfe conditions */
+    /* NULL; called with the user of tg_step_closure where a step begins and after each iteration,
+     * in a scope of its own. It may read the parameters, which are where the iteration has led, but
+     * must not change them. Where it returns false the step ends, which is no error, and the
+     * parameters stay there. Without a line search the last of max_iter iterations does not
+     * evaluate the loss where it ends, and the callback is not called after it. */
+    bool (*callback)(const tg_lbfgs_progress *progress, void *user);
 } tg_lbfgs_options;
 
 /* Internal: the defaults with which TG_LBFGS begins in C; see options.h. */
@@ -242,7 +256,8 @@ TG_API bool tg_step(tg_optim *optim);
 /* Calls closure(user), in a scope of its own, and then makes the step that tg_step makes; LBFGS
  * calls the closure several times. The closure zeroes the gradients, computes the loss, calls
  * tg_backward and returns the loss. Returns the first loss; NaN on failure. When the closure fails,
- * the parameters and the optimiser are as they were before the step. */
+ * or leaves an error in the callback of LBFGS, the parameters and the optimiser are as they were
+ * before the step. */
 TG_API double tg_step_closure(tg_optim *optim, tg_tensor *(*closure)(void *user), void *user);
 
 /* Makes the gradient of every parameter none: grad becomes NULL. */

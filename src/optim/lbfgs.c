@@ -379,6 +379,17 @@ static double first_step_size(const lbfgs *l)
     return fmin(1, 1 / sum);
 }
 
+/* Whether the callback lets the step go on after that many iterations. */
+static bool may_go_on(const descent *r, double loss, int64_t iterations)
+{
+    if (!r->o->callback) return true;
+    const tg_lbfgs_progress progress = {iterations, r->evaluations, loss, max_abs(r->l, r->l->g)};
+    tg_scope_begin(r->optim->tg);
+    const bool goes_on = r->o->callback(&progress, r->user);
+    tg_scope_end(r->optim->tg);
+    return goes_on && tg__ready(r->optim->tg);
+}
+
 /* ---- Going back. */
 
 static void copy_curvature(const lbfgs *l, curvature *to, const curvature *from)
@@ -460,6 +471,7 @@ static bool iterate(descent *r, double *loss, int64_t number)
     l->unevaluated = !wolfe && last;
     if (!wolfe && !last && !evaluate_here(r, loss, l->g)) return false;
     if (!l->unevaluated && !is_finite(l, *loss, l->g)) return fail_not_finite(r, *loss, true);
+    if (!l->unevaluated && !may_go_on(r, *loss, number)) return false;
     const int64_t max_eval = r->o->max_eval ? r->o->max_eval : r->o->max_iter * 5 / 4;
     return !last && r->evaluations < max_eval && !(max_abs(l, l->g) <= r->o->tolerance_grad) &&
            !(fabs(l->t) * max_abs(l, l->d) <= r->o->tolerance_change) &&
@@ -530,7 +542,7 @@ static double lbfgs_minimize(tg_optim *optim, tg_tensor *(*closure)(void *user),
     if (!read_all(&r, false, l->start_x)) return NAN;
     l->unevaluated = false;
     double loss = first;
-    bool go_on = !(max_abs(l, l->g) <= r.o->tolerance_grad);
+    bool go_on = may_go_on(&r, first, 0) && !(max_abs(l, l->g) <= r.o->tolerance_grad);
     for (int64_t i = 1; go_on && i <= r.o->max_iter; i++) go_on = iterate(&r, &loss, i);
     if (tg__ready(optim->tg)) return first;
     if (!r.reported) undo_step(&r);

@@ -325,6 +325,101 @@ static void test_lbfgs_step_whose_closure_fails_changes_nothing(void **state)
     assert_true(failures > 300);
 }
 
+/* ---- The callback. */
+
+typedef struct watched {
+    problem q; /* what the closure is given: it must stand first */
+    tg_lbfgs_progress last;
+    int reports;
+    int most; /* the callback stops the step after that many iterations */
+} watched;
+
+static bool watch(const tg_lbfgs_progress *progress, void *user)
+{
+    watched *w = user;
+    w->last = *progress;
+    w->reports++;
+    return progress->iteration < w->most;
+}
+
+/* The loss and its gradient are those of distance, for the parameters as they are. */
+static bool check_progress(const tg_lbfgs_progress *progress, void *user)
+{
+    const watched *w = user;
+    const double d[] = {element_of(w->q.p, 0) - 3, element_of(w->q.p, 1) - 3};
+    assert_int_equal(progress->iteration, w->reports);
+    assert_int_equal(progress->evaluations, w->q.calls);
+    assert_true(fabs(progress->loss - (d[0] * d[0] + d[1] * d[1])) <= 1e-12);
+    assert_true(fabs(progress->max_grad - 2 * fmax(fabs(d[0]), fabs(d[1]))) <= 1e-12);
+    return watch(progress, user);
+}
+
+static void test_the_callback_of_lbfgs_is_told_where_each_iteration_ends(void **state)
+{
+    for (int wolfe = 0; wolfe < 2; wolfe++) {
+        tg_tensor *p = leaf(*state, 1, -5);
+        watched w = {.q.p = p, .most = 100};
+        w.q.optim =
+            tg_lbfgs_list(TG_LIST(p), TG_LBFGS(.max_iter = 3, .tolerance_change = 0, .lr = 0.2,
+                                               .strong_wolfe = wolfe, .callback = check_progress));
+        assert_true(tg_step_closure(w.q.optim, distance, &w) == 68);
+        check_ok(*state);
+        assert_int_equal(w.last.iteration, w.reports - 1);
+        if (!wolfe) assert_int_equal(w.reports, 3); /* before the first iteration, and after two */
+    }
+}
+
+static void test_the_callback_of_lbfgs_stops_a_step_before_its_first_iteration(void **state)
+{
+    tg_tensor *p = leaf(*state, 1, -5);
+    watched w = {.q.p = p};
+    w.q.optim = tg_lbfgs_list(TG_LIST(p), TG_LBFGS(.callback = watch));
+    for (int i = 1; i <= 2; i++) {
+        assert_true(tg_step_closure(w.q.optim, distance, &w) == 68);
+        assert_int_equal(w.reports, i);
+        assert_int_equal(w.q.calls, i);
+        check_values(p, 1, -5);
+    }
+    check_ok(*state);
+}
+
+/* A step that the callback ends goes on in the next step: many short steps and one long step have
+ * the same bits. */
+static void test_lbfgs_goes_on_where_the_callback_stopped(void **state)
+{
+    enum { ITERATIONS = 8 };
+    double want[FEW], got[FEW];
+    for (int most = 1; most <= ITERATIONS; most *= 2) {
+        tg_tensor *p = leaf(*state, 0, 0, 0, 0, 0);
+        watched w = {.q.p = p, .most = most};
+        w.q.optim = tg_lbfgs_list(TG_LIST(p), TG_LBFGS(.strong_wolfe = true, .history_size = 3,
+                                                       .max_iter = ITERATIONS, .callback = watch));
+        for (int i = 0; i < ITERATIONS; i += most) {
+            assert_true(!isnan(tg_step_closure(w.q.optim, bowl, &w)));
+            assert_int_equal(w.last.iteration, most);
+        }
+        assert_true(tg_copy_to_f64(p, most == 1 ? want : got));
+        if (most > 1) assert_memory_equal(got, want, sizeof got);
+    }
+}
+
+static bool fail_at_the_second(const tg_lbfgs_progress *progress, void *user)
+{
+    const watched *w = user;
+    if (progress->iteration == 2) tg_view(w->q.p, TG_SHAPE(5));
+    return true;
+}
+
+static void test_an_error_in_the_callback_of_lbfgs_undoes_the_step(void **state)
+{
+    tg_tensor *p = leaf(*state, 3, 4);
+    watched w = {.q.p = p, .q.by = 100};
+    w.q.optim = tg_lbfgs_list(TG_LIST(p), TG_LBFGS(.callback = fail_at_the_second));
+    assert_true(isnan(tg_step_closure(w.q.optim, steep, &w)));
+    check_error(*state, TG_ERR_SHAPE, "view: [2] has 2 elements and cannot become [5]");
+    check_values(p, 3, 4);
+}
+
 /* Of two dtypes, one of them not contiguous: the sum of both distances. */
 static tg_tensor *distances(void *user)
 {
@@ -366,6 +461,10 @@ int main(void)
         cmocka_unit_test(test_a_line_search_comes_back_from_a_loss_that_is_not_finite),
         cmocka_unit_test(test_a_line_search_that_finds_nothing_finite),
         cmocka_unit_test(test_lbfgs_step_whose_closure_fails_changes_nothing),
+        cmocka_unit_test(test_the_callback_of_lbfgs_is_told_where_each_iteration_ends),
+        cmocka_unit_test(test_the_callback_of_lbfgs_stops_a_step_before_its_first_iteration),
+        cmocka_unit_test(test_lbfgs_goes_on_where_the_callback_stopped),
+        cmocka_unit_test(test_an_error_in_the_callback_of_lbfgs_undoes_the_step),
         cmocka_unit_test(test_lbfgs_of_several_parameters),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);

@@ -233,7 +233,8 @@ static tg_optim *optimiser(tg_list list)
         return tg_rmsprop_list(list, &(tg_rmsprop_options){a, b, c, a, b, yes(), yes()});
     case KIND_adagrad: return tg_adagrad_list(list, &(tg_adagrad_options){a, b, c, a, b, yes()});
     case KIND_lbfgs:
-        return tg_lbfgs_list(list, &(tg_lbfgs_options){a, b, c, draw(9), size(), size(), yes()});
+        return tg_lbfgs_list(list,
+                             &(tg_lbfgs_options){a, b, c, draw(9), size(), size(), yes(), NULL});
     }
     return NULL;
 }
