@@ -11,70 +11,75 @@
 #include "common/lecture.h"
 #include "common/plot.h"
 
-#define EPOCHS 30
+enum { N = 100, EPOCHS = 30 };
 
-/* The loss and the weights at the beginning of each epoch. */
+/* What the notebook keeps of each epoch. */
 typedef struct history {
     double epoch[EPOCHS], loss[EPOCHS];
-    double intercept[EPOCHS + 1], slope[EPOCHS + 1]; /* the last ones are those after the loop */
+    tg_tensor *yhat[EPOCHS + 1]; /* the last one is that of the final weights */
 } history;
 
-static void record_weights(history *h, int epoch, const tg_tensor *What)
+static void print_epoch(int epoch, const tg_tensor *loss, const tg_tensor *What)
 {
-    h->intercept[epoch] = tg_get(What, TG_INDEX(0));
-    h->slope[epoch] = tg_get(What, TG_INDEX(1));
+    const tg_tensor *grad = What->grad;
+    printf("epoch %2d  loss %.6g  What [%.6g, %.6g]"
+           "  grad [%.2f, %.2f]\n",
+           epoch, tg_item(loss), tg_get(What, TG_INDEX(0)), tg_get(What, TG_INDEX(1)),
+           tg_get(grad, TG_INDEX(0)), tg_get(grad, TG_INDEX(1)));
 }
 
-static void print_epoch(int epoch, const tg_tensor *What, const tg_tensor *loss)
+/* Returns the weights. */
+static tg_tensor *train(tg_context *tg, const lecture *d, history *h)
 {
-    printf("epoch %2d What ", epoch);
-    lecture_print_list(What);
-    printf(" loss %.6f grad ", tg_item(loss));
-    lecture_print_list(What ? What->grad : NULL);
-    printf("\n");
-}
+    tg_tensor *X = d->X, *y = d->y;
+    tg_tensor *What = tg_from_f32(tg, TG_SHAPE(2), (float[]){-5.0f, 10.0f});
+    tg_requires_grad_(What, true);
+    double alpha = 1.0 / 1000;
+    /* Calls may be given NULL, but the loop reads a member, What->grad, and must not do so if What
+     * is NULL. */
+    if (!tg_ok(tg)) return NULL;
 
-static void loop(tg_context *tg, const lecture *d, tg_tensor *What, double alpha, history *h)
-{
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         tg_scope_begin(tg); /* tg_scope_end frees all tensors of the epoch */
         tg_clear_grad(What);
-        tg_tensor *yhat = tg_matmul(d->X, What);                 /* 1 yhat */
-        tg_tensor *loss = tg_sum(tg_square(tg_sub(d->y, yhat))); /* 2 loss */
-        tg_backward(loss);                                       /* 3 backward: What->grad */
+        tg_tensor *yhat = tg_matmul(X, What);                 /* 1 yhat */
+        tg_tensor *loss = tg_sum(tg_square(tg_sub(y, yhat))); /* 2 loss */
+        tg_backward(loss);                                    /* 3 backward: What->grad */
 
-        print_epoch(epoch, What, loss);
+        print_epoch(epoch, loss, What);
         h->epoch[epoch] = epoch;
         h->loss[epoch] = tg_item(loss);
-        record_weights(h, epoch, What);
+        h->yhat[epoch] = tg_keep(yhat); /* a copy that outlives the epoch */
 
         tg_no_grad_begin(tg); /* the update is no part of the function to differentiate */
-        if (What) tg_sub_(What, tg_mul_scalar(What->grad, alpha)); /* 4 update */
+        tg_sub_(What, tg_mul_scalar(What->grad, alpha)); /* 4 update */
         tg_no_grad_end(tg);
         tg_scope_end(tg);
     }
-    record_weights(h, EPOCHS, What);
+    h->yhat[EPOCHS] = tg_detach(tg_matmul(X, What));
+    return What;
 }
 
-/* The line with the least squared error, in float64: slope = cov(x, y) / var(x), and the line runs
- * through the point of the means. */
+/* The weights with the least squared error, in float64. */
 static void print_closed_form(const lecture *d)
 {
-    tg_tensor *x = tg_cast(d->x, TG_F64), *y = tg_cast(d->y, TG_F64);
-    tg_tensor *dx = tg_sub(x, tg_mean(x)), *dy = tg_sub(y, tg_mean(y));
-    double slope = tg_item(tg_div(tg_dot(dx, dy), tg_dot(dx, dx)));
-    double intercept = tg_item(tg_mean(y)) - slope * tg_item(tg_mean(x));
     lecture_section("the closed form (least squares) the loop converges to");
-    printf("float64 solution [%.16g, %.16g]\n", intercept, slope);
+    tg_tensor *X64 = tg_cast(d->X, TG_F64);
+    tg_tensor *y64 = tg_cast(d->y, TG_F64);
+    tg_tensor *closed = tg_lstsq(X64, y64);
+    printf("float64 solution [%.10g, %.10g]\n", tg_get(closed, TG_INDEX(0)),
+           tg_get(closed, TG_INDEX(1)));
 }
 
-/* Draws y = intercept + slope x from the least to the greatest x. */
-static void draw_line(plot *p, const char *label, const char *color, bool dashes, double intercept,
-                      double slope)
+/* Adds a series to a plot: points, a line, or dashes. */
+static void add(void (*how)(plot *, const char *, const char *, size_t, const double *,
+                            const double *),
+                plot *p, const char *label, const char *color, tg_tensor *x, tg_tensor *y)
 {
-    const double x[] = {-2.3, 2.6};
-    double y[] = {intercept + slope * x[0], intercept + slope * x[1]};
-    (dashes ? plot_dashes : plot_line)(p, label, color, 2, x, y);
+    double xs[N] = {0}, ys[N] = {0};
+    tg_copy_to_f64(tg_cast(x, TG_F64), xs);
+    tg_copy_to_f64(tg_cast(y, TG_F64), ys);
+    how(p, label, color, N, xs, ys);
 }
 
 static bool draw_fit(const char *path, const lecture *d, const history *h)
@@ -88,17 +93,11 @@ static bool draw_fit(const char *path, const lecture *d, const history *h)
         {2, "after 2 epochs", "#74acd8"}, {4, "after 4 epochs", "#4b90c8"},
         {8, "after 8 epochs", "#276fae"}, {EPOCHS, "after 30 epochs", "#083d77"},
     };
-    double x[100] = {0}, y[100] = {0};
-    for (int i = 0; i < 100; i++) {
-        x[i] = tg_get(d->x, TG_INDEX(i));
-        y[i] = tg_get(d->y, TG_INDEX(i));
-    }
     plot *p = plot_new("The fitted line, epoch by epoch", "x", "y", false);
-    plot_points(p, "data", PLOT_GREY, 100, x, y);
+    add(plot_points, p, "data", PLOT_GREY, d->x, d->y);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        draw_line(p, shown[i].label, shown[i].color, false, h->intercept[shown[i].epoch],
-                  h->slope[shown[i].epoch]);
-    draw_line(p, "true line 2.5 + 4 x", PLOT_RED, true, 2.5, 4);
+        add(plot_line, p, shown[i].label, shown[i].color, d->x, h->yhat[shown[i].epoch]);
+    add(plot_dashes, p, "true line 2.5 + 4 x", PLOT_RED, d->x, d->ytrue);
     return plot_save(p, path);
 }
 
@@ -127,15 +126,12 @@ int main(int argc, char **argv)
 {
     tg_context *tg = tg_open(NULL);
     lecture d = lecture_data(tg);
-    tg_tensor *What = tg_from_f32(tg, TG_SHAPE(2), (float[]){-5.0f, 10.0f});
-    tg_requires_grad_(What, true);
-
     lecture_section("steps 1-4, the loop: loss=sum((y-yhat)**2), alpha=1/1000, 30 epochs");
     history h = {0};
-    loop(tg, &d, What, 1.0 / 1000, &h);
-    printf("What after 30 epochs ");
-    lecture_print_list(What);
-    printf("\n");
+    lecture_show("What.data", tg_detach(train(tg, &d, &h)));
+    lecture_show("yhats[0][:3]", tg_slice(h.yhat[0], 0, 0, 3, 1));
+    lecture_show("yhats[29][:3]", tg_slice(h.yhat[29], 0, 0, 3, 1));
+    lecture_show("ytrue[:3]", tg_slice(d.ytrue, 0, 0, 3, 1));
     print_closed_form(&d);
 
     bool drawn = !tg_ok(tg) || draw(argc > 1 ? argv[1] : ".", &d, &h);

@@ -9,9 +9,10 @@
 
 /* 100 points around a line: y = X W + noise, W = (2.5, 4). */
 typedef struct lecture {
-    tg_tensor *x; /* (100), sorted */
-    tg_tensor *X; /* (100, 2): a column of ones, and x */
-    tg_tensor *y; /* (100) */
+    tg_tensor *x;     /* (100), sorted */
+    tg_tensor *X;     /* (100, 2): a column of ones, and x */
+    tg_tensor *ytrue; /* (100): X W, the points without noise */
+    tg_tensor *y;     /* (100) */
 } lecture;
 
 /* Seeds the random numbers of the context and draws the data. */
@@ -20,15 +21,12 @@ lecture lecture_data(tg_context *tg);
 /* Prints a heading. */
 void lecture_section(const char *title);
 
-/* Prints the bits of the float32 values of t in hexadecimal, separated by blanks. */
-void lecture_print_bits(const tg_tensor *t);
+/* Prints an expression of the notebook and its value, as the notebook shows it. A value of several
+ * lines begins below the expression. */
+void lecture_show(const char *expression, const tg_tensor *value);
 
-/* Prints the values as Python prints a list: [-5, 10], or [[-5, 10]] for a matrix of one row. Nine
- * digits tell every float32 from all others. Prints "none" for NULL. */
-void lecture_print_list(const tg_tensor *t);
-
-/* Prints a line with the name, the shape and the values of t. */
-void lecture_show(const char *name, const tg_tensor *t);
+/* Prints an expression of the notebook whose value is the shape of t. */
+void lecture_show_shape(const char *expression, const tg_tensor *t);
 
 /* Closes the context. Returns what main is to return: 1 if a call has failed, whose message it
  * prints on stderr, else 0. */

@@ -31,7 +31,7 @@ cross()
 # start programs by a shell or make a locale.
 quick='fma tensor size autograd random random_calls ops_golden shapes_golden reductions_golden
     functions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input refusals'
-starting='threads examples regress print'
+starting='threads examples page regress print'
 examples="regress $(cd "$root/examples" && ls *.c | sed 's/[.]c$//')"
 
 all=$(step=echo && each_machine | cut -d ' ' -f 1)
