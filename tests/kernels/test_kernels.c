@@ -237,29 +237,36 @@ static void same_reductions(int k, int type, int64_t n)
               pick(k, squared_distance, type));
 }
 
+/* The bits of `flags` choose the options. */
+static void same_sgd_with(int flags, int k, int type, int64_t n)
+{
+    const sgd_constants c = {.lr = 0.1,
+                             .momentum = 0.9,
+                             .dampening = flags & 1 ? 0.25 : 0,
+                             .weight_decay = flags & 2 ? 0.01 : 0,
+                             .nesterov = flags & 4,
+                             .maximize = flags & 8,
+                             .first = n % 2};
+    for (int i = 1; i <= 2; i++) {
+        copy_nth(expected, i, given, i);
+        copy_nth(found, i, given, i);
+    }
+    void *buffers[] = {NULL, NULL};
+    if (flags & 16) {
+        buffers[0] = nth(expected, 1, type);
+        buffers[1] = nth(found, 1, type);
+    }
+    void *grad = nth(given, 0, type);
+    pick(LEVEL_portable, sgd, type)(n, nth(expected, 2, type), grad, buffers[0], &c);
+    pick(k, sgd, type)(n, nth(found, 2, type), grad, buffers[1], &c);
+    check_same(type, reach, "sgd", k);
+    assert_true(same(type, reach, nth(expected, 1, type), nth(found, 1, type)));
+}
+
 static void same_sgd(int k, int type, int64_t n)
 {
     if (!pick(k, sgd, type)) return;
-    for (int flags = 0; flags < 32; flags++) {
-        const sgd_constants c = {.lr = 0.1,
-                                 .momentum = 0.9,
-                                 .dampening = flags & 1 ? 0.25 : 0,
-                                 .weight_decay = flags & 2 ? 0.01 : 0,
-                                 .nesterov = flags & 4,
-                                 .maximize = flags & 8,
-                                 .first = n % 2};
-        for (int i = 1; i <= 2; i++) {
-            copy_nth(expected, i, given, i);
-            copy_nth(found, i, given, i);
-        }
-        const bool buffer = flags & 16;
-        pick(LEVEL_portable, sgd, type)(n, nth(expected, 2, type), nth(given, 0, type),
-                                        buffer ? nth(expected, 1, type) : NULL, &c);
-        pick(k, sgd, type)(n, nth(found, 2, type), nth(given, 0, type),
-                           buffer ? nth(found, 1, type) : NULL, &c);
-        check_same(type, reach, "sgd", k);
-        assert_true(same(type, reach, nth(expected, 1, type), nth(found, 1, type)));
-    }
+    for (int flags = 0; flags < 32; flags++) same_sgd_with(flags, k, type, n);
 }
 
 static void same_as_portable(int k)
