@@ -54,8 +54,10 @@ TG_API tg_tensor *tg_det(tg_tensor *a);
  * it is one vector for each matrix, and x is (*, n); else b is (*, m, k) and x is (*, n, k).
  * PyTorch: torch.linalg.lstsq(a, b).solution.
  *
- * It works by Householder's QR; float64 is then refined with residuals in twice the precision
- * (Bjoerck, BIT 7, 1967), so that x is accurate to the last digits that a and b determine.
+ * It works by Householder's QR, which takes the rows in blocks; float64 is then refined with
+ * residuals in twice the precision (Bjoerck, BIT 7, 1967), so that x is accurate to the last digits
+ * that a and b determine. As a rule a is read twice, and the memory is that of a block of rows; if
+ * a is ill-conditioned, a is read more often, and is copied.
  * TG_ERR_ARGUMENT if the columns (for m < n: the rows) are linearly dependent: if the part of one
  * that is orthogonal to those before it has a norm of at most eps times its whole norm, where eps
  * is 2^-24 for float32 and max(m, n) * 2^-52 for float64. */

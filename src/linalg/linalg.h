@@ -30,6 +30,8 @@ bool tg__fail_matrix(const problem *p, const char *what);
  * that is the dtype, or the error that elimination in float64 is equivalent to, which grows with
  * the number of terms in its sums; the larger of the two. */
 double tg__precision(const problem *p, int64_t terms);
+/* Records the error that the entry [i, j] of the matrix a is not finite, and returns false. */
+bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j);
 /* Checks that all entries of a, or those of its lower triangle, are finite. */
 bool tg__check_finite(const problem *p, bool lower);
 /* Calls solve for each matrix of the batch, with so many doubles of scratch memory, and stores each

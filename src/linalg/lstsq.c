@@ -1,130 +1,210 @@
-/* lstsq: least squares, by a QR factorization. */
+/* lstsq: least squares, by a QR factorization that takes the rows in blocks (qr.h), and by
+ * iterative refinement with residuals in twice the precision.
+ *
+ * Let the columns of a be divided by their norms. If the condition kappa of a is so small that
+ * kappa^2 epsilon is, too, the corrections are those of the normal equations, R^T R d = a^T (b - a
+ * x), for which a round reads a once and needs no memory (Bjorck, Linear Algebra and its
+ * Applications 88, 1987). Otherwise the corrections are those of the augmented system r + a x = b,
+ * a^T r = 0, which need Q, too, and converge as kappa epsilon does (Bjorck, BIT 7, 1967). */
 #include "linalg.h"
+#include "qr.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* A QR factorization of an (m, n) matrix, column by column. Column j of q holds the Householder
- * vector j from the diagonal down and the entries of R above it; `diagonal` holds the diagonal of
- * R. The other members are vectors to work with: the solution x, the residual r, and the right-hand
- * sides f and u of its refinement. */
-typedef struct qr {
-    int64_t m, n; /* m >= n */
-    double *q, *diagonal, *x, *r, *f, *u;
-} qr;
+enum { MOST_ROUNDS = 8 };
 
-/* Factorizes the columns in q. Returns the index of the first one that depends on those before it:
- * of its norm, no more than the fraction `tolerance` is independent of them. Returns n if there is
- * none. */
-static int64_t householder(const qr *w, double tolerance)
+/* A system of one matrix and its k right-hand sides. The tall matrix is a or, if a is wide, its
+ * transpose. */
+typedef struct lstsq_system {
+    problem p;
+    bool tall;
+    qr_source a, b;
+    tall_qr w;
+    double *x;    /* the solutions one after the other, each of p.n numbers */
+    double *norm; /* the norms of the tall matrix's columns */
+    double *work; /* the tall matrix's columns times two */
+    double *low;  /* two blocks of rows, for the rounding errors of residuals */
+} lstsq_system;
+
+static double norm_of_products(int64_t n, const double *a, const double *b)
 {
-    const int64_t m = w->m;
-    for (int64_t j = 0; j < w->n; j++) {
-        double *v = w->q + j * m;
-        const double whole = sqrt(tg__inner(m, v, v)), norm = sqrt(tg__inner(m - j, v + j, v + j));
-        if (!(norm > tolerance * whole)) return j;
-        w->diagonal[j] = v[j] > 0 ? -norm : norm;
-        v[j] -= w->diagonal[j];
-        for (int64_t l = j + 1; l < w->n; l++) {
-            double *y = w->q + l * m + j;
-            tg__add_multiple(m - j, y, tg__inner(m - j, v + j, y) / (v[j] * w->diagonal[j]), v + j);
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) sum += a[j] * b[j] * (a[j] * b[j]);
+    return sqrt(sum);
+}
+
+/* An upper bound of kappa^2: the product of the squared Frobenius norms of R and R^-1, where the
+ * columns of R are divided by their norms. */
+static double bound_squared_condition(const lstsq_system *s)
+{
+    const int64_t n = s->w.n, columns = n + s->w.k;
+    double sum = 0, *x = s->work;
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t i = j; i >= 0; i--) {
+            const double *row = s->w.r + i * columns;
+            x[i] = i == j;
+            for (int64_t l = i + 1; l <= j; l++) x[i] -= row[l] * x[l];
+            x[i] /= row[i];
+        }
+        const double norm = norm_of_products(j + 1, x, s->norm);
+        sum += norm * norm;
+    }
+    return (double)n * sum;
+}
+
+/* Reads a once: corrections[l] becomes a^T (b - a x) for each right-hand side l. */
+static void compute_gradients(const lstsq_system *s, double *sums)
+{
+    const tall_qr *w = &s->w;
+    const int level = w->tg->level;
+    memset(sums, 0, (size_t)(2 * w->n * w->k) * sizeof *sums);
+    for (int64_t i = 0; i < w->m; i += w->rows) {
+        const int64_t rows = tg__qr_load(w, i);
+        for (int64_t l = 0; l < w->k; l++) {
+            double *high = w->block + (w->n + l) * w->rows;
+            memset(s->low, 0, (size_t)rows * sizeof *s->low);
+            pick(level, subtract_product, TG_F64)(rows, w->n, high, s->low, w->block, w->rows,
+                                                  s->x + l * w->n);
+            pick(level, add_products, TG_F64)(rows, w->n, sums + 2 * l * w->n, w->block, w->rows,
+                                              high, s->low);
         }
     }
-    return w->n;
 }
 
-/* y becomes Q^T y or, with `back`, Q y. */
-static void apply_q(const qr *w, bool back, double *y)
+/* Whether an error of that norm, in the scale of the columns, is beyond the last digit of all x. A
+ * number in x that is 2^-40 of the others is not looked at so closely. */
+static bool is_beyond_digits(const lstsq_system *s, const double *x, double error)
 {
-    for (int64_t l = 0; l < w->n; l++) {
-        const int64_t j = back ? w->n - 1 - l : l;
-        const double *v = w->q + j * w->m + j;
-        tg__add_multiple(w->m - j, y + j, tg__inner(w->m - j, v, y + j) / (v[0] * w->diagonal[j]),
-                         v);
+    const double least = norm_of_products(s->w.n, x, s->norm) * 0x1p-40;
+    for (int64_t j = 0; j < s->w.n; j++)
+        if (error > DBL_EPSILON / 8 * fmax(fabs(x[j]) * s->norm[j], least)) return false;
+    return true;
+}
+
+/* Refines x by the normal equations. A correction leaves at most the share `rate` of the error. */
+static bool refine_by_normal_equations(const lstsq_system *s, double rate)
+{
+    const tall_qr *w = &s->w;
+    const int64_t n = w->n;
+    double *sums = tg__alloc(w->tg, tg__bytes(tg__times(w->k, 2 * n), sizeof *sums));
+    if (!sums) return false;
+    bool done = false;
+    for (int round = 0; round < MOST_ROUNDS && !done; round++) {
+        compute_gradients(s, sums);
+        done = true;
+        for (int64_t l = 0; l < w->k; l++) {
+            double *x = s->x + l * n, *d = s->work;
+            for (int64_t j = 0; j < n; j++)
+                d[j] = sums[2 * (l * n + j)] + sums[2 * (l * n + j) + 1];
+            tg__qr_divide(w, true, d);
+            tg__qr_divide(w, false, d);
+            tg__add_multiple(n, x, 1, d);
+            done = done && is_beyond_digits(s, x, rate * norm_of_products(n, d, s->norm));
+        }
+    }
+    return true;
+}
+
+/* The residuals of the augmented system for right-hand side l: f = b - r - a x, and u = -a^T r. */
+static void compute_residuals(const lstsq_system *s, int64_t l, const double *r, double *f,
+                              double *u)
+{
+    const tall_qr *w = &s->w;
+    const int level = w->tg->level;
+    const double one = 1, *zeros = s->low + w->rows;
+    double *sums = s->work;
+    memset(sums, 0, (size_t)(2 * w->n) * sizeof *sums);
+    memset(s->low, 0, (size_t)(2 * w->rows) * sizeof *s->low);
+    for (int64_t i = 0; i < w->m; i += w->rows) {
+        const int64_t rows = tg__qr_load(w, i);
+        double *high = w->block + (w->n + l) * w->rows;
+        memset(s->low, 0, (size_t)rows * sizeof *s->low);
+        pick(level, subtract_product, TG_F64)(rows, 1, high, s->low, r + i, 0, &one);
+        pick(level, subtract_product, TG_F64)(rows, w->n, high, s->low, w->block, w->rows,
+                                              s->x + l * w->n);
+        for (int64_t q = 0; q < rows; q++) f[i + q] = high[q] + s->low[q];
+        pick(level, add_products, TG_F64)(rows, w->n, sums, w->block, w->rows, r + i, zeros);
+    }
+    for (int64_t j = 0; j < w->n; j++) u[j] = -(sums[2 * j] + sums[2 * j + 1]);
+}
+
+/* Solves the augmented system for right-hand side l from x = 0 and r = 0, where the first
+ * correction is the solution itself. Ends when a correction does not change x, or has not become
+ * smaller. */
+static void refine_augmented(const lstsq_system *s, int64_t l, double *r, double *f, double *u,
+                             double *top)
+{
+    const tall_qr *w = &s->w;
+    const int64_t n = w->n, height = tg__qr_height(w);
+    double *x = s->x + l * n, before = INFINITY;
+    memset(x, 0, (size_t)n * sizeof *x);
+    memset(r, 0, (size_t)height * sizeof *r);
+    for (int round = 0; round < MOST_ROUNDS; round++) {
+        compute_residuals(s, l, r, f, u);
+        tg__qr_divide(w, true, u);
+        memset(top, 0, (size_t)n * sizeof *top);
+        tg__qr_apply(w, false, top, f);
+        for (int64_t j = 0; j < n; j++) {
+            const double d = top[j] - u[j];
+            top[j] = u[j];
+            u[j] = d;
+        }
+        tg__qr_divide(w, false, u);
+        tg__qr_apply(w, true, top, f);
+        tg__add_multiple(n, x, 1, u);
+        tg__add_multiple(height, r, 1, f);
+        const double norm = norm_of_products(n, u, s->norm);
+        if (!(norm < before / 2) || is_beyond_digits(s, x, norm / 4)) return;
+        before = norm;
     }
 }
 
-/* y becomes R^-1 y or, transposed, R^-T y. */
-static void divide_by_r(const qr *w, bool transposed, double *y)
+static bool solve_augmented(lstsq_system *s)
 {
-    for (int64_t l = 0; l < w->n; l++) {
-        const int64_t j = transposed ? l : w->n - 1 - l;
-        if (transposed) y[j] -= tg__inner(j, w->q + j * w->m, y);
-        y[j] /= w->diagonal[j];
-        if (!transposed) tg__add_multiple(j, y, -y[j], w->q + j * w->m);
-    }
+    tall_qr *w = &s->w;
+    int64_t row, column;
+    if (!tg__qr_begin(w, true) || !tg__qr_factorize(w, &row, &column)) return false;
+    const int64_t height = tg__qr_height(w);
+    double *r = tg__alloc(w->tg, tg__bytes(tg__plus(tg__times(height, 2), 2 * w->n), sizeof *r));
+    for (int64_t l = 0; l < w->k && r; l++)
+        refine_augmented(s, l, r, r + height, r + 2 * height, r + 2 * height + w->n);
+    return r != NULL;
 }
 
-/* Adds x y to the unevaluated sum sum[0] + sum[1], without rounding the product: an fma finds what
- * its rounding takes (Dekker, Knuth). */
-static void add_product(double *sum, double x, double y)
+/* x = R^-1 Q^T b, refined if it is of float64. */
+static bool solve_tall(lstsq_system *s)
 {
-    const double product = x * y, high = sum[0] + product, z = high - sum[0];
-    sum[1] += TG_FMA64(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
-    sum[0] = high;
+    const tall_qr *w = &s->w;
+    const int64_t n = w->n, columns = n + w->k;
+    for (int64_t l = 0; l < w->k; l++) {
+        for (int64_t j = 0; j < n; j++) s->x[l * n + j] = w->r[j * columns + n + l];
+        tg__qr_divide(w, false, s->x + l * n);
+    }
+    if (s->a.dtype != TG_F64) return true;
+    /* R^T R has an error of some dozens of epsilon relative to the norms of the columns. */
+    const double rate = 64 * DBL_EPSILON * bound_squared_condition(s);
+    return rate < 0x1p-10 ? refine_by_normal_equations(s, rate) : solve_augmented(s);
 }
 
-/* One round of iterative refinement of x and the residual r, which solve the augmented system r + a
- * x = b, a^T r = 0. Its residuals are f = b - r - a x and u = -a^T r; Q and R solve it for the
- * corrections (Bjorck, BIT 7, 1967). */
-static void refine_lstsq(const problem *p, const qr *w, const double *b)
+/* The x of the least norm is Q R^-T b, by the factors of a^T. */
+static bool solve_wide(const lstsq_system *s)
 {
-    const int64_t m = w->m, n = w->n;
-    for (int64_t i = 0; i < m; i++) {
-        double sum[] = {b[i * p->k], 0};
-        add_product(sum, -1, w->r[i]);
-        for (int64_t j = 0; j < n; j++) add_product(sum, -p->a[i * n + j], w->x[j]);
-        w->f[i] = sum[0] + sum[1];
+    const tall_qr *w = &s->w;
+    const int64_t height = tg__qr_height(w);
+    double *y = tg__alloc(w->tg, tg__bytes(height, sizeof *y)), *top = s->work;
+    for (int64_t l = 0; l < s->p.k && y; l++) {
+        for (int64_t i = 0; i < w->n; i++) {
+            const double b = tg__load(s->b.dtype, s->b.data, i * s->b.s0 + l * s->b.s1);
+            top[i] = w->powers ? ldexp(b, w->powers[i]) : b;
+        }
+        tg__qr_divide(w, true, top);
+        memset(y, 0, (size_t)height * sizeof *y);
+        tg__qr_apply(w, true, top, y);
+        memcpy(s->x + l * s->p.n, y, (size_t)s->p.n * sizeof *y);
     }
-    for (int64_t j = 0; j < n; j++) {
-        double sum[] = {0, 0};
-        for (int64_t i = 0; i < m; i++) add_product(sum, -p->a[i * n + j], w->r[i]);
-        w->u[j] = sum[0] + sum[1];
-    }
-    divide_by_r(w, true, w->u);
-    apply_q(w, false, w->f);
-    for (int64_t j = 0; j < n; j++) {
-        const double u = w->u[j];
-        w->u[j] = w->f[j] - u;
-        w->f[j] = u;
-    }
-    divide_by_r(w, false, w->u);
-    apply_q(w, true, w->f);
-    tg__add_multiple(n, w->x, 1, w->u);
-    tg__add_multiple(m, w->r, 1, w->f);
-}
-
-enum { REFINEMENTS = 4 }; /* rounds for float64; float32 takes one */
-
-/* If the squares of its numbers would overflow or underflow, multiplies column l of a tall a, or
- * row l of a wide a and its right-hand sides, by a power of two. Returns the exponent. */
-static int scale_into_range(const problem *p, bool tall, int64_t l)
-{
-    const int64_t terms = tall ? p->m : p->n, first = tall ? l : l * p->n, step = tall ? p->n : 1;
-    double most = 0;
-    for (int64_t i = 0; i < terms; i++) most = fmax(most, fabs(p->a[first + i * step]));
-    if (most == 0 || (most < 0x1p400 && most > 0x1p-400)) return 0;
-    const int power = -ilogb(most);
-    for (int64_t i = 0; i < terms; i++)
-        p->a[first + i * step] = ldexp(p->a[first + i * step], power);
-    for (int64_t j = 0; j < p->k && !tall; j++)
-        p->b[l * p->k + j] = ldexp(p->b[l * p->k + j], power);
-    return power;
-}
-
-/* Fills w->x with the solution for column l of b. A tall system starts from x = r = 0, where the
- * first refinement is the solution itself. A wide system has the solution of the least norm, Q R^-T
- * b, by the factors of a^T. */
-static void solve_by_qr(const problem *p, const qr *w, bool tall, int64_t l)
-{
-    const int rounds = p->c->out->dtype == TG_F64 ? REFINEMENTS : 1;
-    memset(w->x, 0, (size_t)(2 * w->m) * sizeof(double)); /* also clears r, which follows x */
-    for (int round = 0; round < rounds && tall; round++) refine_lstsq(p, w, p->b + l);
-    if (tall) return;
-    for (int64_t i = 0; i < p->m; i++) w->x[i] = p->b[i * p->k + l];
-    divide_by_r(w, true, w->x);
-    apply_q(w, true, w->x);
+    return y != NULL;
 }
 
 static bool fail_dependent(const problem *p, const char *what, int64_t number)
@@ -135,37 +215,73 @@ static bool fail_dependent(const problem *p, const char *what, int64_t number)
                     number == 0 ? "is zero" : "is a combination of those before it");
 }
 
-/* A tall a (m >= n) is factorized itself, a wide one transposed. The vectors w.x, w.r, w.f and w.u
- * lie one after the other in the scratch memory. */
-static bool compute_lstsq(problem *p)
+static bool factorize_tall(lstsq_system *s)
 {
-    if (!tg__check_finite(p, false)) return false;
-    const bool tall = p->m >= p->n;
-    const int64_t m = p->m, n = p->n, most = tall ? m : n, least = tall ? n : m;
-    qr w = {most, least, p->scratch, p->scratch + m * n, 0, 0, 0, 0};
-    w.x = w.diagonal + least;
-    w.r = w.x + most;
-    w.f = w.r + most;
-    w.u = w.f + most;
-    double *powers = w.u + most;
-    for (int64_t l = 0; l < least; l++) powers[l] = scale_into_range(p, tall, l);
-    for (int64_t i = 0; i < m; i++)
-        for (int64_t j = 0; j < n; j++) w.q[tall ? j * m + i : i * n + j] = p->a[i * n + j];
-    const int64_t independent = householder(&w, tg__precision(p, most));
-    if (independent < least) return fail_dependent(p, tall ? "column" : "row", independent);
-    for (int64_t l = 0; l < p->k; l++) {
-        solve_by_qr(p, &w, tall, l);
-        for (int64_t j = 0; j < n; j++)
-            p->x[j * p->k + l] = tall ? ldexp(w.x[j], (int)powers[j]) : w.x[j];
+    int64_t row, column;
+    tall_qr *w = &s->w;
+    if (!tg__qr_begin(w, !s->tall)) return false;
+    if (!tg__qr_factorize(w, &row, &column)) {
+        const double entry =
+            row < 0 ? 0 : tg__load(w->a.dtype, w->a.data, row * w->a.s0 + column * w->a.s1);
+        return row >= 0 &&
+               tg__fail_entry(&s->p, entry, s->tall ? row : column, s->tall ? column : row);
     }
-    return true;
+    const int64_t dependent = tg__qr_dependent(w, tg__precision(&s->p, w->m));
+    return dependent == w->n || fail_dependent(&s->p, s->tall ? "column" : "row", dependent);
+}
+
+static bool solve_system(lstsq_system *s)
+{
+    const int64_t m = s->p.m, n = s->p.n, k = s->p.k;
+    s->tall = m >= n;
+    s->w = (tall_qr){.tg = s->p.c->tg,
+                     .a = s->tall ? s->a : tg__qr_transposed(s->a),
+                     .b = s->b,
+                     .m = s->tall ? m : n,
+                     .n = s->tall ? n : m,
+                     .k = s->tall ? k : 0};
+    if (!factorize_tall(s)) return false;
+    const int64_t of_x = tg__times(n, k);
+    s->x = tg__alloc(s->w.tg, tg__bytes(tg__plus(of_x, 3 * s->w.n + 2 * s->w.rows), sizeof *s->x));
+    if (!s->x) return false;
+    s->norm = s->x + of_x;
+    s->work = s->norm + s->w.n;
+    s->low = s->work + 2 * s->w.n;
+    tg__qr_norms(&s->w, s->norm);
+    return s->tall ? solve_tall(s) : solve_wide(s);
+}
+
+static void store_solution(const lstsq_system *s)
+{
+    const tg_tensor *out = s->p.c->out;
+    const int64_t n = s->p.n, k = s->p.k;
+    const int *powers = s->tall ? s->w.powers : NULL;
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t l = 0; l < k; l++) {
+            const double x = s->x[l * n + j];
+            tg__store(out->dtype, out->data, (s->p.index * n + j) * k + l,
+                      powers ? ldexp(x, powers[j]) : x);
+        }
 }
 
 static bool lstsq_forward(const call *c)
 {
-    const tg_tensor *a = c->in[0];
-    const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
-    return tg__for_each_matrix(c, compute_lstsq, m * n + 6 * (m > n ? m : n));
+    const tg_tensor *a = c->in[0], *b = c->in[1];
+    lstsq_system s = {.p = {.c = c,
+                            .m = a->shape[a->ndim - 2],
+                            .n = a->shape[a->ndim - 1],
+                            .k = b->shape[b->ndim - 1]}};
+    const int64_t batch = c->out->numel > 0 ? tg__numel(a->ndim - 2, a->shape) : 0;
+    bool done = true;
+    for (; s.p.index < batch && done; s.p.index++) {
+        tg_scope_begin(c->tg);
+        s.a = tg__qr_source(a, s.p.index);
+        s.b = tg__qr_source(b, s.p.index);
+        done = solve_system(&s);
+        if (done) store_solution(&s);
+        tg_scope_end(c->tg);
+    }
+    return done;
 }
 
 /* Let a+ be the pseudo-inverse, x = a+ b, and z = a+^T g. The gradient for b is z, and that for a

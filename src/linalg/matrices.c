@@ -47,7 +47,7 @@ double tg__precision(const problem *p, int64_t terms)
     return fmax(rounding, (double)terms * DBL_EPSILON);
 }
 
-static bool fail_entry(const problem *p, double entry, int64_t i, int64_t j)
+bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j)
 {
     char name[MATRIX_NAME];
     return tg__fail(p->c->tg, TG_ERR_ARGUMENT, "%s: %s has %s at [%lld, %lld]", p->c->op->name,
@@ -63,7 +63,7 @@ bool tg__check_finite(const problem *p, bool lower)
         int bad = 0;
         for (int64_t j = 0; j < n; j++) bad |= !(fabs(row[j]) <= DBL_MAX);
         for (int64_t j = 0; j < n && bad; j++)
-            if (!isfinite(row[j])) return fail_entry(p, row[j], i, j);
+            if (!isfinite(row[j])) return tg__fail_entry(p, row[j], i, j);
     }
     return true;
 }

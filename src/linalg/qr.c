@@ -207,13 +207,26 @@ bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column)
     return true;
 }
 
+static double norm_of_column(const tall_qr *w, int64_t j)
+{
+    double sum = 0;
+    for (int64_t i = 0; i <= j; i++) {
+        const double entry = w->r[i * (w->n + w->k) + j];
+        sum += entry * entry;
+    }
+    return sqrt(sum);
+}
+
+void tg__qr_norms(const tall_qr *w, double *norms)
+{
+    for (int64_t j = 0; j < w->n; j++) norms[j] = norm_of_column(w, j);
+}
+
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance)
 {
-    const int64_t columns = w->n + w->k;
     for (int64_t j = 0; j < w->n; j++) {
-        double whole = 0;
-        for (int64_t i = 0; i <= j; i++) whole += w->r[i * columns + j] * w->r[i * columns + j];
-        if (!(fabs(w->r[j * columns + j]) > tolerance * sqrt(whole))) return j;
+        const double left = fabs(w->r[j * (w->n + w->k) + j]);
+        if (!(left > tolerance * norm_of_column(w, j))) return j;
     }
     return w->n;
 }

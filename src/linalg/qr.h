@@ -32,7 +32,7 @@ typedef struct tall_qr {
     int64_t rows;    /* of a block, a multiple of 16; the last block is filled up with zeros */
     double *r;       /* (n, n + k): R and Q^T b; its lower triangle is 0 */
     double *block;   /* a block that is being worked at, of n + k columns */
-    double *kept;    /* NULL, or all blocks of reflections, if tg__qr_apply is to follow; k is 0 */
+    double *kept;    /* NULL, or all blocks of reflections, if tg__qr_apply is to follow */
     int *powers;     /* NULL, or column j of a is multiplied by 2^powers[j] as it is read */
 } tall_qr;
 
@@ -54,6 +54,8 @@ bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
 /* The first column j of R that depends on those before it: |R[j][j]| is at most tolerance times the
  * norm of the column. n if there is none. */
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance);
+/* norms[j] becomes the norm of column j of a, which is that of R. */
+void tg__qr_norms(const tall_qr *w, double *norms);
 /* [top; y] becomes Q^T [top; y] or, with `back`, Q [top; y], for vectors of n and of as many
  * elements as the rows of all blocks. Q is that of [0; a] = Q [R; 0], whose upper rows are 0. */
 void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);

@@ -301,6 +301,52 @@ static void test_lstsq_at_the_ends_of_the_range(void **state)
     check_near(tg_lstsq(wide, constant(tg, 3e200, 3e-200)), 1, 2, 1);
 }
 
+/* Polynomials of whole numbers, whose values are exact: x is right to its last digit at any
+ * condition, for one block of rows and for many, whatever the strides, and for several right-hand
+ * sides. */
+static void check_polynomial(tg_context *tg, int64_t rows, double from, int degree)
+{
+    tg_tensor *z = tg_arange(tg, TG_F64, from, from + (double)rows, 1), *columns[5];
+    for (int p = 0; p <= degree; p++) columns[p] = tg_pow_scalar(z, p);
+    tg_tensor *a = tg_t(tg_vstack((tg_list){degree + 1, columns}));
+    tg_tensor *numbers = tg_arange(tg, TG_F64, 1, 2 * degree + 3, 1);
+    tg_tensor *x = tg_reshape(numbers, TG_SHAPE(-1, 2)), *b = tg_matmul(a, x);
+    if (tg_item(tg_max(b)) > 0x1p53) return; /* it is rounded */
+    tg_tensor *off = tg_div(tg_abs(tg_sub(tg_lstsq(a, b), x)), x);
+    assert_true(tg_item(tg_max(off)) < 3e-16);
+    tg_tensor *second = tg_select(x, 1, 1), *alone = tg_lstsq(tg_contiguous(a), tg_select(b, 1, 1));
+    off = tg_div(tg_abs(tg_sub(alone, second)), second);
+    assert_true(tg_item(tg_max(off)) < 3e-16);
+}
+
+static void test_exact_solutions_in_any_number_of_blocks(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t rows[] = {12, 300, 4099};
+    for (int degree = 1; degree <= 4; degree++)
+        for (int i = 0; i < 6; i++) {
+            tg_scope_begin(tg);
+            check_polynomial(tg, rows[i / 2], i % 2 ? 10000 : 0, degree);
+            tg_scope_end(tg);
+        }
+}
+
+/* b has a part that is orthogonal to the columns and 10^6 times larger than the rest. */
+static void test_large_residuals(void **state)
+{
+    enum { ROWS = 4000 };
+    tg_context *tg = *state;
+    double a[ROWS * 2], b[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        a[2 * i] = 1;
+        a[2 * i + 1] = 1000 + i / 4; /* the same in each four rows */
+        b[i] = 3 + 5 * a[2 * i + 1] + (i % 2 ? 1e9 : -1e9);
+    }
+    tg_tensor *x =
+        tg_lstsq(tg_from_f64(tg, TG_SHAPE(ROWS, 2), a), tg_from_f64(tg, TG_SHAPE(ROWS), b));
+    check_near(x, 3, 5);
+}
+
 /* ---- What is refused. */
 
 static void test_what_is_no_number_is_named(void **state)
@@ -395,6 +441,8 @@ int main(void)
         cmocka_unit_test(test_cofactors_of_a_small_singular_matrix),
         cmocka_unit_test(test_float32_columns_that_rounding_alone_keeps_apart),
         cmocka_unit_test(test_lstsq_at_the_ends_of_the_range),
+        cmocka_unit_test(test_exact_solutions_in_any_number_of_blocks),
+        cmocka_unit_test(test_large_residuals),
         cmocka_unit_test(test_what_is_no_number_is_named),
         cmocka_unit_test(test_inv_lets_go_of_its_input),
         cmocka_unit_test(test_refused),
