@@ -1,6 +1,7 @@
 /* Losses: the arguments that they refuse, values and gradients compared with closed forms and
  * central differences, and losses as modules. Their cases with PyTorch's values are in
  * test_losses_golden.c. */
+#include "exact_sum.h"
 #include "leaf.h"
 
 /* The losses of an input and a target that broadcast to each other. */
@@ -466,6 +467,23 @@ static void test_criterion_is_a_module_that_takes_two_tensors(void **state)
     assert_null(tg_criterion(NULL, tg_l1_loss, NULL));
 }
 
+/* ---- The accuracy of means of many losses. */
+
+/* Each row has the loss 0.1 and the weight 0.1; the weighted mean is 0.1. The compensated sum of
+ * the weights rounds once. The losses are summed pairwise: 32 terms in each of 16 lanes, and then
+ * 11 levels of a tree. The product of loss and weight and the quotient round once each. */
+static void test_weighted_means_of_many_rows(void **state)
+{
+    tg_context *tg = *state;
+    enum { ROWS = 100000 };
+    tg_tensor *x = tg_full(tg, TG_F64, TG_SHAPE(ROWS, 2), -0.1);
+    tg_tensor *labels = tg_zeros(tg, TG_I64, TG_SHAPE(ROWS));
+    tg_loss_options o = tg_loss_defaults();
+    o.weight = tg_full(tg, TG_F64, TG_SHAPE(2), 0.1);
+    exact_sum want = {0.1, 0, 0.1};
+    check_sum(tg_item(tg_nll_loss(x, labels, &o)), want, unit_of(TG_F64), 32 + 11 + 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_probabilities_refuse_ignore_index),
         cmocka_unit_test(test_smooth_l1_with_beta_0_has_gradient_0_at_equality),
         cmocka_unit_test(test_criterion_is_a_module_that_takes_two_tensors),
+        cmocka_unit_test(test_weighted_means_of_many_rows),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

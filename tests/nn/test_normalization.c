@@ -1,5 +1,6 @@
-/* BatchNorm and LayerNorm of channels whose mean is much larger than their deviations, or whose
- * elements are all equal. */
+/* BatchNorm and LayerNorm of channels whose mean is much larger than their deviations, whose
+ * elements are all equal, or whose squares leave the range; and running statistics. */
+#include "exact_sum.h"
 #include "leaf.h"
 
 static tg_module *of_dtype(tg_context *tg, tg_dtype dtype, int kind, int64_t features)
@@ -18,7 +19,8 @@ static double greatest(tg_tensor *t)
     return tg_item(tg_max(tg_abs(t)));
 }
 
-/* 1000 times 12345.6, and others; a constant channel is 0, and its running variance decays to 0. */
+/* Channels whose elements are all equal, such as 1000 times 12345.6, are normalized to 0, and their
+ * running variance decays to 0. */
 static void test_constant_channels_are_0(void **state)
 {
     tg_context *tg = *state;
@@ -40,7 +42,7 @@ static void test_constant_channels_are_0(void **state)
         }
 }
 
-/* 100 times 1e10, where the running variance came to 105,918. */
+/* The channel has 100 elements 1e10. Without care for rounding, its variance would be 105,918. */
 static void test_running_variance_of_a_large_constant(void **state)
 {
     tg_context *tg = *state;
@@ -52,7 +54,8 @@ static void test_running_variance_of_a_large_constant(void **state)
     check_values(tg_buffer(m, "running_mean"), 1e10);
 }
 
-/* 1 and -1 in turn on a constant come out as 1 and -1, over sqrt(1 + eps). */
+/* A channel of a large constant plus 1 and -1 in turn is normalized to 1 and -1 over sqrt(1 + eps).
+ */
 static void test_small_deviations_from_a_large_mean(void **state)
 {
     tg_context *tg = *state;
@@ -72,8 +75,7 @@ static void test_small_deviations_from_a_large_mean(void **state)
     }
 }
 
-/* 1e20 and 1e30, whose squares float32 cannot hold, and numbers whose squares vanish, with eps
- * 0. */
+/* The squares of 1e20 and 1e30 overflow in float32, and those of small numbers vanish. eps is 0. */
 static void test_channels_whose_squares_leave_the_range(void **state)
 {
     tg_context *tg = *state;
@@ -98,7 +100,9 @@ static void test_channels_whose_squares_leave_the_range(void **state)
     }
 }
 
-/* Dense or not, and in whatever order the dimensions lie. */
+/* Inputs of the same values, contiguous or with gaps and with dimensions in any order, give the
+ * same.
+ */
 static void test_layouts_of_batchnorm_agree(void **state)
 {
     tg_context *tg = *state;
@@ -115,6 +119,38 @@ static void test_layouts_of_batchnorm_agree(void **state)
     assert_true(greatest(tg_mean_dims(y, TG_DIMS(0), false)) < 1e-15);
 }
 
+/* Batch k has the mean x and moves the running mean m to x p + m (1 - p) with p = 1 / k, which
+ * turns an error e of m into (1 - 1 / k) e. Let M be the greatest mean. The roundings of x, p,
+ * 1 - p, both products and the sum add at most 4 u M to the error. Each batch therefore adds at
+ * most 4 u M k to k e, and after k batches e is at most 2 (k + 1) u M. With a constant p, the error
+ * is at most 4 u M / p. */
+static void check_running_mean(tg_context *tg, double momentum, double units)
+{
+    enum { BATCHES = 500, ROWS = 4 };
+    tg_norm_options o = tg_norm_defaults();
+    o.momentum = momentum;
+    tg_module *norm = tg_batchnorm1d(tg, 1, &o);
+    double mean = 0;
+    for (int64_t k = 1; k <= BATCHES; k++) {
+        tg_scope_begin(tg);
+        tg_tensor *x = tg_add_scalar(tg_rand(tg, TG_F32, TG_SHAPE(ROWS, 1)), 1);
+        tg_forward(norm, x);
+        double sum = 0;
+        for (int64_t i = 0; i < ROWS; i++) sum += element_of(x, i);
+        mean += (sum / ROWS - mean) * (isnan(momentum) ? 1 / (double)k : momentum);
+        tg_scope_end(tg);
+    }
+    assert_true(fabs(element_of(tg_buffer(norm, "running_mean"), 0) - mean) <=
+                units * unit_of(TG_F32) * 2);
+}
+
+static void test_running_mean_of_many_batches(void **state)
+{
+    tg_context *tg = *state;
+    check_running_mean(tg, NAN, 2 * 501);
+    check_running_mean(tg, 0.1, 4 / 0.1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_small_deviations_from_a_large_mean),
         cmocka_unit_test(test_channels_whose_squares_leave_the_range),
         cmocka_unit_test(test_layouts_of_batchnorm_agree),
+        cmocka_unit_test(test_running_mean_of_many_batches),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

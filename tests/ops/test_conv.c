@@ -1,5 +1,6 @@
-/* Convolution refuses wrong arguments; the number of threads changes neither its bits nor those of
- * pooling. */
+/* Convolution: wrong arguments, and the accuracy of sums of many terms. The number of threads and
+ * the SIMD level change neither its bits nor those of pooling. */
+#include "exact_sum.h"
 #include "leaf.h"
 
 static void test_wrong_arguments_of_convolutions_are_refused(void **state)
@@ -95,12 +96,167 @@ static void test_threads_give_the_same_bits(void **state)
     }
 }
 
+/* ---- The accuracy of convolutions of many terms, and of the gradient of the image. */
+
+typedef struct conv_case {
+    int64_t channels, h, w, out, kh, kw;
+    int64_t stride, padding, dilation;
+} conv_case;
+
+/* Sets *at to the number of the pixel that element (i, j) of the kernel multiplies for the output
+ * (r, c), and returns whether that pixel lies in the image. */
+static bool meets(const conv_case *k, int64_t r, int64_t c, int64_t i, int64_t j, int64_t *at)
+{
+    const int64_t y = r * k->stride - k->padding + i * k->dilation;
+    const int64_t x = c * k->stride - k->padding + j * k->dilation;
+    *at = y * k->w + x;
+    return y >= 0 && y < k->h && x >= 0 && x < k->w;
+}
+
+/* Checks the outputs against exact sums. An output is an element of a matrix product whose inner
+ * size is the number of its terms; its error is bounded as tg_matmul says. */
+static void check_forward(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tensor *y)
+{
+    const int64_t area = k->kh * k->kw, oh = y->shape[1], ow = y->shape[2];
+    const double terms = (double)(k->channels * area);
+    int64_t at;
+    for (int64_t o = 0; o < k->out; o++)
+        for (int64_t r = 0; r < oh; r++)
+            for (int64_t c = 0; c < ow; c++) {
+                exact_sum exact = {0, 0, 0};
+                for (int64_t i = 0; i < k->channels * area; i++)
+                    if (meets(k, r, c, i / k->kw % k->kh, i % k->kw, &at))
+                        add_exactly(&exact, element_of(w, o * k->channels * area + i),
+                                    element_of(x, i / area * k->h * k->w + at));
+                check_sum(element_of(y, (o * oh + r) * ow + c), exact, unit_of(x->dtype),
+                          terms <= 1024 ? terms : 145.2);
+            }
+}
+
+/* Checks the gradient of the image, where g is that of the result, against exact sums. */
+static void check_image(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tensor *y, tg_tensor *g)
+{
+    const int64_t area = k->kh * k->kw, oh = y->shape[1], ow = y->shape[2];
+    exact_sum *exact = calloc((size_t)x->numel, sizeof *exact);
+    int64_t at;
+    assert_non_null(exact);
+    for (int64_t o = 0; o < k->out; o++)
+        for (int64_t r = 0; r < oh; r++)
+            for (int64_t c = 0; c < ow; c++) {
+                const double up = element_of(g, (o * oh + r) * ow + c);
+                for (int64_t i = 0; i < k->channels * area; i++)
+                    if (meets(k, r, c, i / k->kw % k->kh, i % k->kw, &at))
+                        add_exactly(exact + i / area * k->h * k->w + at, up,
+                                    element_of(w, o * k->channels * area + i));
+            }
+    /* A product sums over the output channels. Its results are then summed over the elements of the
+     * kernel: all of them, or, in large kernels, parts of 128 that a compensated sum adds up, which
+     * rounds twice more. */
+    const double units = (double)k->out + (area > 1024 ? 128 + 2 : (double)area);
+    for (int64_t i = 0; i < x->numel; i++)
+        check_sum(element_of(x->grad, i), exact[i], unit_of(x->dtype), units * 1.01);
+    free(exact);
+}
+
+static void check_conv(tg_context *tg, const conv_case *k, tg_dtype dtype, bool positive)
+{
+    const tg_shape xs = TG_SHAPE(k->channels, k->h, k->w);
+    const tg_shape ws = TG_SHAPE(k->out, k->channels, k->kh, k->kw);
+    tg_tensor *x = positive ? tg_rand(tg, dtype, xs) : tg_randn(tg, dtype, xs);
+    tg_tensor *w = positive ? tg_rand(tg, dtype, ws) : tg_randn(tg, dtype, ws);
+    const tg_conv_options o = {.stride = {k->stride, k->stride},
+                               .padding = {k->padding, k->padding},
+                               .dilation = {k->dilation, k->dilation},
+                               .groups = 1};
+    tg_requires_grad_(x, true);
+    tg_tensor *y = tg_conv2d(x, w, &o);
+    check_ok(tg);
+    const tg_shape ys = {y->ndim, (int64_t[]){y->shape[0], y->shape[1], y->shape[2]}};
+    tg_tensor *g = positive ? tg_rand(tg, dtype, ys) : tg_randn(tg, dtype, ys);
+    assert_true(tg_backward_with(y, g));
+    check_forward(k, x, w, y);
+    check_image(k, x, w, y, g);
+}
+
+/* The terms of a kernel of more than 1024 elements are added in parts. These kernels have fewer, as
+ * many and more elements; a part has several rows of the kernel, or a row has several parts. */
+static void test_convolutions_of_many_terms(void **state)
+{
+    tg_context *tg = *state;
+    static const conv_case cases[] = {
+        {130, 5, 6, 2, 3, 3, 1, 1, 1},     {2, 34, 40, 2, 32, 32, 1, 0, 1},
+        {2, 40, 44, 2, 33, 35, 1, 2, 1},   {1, 50, 41, 2, 40, 30, 2, 11, 1},
+        {1, 1, 2000, 2, 1, 1500, 3, 0, 1}, {1, 3, 1400, 1, 3, 600, 1, 1, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int kind = 0; kind < 4; kind++)
+            check_conv(tg, &cases[i], kind & 1 ? TG_F64 : TG_F32, kind & 2);
+}
+
+/* The gradient of the element in the middle is a sum of equal terms, one for each element of the
+ * kernel. Additions of equal terms round in the same direction for long, so that errors add up. */
+static void test_gradient_of_the_image_of_a_large_kernel(void **state)
+{
+    tg_context *tg = *state;
+    enum { KERNEL = 64, SIZE = 2 * KERNEL - 1 };
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+        const double tenth = dtype == TG_F32 ? (double)0.1f : 0.1;
+        tg_tensor *x = tg_zeros(tg, (tg_dtype)dtype, TG_SHAPE(1, SIZE, SIZE));
+        tg_tensor *w = tg_full(tg, (tg_dtype)dtype, TG_SHAPE(1, 1, KERNEL, KERNEL), 0.1);
+        tg_requires_grad_(x, true);
+        assert_true(tg_backward(tg_sum(tg_conv2d(x, w, NULL))));
+        check_sum(element_of(x->grad, x->numel / 2), n_times(KERNEL * KERNEL, tenth),
+                  unit_of((tg_dtype)dtype), 131.1);
+    }
+}
+
+/* Returns the gradient of a batch of images through pooling, or through a convolution with groups;
+ * both are large enough to be split among threads. */
+static tg_tensor *gradients_at(tg_context *c, tg_dtype dtype, const char *what)
+{
+    tg_manual_seed(c, 3);
+    tg_tensor *x = tg_requires_grad_(tg_randn(c, dtype, TG_SHAPE(40, 2, 40, 38)), true), *y;
+    if (strcmp(what, "pool") == 0) {
+        tg_pool_options o = tg_pool_defaults(16);
+        o.stride[0] = o.stride[1] = 1;
+        y = tg_avg_pool2d(x, &o);
+    } else {
+        tg_conv_options o = tg_conv_defaults();
+        o.groups = 2;
+        y = tg_conv2d(x, tg_randn(c, dtype, TG_SHAPE(2, 1, 36, 34)), &o);
+    }
+    assert_true(tg_backward_with(y, tg_randn(c, dtype, (tg_shape){y->ndim, y->shape})));
+    return x->grad;
+}
+
+static void test_gradients_have_the_same_bits_at_every_level_on_any_threads(void **state)
+{
+    tg_context *tg = *state;
+    static const char *const levels[] = {"portable", "avx2", "avx512"}, *const what[] = {"pool",
+                                                                                         "conv"};
+    for (int i = 0; i < 12; i++) {
+        tg_context *other = open_at(levels[i % 3]);
+        const tg_dtype dtype = i / 3 % 2 ? TG_F64 : TG_F32;
+        if (tg_ok(other)) {
+            assert_true(tg_set_num_threads(other, 1 + i % 3));
+            tg_tensor *want = gradients_at(tg, dtype, what[i / 6]);
+            tg_tensor *got = gradients_at(other, dtype, what[i / 6]);
+            const size_t size = dtype == TG_F32 ? sizeof(float) : sizeof(double);
+            assert_memory_equal(got->data, want->data, (size_t)want->numel * size);
+        }
+        tg_close(other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_arguments_of_convolutions_are_refused),
         cmocka_unit_test(test_wrong_arguments_of_layers_are_refused),
         cmocka_unit_test(test_threads_give_the_same_bits),
+        cmocka_unit_test(test_convolutions_of_many_terms),
+        cmocka_unit_test(test_gradient_of_the_image_of_a_large_kernel),
+        cmocka_unit_test(test_gradients_have_the_same_bits_at_every_level_on_any_threads),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

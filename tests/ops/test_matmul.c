@@ -1,6 +1,7 @@
-/* The accuracy of sums of many terms: matrix products with a large inner size, and the operations
- * that are computed by them. */
+/* The accuracy of matrix products with a large inner size, and of operations that are computed by
+ * them; and their bits at every level, in every layout, and with any number of threads. */
 #include "each_level.h"
+#include "exact_sum.h"
 
 /* Long sums take minutes under valgrind. */
 static int64_t longest(int64_t usual)
@@ -8,22 +9,15 @@ static int64_t longest(int64_t usual)
     return getenv("TG_TEST_QUICK") && usual > 100000 ? 100000 : usual;
 }
 
-/* See src/kernels/matmul.inc: the error of a product of inner size k, as a part of the sum of its
- * absolute terms; to which the second order, below a thousandth of it, is added. */
-static double product_bound(tg_dtype dtype, int64_t k)
+/* The bound that src/kernels/matmul.inc derives for the error of a product with inner size k, in u
+ * of the sum of its absolute terms. Terms of second order are below a thousandth of it. */
+static double product_units(tg_dtype dtype, int64_t k)
 {
-    const double u = dtype == TG_F32 ? 0x1p-24 : 0x1p-53, n = (double)k;
-    return (k <= 1024 ? n : 145 + n * u) * u * 1.001;
+    return (k <= 1024 ? (double)k : 145 + (double)k * unit_of(dtype)) * 1.001;
 }
 
-static void check_near(double value, double exact, double relative)
-{
-    if (fabs(value - exact) <= relative * fabs(exact)) return;
-    fail_msg("%.17g is %.3g of %.17g off, more than %.3g", value, value / exact - 1, exact,
-             relative);
-}
-
-/* ---- Equal terms, which are rounded in one direction for long. */
+/* ---- Sums of equal terms. Their additions round in the same direction for long, so that errors
+ * add up. */
 
 static void test_ones_times_a_tenth_at_any_inner_size(void **state)
 {
@@ -37,7 +31,8 @@ static void test_ones_times_a_tenth_at_any_inner_size(void **state)
             tg_tensor *c = tg_matmul(ones, b);
             check_ok(tg);
             for (int64_t i = 0; i < 4; i++)
-                check_near(element_of(c, i), (double)k * tenth, product_bound((tg_dtype)dtype, k));
+                check_sum(element_of(c, i), n_times((double)k, tenth), unit_of((tg_dtype)dtype),
+                          product_units((tg_dtype)dtype, k));
             tg_close(tg);
         }
 }
@@ -51,12 +46,15 @@ static void test_weight_gradient_of_linear_over_many_rows(void **state)
     assert_true(tg_backward(tg_sum(tg_forward(net, x))));
     tg_tensor *g = tg_param(net, "weight")->grad;
     for (int64_t i = 0; i < 6; i++)
-        check_near(element_of(g, i), (double)rows * (double)0.3f, product_bound(TG_F32, rows));
-    check_near(element_of(tg_param(net, "bias")->grad, 0), (double)rows, 0);
+        check_sum(element_of(g, i), n_times((double)rows, (double)0.3f), unit_of(TG_F32),
+                  product_units(TG_F32, rows));
+    assert_true(element_of(tg_param(net, "bias")->grad, 0) == (double)rows);
 }
 
-/* Blocks of 1000 images, of one panel of 4 terms each: 32 of them are added one after the other,
- * and such sums with compensation. To first order (4 + 32 + 1 + 3) u, 3 for the four blocks. */
+/* The 4000 images are worked on in four blocks. Each image is one panel, whose product adds 4
+ * terms. The results of 32 panels are added one after the other, and these sums are added up with
+ * compensation. To first order, the error is (4 + 32 + 1 + 3) u, of which 3 u are for adding the
+ * four blocks. */
 static void test_weight_gradient_of_conv_over_many_images(void **state)
 {
     tg_context *tg = *state;
@@ -67,29 +65,21 @@ static void test_weight_gradient_of_conv_over_many_images(void **state)
         tg_tensor *w = tg_requires_grad_(tg_zeros(tg, (tg_dtype)dtype, TG_SHAPE(1, 2, 2, 2)), true);
         assert_true(tg_backward(tg_sum(tg_conv2d(x, w, NULL))));
         for (int64_t i = 0; i < 8; i++)
-            check_near(element_of(w->grad, i), 4 * IMAGES * tenth,
-                       40 * (dtype == TG_F32 ? 0x1p-24 : 0x1p-53) * 1.001);
+            check_sum(element_of(w->grad, i), n_times(4 * IMAGES, tenth), unit_of((tg_dtype)dtype),
+                      40 * 1.001);
     }
 }
 
-/* ---- Every way to work a product out. */
+/* ---- Products of all shapes and layouts, at all levels. */
 
 enum { LAYOUTS = 4 };
 
-/* a b, with either side in memory as its transpose. */
+/* The product of a and b, of which the layout may have either side in memory as its transpose. */
 static tg_tensor *product_in(int layout, tg_tensor *a, tg_tensor *b)
 {
     if (layout & 1) a = tg_t(tg_contiguous(tg_t(a)));
     if (layout & 2) b = tg_t(tg_contiguous(tg_t(b)));
     return tg_matmul(a, b);
-}
-
-/* sum[0] + sum[1] += x y, nearly without loss. */
-static void add_product(double *sum, double x, double y)
-{
-    const double product = x * y, high = sum[0] + product, z = high - sum[0];
-    sum[1] += fma(x, y, -product) + ((sum[0] - (high - z)) + (product - z));
-    sum[0] = high;
 }
 
 static double value_at(const tg_tensor *t, int64_t i)
@@ -102,16 +92,10 @@ static void check_product(tg_tensor *a, tg_tensor *b, tg_tensor *c)
     const int64_t m = a->shape[0], k = a->shape[1], n = b->shape[1];
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++) {
-            double exact[] = {0, 0}, scale = 0;
-            for (int64_t l = 0; l < k; l++) {
-                const double x = value_at(a, i * k + l), y = value_at(b, l * n + j);
-                add_product(exact, x, y);
-                scale += fabs(x * y);
-            }
-            const double error = fabs((value_at(c, i * n + j) - exact[0]) - exact[1]);
-            if (error > product_bound(a->dtype, k) * scale)
-                fail_msg("%d x %d x %d, %s: %.3g of the terms off", (int)m, (int)k, (int)n,
-                         tg_dtype_name(a->dtype), error / scale);
+            exact_sum exact = {0, 0, 0};
+            for (int64_t l = 0; l < k; l++)
+                add_exactly(&exact, value_at(a, i * k + l), value_at(b, l * n + j));
+            check_sum(value_at(c, i * n + j), exact, unit_of(a->dtype), product_units(a->dtype, k));
         }
 }
 
@@ -121,7 +105,8 @@ static void check_same_bits(tg_tensor *a, tg_tensor *b)
     assert_memory_equal(a->data, b->data, (size_t)a->numel * size);
 }
 
-/* Values about 0, or positive ones; at a level, in all layouts. want: the product in others. */
+/* Checks a product of random matrices (m, k) and (k, n) in all layouts. The first product is
+ * compared with exact sums and becomes *want; the bits of all others must be those of *want. */
 static void check_layouts(tg_context *tg, tg_dtype dtype, const int64_t *mnk, bool positive,
                           tg_tensor **want)
 {
@@ -136,8 +121,9 @@ static void check_layouts(tg_context *tg, tg_dtype dtype, const int64_t *mnk, bo
     }
 }
 
-/* Few and many rows and columns, in tiles in place and of packed blocks, and inner sizes on both
- * sides of where one block becomes many, and many become sums. */
+/* The shapes have few and many rows and columns, which the library multiplies in place or from
+ * packed blocks. Their inner sizes are so small that there is one block of terms, or so large that
+ * there are several, or that the sums of blocks are compensated. */
 static void test_products_of_every_shape_at_every_level(void **state)
 {
     static const int64_t shapes[][3] = {{2, 2, 1000},    {2, 3, 20011},  {5, 70, 1025},
@@ -163,7 +149,7 @@ static void test_products_of_every_shape_at_every_level(void **state)
         }
 }
 
-/* A row of a product is that of the row alone, as long as neither is the product of a vector. */
+/* A row of a product has the same bits as the product of this row alone. */
 static void test_bits_do_not_depend_on_the_other_rows(void **state)
 {
     tg_context *tg = *state;
@@ -193,7 +179,7 @@ static void test_batches_have_the_bits_of_products(void **state)
     }
 }
 
-/* ---- Infinities have no rounding error to carry along. */
+/* ---- The compensation of long sums must not turn infinities into NaN. */
 
 static void test_long_products_of_infinities(void **state)
 {

@@ -1,4 +1,5 @@
 /* Clipping of gradients by their norm and by their values. */
+#include "exact_sum.h"
 #include "leaf.h"
 
 static void test_clip_grad_norm(void **state)
@@ -88,6 +89,21 @@ static void test_clip_grad_norm_at_the_ends_of_the_range(void **state)
     assert_true(near(tg_clip_grad_norm_(TG_LIST(e, f), 1, 100, true), 4e-200, 1e-14));
 }
 
+/* The norm of n gradients is the root of the sum of their squared norms. The squares and their n
+ * additions have errors of at most about n u, of which the root leaves half. */
+static void test_the_norm_of_many_gradients(void **state)
+{
+    tg_context *tg = *state;
+    enum { MANY = 1000 };
+    tg_tensor *p[MANY];
+    for (int i = 0; i < MANY; i++) {
+        p[i] = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(1)), true);
+        assert_true(tg_backward(tg_sum(tg_mul_scalar(p[i], 0.1))));
+    }
+    const double norm = tg_clip_grad_norm_((tg_list){MANY, p}, 1e9, 2, false);
+    assert_true(fabs(norm - 0.1 * sqrt(MANY)) <= norm * (MANY / 2 + 4) * unit_of(TG_F64));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_clip_grad_norm_error_if_nonfinite),
         cmocka_unit_test(test_clip_grad_value),
         cmocka_unit_test(test_clip_grad_norm_at_the_ends_of_the_range),
+        cmocka_unit_test(test_the_norm_of_many_gradients),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

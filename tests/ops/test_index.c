@@ -1,0 +1,137 @@
+/* scatter_add, and gradients of elements that are taken many times: the accuracy of sums of many
+ * terms, and infinities, NaN and -0 in them. */
+#include "exact_sum.h"
+
+/* ---- Sums of many float64 terms in one element. With n terms, the error is at most u + (n u)^2
+ * relative to the sum of absolute values, and (n u)^2 is below a thousandth of u here. */
+
+enum { TAKEN = 100000 };
+
+static void test_scatter_add_of_many_terms_into_one_element(void **state)
+{
+    tg_context *tg = *state;
+    for (int kind = 0; kind < KINDS_OF_TERMS; kind++) {
+        tg_tensor *source = terms_of(tg, kind, TG_SHAPE(TAKEN)),
+                  *a = tg_full(tg, TG_F64, TG_SHAPE(3), 7);
+        tg_tensor *index = tg_expand(tg_ones(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(TAKEN));
+        tg_tensor *sums = tg_scatter_add(a, 0, index, source);
+        exact_sum exact = {0, 0, 0};
+        add_exactly(&exact, 7, 1);
+        for (int64_t i = 0; i < TAKEN; i++) add_exactly(&exact, element_of(source, i), 1);
+        check_sum(element_of(sums, 1), exact, unit_of(TG_F64), 1.001);
+        check_values(tg_narrow(sums, 0, 2, 1), 7);
+    }
+}
+
+/* Checks the gradient of x[0], which y takes TAKEN times; each of these elements has gradient 0.1.
+ */
+static void check_gradient(tg_tensor *x, tg_tensor *y)
+{
+    assert_true(tg_backward_with(y, tg_full_like(y, 0.1)));
+    check_sum(element_of(x->grad, 0), n_times(TAKEN, 0.1), unit_of(TG_F64), 1.001);
+}
+
+static void test_gradients_of_an_element_that_is_taken_many_times(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *index = tg_expand(tg_zeros(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(TAKEN));
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(2)), true);
+    check_gradient(x, tg_gather(x, 0, index));
+    x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(2)), true);
+    check_gradient(x, tg_index_select(x, 0, index));
+    x = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(2, 3)), true);
+    check_gradient(x, tg_embedding(index, x, TG_NO_INDEX));
+}
+
+static void test_scatter_add_of_infinities_and_nan(void **state)
+{
+    tg_context *tg = *state;
+    const double terms[] = {INFINITY, 1, INFINITY, -INFINITY, NAN, 1, 1.7e308, 1.7e308,
+                            INFINITY, 1, 1,        1,         1,   1, 1,       1};
+    const int64_t at[] = {0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1, 2, 2, 3, 3};
+    tg_tensor *source = tg_from_f64(tg, TG_SHAPE(16), terms);
+    tg_tensor *index = tg_from_i64(tg, TG_SHAPE(16), at);
+    check_values(tg_scatter_add(tg_zeros(tg, TG_F64, TG_SHAPE(4)), 0, index, source), INFINITY, NAN,
+                 NAN, INFINITY);
+}
+
+/* As in PyTorch, an element that is -0 stays -0, whether nothing or only -0 is added to it. */
+static void test_scatter_add_of_negative_zeros_keeps_their_sign(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *index = tg_expand(tg_ones(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(16));
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        tg_tensor *a = tg_full(tg, d, TG_SHAPE(2), -0.0);
+        tg_tensor *sums = tg_scatter_add(a, 0, index, tg_full(tg, d, TG_SHAPE(16), -0.0));
+        check_values(tg_reciprocal(sums), -INFINITY, -INFINITY);
+    }
+}
+
+/* ---- Sums of many float32 terms in one element. Plain additions in float32 stop at 2^24, where
+ * adding 1 changes nothing. */
+
+/* The float nearest to the exact sum of so many terms, each of which is the float 0.1. */
+static double tenths(double terms)
+{
+    return (double)(float)(terms * (double)0.1f);
+}
+
+/* An index of n zeros, which takes element 0 n times. */
+static tg_tensor *places(tg_context *tg, int64_t n)
+{
+    return tg_expand(tg_zeros(tg, TG_I64, TG_SHAPE(1)), TG_SHAPE(n));
+}
+
+static void test_scatter_add_passes_2_to_the_24(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t n = (1 << 24) + 1024;
+    tg_tensor *a = tg_zeros(tg, TG_F32, TG_SHAPE(3));
+    tg_tensor *terms = tg_expand(tg_ones(tg, TG_F32, TG_SHAPE(1)), TG_SHAPE(n));
+    check_values(tg_scatter_add(a, 0, places(tg, n), terms), (double)n, 0, 0);
+}
+
+/* Returns element 0 of the gradient of x, where each element of y has the gradient 0.1. */
+static double gradient_of(tg_tensor *x, tg_tensor *y)
+{
+    tg_tensor *weight = tg_full_like(y, 0.1);
+    assert_true(tg_backward_with(y, weight));
+    check_ok(x->context);
+    return tg_get(x->grad, (tg_shape){x->ndim, (int64_t[]){0, 0}});
+}
+
+static void test_float32_gradients_of_an_element_that_is_taken_many_times(void **state)
+{
+    tg_context *tg = *state;
+    enum { TERMS = 100000 };
+    tg_tensor *index = places(tg, TERMS);
+    tg_tensor *x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2)), true);
+    assert_true(gradient_of(x, tg_gather(x, 0, index)) == tenths(TERMS));
+    x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2)), true);
+    assert_true(gradient_of(x, tg_index_select(x, 0, index)) == tenths(TERMS));
+    x = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(2, 3)), true);
+    assert_true(gradient_of(x, tg_embedding(index, x, TG_NO_INDEX)) == tenths(TERMS));
+}
+
+static void test_scatter_add_adds_to_the_values_that_are_there(void **state)
+{
+    tg_context *tg = *state;
+    const float start[] = {0.25f, -3, 7};
+    const int64_t at[] = {0, 2, 2, 0, 2, 2, 2, 2, 0, 0, 2, 2};
+    tg_tensor *a = tg_from_f32(tg, TG_SHAPE(3), start), *index = tg_from_i64(tg, TG_SHAPE(12), at);
+    check_values(tg_scatter_add(a, 0, index, tg_full(tg, TG_F32, TG_SHAPE(12), 0.5)), 2.25, -3, 11);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scatter_add_of_many_terms_into_one_element),
+        cmocka_unit_test(test_gradients_of_an_element_that_is_taken_many_times),
+        cmocka_unit_test(test_scatter_add_of_infinities_and_nan),
+        cmocka_unit_test(test_scatter_add_of_negative_zeros_keeps_their_sign),
+        cmocka_unit_test(test_scatter_add_passes_2_to_the_24),
+        cmocka_unit_test(test_float32_gradients_of_an_element_that_is_taken_many_times),
+        cmocka_unit_test(test_scatter_add_adds_to_the_values_that_are_there),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
