@@ -68,6 +68,11 @@ static double incomplete_beta(double a, double b, double odds)
     return front > 0 ? front * beta_fraction(a, b, x, y) : 0;
 }
 
+double normal_two_sided(double z)
+{
+    return erfc(fabs(z) * 0.707106781186547524);
+}
+
 double student_t_two_sided(double t, double df)
 {
     return isnan(t) ? NAN : incomplete_beta(df / 2, 0.5, df / t / t);

@@ -212,6 +212,7 @@ static void compare(const least_squares *exact, double epsilon, fit *f)
     double error = least_squares_error(exact);
     error = fmax(error, epsilon * sqrt(exact->total / (double)exact->rows));
     f->miss = tg_item(tg_max(tg_div(f->misses, tg_mul_scalar(exact->unit_errors, error))));
+    f->errors = tg_mul_scalar(exact->unit_errors, least_squares_error(exact));
     f->converged = f->miss <= FIT_CLOSE;
 }
 
@@ -220,6 +221,7 @@ fit fit_exact(const least_squares *exact)
     return (fit){.line = exact->line,
                  .coefficients = exact->coefficients,
                  .misses = tg_zeros_like(exact->coefficients),
+                 .errors = tg_mul_scalar(exact->unit_errors, least_squares_error(exact)),
                  .converged = true};
 }
 

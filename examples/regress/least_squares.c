@@ -4,31 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "twofold.h"
+
 /* Rows that are folded into the triangle at a time. */
 #define BLOCK 64
 
 tg_tensor *line_predict(const line *l, tg_tensor *x)
 {
     return tg_add_scalar(tg_matmul(tg_sub(x, l->center), l->slope), l->level);
-}
-
-/* A sum as high + low, to about 32 digits (Dekker, Numerische Mathematik 18, 1971). */
-typedef struct twofold {
-    double high, low;
-} twofold;
-
-static void add(twofold *sum, double value)
-{
-    const double high = sum->high + value, back = high - sum->high;
-    sum->low += (sum->high - (high - back)) + (value - back);
-    sum->high = high;
-}
-
-static void add_product(twofold *sum, double a, double b)
-{
-    const double product = a * b;
-    add(sum, product);
-    sum->low += fma(a, b, -product);
 }
 
 double line_intercept(const line *l)
@@ -71,8 +54,7 @@ static void fold(double *r, int64_t k, double *rows, int64_t n)
     }
 }
 
-/* The triangle of a (n, k). */
-static tg_tensor *triangle(tg_tensor *a)
+tg_tensor *triangle(tg_tensor *a)
 {
     const double *rows = tg_data_f64(a);
     if (!rows) return NULL;

@@ -41,6 +41,9 @@ typedef struct least_squares {
  * failed: tg_error. */
 bool least_squares_fit(tg_tensor *x, tg_tensor *y, least_squares *fit);
 
+/* The triangle R (k, k) of the QR factorization of a contiguous a (n, k), in float64. */
+tg_tensor *triangle(tg_tensor *a);
+
 /* n - k - 1, and the residual standard error, which is NaN when no degree of freedom remains. */
 int64_t least_squares_freedom(const least_squares *fit);
 double least_squares_error(const least_squares *fit);

@@ -31,8 +31,9 @@ static int work(job *j)
     if (status == DONE) status = find_fit(j);
     if (status == DONE && tg_ok(j->tg)) {
         report(j);
+        status = cross_validate(j);
         if (j->set.predict) write_predictions(j);
-        if (j->set.plot) status = draw(j);
+        if (j->set.plot && draw(j) != DONE) status = FAILED;
     }
     if (!tg_ok(j->tg)) {
         fprintf(stderr, "regress: %s\n", j->tg ? tg_error(j->tg) : "out of memory");

@@ -30,7 +30,8 @@ static int report_dependent(const job *j)
         sign = " + ";
     }
     if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
-    fprintf(stderr, "; leave one of these features out, or take --dependent drop\n");
+    fprintf(stderr, "%s; leave one of these features out, or take --dependent drop\n",
+            j->held.x ? " in the rows to train on" : "");
     return FAILED;
 }
 
@@ -80,6 +81,7 @@ int find_fit(job *j)
         if (!j->set.drop_dependent) return report_dependent(j);
         drop_dependent(j);
     }
+    if (!loss_is_exact(&j->set.loss)) return find_minimum(j);
     j->fit = fit_exact(&j->exact);
     return j->set.method == FIT_LS ? DONE : train(j);
 }

@@ -12,7 +12,7 @@ static void plot_rows(plot *p, const job *j, const char *label, const char *colo
 {
     bool single = j->terms.n_features == 1;
     tg_tensor *x = single ? rows.x : rows.y;
-    tg_tensor *y = single ? rows.y : line_predict(&j->fit.line, rows.x);
+    tg_tensor *y = single ? rows.y : predict(j, rows.x);
     const double *xs = values_of(x), *ys = values_of(y);
     if (xs && ys) plot_points(p, label, color, (size_t)y->shape[0], xs, ys);
 }
@@ -27,12 +27,13 @@ int draw(const job *j)
     plot_rows(p, j, j->held.x ? "rows trained on" : "data", PLOT_BLUE, j->train);
     if (j->held.x) plot_rows(p, j, "rows held out", PLOT_ORANGE, j->held);
 
+    const int64_t n = loss_is_likelihood(&j->set.loss) ? 201 : 2; /* whose prediction bends */
     tg_tensor *along = single ? j->train.x : j->train.y;
-    double x[] = {tg_item(tg_min(along)), tg_item(tg_max(along))};
-    tg_tensor *ends = tg_from_f64(j->tg, TG_SHAPE(2, 1), x);
-    const double *y = single ? values_of(line_predict(&j->fit.line, ends)) : NULL;
-    if (y) plot_line(p, "fitted line", PLOT_BLACK, 2, x, y);
-    if (!single) plot_dashes(p, "predicted = target", PLOT_BLACK, 2, x, x);
+    double ends[] = {tg_item(tg_min(along)), tg_item(tg_max(along))};
+    tg_tensor *points = tg_unsqueeze(tg_linspace(j->tg, TG_F64, ends[0], ends[1], n), 1);
+    const double *x = values_of(points), *y = single ? values_of(predict(j, points)) : NULL;
+    if (x && y) plot_line(p, "fitted line", PLOT_BLACK, (size_t)n, x, y);
+    if (!single) plot_dashes(p, "predicted = target", PLOT_BLACK, 2, ends, ends);
     if (plot_save(p, j->set.plot)) return DONE;
     fprintf(stderr, "%s: %s\n", j->set.plot, strerror(errno));
     return FAILED;

@@ -20,7 +20,7 @@ int read_new(job *j)
 
 void write_predictions(job *j)
 {
-    const double *y = values_of(line_predict(&j->fit.line, j->new_rows));
+    const double *y = values_of(predict(j, j->new_rows));
     if (!y) return;
     const int digits = j->set.digits > 0                           ? (int)j->set.digits
                        : j->set.float64 || j->set.method == FIT_LS ? 15

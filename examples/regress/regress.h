@@ -12,15 +12,11 @@
 
 #include "../common/csv.h"
 #include "fit.h"
+#include "minimum.h"
 #include "settings.h"
 #include "terms.h"
 
 enum { DONE, FAILED, USAGE, NOT_CONVERGED };
-
-/* Rows of the model: their features and their target, as a column. */
-typedef struct sample {
-    tg_tensor *x, *y;
-} sample;
 
 /* One run of the program. end_job frees what its members point to. */
 typedef struct job {
@@ -34,6 +30,7 @@ typedef struct job {
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
     fit fit;
+    minimum minimum; /* of a loss that is not exact, in the sense of loss_is_exact */
     FILE *report;
 } job;
 
@@ -53,6 +50,13 @@ int read_data(job *j);
 /* The features of n rows with these variables. */
 tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride);
 
+/* The rows with these numbers. */
+sample take_rows(const sample *all, tg_tensor *numbers);
+
+/* Checks that each column of the rows to train on varies, but not beyond what can be computed with.
+ */
+int check_columns(const job *j);
+
 /* Splits the rows into train and held, and checks that a line can be fitted to those in train. */
 int split_rows(job *j);
 
@@ -63,6 +67,29 @@ int find_fit(job *j);
 
 /* The largest absolute value in a column of x. */
 double size_of(tg_tensor *x, int64_t column);
+
+/* ---- objective.c */
+
+/* Checks that a target, in all rows of the file, is what the loss is made for. */
+int check_target(const job *j, tg_tensor *y);
+
+/* Fits by a loss that is not exact. */
+int find_minimum(job *j);
+
+/* What is predicted for rows with these features. */
+tg_tensor *predict(const job *j, tg_tensor *x);
+
+/* The weighted sum of the losses of rows, without a penalty, where the line has the values eta;
+ * the sum of the least losses that any eta gives; and the sum of the weights. */
+double sum_losses(const job *j, const sample *rows, tg_tensor *eta);
+double sum_floors(const job *j, const sample *rows);
+double sum_weights(const sample *rows);
+
+/* ---- folds.c */
+
+/* Reports how well rows are predicted that the fit has not seen, if the user has asked for folds.
+ */
+int cross_validate(job *j);
 
 /* ---- report.c and summary.c */
 

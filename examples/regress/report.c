@@ -94,7 +94,15 @@ static void report_model(const job *j)
     static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
     fprintf(j->report, "%s ~ ", j->set.target);
     report_terms(j);
-    fprintf(j->report, ", %s, %s\n", methods[j->set.method],
+    const loss *l = &j->set.loss;
+    const char *method = l->kind == LOSS_QUANTILE ? "simplex method"
+                         : !loss_is_exact(l)      ? "Newton's method"
+                                                  : methods[j->set.method];
+    if (!loss_is_exact(l)) fprintf(j->report, ", %s loss", loss_name(l));
+    if (l->kind == LOSS_HUBER) fprintf(j->report, " with delta %.9g", l->number);
+    if (l->kind == LOSS_QUANTILE) fprintf(j->report, " for the quantile %.9g", l->number);
+    if (l->l2 > 0) fprintf(j->report, " with l2 %.9g", l->l2);
+    fprintf(j->report, ", %s, %s\n", method,
             j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
 }
 
@@ -130,19 +138,58 @@ static void report_training(const job *j)
                 name_of(j, worst_of(j)), f->miss, advice(j));
 }
 
-/* A line of how well the fit predicts rows. */
-static void report_rows(const job *j, const char *name, sample rows)
+/* How the search for the minimum of a loss ended. */
+static void report_minimum(const job *j)
 {
-    if (!rows.x) {
+    const minimum *m = &j->minimum;
+    const char *what = j->set.loss.kind == LOSS_QUANTILE ? "edges" : "steps";
+    fprintf(j->report, "%s after %" PRId64 " %s", j->fit.converged ? "converged" : "NOT converged",
+            m->steps, what);
+    if (m->ending == MINIMUM_FLAT)
+        fputs(": the minimum is not unique, other coefficients have the same loss\n", j->report);
+    else if (m->ending == MINIMUM_MISSED)
+        fputs(": how far the minimum is cannot be told\n", j->report);
+    else if (j->set.loss.kind == LOSS_QUANTILE)
+        fputs(": the minimum is exact\n", j->report);
+    else
+        fprintf(j->report, ": each coefficient is within %.1g standard errors of the minimum\n",
+                m->miss);
+}
+
+/* Prints how well the line with the values eta predicts rows, in the terms of the loss. */
+static void report_quality(const job *j, const sample *rows, tg_tensor *eta)
+{
+    const loss_kind kind = j->set.loss.kind;
+    const double n = (double)rows->y->numel;
+    if (kind == LOSS_MSE) {
+        double error = tg_item(tg_sum(tg_square(tg_sub(rows->y, eta))));
+        double spread = tg_item(tg_sum(tg_square(tg_sub(rows->y, tg_mean(rows->y)))));
+        fprintf(j->report, "RMSE %.9g", sqrt(error / n));
+        if (spread > 0) fprintf(j->report, ", R2 %.9f", 1 - error / spread);
+        return;
+    }
+    const double sum = sum_losses(j, rows, eta), all = sum_weights(rows);
+    if (kind == LOSS_POISSON)
+        fprintf(j->report, "mean deviance %.9g", 2 * (sum - sum_floors(j, rows)) / all);
+    else
+        fprintf(j->report, "mean loss %.9g", sum / all);
+    tg_tensor *above = tg_cast(tg_gt(rows->y, eta), TG_F64);
+    tg_tensor *right = tg_cast(tg_eq(tg_gt_scalar(eta, 0), tg_gt_scalar(rows->y, 0)), TG_F64);
+    if (kind == LOSS_QUANTILE)
+        fprintf(j->report, ", %.4f of the rows above", tg_item(tg_mean(above)));
+    if (kind == LOSS_LOGISTIC)
+        fprintf(j->report, ", %.4f of the rows on the right side of 1/2", tg_item(tg_mean(right)));
+}
+
+/* A line of how well the fit predicts rows. */
+static void report_rows(const job *j, const char *name, const sample *rows)
+{
+    if (!rows->x) {
         fprintf(j->report, "%-9s none (--test-fraction 0.2 holds out a fifth)\n", name);
         return;
     }
-    tg_tensor *y = rows.y;
-    double error = tg_item(tg_sum(tg_square(tg_sub(y, line_predict(&j->fit.line, rows.x)))));
-    double spread = tg_item(tg_sum(tg_square(tg_sub(y, tg_mean(y)))));
-    fprintf(j->report, "%-9s %" PRId64 " rows, RMSE %.9g", name, rows.y->shape[0],
-            sqrt(error / (double)rows.y->shape[0]));
-    if (spread > 0) fprintf(j->report, ", R2 %.9f", 1 - error / spread);
+    fprintf(j->report, "%-9s %" PRId64 " rows, ", name, rows->y->numel);
+    report_quality(j, rows, line_predict(&j->fit.line, rows->x));
     fputc('\n', j->report);
 }
 
@@ -153,7 +200,8 @@ void report(const job *j)
     report_levels(j);
     report_condition(j);
     if (j->set.method != FIT_LS) report_training(j);
+    if (!loss_is_exact(&j->set.loss)) report_minimum(j);
     summarise(j);
-    report_rows(j, "trained", j->train);
-    report_rows(j, "held out", j->held);
+    report_rows(j, "trained", &j->train);
+    report_rows(j, "held out", &j->held);
 }

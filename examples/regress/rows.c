@@ -93,13 +93,12 @@ tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t
     return x;
 }
 
-/* The rows with the numbers in `rows`. */
-static sample take_rows(sample all, tg_tensor *rows)
+sample take_rows(const sample *all, tg_tensor *numbers)
 {
-    if (!all.x || !rows) return (sample){NULL, NULL};
-    tg_tensor *index = tg_unsqueeze(rows, 1);
-    tg_tensor *wide = tg_expand(index, TG_SHAPE(rows->numel, all.x->shape[1]));
-    return (sample){.x = tg_gather(all.x, 0, wide), .y = tg_gather(all.y, 0, index)};
+    if (!all->x || !numbers) return (sample){0};
+    return (sample){.x = tg_index_select(all->x, 0, numbers),
+                    .y = tg_index_select(all->y, 0, numbers),
+                    .weights = all->weights ? tg_index_select(all->weights, 0, numbers) : NULL};
 }
 
 /* Whether a column of the rows to train on varies, but not beyond what can be computed with. */
@@ -114,12 +113,12 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *column)
     return false;
 }
 
-static bool columns_are_good(const job *j)
+int check_columns(const job *j)
 {
     for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
         if (!column_is_good(j, j->terms.features[i].name, tg_select(j->train.x, 1, (int64_t)i)))
-            return false;
-    return column_is_good(j, j->set.target, j->train.y);
+            return FAILED;
+    return column_is_good(j, j->set.target, j->train.y) ? DONE : FAILED;
 }
 
 int split_rows(job *j)
@@ -140,11 +139,12 @@ int split_rows(job *j)
     j->train.y =
         tg_narrow(tg_wrap_f64(j->tg, TG_SHAPE(n, (int64_t)stride), TG_CONTIGUOUS, j->values), 1,
                   (int64_t)target, 1);
+    if (check_target(j, j->train.y) != DONE) return FAILED;
     if (n_held) {
         sample all = j->train;
         tg_tensor *order = tg_randperm(j->tg, n);
-        j->held = take_rows(all, tg_narrow(order, 0, 0, n_held));
-        j->train = take_rows(all, tg_narrow(order, 0, n_held, n - n_held));
+        j->held = take_rows(&all, tg_narrow(order, 0, 0, n_held));
+        j->train = take_rows(&all, tg_narrow(order, 0, n_held, n - n_held));
     }
-    return columns_are_good(j) ? DONE : FAILED;
+    return check_columns(j);
 }

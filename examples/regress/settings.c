@@ -16,6 +16,19 @@ const char settings_help[] =
     "  --target NAME          column to predict\n"
     "  --features TERMS       what to predict it from; all other columns, unless given. See below\n"
     "  --exclude A,B,...      columns to leave out of all\n"
+    "  --loss NAME            mse, the squared error, unless given; huber:DELTA, squared up to "
+    "DELTA "
+    "and\n"
+    "                         linear beyond, DELTA 1 unless given; quantile:P, for the line that a "
+    "share\n"
+    "                         P of the rows lies below; logistic, for a target of 0 and 1; "
+    "poisson,\n"
+    "                         for counts\n"
+    "  --l2 X                 add X / 2 times the sum of squares of the coefficients of "
+    "standardised\n"
+    "                         features to the loss, which is then the sum over the rows of half "
+    "the\n"
+    "                         squared error, or of minus the log-likelihood; 0\n"
     "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
     "null,\n"
     "                         a point or a dash; error, unless given, refuses them\n"
@@ -23,7 +36,10 @@ const char settings_help[] =
     "error,\n"
     "                         unless given, names the first one\n"
     "  --test-fraction P      part of the rows, drawn at random, to hold out and test on; 0\n"
-    "  --seed N               for that draw and the order of batches; 0\n"
+    "  --folds K              also cross-validate: fit K times, each time without a K-th of the "
+    "rows,\n"
+    "                         and test on those\n"
+    "  --seed N               for these draws and the order of batches; 0\n"
     "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
     "of\n"
     "                         all else. Of a trained coefficient only known digits are printed\n"
@@ -54,7 +70,9 @@ const char settings_help[] =
     "  --momentum X           from the smallest one; 0 with --batch-size\n"
     "\n"
     "Features and target are standardised for training. It has converged when each coefficient is\n"
-    "within 0.001 of its standard error from the exact one.\n"
+    "within 0.001 of its standard error from the exact one, and so has a fit by another loss than "
+    "mse,\n"
+    "which is found by Newton's method, or by the simplex method for quantile.\n"
     "\n"
     "exit status: 0 done; 1 bad data, diverged, or another failure; 2 wrong usage; 3 training "
     "ended\n"
@@ -94,6 +112,24 @@ static bool choose_drop(const char *name, const char *value, bool *drop)
     return false;
 }
 
+/* Reads the loss. Returns false, and prints a line on stderr, if it is wrong, or if an option was
+ * given that it does not go with. */
+static bool choose_loss(settings *set)
+{
+    const double l2 = set->loss.l2;
+    if (!loss_read(set->loss_name, &set->loss)) return false;
+    set->loss.l2 = l2;
+    if (l2 > 0 && set->loss.kind == LOSS_QUANTILE) {
+        fprintf(stderr,
+                "regress: --l2 does not go with --loss quantile, whose fit it would blur\n");
+        return false;
+    }
+    if (set->method == FIT_LS || loss_is_exact(&set->loss)) return true;
+    fprintf(stderr, "regress: --method %s trains with the squared error alone; leave it out %s\n",
+            set->method_name, l2 > 0 ? "with --l2" : "with this --loss");
+    return false;
+}
+
 bool settings_read(settings *set, int argc, char **argv)
 {
     *set = (settings){.momentum = -1};
@@ -107,6 +143,9 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--exclude", OPTION_TEXT, &set->exclude, 0, 0, false},
         {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
         {"--predict", OPTION_TEXT, &set->predict, 0, 0, false},
+        {"--loss", OPTION_TEXT, &set->loss_name, 0, 0, false},
+        {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},
+        {"--folds", OPTION_WHOLE, &set->folds, 2, 1e15, false},
         {"--lr", OPTION_REAL, &set->lr, 1e-30, 1e30, false},
         {"--momentum", OPTION_REAL, &set->momentum, 0, 1, false},
         {"--epochs", OPTION_WHOLE, &set->epochs, 1, 1e15, false},
@@ -130,7 +169,7 @@ bool settings_read(settings *set, int argc, char **argv)
                         "give one of them\n");
         return false;
     }
-    return choose_method(set, options, n) &&
+    return choose_method(set, options, n) && choose_loss(set) &&
            choose_drop("--missing", set->missing, &set->drop_missing) &&
            choose_drop("--dependent", set->dependent, &set->drop_dependent);
 }

@@ -3,14 +3,16 @@
 #define EXAMPLES_SETTINGS_H
 
 #include "fit.h"
+#include "loss.h"
 
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
  * 0, but momentum is -1. */
 typedef struct settings {
     const char *data, *target, *features, *exclude, *plot, *predict, *method_name, *missing,
-        *dependent;
-    double lr, momentum, epochs, batch_size, seed, test_fraction, digits;
+        *dependent, *loss_name;
+    double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
     fit_method method;
+    loss loss;
     bool float64, help, drop_missing, drop_dependent;
 } settings;
 

@@ -68,32 +68,47 @@ static const char *show_probability(const job *j, double p, char text[32])
     return text;
 }
 
-/* Puts t, p and the 95 % interval of a coefficient. */
+/* Puts t or z, p, and the 95 % interval of a coefficient. */
 static void put_test(const job *j, columns *table, double value, double error)
 {
+    const bool normal = loss_is_likelihood(&j->set.loss);
     const double freedom = (double)least_squares_freedom(&j->exact);
-    const double bound = freedom > 0 ? student_t_bound(0.05, freedom) * error : NAN;
+    const double bound = normal ? NORMAL_BOUND : freedom > 0 ? student_t_bound(0.05, freedom) : NAN;
+    const double t = value / error;
     char p[32];
-    put_decimals(j, table, 2, value / error);
-    columns_put(table, "%s", show_probability(j, student_t_two_sided(value / error, freedom), p));
-    put(j, table, 5, value - bound);
-    put(j, table, 5, value + bound);
+    put_decimals(j, table, 2, t);
+    columns_put(
+        table, "%s",
+        show_probability(j, normal ? normal_two_sided(t) : student_t_two_sided(t, freedom), p));
+    put(j, table, 5, value - bound * error);
+    put(j, table, 5, value + bound * error);
+}
+
+/* A table with the columns that are known of the fit. */
+static columns *make_table(const job *j)
+{
+    static const char *const t[] = {"",        "coefficient", "std. error", "t",
+                                    "p > |t|", "95 % from",   "to"};
+    static const char *const z[] = {"",        "coefficient", "std. error", "z",
+                                    "p > |z|", "95 % from",   "to"};
+    static const char *const misses[] = {"", "coefficient", "std. error", "least squares"};
+    if (!j->fit.errors) return columns_new(2, t);
+    if (!j->fit.converged) return columns_new(4, misses);
+    return columns_new(7, loss_is_likelihood(&j->set.loss) ? z : t);
 }
 
 static void report_coefficients(const job *j)
 {
-    static const char *const tests[] = {"",        "coefficient", "std. error", "t",
-                                        "p > |t|", "95 % from",   "to"};
-    static const char *const misses[] = {"", "coefficient", "std. error", "least squares"};
-    columns *table = j->fit.converged ? columns_new(7, tests) : columns_new(4, misses);
+    const fit *f = &j->fit;
+    columns *table = make_table(j);
     for (int64_t i = 0; i <= j->exact.features; i++) {
-        const double value = tg_get(j->fit.coefficients, TG_INDEX(i));
-        const double error =
-            least_squares_error(&j->exact) * tg_get(j->exact.unit_errors, TG_INDEX(i));
+        const double value = tg_get(f->coefficients, TG_INDEX(i));
         columns_put(table, "%s", name_of(j, i));
-        put_known(j, table, value, tg_get(j->fit.misses, TG_INDEX(i)));
+        put_known(j, table, value, f->misses ? tg_get(f->misses, TG_INDEX(i)) : fabs(value));
+        if (!f->errors) continue;
+        const double error = tg_get(f->errors, TG_INDEX(i));
         put(j, table, 5, error);
-        if (j->fit.converged)
+        if (f->converged)
             put_test(j, table, value, error);
         else
             put_known(j, table, tg_get(j->exact.coefficients, TG_INDEX(i)), 0);
@@ -140,8 +155,59 @@ static void report_statistics(const job *j)
             2 * (k + 2) - 2 * likelihood);
 }
 
+/* The sum of log(y!), weighted, which the loss leaves out. */
+static double log_factorials(const sample *rows)
+{
+    const double *y = values_of(rows->y), *w = rows->weights ? values_of(rows->weights) : NULL;
+    double sum = 0;
+    for (int64_t i = 0; y && i < rows->y->numel; i++) sum += (w ? w[i] : 1) * lgamma(y[i] + 1);
+    return sum;
+}
+
+/* Prints deviances, the log-likelihood and AIC, as glm of R. The null deviance is that of the best
+ * line without features. */
+static void report_deviance(const job *j)
+{
+    const loss *l = &j->set.loss;
+    const sample *rows = &j->train;
+    tg_tensor *w = rows->weights ? rows->weights : tg_ones_like(rows->y);
+    const double mean = tg_item(tg_div(tg_sum(tg_mul(w, rows->y)), tg_sum(w)));
+    const double base = l->kind == LOSS_LOGISTIC ? log(mean / (1 - mean)) : log(mean);
+    const double least = sum_floors(j, rows);
+    const double null = sum_losses(j, rows, tg_full_like(rows->y, base)) - least;
+    const double likelihood =
+        -j->minimum.loss - (l->kind == LOSS_POISSON ? log_factorials(rows) : 0);
+    const double used = tg_item(tg_sum(tg_cast(tg_gt_scalar(w, 0), TG_F64)));
+    const double k = (double)j->exact.features;
+    const int digits = j->set.digits > 0 ? (int)j->set.digits : 6;
+    fprintf(j->report, "null deviance %.*g on %.0f degrees of freedom;  ", digits, 2 * null,
+            used - 1);
+    fprintf(j->report, "residual deviance %.*g on %.0f\n", digits, 2 * (j->minimum.loss - least),
+            used - k - 1);
+    fprintf(j->report, "log-likelihood %.*g", digits, likelihood);
+    if (l->l2 == 0) fprintf(j->report, ", AIC %.*g", digits, 2 * (k + 1) - 2 * likelihood);
+    fputs("\n\n", j->report);
+}
+
+/* Prints the loss, and what is not given and why. */
+static void report_loss(const job *j)
+{
+    const int digits = j->set.digits > 0 ? (int)j->set.digits : 6;
+    const bool penalised = j->set.loss.l2 > 0;
+    fprintf(j->report, "sum of the losses of %" PRId64 " rows %.*g%s\n", j->train.y->numel, digits,
+            j->minimum.loss, penalised ? ", without the penalty" : "");
+    fprintf(j->report, "standard errors are not given, since %s\n\n",
+            penalised ? "the penalty biases the coefficients"
+                      : "this loss tells nothing of the distribution of the errors");
+}
+
 void summarise(const job *j)
 {
     report_coefficients(j);
-    if (j->fit.converged) report_statistics(j);
+    if (loss_is_exact(&j->set.loss)) {
+        if (j->fit.converged) report_statistics(j);
+        return;
+    }
+    if (loss_is_likelihood(&j->set.loss)) report_deviance(j);
+    if (!j->fit.errors) report_loss(j);
 }

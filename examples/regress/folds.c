@@ -1,0 +1,78 @@
+/* Cross-validation: the rows are dealt into folds, and each is predicted by a fit to the others. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "regress.h"
+
+/* How well all folds were predicted. */
+typedef struct score {
+    double sum, weight, low, high;
+    int missed; /* folds whose fit has not converged */
+} score;
+
+/* RMSE, mean loss or mean deviance, of this sum of losses above their floors. */
+static double show_mean(const job *j, double sum, double weight)
+{
+    const loss_kind kind = j->set.loss.kind;
+    const double mean = (kind == LOSS_MSE || kind == LOSS_POISSON ? 2 : 1) * sum / weight;
+    return kind == LOSS_MSE ? sqrt(mean) : mean;
+}
+
+/* The rows of a fold, or of all others, in the order of the deal. */
+static tg_tensor *deal(tg_tensor *order, int64_t from, int64_t to, bool others)
+{
+    if (!order) return NULL;
+    if (!others) return tg_narrow(order, 0, from, to - from);
+    tg_tensor *after = tg_narrow(order, 0, to, order->numel - to);
+    return tg_cat(TG_LIST(tg_narrow(order, 0, 0, from), after), 0);
+}
+
+/* Fits without the fold, and adds its score. */
+static int try_fold(const job *j, tg_tensor *order, int64_t from, int64_t to, score *s)
+{
+    job part = *j;
+    part.set.drop_dependent = false;
+    part.held = take_rows(&j->train, deal(order, from, to, false));
+    part.train = take_rows(&j->train, deal(order, from, to, true));
+    int status = check_columns(&part);
+    if (status == DONE) status = find_fit(&part);
+    if (status != DONE || !tg_ok(j->tg)) return FAILED;
+    tg_tensor *eta = line_predict(&part.fit.line, part.held.x);
+    const double sum = sum_losses(&part, &part.held, eta) - sum_floors(&part, &part.held);
+    const double weight = sum_weights(&part.held), mean = show_mean(j, sum, weight);
+    s->sum += sum;
+    s->weight += weight;
+    s->low = fmin(s->low, mean);
+    s->high = fmax(s->high, mean);
+    s->missed += !part.fit.converged;
+    return DONE;
+}
+
+int cross_validate(job *j)
+{
+    const int64_t n = j->train.y->numel, width = j->train.x->shape[1] + 1;
+    const int64_t folds = (int64_t)j->set.folds;
+    if (!folds) return DONE;
+    if (folds > n || n - (n + folds - 1) / folds < (width > 2 ? width : 2)) {
+        fprintf(stderr, "%s: --folds %" PRId64 ": %" PRId64 " rows are too few\n", j->set.data,
+                folds, n);
+        return FAILED;
+    }
+    score s = {.low = INFINITY, .high = -INFINITY};
+    tg_tensor *order = tg_randperm(j->tg, n);
+    for (int64_t k = 0; k < folds; k++) {
+        tg_scope_begin(j->tg);
+        const int status = try_fold(j, order, k * n / folds, (k + 1) * n / folds, &s);
+        tg_scope_end(j->tg);
+        if (status != DONE) return status;
+    }
+    static const char *const names[] = {[LOSS_MSE] = "RMSE", [LOSS_POISSON] = "mean deviance"};
+    const loss_kind kind = j->set.loss.kind;
+    fprintf(j->report, "%" PRId64 " folds   %" PRId64 " rows, %s %.*g, of one fold %.6g to %.6g\n",
+            folds, n, kind == LOSS_MSE || kind == LOSS_POISSON ? names[kind] : "mean loss",
+            j->set.digits > 0 ? (int)j->set.digits : 9, show_mean(j, s.sum, s.weight), s.low,
+            s.high);
+    if (s.missed) fprintf(j->report, "NOT converged in %d of the folds\n", s.missed);
+    return s.missed ? NOT_CONVERGED : DONE;
+}

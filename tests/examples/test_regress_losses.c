@@ -1,0 +1,410 @@
+/* The fits of regress by other losses than squared error: beside those of R, where there is no
+ * minimum or more than one, and the messages for a loss that does not go with the data. */
+#define _XOPEN_SOURCE 700
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "program.h"
+
+#define SIZE 65536
+
+static char text[SIZE];
+
+static void expect_status(const char *command, int status)
+{
+    int got = program_run(text, SIZE, command);
+    if (got != status) fail_msg("%s: exit status %d, not %d:\n%s", command, got, status, text);
+}
+
+static void expect_text(const char *part)
+{
+    if (!strstr(text, part)) fail_msg("no \"%s\" in\n%s", part, text);
+}
+
+static void write_text(const char *path, const char *bytes)
+{
+    program_write(path, bytes, strlen(bytes));
+}
+
+static void expect_close(const char *what, double got, double value, double relative)
+{
+    if (!(fabs(got - value) <= relative * fabs(value)))
+        fail_msg("%s: %.15g, not %.15g:\n%s", what, got, value, text);
+}
+
+/* The number after a phrase, wherever it stands. */
+static double number_at(const char *phrase)
+{
+    const char *at = strstr(text, phrase);
+    if (!at) fail_msg("no \"%s\" in\n%s", phrase, text);
+    return strtod(at + strlen(phrase), NULL);
+}
+
+/* The cell of a row of the table of coefficients: 0 is the coefficient. */
+static double cell_of(const char *row, int column)
+{
+    char start[80];
+    snprintf(start, sizeof start, "\n%s ", row);
+    const char *line = strstr(text, start);
+    if (!line) fail_msg("no row %s in\n%s", row, text);
+    char *end = (char *)(uintptr_t)(line + strlen(start));
+    double value = strtod(end, &end);
+    while (column--) value = strtod(end, &end);
+    return value;
+}
+
+/* ---- R. Its numbers and those of regress agree to a relative 1e-10, and p to 1e-8, since a
+ * difference of z by 1e-10 z moves p by z^2 times as much. */
+
+/* The lines from the names to "end" as a file. */
+static void copy_data(FILE *golden, const char *path)
+{
+    char line[1024];
+    FILE *data = fopen(path, "w");
+    assert_non_null(data);
+    while (fgets(line, sizeof line, golden) && strcmp(line, "end\n")) fputs(line, data);
+    fclose(data);
+}
+
+static void expect_coefficient(const char *line)
+{
+    char name[64];
+    int used = 0;
+    assert_int_equal(sscanf(line, "%63s%n", name, &used), 1);
+    char *end = (char *)(uintptr_t)(line + used);
+    for (int i = 0; i < 6; i++) {
+        char *from = end;
+        const double value = strtod(from, &end);
+        if (end == from) break;
+        expect_close(name, cell_of(name, i), value, i == 3 ? 1e-8 : 1e-10);
+    }
+}
+
+/* Of a line "PHRASE|number". */
+static void expect_phrase(char *line)
+{
+    char *bar = strchr(line, '|'), phrase[64];
+    assert_non_null(bar);
+    *bar = 0;
+    snprintf(phrase, sizeof phrase, "%.60s ", line);
+    expect_close(phrase, number_at(phrase), strtod(bar + 1, NULL), 1e-10);
+}
+
+static void test_agrees_with_r(void **state)
+{
+    (void)state;
+    char line[1024], command[1200];
+    int runs = 0;
+    bool skip = false;
+    FILE *golden = fopen(TEST_ROOT "/tests/golden/losses_of_regress_golden.txt", "r");
+    assert_non_null(golden);
+    while (fgets(line, sizeof line, golden)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "set ", 4)) {
+            copy_data(golden, "r.csv");
+        } else if (!strncmp(line, "run ", 4)) {
+            skip = strstr(line, "--weights");
+            if (skip) continue;
+            snprintf(command, sizeof command, "regress r.csv --digits 15 %s", line + 4);
+            expect_status(command, 0);
+            runs++;
+        } else if (!skip && !strncmp(line, "coefficient ", 12)) {
+            expect_coefficient(line + 12);
+        } else if (!skip) {
+            expect_phrase(line + 6);
+        }
+    }
+    fclose(golden);
+    assert_int_equal(runs, 39);
+}
+
+/* ---- No minimum, and more than one. */
+
+static void test_says_that_classes_are_separated(void **state)
+{
+    (void)state;
+    write_text("apart.csv", "x,z,y\n1,4,0\n2,1,0\n3,3,0\n4,2,1\n5,5,1\n6,1,1\n");
+    expect_status("regress apart.csv --target y --features x --loss logistic 2>&1", 1);
+    assert_string_equal(text, "apart.csv: the logistic loss has no minimum: 'x' tells 0 from 1 "
+                              "without an error in 6 of 6 rows, and the fit gets better without "
+                              "end (complete separation); leave it out, or keep coefficients small "
+                              "with --l2 0.1\n");
+    expect_status("regress apart.csv --target y --features x --loss logistic --l2 0.1", 0);
+    expect_text("\nconverged after ");
+    write_text("edge.csv", "x,y\n1,0\n2,0\n3,0\n3,1\n4,1\n5,1\n6,1\n");
+    expect_status("regress edge.csv --target y --loss logistic 2>&1", 1);
+    expect_text("'x' tells 0 from 1 without an error in 5 of 7 rows");
+    expect_text("(quasi-complete separation)");
+}
+
+/* One row on the wrong side, and there is a minimum, however steep. */
+static void test_one_row_makes_a_minimum(void **state)
+{
+    (void)state;
+    FILE *file = fopen("steep.csv", "w");
+    assert_non_null(file);
+    fputs("x,y\n", file);
+    for (int i = 0; i < 2000; i++) fprintf(file, "%d,%d\n", i, i == 997 || i > 999);
+    fclose(file);
+    expect_status("regress steep.csv --target y --loss logistic", 0);
+    expect_text("\nconverged after ");
+}
+
+static void test_says_that_counts_have_no_least_mean(void **state)
+{
+    (void)state;
+    write_text("zero.csv", "g,x,y\n1,3,0\n1,1,0\n1,2,0\n0,1,3\n0,2,0\n0,5,4\n0,4,1\n");
+    expect_status("regress zero.csv --target y --loss poisson 2>&1", 1);
+    expect_text("zero.csv: the poisson loss has no minimum: 'g' tells exactly where 0 is counted, "
+                "in 3 of 7 rows");
+}
+
+/* Between 2 and 3, all medians are alike. */
+static void test_says_that_a_quantile_is_not_unique(void **state)
+{
+    (void)state;
+    write_text("flat.csv", "g,y\n0,1\n0,2\n0,3\n0,9\n1,5\n1,6\n1,7\n");
+    expect_status("regress flat.csv --target y --loss quantile:0.5", 0);
+    expect_text(": the minimum is not unique, other coefficients have the same loss\n");
+    expect_close("sum", number_at("sum of the losses of 7 rows "), 5.5, 1e-14);
+}
+
+/* Ties, which most edges would end at, do not make the method walk in circles. By hand: the line
+ * y = x misses 3 of 12 rows by 1 each, and no line misses less in sum. */
+static void test_quantile_with_many_ties(void **state)
+{
+    (void)state;
+    write_text("ties.csv", "x,y\n1,1\n1,1\n1,2\n2,2\n2,2\n2,1\n3,3\n3,3\n3,4\n4,4\n4,4\n4,4\n");
+    expect_status("regress ties.csv --target y --loss quantile:0.5 --digits 15", 0);
+    expect_close("x", cell_of("x", 0), 1, 1e-14);
+    expect_close("sum", number_at("sum of the losses of 12 rows "), 1.5, 1e-14);
+}
+
+/* Where rows that are nearer than delta do not tell a coefficient, none is said to be known. */
+static void test_says_that_a_huber_fit_is_not_unique(void **state)
+{
+    (void)state;
+    write_text("far.csv", "g,y\n0,0\n0,0.5\n0,1\n1,10\n1,20\n");
+    expect_status("regress far.csv --target y --loss huber:1", 3);
+    expect_text("\nNOT converged after ");
+    expect_text(": the minimum is not unique, other coefficients have the same loss\n");
+}
+
+static void test_exact_fits_converge(void **state)
+{
+    (void)state;
+    write_text("exact.csv", "x,z,y\n1,4,6\n2,1,5\n3,3,9\n4,2,10\n5,5,15\n6,1,13\n");
+    static const char *const names[] = {"huber:1", "huber:1e-3", "quantile:0.3"};
+    for (int i = 0; i < 3; i++) {
+        char command[128];
+        snprintf(command, sizeof command, "regress exact.csv --target y --digits 15 --loss %s",
+                 names[i]);
+        expect_status(command, 0);
+        expect_text("\nconverged after ");
+        expect_close("x", cell_of("x", 0), 2, 1e-12);
+        expect_close("z", cell_of("z", 0), 1, 1e-12);
+    }
+}
+
+/* ---- What is printed and written. */
+
+/* The numbers are those of R. */
+static void test_layout_of_a_likelihood(void **state)
+{
+    (void)state;
+    write_text("cars.csv",
+               "mpg,vs\n21,0\n21,0\n22.8,1\n21.4,1\n18.7,0\n18.1,1\n14.3,0\n24.4,1\n"
+               "22.8,1\n19.2,1\n17.8,1\n16.4,0\n17.3,0\n15.2,0\n10.4,0\n10.4,0\n14.7,0\n"
+               "32.4,1\n30.4,1\n33.9,1\n21.5,1\n15.5,0\n15.2,0\n13.3,0\n19.2,0\n27.3,1\n"
+               "26,0\n30.4,1\n15.8,0\n19.7,0\n15,0\n21.4,1\n");
+    expect_status("regress cars.csv --target vs --loss logistic", 0);
+    expect_text("vs ~ mpg, logistic loss, Newton's method, float64\nconverged after ");
+    expect_text(" standard errors of the minimum\n\n"
+                "           coefficient  std. error      z  p > |z|  95 % from        to\n"
+                "intercept   -8.833073      3.1623   -2.79   0.0052  -15.031    -2.6351\n"
+                "mpg          0.4304135     0.15842   2.72   0.0066    0.11991   0.74091\n\n"
+                "null deviance 43.8601 on 31 degrees of freedom;  residual deviance 25.5333 on 30\n"
+                "log-likelihood -12.7667, AIC 29.5333\n\n"
+                "trained   32 rows, mean loss 0.398958362, 0.8125 of the rows on the right side of "
+                "1/2\n");
+}
+
+static void test_says_why_there_are_no_standard_errors(void **state)
+{
+    (void)state;
+    write_text("few.csv", "x,y\n1,1\n2,0\n3,1\n4,1\n5,0\n6,3\n");
+    expect_status("regress few.csv --target y --loss huber:0.5", 0);
+    expect_text("y ~ x, huber loss with delta 0.5, Newton's method, float64\n");
+    expect_text("\nstandard errors are not given, since this loss tells nothing of the "
+                "distribution of the errors\n");
+    assert_null(strstr(text, "std. error"));
+    expect_status("regress few.csv --target y --loss quantile:0.4", 0);
+    expect_text("y ~ x, quantile loss for the quantile 0.4, simplex method, float64\n");
+    expect_text(" edges: the minimum is exact\n");
+    assert_null(strstr(text, "std. error"));
+    expect_status("regress few.csv --target y --loss poisson --l2 2", 0);
+    expect_text("y ~ x, poisson loss with l2 2, Newton's method, float64\n");
+    expect_text("\nstandard errors are not given, since the penalty biases the coefficients\n");
+    assert_null(strstr(text, "std. error"));
+    assert_null(strstr(text, "AIC"));
+}
+
+/* By hand: two groups of two rows, where the fit is the share, or the mean, of each group. */
+static void test_predicts_probabilities_and_means(void **state)
+{
+    (void)state;
+    write_text("groups.csv", "g,y\n0,0\n0,1\n0,0\n0,0\n1,1\n1,0\n");
+    write_text("new.csv", "g\n0\n1\n");
+    expect_status("regress groups.csv --target y --loss logistic --predict new.csv --digits 9 "
+                  "2>/dev/null",
+                  0);
+    assert_string_equal(text, "y\n0.25\n0.5\n");
+    write_text("counts.csv", "g,y\n0,5\n0,2\n1,0\n1,4\n");
+    expect_status("regress counts.csv --target y --loss poisson --predict new.csv --digits 9 "
+                  "2>/dev/null",
+                  0);
+    assert_string_equal(text, "y\n3.5\n2\n");
+    expect_status("regress counts.csv --target y --loss poisson --digits 12", 0);
+    const double unit = 5 * log(5 / 3.5) + 2 * log(2 / 3.5) + 4 * log(2.);
+    expect_close("deviance", number_at("mean deviance "), 2 * unit / 4, 1e-8);
+}
+
+static void test_rows_held_out_are_measured_by_the_loss(void **state)
+{
+    (void)state;
+    static const char *const losses[] = {"logistic", "poisson", "quantile:0.7", "huber:2"};
+    static const char *const wanted[] = {" rows, mean loss 0", " rows, mean deviance ",
+                                         " of the rows above\n", " rows, mean loss "};
+    FILE *file = fopen("many.csv", "w");
+    assert_non_null(file);
+    fputs("x,y\n", file);
+    for (int i = 0; i < 100; i++) fprintf(file, "%d,%d\n", i, (i * 7 + i * i) % 11 < 5);
+    fclose(file);
+    for (int i = 0; i < 4; i++) {
+        char command[128];
+        snprintf(command, sizeof command,
+                 "regress many.csv --target y --test-fraction 0.25 --loss %s", losses[i]);
+        expect_status(command, 0);
+        const char *held = strstr(text, "held out  25 rows, ");
+        if (!held || !strstr(held, wanted[i])) fail_msg("%s:\n%s", command, text);
+    }
+}
+
+static void test_folds(void **state)
+{
+    (void)state;
+    write_text("six.csv", "x,y\n1,0\n2,0\n3,1\n4,0\n5,1\n6,1\n");
+    expect_status("regress six.csv --target y --folds 3", 0);
+    expect_text("\n3 folds   6 rows, RMSE 0.");
+    expect_status("regress six.csv --target y --folds 3 --loss huber:0.3", 0);
+    expect_text("\n3 folds   6 rows, mean loss 0.");
+    expect_status("regress six.csv --target y --folds 3 --loss quantile:0.3", 0);
+    expect_status("regress six.csv --target y --folds 6 --loss logistic 2>&1 >/dev/null", 1);
+    expect_text("six.csv: the logistic loss has no minimum for the rows to train on: 'x' tells ");
+    expect_status("regress six.csv --target y --folds 7 2>&1 >/dev/null", 1);
+    assert_string_equal(text, "six.csv: --folds 7: 6 rows are too few\n");
+    write_text("one.csv", "g,x,y\n0,1,2\n0,2,3\n1,3,5\n0,5,1\n0,3,3\n");
+    expect_status("regress one.csv --target y --folds 5 2>&1 >/dev/null", 1);
+    assert_string_equal(text, "one.csv:1: column 'g' is constant in the rows to train on\n");
+}
+
+/* The curve of a logistic fit is drawn by more than the two points of a line. */
+static void test_draws_a_curve(void **state)
+{
+    (void)state;
+    write_text("curve.csv", "x,y\n1,0\n2,0\n3,1\n4,0\n5,1\n6,1\n");
+    expect_status("regress curve.csv --target y --loss logistic --plot curve.svg && "
+                  "grep -c polyline curve.svg",
+                  0);
+    static char svg[SIZE];
+    program_read("curve.svg", svg, SIZE);
+    const char *line = strstr(svg, "<polyline");
+    assert_non_null(line);
+    int commas = 0;
+    for (; *line && *line != '>'; line++) commas += *line == ',';
+    assert_int_equal(commas, 201);
+}
+
+/* ---- Bad input. */
+
+static void test_targets_that_do_not_suit_the_loss(void **state)
+{
+    (void)state;
+    write_text("three.csv", "x,y\n1,0\n2,1\n3,2\n4,1\n");
+    expect_status("regress three.csv --target y --loss logistic 2>&1", 1);
+    assert_string_equal(text,
+                        "three.csv:4: column 'y' holds 2 where --loss logistic takes 0 or 1\n");
+    write_text("half.csv", "x,y\n1,0\n2,1.5\n3,2\n4,1\n");
+    expect_status("regress half.csv --target y --loss poisson 2>&1", 1);
+    assert_string_equal(text, "half.csv:3: column 'y' holds 1.5 where --loss poisson takes a "
+                              "count: 0, 1, 2, ...\n");
+    write_text("below.csv", "x,y\n1,0\nNA,5\n2,-1\n3,2\n4,1\n");
+    expect_status("regress below.csv --target y --loss poisson --missing drop 2>&1", 1);
+    assert_string_equal(text, "below.csv: column 'y' holds -1 where --loss poisson takes a count: "
+                              "0, 1, 2, ...\n");
+}
+
+static void test_losses_that_are_none(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *message;
+    } cases[] = {
+        {"--loss quantile:1", "'quantile:1' needs a probability between 0 and 1, as in "},
+        {"--loss quantile:0", "'quantile:0' needs a probability between 0 and 1, as in "},
+        {"--loss quantile:-0.5", "'quantile:-0.5' needs a probability between 0 and 1"},
+        {"--loss quantile:nan", "'quantile:nan' needs a probability between 0 and 1"},
+        {"--loss quantile", "'quantile' needs a probability between 0 and 1, as in quantile:0.9"},
+        {"--loss quantile:0.5x", "'quantile:0.5x' needs a probability between 0 and 1"},
+        {"--loss huber:0", "'huber:0' needs a positive number, as in huber:1.5"},
+        {"--loss huber:", "'huber:' needs a positive number, as in huber:1.5"},
+        {"--loss hub", "'hub' is none of mse, huber:DELTA, quantile:P, logistic and poisson"},
+        {"--loss logistic:2", "'logistic:2' is none of mse, "},
+        {"--l2 -1", "--l2: '-1' will not do"},
+        {"--l2 nan", "--l2: 'nan' will not do"},
+        {"--loss quantile:0.5 --l2 1", "--l2 does not go with --loss quantile"},
+        {"--loss logistic --method sgd", "--method sgd trains with the squared error alone"},
+        {"--l2 1 --method lbfgs", "--method lbfgs trains with the squared error alone"},
+    };
+    write_text("good.csv", "x,y\n1,0\n2,1\n3,0\n4,1\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "regress good.csv --target y %s 2>&1", cases[i].options);
+        expect_status(command, 2);
+        expect_text(cases[i].message);
+        if (strchr(text, '\n') != text + strlen(text) - 1) fail_msg("not one line:\n%s", text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_agrees_with_r),
+        cmocka_unit_test(test_says_that_classes_are_separated),
+        cmocka_unit_test(test_one_row_makes_a_minimum),
+        cmocka_unit_test(test_says_that_counts_have_no_least_mean),
+        cmocka_unit_test(test_says_that_a_quantile_is_not_unique),
+        cmocka_unit_test(test_quantile_with_many_ties),
+        cmocka_unit_test(test_says_that_a_huber_fit_is_not_unique),
+        cmocka_unit_test(test_exact_fits_converge),
+        cmocka_unit_test(test_layout_of_a_likelihood),
+        cmocka_unit_test(test_says_why_there_are_no_standard_errors),
+        cmocka_unit_test(test_predicts_probabilities_and_means),
+        cmocka_unit_test(test_rows_held_out_are_measured_by_the_loss),
+        cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_draws_a_curve),
+        cmocka_unit_test(test_targets_that_do_not_suit_the_loss),
+        cmocka_unit_test(test_losses_that_are_none),
+    };
+    return cmocka_run_group_tests(tests, program_setup, program_teardown);
+}
