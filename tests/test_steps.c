@@ -116,7 +116,8 @@ static bool pytorch_needs(const char *wanted)
     while (fscanf(file, "%39s %7s", name, verdict) == 2 && strcmp(name, wanted) != 0) continue;
     fclose(file);
     if (strcmp(name, wanted) != 0)
-        fail_msg("%s is not in written_golden.txt: add it to tests/golden/written.py and run that",
+        fail_msg("%s is not in written_golden.txt: add it to tests/golden/supported.py and run "
+                 "written.py",
                  wanted);
     return strcmp(verdict, "needed") == 0;
 }

@@ -249,7 +249,7 @@ static void put_tensor(text_sink *s, const tg_tensor *t)
     if (t->dtype != t->context->default_dtype && (empty || is_real(t->dtype)))
         put_keyword(s, "dtype=torch.", tg_dtype_name(t->dtype), "");
     if (priv(t)->record)
-        put_keyword(s, "grad_fn=<", priv(t)->record->op->grad_name, ">");
+        put_keyword(s, "grad_fn=<", priv(t)->record->grad_name, ">");
     else if (t->requires_grad)
         put_keyword(s, "requires_grad=True", "", "");
     put_text(s, ")");

@@ -47,7 +47,7 @@ static tg_tensor *binary_cross_entropy_grad(const record *r, int i, tg_tensor *g
 
 static const op_row binary_cross_entropy_op = {
     .name = "binary_cross_entropy",
-    .grad_name = "binary_cross_entropyBackward",
+    .grad_name = "BinaryCrossEntropyBackward0",
     .shape = tg__same_shape,
     .forward = binary_cross_entropy_forward,
     .grad = binary_cross_entropy_grad,
@@ -73,7 +73,8 @@ tg_tensor *tg_binary_cross_entropy(tg_tensor *input, tg_tensor *target,
                          "use tg_binary_cross_entropy_with_logits");
     tg_tensor *both[] = {input, target};
     tg_tensor *loss = input ? tg__apply(&binary_cross_entropy_op, 2, both, NULL) : NULL;
-    return tg__leave(&f, weigh_and_reduce(loss, &o));
+    loss = weigh_and_reduce(loss, &o);
+    return tg__leave(&f, tg__name_grad_fn(loss, binary_cross_entropy_op.grad_name));
 }
 
 /* The loss of a logit x is (1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x)). */
@@ -89,5 +90,6 @@ tg_tensor *tg_binary_cross_entropy_with_logits(tg_tensor *input, tg_tensor *targ
         log = tg_mul(log, tg_add_scalar(tg_mul(more, target), 1));
     }
     tg_tensor *loss = tg_sub(tg_mul(tg_neg(tg_sub_scalar(target, 1)), input), log);
-    return tg__leave(&f, weigh_and_reduce(loss, &o));
+    loss = weigh_and_reduce(loss, &o);
+    return tg__leave(&f, tg__name_grad_fn(loss, "BinaryCrossEntropyWithLogitsBackward0"));
 }

@@ -81,7 +81,7 @@ static tg_tensor *nll_backward_grad(const record *r, int i, tg_tensor *g)
 
 static const op_row nll_op = {
     .name = "nll_loss",
-    .grad_name = "nll_lossBackward",
+    .grad_name = "NllLossBackward0",
     .shape = nll_shape,
     .forward = nll_forward,
     .grad = nll_grad,
@@ -89,7 +89,7 @@ static const op_row nll_op = {
 };
 static const op_row nll_backward_op = {
     .name = "nll_loss_backward",
-    .grad_name = "nll_loss_backwardBackward",
+    .grad_name = "NllLossBackwardBackward0",
     .shape = nll_backward_shape,
     .forward = nll_backward_forward,
     .grad = nll_backward_grad,
@@ -227,6 +227,14 @@ static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_
     return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, p));
 }
 
+/* The result has PyTorch's grad_fn of nll_loss, unless labels are smoothed, which is composed in
+ * PyTorch, too. */
+static tg_tensor *named_loss(tg_tensor *loss, const tg_tensor *x, const tg_loss_options *o)
+{
+    if (o->label_smoothing != 0) return loss;
+    return tg__name_grad_fn(loss, x->ndim > 2 ? "NllLoss2DBackward0" : nll_op.grad_name);
+}
+
 static tg_tensor *nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     tg_loss_options o = options ? *options : tg_loss_defaults();
@@ -236,7 +244,7 @@ static tg_tensor *nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_op
         return tg__fail(input->context, TG_ERR_DTYPE, "nll_loss: the target is %s, not int64",
                         tg_dtype_name(target->dtype));
     if (!check_labels("nll_loss", input, target, o.ignore_index)) return NULL;
-    return loss_of_labels(input, target, &o);
+    return named_loss(loss_of_labels(input, target, &o), input, &o);
 }
 
 tg_tensor *tg_nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -286,7 +294,8 @@ static tg_tensor *cross_entropy(tg_tensor *input, tg_tensor *target, const tg_lo
     if (labels && !check_labels("cross_entropy", input, target, o.ignore_index)) return NULL;
     tg_tensor *x = tg_log_softmax(input, class_dim(input));
     if (!x) return NULL;
-    return labels ? loss_of_labels(x, target, &o) : loss_of_probabilities(x, target, &o);
+    return labels ? named_loss(loss_of_labels(x, target, &o), x, &o)
+                  : loss_of_probabilities(x, target, &o);
 }
 
 tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)

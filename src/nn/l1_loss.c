@@ -26,7 +26,8 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
                          "huber_loss: delta is %g, but must be positive%s", o.delta,
                          o.delta == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1" : "");
     tg_tensor *loss = input ? huber(input, target, tg__rounded(input->dtype, o.delta), 1) : NULL;
-    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
+    loss = tg__reduce_loss(loss, o.reduction);
+    return tg__leave(&f, tg__name_grad_fn(loss, "HuberLossBackward0"));
 }
 
 tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -38,5 +39,6 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
                          "smooth_l1_loss: beta is %g, but must not be negative", o.beta);
     const double beta = input ? tg__rounded(input->dtype, o.beta) : 0;
     tg_tensor *loss = beta == 0 ? tg_abs(tg_sub(input, target)) : huber(input, target, beta, beta);
-    return tg__leave(&f, tg__reduce_loss(loss, o.reduction));
+    loss = tg__reduce_loss(loss, o.reduction);
+    return tg__leave(&f, tg__name_grad_fn(loss, "SmoothL1LossBackward0"));
 }

@@ -74,8 +74,8 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     for (int d = 0; d < k; d++) dims[d] = first + d;
     tg_tensor *centered = tg__center(x, (tg_shape){k, dims}, NULL);
     tg_tensor *inverse_std = tg__inverse_deviation(centered, (tg_shape){k, dims}, n->o.eps, NULL);
-    return tg__leave(&f,
-                     scale_and_shift(n, centered, inverse_std, (tg_shape){k, n->normalized_shape}));
+    tg_tensor *y = scale_and_shift(n, centered, inverse_std, (tg_shape){k, n->normalized_shape});
+    return tg__leave(&f, tg__name_grad_fn(y, "NativeLayerNormBackward0"));
 }
 
 tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm_options *options)
@@ -177,6 +177,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
         centered = tg_sub(x, tg_view(n->running_mean, channels));
     }
     tg_tensor *y = scale_and_shift(n, centered, inverse_std, channels);
+    tg__name_grad_fn(y, "NativeBatchNormBackward0");
     const bool tracks = m->training && n->running_mean && x->numel > 0;
     return tg__leave(&f, y && tracks && !update_statistics(n, x, mean, var) ? NULL : y);
 }

@@ -250,7 +250,8 @@ tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope)
 {
     frame f;
     tg__enter(&f, "leaky_relu", a);
-    return tg__leave(&f, tg_where(tg_gt_scalar(a, 0), a, tg_mul_scalar(a, negative_slope)));
+    tg_tensor *y = tg_where(tg_gt_scalar(a, 0), a, tg_mul_scalar(a, negative_slope));
+    return tg__leave(&f, tg__name_grad_fn(y, "LeakyReluBackward0"));
 }
 
 tg_tensor *tg_selu(tg_tensor *a)
@@ -259,7 +260,8 @@ tg_tensor *tg_selu(tg_tensor *a)
     const double scale = 1.0507009873554804934193349852946;
     frame f;
     tg__enter(&f, "selu", a);
-    return tg__leave(&f, tg_mul_scalar(tg_elu(a, alpha), scale));
+    tg_tensor *y = tg_mul_scalar(tg_elu(a, alpha), scale);
+    return tg__leave(&f, tg__name_grad_fn(y, "EluBackward0")); /* PyTorch's selu is its elu */
 }
 
 /* log(sigmoid(a)) = min(a, 0) - log(1 + exp(-|a|)). */
@@ -267,7 +269,8 @@ tg_tensor *tg_logsigmoid(tg_tensor *a)
 {
     frame f;
     tg__enter(&f, "logsigmoid", a);
-    return tg__leave(&f, tg_neg(tg_softplus(tg_neg(a), 1, INFINITY)));
+    tg_tensor *y = tg_neg(tg_softplus(tg_neg(a), 1, INFINITY));
+    return tg__leave(&f, tg__name_grad_fn(y, "LogSigmoidBackward0"));
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where no exp overflows. */
@@ -311,7 +314,7 @@ tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold)
     tg_tensor *y = tg__apply(&softplus_op, 1, &x, NULL);
     if (beta != 1) y = tg_div_scalar(y, beta);
     if (threshold < INFINITY) y = tg_where(tg_gt_scalar(x, threshold), a, y);
-    return tg__leave(&f, y);
+    return tg__leave(&f, tg__name_grad_fn(y, softplus_op.grad_name));
 }
 
 tg_tensor *tg_softsign(tg_tensor *a)
@@ -327,5 +330,6 @@ tg_tensor *tg_hardsigmoid(tg_tensor *a)
     frame f;
     tg__enter(&f, "hardsigmoid", a);
     tg_tensor *inside = tg_div_scalar(tg_relu6(tg_add_scalar(a, 3)), 6);
-    return tg__leave(&f, tg_where(tg_isnan(a), tg_detach(a), inside));
+    tg_tensor *y = tg_where(tg_isnan(a), tg_detach(a), inside);
+    return tg__leave(&f, tg__name_grad_fn(y, "HardsigmoidBackward0"));
 }

@@ -300,7 +300,7 @@ static const op_row atan2_op = {.name = "atan2", .grad_name = "Atan2Backward0",
 tg_tensor *tg_atan2(tg_tensor *a, tg_tensor *b) { return apply_binary(&atan2_op, a, b); }
 
 BINARY_GRADIENTS(remainder_grad, g, tg_neg(tg_mul(g, floored_quotient(a, b))))
-static const op_row remainder_op = {.name = "remainder", .grad_name = "RemainderBackward0",
+static const op_row remainder_op = {.name = "remainder", .grad_name = "RemainderBackward1",
     .shape = binary_shape, .forward = modulo_forward, .grad = remainder_grad,
     .reads = {READS_NOTHING, READS_0 | READS_1}, .flags = OP_BROADCAST, .kernel = &tg__remainder_kernel};
 tg_tensor *tg_remainder(tg_tensor *a, tg_tensor *b) { return apply_binary(&remainder_op, a, b); }

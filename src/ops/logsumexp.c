@@ -24,5 +24,5 @@ tg_tensor *tg_logsumexp(tg_tensor *a, tg_shape dims, bool keepdim)
     frame f;
     if (!a) return NULL;
     tg__enter(&f, "logsumexp", a);
-    return tg__leave(&f, logsumexp(a, dims, keepdim));
+    return tg__leave(&f, tg__name_grad_fn(logsumexp(a, dims, keepdim), "LogsumexpBackward0"));
 }

@@ -13,7 +13,8 @@ tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
                         tg_dtype_name(mask->dtype));
     frame f;
     tg__enter(&f, "masked_fill", a);
-    return tg__leave(&f, tg_where(mask, tg_scalar(a->context, a->dtype, value), a));
+    tg_tensor *filled = tg_where(mask, tg_scalar(a->context, a->dtype, value), a);
+    return tg__leave(&f, tg__name_grad_fn(filled, "MaskedFillBackward0"));
 }
 
 static int64_t count_true(const tg_tensor *t)
@@ -73,5 +74,6 @@ tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
     tg__enter(&f, "masked_select", a);
     tg_tensor *whole = tg_flatten(tg__expand_except("masked_select", a, mask, -1), 0, -1);
     tg_tensor *chosen = tg_flatten(tg__expand_except("masked_select", mask, a, -1), 0, -1);
-    return tg__leave(&f, tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1)));
+    tg_tensor *selected = tg_index_select(whole, 0, tg_flatten(tg_nonzero(chosen), 0, -1));
+    return tg__leave(&f, tg__name_grad_fn(selected, "MaskedSelectBackward0"));
 }

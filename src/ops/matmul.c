@@ -421,5 +421,5 @@ tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, d
     tg_tensor *added = ab ? tg_expand(input, (tg_shape){2, ab->shape}) : NULL;
     if (alpha != 1) ab = tg_mul_scalar(ab, alpha);
     if (beta != 0) ab = tg_add(beta == 1 ? added : tg_mul_scalar(added, beta), ab);
-    return tg__leave(&f, added ? ab : NULL);
+    return tg__leave(&f, added ? tg__name_grad_fn(ab, "AddmmBackward0") : NULL);
 }

@@ -236,24 +236,25 @@ tg_tensor *tg_argmin_dim(tg_tensor *a, int dim, bool keepdim)
 
 /* ---- Values together with their indices. */
 
-static tg_indexed extreme_indexed(const char *name, tg_tensor *a, int dim, bool keepdim,
-                                  tg_tensor *(*arg)(tg_tensor *, int, bool))
+static tg_indexed extreme_indexed(const char *name, const char *grad_name, tg_tensor *a, int dim,
+                                  bool keepdim, tg_tensor *(*arg)(tg_tensor *, int, bool))
 {
     frame f;
     tg__enter(&f, name, a);
     tg_tensor *indices = arg(a, dim, TG_KEEPDIM), *r[] = {NULL, indices};
     if (indices) r[0] = tg_gather(a, dim, indices);
     for (int i = 0; i < 2 && !keepdim; i++) r[i] = tg_squeeze_dim(r[i], dim);
+    tg__name_grad_fn(r[0], grad_name);
     tg__leave_with(&f, 2, r);
     return r[0] && r[1] ? (tg_indexed){r[0], r[1]} : (tg_indexed){NULL, NULL};
 }
 
 tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim)
 {
-    return extreme_indexed("max", a, dim, keepdim, tg_argmax_dim);
+    return extreme_indexed("max", "MaxBackward0", a, dim, keepdim, tg_argmax_dim);
 }
 
 tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim)
 {
-    return extreme_indexed("min", a, dim, keepdim, tg_argmin_dim);
+    return extreme_indexed("min", "MinBackward0", a, dim, keepdim, tg_argmin_dim);
 }

@@ -49,8 +49,9 @@ typedef struct operand {
  * linked list, which is the tape. */
 struct record {
     const op_row *op;
-    record *prev;   /* the record that was made before this one */
-    int64_t number; /* greater than that of prev */
+    const char *grad_name; /* that of op, or what tg__name_grad_fn has put there */
+    record *prev;          /* the record that was made before this one */
+    int64_t number;        /* greater than that of prev */
     tg_tensor *out;
     uint32_t out_version; /* of out after the operation ran */
     int n;                /* number of inputs */
@@ -106,6 +107,10 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
 /* Whether an operation on these inputs with a result of that dtype is to be recorded: gradients are
  * enabled, the dtype is floating, and an input requires grad. */
 bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in);
+/* Gives the grad_fn of t the name that PyTorch has for it, where a function that is one operation
+ * in PyTorch is composed of several here: t is its result, which the last of them has made. Returns
+ * t, which may be NULL. */
+tg_tensor *tg__name_grad_fn(tg_tensor *t, const char *grad_name);
 /* Puts a record of the call on the tape, if a gradient needs one; false if there is no memory. */
 bool tg__record(const call *c);
 

@@ -19,6 +19,7 @@ record *tg__make_record(const call *c)
     record *r = tg__alloc(c->tg, sizeof *r + tg__bytes(c->n, sizeof r->in[0]));
     if (!r) return NULL;
     r->op = c->op;
+    r->grad_name = c->op->grad_name;
     r->n = c->n;
     if (c->a) memcpy(r->a, c->a, sizeof r->a);
     unsigned reads = 0;
@@ -37,6 +38,12 @@ record *tg__make_record(const call *c)
 bool tg__is_recorded(const tg_context *tg, tg_dtype result, int n, tg_tensor *const *in)
 {
     return !tg->no_grad && tg__is_float(result) && tg__needs_grad(n, in);
+}
+
+tg_tensor *tg__name_grad_fn(tg_tensor *t, const char *grad_name)
+{
+    if (t && priv(t)->record) priv(t)->record->grad_name = grad_name;
+    return t;
 }
 
 bool tg__record(const call *c)

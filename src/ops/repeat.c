@@ -54,7 +54,8 @@ tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
     while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
     for (int d = 0; t && d < repeats.ndim; d++)
         if (repeats.dims[d] != 1) last = t = repeat_dim(t, repeats.dims[d], d);
-    return tg__leave(&f, t == last ? tg_contiguous(t) : tg_clone(t));
+    t = t == last ? tg_contiguous(t) : tg_clone(t);
+    return tg__leave(&f, tg__name_grad_fn(t, "RepeatBackward0"));
 }
 
 tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)

@@ -35,7 +35,7 @@ tg_tensor *tg_roll(tg_tensor *t, tg_shape shifts, tg_shape dims)
         !tg__check_list(t->context, "roll", "dims", dims))
         return NULL;
     tg__enter(&f, "roll", t);
-    return tg__leave(&f, roll_dims(t, shifts, dims));
+    return tg__leave(&f, tg__name_grad_fn(roll_dims(t, shifts, dims), "RollBackward0"));
 }
 
 /* ---- flip. a[0] has a bit set for each dimension that is reversed. */

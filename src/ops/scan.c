@@ -237,12 +237,12 @@ tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
 {
     frame f;
     tg__enter(&f, "prod", a);
-    return tg__leave(&f, prod(a, dim, keepdim));
+    return tg__leave(&f, tg__name_grad_fn(prod(a, dim, keepdim), "ProdBackward1"));
 }
 
 tg_tensor *tg_prod(tg_tensor *a)
 {
     frame f;
     tg__enter(&f, "prod", a);
-    return tg__leave(&f, prod(tg_flatten(a, 0, -1), 0, false));
+    return tg__leave(&f, tg__name_grad_fn(prod(tg_flatten(a, 0, -1), 0, false), "ProdBackward0"));
 }

@@ -237,6 +237,7 @@ static tg_list split_dim(tg_tensor *t, int d, int n, const int64_t *sizes, int64
         const int64_t left = t->shape[d] - start;
         const int64_t size = sizes ? sizes[i] : left < each ? left : each;
         if (!(parts[i] = tg_narrow(t, d, start, size))) return tg__no_list;
+        tg__name_grad_fn(parts[i], sizes ? "SplitWithSizesBackward0" : "SplitBackward0");
         start += size;
     }
     return parts ? (tg_list){n, parts} : tg__no_list;

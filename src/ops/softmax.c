@@ -147,7 +147,7 @@ static tg_tensor *softmax_backward_grad(const record *r, int i, tg_tensor *g)
 
 static const op_row softmax_backward_op = {
     .name = "softmax_backward",
-    .grad_name = "SoftmaxBackwardBackward0",
+    .grad_name = "SoftmaxBackwardDataBackward0",
     .shape = softmax_shape,
     .forward = softmax_backward_forward,
     .grad = softmax_backward_grad,
@@ -157,7 +157,8 @@ static const op_row softmax_backward_op = {
 static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return tg__apply(&softmax_backward_op, 2, (tg_tensor *[]){g, r->out}, r->a);
+    tg_tensor *grad = tg__apply(&softmax_backward_op, 2, (tg_tensor *[]){g, r->out}, r->a);
+    return r->a[0].i ? tg__name_grad_fn(grad, "LogSoftmaxBackwardDataBackward0") : grad;
 }
 
 static const op_row softmax_op = {
@@ -186,7 +187,8 @@ static tg_tensor *apply_over_dim(const op_row *o, tg_tensor *a, int dim)
     frame f;
     tg__enter(&f, o->name, a);
     tg_tensor *x = tg_transpose(a, d, -1), *y = tg__apply(o, 1, &x, is_log);
-    return tg__leave(&f, tg_contiguous(tg_transpose(y, d, -1)));
+    y = tg_contiguous(tg_transpose(y, d, -1));
+    return tg__leave(&f, tg__name_grad_fn(y, o->grad_name));
 }
 
 tg_tensor *tg_softmax(tg_tensor *a, int dim)

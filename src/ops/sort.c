@@ -260,6 +260,7 @@ tg_indexed tg_sort_indexed(tg_tensor *a, int dim, bool descending, bool stable)
     tg__enter(&f, "sort", a);
     tg_tensor *order = argsort(a, dim, descending, stable ? SORT_STABLE : SORT_PLAIN, 0),
               *r[] = {tg_gather(a, dim, order), order};
+    tg__name_grad_fn(r[0], stable ? "SortBackward1" : "SortBackward0");
     tg__leave_with(&f, 2, r);
     return r[0] ? (tg_indexed){r[0], r[1]} : none;
 }
@@ -289,7 +290,7 @@ tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
               *r[] = {NULL, order};
     /* A view would keep the memory of all n indices. */
     if (a->ndim) r[1] = tg_clone(tg_narrow(order, d, 0, k));
-    r[0] = tg_gather(a, d, r[1]);
+    r[0] = tg__name_grad_fn(tg_gather(a, d, r[1]), "TopkBackward0");
     tg__leave_with(&f, 2, r);
     return r[0] ? (tg_indexed){r[0], r[1]} : none;
 }

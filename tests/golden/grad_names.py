@@ -1,0 +1,49 @@
+#!/usr/bin/python3
+"""What PyTorch calls the grad_fn of results and gradients: grad_names.py > grad_names_golden.txt
+
+There is a line "result NAME GRAD_FN" for each call of supported.py, and for those of MORE, which are also in
+tests/test_grad_names.c. A line "gradient NAME GRAD_FN" has the grad_fn of a gradient that one operation computes, as it
+is shown where the gradient is to be differentiated again.
+"""
+
+import warnings
+
+import torch
+import torch.nn.functional as F
+from supported import ROWS, VIEWS, Operands
+
+warnings.simplefilter("ignore")
+torch.manual_seed(1)
+
+MORE = {
+    "sort_unstable": lambda o: o.a.sort(0, descending=True).values,
+    "nll_loss_rows": lambda o: F.nll_loss(o.a, o.rows, reduction="none"),
+    "nll_loss_weighted": lambda o: F.nll_loss(o.a, o.rows, weight=o.v.detach(), reduction="sum"),
+    "cross_entropy_2d": lambda o: F.cross_entropy(o.a.reshape(1, 4, 2, 2), o.rows.reshape(1, 2, 2)),
+    "huber_loss_sum": lambda o: F.huber_loss(o.a, o.b, reduction="sum"),
+    "smooth_l1_loss_each": lambda o: F.smooth_l1_loss(o.a, o.b, reduction="none"),
+    "binary_cross_entropy_sum": lambda o: F.binary_cross_entropy(o.a, o.b, reduction="sum"),
+    "softmax_last": lambda o: o.a.softmax(-1),
+    "log_softmax_last": lambda o: o.a.log_softmax(-1),
+    "softplus_beta": lambda o: F.softplus(o.a, 2),
+    "max_keepdim": lambda o: o.a.max(0, keepdim=True).values,
+    "linear_of_rows": lambda o: F.linear(o.a, o.b, o.v),
+}
+
+GRADIENTS = """relu sigmoid tanh mse_loss select slice narrow diagonal gather softmax_last
+    log_softmax_last nll_loss_rows nll_loss_weighted""".split()
+
+
+def name_of(tensor):
+    """Returns the name that print shows."""
+    return tensor.grad_fn.name()
+
+
+calls = {**ROWS, **VIEWS, **MORE}
+for name, call in calls.items():
+    print("result", name, name_of(call(Operands())))
+for name in GRADIENTS:
+    operands = Operands()
+    result = calls[name](operands)
+    grad = torch.ones_like(result).requires_grad_()
+    print("gradient", name, name_of(torch.autograd.grad(result, operands.a, grad, create_graph=True)[0]))
