@@ -16,7 +16,7 @@ enum { N = 100, EPOCHS = 30 };
 /* What the notebook keeps of each epoch. */
 typedef struct history {
     double epoch[EPOCHS], loss[EPOCHS];
-    tg_tensor *yhat[EPOCHS + 1]; /* the last one is that of the final weights */
+    tg_tensor *yhats[EPOCHS + 1]; /* the last one is that of the final weights */
 } history;
 
 static void print_epoch(int epoch, const tg_tensor *loss, const tg_tensor *What)
@@ -31,7 +31,7 @@ static void print_epoch(int epoch, const tg_tensor *loss, const tg_tensor *What)
 /* Returns the weights. */
 static tg_tensor *train(tg_context *tg, const lecture *d, history *h)
 {
-    tg_tensor *X = d->X, *y = d->y;
+    tg_tensor *X = d->X, *y = d->y, **yhats = h->yhats;
     tg_tensor *What = tg_from_f32(tg, TG_SHAPE(2), (float[]){-5.0f, 10.0f});
     tg_requires_grad_(What, true);
     double alpha = 1.0 / 1000;
@@ -49,23 +49,23 @@ static tg_tensor *train(tg_context *tg, const lecture *d, history *h)
         print_epoch(epoch, loss, What);
         h->epoch[epoch] = epoch;
         h->loss[epoch] = tg_item(loss);
-        h->yhat[epoch] = tg_keep(yhat); /* a copy that outlives the epoch */
+        yhats[epoch] = tg_keep(yhat); /* a copy that outlives the epoch */
 
         tg_no_grad_begin(tg); /* the update is no part of the function to differentiate */
         tg_sub_(What, tg_mul_scalar(What->grad, alpha)); /* 4 update */
         tg_no_grad_end(tg);
         tg_scope_end(tg);
     }
-    h->yhat[EPOCHS] = tg_detach(tg_matmul(X, What));
+    yhats[EPOCHS] = tg_detach(tg_matmul(X, What));
     return What;
 }
 
 /* The weights with the least squared error, in float64. */
-static void print_closed_form(const lecture *d)
+static void print_closed_form(tg_tensor *X, tg_tensor *y)
 {
     lecture_section("the closed form (least squares) the loop converges to");
-    tg_tensor *X64 = tg_cast(d->X, TG_F64);
-    tg_tensor *y64 = tg_cast(d->y, TG_F64);
+    tg_tensor *X64 = tg_cast(X, TG_F64);
+    tg_tensor *y64 = tg_cast(y, TG_F64);
     tg_tensor *closed = tg_lstsq(X64, y64);
     printf("float64 solution [%.10g, %.10g]\n", tg_get(closed, TG_INDEX(0)),
            tg_get(closed, TG_INDEX(1)));
@@ -96,7 +96,7 @@ static bool draw_fit(const char *path, const lecture *d, const history *h)
     plot *p = plot_new("The fitted line, epoch by epoch", "x", "y", false);
     add(plot_points, p, "data", PLOT_GREY, d->x, d->y);
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-        add(plot_line, p, shown[i].label, shown[i].color, d->x, h->yhat[shown[i].epoch]);
+        add(plot_line, p, shown[i].label, shown[i].color, d->x, h->yhats[shown[i].epoch]);
     add(plot_dashes, p, "true line 2.5 + 4 x", PLOT_RED, d->x, d->ytrue);
     return plot_save(p, path);
 }
@@ -129,10 +129,10 @@ int main(int argc, char **argv)
     lecture_section("steps 1-4, the loop: loss=sum((y-yhat)**2), alpha=1/1000, 30 epochs");
     history h = {0};
     lecture_show("What.data", tg_detach(train(tg, &d, &h)));
-    lecture_show("yhats[0][:3]", tg_slice(h.yhat[0], 0, 0, 3, 1));
-    lecture_show("yhats[29][:3]", tg_slice(h.yhat[29], 0, 0, 3, 1));
+    lecture_show("yhats[0][:3]", tg_slice(h.yhats[0], 0, 0, 3, 1));
+    lecture_show("yhats[29][:3]", tg_slice(h.yhats[29], 0, 0, 3, 1));
     lecture_show("ytrue[:3]", tg_slice(d.ytrue, 0, 0, 3, 1));
-    print_closed_form(&d);
+    print_closed_form(d.X, d.y);
 
     bool drawn = !tg_ok(tg) || draw(argc > 1 ? argv[1] : ".", &d, &h);
     return lecture_close(tg) || !drawn;

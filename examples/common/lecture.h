@@ -4,9 +4,6 @@
 
 #include <tinygrad.h>
 
-/* The seed of the notebook. */
-#define LECTURE_SEED 202150754
-
 /* 100 points around a line: y = X W + noise, W = (2.5, 4). */
 typedef struct lecture {
     tg_tensor *x;     /* (100), sorted */
@@ -15,7 +12,7 @@ typedef struct lecture {
     tg_tensor *y;     /* (100) */
 } lecture;
 
-/* Seeds the random numbers of the context and draws the data. */
+/* Seeds the random numbers of the context as the notebook does, and draws the data. */
 lecture lecture_data(tg_context *tg);
 
 /* Prints a heading. */

@@ -1,6 +1,6 @@
 /* The pages examples/README.md and README.ko.md. Every value that they give is printed by the
- * program that they name, and every line of C is one of that program, in the same order.
- * tests/golden/lecture.py checks the same values with the lines of PyTorch. */
+ * program that they name, and every line of C is one of that program, in the same order. Values are
+ * in blocks "text", which tests/golden/lecture.py compares with PyTorch, and "console". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -94,7 +94,7 @@ static void read_page(const char *path, reader *r, char blocks[SIZE])
     static char page[SIZE];
     char line[256], kind[16] = "";
     program_read(path, page, SIZE);
-    *r = (reader){.program = ""};
+    memset(r, 0, sizeof *r);
     *blocks = 0;
     for (const char *at = page; next_line(&at, line);) {
         if (!strncmp(line, "```", 3)) {
@@ -103,7 +103,7 @@ static void read_page(const char *path, reader *r, char blocks[SIZE])
             continue;
         }
         if (!*kind) meet_program(r, line);
-        if (!strcmp(kind, "text")) check_value(r, line);
+        if (!strcmp(kind, "text") || !strcmp(kind, "console")) check_value(r, line);
         if (!strcmp(kind, "c")) check_line(r, line);
         if (*kind) strcat(strcat(blocks, line), "\n");
     }
