@@ -12,7 +12,7 @@ from common import *
 
 # In the library and in PyTorch: means and variances of a dozen elements, a root, and a few operations around them.
 NORM = Rule("composed", (24, 32, 32), absolute=True)
-SUMS = Rule("linear", (0, 0, 0))
+PRODUCT = Rule("linear", (1, 1, 1), {"all": (1, 1, 1)})
 MOVED = Rule("structural")
 EXACT = Rule("elementwise")
 
@@ -156,4 +156,18 @@ def drawn_cases():
              [6, n, width, padding])
 
 
-write(batchnorm_cases, layernorm_cases, embedding_cases, sequential_cases, drawn_cases)
+def linear_cases():
+    f = lambda x: F.linear(*x)
+    for dtype in (F32, F64):
+        for shape in ((3,), (2, 3), (2, 2, 3), (2, 1, 2, 3), (0, 3), (1, 3)):
+            for bias in (False, True):
+                more = [make((2,), dtype)] if bias else []
+                case("linear", PRODUCT, f, [make(shape, dtype), make((2, 3), dtype)] + more)
+                more = [make((2,), dtype, "dyadic")] if bias else []
+                case("linear", PRODUCT, f, [make(shape, dtype, "dyadic"), make((2, 3), dtype, "dyadic")] + more, exact=True)
+        for how in LAYOUTS:
+            case("linear", PRODUCT, f, [make((2, 3), dtype, "normal", how), make((1, 3), dtype), make((1,), dtype)])
+    case("linear", PRODUCT, f, [make((2, 2), F32), make((2, 3), F32)], fails=True)
+
+
+write(batchnorm_cases, layernorm_cases, embedding_cases, sequential_cases, drawn_cases, (7003, linear_cases))

@@ -68,7 +68,7 @@ def bce_cases():
                     case("bce_with_logits", LOSS, logits, [make((2, 3), dtype, "normal", how), inside((2, 3), dtype)] + own, [r, flags], differentiate=True)
         hard = of([0.0, 1.0, 0.0, 1.0, 0.5], dtype), of([0.0, 0.0, 1.0, 1.0, 0.0], dtype, grad=False)
         case("bce", Rule("composed", (8, 16, 16)), plain, list(hard), [2, 0])
-        case("bce", LOSS, plain, [Input(torch.rand((), dtype=dtype)), inside((), dtype)], [0, 0])
+        case("bce", LOSS, plain, [of(0.5314649343490601 if dtype == F32 else 0.13090049739195586, dtype), inside((), dtype)], [0, 0])
         case("bce", LOSS, plain, [make((0,), dtype, grad=False)] * 2, [0, 0])
         case("bce_with_logits", LOSS, logits, [of([100.0, -100.0, 0.0, INF, 1e4], dtype, grad=False), of([0.0, 1.0, 0.0, 1.0, 0.0], dtype, grad=False)], [2, 0])
         for bad in ([1.5, 0.5], [-0.1, 0.5], [NAN, 0.5]):
@@ -166,4 +166,32 @@ def class_cases():
         case("cross_entropy", LOSS, cross, [make((4, 3), dtype), labels((4,), 3)], [0, 0, -100, 1.5], fails=True)
 
 
-write(distance_cases, bce_cases, divergence_cases, class_cases, poisson_cases)
+def loss_roundings(out, attrs, inputs):
+    """Returns the roundings in a reduced loss: a term, the square of a difference, has 3 u; then n - 1 additions
+    follow, and for a mean a division. No term is negative, so that the errors are relative to the result."""
+    n = look(inputs[0].base, inputs[0].steps).numel()
+    n = max(n, torch.broadcast_shapes(*[look(i.base, i.steps).shape for i in inputs]).numel())
+    return (n + 3,) * 3
+
+
+def mse_cases():
+    names = ["mean", "sum", "none"]
+
+    def f(x, reduction):
+        a, b = torch.broadcast_tensors(*x)
+        return F.mse_loss(a, b, reduction=names[reduction & 3])
+
+    for reduction in (0, 1, 2):
+        rule = Rule("elementwise", None if reduction == 2 else loss_roundings)
+        for dtype in (F32, F64):
+            for shape in ((4,), (2, 3), (), (1, 1), (2, 2, 2)):
+                case("mse_loss", rule, f, [make(shape, dtype), make(shape, dtype)], [reduction])
+        for a, b in zip(LAYOUTS, LAYOUTS[5:] + LAYOUTS):
+            case("mse_loss", rule, f, [make((2, 3), F32, "normal", a), make((2, 3), F32, "normal", b)], [reduction])
+        for a, b in (((3,), (3, 1)), ((2, 1), (1, 2)), ((), (4,))):
+            case("mse_loss", rule, f, [make(a, F32), make(b, F32)], [reduction | 4])
+            case("mse_loss", rule, f, [make(a, F64), make(b, F64)], [reduction | 4])
+        case("mse_loss", rule, f, [make((0,), F32), make((0,), F32)], [reduction])
+
+
+write(distance_cases, bce_cases, divergence_cases, class_cases, poisson_cases, (7245, mse_cases))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Arithmetic, comparison, new tensors, writes in place, and Linear and MSELoss, by PyTorch: ops.py > ops_golden.txt"""
+"""Arithmetic, comparison, new tensors, and writes in place, by PyTorch: ops.py > ops_golden.txt"""
 
 import itertools
 import math
@@ -13,7 +13,6 @@ from common import *
 
 EXACT = Rule("elementwise")
 MOVES = Rule("structural")
-PRODUCT = Rule("linear", (1, 1, 1), {"all": (1, 1, 1)})
 
 
 def pow_terms(n):
@@ -267,49 +266,4 @@ def number_cases():
             case("clone_div_", BINARY["div"][1], div, [make(shape, dtype, "normal", "sliced"), make(other, dtype, "positive")])
 
 
-# ---- Linear and losses.
-
-
-def linear_cases():
-    f = lambda x: F.linear(*x)
-    for dtype in (F32, F64):
-        for shape in ((3,), (2, 3), (2, 2, 3), (2, 1, 2, 3), (0, 3), (1, 3)):
-            for bias in (False, True):
-                more = [make((2,), dtype)] if bias else []
-                case("linear", PRODUCT, f, [make(shape, dtype), make((2, 3), dtype)] + more)
-                more = [make((2,), dtype, "dyadic")] if bias else []
-                case("linear", PRODUCT, f, [make(shape, dtype, "dyadic"), make((2, 3), dtype, "dyadic")] + more, exact=True)
-        for how in LAYOUTS:
-            case("linear", PRODUCT, f, [make((2, 3), dtype, "normal", how), make((1, 3), dtype), make((1,), dtype)])
-    case("linear", PRODUCT, f, [make((2, 2), F32), make((2, 3), F32)], fails=True)
-
-
-def loss_roundings(out, attrs, inputs):
-    """Returns the roundings in a reduced loss: a term, the square of a difference, has 3 u; then n - 1 additions
-    follow, and for a mean a division. No term is negative, so that the errors are relative to the result."""
-    n = look(inputs[0].base, inputs[0].steps).numel()
-    n = max(n, torch.broadcast_shapes(*[look(i.base, i.steps).shape for i in inputs]).numel())
-    return (n + 3,) * 3
-
-
-def loss_cases():
-    names = ["mean", "sum", "none"]
-
-    def f(x, reduction):
-        a, b = torch.broadcast_tensors(*x)
-        return F.mse_loss(a, b, reduction=names[reduction & 3])
-
-    for reduction in (0, 1, 2):
-        rule = Rule("elementwise", None if reduction == 2 else loss_roundings)
-        for dtype in (F32, F64):
-            for shape in ((4,), (2, 3), (), (1, 1), (2, 2, 2)):
-                case("mse_loss", rule, f, [make(shape, dtype), make(shape, dtype)], [reduction])
-        for a, b in zip(LAYOUTS, LAYOUTS[5:] + LAYOUTS):
-            case("mse_loss", rule, f, [make((2, 3), F32, "normal", a), make((2, 3), F32, "normal", b)], [reduction])
-        for a, b in (((3,), (3, 1)), ((2, 1), (1, 2)), ((), (4,))):
-            case("mse_loss", rule, f, [make(a, F32), make(b, F32)], [reduction | 4])
-            case("mse_loss", rule, f, [make(a, F64), make(b, F64)], [reduction | 4])
-        case("mse_loss", rule, f, [make((0,), F32), make((0,), F32)], [reduction])
-
-
-write(binary_cases, scalar_cases, (1623, compare_cases), (6121, making_cases), in_place_cases, linear_cases, loss_cases, number_cases)
+write(binary_cases, scalar_cases, (1623, compare_cases), (6121, making_cases), in_place_cases, (7479, number_cases))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Matrix products, cat and stack, views, copies, and selection by index, by PyTorch: shapes.py > shapes_golden.txt"""
+"""Views, copies, and cat and stack, by PyTorch: shapes.py > shapes_golden.txt"""
 
 import itertools
 
@@ -7,8 +7,6 @@ from common import *
 
 MOVED = Rule("structural")
 SUM = Rule("linear")
-PRODUCT = Rule("linear", (1, 1, 1), {"all": (1, 1, 1)})
-SCALED = Rule("composed", (12, 20, 20))
 SHORT = ("contiguous", "transposed", "sliced")
 
 
@@ -77,124 +75,6 @@ def view_cases():
     refused("chunk", part(lambda x, n: x.chunk(n[0], n[1])), (5, 2), [0, 0, 0])
 
 
-def index(numbers, shape=None):
-    """Returns an int64 input of these numbers."""
-    t = torch.tensor(numbers, dtype=I64)
-    return Input(t if shape is None else t.reshape(shape))
-
-
-def pick_cases():
-    select = lambda x, d: x[0].index_select(int(d), x[1])
-    gather = lambda x, d: x[0].gather(int(d), x[1])
-    along = lambda x, d: torch.take_along_dim(x[0], x[1], int(d))
-    for dtype in DTYPES:
-        for shape, dim, i in (((3, 2), 0, [2, 0, 2]), ((2, 3), -1, [1, 1]), ((2, 3, 2), 1, [2]), ((4,), 0, [3, 0]), ((2, 3), 0, []), ((), 0, [0]), ((3, 2), 0, 1)):
-            for how in SHORT if len(shape) > 1 else SHORT[:1]:
-                own = make(shape, dtype, "normal", how) if i != [] else make(shape, dtype, "normal", how, grad=False)
-                case("index_select", MOVED, select, [own, index(i)], [dim], differentiate=True)
-        for shape, dim, i, of_i in (((3, 2), 0, [2, 0, 1, 1], (2, 2)), ((2, 3), 1, [0, 2, 2, 1, 0, 0, 1, 1], (2, 4)), ((2, 3, 2), -1, [0, 1, 1, 0], (2, 2, 1)), ((3,), 0, [2, 2], (2,)), ((), 0, [0], (1,)), ((), 0, [0], ())):
-            for how in SHORT if len(shape) > 1 else SHORT[:1]:
-                case("gather", MOVED, gather, [make(shape, dtype, "normal", how), index(i, of_i)], [dim], differentiate=True)
-        case("take_along_dim", MOVED, along, [make((3, 2), dtype), index([[2, 0]])], [0], differentiate=True)
-        case("take_along_dim", MOVED, along, [make((1, 3), dtype), index([2, 0, 1, 1], (4, 1))], [1], differentiate=True)
-        for shape, mask in (((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3)), ((), ()), ((2, 3), (2, 1))):
-            for how in SHORT if len(shape) > 1 else SHORT[:1]:
-                m = values(mask, BOOL)
-                m.flatten()[0] = True
-                # PyTorch 1.13 gives the gradient of a transposed input in the wrong order.
-                own = make(shape, dtype, "normal", how, grad=False if how == "transposed" else None)
-                case("masked_select", MOVED, lambda x: x[0].masked_select(x[1]), [own, Input(m)], differentiate=True)
-        case("masked_select", MOVED, lambda x: x[0].masked_select(x[1]), [make((2, 2), dtype, grad=False), Input(torch.zeros(2, 2, dtype=BOOL))])
-        for how in SHORT:
-            case("nonzero", MOVED, lambda x: x[0].nonzero(), [make((3, 4), dtype, "ties", how, grad=False)])
-        case("nonzero", MOVED, lambda x: x[0].nonzero(), [make((2, 2, 2), dtype, "ties", grad=False)])
-        case("nonzero", MOVED, lambda x: x[0].nonzero(), [of(1, dtype, grad=False)])
-        case("nonzero", MOVED, lambda x: x[0].nonzero(), [make((0, 2), dtype, grad=False)])
-        for padding in (END, 0, -1):
-            for i in ([0, 2, 2], [[1, 0], [2, 1]], 1):
-                for how in SHORT[:2] if dtype in (F32, F64) else ():
-                    case("embedding", MOVED, lambda x, p: F.embedding(x[1], x[0], None if p == END else int(p)), [make((3, 2), dtype, "normal", how), index(i)],
-                         [padding], differentiate=True)
-    case("nonzero", MOVED, lambda x: x[0].nonzero(), [of([NAN, 0.0, -0.0, INF, 1e-45], F32, grad=False)])
-    for i, n in (([0, 2, 1], -1), ([0, 2, 1], 4), ([[1], [0]], 2), (1, 3), ([], 2)):
-        case("one_hot", MOVED, lambda x, n: F.one_hot(x[0], int(n)), [index(i)], [n])
-    for i, n in (([0, 3], 3), ([-1], 3), ([], -1), ([0], 0)):
-        case("one_hot", MOVED, lambda x, n: F.one_hot(x[0], int(n)), [index(i)], [n], fails=True)
-    for i in ([3], [-1]):
-        case("index_select", MOVED, select, [make((3, 2), F32), index(i)], [0], fails=True)
-        case("gather", MOVED, gather, [make((3,), F32), index(i)], [0], fails=True)
-    case("gather", MOVED, gather, [make((2, 2), F32), index([0])], [0], fails=True)
-    case("gather", MOVED, gather, [make((2, 2), F32), index([[0, 0, 0]])], [0], fails=True)
-    case("index_select", MOVED, select, [make((3, 2), F32), index([[0]])], [0], fails=True)
-    case("embedding", MOVED, lambda x, p: F.embedding(x[1], x[0]), [make((3, 2), F32), index([3])], [END], fails=True)
-
-
-def product_cases():
-    for dtype in (F32, F64, I64):
-        for op, f, shapes in (("mm", torch.mm, ((2, 3), (3, 4))), ("bmm", torch.bmm, ((2, 2, 3), (2, 3, 1))), ("mv", torch.mv, ((2, 3), (3,)))):
-            for how in SHORT:
-                case(op, PRODUCT, lambda x: f(*x), [make(shapes[0], dtype, "normal", how), make(shapes[1], dtype)], differentiate=how == "contiguous")
-        for shape in ((2, 3), (3,), (2, 1), ()):
-            for beta, alpha in ((1, 1), (2, 3)):
-                case("addmm", SCALED, lambda x, b, a: torch.addmm(*x, beta=int(b) if dtype == I64 else b, alpha=int(a) if dtype == I64 else a),
-                     [make(shape, dtype), make((2, 2), dtype), make((2, 3), dtype)], [beta, alpha], differentiate=True)
-    nan = of([[NAN, INF]], F32, grad=False)
-    case("addmm", SCALED, lambda x, b, a: torch.addmm(*x, beta=b, alpha=a), [nan, make((2, 3), F32), make((3, 2), F32)], [0, 0.5])
-    bad = lambda *shapes: [make(s, F32) for s in shapes]
-    case("mm", PRODUCT, lambda x: torch.mm(*x), bad((2, 3), (2, 3)), fails=True)
-    case("mm", PRODUCT, lambda x: torch.mm(*x), bad((3,), (3, 2)), fails=True)
-    case("bmm", PRODUCT, lambda x: torch.bmm(*x), bad((1, 2, 3), (2, 3, 1)), fails=True)
-    case("mv", PRODUCT, lambda x: torch.mv(*x), bad((2, 3), (2,)), fails=True)
-    case("addmm", SCALED, lambda x, b, a: torch.addmm(*x), bad((3, 3), (2, 2), (2, 3)), [1, 1], fails=True)
-
-
-# ---- matmul, dot and outer.
-
-PRODUCTS = [((3,), (3,)), ((1,), (1,)), ((0,), (0,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)),
-            ((1, 1), (1, 1)), ((2, 0), (0, 3)), ((0, 2), (2, 3)), ((2, 3), (3, 0)), ((2, 2, 3), (3,)),
-            ((3,), (2, 3, 2)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)), ((2, 2, 3), (2, 3, 2)),
-            ((1, 2, 3), (2, 3, 2)), ((2, 1, 2, 2), (1, 3, 2, 2)), ((2, 2, 2, 2), (2, 2)), ((3, 2, 2), (2, 3, 2, 2)),
-            ((2, 1, 2, 3), (3,)), ((3,), (2, 1, 3, 2)), ((0, 2, 3), (3, 2)), ((2, 2, 0), (2, 0, 2)),
-            ((0, 2), (2,)), ((2, 0), (0,)), ((0,), (0, 2)), ((2, 3, 2, 2), (2,)), ((3, 17), (17, 2)), ((17,), (17,)),
-            ((1, 2, 2), (2, 2, 2, 1)), ((0, 1, 2), (2,))]
-
-
-def matmul_cases():
-    f = lambda x: torch.matmul(*x)
-    for n, (a, b) in enumerate(PRODUCTS):
-        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)])
-        case("matmul", PRODUCT, f, [make(a, F64), make(b, F64)])
-        case("matmul", PRODUCT, f, [make(a, F32, "dyadic", LAYOUTS[n % 9]), make(b, F32, "dyadic", LAYOUTS[n // 2 % 9])],
-             exact=True)
-        case("matmul", PRODUCT, f, [make(a, I64), make(b, I64, how="transposed")])
-    for a, b in list(itertools.product(LAYOUTS, LAYOUTS))[::2]:
-        case("matmul", PRODUCT, f, [make((2, 3), F32, "normal", a), make((3, 2), F32, "normal", b)])
-    for a, b in zip(LAYOUTS, LAYOUTS[4:] + LAYOUTS):
-        case("matmul", PRODUCT, f, [make((2, 2, 2), F32, "normal", a), make((2, 2), F32, "normal", b)])
-        case("matmul", PRODUCT, f, [make((2, 1, 2, 2), F32, "normal", a), make((2, 2, 2), F32, "normal", b)])
-        case("matmul", PRODUCT, f, [make((3,), F32, "normal", a), make((3, 2), F32, "normal", b)])
-        case("matmul", PRODUCT, f, [make((2, 3), F64, "normal", a), make((3,), F64, "normal", b)])
-    case("matmul", PRODUCT, f, [make((2, 3), F32), Input(0, [("t", 0, 1)])])
-    case("matmul", PRODUCT, f, [make((3, 3), F64), Input(0)])
-    case("matmul", PRODUCT, f, [of([INF, 0.0, 1.0, NAN], F32, (2, 2), False), of([0.0, 1.0], F32, grad=False)])
-    dot = lambda x: torch.dot(*x)
-    outer = lambda x: torch.outer(*x)
-    outer_rule = Rule("linear", None, {"all": (1, 1, 1)})
-    for dtype in (F32, F64, I64):
-        for n, how in enumerate(LAYOUTS[:6]):
-            case("dot", PRODUCT, dot, [make((5,), dtype, "normal", how), make((5,), dtype, "normal", LAYOUTS[n // 2])])
-            case("outer", outer_rule, outer, [make((3,), dtype, "normal", how), make((2,), dtype)])
-        case("dot", PRODUCT, dot, [make((0,), dtype), make((0,), dtype)])
-        case("dot", PRODUCT, dot, [make((19,), dtype), make((19,), dtype)])
-        case("outer", outer_rule, outer, [make((0,), dtype), make((2,), dtype)])
-        case("outer", outer_rule, outer, [make((1,), dtype), make((4,), dtype)])
-    for a, b in (((2, 3), (2, 3)), ((3,), (2,)), ((), (2,)), ((2, 2, 3), (3, 3, 2)), ((2, 3), ())):
-        case("matmul", PRODUCT, f, [make(a, F32), make(b, F32)], fails=True)
-    case("dot", PRODUCT, dot, [make((2, 2), F32), make((2,), F32)], fails=True)
-    case("dot", PRODUCT, dot, [make((3,), F32), make((2,), F32)], fails=True)
-    case("outer", PRODUCT, outer, [make((2, 2), F32), make((2,), F32)], fails=True)
-
-
 # ---- cat, stack, vstack and hstack.
 
 
@@ -231,35 +111,6 @@ def join_cases():
     case("stack", MOVED, stack, [make((2,), F32), make((3,), F32)], [0], fails=True)
     case("vstack", MOVED, vstack, [make((2,), F32), make((3,), F32)], fails=True)
     case("hstack", MOVED, hstack, [make((2, 2), F32), make((3, 2), F32)], fails=True)
-
-
-# ---- gather and scatter_add.
-
-
-def gather_cases():
-    gather = lambda x, d: x[0].gather(d, x[1])
-    scatter = lambda x, d: x[0].scatter_add(d, x[1], x[2])
-    gather_rule = SUM
-    for n, (shape, d, index) in enumerate([((3, 4), 0, (2, 4)), ((3, 4), 1, (3, 6)), ((3, 4), -1, (2, 2)), ((5,), 0, (7,)),
-                                           ((), 0, ()), ((5,), 0, (0,)), ((2, 3, 2), 1, (2, 4, 1)), ((1,), 0, (3,))]):
-        size = shape[d] if shape else 1
-        for dtype in (F32, F64, I64, BOOL):
-            for how in ("contiguous", LAYOUTS[1 + n])[:2 if dtype == F32 else 1]:
-                def chosen(how="contiguous"):
-                    base, steps = layout(index, how)
-                    return Input(values(base, I64) % size, steps)
-                case("gather", gather_rule, gather, [make(shape, dtype, "normal", how), chosen()], [d])
-                case("gather", gather_rule, gather, [make(shape, dtype), chosen(how)], [d])
-                if dtype == BOOL:
-                    continue
-                case("scatter_add", gather_rule, scatter, [make(shape, dtype, "normal", how), chosen(), make(index, dtype)], [d])
-                case("scatter_add", gather_rule, scatter, [make(shape, dtype), chosen(how), make(index, dtype, "normal", how)], [d])
-    case("scatter_add", gather_rule, scatter, [make((2, 2), F32), of([0, 1], I64, (1, 2)),
-                                              make((2, 3), F32, grad=False)], [0])
-    case("gather", gather_rule, gather, [make((3,), F32), of([3], I64)], [0], fails=True)
-    case("gather", gather_rule, gather, [make((3,), F32), of([-1], I64)], [0], fails=True)
-    case("gather", gather_rule, gather, [make((3, 2), F32), of([1], I64)], [0], fails=True)
-    case("scatter_add", gather_rule, scatter, [make((3,), F32), of([3], I64), make((1,), F32)], [0], fails=True)
 
 
 # ---- Views of one tensor.
@@ -364,5 +215,4 @@ def clone_cases():
             case("cast", MOVED, f, [of(INTEGERS + [16777217, 2**53 + 1], a)], [target])
 
 
-write(copy_cases, view_cases, pick_cases, product_cases, (3052, matmul_cases), join_cases, (4486, gather_cases),
-      single_view_cases, clone_cases)
+write(copy_cases, view_cases, (3772, join_cases), (4942, single_view_cases), clone_cases)

@@ -102,6 +102,23 @@ static tg_module *make_embedding(const trial *c)
     return tg_embedding_layer(c->tg, c->i[1], c->i[2], padding(c->i[3]));
 }
 
+/* A Linear with the inputs from the second on as its parameters. The gradients of the parameters
+ * are compared, and take the place of those of the leaves that gave their values. */
+static tg_tensor *linear_of(trial *c)
+{
+    static const char *const names[] = {NULL, "weight", "bias"};
+    tg_set_default_dtype(c->tg, c->x[1]->dtype);
+    tg_module *m =
+        tg_linear(c->tg, c->x[1]->shape[1], c->x[1]->shape[0], c->n == 3 ? TG_BIAS : TG_NO_BIAS);
+    tg_no_grad_begin(c->tg);
+    for (int i = 1; i < c->n; i++) {
+        c->leaf[i] = tg_param(m, names[i]);
+        tg_copy_(c->leaf[i], c->x[i]);
+    }
+    tg_no_grad_end(c->tg);
+    return tg_forward(m, c->x[0]);
+}
+
 #define OPS(OP)                                                                                    \
     OP(normalization, batchnorm1d, tg_forward(batchnorm(c, 1), x[0]))                              \
     OP(normalization, batchnorm2d, tg_forward(batchnorm(c, 2), x[0]))                              \
@@ -113,7 +130,8 @@ static tg_module *make_embedding(const trial *c)
     OP(layers, embedding, tg_forward(embedding(c), x[0]))                                          \
     OP(layers, sequential, tg_forward(sequential(c), x[0]))                                        \
     OP(drawn, linear_drawn, drawn(c, make_linear))                                                 \
-    OP(drawn, embedding_drawn, drawn(c, make_embedding))
+    OP(drawn, embedding_drawn, drawn(c, make_embedding))                                           \
+    OP(linear, linear, linear_of(c))
 
 OPS(GOLDEN_RUN)
 static const golden_op operations[] = {OPS(GOLDEN_ROW)};

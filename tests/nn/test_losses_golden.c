@@ -57,6 +57,7 @@ static tg_tensor *poisson_nll(trial *c)
 }
 
 #define OPS(OP)                                                                                    \
+    OP(distances, mse_loss, tg_mse_loss(c->x[0], c->x[1], (int)c->i[0]))                           \
     OP(distances, l1_loss, distance(c, tg_l1_loss))                                                \
     OP(distances, smooth_l1_loss, distance(c, tg_smooth_l1_loss))                                  \
     OP(distances, huber_loss, distance(c, tg_huber_loss))                                          \

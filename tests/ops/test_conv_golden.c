@@ -1,4 +1,4 @@
-/* Convolution and pooling, compared with PyTorch's values and gradients and with central
+/* Convolution, compared with PyTorch's values and gradients and with central
  * differences. tests/golden/conv.py says what the numbers of a case are. */
 #include "golden.h"
 
@@ -14,15 +14,6 @@ static tg_tensor *convolve(trial *c)
         o.dilation[d] = c->i[2 + 2 * spatial + d];
     }
     return spatial == 1 ? tg_conv1d(c->x[0], c->x[1], &o) : tg_conv2d(c->x[0], c->x[1], &o);
-}
-
-static tg_tensor *pool(trial *c, tg_tensor *(*function)(tg_tensor *, const tg_pool_options *))
-{
-    const int64_t *i = c->i;
-    const tg_pool_options o = {{i[0], i[1]}, {i[2], i[3]}, {i[4], i[5]}, {i[6], i[7]},
-                               i[8] != 0,    i[9] != 0,    i[10]};
-    /* cppcheck-suppress returnDanglingLifetime; it is a tensor, not the options */
-    return function(c->x[0], &o);
 }
 
 /* The parameters of a layer that is made after a seed, and the next two numbers of the generator,
@@ -46,8 +37,6 @@ static tg_tensor *drawn(trial *c)
 #define OPS(OP)                                                                                    \
     OP(convolution, conv1d, convolve(c))                                                           \
     OP(convolution, conv2d, convolve(c))                                                           \
-    OP(pooling, max_pool2d, pool(c, tg_max_pool2d))                                                \
-    OP(pooling, avg_pool2d, pool(c, tg_avg_pool2d))                                                \
     OP(layers, conv_drawn, drawn(c))
 
 OPS(GOLDEN_RUN)
