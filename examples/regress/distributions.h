@@ -17,4 +17,8 @@ double student_t_bound(double p, double df);
  */
 double f_upper(double f, double df1, double df2);
 
+/* The x that a normal variable of mean 0 and variance 1 does not exceed with probability p, 0 < p <
+ * 1. */
+double normal_quantile(double p);
+
 #endif

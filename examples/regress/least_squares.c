@@ -236,6 +236,7 @@ bool least_squares_fit(tg_tensor *x, tg_tensor *y, least_squares *fit)
     tg_tensor *r = triangle(a);
     if (!r || !find_dependent(fit, r)) return false;
     if (fit->dependent >= 0) return true;
+    fit->triangle = r;
     fit->y_center = tg_item(y_center);
     find_errors(fit, r);
     find_eigenvalues(fit, r);

@@ -26,6 +26,7 @@ typedef struct least_squares {
     double y_center;
     tg_tensor *coefficients; /* (features + 1) */
     tg_tensor *unit_errors;  /* (features + 1): standard errors where the residual one is 1 */
+    tg_tensor *triangle;     /* R of the QR factorization of (1, x), as x is here */
     double squares;          /* the sum of squared residuals */
     double total;            /* the sum of squares of y less its mean */
 

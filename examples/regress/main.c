@@ -33,7 +33,7 @@ static int work(job *j)
         report(j);
         status = cross_validate(j);
         if (j->set.predict) write_predictions(j);
-        if (j->set.plot && draw(j) != DONE) status = FAILED;
+        if (draw(j) != DONE) status = FAILED;
     }
     if (!tg_ok(j->tg)) {
         fprintf(stderr, "regress: %s\n", j->tg ? tg_error(j->tg) : "out of memory");
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     if (!settings_read(&j.set, argc, argv)) return USAGE;
     int status = DONE;
     if (j.set.help) {
-        fputs(settings_help, stdout);
+        for (int i = 0; settings_help[i]; i++) fputs(settings_help[i], stdout);
     } else {
         j.report = j.set.predict ? stderr : stdout;
         status = work(&j);

@@ -7,8 +7,7 @@
 #include "regress.h"
 #include "terms.h"
 
-/* The value of a variable whose column has the number x. */
-static double transformed(const variable *v, double x)
+double variable_value(const variable *v, double x)
 {
     switch (v->how) {
     case LOG: x = log(x); break;
@@ -43,7 +42,7 @@ static bool read_cell(csv *file, variable *v, double *value, bool *missing)
     if (kind == CSV_MISSING || (kind != CSV_NUMBER && !text)) return csv_refuse(file, v->index);
     if (v->how == FACTOR) return true;
     const double x = *value;
-    *value = transformed(v, x);
+    *value = variable_value(v, x);
     return isfinite(*value) ||
            csv_fail(file, "column '%.40s': %.60s is not finite where it is %.15g", v->column,
                     v->name, x);

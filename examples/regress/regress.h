@@ -103,8 +103,14 @@ const char *name_of(const job *j, int64_t coefficient);
 
 /* ---- pictures.c */
 
-/* Draws the rows as points, with the fitted line. */
+/* Draws the pictures of --plot and --plots. */
 int draw(const job *j);
+
+/* ---- intervals.c */
+
+/* Half the width of the prediction interval, of 95 %, of each row of x; NULL if the fit has none.
+ * They are NaN if no degree of freedom remains. */
+tg_tensor *interval_margins(const job *j, tg_tensor *x);
 
 /* ---- predictions.c */
 

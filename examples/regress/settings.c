@@ -6,7 +6,7 @@
 
 #include "options.h"
 
-const char settings_help[] =
+const char *const settings_help[] = {
     "usage: regress data.csv --target NAME [option ...]\n"
     "\n"
     "Fits target = intercept + coefficient x feature + ... to a CSV file whose first line names "
@@ -42,8 +42,16 @@ const char settings_help[] =
     "  --seed N               for these draws and the order of batches; 0\n"
     "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
     "of\n"
-    "                         all else. Of a trained coefficient only known digits are printed\n"
+    "                         all else. Of a trained coefficient only known digits are printed\n",
     "  --plot FILE.svg        draw the fit, or predictions against the target\n"
+    "  --plots PREFIX         draw four pictures: PREFIX-fit.svg, the fit with its 95 % "
+    "prediction\n"
+    "                         interval, if all terms are of one column; PREFIX-predicted.svg, "
+    "predictions\n"
+    "                         against the target; PREFIX-residuals.svg, residuals against "
+    "predictions;\n"
+    "                         and PREFIX-normal.svg, the normal quantiles of the residuals,\n"
+    "                         but for logistic and poisson\n"
     "  --predict FILE.csv     write predictions for these rows to standard output, as a column "
     "named\n"
     "                         like the target; the report goes to standard error\n"
@@ -51,7 +59,7 @@ const char settings_help[] =
     "or\n"
     "                         lbfgs, to train as the lecture does\n"
     "  --help                 this text\n"
-    "\n"
+    "\n",
     "Terms are columns, their powers, their log, sqrt or exp, and products of these:\n"
     "--features 'x, x^2, x*z, log(x)'. A name with a comma or one of *^() in it stands in quotes:\n"
     "'\"a*b\", c'. A column that begins with text is a factor, as is factor(x) for a column of\n"
@@ -76,7 +84,8 @@ const char settings_help[] =
     "\n"
     "exit status: 0 done; 1 bad data, diverged, or another failure; 2 wrong usage; 3 training "
     "ended\n"
-    "before it converged (everything is reported and written nevertheless).\n";
+    "before it converged (everything is reported and written nevertheless).\n",
+    NULL};
 
 /* Sets the method. Returns false, and prints a line on stderr, if there is none of that name, or if
  * an option was given that the method does not use. */
@@ -142,6 +151,7 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--features", OPTION_TEXT, &set->features, 0, 0, false},
         {"--exclude", OPTION_TEXT, &set->exclude, 0, 0, false},
         {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
+        {"--plots", OPTION_TEXT, &set->plots, 0, 0, false},
         {"--predict", OPTION_TEXT, &set->predict, 0, 0, false},
         {"--loss", OPTION_TEXT, &set->loss_name, 0, 0, false},
         {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},

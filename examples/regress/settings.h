@@ -8,7 +8,7 @@
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
  * 0, but momentum is -1. */
 typedef struct settings {
-    const char *data, *target, *features, *exclude, *plot, *predict, *method_name, *missing,
+    const char *data, *target, *features, *exclude, *plot, *plots, *predict, *method_name, *missing,
         *dependent, *loss_name;
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
     fit_method method;
@@ -16,8 +16,8 @@ typedef struct settings {
     bool float64, help, drop_missing, drop_dependent;
 } settings;
 
-/* What --help prints. */
-extern const char settings_help[];
+/* What --help prints: parts of a text, of which C does not allow one so long. The last is NULL. */
+extern const char *const settings_help[];
 
 /* Reads the command line. Returns false, and prints a line on stderr, if something in it is wrong.
  */

@@ -64,6 +64,9 @@ int terms_of_all_columns(terms *t, const csv *file, const char *const *without, 
 /* Appends a variable that is a column of numbers and no part of a term. */
 void terms_append(terms *t, const char *column);
 
+/* The value of a variable, which is no factor, where its column holds x. */
+double variable_value(const variable *v, double x);
+
 /* Finds the columns of the first n variables in a file. */
 int terms_find_columns(terms *t, csv *file, size_t n);
 

@@ -16,6 +16,7 @@ static double value_of(const char *name, const double *x)
 {
     if (!strcmp(name, "t")) return student_t_two_sided(x[0], x[1]);
     if (!strcmp(name, "f")) return f_upper(x[0], x[1], x[2]);
+    if (!strcmp(name, "normal")) return normal_quantile(x[0]);
     return student_t_bound(x[0], x[1]);
 }
 
@@ -29,9 +30,9 @@ static void test_twelve_digits(void **state)
     for (; fgets(line, sizeof line, file); lines++) {
         double x[4];
         int n = sscanf(line, "%15s %lf %lf %lf %lf", name, &x[0], &x[1], &x[2], &x[3]) - 1;
-        assert_true(n >= 3);
+        assert_true(n >= 2);
         double exact = x[n - 1], got = value_of(name, x);
-        if (!(fabs(got - exact) <= 1e-12 * exact)) fail_msg("%.17g for %s", got, line);
+        if (!(fabs(got - exact) <= 1e-12 * fabs(exact))) fail_msg("%.17g for %s", got, line);
     }
     fclose(file);
     assert_true(lines > 400);

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""Tail probabilities of the t and F distributions: distributions.py > distributions_golden.txt
+"""Probabilities and bounds of the t, F and normal distributions: distributions.py > distributions_golden.txt
 
 mpmath computes them with 50 digits. Each line is a name, the arguments as doubles hold them, and the value. In
 "t T DF P", P is the probability that the absolute value of t is at least T; in "f F DF1 DF2 P", P is the probability of a
-value of at least F; and in "bound P DF T", T is the bound that the absolute value of t reaches with probability P.
+value of at least F; and in "bound P DF T", T is the bound that the absolute value of t reaches with probability P. In
+"normal P X", X is the value that a normal variable does not exceed with probability P.
 """
 
-from mpmath import betainc, findroot, log, mp, mpf
+from mpmath import betainc, erfinv, findroot, log, mp, mpf, sqrt
 
 mp.dps = 50
 
@@ -39,3 +40,5 @@ for df in [1, 2, 3, 5, 10, 105, 431, 100000]:
     for p in [0.9, 0.5, 0.1, 0.05, 0.01, 0.001]:
         t = findroot(lambda u: log(t_two_sided(mp.exp(u), df)) - log(mpf(p)), mpf(0.5), tol=1e-40)
         show("bound", p, df, mp.exp(t))
+for p in [1e-30, 1e-16, 1e-9, 0.0001, 0.02, 0.025, 0.1, 0.25, 0.4, 0.499, 0.501, 0.6, 0.75, 0.9, 0.975, 0.9999]:
+    show("normal", p, sqrt(mpf(2)) * erfinv(2 * mpf(p) - 1))
