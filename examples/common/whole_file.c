@@ -94,7 +94,10 @@ whole_file *whole_file_open(const char *path)
 {
     whole_file *file = calloc(1, sizeof *file);
     if (!file) return NULL;
-    open_stream(file, path);
+    if (!strcmp(path, "-"))
+        file->stream = stdout;
+    else
+        open_stream(file, path);
     if (file->stream) return file;
     discard(file);
     return NULL;
@@ -105,7 +108,7 @@ bool whole_file_close(whole_file *file)
     if (!file) return false;
     bool done = !ferror(file->stream) && fflush(file->stream) == 0 && store(file);
     const int reason = errno;
-    if (fclose(file->stream) != 0)
+    if (file->stream != stdout && fclose(file->stream) != 0)
         done = false;
     else
         errno = reason;

@@ -8,8 +8,9 @@
 
 typedef struct whole_file whole_file;
 
-/* Opens a file for writing under a temporary name beside path. What is no regular file, such as
- * /dev/stdout, is written directly; on Windows, everything is. NULL, with errno set, on failure. */
+/* Opens a file for writing under a temporary name beside path. "-" is standard output. What is no
+ * regular file, such as /dev/stdout, is written directly; on Windows, everything is. NULL, with
+ * errno set, on failure. */
 whole_file *whole_file_open(const char *path);
 
 /* Where to write. */

@@ -9,7 +9,7 @@ static const char *const names[] = {"mse", "huber", "quantile", "logistic", "poi
 enum { NAMES = sizeof names / sizeof *names };
 
 /* Reads the number after the name, which is a colon and the number, or nothing. */
-static bool read_number(const char *text, loss *l)
+static bool read_number(const char *where, const char *text, loss *l)
 {
     const bool quantile = l->kind == LOSS_QUANTILE;
     char *end = NULL;
@@ -18,13 +18,13 @@ static bool read_number(const char *text, loss *l)
     if (quantile ? *text && read && l->number > 0 && l->number < 1
                  : read && l->number > 0 && l->number < 1e100)
         return true;
-    fprintf(stderr, "regress: --loss: '%s%.40s' %s\n", names[l->kind], text,
+    fprintf(stderr, "%s: '%s%.40s' %s\n", where, names[l->kind], text,
             quantile ? "needs a probability between 0 and 1, as in quantile:0.9"
                      : "needs a positive number, as in huber:1.5");
     return false;
 }
 
-bool loss_read(const char *text, loss *l)
+bool loss_read(const char *where, const char *text, loss *l)
 {
     *l = (loss){LOSS_MSE, 1, 0};
     if (!text) return true;
@@ -32,14 +32,13 @@ bool loss_read(const char *text, loss *l)
     for (int i = 0; i < NAMES; i++) {
         if (strlen(names[i]) != n || strncmp(text, names[i], n) != 0) continue;
         l->kind = (loss_kind)i;
-        if (l->kind == LOSS_HUBER || l->kind == LOSS_QUANTILE) return read_number(text + n, l);
+        if (l->kind == LOSS_HUBER || l->kind == LOSS_QUANTILE)
+            return read_number(where, text + n, l);
         if (text[n]) break;
         return true;
     }
-    fprintf(stderr,
-            "regress: --loss: '%.60s' is none of mse, huber:DELTA, quantile:P, logistic and "
-            "poisson\n",
-            text);
+    fprintf(stderr, "%s: '%.60s' is none of mse, huber:DELTA, quantile:P, logistic and poisson\n",
+            where, text);
     return false;
 }
 

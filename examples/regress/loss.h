@@ -21,8 +21,8 @@ typedef struct loss {
 } loss;
 
 /* Reads the name of a loss, with :NUMBER after huber and quantile; mse if text is NULL. Prints a
- * line on stderr, and returns false, if it is wrong. */
-bool loss_read(const char *text, loss *l);
+ * line on stderr, which begins with `where`, and returns false, if it is wrong. */
+bool loss_read(const char *where, const char *text, loss *l);
 
 const char *loss_name(const loss *l);
 

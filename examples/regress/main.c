@@ -18,23 +18,28 @@ const double *values_of(tg_tensor *t)
     return tg_data_f64(tg_contiguous(t));
 }
 
+/* Fits the model, and makes of it all but predictions. */
+static int fit_and_report(job *j)
+{
+    int status = split_rows(j);
+    if (status == DONE) status = find_fit(j);
+    if (status != DONE || !tg_ok(j->tg)) return status;
+    report(j);
+    status = cross_validate(j);
+    if (status == FAILED || (j->set.save && save_fit(j) != DONE) || draw(j) != DONE) return FAILED;
+    return status;
+}
+
 static int work(job *j)
 {
-    int status = read_data(j);
-    if (status == DONE && j->set.predict) status = read_new(j);
-    if (status != DONE) return status;
-
     j->tg = tg_open(NULL);
     tg_manual_seed(j->tg, (uint64_t)j->set.seed);
+    int status = j->set.load ? load_fit(j) : read_data(j);
+    if (status == DONE && j->set.predict) status = read_new(j);
     if (j->new_values) j->new_rows = make_features(j, j->new_values, j->n_new, j->terms.n_inputs);
-    status = split_rows(j);
-    if (status == DONE) status = find_fit(j);
-    if (status == DONE && tg_ok(j->tg)) {
-        report(j);
-        status = cross_validate(j);
-        if (j->set.predict) write_predictions(j);
-        if (draw(j) != DONE) status = FAILED;
-    }
+    if (status == DONE && !j->set.load) status = fit_and_report(j);
+    const bool fitted = status == DONE || status == NOT_CONVERGED;
+    if (fitted && tg_ok(j->tg) && j->set.predict) write_predictions(j);
     if (!tg_ok(j->tg)) {
         fprintf(stderr, "regress: %s\n", j->tg ? tg_error(j->tg) : "out of memory");
         return FAILED;
@@ -49,6 +54,7 @@ static void end_job(job *j)
     terms_free(&j->terms);
     free(j->values);
     free(j->new_values);
+    free(j->loaded_target);
 }
 
 int main(int argc, char **argv)
@@ -59,11 +65,11 @@ int main(int argc, char **argv)
     if (j.set.help) {
         for (int i = 0; settings_help[i]; i++) fputs(settings_help[i], stdout);
     } else {
-        j.report = j.set.predict ? stderr : stdout;
+        j.report = settings_take_stdout(&j.set) ? stderr : stdout;
         status = work(&j);
         end_job(&j);
     }
-    if (fflush(stdout) || ferror(stdout)) {
+    if (status != FAILED && (fflush(stdout) || ferror(stdout))) {
         fprintf(stderr, "regress: standard output: %s\n", strerror(errno));
         return FAILED;
     }

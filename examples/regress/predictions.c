@@ -1,6 +1,8 @@
 /* Predictions for the rows of another file. */
+#include <math.h>
 #include <stdio.h>
 
+#include "numbers.h"
 #include "regress.h"
 
 int read_new(job *j)
@@ -18,14 +20,31 @@ int read_new(job *j)
     return status;
 }
 
-void write_predictions(job *j)
+/* Writes a number with all its digits, unless --digits was given. */
+static void put(const job *j, double value)
+{
+    char text[32];
+    if (isnan(value))
+        fputs("NA", stdout);
+    else if (j->set.digits > 0)
+        printf("%.*g", (int)j->set.digits, value);
+    else
+        fputs(number_text(value, text), stdout);
+}
+
+void write_predictions(const job *j)
 {
     const double *y = values_of(predict(j, j->new_rows));
-    if (!y) return;
-    const int digits = j->set.digits > 0                           ? (int)j->set.digits
-                       : j->set.float64 || j->set.method == FIT_LS ? 15
-                                                                   : 9;
+    const double *margins = j->set.interval ? values_of(interval_margins(j, j->new_rows)) : NULL;
+    if (!tg_ok(j->tg)) return;
     csv_write(stdout, j->set.target);
-    putchar('\n');
-    for (size_t i = 0; i < j->n_new; i++) printf("%.*g\n", digits, y[i]);
+    fputs(margins ? ",lower,upper\n" : "\n", stdout);
+    for (size_t i = 0; i < j->n_new; i++) {
+        put(j, y[i]);
+        for (int side = -1; margins && side <= 1; side += 2) {
+            putchar(',');
+            put(j, y[i] + side * margins[i]);
+        }
+        putchar('\n');
+    }
 }

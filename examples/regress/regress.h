@@ -30,7 +30,8 @@ typedef struct job {
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
     fit fit;
-    minimum minimum; /* of a loss that is not exact, in the sense of loss_is_exact */
+    minimum minimum;     /* of a loss that is not exact, in the sense of loss_is_exact */
+    char *loaded_target; /* the name that a saved fit has */
     FILE *report;
 } job;
 
@@ -118,6 +119,12 @@ tg_tensor *interval_margins(const job *j, tg_tensor *x);
 int read_new(job *j);
 
 /* Writes the predictions to standard output. */
-void write_predictions(job *j);
+void write_predictions(const job *j);
+
+/* ---- save.c and load.c */
+
+/* Writes the fit to the file of --save, or reads that of --load: see saved.h. */
+int save_fit(const job *j);
+int load_fit(job *j);
 
 #endif

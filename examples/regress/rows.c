@@ -27,7 +27,8 @@ static int take_all_columns(job *j, char *text, const char **names, size_t room)
 
 static int choose_features(job *j)
 {
-    if (j->set.features) return terms_parse(&j->terms, j->set.features, j->set.target);
+    if (j->set.features)
+        return terms_parse(&j->terms, "regress: --features", j->set.features, j->set.target);
     const size_t room = (j->set.exclude ? strlen(j->set.exclude) : 0) + 2;
     const char **names = calloc(room, sizeof *names);
     char *text = malloc(room);

@@ -8,6 +8,7 @@
 
 const char *const settings_help[] = {
     "usage: regress data.csv --target NAME [option ...]\n"
+    "       regress --load fit.csv --predict new.csv [--interval] [--digits N]\n"
     "\n"
     "Fits target = intercept + coefficient x feature + ... to a CSV file whose first line names "
     "the\n"
@@ -55,11 +56,20 @@ const char *const settings_help[] = {
     "  --predict FILE.csv     write predictions for these rows to standard output, as a column "
     "named\n"
     "                         like the target; the report goes to standard error\n"
+    "  --interval             with --predict: columns lower and upper, between which 95 % of "
+    "other\n"
+    "                         rows lie, if errors are normal\n"
+    "  --save FILE.csv        save the fit, and with --load predict by it later. The file is "
+    "text,\n"
+    "                         which examples/regress/saved.h describes\n"
     "  --method NAME          ls, the exact least squares, in double precision, unless given; sgd "
     "or\n"
     "                         lbfgs, to train as the lecture does\n"
     "  --help                 this text\n"
     "\n",
+    "A file named - is standard input, or standard output with --save and --plot; the report then\n"
+    "goes to standard error. A file that is written appears whole or not at all.\n"
+    "\n"
     "Terms are columns, their powers, their log, sqrt or exp, and products of these:\n"
     "--features 'x, x^2, x*z, log(x)'. A name with a comma or one of *^() in it stands in quotes:\n"
     "'\"a*b\", c'. A column that begins with text is a factor, as is factor(x) for a column of\n"
@@ -126,7 +136,7 @@ static bool choose_drop(const char *name, const char *value, bool *drop)
 static bool choose_loss(settings *set)
 {
     const double l2 = set->loss.l2;
-    if (!loss_read(set->loss_name, &set->loss)) return false;
+    if (!loss_read("regress: --loss", set->loss_name, &set->loss)) return false;
     set->loss.l2 = l2;
     if (l2 > 0 && set->loss.kind == LOSS_QUANTILE) {
         fprintf(stderr,
@@ -136,6 +146,64 @@ static bool choose_loss(settings *set)
     if (set->method == FIT_LS || loss_is_exact(&set->loss)) return true;
     fprintf(stderr, "regress: --method %s trains with the squared error alone; leave it out %s\n",
             set->method_name, l2 > 0 ? "with --l2" : "with this --loss");
+    return false;
+}
+
+/* Checks that a fit is loaded to predict by, and that no option asks for another fit. */
+static bool check_load(const settings *set, const option *options, int n)
+{
+    if (set->data || !set->predict) {
+        fprintf(stderr, set->data ? "regress: --load takes a saved fit in place of a data file\n"
+                                  : "regress: --load needs --predict\n");
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        const void *value = options[i].value;
+        if (!options[i].given || value == &set->load || value == &set->predict ||
+            value == &set->interval || value == &set->digits)
+            continue;
+        fprintf(stderr, "regress: %s is for a new fit, and --load takes one that is made\n",
+                options[i].name);
+        return false;
+    }
+    return true;
+}
+
+/* Makes "-" the path of standard input. Counts the files that are. */
+static int take_stdin(const char **path)
+{
+    const bool is = *path && !strcmp(*path, "-");
+    if (is) *path = "/dev/stdin";
+    return is;
+}
+
+static bool is_stdout(const char *path)
+{
+    return path && !strcmp(path, "-");
+}
+
+bool settings_take_stdout(const settings *set)
+{
+    return set->predict || is_stdout(set->save) || is_stdout(set->plot);
+}
+
+/* Checks that only one file is standard input, and one standard output. */
+static bool check_streams(settings *set)
+{
+    const int in = take_stdin(&set->data) + take_stdin(&set->load) + take_stdin(&set->predict);
+    const int out = !!set->predict + is_stdout(set->save) + is_stdout(set->plot);
+    if (in > 1) fprintf(stderr, "regress: two files are -, and standard input is read once\n");
+    if (in <= 1 && out > 1)
+        fprintf(stderr, "regress: of --predict, --save - and --plot -, only one can have standard "
+                        "output\n");
+    return in <= 1 && out <= 1;
+}
+
+static bool check_interval(const settings *set)
+{
+    if (!set->interval || (set->predict && loss_is_exact(&set->loss))) return true;
+    fprintf(stderr, set->predict ? "regress: --interval goes with --loss mse alone, without --l2\n"
+                                 : "regress: --interval needs --predict\n");
     return false;
 }
 
@@ -156,6 +224,9 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--loss", OPTION_TEXT, &set->loss_name, 0, 0, false},
         {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},
         {"--folds", OPTION_WHOLE, &set->folds, 2, 1e15, false},
+        {"--interval", OPTION_FLAG, &set->interval, 0, 0, false},
+        {"--save", OPTION_TEXT, &set->save, 0, 0, false},
+        {"--load", OPTION_TEXT, &set->load, 0, 0, false},
         {"--lr", OPTION_REAL, &set->lr, 1e-30, 1e30, false},
         {"--momentum", OPTION_REAL, &set->momentum, 0, 1, false},
         {"--epochs", OPTION_WHOLE, &set->epochs, 1, 1e15, false},
@@ -168,7 +239,8 @@ bool settings_read(settings *set, int argc, char **argv)
     const int n = (int)(sizeof options / sizeof *options);
     if (!options_read(options, n, argc, argv, &set->data)) return false;
     if (set->help) return true;
-    if (!set->data || !set->target) {
+    if ((set->load && !check_load(set, options, n)) || !check_streams(set)) return false;
+    if (!set->load && (!set->data || !set->target)) {
         fprintf(stderr,
                 "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
                 argv[0], set->data ? "--target" : "data file");
@@ -179,7 +251,7 @@ bool settings_read(settings *set, int argc, char **argv)
                         "give one of them\n");
         return false;
     }
-    return choose_method(set, options, n) && choose_loss(set) &&
+    return choose_method(set, options, n) && choose_loss(set) && check_interval(set) &&
            choose_drop("--missing", set->missing, &set->drop_missing) &&
            choose_drop("--dependent", set->dependent, &set->drop_dependent);
 }

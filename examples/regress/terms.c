@@ -14,7 +14,7 @@ static const char *const functions[] = {
 
 /* What is left to read, and where the next name of a column is written. */
 typedef struct parser {
-    const char *at;
+    const char *where, *at;
     char *out;
     terms *t;
     int status;
@@ -24,9 +24,9 @@ static bool fail(parser *p, const char *problem)
 {
     p->status = USAGE;
     if (*p->at)
-        fprintf(stderr, "regress: --features: %s before '%.60s'\n", problem, p->at);
+        fprintf(stderr, "%s: %s before '%.60s'\n", p->where, problem, p->at);
     else
-        fprintf(stderr, "regress: --features: %s at the end\n", problem);
+        fprintf(stderr, "%s: %s at the end\n", p->where, problem);
     return false;
 }
 
@@ -205,7 +205,7 @@ static bool read_term(parser *p, const char *target)
     if (!write_name(t, next)) return fail_memory(p);
     for (size_t i = 0; i + 1 < t->n; i++) twice |= same_term(&t->all[i], next);
     if (!twice) return true;
-    fprintf(stderr, "regress: --features: '%.60s' is named before, or is the target\n", next->name);
+    fprintf(stderr, "%s: '%.60s' is named before, or is the target\n", p->where, next->name);
     p->status = USAGE;
     return false;
 }
@@ -218,18 +218,52 @@ static bool reserve(terms *t, size_t n)
     return t->all && t->variables;
 }
 
-int terms_parse(terms *t, const char *text, const char *target)
+int terms_parse(terms *t, const char *where, const char *text, const char *target)
 {
     size_t most = 1;
     for (const char *s = text; *s; s++) most += *s == ',' || *s == '*';
     t->text = malloc(strlen(text) + 1);
-    parser p = {.at = text, .out = t->text, .t = t, .status = DONE};
+    parser p = {.where = where, .at = text, .out = t->text, .t = t, .status = DONE};
     if (!t->text || !reserve(t, most)) return complain("regress: out of memory");
     skip_blanks(&p);
     while (read_term(&p, target) && take(&p, ',')) {
     }
     t->n_inputs = t->n_variables;
     return p.status;
+}
+
+/* Writes a name as the parser reads it. Returns the end of it. */
+static char *write_column(char *out, const char *name)
+{
+    const size_t n = strlen(name);
+    if (n && !name[strcspn(name, ",*^()\"")] && !is_blank(name[0]) && !is_blank(name[n - 1]))
+        return strcpy(out, name) + n;
+    *out++ = '"';
+    for (; *name; *out++ = *name++)
+        if (*name == '"') *out++ = '"';
+    *out++ = '"';
+    *out = 0;
+    return out;
+}
+
+char *terms_text(const terms *t)
+{
+    size_t room = 1;
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->all[i].n; k++)
+            room += 2 * strlen(t->variables[t->all[i].variables[k]].column) + 64;
+    char *text = calloc(room, 1), *out = text;
+    for (size_t i = 0; text && i < t->n; i++)
+        for (size_t k = 0; k < t->all[i].n; k++) {
+            const variable *v = &t->variables[t->all[i].variables[k]];
+            const bool plain = v->how == PLAIN || !strcmp(v->name, v->column);
+            const char *f = plain ? "" : functions[v->how];
+            out += sprintf(out, "%s%s%s", k ? "*" : i ? ", " : "", f, *f ? "(" : "");
+            out = write_column(out, v->column);
+            if (*f) *out++ = ')';
+            if (v->power != 1) out += sprintf(out, "^%.17g", v->power);
+        }
+    return text;
 }
 
 int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without)

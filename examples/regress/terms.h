@@ -55,8 +55,12 @@ typedef struct terms {
     char *text; /* the names of columns that were parsed */
 } terms;
 
-/* Reads terms from text such as "x, x^2, x*z, log(x)". */
-int terms_parse(terms *t, const char *text, const char *target);
+/* Reads terms from text such as "x, x^2, x*z, log(x)". A message about them begins with `where`. */
+int terms_parse(terms *t, const char *where, const char *text, const char *target);
+
+/* The text that terms_parse reads these terms from, which the caller frees. NULL if memory fails.
+ */
+char *terms_text(const terms *t);
 
 /* Makes a term of each column of the file but these. */
 int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without);

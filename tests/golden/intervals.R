@@ -1,0 +1,31 @@
+# Prediction intervals of linear regressions: Rscript intervals.R > intervals_golden.txt
+#
+# For each model a line "set NAME" and its CSV lines, from a line of names to "end"; a line "model OPTIONS" with the
+# options of regress; and "new" with other rows in the same form, up to "end". Of each of these rows, a line "row" has the
+# prediction and the bounds in which 95 % of such rows lie, to 15 digits.
+
+invisible(Sys.setlocale("LC_COLLATE", "C"))
+
+table <- function(word, frame) {
+  cat(word, "\n", sep = "")
+  write.table(format(frame, digits = 15, trim = TRUE), quote = FALSE, sep = ",", row.names = FALSE)
+  cat("end\n")
+}
+
+model <- function(name, frame, options, formula, new) {
+  table(paste("set", name), frame)
+  cat("model", options, "\n")
+  table("new", new)
+  bounds <- predict(lm(formula, frame), new, interval = "prediction")
+  for (i in seq_len(nrow(bounds)))
+    cat("row", format(bounds[i, ], digits = 15, scientific = TRUE, trim = TRUE), "\n")
+}
+
+model("cars", cars, "--target dist", dist ~ speed, data.frame(speed = c(0, 10, 15.4, 100)))
+model("cars", cars, "--target dist --features 'speed, speed^2, log(speed)'", dist ~ speed + I(speed^2) + log(speed),
+      data.frame(speed = c(1, 10, 15.4, 100)))
+model("mtcars", mtcars[c("mpg", "wt", "hp", "qsec")], "--target mpg", mpg ~ wt + hp + qsec,
+      data.frame(qsec = c(17, 20), extra = c("a", "b"), wt = c(3.5, 2), hp = c(110, 300)))
+model("PlantGrowth", PlantGrowth, "--target weight", weight ~ group, data.frame(group = c("trt2", "ctrl", "trt1")))
+model("mtcars", mtcars[c("mpg", "wt", "cyl")], "--target mpg --features 'wt*factor(cyl), wt, factor(cyl)'",
+      mpg ~ wt * factor(cyl), data.frame(wt = c(2, 3, 4, 5), cyl = c(8, 6, 4, 8)))
