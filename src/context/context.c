@@ -62,8 +62,9 @@ static const char *level_in_environment(void)
 static int choose_level(tg_context *tg, const char *name)
 {
     if (!name) name = level_in_environment();
-    int fastest = tg__level(NULL), level = name && *name ? tg__level(name) : fastest;
+    const int level = tg__level(name && *name ? name : NULL);
     if (level >= 0) return level;
+    const int fastest = tg__level(NULL);
     tg__fail(tg, TG_ERR_ARGUMENT, "open: there is no SIMD level \"%s\" on this CPU; the best is %s",
              name, tg__level_name(fastest));
     return fastest;

@@ -4,9 +4,9 @@
 #ifdef TG_X86_KERNELS
 #include "x86.h"
 
-bool tg__runs_avx2(void)
+bool tg__runs_avx2(const cpu_features *cpu)
 {
-    return tg__x86_has(1u << 5, 0x6); /* AVX2; the registers xmm and ymm */
+    return tg__x86_has(cpu, 1u << 5, 0x6); /* AVX2; the registers xmm and ymm */
 }
 
 #define LEVEL(name)    tg__##name##_avx2

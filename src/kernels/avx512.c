@@ -5,9 +5,9 @@
 #ifdef TG_X86_KERNELS
 #include "x86.h"
 
-bool tg__runs_avx512(void)
+bool tg__runs_avx512(const cpu_features *cpu)
 {
-    return tg__x86_has(1u << 16 | 1u << 17 | 3u << 30,
+    return tg__x86_has(cpu, 1u << 16 | 1u << 17 | 3u << 30,
                        0xe6); /* F, DQ, BW, VL; xmm to zmm, mask registers */
 }
 

@@ -24,10 +24,16 @@
 enum { TG_LEVELS(ROW, unused) LEVELS };
 #undef ROW
 
-/* Two functions for each level. tg__runs_avx2() says whether this CPU has the instructions of AVX2.
+/* What a level asks for. On x86-64, x86.h fills it; elsewhere all is 0. */
+typedef struct cpu_features {
+    unsigned instructions;
+    unsigned registers; /* those that the operating system saves when it switches threads */
+} cpu_features;
+
+/* Two functions for each level. tg__runs_avx2() says whether a CPU has the instructions of AVX2.
  * tg__add_product_avx2() computes a * b + c as compiled for AVX2, for tg__rounds_products. */
 #define ROW(level, ...)                                                                            \
-    bool tg__runs_##level(void);                                                                   \
+    bool tg__runs_##level(const cpu_features *cpu);                                                \
     double tg__add_product_##level(double a, double b, double c);
 TG_LEVELS(ROW, unused)
 #undef ROW

@@ -6,7 +6,7 @@
  * level that the column "others" names, which may be the level itself.
  *
  * To add a level, say "sve", add its row here and write one source file that defines
- * - bool tg__runs_sve(void), which says whether this CPU has the instructions;
+ * - bool tg__runs_sve(const cpu_features *cpu), which says whether that CPU has the instructions;
  * - the kernels: tg__exp_f32_sve and so on. The linker names those that are missing.
  * The kernels come from floats.inc. Before the file includes it, it defines
  * - LEVEL(name), which makes the name of a function at this level;

@@ -2,8 +2,9 @@
  * of AArch64 have NEON, else in plain C. */
 #include "level.h"
 
-bool tg__runs_portable(void)
+bool tg__runs_portable(const cpu_features *cpu)
 {
+    (void)cpu;
     return true;
 }
 

@@ -2,8 +2,9 @@
 #ifndef TG_X86_H
 #define TG_X86_H
 
+#include "kernels.h"
+
 #include <cpuid.h>
-#include <stdbool.h>
 
 /* The kinds of registers that the operating system saves when it switches threads: bits of XCR0. */
 static inline unsigned tg__saved_registers(void)
@@ -13,19 +14,25 @@ static inline unsigned tg__saved_registers(void)
     return low;
 }
 
-/* Whether the CPU has AVX, fma and all `features`, which are bits of ebx in leaf 7 of CPUID, and
- * the operating system saves all `registers`, which are bits of XCR0. Every x86-64 CPU has leaf 1
- * of CPUID, and every CPU with OSXSAVE has leaf 7, since leaf 13 describes XSAVE. A CPUID
- * instruction takes microseconds in a virtual machine, so there are only two. The compiler's
+/* The features of this CPU: bits of ebx in leaf 7 of CPUID, and bits of XCR0; none if it lacks AVX
+ * or fma, or if the operating system does not use XSAVE. Every x86-64 CPU has leaf 1 of CPUID, and
+ * every CPU with OSXSAVE has leaf 7, since leaf 13 describes XSAVE. A CPUID instruction takes more
+ * than 10 microseconds in a virtual machine, and there are only two. The compiler's
  * __builtin_cpu_supports would add 5 KB to a program. */
-static inline bool tg__x86_has(unsigned features, unsigned registers)
+static inline cpu_features tg__x86_features(void)
 {
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;
     unsigned a, b, c, d;
     __cpuid(1, a, b, c, d);
-    if (~c & (fma | osxsave | avx) || ~tg__saved_registers() & registers) return false;
+    if (~c & (fma | osxsave | avx)) return (cpu_features){0, 0};
     __cpuid_count(7, 0, a, b, c, d);
-    return !(~b & features);
+    return (cpu_features){b, tg__saved_registers()};
+}
+
+/* Whether a CPU has all these instructions and registers. */
+static inline bool tg__x86_has(const cpu_features *cpu, unsigned instructions, unsigned registers)
+{
+    return !(~cpu->instructions & instructions) && !(~cpu->registers & registers);
 }
 
 #endif
