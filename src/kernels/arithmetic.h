@@ -16,6 +16,11 @@
 #error "libtinygrad cannot be compiled with -ffast-math or a part of it."
 #endif
 
+/* What rounding has taken away from the sum s = a + b, exactly: a + b is s plus this number
+ * (Knuth's two-sum). Where s is infinite or NaN, it is NaN. The arguments are variables, numbers or
+ * vectors. */
+#define TG_ROUNDING_ERROR(a, b, s) (((a) - ((s) - ((s) - (a)))) + ((b) - ((s) - (a))))
+
 /* TG_FMA32 and TG_FMA64 compute a * b + c and round once. They use the instruction if the
  * compiler's target has it. Otherwise they call the functions of fma.c, as fma of some libms rounds
  * twice. fma of glibc is right, and uses the instruction if the CPU has it, so it serves for

@@ -34,7 +34,7 @@ static double double_of_bits(uint64_t bits)
 float tg__fused_f32(float a, float b, float c)
 {
     const double product = (double)a * (double)b, sum = product + (double)c;
-    const double part = sum - product, lost = (product - (sum - part)) + ((double)c - part);
+    const double addend = (double)c, lost = TG_ROUNDING_ERROR(product, addend, sum);
     uint64_t bits = bits_of_double(sum);
     if ((lost > 0 || lost < 0) && !(bits & 1)) bits += (lost > 0) == (sum > 0) ? 1 : UINT64_MAX;
     return (float)double_of_bits(bits);
