@@ -155,14 +155,19 @@ typedef struct sgd_constants {
 typedef void sgd_kernel(int64_t n, void *p, const void *g, void *buf, const sgd_constants *c);
 KERNEL_SET(sgd_set, sgd_kernel);
 
-/* A step of Adam, AdamW, RMSprop or Adagrad, which differ in these constants: changes the
- * parameters p by their gradients g, and the state of the optimiser, first, second and third. In
- * order, with d = (maximize ? -g : g) + decay p, first = beta1 first + taken1 d, second = beta2
- * second + taken2 d^2, x = second; with amsgrad, third = x = the greatest second of all steps, x =
- * x - first^2 if centered, step = (averages ? first : d) / (sqrt(x) / root + eps), step = third =
- * momentum third + step if momentum is not 0, p = shrink p - lr step. */
+/* A step of Adam, AdamW, RMSprop or Adagrad, which differ in these constants. It changes the
+ * parameters p by their gradients g, and the state of the optimiser, which is first, second and
+ * third. In this order:
+ *   d      = (maximize ? -g : g) + decay p
+ *   first  = beta1 first + gradient_weight d
+ *   second = beta2 second + square_weight d^2
+ *   x      = second; with amsgrad, x = third = the greatest `second` of all steps
+ *   x      = x - first^2, if centered
+ *   step   = (averages ? first : d) / (sqrt(x) / root + eps)
+ *   third  = step = momentum third + step, if momentum is not 0
+ *   p      = shrink p - lr step */
 typedef struct adapt_constants {
-    double lr, beta1, taken1, beta2, taken2, root, eps, decay, shrink, momentum;
+    double lr, beta1, gradient_weight, beta2, square_weight, root, eps, decay, shrink, momentum;
     bool maximize, averages, centered, amsgrad;
 } adapt_constants;
 typedef void adapt_kernel(int64_t n, void *p, const void *g, void *first, void *second, void *third,
