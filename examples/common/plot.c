@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
 #include "whole_file.h"
 
 #define WIDTH      860
@@ -57,22 +58,6 @@ plot *plot_new(const char *title, const char *x_label, const char *y_label, bool
     return p;
 }
 
-/* The number of bytes of the UTF-8 character at s; 0 if it is none that XML allows. */
-static size_t character_length(const unsigned char *s)
-{
-    static const unsigned long least[] = {0x20, 0x80, 0x800, 0x10000};
-    if (*s >= 0xf8 || *s == 127 || (*s >= 0x80 && *s < 0xc0)) return 0;
-    size_t more = *s >= 0xf0 ? 3 : *s >= 0xe0 ? 2 : *s >= 0xc0 ? 1 : 0;
-    unsigned long code = more ? *s & (0x3fu >> more) : *s;
-    for (size_t i = 1; i <= more; i++) {
-        if ((s[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (s[i] & 0x3fu);
-    }
-    bool surrogate = code >= 0xd800 && code < 0xe000;
-    return code < least[more] || code > 0x10ffff || surrogate || (code | 1) == 0xffff ? 0
-                                                                                      : more + 1;
-}
-
 /* The widths of average characters that a character of so many bytes takes. From three bytes on,
  * most are those of Chinese, Japanese and Korean. */
 static size_t character_width(size_t length)
@@ -84,9 +69,9 @@ static size_t character_width(size_t length)
  * invalid bytes. */
 static void copy_text(char *out, const char *text, size_t room)
 {
-    const unsigned char *s = (const unsigned char *)text;
+    const char *s = text;
     while (*s) {
-        size_t length = character_length(s);
+        size_t length = utf8_length(s);
         if (character_width(length) > room) break;
         room -= character_width(length);
         if (length)
@@ -360,7 +345,7 @@ static double text_width(const char *text)
 {
     size_t n = 0;
     for (const char *s = text; *s;) {
-        const size_t length = character_length((const unsigned char *)s);
+        const size_t length = utf8_length(s);
         n += character_width(length);
         s += length ? length : 1;
     }

@@ -49,30 +49,42 @@ static int try_fold(const job *j, tg_tensor *order, int64_t from, int64_t to, sc
     return DONE;
 }
 
+/* Prints the score of all folds, in the terms of the loss. */
+static void report_folds(const job *j)
+{
+    static const char *const names[] = {[LOSS_MSE] = "RMSE", [LOSS_POISSON] = "mean deviance"};
+    const folds *f = &j->folds;
+    const loss_kind kind = j->set.loss.kind;
+    fprintf(j->report, "%" PRId64 " folds   %" PRId64 " rows, %s %.*g, of one fold %.6g to %.6g\n",
+            f->n, j->train.y->numel,
+            kind == LOSS_MSE || kind == LOSS_POISSON ? names[kind] : "mean loss",
+            j->set.digits > 0 ? (int)j->set.digits : 9, f->mean, f->low, f->high);
+    if (f->missed) fprintf(j->report, "NOT converged in %d of the folds\n", f->missed);
+}
+
 int cross_validate(job *j)
 {
-    const int64_t n = j->train.y->numel, width = j->train.x->shape[1] + 1;
-    const int64_t folds = (int64_t)j->set.folds;
-    if (!folds) return DONE;
-    if (folds > n || n - (n + folds - 1) / folds < (width > 2 ? width : 2)) {
-        fprintf(stderr, "%s: --folds %" PRId64 ": %" PRId64 " rows are too few\n", j->set.data,
-                folds, n);
+    const int64_t rows = j->train.y->numel, width = j->train.x->shape[1] + 1;
+    const int64_t n = (int64_t)j->set.folds;
+    if (!n) return DONE;
+    if (n > rows || rows - (rows + n - 1) / n < (width > 2 ? width : 2)) {
+        fprintf(stderr, "%s: --folds %" PRId64 ": %" PRId64 " rows are too few\n", j->set.data, n,
+                rows);
         return FAILED;
     }
     score s = {.low = INFINITY, .high = -INFINITY};
-    tg_tensor *order = tg_randperm(j->tg, n);
-    for (int64_t k = 0; k < folds; k++) {
+    tg_tensor *order = tg_randperm(j->tg, rows);
+    for (int64_t k = 0; k < n; k++) {
         tg_scope_begin(j->tg);
-        const int status = try_fold(j, order, k * n / folds, (k + 1) * n / folds, &s);
+        const int status = try_fold(j, order, k * rows / n, (k + 1) * rows / n, &s);
         tg_scope_end(j->tg);
         if (status != DONE) return status;
     }
-    static const char *const names[] = {[LOSS_MSE] = "RMSE", [LOSS_POISSON] = "mean deviance"};
-    const loss_kind kind = j->set.loss.kind;
-    fprintf(j->report, "%" PRId64 " folds   %" PRId64 " rows, %s %.*g, of one fold %.6g to %.6g\n",
-            folds, n, kind == LOSS_MSE || kind == LOSS_POISSON ? names[kind] : "mean loss",
-            j->set.digits > 0 ? (int)j->set.digits : 9, show_mean(j, s.sum, s.weight), s.low,
-            s.high);
-    if (s.missed) fprintf(j->report, "NOT converged in %d of the folds\n", s.missed);
+    j->folds = (folds){.n = n,
+                       .mean = show_mean(j, s.sum, s.weight),
+                       .low = s.low,
+                       .high = s.high,
+                       .missed = s.missed};
+    report_folds(j);
     return s.missed ? NOT_CONVERGED : DONE;
 }

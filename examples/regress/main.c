@@ -39,7 +39,10 @@ static int work(job *j)
     if (j->new_values) j->new_rows = make_features(j, j->new_values, j->n_new, j->terms.n_inputs);
     if (status == DONE && !j->set.load) status = fit_and_report(j);
     const bool fitted = status == DONE || status == NOT_CONVERGED;
-    if (fitted && tg_ok(j->tg) && j->set.predict) write_predictions(j);
+    if (fitted && tg_ok(j->tg) && j->set.json)
+        write_json(j);
+    else if (fitted && tg_ok(j->tg) && j->set.predict)
+        write_predictions(j);
     if (!tg_ok(j->tg)) {
         fprintf(stderr, "regress: %s\n", j->tg ? tg_error(j->tg) : "out of memory");
         return FAILED;

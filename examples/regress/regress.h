@@ -18,6 +18,14 @@
 
 enum { DONE, FAILED, USAGE, NOT_CONVERGED };
 
+/* What cross-validation has found: how well all rows were predicted by fits without them, and the
+ * worst and the best of the folds. */
+typedef struct folds {
+    int64_t n;              /* 0: there was none */
+    double mean, low, high; /* RMSE, mean deviance or mean loss */
+    int missed;             /* folds whose fit has not converged */
+} folds;
+
 /* One run of the program. end_job frees what its members point to. */
 typedef struct job {
     settings set;
@@ -30,7 +38,8 @@ typedef struct job {
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
     fit fit;
-    minimum minimum;     /* of a loss that is not exact, in the sense of loss_is_exact */
+    minimum minimum; /* of a loss that is not exact, in the sense of loss_is_exact */
+    folds folds;
     char *loaded_target; /* the name that a saved fit has */
     FILE *report;
 } job;
@@ -120,6 +129,11 @@ int read_new(job *j);
 
 /* Writes the predictions to standard output. */
 void write_predictions(const job *j);
+
+/* ---- json.c */
+
+/* Writes the report and the predictions to standard output. */
+void write_json(const job *j);
 
 /* ---- save.c and load.c */
 

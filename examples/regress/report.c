@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "regress.h"
+#include "statistics.h"
 
 const char *name_of(const job *j, int64_t coefficient)
 {
@@ -156,29 +157,20 @@ static void report_minimum(const job *j)
                 m->miss);
 }
 
-/* Prints how well the line with the values eta predicts rows, in the terms of the loss. */
-static void report_quality(const job *j, const sample *rows, tg_tensor *eta)
+/* Prints how well rows are predicted, in the terms of the loss. */
+static void report_quality(const job *j, const quality *q)
 {
     const loss_kind kind = j->set.loss.kind;
-    const double n = (double)rows->y->numel;
-    if (kind == LOSS_MSE) {
-        double error = tg_item(tg_sum(tg_square(tg_sub(rows->y, eta))));
-        double spread = tg_item(tg_sum(tg_square(tg_sub(rows->y, tg_mean(rows->y)))));
-        fprintf(j->report, "RMSE %.9g", sqrt(error / n));
-        if (spread > 0) fprintf(j->report, ", R2 %.9f", 1 - error / spread);
-        return;
-    }
-    const double sum = sum_losses(j, rows, eta), all = sum_weights(rows);
-    if (kind == LOSS_POISSON)
-        fprintf(j->report, "mean deviance %.9g", 2 * (sum - sum_floors(j, rows)) / all);
+    if (kind == LOSS_MSE)
+        fprintf(j->report, "RMSE %.9g", q->rmse);
+    else if (kind == LOSS_POISSON)
+        fprintf(j->report, "mean deviance %.9g", q->mean_deviance);
     else
-        fprintf(j->report, "mean loss %.9g", sum / all);
-    tg_tensor *above = tg_cast(tg_gt(rows->y, eta), TG_F64);
-    tg_tensor *right = tg_cast(tg_eq(tg_gt_scalar(eta, 0), tg_gt_scalar(rows->y, 0)), TG_F64);
-    if (kind == LOSS_QUANTILE)
-        fprintf(j->report, ", %.4f of the rows above", tg_item(tg_mean(above)));
+        fprintf(j->report, "mean loss %.9g", q->mean_loss);
+    if (!isnan(q->r2)) fprintf(j->report, ", R2 %.9f", q->r2);
+    if (kind == LOSS_QUANTILE) fprintf(j->report, ", %.4f of the rows above", q->above);
     if (kind == LOSS_LOGISTIC)
-        fprintf(j->report, ", %.4f of the rows on the right side of 1/2", tg_item(tg_mean(right)));
+        fprintf(j->report, ", %.4f of the rows on the right side of 1/2", q->right);
 }
 
 /* A line of how well the fit predicts rows. */
@@ -189,7 +181,8 @@ static void report_rows(const job *j, const char *name, const sample *rows)
         return;
     }
     fprintf(j->report, "%-9s %" PRId64 " rows, ", name, rows->y->numel);
-    report_quality(j, rows, line_predict(&j->fit.line, rows->x));
+    const quality q = find_quality(j, rows);
+    report_quality(j, &q);
     fputc('\n', j->report);
 }
 

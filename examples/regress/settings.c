@@ -8,7 +8,7 @@
 
 const char *const settings_help[] = {
     "usage: regress data.csv --target NAME [option ...]\n"
-    "       regress --load fit.csv --predict new.csv [--interval] [--digits N]\n"
+    "       regress --load fit.csv --predict new.csv [--interval] [--json]\n"
     "\n"
     "Fits target = intercept + coefficient x feature + ... to a CSV file whose first line names "
     "the\n"
@@ -62,6 +62,8 @@ const char *const settings_help[] = {
     "  --save FILE.csv        save the fit, and with --load predict by it later. The file is "
     "text,\n"
     "                         which examples/regress/saved.h describes\n"
+    "  --json                 write the report, and the predictions, as JSON with all digits to\n"
+    "                         standard output; the text goes to standard error\n"
     "  --method NAME          ls, the exact least squares, in double precision, unless given; sgd "
     "or\n"
     "                         lbfgs, to train as the lecture does\n"
@@ -160,7 +162,7 @@ static bool check_load(const settings *set, const option *options, int n)
     for (int i = 0; i < n; i++) {
         const void *value = options[i].value;
         if (!options[i].given || value == &set->load || value == &set->predict ||
-            value == &set->interval || value == &set->digits)
+            value == &set->interval || value == &set->json || value == &set->digits)
             continue;
         fprintf(stderr, "regress: %s is for a new fit, and --load takes one that is made\n",
                 options[i].name);
@@ -184,18 +186,19 @@ static bool is_stdout(const char *path)
 
 bool settings_take_stdout(const settings *set)
 {
-    return set->predict || is_stdout(set->save) || is_stdout(set->plot);
+    return set->predict || set->json || is_stdout(set->save) || is_stdout(set->plot);
 }
 
 /* Checks that only one file is standard input, and one standard output. */
 static bool check_streams(settings *set)
 {
     const int in = take_stdin(&set->data) + take_stdin(&set->load) + take_stdin(&set->predict);
-    const int out = !!set->predict + is_stdout(set->save) + is_stdout(set->plot);
+    const int out = (set->predict || set->json) + is_stdout(set->save) + is_stdout(set->plot);
     if (in > 1) fprintf(stderr, "regress: two files are -, and standard input is read once\n");
     if (in <= 1 && out > 1)
-        fprintf(stderr, "regress: of --predict, --save - and --plot -, only one can have standard "
-                        "output\n");
+        fprintf(stderr,
+                "regress: %s, --save - and --plot -: only one of them can have standard output\n",
+                set->json ? "--json" : "--predict");
     return in <= 1 && out <= 1;
 }
 
@@ -225,6 +228,7 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},
         {"--folds", OPTION_WHOLE, &set->folds, 2, 1e15, false},
         {"--interval", OPTION_FLAG, &set->interval, 0, 0, false},
+        {"--json", OPTION_FLAG, &set->json, 0, 0, false},
         {"--save", OPTION_TEXT, &set->save, 0, 0, false},
         {"--load", OPTION_TEXT, &set->load, 0, 0, false},
         {"--lr", OPTION_REAL, &set->lr, 1e-30, 1e30, false},

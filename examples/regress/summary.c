@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "columns.h"
-#include "distributions.h"
 #include "regress.h"
+#include "statistics.h"
 
 /* Puts a number with this many significant digits. If it has more digits before the decimal point,
  * the others become zeros. */
@@ -71,17 +71,12 @@ static const char *show_probability(const job *j, double p, char text[32])
 /* Puts t or z, p, and the 95 % interval of a coefficient. */
 static void put_test(const job *j, columns *table, double value, double error)
 {
-    const bool normal = loss_is_likelihood(&j->set.loss);
-    const double freedom = (double)least_squares_freedom(&j->exact);
-    const double bound = normal ? NORMAL_BOUND : freedom > 0 ? student_t_bound(0.05, freedom) : NAN;
-    const double t = value / error;
+    const test of = test_coefficient(j, value, error);
     char p[32];
-    put_decimals(j, table, 2, t);
-    columns_put(
-        table, "%s",
-        show_probability(j, normal ? normal_two_sided(t) : student_t_two_sided(t, freedom), p));
-    put(j, table, 5, value - bound * error);
-    put(j, table, 5, value + bound * error);
+    put_decimals(j, table, 2, of.t);
+    columns_put(table, "%s", show_probability(j, of.p, p));
+    put(j, table, 5, of.lower);
+    put(j, table, 5, of.upper);
 }
 
 /* A table with the columns that are known of the fit. */
@@ -124,68 +119,37 @@ static bool without_scatter(const least_squares *exact, double size)
     return sqrt(exact->squares / (double)exact->rows) <= 4 * DBL_EPSILON * size;
 }
 
-/* Prints the statistics of the whole fit. The log-likelihood is that of normal errors whose
- * variance is the mean square of the residuals, and AIC counts that variance as a parameter, as R
- * does. */
-static void report_statistics(const job *j)
+static void report_statistics(const job *j, const statistics *s)
 {
-    const least_squares *exact = &j->exact;
-    const int64_t freedom = least_squares_freedom(exact);
-    if (freedom == 0) {
+    if (s->freedom == 0) {
         fputs("no degree of freedom remains: the scatter of the data cannot be told\n\n",
               j->report);
         return;
     }
-    if (without_scatter(exact, size_of(j->train.y, 0)))
+    if (without_scatter(&j->exact, size_of(j->train.y, 0)))
         fputs("the fit is exact to rounding: standard errors and tests tell of rounding alone\n",
               j->report);
-    const double n = (double)exact->rows, k = (double)exact->features, df = (double)freedom;
-    const double f = (exact->total - exact->squares) / k / (exact->squares / df);
-    const double likelihood = -n / 2 * (log(2 * acos(-1) * exact->squares / n) + 1);
     const int digits = j->set.digits > 0 ? (int)j->set.digits : 4;
     const int decimals = j->set.digits > 0 ? digits : 6;
     char p[32];
-    fprintf(j->report, "residual standard error %.*g on %" PRId64 " %s of freedom;  ", digits,
-            least_squares_error(exact), freedom, freedom == 1 ? "degree" : "degrees");
-    fprintf(j->report, "R2 %.*f, adjusted %.*f\n", decimals, 1 - exact->squares / exact->total,
-            decimals, 1 - exact->squares / df / (exact->total / (n - 1)));
-    show_probability(j, f_upper(f, k, df), p);
-    fprintf(j->report, "F(%.0f, %.0f) %.*g, p %s%s;  ", k, df, digits, f, *p == '<' ? "" : "= ", p);
-    fprintf(j->report, "log-likelihood %.*g, AIC %.*g\n\n", digits + 2, likelihood, digits + 2,
-            2 * (k + 2) - 2 * likelihood);
+    fprintf(j->report, "residual standard error %.*g on %.0f %s of freedom;  ", digits, s->error,
+            s->freedom, s->freedom == 1 ? "degree" : "degrees");
+    fprintf(j->report, "R2 %.*f, adjusted %.*f\n", decimals, s->r2, decimals, s->adjusted_r2);
+    show_probability(j, s->f_p, p);
+    fprintf(j->report, "F(%.0f, %.0f) %.*g, p %s%s;  ", s->f_freedom, s->freedom, digits, s->f,
+            *p == '<' ? "" : "= ", p);
+    fprintf(j->report, "log-likelihood %.*g, AIC %.*g\n\n", digits + 2, s->log_likelihood,
+            digits + 2, s->aic);
 }
 
-/* The sum of log(y!), weighted, which the loss leaves out. */
-static double log_factorials(const sample *rows)
+static void report_deviance(const job *j, const statistics *s)
 {
-    const double *y = values_of(rows->y), *w = rows->weights ? values_of(rows->weights) : NULL;
-    double sum = 0;
-    for (int64_t i = 0; y && i < rows->y->numel; i++) sum += (w ? w[i] : 1) * lgamma(y[i] + 1);
-    return sum;
-}
-
-/* Prints deviances, the log-likelihood and AIC, as glm of R. The null deviance is that of the best
- * line without features. */
-static void report_deviance(const job *j)
-{
-    const loss *l = &j->set.loss;
-    const sample *rows = &j->train;
-    tg_tensor *w = rows->weights ? rows->weights : tg_ones_like(rows->y);
-    const double mean = tg_item(tg_div(tg_sum(tg_mul(w, rows->y)), tg_sum(w)));
-    const double base = l->kind == LOSS_LOGISTIC ? log(mean / (1 - mean)) : log(mean);
-    const double least = sum_floors(j, rows);
-    const double null = sum_losses(j, rows, tg_full_like(rows->y, base)) - least;
-    const double likelihood =
-        -j->minimum.loss - (l->kind == LOSS_POISSON ? log_factorials(rows) : 0);
-    const double used = tg_item(tg_sum(tg_cast(tg_gt_scalar(w, 0), TG_F64)));
-    const double k = (double)j->exact.features;
     const int digits = j->set.digits > 0 ? (int)j->set.digits : 6;
-    fprintf(j->report, "null deviance %.*g on %.0f degrees of freedom;  ", digits, 2 * null,
-            used - 1);
-    fprintf(j->report, "residual deviance %.*g on %.0f\n", digits, 2 * (j->minimum.loss - least),
-            used - k - 1);
-    fprintf(j->report, "log-likelihood %.*g", digits, likelihood);
-    if (l->l2 == 0) fprintf(j->report, ", AIC %.*g", digits, 2 * (k + 1) - 2 * likelihood);
+    fprintf(j->report, "null deviance %.*g on %.0f degrees of freedom;  ", digits, s->null_deviance,
+            s->null_freedom);
+    fprintf(j->report, "residual deviance %.*g on %.0f\n", digits, s->deviance, s->freedom);
+    fprintf(j->report, "log-likelihood %.*g", digits, s->log_likelihood);
+    if (!isnan(s->aic)) fprintf(j->report, ", AIC %.*g", digits, s->aic);
     fputs("\n\n", j->report);
 }
 
@@ -203,11 +167,12 @@ static void report_loss(const job *j)
 
 void summarise(const job *j)
 {
+    const statistics s = find_statistics(j);
     report_coefficients(j);
     if (loss_is_exact(&j->set.loss)) {
-        if (j->fit.converged) report_statistics(j);
+        if (j->fit.converged) report_statistics(j, &s);
         return;
     }
-    if (loss_is_likelihood(&j->set.loss)) report_deviance(j);
+    if (loss_is_likelihood(&j->set.loss)) report_deviance(j, &s);
     if (!j->fit.errors) report_loss(j);
 }

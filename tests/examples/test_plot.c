@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../../examples/common/plot.c"
+#include "../../examples/common/utf8.c"
 #include "../../examples/common/whole_file.c"
 
 #define PATH "test_plot.svg"

@@ -1,4 +1,4 @@
-/* What regress makes of a fit besides the report: pictures, predictions, saved fits and JSON. */
+/* What regress makes of a fit besides the report: pictures, predictions and saved fits. */
 #define _XOPEN_SOURCE 700
 
 #include <math.h>
@@ -423,7 +423,7 @@ static void test_wrong_usage(void **state)
         {"- --target y --predict -", "two files are -, and standard input is read once"},
         {"--load - --predict -", "two files are -, and standard input is read once"},
         {"line.csv --target y --predict line.csv --save -",
-         "of --predict, --save - and --plot -, only one can have standard output"},
+         "--predict, --save - and --plot -: only one of them can have standard output"},
     };
     char command[256], expected[256];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

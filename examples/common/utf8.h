@@ -1,0 +1,11 @@
+/* Text that may come from any file. */
+#ifndef EXAMPLES_UTF8_H
+#define EXAMPLES_UTF8_H
+
+#include <stddef.h>
+
+/* The number of bytes of the UTF-8 character at s. 0 if there is none, or if it is a control
+ * character or one that XML does not allow. */
+size_t utf8_length(const char *s);
+
+#endif
