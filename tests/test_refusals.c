@@ -418,6 +418,8 @@ static void test_nothing_is_passed_on(void **state)
     assert_false(tg_inv(NULL));
     assert_false(tg_det(NULL));
     assert_false(tg_lstsq(NULL, NULL));
+    assert_false(tg_lstsq_rcond(NULL, NULL, 1));
+    assert_false(tg_cond(NULL));
     assert_false(tg_qr_add_rows_(NULL, NULL));
     assert_false(tg_detach(NULL));
     assert_false(tg_apply(NULL, list, NULL, 1));

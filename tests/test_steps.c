@@ -126,8 +126,9 @@ static bool pytorch_needs(const char *wanted)
  * read other values than PyTorch's. */
 static bool is_needed(const char *name)
 {
-    static const char *const differs[] = {"pow",     "prod",        "prod_dim", "logsumexp",
-                                          "softmax", "log_softmax", "det",      "lstsq"};
+    static const char *const differs[] = {"pow",       "prod",    "prod_dim",
+                                          "logsumexp", "softmax", "log_softmax",
+                                          "det",       "lstsq",   "lstsq_rcond"};
     bool needed = pytorch_needs(name);
     for (size_t i = 0; i < sizeof differs / sizeof *differs; i++)
         if (strcmp(differs[i], name) == 0) needed = !needed;

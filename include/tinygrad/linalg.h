@@ -63,6 +63,22 @@ TG_API tg_tensor *tg_det(tg_tensor *a);
  * is 2^-24 for float32 and max(m, n) * 2^-52 for float64. */
 TG_API tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b);
 
+/* The same for an a whose columns or rows may be dependent: of all x with the least |a x - b|, the
+ * one with the least |x|. Singular values of a that are at most rcond times the largest count as 0.
+ * rcond is less than 1; if it is negative, eps * max(m, n) takes its place, where eps is 2^-23 for
+ * float32 and 2^-52 for float64. The gradient is that for matrices of the same rank. An a of full
+ * rank gives what tg_lstsq gives; else x is not refined. PyTorch: torch.linalg.lstsq(a, b, rcond,
+ * driver="gelsd").solution. */
+TG_API tg_tensor *tg_lstsq_rcond(tg_tensor *a, tg_tensor *b, double rcond);
+
+/* The condition numbers (*) of a (*, m, n) in the 2-norm: the largest singular value divided by the
+ * smallest. It is infinite for a matrix of zeros, and 0 for one without elements. With condition c,
+ * a relative error e in a or b can become up to about c e in the x of tg_solve or tg_lstsq; in a
+ * singular matrix, rounding makes it 1 / eps or so, or infinity. The singular values are computed
+ * by rotations, in a time that grows as min(m, n)^3. It has no gradient. PyTorch:
+ * torch.linalg.cond(a). */
+TG_API tg_tensor *tg_cond(tg_tensor *a);
+
 /* Adds rows to a QR factorization, in place: the triangle r (n, n) of some matrix becomes that of
  * the matrix with these rows (m, n) below it, the R of [r; rows] = Q R. Only the upper triangle of
  * r is read; what is below it becomes 0, and the diagonal is not negative. Returns r.

@@ -55,12 +55,13 @@ bool tg__solved_shape(const call *c, spec *s);
  * matrices of one column; `given` is the b of the caller, whose shape messages show. */
 bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
                       const tg_tensor *given, bool right);
-/* Applies o to a and b, expanded to one batch. tg__check_system has passed them. */
-tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
+/* Applies o to a and b, expanded to one batch, with the attribute SOLVE_FLAGS. tg__check_system has
+ * passed them. */
+tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, attr how);
 /* The same in a frame of its own. a and b are not NULL. */
 tg_tensor *tg__apply_expanded_in_frame(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
 /* Checks the system a x = b and applies o to it. b may be a vector or a batch of vectors. */
-tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b);
+tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b, attr how);
 
 /* ---- Gaussian elimination, in solve.c. */
 

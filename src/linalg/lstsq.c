@@ -20,8 +20,12 @@ enum { MOST_ROUNDS = 8 };
 typedef struct lstsq_system {
     problem p;
     bool tall;
+    double rcond; /* NAN for tg_lstsq, which refuses dependent columns */
     qr_source a, b;
     tall_qr w;
+    tall_svd svd; /* of R, if by_svd, where singular values of at most `least` count as 0 */
+    double least;
+    bool by_svd;
     double *x;    /* the solutions one after the other, each of p.n numbers */
     double *norm; /* the norms of the tall matrix's columns */
     double *work; /* the tall matrix's columns times two */
@@ -173,16 +177,37 @@ static bool solve_augmented(lstsq_system *s)
     return r != NULL;
 }
 
-/* x = R^-1 Q^T b, refined if it is of float64. */
+/* x becomes R^-1 x or, for a wide a, R^-T x. If there is an SVD, R has the pseudo-inverse V S^-1
+ * U^T, where singular values of at most `least` count as 0. */
+static void invert_triangle(const lstsq_system *s, double *x)
+{
+    const tall_svd *svd = &s->svd;
+    const int64_t n = s->w.n;
+    if (!s->by_svd) {
+        tg__qr_divide(&s->w, !s->tall, x);
+        return;
+    }
+    const double *from = s->tall ? svd->us : svd->v, *to = s->tall ? svd->v : svd->us;
+    double *y = s->work + n;
+    memset(y, 0, (size_t)n * sizeof *y);
+    for (int64_t j = 0; j < n; j++) {
+        const double value = svd->values[j];
+        if (value > s->least)
+            tg__add_multiple(n, y, tg__inner(n, from + j * n, x) / value / value, to + j * n);
+    }
+    for (int64_t j = 0; j < n; j++) x[j] = ldexp(y[j], svd->power);
+}
+
+/* x = R^-1 Q^T b, refined if it is of float64 and a has full rank. */
 static bool solve_tall(lstsq_system *s)
 {
     const tall_qr *w = &s->w;
     const int64_t n = w->n, columns = n + w->k;
     for (int64_t l = 0; l < w->k; l++) {
         for (int64_t j = 0; j < n; j++) s->x[l * n + j] = w->r[j * columns + n + l];
-        tg__qr_divide(w, false, s->x + l * n);
+        invert_triangle(s, s->x + l * n);
     }
-    if (s->a.dtype != TG_F64) return true;
+    if (s->a.dtype != TG_F64 || s->by_svd) return true;
     /* R^T R has an error of some dozens of epsilon relative to the norms of the columns. */
     const double rate = 64 * DBL_EPSILON * bound_squared_condition(s);
     return rate < 0x1p-10 ? refine_by_normal_equations(s, rate) : solve_augmented(s);
@@ -199,7 +224,7 @@ static bool solve_wide(const lstsq_system *s)
             const double b = tg__load(s->b.dtype, s->b.data, i * s->b.s0 + l * s->b.s1);
             top[i] = w->powers ? ldexp(b, w->powers[i]) : b;
         }
-        tg__qr_divide(w, true, top);
+        invert_triangle(s, top);
         memset(y, 0, (size_t)height * sizeof *y);
         tg__qr_apply(w, true, top, y);
         memcpy(s->x + l * s->p.n, y, (size_t)s->p.n * sizeof *y);
@@ -215,19 +240,22 @@ static bool fail_dependent(const problem *p, const char *what, int64_t number)
                     number == 0 ? "is zero" : "is a combination of those before it");
 }
 
-static bool factorize_tall(lstsq_system *s)
+/* Finds out whether a has full rank; if not, the SVD serves, or an error is recorded. */
+static bool find_rank(lstsq_system *s)
 {
-    int64_t row, column;
     tall_qr *w = &s->w;
-    if (!tg__qr_begin(w, !s->tall)) return false;
-    if (!tg__qr_factorize(w, &row, &column)) {
-        const double entry =
-            row < 0 ? 0 : tg__load(w->a.dtype, w->a.data, row * w->a.s0 + column * w->a.s1);
-        return row >= 0 &&
-               tg__fail_entry(&s->p, entry, s->tall ? row : column, s->tall ? column : row);
-    }
     const int64_t dependent = tg__qr_dependent(w, tg__precision(&s->p, w->m));
-    return dependent == w->n || fail_dependent(&s->p, s->tall ? "column" : "row", dependent);
+    double most = 0;
+    s->by_svd = false;
+    if (isnan(s->rcond))
+        return dependent == w->n || fail_dependent(&s->p, s->tall ? "column" : "row", dependent);
+    if (!tg__svd(&s->svd, w)) return false;
+    for (int64_t j = 0; j < w->n; j++) most = fmax(most, s->svd.values[j]);
+    s->least = s->rcond * most;
+    s->by_svd = dependent < w->n;
+    for (int64_t j = 0; j < w->n; j++) s->by_svd = s->by_svd || s->svd.values[j] <= s->least;
+    if (s->by_svd) w->powers = NULL; /* it is of the matrix as it was */
+    return true;
 }
 
 static bool solve_system(lstsq_system *s)
@@ -240,7 +268,9 @@ static bool solve_system(lstsq_system *s)
                      .m = s->tall ? m : n,
                      .n = s->tall ? n : m,
                      .k = s->tall ? k : 0};
-    if (!factorize_tall(s)) return false;
+    if (!tg__qr_begin(&s->w, !s->tall) || !tg__qr_factorize_matrix(&s->w, &s->p, s->tall) ||
+        !find_rank(s))
+        return false;
     const int64_t of_x = tg__times(n, k);
     s->x = tg__alloc(s->w.tg, tg__bytes(tg__plus(of_x, 3 * s->w.n + 2 * s->w.rows), sizeof *s->x));
     if (!s->x) return false;
@@ -270,7 +300,8 @@ static bool lstsq_forward(const call *c)
     lstsq_system s = {.p = {.c = c,
                             .m = a->shape[a->ndim - 2],
                             .n = a->shape[a->ndim - 1],
-                            .k = b->shape[b->ndim - 1]}};
+                            .k = b->shape[b->ndim - 1]},
+                      .rcond = c->a[SOLVE_FLAGS].f};
     const int64_t batch = c->out->numel > 0 ? tg__numel(a->ndim - 2, a->shape) : 0;
     bool done = true;
     for (; s.p.index < batch && done; s.p.index++) {
@@ -284,20 +315,35 @@ static bool lstsq_forward(const call *c)
     return done;
 }
 
+/* Applies o to the system. An rcond below 0 becomes epsilon times the larger size of a matrix. */
+static tg_tensor *lstsq(const op_row *o, tg_tensor *a, tg_tensor *b, double rcond)
+{
+    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
+    if (rcond < 0 && a->ndim >= 2)
+        rcond = (a->dtype == TG_F32 ? FLT_EPSILON : DBL_EPSILON) *
+                fmax((double)a->shape[a->ndim - 2], (double)a->shape[a->ndim - 1]);
+    return tg__apply_to_system(o, a, b, (attr){.f = rcond});
+}
+
 /* Let a+ be the pseudo-inverse, x = a+ b, and z = a+^T g. The gradient for b is z, and that for a
- * is (b - a x) (a+ z)^T + a+^T x (g - a^T z)^T - z x^T. The second term is 0 for a tall a, and the
- * first for a wide one (Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973). */
+ * is (b - a x) (a+ z)^T + a+^T x (g - a^T z)^T - z x^T. If a has full rank, the second term is 0
+ * for a tall a, and the first for a wide one (Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973). */
 static tg_tensor *lstsq_grad(const record *r, int i, tg_tensor *g)
 {
     tg_tensor *a = r->in[0].t, *b = r->in[1].t, *x = r->out,
-              *a_transposed = tg__matrix_transpose(a), *z = tg_lstsq(a_transposed, g);
+              *a_transposed = tg__matrix_transpose(a), *correction = NULL;
+    const double rcond = r->a[SOLVE_FLAGS].f;
+    const bool tall = a->shape[a->ndim - 2] >= a->shape[a->ndim - 1];
+    tg_tensor *z = lstsq(r->op, a_transposed, g, rcond);
     if (i == 1 || !z) return z;
-    tg_tensor *correction;
-    if (a->shape[a->ndim - 2] >= a->shape[a->ndim - 1])
-        correction = tg_matmul(tg_sub(b, tg_matmul(a, x)), tg__matrix_transpose(tg_lstsq(a, z)));
-    else
-        correction = tg_matmul(tg_lstsq(a_transposed, x),
-                               tg__matrix_transpose(tg_sub(g, tg_matmul(a_transposed, z))));
+    if (tall || !isnan(rcond))
+        correction =
+            tg_matmul(tg_sub(b, tg_matmul(a, x)), tg__matrix_transpose(lstsq(r->op, a, z, rcond)));
+    if (!tall || !isnan(rcond)) {
+        tg_tensor *second = tg_matmul(lstsq(r->op, a_transposed, x, rcond),
+                                      tg__matrix_transpose(tg_sub(g, tg_matmul(a_transposed, z))));
+        correction = correction ? tg_add(correction, second) : second;
+    }
     return tg_sub(correction, tg_matmul(z, tg__matrix_transpose(x)));
 }
 
@@ -309,10 +355,24 @@ static const op_row lstsq_op = {
     .grad = lstsq_grad,
     .reads = {READS_0 | READS_1 | READS_OUT, READS_0},
 };
+static const op_row lstsq_rcond_op = {
+    .name = "lstsq_rcond",
+    .grad_name = "LinalgLstsqBackward0",
+    .shape = tg__solved_shape,
+    .forward = lstsq_forward,
+    .grad = lstsq_grad,
+    .reads = {READS_0 | READS_1 | READS_OUT, READS_0},
+};
 
 tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 {
-    return tg__check_inputs("lstsq", 2, (tg_tensor *[]){a, b})
-               ? tg__apply_to_system(&lstsq_op, a, b)
-               : NULL;
+    return lstsq(&lstsq_op, a, b, NAN);
+}
+
+tg_tensor *tg_lstsq_rcond(tg_tensor *a, tg_tensor *b, double rcond)
+{
+    if (a && !(rcond < 1))
+        return tg__fail(a->context, TG_ERR_ARGUMENT,
+                        "lstsq_rcond: rcond is %g, but must be less than 1", rcond);
+    return lstsq(&lstsq_rcond_op, a, b, rcond);
 }

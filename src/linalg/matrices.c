@@ -185,9 +185,9 @@ bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
                     SHOW(a), SHOW(given));
 }
 
-tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, int flags)
+tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, attr how)
 {
-    attr attrs[TG_ATTRS] = {[SOLVE_FLAGS] = {.i = flags}, [GIVEN_NDIM] = {.i = a->ndim}};
+    attr attrs[TG_ATTRS] = {[SOLVE_FLAGS] = how, [GIVEN_NDIM] = {.i = a->ndim}};
     spec s;
     int n = 0;
     for (int d = 0; d < a->ndim; d++) attrs[GIVEN_ONES].i |= (int64_t)(a->shape[d] == 1) << d;
@@ -205,7 +205,7 @@ tg_tensor *tg__apply_expanded_in_frame(const op_row *o, tg_tensor *a, tg_tensor 
 {
     frame f;
     tg__enter(&f, o->name, a);
-    return tg__leave(&f, tg__apply_expanded(o, a, b, flags));
+    return tg__leave(&f, tg__apply_expanded(o, a, b, (attr){.i = flags}));
 }
 
 /* Whether b is a vector or a batch of vectors rather than of matrices. The rule is that of
@@ -216,7 +216,7 @@ static bool holds_vectors(const tg_tensor *a, const tg_tensor *b)
            (a->ndim - 1 == b->ndim && tg__same_sizes(b->ndim, a->shape, b->ndim, b->shape));
 }
 
-tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b)
+tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b, attr how)
 {
     frame f;
     const bool vector = holds_vectors(a, b);
@@ -224,6 +224,6 @@ tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b)
     tg__enter(&f, o->name, a);
     if (vector) columns = tg_unsqueeze(b, -1);
     if (columns && tg__check_system(o->name, a, columns, b, false))
-        x = tg__apply_expanded(o, a, columns, 0);
+        x = tg__apply_expanded(o, a, columns, how);
     return tg__leave(&f, vector ? tg_squeeze_dim(x, -1) : x);
 }

@@ -207,6 +207,15 @@ bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column)
     return true;
 }
 
+bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall)
+{
+    int64_t row, column;
+    if (tg__qr_factorize(w, &row, &column)) return true;
+    if (row < 0) return false;
+    const double entry = tg__load(w->a.dtype, w->a.data, row * w->a.s0 + column * w->a.s1);
+    return tg__fail_entry(p, entry, tall ? row : column, tall ? column : row);
+}
+
 static double norm_of_column(const tall_qr *w, int64_t j)
 {
     double sum = 0;

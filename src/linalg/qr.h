@@ -15,7 +15,7 @@
 #ifndef TG_QR_H
 #define TG_QR_H
 
-#include "../ops/op.h"
+#include "linalg.h"
 
 /* A matrix of a floating dtype, with any strides. */
 typedef struct qr_source {
@@ -51,6 +51,9 @@ int64_t tg__qr_load(const tall_qr *w, int64_t i);
  * two, which powers then tells. If a has an entry that is not finite, returns false and tells its
  * place; also false, with *row < 0, if there is no memory. */
 bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
+/* The same for a matrix of the problem p, of which `tall` says whether it is the transpose that is
+ * factorized; an entry that is not finite is an error. */
+bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall);
 /* The first column j of R that depends on those before it: |R[j][j]| is at most tolerance times the
  * norm of the column. n if there is none. */
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance);
@@ -63,5 +66,20 @@ void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);
 void tg__qr_divide(const tall_qr *w, bool transposed, double *x);
 /* The rows of all blocks, zeros included. */
 int64_t tg__qr_height(const tall_qr *w);
+
+/* ---- Singular values, in svd.c. */
+
+/* The decomposition R 2^power = U S V^T of a triangle. */
+typedef struct tall_svd {
+    int64_t n;
+    double *us;     /* row j is s_j u_j */
+    double *v;      /* row j is v_j */
+    double *values; /* s_j, in any order */
+    int power;      /* 0, unless a was scaled as it was read */
+} tall_svd;
+
+/* Computes the decomposition by one-sided rotations (Hestenes, SIAM Journal 6, 1958), by which
+ * small values are as exact as large ones. False if there is no memory. */
+bool tg__svd(tall_svd *s, const tall_qr *w);
 
 #endif

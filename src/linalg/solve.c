@@ -229,7 +229,7 @@ tg_tensor *tg_solve(tg_tensor *a, tg_tensor *b)
 {
     if (!tg__check_inputs("solve", 2, (tg_tensor *[]){a, b}) || !tg__check_square("solve", a))
         return NULL;
-    return tg__apply_to_system(&solve_op, a, b);
+    return tg__apply_to_system(&solve_op, a, b, (attr){.i = 0});
 }
 
 /* y = a^-1 has the gradient -y^T g y^T. */
@@ -256,5 +256,6 @@ tg_tensor *tg_inv(tg_tensor *a)
     const int64_t n = a->shape[a->ndim - 1];
     tg__enter(&f, "inv", a);
     tg_tensor *identity = tg_eye(a->context, a->dtype, n, n);
-    return tg__leave(&f, identity ? tg__apply_expanded(&inv_op, a, identity, 0) : NULL);
+    return tg__leave(&f,
+                     identity ? tg__apply_expanded(&inv_op, a, identity, (attr){.i = 0}) : NULL);
 }

@@ -311,7 +311,8 @@ static void name_argument(const char *op, int i, char *text, size_t size)
         {{"a", "b"},
          " add sub mul div add_alpha sub_alpha pow maximum minimum atan2 remainder "
          "eq ne lt le gt ge logical_and logical_or logical_xor "
-         "matmul dot mm bmm mv outer solve_triangular solve lstsq "},
+         "matmul dot mm bmm mv outer solve_triangular solve lstsq "
+         "lstsq_rcond "},
         {{"a", "index", "source"}, " gather scatter_add index_select take_along_dim "},
         {{"a", "mask"}, " masked_fill masked_select "},
         {{"a", "min", "max"}, " clamp_tensors "},

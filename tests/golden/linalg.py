@@ -89,4 +89,26 @@ def lstsq_cases():
         case("lstsq", STABLE, f, [make((4, 2), dtype), make((3, 1), dtype)], fails=True)
 
 
-write(cholesky_cases, solve_cases, det_cases, lstsq_cases)
+def low_rank(m, n, rank, dtype):
+    """A matrix of exactly that rank."""
+    return Input(values((m, rank), dtype, "dyadic") @ values((rank, n), dtype, "dyadic"))
+
+
+def rank_cases():
+    shortest = lambda x, rcond: (L.pinv(x[0], rtol=rcond) if rcond >= 0 else L.pinv(x[0])) @ x[1]
+    for dtype in (F32, F64):
+        for m, n, rank in ((5, 3, 2), (4, 4, 2), (3, 5, 2), (6, 2, 2), (2, 3, 2), (3, 3, 3)):
+            for k in (1, 2):
+                case("lstsq_rcond", STABLE, shortest, [low_rank(m, n, rank, dtype), make((m, k), dtype)], [-1])
+        case("lstsq_rcond", STABLE, shortest, [of([[3.0, 0.0], [0.0, 0.5], [0.0, 0.0]], dtype), of([[6.0], [1.0], [7.0]], dtype)], [0.25])
+        case("lstsq_rcond", STABLE, shortest, [of([[3.0, 0.0], [0.0, 0.5], [0.0, 0.0]], dtype), of([[6.0], [1.0], [7.0]], dtype)], [0.1])
+        case("lstsq_rcond", STABLE, shortest, [make((0, 0), dtype, grad=False), make((0, 2), dtype, grad=False)], [-1])
+        for m, n in ((5, 3), (3, 5), (4, 4)):
+            case("lstsq_rcond", STABLE, shortest, [make((m, n), dtype, "normal"), make((m, 2), dtype)], [-1], differentiate=True)
+        for shape in SQUARE + [(5, 3), (2, 4), (2, 3, 1), (0, 3, 3)]:
+            case("cond", STABLE, lambda x: L.cond(x[0]), [make(shape, dtype, grad=False)])
+        case("cond", STABLE, lambda x: L.cond(x[0]), [of([[1e3, 0.0], [0.0, 1e-3]], dtype, grad=False)])
+        case("cond", STABLE, lambda x: L.cond(x[0]), [make((3,), dtype, grad=False)], fails=True)
+
+
+write(cholesky_cases, solve_cases, det_cases, lstsq_cases, rank_cases)

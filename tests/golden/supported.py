@@ -70,6 +70,7 @@ ROWS = {
     "solve_triangular": lambda o: L.solve_triangular(o.a, o.b, upper=True),
     "solve": lambda o: L.solve(o.a, o.b),
     "lstsq": lambda o: L.lstsq(o.a, o.b).solution,
+    "lstsq_rcond": lambda o: L.lstsq(o.a, o.b, driver="gelsd").solution,
     "inv": lambda o: L.inv(o.a),
     "det": lambda o: L.det(o.a),
     "conv1d": lambda o: F.conv1d(o.a, o.b.reshape(1, 4, 4)),

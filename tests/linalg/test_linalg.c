@@ -347,6 +347,58 @@ static void test_large_residuals(void **state)
     check_near(x, 3, 5);
 }
 
+/* ---- Conditions, and systems without full rank. */
+
+/* The conditions of Hilbert matrices, computed with mpmath to 40 digits. */
+static void test_conditions(void **state)
+{
+    tg_context *tg = *state;
+    const double exact[] = {1,
+                            19.281470067903971,
+                            524.05677758606082,
+                            15513.738738932588,
+                            476607.25024256081,
+                            14951058.640131217};
+    for (int n = 1; n <= 6; n++) {
+        double h[36];
+        for (int i = 0; i < n * n; i++) h[i] = 1.0 / (i / n + i % n + 1);
+        const double condition = tg_item(tg_cond(tg_from_f64(tg, TG_SHAPE(n, n), h)));
+        assert_true(fabs(condition / exact[n - 1] - 1) < 1e-9);
+    }
+    tg_tensor *zeros = tg_zeros(tg, TG_F64, TG_SHAPE(3, 2));
+    assert_true(isinf(tg_item(tg_cond(zeros))));
+    tg_tensor *wide = tg_from_f64(tg, TG_SHAPE(2, 3), (double[]){3e200, 0, 4e200, 0, 1e200, 0});
+    assert_true(fabs(tg_item(tg_cond(wide)) - 5) < 1e-14);
+    assert_true(fabs(tg_item(tg_cond(tg_mul_scalar(wide, 1e-300))) - 5) < 1e-14);
+    assert_true(tg_item(tg_cond(tg_reshape(tg_arange(tg, TG_F64, 1, 10, 1), TG_SHAPE(3, 3)))) >
+                1e15);
+    tg_tensor *both = tg_stack(TG_LIST(wide, tg_full(tg, TG_F64, TG_SHAPE(2, 3), NAN)), 0);
+    assert_null(tg_cond(both));
+    check_error(tg, TG_ERR_ARGUMENT, "cond: matrix 1 of [2, 2, 3] has NaN at [0, 0]");
+    assert_false(tg_cond(leaf_of(tg, TG_SHAPE(1, 1), (double[]){2}))->requires_grad);
+}
+
+/* The shortest of the best x for columns of which the third is the sum of the others; and for a
+ * wide matrix with two equal rows. */
+static void test_shortest_solutions_without_full_rank(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_from_f64(tg, TG_SHAPE(4, 3), (double[]){1, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0});
+    tg_tensor *x = tg_lstsq_rcond(a, constant(tg, 3, 6, 1, 2), -1);
+    const double want[] = {0, 3, 3}; /* x + z = 3, y + z = 6 */
+    for (int i = 0; i < 3; i++) assert_true(fabs(element_of(x, i) - want[i]) < 1e-14);
+    tg_tensor *wide = tg_from_f64(tg, TG_SHAPE(2, 3), (double[]){2, 0, 1, 2, 0, 1});
+    x = tg_lstsq_rcond(wide, constant(tg, 4, 6), -1);
+    const double shortest[] = {2, 0, 1}; /* 2 x + z = 5, the mean */
+    for (int i = 0; i < 3; i++) assert_true(fabs(element_of(x, i) - shortest[i]) < 1e-14);
+    x = tg_lstsq_rcond(tg_mul_scalar(wide, 1e250), constant(tg, 4e250, 6e250), -1);
+    for (int i = 0; i < 3; i++) assert_true(fabs(element_of(x, i) - shortest[i]) < 1e-14);
+    x = tg_lstsq_rcond(tg_zeros(tg, TG_F64, TG_SHAPE(3, 2)), constant(tg, 1, 2, 3), -1);
+    check_values(x, 0, 0);
+    assert_null(tg_lstsq_rcond(a, constant(tg, 1, 1, 1, 1), NAN));
+    check_error(tg, TG_ERR_ARGUMENT, "lstsq_rcond: rcond is nan, but must be less than 1");
+}
+
 /* ---- What is refused. */
 
 static void test_what_is_no_number_is_named(void **state)
@@ -443,6 +495,8 @@ int main(void)
         cmocka_unit_test(test_lstsq_at_the_ends_of_the_range),
         cmocka_unit_test(test_exact_solutions_in_any_number_of_blocks),
         cmocka_unit_test(test_large_residuals),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_shortest_solutions_without_full_rank),
         cmocka_unit_test(test_what_is_no_number_is_named),
         cmocka_unit_test(test_inv_lets_go_of_its_input),
         cmocka_unit_test(test_refused),

@@ -13,7 +13,9 @@ static tg_tensor *symmetric(tg_tensor *x)
     OP(systems, solve, tg_solve(x[0], x[1]))                                                       \
     OP(systems, inv, tg_inv(x[0]))                                                                 \
     OP(determinants, det, tg_det(x[0]))                                                            \
-    OP(least_squares, lstsq, tg_lstsq(x[0], x[1]))
+    OP(least_squares, lstsq, tg_lstsq(x[0], x[1]))                                                 \
+    OP(ranks, lstsq_rcond, tg_lstsq_rcond(x[0], x[1], f[0]))                                       \
+    OP(conditions, cond, tg_cond(x[0]))
 
 OPS(GOLDEN_RUN)
 static const golden_op operations[] = {OPS(GOLDEN_ROW)};
