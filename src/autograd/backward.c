@@ -3,7 +3,7 @@
 #include "sweep.h"
 #include "../ops/reduce.h"
 
-/* Saves what an outer sweep has stored in p; tg__end_sweep restores it. */
+/* Saves the state that an outer sweep has stored in p, for tg__end_sweep to restore. */
 TG_NOINLINE static bool save_state(sweep *s, tensor_priv *p)
 {
     saved_state *a = tg__alloc(s->tg, sizeof *a);
@@ -16,7 +16,8 @@ TG_NOINLINE static bool save_state(sweep *s, tensor_priv *p)
     return true;
 }
 
-/* Must be called before this sweep stores anything in p: lists p for tg__end_sweep. */
+/* Lists p for tg__end_sweep, which clears the state of this sweep in it. This must be called before
+ * the sweep stores anything in p. */
 static inline bool touch(sweep *s, tensor_priv *p)
 {
     if (p->sweep == s->number) return true;
@@ -84,8 +85,8 @@ static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
     return sum != NULL;
 }
 
-/* The error that t, which the gradient of r reads, was changed in place. `what` and `number` say
- * which operand of r it is; number 0: it is the result. */
+/* Records the error that t, whose values the gradient of r reads, was changed in place. `what` and
+ * `number` say which operand of r the tensor t is; the number of the result is 0. */
 TG_NOINLINE static bool fail_changed(const record *r, const tg_tensor *t, const char *what,
                                      int number)
 {
@@ -120,9 +121,10 @@ static bool check_versions(const record *r, unsigned reads)
     return true;
 }
 
-/* r is a view of a part of a tensor, such as a slice. Adds the gradient g of the part in place to
- * the pending gradient of the whole tensor, if that gradient is the sweep's own and has no views;
- * else returns false. The work is then in proportion to the size of the part, not of the whole. */
+/* For an r that recorded a view of a part of a tensor, such as a slice: adds the gradient g of the
+ * part in place to the pending gradient of the whole tensor, and returns true, if the sweep has
+ * made that gradient itself and the gradient has no views. The work is then in proportion to the
+ * size of the part, not to that of the whole. */
 static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
 {
     const tensor_priv *p = priv(r->in[0].t);
@@ -161,8 +163,8 @@ static bool run_record(sweep *s, const record *r)
     if (!g || p->sweep != s->number) return true;
     p->pending = NULL;
     s->waiting--;
-    /* If r is not the record of its result, a write in place has replaced the values that r made,
-     * and their gradient is not the one that is wanted. */
+    /* The wanted gradient is that of the values which the result has now. If a write in place has
+     * replaced the values that r made, the result has another record than r. */
     bool keep = p->wanted && p->record == r;
     if (keep) p->captured = g;
     unsigned checked = 0; /* the READS_* bits whose versions were checked already */

@@ -51,8 +51,9 @@ static bool check_function_output(const evaluated *e)
                     tg_dtype_name(y->dtype));
 }
 
-/* Begins the scope and computes the output. Where it returns true the caller ends the scope by
- * end_evaluation; false: nothing is left of it. results: where the caller's results go. */
+/* Begins the scope and computes the output. If it returns true, the caller ends the scope by
+ * end_evaluation; if it returns false, the scope has ended. An error is recorded if `results`, the
+ * place for what the caller computes, is NULL. */
 static bool begin_evaluation(evaluated *e, const char *name, tg_function fn, tg_list inputs,
                              void *user, const void *results)
 {
@@ -94,8 +95,8 @@ static void forget_results(int64_t n, tg_tensor **results)
     for (int64_t i = 0; results && i < n; i++) results[i] = NULL;
 }
 
-/* The gradients of output, with that weight, by the inputs; NULL for an input that it does not
- * depend on. */
+/* Computes the gradients of the output, multiplied by the weight, with respect to the inputs. The
+ * gradient of an input on which the output does not depend becomes NULL. */
 static bool gradients_of(tg_tensor *output, tg_tensor *weight, tg_list inputs, bool create_graph,
                          tg_tensor **grads)
 {
@@ -105,7 +106,7 @@ static bool gradients_of(tg_tensor *output, tg_tensor *weight, tg_list inputs, b
     return !output->requires_grad || tg_grad((tg_list){1, &output}, inputs, grads, &o);
 }
 
-/* Zeros of the shape of a and then that of b, in b's dtype. */
+/* A tensor of zeros, in the dtype of b, whose shape is that of a followed by that of b. */
 static tg_tensor *make_table(const evaluated *e, const tg_tensor *a, const tg_tensor *b)
 {
     int64_t shape[2 * TG_MAX_DIMS];
@@ -118,7 +119,8 @@ static tg_tensor *make_table(const evaluated *e, const tg_tensor *a, const tg_te
     return tg_zeros(e->tg, b->dtype, (tg_shape){a->ndim + b->ndim, shape});
 }
 
-/* Writes t to the elements first, first + step, ... of the table; a t that is NULL is zeros. */
+/* Writes the elements of t to the elements first, first + step, ... of the table. A t that is NULL
+ * stands for zeros, which the table has already. */
 static bool write_to_table(tg_tensor *table, int64_t first, int64_t step, tg_tensor *t)
 {
     if (!t) return true;
@@ -128,7 +130,8 @@ static bool write_to_table(tg_tensor *table, int64_t first, int64_t step, tg_ten
     return t != NULL;
 }
 
-/* Fills row number k of each table with the gradients, by the leaves, of element k of output. */
+/* Fills row k of each table with the gradients of element k of the output with respect to the
+ * leaves. */
 static bool fill_rows(const evaluated *e, tg_tensor *output, tg_tensor **tables)
 {
     tg_tensor *weight = tg_zeros_like(output),
@@ -146,8 +149,9 @@ static bool fill_rows(const evaluated *e, tg_tensor *output, tg_tensor **tables)
     return done;
 }
 
-/* The vector-Jacobian product J^T w is linear in w. Its gradient by w, weighted with t, is
- * therefore J t, where J is the Jacobian. Makes w, and the products with their graph. */
+/* Makes w, a vector of zeros, and the vector-Jacobian products J^T w, where J is the Jacobian. A
+ * product is linear in w, and its gradient with respect to w, multiplied by a vector t, is
+ * therefore J t. */
 static tg_tensor *make_transposed_products(const evaluated *e, tg_tensor **products)
 {
     tg_tensor *w = tg_requires_grad_(tg_zeros_like(e->y), true);
@@ -175,7 +179,8 @@ static bool fill_columns(const evaluated *e, tg_tensor **tables)
     return done;
 }
 
-/* Whether sum_k w[k] J[k][j], of a table J, is the product[j] that backward gives. */
+/* Whether the sum of w[k] J[k][j] over all k, where J is the table, is product[j], which backward
+ * has computed; a product that is NULL stands for zeros. */
 static bool agrees_with_product(const tg_tensor *table, const tg_tensor *w,
                                 const tg_tensor *product)
 {
@@ -195,9 +200,10 @@ static bool agrees_with_product(const tg_tensor *table, const tg_tensor *w,
     return true;
 }
 
-/* Whether the Jacobians agree with one vector-Jacobian product. They do not if an operation of the
- * program has a backward that cannot be differentiated, as columns need it. The elements of the
- * vector differ, so that mistakes do not cancel. */
+/* Whether the Jacobians agree with one vector-Jacobian product. Columns are computed by
+ * differentiating a backward pass, and they are wrong if an operation of the program has a backward
+ * that is not made of differentiable operations. The elements of the vector differ, since mistakes
+ * might cancel otherwise. */
 static bool columns_are_right(const evaluated *e, tg_tensor *const *tables)
 {
     tg_tensor *w = tg_zeros_like(e->y),
@@ -242,7 +248,8 @@ bool tg_jacobian(tg_function fn, tg_list inputs, void *user, tg_tensor **jacobia
     return end_evaluation(&e, inputs.n, jacobians);
 }
 
-/* Fills the row i of blocks of the Hessian. */
+/* Fills block row i of the Hessian: the derivatives of the gradient of leaf i with respect to each
+ * leaf. */
 static bool fill_hessian_row(const evaluated *e, tg_tensor *gradient, int i, tg_tensor **hessians)
 {
     tg_tensor **row = hessians + (int64_t)i * e->leaves.n;

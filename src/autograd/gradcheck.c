@@ -65,8 +65,8 @@ static const double *output_values(const gradcheck *c, int64_t numel)
     return y ? y->data : NULL;
 }
 
-/* Fills `slopes`, which has a row for each element j of the input t and a column for each element k
- * of the output, with d output[k] / d t[j] by central differences. */
+/* Computes d output[k] / d t[j] by central differences and stores them in `slopes`, which has a row
+ * for each element j of the input t and a column for each element k of the output. */
 static bool compute_slopes(const gradcheck *c, const tg_tensor *t, int64_t outputs, double *slopes)
 {
     for (int64_t j = 0; j < t->numel; j++) {
@@ -85,8 +85,8 @@ static bool compute_slopes(const gradcheck *c, const tg_tensor *t, int64_t outpu
     return true;
 }
 
-/* Compares the gradient of output element k by input i, as backward computes it, with column k of
- * the slopes of that input. A gradient of NULL counts as zeros. */
+/* Compares a gradient that backward has computed, that of element k of the output with respect to
+ * input i, with column k of the slopes of that input. A gradient of NULL counts as zeros. */
 static bool compare_gradient(const gradcheck *c, const tg_tensor *gradient, int i, int64_t k,
                              int64_t outputs, const double *slopes)
 {

@@ -12,14 +12,15 @@ bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int
 bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
 /* Returns the mean or the sum of the losses of all elements, or `loss` itself for TG_NONE. */
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
-/* The check in tg__loss_sides. If the sides broadcast, s gets their common shape; if they have one
- * shape, s is left as it is. */
+/* The check in tg__loss_sides. If the sides differ in shape and may broadcast, s gets their common
+ * shape; if they have the same shape, s is left as it is. */
 bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction, spec *s);
 /* Opens the frame of a loss, checks its sides and returns its options. If the check fails, it sets
  * *input and *target to NULL, and the operations of the loss then return NULL. */
 tg_loss_options tg__enter_loss(frame *f, const char *name, tg_tensor **input, tg_tensor **target,
                                const tg_loss_options *options);
-/* Whether the options have none of the defaults, as a plain literal does. */
+/* Whether all options whose default is not 0 are 0, as in a literal that was not begun with the
+ * defaults. */
 bool tg__without_defaults(const tg_loss_options *o);
 
 #endif

@@ -319,9 +319,9 @@ static size_t add_path(char *path, size_t size, size_t n, const tg_module *from,
     return n;
 }
 
-/* Writes the path from the outermost running module to p, and returns the module at its end. A
- * module that is not registered in the one whose forward calls it has no path: the path then ends
- * at that caller. */
+/* Writes the path from the outermost running module to the module of p, and returns the module at
+ * its end. A module that is run by the forward of another one, but is not registered in it, has no
+ * path: the path then ends at the module that runs it. */
 static const tg_module *find_running(const module_call *p, char *path, size_t size)
 {
     if (!p->outer) return p->module;
@@ -382,7 +382,8 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
              : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));
 }
 
-/* Clears the list of changes, and if the forward has failed undoes them and the random draws. */
+/* Clears the list of changes. If the forward has failed, the changes and the random draws are
+ * undone first. */
 static void finish_outermost(tg_context *tg, bool failed)
 {
     undo *u = tg->undo;

@@ -9,8 +9,8 @@ typedef struct norm {
     const char *name; /* the operation's name in messages */
     tg_tensor *weight, *bias;
     tg_tensor *running_mean, *running_var, *num_batches_tracked;
-    state_change change; /* lists the layer for a forward that fails after the statistics changed */
-    tg_tensor *saved[3]; /* copies of the three tensors above from before that change */
+    state_change change; /* undoes the change of the statistics if the outermost forward fails */
+    tg_tensor *saved[3]; /* copies of the three tensors above, from before the change */
     int least_ndim, most_ndim; /* BatchNorm: how many dimensions the input may have */
     int64_t num_features;      /* BatchNorm: the size of dimension 1 of the input */
     int normalized_ndim;       /* LayerNorm: the length of normalized_shape */
@@ -23,7 +23,7 @@ tg_norm_options tg_norm_defaults(void)
 }
 
 /* The output of a layer: centered * inverse_std * weight + bias, where weight and bias are viewed
- * in the given shape; without the weight and the bias if the layer has none. */
+ * in the given shape. Without a weight and a bias it is centered * inverse_std. */
 static tg_tensor *scale_and_shift(const norm *n, tg_tensor *centered, tg_tensor *inverse_std,
                                   tg_shape shape)
 {

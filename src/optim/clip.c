@@ -16,8 +16,8 @@ static bool check_clip(const char *name, tg_list parameters, double value)
     return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
 }
 
-/* The sum of (norm / scale)^order over the gradients, where norm is that of one gradient; 0 for an
- * infinite order. *largest becomes the greatest of these norms, or NaN if one is NaN. */
+/* The sum of (norm / scale)^order over all gradients, where norm is the norm of one gradient; for
+ * an infinite order the sum is 0. *largest becomes the greatest norm, or NaN if one is NaN. */
 static double sum_of_norms(tg_list parameters, double order, double scale, double *largest)
 {
     double total = 0;
@@ -31,8 +31,8 @@ static double sum_of_norms(tg_list parameters, double order, double scale, doubl
     return total;
 }
 
-/* The norm of all gradients together, which is the norm of their norms. If a power of these leaves
- * the range of double, all are divided by the greatest first. */
+/* The norm of all gradients together, which is the norm of their norms. If the sum of the powers
+ * leaves the range of double, the norms are divided by the greatest of them first. */
 static double total_norm(tg_list parameters, double order)
 {
     double largest = 0, scale = 1, total = sum_of_norms(parameters, order, scale, &largest);

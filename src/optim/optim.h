@@ -45,7 +45,7 @@ typedef struct group {
     slot slots[];
 } group;
 
-/* What an option must be, for messages and the check. */
+/* The name of an option, and what its value must be. */
 typedef struct number_rule {
     const char *name;
     enum { NOT_NEGATIVE, FINITE, BELOW_ONE } must;

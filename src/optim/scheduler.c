@@ -19,8 +19,8 @@ struct tg_scheduler {
         tg_one_cycle_options cycle;
         tg_plateau_options plateau;
     };
-    double best; /* this and the next two are of reduce_lr_on_plateau, with PyTorch's names */
-    int64_t num_bad_epochs, cooldown_counter;
+    double best; /* the best metric so far; this and the next line are for reduce_lr_on_plateau */
+    int64_t num_bad_epochs, cooldown_counter; /* as PyTorch calls them */
     int groups;       /* how many groups the optimiser had when the schedule was made */
     double base_lr[]; /* for each of these groups, the rate before any schedule */
 };
@@ -120,7 +120,8 @@ tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps)
                                   .total_steps = total_steps};
 }
 
-/* The value between start and end, on a cosine or a line, after that fraction of a phase. */
+/* The value after that fraction of a phase, in which it moves from start to end on half a wave of a
+ * cosine or on a line. */
 static double anneal(const tg_one_cycle_options *o, double start, double end, double fraction)
 {
     if (o->linear) return (end - start) * fraction + start;
@@ -170,8 +171,8 @@ static void cycle_momentum(const tg_scheduler *s)
     for (group *g = s->optim->groups; g; g = g->next) g->o.number[s->optim->kind->momentum] = value;
 }
 
-/* Whether this member of the options is positive and finite; else the error, which ends with `cure`
- * if the member is 0, as one that was left out of a literal is. */
+/* Whether this member of the options is positive and finite; else records the error. If the member
+ * is 0, as one that was left out of a literal, the message ends with `cure`. */
 static bool check_positive(tg_context *tg, const char *member, double x, const char *cure)
 {
     return (isfinite(x) && x > 0) ||
