@@ -21,11 +21,10 @@ typedef struct newton {
     tg_tensor *slope, *curve;      /* of each row's loss by eta: (n, 1) */
     tg_tensor *gradient, *inverse; /* (p, 1), and the inverse of the Hessian's triangle */
     tg_tensor *step;               /* to the minimum of the quadratic with both */
-    tg_tensor *leverage;           /* (n, 1): by how much eta changes, at most, for a step of
-                                      length 1 as the Hessian measures it */
+    tg_tensor *leverage;           /* (n, 1): see find_leverage */
     double decrement, rounding;    /* the length of the step, and of its error by rounding */
     double distance;               /* from the minimum, at most, in the same measure */
-    bool reweighted;               /* whether the Hessian is that of reweighted least squares */
+    bool damped;                   /* whether the Hessian is singular, and something is added */
 } newton;
 
 bool make_design(const sample *rows, bool intercept, design *z)
@@ -34,7 +33,8 @@ bool make_design(const sample *rows, bool intercept, design *z)
     if (!x) return false;
     const int64_t n = x->shape[0];
     *z = (design){.intercept = intercept};
-    z->weights = rows->weights ? rows->weights : tg_ones(x->context, TG_F64, TG_SHAPE(n, 1));
+    z->weights =
+        rows->weights ? tg_contiguous(rows->weights) : tg_ones(x->context, TG_F64, TG_SHAPE(n, 1));
     tg_tensor *share = tg_div(z->weights, tg_sum(z->weights));
     tg_tensor *mean = tg_sum_dims(tg_mul(x, share), TG_DIMS(0), TG_KEEPDIM);
     z->center = intercept ? mean : tg_zeros_like(mean);
@@ -122,14 +122,15 @@ static void find_gradient(newton *s)
     s->gradient = tg_add(sums, penalised(s, s->b));
 }
 
-/* The inverse of the triangle R with R^T R = a^T diag(curve) a + penalty; NULL if it is singular to
- * rounding. */
-static tg_tensor *invert(const newton *s, tg_tensor *curve)
+/* The inverse of the triangle R with R^T R = a^T diag(curve) a + penalty + damping; NULL if it is
+ * singular to rounding. */
+static tg_tensor *invert(const newton *s, tg_tensor *curve, double damping)
 {
     const int64_t p = s->z->a->shape[1];
     tg_tensor *eye = tg_eye(s->tg, TG_F64, p, p), *rows = tg_mul(s->z->a, tg_sqrt(curve));
     if (s->loss->l2 > 0)
         rows = tg_cat(TG_LIST(rows, penalised(s, tg_div_scalar(eye, sqrt(s->loss->l2)))), 0);
+    if (damping > 0) rows = tg_cat(TG_LIST(rows, tg_mul_scalar(eye, sqrt(damping))), 0);
     tg_tensor *r = triangle(tg_contiguous(rows));
     tg_tensor *pivots = tg_abs(tg_diagonal(r, 0, 0, 1));
     tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(r), TG_DIMS(0), false));
@@ -137,51 +138,82 @@ static tg_tensor *invert(const newton *s, tg_tensor *curve)
     return tg_solve_triangular(r, eye, TG_UPPER);
 }
 
-/* The weights of least squares that has the same gradient as Huber's loss, and lies above it. */
-static tg_tensor *reweight(const newton *s)
-{
-    tg_tensor *far = tg_abs(tg_sub(s->eta, s->y));
-    tg_tensor *near = tg_clamp(far, s->loss->number, INFINITY);
-    return tg_mul(s->z->weights, tg_div(tg_full_like(near, s->loss->number), near));
-}
-
 static double length_of(tg_tensor *t)
 {
     return sqrt(tg_item(tg_sum(tg_square(t))));
 }
 
+/* For each row, the most that a step of length 1, as the Hessian measures it, can change eta by. */
+static tg_tensor *find_leverage(const newton *s, tg_tensor *inverse)
+{
+    tg_tensor *squares = tg_square(tg_matmul(s->z->a, inverse));
+    return tg_sqrt(tg_sum_dims(squares, TG_DIMS(1), TG_KEEPDIM));
+}
+
 /* The sum over the rows of the rounding error of a slope times the leverage. A slope is the
  * difference of a prediction and y, and is moved by the rounding of eta. */
-static double find_rounding(const newton *s)
+static double find_rounding(const newton *s, tg_tensor *leverage)
 {
     const double p = (double)s->z->a->shape[1];
     tg_tensor *sizes = tg_add(tg_abs(loss_prediction(s->loss, s->eta)), tg_abs(s->y));
     tg_tensor *moved = tg_matmul(tg_abs(s->z->a), tg_abs(s->b));
     tg_tensor *errors = tg_add(tg_mul(tg_mul_scalar(sizes, 2), s->z->weights),
                                tg_mul(tg_mul_scalar(moved, p + 2), s->curve));
-    return DBL_EPSILON * tg_item(tg_sum(tg_mul(errors, s->leverage)));
+    return DBL_EPSILON * tg_item(tg_sum(tg_mul(errors, leverage)));
 }
 
 static bool find_step(newton *s)
 {
     if (!differentiate(s)) return false;
     find_gradient(s);
-    s->inverse = invert(s, s->curve);
-    s->reweighted = !s->inverse && s->loss->kind == LOSS_HUBER;
-    if (s->reweighted) s->inverse = invert(s, reweight(s));
+    s->inverse = invert(s, s->curve, 0);
+    s->damped = !s->inverse && s->loss->kind == LOSS_HUBER;
+    if (s->damped) s->inverse = invert(s, s->curve, 1e-8 * tg_item(tg_sum(s->z->weights)));
     if (!s->inverse) return false;
     tg_tensor *along = tg_matmul(tg_t(s->inverse), s->gradient);
     s->step = tg_neg(tg_matmul(s->inverse, along));
     s->decrement = length_of(along);
-    tg_tensor *squares = tg_square(tg_matmul(s->z->a, s->inverse));
-    s->leverage = tg_sqrt(tg_sum_dims(squares, TG_DIMS(1), TG_KEEPDIM));
-    s->rounding = find_rounding(s);
+    s->leverage = find_leverage(s, s->inverse);
+    s->rounding = find_rounding(s, s->leverage);
     return tg_ok(s->tg);
+}
+
+/* The slope of Huber's loss, which is linear but for its corners, after a part of the step. */
+static double slope_after(const newton *s, const double *change, double part)
+{
+    const double *eta = tg_data_f64(s->eta), *y = tg_data_f64(s->y);
+    const double *w = tg_data_f64(s->z->weights), delta = s->loss->number;
+    double sum = 0;
+    for (int64_t i = 0; i < s->y->numel; i++)
+        sum += w[i] * change[i] * fmax(-delta, fmin(delta, eta[i] + part * change[i] - y[i]));
+    tg_tensor *b = tg_add(s->b, tg_mul_scalar(s->step, part));
+    return sum + tg_item(tg_sum(tg_mul(penalised(s, b), s->step)));
+}
+
+/* The part of the step at which Huber's loss is least: the whole step, if no row passes a corner on
+ * the way, and else the 0 of the slope, by bisection. */
+static double lowest_part(const newton *s)
+{
+    const double *change = tg_data_f64(tg_matmul(s->z->a, s->step));
+    if (!change) return 1;
+    const double first = slope_after(s, change, 0), last = slope_after(s, change, 1);
+    double low = 0, high = 1;
+    if (fabs(last) <= 1e-9 * fabs(first)) return 1;
+    while (high < 1e15 && slope_after(s, change, high) < 0) low = high, high *= 2;
+    for (int i = 0; i < 30; i++) {
+        const double middle = (low + high) / 2;
+        if (slope_after(s, change, middle) < 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high;
 }
 
 /* Takes the step, or the first of its halves that lowers the loss. False if none does. */
 static bool take_step(newton *s)
 {
+    if (s->loss->kind == LOSS_HUBER) s->step = tg_mul_scalar(s->step, lowest_part(s));
     const double least = s->value + 4 * DBL_EPSILON * fabs(s->value);
     const newton from = *s;
     for (double part = 1; part > 1e-10; part /= 2) {
@@ -196,10 +228,12 @@ static bool take_step(newton *s)
 
 /* ---- How far the minimum is. */
 
-/* Of a likelihood, for which the curvature of a row changes by no more than e^|d| where eta changes
- * by d. The gradient therefore falls along the way to the minimum at least as that of a function
- * whose curvature shrinks by e^(-leverage) for each unit of the way, and if it can fall to 0, the
- * minimum is where it has. (Bach, Electronic Journal of Statistics 4, 2010, proposition 2.) */
+/* Of a likelihood. Where eta changes by d, the curvature of a row falls to no less than e^-|d| of
+ * what it was: it is m (1 - m) for the probability m of logistic, and the mean m of poisson. On a
+ * way of length t, as the Hessian measures it, no eta changes by more than t times the largest
+ * leverage. The gradient therefore falls to 0 on a way that is no longer than the number below. If
+ * there is no such number, there may be no minimum. (Bach, Electronic Journal of Statistics 4,
+ * 2010, proposition 2.) */
 static double distance_of_likelihood(const newton *s)
 {
     const double reach = tg_item(tg_max(s->leverage)), length = s->decrement + s->rounding;
@@ -212,16 +246,17 @@ static double distance_of_huber(newton *s)
 {
     const double margin = 1e-7 * s->loss->number;
     tg_tensor *near = tg_lt_scalar(tg_abs(tg_sub(s->eta, s->y)), s->loss->number - margin);
-    tg_tensor *inverse = invert(s, tg_mul(s->z->weights, tg_cast(near, TG_F64)));
+    tg_tensor *inverse = invert(s, tg_mul(s->z->weights, tg_cast(near, TG_F64)), 0);
     if (!inverse) return INFINITY;
-    const double length = length_of(tg_matmul(tg_t(inverse), s->gradient)) + s->rounding;
-    tg_tensor *change = tg_sum_dims(tg_square(tg_matmul(s->z->a, inverse)), TG_DIMS(1), false);
-    return sqrt(tg_item(tg_max(change))) * length < margin ? length : INFINITY;
+    tg_tensor *leverage = find_leverage(s, inverse);
+    const double length =
+        length_of(tg_matmul(tg_t(inverse), s->gradient)) + find_rounding(s, leverage);
+    return tg_item(tg_max(leverage)) * length < margin ? length : INFINITY;
 }
 
 static void find_distance(newton *s)
 {
-    s->distance = s->reweighted                 ? INFINITY
+    s->distance = s->damped                     ? INFINITY
                   : loss_is_likelihood(s->loss) ? distance_of_likelihood(s)
                   : s->loss->kind == LOSS_HUBER ? distance_of_huber(s)
                                                 : s->decrement + s->rounding;
@@ -265,15 +300,16 @@ static void keep(newton *s, minimum *m)
 static bool go_on(newton *s, minimum *m, double *best)
 {
     if (!find_step(s)) {
-        m->ending = MINIMUM_FLAT;
+        m->ending = MINIMUM_MISSED;
         return false;
     }
     find_distance(s);
     const bool settled = *best < INFINITY && !(s->distance < *best / 2);
-    m->ending = falls_without_end(s, m)                               ? MINIMUM_NONE
-                : s->distance < INFINITY                              ? MINIMUM_FOUND
-                : s->loss->kind == LOSS_HUBER && s->decrement <= 1e-6 ? MINIMUM_FLAT
-                                                                      : MINIMUM_MISSED;
+    m->ending = falls_without_end(s, m)  ? MINIMUM_NONE
+                : s->distance < INFINITY ? MINIMUM_FOUND
+                : s->loss->kind == LOSS_HUBER && s->decrement <= 1e-6 * sqrt(s->value)
+                    ? MINIMUM_FLAT
+                    : MINIMUM_MISSED;
     *best = s->distance;
     return !settled && m->ending != MINIMUM_NONE && take_step(s);
 }
@@ -293,24 +329,27 @@ static void descend(newton *s, minimum *m)
 /* Takes up to so many steps for the current loss. */
 static void walk(newton *s, minimum *m, int steps)
 {
-    tg_scope_begin(s->tg);
-    move(s, s->b);
-    while (steps-- > 0 && find_step(s) && take_step(s)) continue;
-    keep(s, m);
-    tg_scope_end(s->tg);
+    for (bool more = true; more && steps > 0; steps--) {
+        tg_scope_begin(s->tg);
+        move(s, s->b);
+        more = find_step(s) && take_step(s);
+        keep(s, m);
+        tg_scope_end(s->tg);
+    }
 }
 
-/* Begins Huber's loss with a delta that no row exceeds, which is least squares, and halves it. Each
- * minimum is near that before. */
+/* Begins Huber's loss at the least-squares line, and then with a large delta, which is divided by 8
+ * until it is the wanted one: with a small delta the loss is a valley with many bends, in which
+ * steps from far away would be short. */
 static void approach(newton *s, minimum *m)
 {
     const loss *wanted = s->loss;
     loss wide = {LOSS_MSE, 0, wanted->l2};
     s->loss = &wide;
-    walk(s, m, 2);
+    walk(s, m, 1);
     wide.kind = LOSS_HUBER;
-    wide.number = tg_item(tg_max(tg_abs(tg_sub(s->eta, s->y))));
-    for (; wide.number > wanted->number && tg_ok(s->tg); wide.number /= 2) walk(s, m, 3);
+    wide.number = tg_item(tg_max(tg_abs(tg_sub(s->eta, s->y)))) / 8;
+    for (; wide.number > wanted->number && tg_ok(s->tg); wide.number /= 8) walk(s, m, 4);
     s->loss = wanted;
 }
 
@@ -350,7 +389,7 @@ bool minimise(const loss *l, const sample *rows, bool intercept, minimum *m)
     *m = (minimum){0};
     if (!make_design(rows, intercept, &z)) return false;
     tg_context *tg = z.a->context;
-    newton s = {.tg = tg, .loss = l, .z = &z, .y = rows->y};
+    newton s = {.tg = tg, .loss = l, .z = &z, .y = tg_contiguous(rows->y)};
     s.b = tg_zeros(tg, TG_F64, TG_SHAPE(z.a->shape[1], 1));
     if (s.b && z.intercept) tg_set(s.b, TG_INDEX(0, 0), level_of(&s));
     if (l->kind == LOSS_HUBER) approach(&s, m);

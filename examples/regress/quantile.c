@@ -15,16 +15,17 @@
  * these residuals grows, or falls, and the others stay 0. */
 typedef struct simplex {
     int64_t n, p;
-    double p_below;            /* the probability of the quantile */
-    const double *a, *w;       /* (n, p) and (n): the columns, and a factor of each row's loss */
-    const double *y;           /* (n) */
-    double *r, *change;        /* (n): the residuals, and how fast they fall along an edge */
-    double *ratio;             /* (n): how far along the edge a residual becomes 0 */
-    int64_t *basis, *order;    /* (p) rows, and (n) of work space */
-    bool *in_basis;            /* (n) */
-    double *inverse, *work;    /* (p, p): of the rows of the basis, and their copy */
-    double *b, *dual, *column; /* (p): coefficients; see find_dual; the direction of an edge */
-    double *sizes;             /* (p): sums of the absolute values in the columns of w a */
+    double p_below;         /* the probability of the quantile */
+    const double *a, *w;    /* (n, p) and (n): the columns, and a factor of each row's loss */
+    const double *y;        /* (n) */
+    double *r, *change;     /* (n): the residuals, and how fast they fall along an edge */
+    double *ratio;          /* (n): how far along the edge a residual becomes 0 */
+    int64_t *basis, *order; /* (p) rows, and (n) of work space */
+    bool *in_basis;         /* (n) */
+    double *inverse, *work; /* (p, p): of the rows of the basis, and their copy */
+    double *b, *dual;       /* (p): the coefficients; see find_dual */
+    double *column;         /* (p): the direction of an edge, or work space */
+    double *sizes;          /* (p): sums of the absolute values in the columns of w a */
 } simplex;
 
 static double dot(int64_t n, const double *x, const double *y)
@@ -95,9 +96,8 @@ static bool go_to_vertex(simplex *s, const double *y)
     return true;
 }
 
-/* The derivative of the loss by the fall of a row's residual is `-w p_below` above the line and
- * `w (1 - p_below)` below. dual becomes minus the sum of those of the rows outside of the basis, by
- * the residual of each row in the basis. */
+/* Sets dual: how fast the loss of the rows outside of the basis falls as each residual of the basis
+ * falls. A row above the line adds p_below for each unit, and one below it p_below - 1. */
 static void find_dual(simplex *s)
 {
     const int64_t p = s->p;
@@ -114,7 +114,7 @@ static void find_dual(simplex *s)
 }
 
 /* The slope of the loss along the edge on which residual l of the basis falls (sign 1) or grows
- * (-1). */
+ * (-1): that of its own row, and that of the others. */
 static double slope_of(const simplex *s, int64_t l, int sign)
 {
     const double w = s->w[s->basis[l]];
@@ -198,15 +198,17 @@ static void partition(simplex *s, int64_t *rows, int64_t n, int64_t end[2], doub
 }
 
 /* The row at whose crossing the slope, which begins below 0, is not below it any longer; -1 if
- * there is none. */
+ * there is none. A part of the rows may add up to the last bit less than before, when they stood in
+ * another order: the row is then the first one after this part. */
 static int64_t find_lowest(simplex *s, double slope)
 {
-    int64_t *rows = s->order, n = find_crossings(s);
+    int64_t *rows = s->order, n = find_crossings(s), after = -1;
     while (n > 0) {
         int64_t end[2];
         double rise[2];
         partition(s, rows, n, end, rise);
         if (slope + rise[0] >= 0) {
+            after = rows[end[0]];
             n = end[0];
         } else if (slope + rise[0] + rise[1] >= 0) {
             return rows[end[0]];
@@ -216,7 +218,7 @@ static int64_t find_lowest(simplex *s, double slope)
             n -= end[1];
         }
     }
-    return -1;
+    return after;
 }
 
 /* Goes from vertex to vertex until no edge leads down. Returns the number of edges, or -1 if that
@@ -274,10 +276,13 @@ static bool choose_basis(simplex *s)
     return found == s->p;
 }
 
-/* A number in [0, 1) for each row, by the generator of Numerical Recipes (1992), page 284. */
+/* A number in [0, 1) for each row, by SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). */
 static double scattered(int64_t i)
 {
-    return (double)((uint32_t)i * 1664525u + 1013904223u) / 4294967296.;
+    uint64_t z = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.;
 }
 
 /* Whether the vertex of the basis is a minimum for y itself, where the sides of the rows are those

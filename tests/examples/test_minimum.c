@@ -1,4 +1,4 @@
-/* The minimum of each loss: with weights, and without an intercept. */
+/* The minimum of each loss: with weights, without an intercept, and of random small data. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,11 +104,131 @@ static void test_lines_without_intercept(void **state)
     tg_close(tg);
 }
 
+/* ---- Random small data, with many ties, beside what must hold of a minimum. */
+
+/* Rows with whole numbers: x in [0, 4), y in [0, range). */
+static sample draw_rows(tg_context *tg, int64_t n, int range, uint32_t *seed)
+{
+    sample rows = {tg_zeros(tg, TG_F64, TG_SHAPE(n, 1)), tg_zeros(tg, TG_F64, TG_SHAPE(n, 1)),
+                   NULL};
+    for (int64_t i = 0; i < n; i++) {
+        tg_set(rows.x, TG_INDEX(i, 0), i < 2 ? (double)i : floor(4 * drawn(seed)));
+        tg_set(rows.y, TG_INDEX(i, 0), i < 2 ? (double)i : floor(range * drawn(seed)));
+    }
+    return rows;
+}
+
+static double loss_of_line(const sample *rows, double p, double slope, double level)
+{
+    const double *x = tg_data_f64(rows->x), *y = tg_data_f64(rows->y);
+    double sum = 0;
+    for (int64_t i = 0; i < rows->y->numel; i++) {
+        const double above = y[i] - level - slope * x[i];
+        sum += above > 0 ? p * above : (p - 1) * above;
+    }
+    return sum;
+}
+
+/* The least quantile loss of all lines through two of the rows. A minimum is one of those. */
+static double least_of_pairs(const sample *rows, double p)
+{
+    const double *x = tg_data_f64(rows->x), *y = tg_data_f64(rows->y);
+    double least = INFINITY;
+    for (int64_t i = 0; i < rows->y->numel; i++)
+        for (int64_t k = 0; k < i; k++) {
+            if (x[i] == x[k]) continue;
+            const double slope = (y[i] - y[k]) / (x[i] - x[k]);
+            least = fmin(least, loss_of_line(rows, p, slope, y[i] - slope * x[i]));
+        }
+    return least;
+}
+
+static void test_no_line_through_two_rows_has_a_lower_quantile_loss(void **state)
+{
+    (void)state;
+    uint32_t seed = 1;
+    for (int trial = 0; trial < 300; trial++) {
+        tg_context *tg = tg_open(NULL);
+        const loss l = {LOSS_QUANTILE, (1 + trial % 9) / 10., 0};
+        const sample rows = draw_rows(tg, 3 + trial % 20, 6, &seed);
+        minimum m;
+        assert_true(minimise_quantile(&l, &rows, true, &m));
+        assert_true(m.ending == MINIMUM_FOUND || m.ending == MINIMUM_FLAT);
+        const double least = least_of_pairs(&rows, l.number);
+        if (!(m.loss <= least + 1e-13)) fail_msg("%d: %.15g, not %.15g", trial, m.loss, least);
+        tg_close(tg);
+    }
+}
+
+/* Where the slope of the loss is 0, and only there, a convex loss is least. */
+static void test_a_huber_fit_has_slope_0(void **state)
+{
+    (void)state;
+    static const double deltas[] = {1e-3, 0.05, 1, 3};
+    uint32_t seed = 2;
+    int found = 0;
+    for (int trial = 0; trial < 400; trial++) {
+        tg_context *tg = tg_open(NULL);
+        const double delta = deltas[trial % 4];
+        const sample rows = draw_rows(tg, 4 + trial % 20, 8, &seed);
+        minimum m;
+        assert_true(minimise(&(loss){LOSS_HUBER, delta, 0}, &rows, true, &m));
+        assert_true(m.ending == MINIMUM_FOUND || m.ending == MINIMUM_FLAT);
+        const double *x = tg_data_f64(rows.x), *y = tg_data_f64(rows.y);
+        double by_level = 0, by_slope = 0;
+        for (int64_t i = 0; i < rows.y->numel; i++) {
+            const double r = y[i] - tg_get(m.coefficients, TG_INDEX(0)) -
+                             tg_get(m.coefficients, TG_INDEX(1)) * x[i];
+            by_level += fmax(-delta, fmin(delta, r));
+            by_slope += x[i] * fmax(-delta, fmin(delta, r));
+        }
+        if (!(fabs(by_level) < 1e-6 * delta && fabs(by_slope) < 1e-6 * delta))
+            fail_msg("%d: slopes %g and %g", trial, by_level, by_slope);
+        found += m.ending == MINIMUM_FOUND;
+        tg_close(tg);
+    }
+    assert_true(found > 300);
+}
+
+/* With one feature, 0 and 1 are separated if and only if one of them has no x beyond the least, or
+ * the greatest, x of the other. */
+static bool are_separated(const sample *rows)
+{
+    const double *x = tg_data_f64(rows->x), *y = tg_data_f64(rows->y);
+    double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
+    for (int64_t i = 0; i < rows->y->numel; i++) {
+        const int k = y[i] > 0;
+        low[k] = fmin(low[k], x[i]);
+        high[k] = fmax(high[k], x[i]);
+    }
+    return high[0] <= low[1] || high[1] <= low[0];
+}
+
+static void test_a_logistic_fit_has_no_minimum_just_if_the_classes_are_separated(void **state)
+{
+    (void)state;
+    uint32_t seed = 3;
+    int separated = 0;
+    for (int trial = 0; trial < 300; trial++) {
+        tg_context *tg = tg_open(NULL);
+        const sample rows = draw_rows(tg, 4 + trial % 9, 2, &seed);
+        minimum m;
+        assert_true(minimise(&(loss){LOSS_LOGISTIC, 1, 0}, &rows, true, &m));
+        assert_int_equal(m.ending, are_separated(&rows) ? MINIMUM_NONE : MINIMUM_FOUND);
+        separated += are_separated(&rows);
+        tg_close(tg);
+    }
+    assert_true(separated > 20 && separated < 280);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_weight_counts_as_repeated_rows),
         cmocka_unit_test(test_lines_without_intercept),
+        cmocka_unit_test(test_no_line_through_two_rows_has_a_lower_quantile_loss),
+        cmocka_unit_test(test_a_huber_fit_has_slope_0),
+        cmocka_unit_test(test_a_logistic_fit_has_no_minimum_just_if_the_classes_are_separated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
