@@ -119,12 +119,12 @@ static void add_curve(plot *p, const job *j)
     tg_tensor *x = features_along(j, at, CURVE);
     const double *y = values_of(predict(j, x));
     const double *margins = values_of(interval_margins(j, x));
-    const char *label = is_straight(j) ? "fitted line" : "fitted curve";
-    if (y) plot_line(p, label, PLOT_BLACK, CURVE, at, y);
     for (int side = -1; y && margins && side <= 1; side += 2) {
         for (int i = 0; i < CURVE; i++) bound[i] = y[i] + side * margins[i];
-        plot_dashes(p, side < 0 ? "95 % prediction interval" : NULL, PLOT_RED, CURVE, at, bound);
+        plot_dashes(p, side < 0 ? "95 % prediction interval" : NULL, PLOT_GREEN, CURVE, at, bound);
     }
+    const char *label = is_straight(j) ? "fitted line" : "fitted curve";
+    if (y) plot_line(p, label, PLOT_BLACK, CURVE, at, y);
 }
 
 static plot *draw_fit(const job *j)
