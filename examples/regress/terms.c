@@ -22,9 +22,13 @@ typedef struct parser {
 
 static bool fail(parser *p, const char *problem)
 {
+    char rest[61];
     p->status = USAGE;
-    if (*p->at)
-        fprintf(stderr, "%s: %s before '%.60s'\n", p->where, problem, p->at);
+    snprintf(rest, sizeof rest, "%s", p->at);
+    for (char *s = rest; *s; s++)
+        if ((unsigned char)*s < ' ') *s = '?'; /* the message is one line */
+    if (*rest)
+        fprintf(stderr, "%s: %s before '%s'\n", p->where, problem, rest);
     else
         fprintf(stderr, "%s: %s at the end\n", p->where, problem);
     return false;

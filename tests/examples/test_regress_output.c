@@ -282,6 +282,7 @@ static void test_bad_saved_fits(void **state)
                              "quantile:0.9"},
         {"4s/x, g/x, g, sin(x)/", "4: there is no such function, only log, sqrt, exp and factor, "
                                   "before 'sin(x)'"},
+        {"4s/x, g/x, (\\ng/", "4: a name is missing before '(?g'"},
         {"4s/x, g/x/", "5: 'g' is no factor of the features"},
         {"4s/g/factor(g)/;5d", "4: the levels of 'factor(g)' do not follow"},
         {"5s/,a/,b/", "5: 'b' is named twice"},
