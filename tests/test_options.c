@@ -57,6 +57,8 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     const tg_curve_fit_options *f = TG_CURVE_FIT(.max_nfev = 7);
     assert_true(f->tolerance == 1e-8 && f->max_nfev == 7 && !f->absolute_sigma && !f->callback);
     assert_true(!f->sigma && !f->lower && !f->upper);
+    const tg_least_squares_options *e = TG_LEAST_SQUARES(.dependent = TG_DEPENDENT_DROP);
+    assert_true(e->dependent == TG_DEPENDENT_DROP && !e->weights);
     const tg_grad_options *t = TG_GRAD(.create_graph = true);
     assert_true(t->grad_outputs.n == 0 && t->create_graph && !t->allow_unused);
 }

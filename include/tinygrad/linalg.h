@@ -7,6 +7,7 @@
 #ifndef TINYGRAD_LINALG_H
 #define TINYGRAD_LINALG_H
 
+#include "options.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -70,6 +71,55 @@ TG_API tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b);
  * rank gives what tg_lstsq gives; else x is not refined. PyTorch: torch.linalg.lstsq(a, b, rcond,
  * driver="gelsd").solution. */
 TG_API tg_tensor *tg_lstsq_rcond(tg_tensor *a, tg_tensor *b, double rcond);
+
+/* What tg_least_squares does if columns of x are linearly dependent. */
+typedef enum tg_dependent {
+    TG_DEPENDENT_ERROR,   /* TG_ERR_ARGUMENT, with a message that names a column */
+    TG_DEPENDENT_DROP,    /* a column that depends on those before it is left out, as in R's lm */
+    TG_DEPENDENT_SHORTEST /* of all best coefficients, those with the least sum of squares, as
+                             tg_lstsq_rcond gives them with rcond -1 */
+} tg_dependent;
+
+/* The options of tg_least_squares. */
+typedef struct tg_least_squares_options {
+    tg_tensor *weights; /* NULL: all are 1; the weights of the rows, of y's shape and dtype. None is
+                           negative, and a row of weight 0 does not count. */
+    tg_dependent dependent; /* TG_DEPENDENT_ERROR */
+} tg_least_squares_options;
+
+/* Internal: the defaults with which TG_LEAST_SQUARES begins in C; see options.h. */
+#define TG_LEAST_SQUARES_DEFAULTS .dependent = TG_DEPENDENT_ERROR
+/* A pointer to options of tg_least_squares, of which these are changed: TG_LEAST_SQUARES(.weights =
+ * w). */
+#define TG_LEAST_SQUARES(...)                                                                      \
+    TG_BEGIN_OPTIONS(tg_least_squares_options, tg_least_squares_defaults(),                        \
+                     TG_LEAST_SQUARES_DEFAULTS, __VA_ARGS__)
+/* The default options of tg_least_squares, which stand beside the members. */
+TG_API tg_least_squares_options tg_least_squares_defaults(void);
+
+/* A linear fit. After a failure the tensors are NULL, and all else is 0. */
+typedef struct tg_least_squares_result {
+    tg_tensor *coefficients;  /* (n); 0 for a column that is left out */
+    tg_tensor *std_errors;    /* (n), the standard errors: the roots of the covariance's diagonal */
+    tg_tensor *covariance;    /* (n, n), residual_variance * (x^T w x)^-1, where w are the weights;
+                                 infinities where the data do not determine it: for a column that is
+                                 left out, and without degrees of freedom. For the shortest
+                                 coefficients it has the pseudo-inverse. */
+    tg_tensor *residuals;     /* (m), y - x coefficients */
+    tg_tensor *leverages;     /* (m), the diagonal of the hat matrix, which sums up to the rank */
+    double sum_of_squares;    /* of the residuals, times the weights */
+    double residual_variance; /* sum_of_squares / degrees_of_freedom; infinite if these are 0 */
+    int64_t degrees_of_freedom; /* rows that count less rank, but not less than 0 */
+    int64_t rank;               /* the number of independent columns of x */
+} tg_least_squares_result;
+
+/* Fits y (m) by the columns of x (m, n) with the least sum of squared residuals, and tells how
+ * certain the coefficients are. An intercept is a column of ones in x. It computes in float64 and
+ * solves as tg_lstsq does, by whose rule columns are dependent, too. The tensors of the result are
+ * new, without history, and have the dtype of x; float32 gives as few digits as it holds. NaN and
+ * infinities in x, y or the weights are TG_ERR_ARGUMENT. R: lm, summary, vcov, hatvalues. */
+TG_API tg_least_squares_result tg_least_squares(tg_tensor *x, tg_tensor *y,
+                                                const tg_least_squares_options *options);
 
 /* The condition numbers (*) of a (*, m, n) in the 2-norm: the largest singular value divided by the
  * smallest. It is infinite for a matrix of zeros, and 0 for one without elements. With condition c,

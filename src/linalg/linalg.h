@@ -26,10 +26,10 @@ enum { MATRIX_NAME = 32 + TG_SIZES };
 const char *tg__name_matrix(const problem *p, char *text);
 /* Records the error that the matrix a is `what`, and returns false. */
 bool tg__fail_matrix(const problem *p, const char *what);
-/* The relative error that the entries of a must be assumed to have: the rounding to float32, if
- * that is the dtype, or the error that elimination in float64 is equivalent to, which grows with
- * the number of terms in its sums; the larger of the two. */
-double tg__precision(const problem *p, int64_t terms);
+/* The relative error that the entries of a matrix of that dtype must be assumed to have: the
+ * rounding to float32, if that is the dtype, or the error that elimination in float64 is equivalent
+ * to, which grows with the number of terms in its sums; the larger of the two. */
+double tg__precision(tg_dtype dtype, int64_t terms);
 /* Records the error that the entry [i, j] of the matrix a is not finite, and returns false. */
 bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j);
 /* Checks that all entries of a, or those of its lower triangle, are finite. */

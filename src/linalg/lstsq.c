@@ -244,7 +244,7 @@ static bool fail_dependent(const problem *p, const char *what, int64_t number)
 static bool find_rank(lstsq_system *s)
 {
     tall_qr *w = &s->w;
-    const int64_t dependent = tg__qr_dependent(w, tg__precision(&s->p, w->m));
+    const int64_t dependent = tg__qr_dependent(w, tg__precision(s->a.dtype, w->m));
     double most = 0;
     s->by_svd = false;
     if (isnan(s->rcond))

@@ -35,10 +35,10 @@ bool tg__fail_matrix(const problem *p, const char *what)
                     tg__name_matrix(p, name), what);
 }
 
-double tg__precision(const problem *p, int64_t terms)
+double tg__precision(tg_dtype dtype, int64_t terms)
 {
     double rounding = DBL_EPSILON;
-    switch (p->c->out->dtype) {
+    switch (dtype) {
     case TG_F32: rounding = FLT_EPSILON / 2; break;
     case TG_F64:
     case TG_I64:

@@ -175,7 +175,7 @@ enum { KNOWN_REGULAR = 1 };
  * errors. */
 static bool is_regular(const problem *p, const double *rows, const double *columns, double *v)
 {
-    const double most = 1 / tg__precision(p, p->n);
+    const double most = 1 / tg__precision(p->c->out->dtype, p->n);
     if (bound_condition(p, rows, columns, v) < most) return true;
     const double condition = estimate_condition(p, rows, columns, v);
     if (!(condition >= most)) return true;

@@ -329,6 +329,7 @@ static void name_argument(const char *op, int i, char *text, size_t size)
         {{"t", "other"}, " add_ sub_ mul_ div_ "},
         {{"output", "gradient"}, " backward "},
         {{"x", "y", "p0"}, " curve_fit "},
+        {{"x", "y", "weights"}, " least_squares "},
     };
     char word[64];
     snprintf(word, sizeof word, " %s ", op);

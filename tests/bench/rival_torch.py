@@ -115,6 +115,11 @@ def product(m, k, n):
     return lambda: torch.mm(a, b)
 
 
+def least_squares(rows, columns):
+    a, b = torch.randn(rows, columns, dtype=torch.float64), torch.randn(rows, 1, dtype=torch.float64)
+    return lambda: torch.linalg.lstsq(a, b, driver="gelsd")
+
+
 def operation(name, rows, columns):
     run = OPERATIONS[name]
     o = shared_operands(rows, columns)
@@ -155,7 +160,7 @@ def layer(name, *sizes):
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
     """Returns the function that does the work once."""
-    make = {f.__name__: f for f in (lecture, perceptron, product, operation, recorded, layer)}[kind]
+    make = {f.__name__: f for f in (lecture, perceptron, product, least_squares, operation, recorded, layer)}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 
 

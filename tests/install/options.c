@@ -57,6 +57,11 @@ static void show_curve_fit(const tg_curve_fit_options *o)
     printf("curve_fit %d %g %d\n", o->absolute_sigma, o->tolerance, (int)o->max_nfev);
 }
 
+static void show_least_squares(const tg_least_squares_options *o)
+{
+    printf("least_squares %d %d\n", o->weights != NULL, (int)o->dependent);
+}
+
 int main(void)
 {
     const double lr = 0.25;
@@ -68,6 +73,8 @@ int main(void)
     show_lbfgs(TG_LBFGS(.strong_wolfe = true, .max_iter = 5));
     show_curve_fit(TG_CURVE_FIT());
     show_curve_fit(TG_CURVE_FIT(.absolute_sigma = true, .tolerance = 1e-4));
+    show_least_squares(TG_LEAST_SQUARES());
+    show_least_squares(TG_LEAST_SQUARES(.dependent = TG_DEPENDENT_SHORTEST));
     show_schedules(TG_ONE_CYCLE(.max_lr = 0.1, .total_steps = 500), TG_PLATEAU(.patience = 0));
     show_loss(TG_LOSS(.reduction = TG_SUM | TG_BROADCAST));
     show_loss(TG_LOSS(.weight = NULL, .ignore_index = 0, .beta = 0, .delta = 2));
