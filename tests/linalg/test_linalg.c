@@ -1,5 +1,6 @@
 /* Linear algebra: NIST's certified regressions, gradients at singular matrices, matrices that are
  * nearly singular, and wrong arguments. */
+#include "each_level.h"
 #include "leaf.h"
 
 /* ---- NIST's linear regressions, in certified.txt, whose form golden/certified.py tells. */
@@ -348,6 +349,34 @@ static void test_large_residuals(void **state)
     check_near(x, 3, 5);
 }
 
+/* Of the solutions: of one that the normal equations refine, of an ill-conditioned one, and of a
+ * wide system. */
+static void check_bits_at(int level)
+{
+    tg_context *tg = open_at(tg__level_name(level)), *portable = open_at("portable");
+    for (int kind = 0; kind < 3; kind++) {
+        tg_tensor *x[2];
+        for (int i = 0; i < 2; i++) {
+            tg_context *at = i ? portable : tg;
+            tg_manual_seed(at, 5);
+            tg_tensor *a = tg_rand(at, TG_F64, TG_SHAPE(900, 7));
+            tg_tensor *noise = tg_mul_scalar(tg_rand(at, TG_F64, TG_SHAPE(900, 7)), 1e-8);
+            if (kind == 1) a = tg_cat(TG_LIST(a, tg_add(a, noise)), 1);
+            x[i] = tg_lstsq(kind == 2 ? tg_t(a) : a,
+                            tg_rand(at, TG_F64, TG_SHAPE(kind == 2 ? 7 : 900)));
+            assert_non_null(x[i]);
+        }
+        assert_memory_equal(x[0]->data, x[1]->data, (size_t)x[0]->numel * sizeof(double));
+    }
+    tg_close(tg), tg_close(portable);
+}
+
+static void test_the_same_bits_at_each_level(void **state)
+{
+    (void)state;
+    each_level(check_bits_at);
+}
+
 /* ---- Conditions, and systems without full rank. */
 
 /* The conditions of Hilbert matrices, computed with mpmath to 40 digits. */
@@ -496,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_lstsq_at_the_ends_of_the_range),
         cmocka_unit_test(test_exact_solutions_in_any_number_of_blocks),
         cmocka_unit_test(test_large_residuals),
+        cmocka_unit_test(test_the_same_bits_at_each_level),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_shortest_solutions_without_full_rank),
         cmocka_unit_test(test_what_is_no_number_is_named),
