@@ -69,6 +69,7 @@ bool tg__qr_begin(tall_qr *w, bool keep)
 static void load_columns(const tall_qr *w, qr_source s, int64_t i, int64_t count, int64_t columns,
                          double *to)
 {
+    if (columns == 0) return; /* there may be no memory to read */
     const size_t size = tg__dtype_size(s.dtype);
     const char *from = (const char *)s.data + i * s.s0 * (int64_t)size;
     const size_t rest = (size_t)(round_up(count) - count) * sizeof *to;
