@@ -6,9 +6,6 @@
 
 #include "twofold.h"
 
-/* Rows that are folded into the triangle at a time. */
-#define BLOCK 64
-
 tg_tensor *line_predict(const line *l, tg_tensor *x)
 {
     return tg_add_scalar(tg_matmul(tg_sub(x, l->center), l->slope), l->level);
@@ -34,40 +31,11 @@ static tg_tensor *centers(tg_tensor *x)
 
 /* ---- The triangle R of the QR factorization, k x k, row by row. */
 
-/* Folds n rows into R by Householder reflections. The rows are lost. */
-static void fold(double *r, int64_t k, double *rows, int64_t n)
-{
-    for (int64_t j = 0; j < k; j++) {
-        double *top = r + j * k, below = 0;
-        for (int64_t i = 0; i < n; i++) below += rows[i * k + j] * rows[i * k + j];
-        if (below == 0) continue;
-        const double norm = copysign(sqrt(top[j] * top[j] + below), -top[j]);
-        const double first = top[j] - norm;
-        top[j] = norm;
-        for (int64_t l = j + 1; l < k; l++) {
-            double share = first * top[l];
-            for (int64_t i = 0; i < n; i++) share += rows[i * k + j] * rows[i * k + l];
-            share /= first * norm;
-            top[l] += share * first;
-            for (int64_t i = 0; i < n; i++) rows[i * k + l] += share * rows[i * k + j];
-        }
-    }
-}
-
 tg_tensor *triangle(tg_tensor *a)
 {
-    const double *rows = tg_data_f64(a);
-    if (!rows) return NULL;
-    const int64_t n = a->shape[0], k = a->shape[1];
-    tg_tensor *r = tg_zeros(a->context, TG_F64, TG_SHAPE(k, k)),
-              *block = tg_zeros(a->context, TG_F64, TG_SHAPE(BLOCK, k));
-    if (!r || !block) return NULL;
-    for (int64_t at = 0; at < n; at += BLOCK) {
-        const int64_t some = n - at < BLOCK ? n - at : BLOCK;
-        memcpy(block->data, rows + at * k, (size_t)(some * k) * sizeof *rows);
-        fold(r->data, k, block->data, some);
-    }
-    return r;
+    if (!a) return NULL;
+    tg_tensor *r = tg_zeros(a->context, TG_F64, TG_SHAPE(a->shape[1], a->shape[1]));
+    return r ? tg_qr_add_rows_(r, a) : NULL;
 }
 
 /* x becomes the solution of R x = x, of the first n rows and columns. */
