@@ -470,6 +470,33 @@ def of(numbers, dtype, shape=None, grad=None):
     return Input(t if shape is None else t.reshape(shape), (), grad)
 
 
+# Shapes of two tensors that broadcast.
+PAIRS = [((), ()), ((2, 3), (2, 3)), ((3,), ()), ((), (3,)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (1, 3)),
+         ((2, 3, 1), (4,)), ((1,), (2, 2)), ((4, 1, 2), (3, 1)), ((2, 0), (1, 1)), ((0,), (1,)),
+         ((1, 1, 2), (2, 1, 1)), ((2, 1, 2, 1), (1, 3, 1, 2))]
+
+
+def grid(numbers, dtype):
+    """Returns two vectors that pair every number with every number."""
+    n = len(numbers)
+    t = torch.tensor(numbers, dtype=dtype)
+    return t.reshape(n, 1).expand(n, n).clone().flatten(), t.expand(n, n).clone().flatten()
+
+
+def number_cases(op, rule, f):
+    """Adds cases of f(x, number), an operation of a tensor and a number."""
+    for dtype in (F32, F64):
+        for s, how in zip((0.1, -2.5, 3.0, 1e-3), LAYOUTS[1::2]):
+            case(op, rule, f, [make((2, 3), dtype, "normal", how)], [s])
+    for s in (0.0, -0.0, INF, NAN, 2.0):
+        case(op, rule, f, [of(EDGES, F32)], [s])
+    case(op, rule, f, [make((), F32)], [0.3])
+    case(op, rule, f, [make((0, 2), F32)], [0.3])
+    if not op.startswith("div"):
+        for s in (3, -1):
+            case(op, rule, f, [of(INTEGERS, I64)], [s])
+
+
 def write(*families):
     """Runs the functions, which add records, and prints the records. A function may stand in a pair with a
     number: its random values then begin with that seed, and do not depend on the functions before it."""

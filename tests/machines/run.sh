@@ -29,8 +29,9 @@ cross()
 
 # The tests that run on every machine, in their quick form; and those that Windows cannot run, as they fork,
 # start programs by a shell or make a locale.
-quick='fma tensor size autograd random random_calls ops_golden shapes_golden matmul_golden index_golden
-    reductions_golden functions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input
+quick='fma tensor size autograd random random_calls binary_golden compare_golden make_golden
+    in_place_golden unary_golden activation_golden choice_golden shapes_golden matmul_golden
+    index_golden reductions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input
     refusals'
 starting='threads examples page regress print'
 examples="regress $(cd "$root/examples" && ls *.c | sed 's/[.]c$//')"

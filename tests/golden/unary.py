@@ -1,9 +1,7 @@
 #!/usr/bin/python3
-"""Functions of one or two tensors, activations, and choices such as clamp and lerp, by PyTorch:
-functions.py > functions_golden.txt"""
+"""Functions of one tensor by PyTorch: unary.py > unary_golden.txt"""
 
 import torch
-import torch.nn.functional as F
 
 from common import *
 
@@ -11,8 +9,6 @@ WHOLE = Rule("elementwise")
 # A float32 function of the library rounds once; a float64 one is libm's, as in PyTorch. A gradient is composed of
 # a few operations.
 FUNCTION = Rule("composed", (6, 8, 8))
-ACTIVATION = Rule("composed", (12, 16, 16))
-GELU = Rule("composed", (12, 16, 16), absolute=True)  # 1 + erf cancels below 0, in PyTorch as in the library
 
 FUNCTIONS = {
     "reciprocal": "wide", "rsqrt": "positive", "expm1": "wide", "log1p": "positive", "log2": "positive",
@@ -99,47 +95,32 @@ ACTIVATIONS = {
 }
 
 
-def activation_cases():
-    kinks = [-3.0, 3.0, 0.0, -1.0, 1.0, 0.5, 6.0, -0.5, 2.0]
-    for op, (f, lists) in ACTIVATIONS.items():
-        rule = GELU if op == "gelu" else ACTIVATION
-        for attrs in lists:
-            for dtype in (F32, F64):
-                g = lambda x, *a, f=f: f(x[0], *a)
-                for how in LAYOUTS[1::3]:
-                    case(op, rule, g, [make((3, 4), dtype, "normal", how)], attrs, differentiate=True)
-                wide = make((8,), dtype)
-                wide.base = wide.base * 6
-                case(op, rule, g, [wide], attrs, differentiate=True)
-                case(op, rule, g, [make((), dtype)], attrs, differentiate=True)
-                case(op, rule, g, [make((2, 0), dtype)], attrs)
-                case(op, rule, g, [of([INF, NAN, 0.0, 1.0, 100.0], dtype, grad=False)], attrs)
-                at = kinks[2:] if op == "hardswish" else kinks  # PyTorch's vector and scalar code differ at 3
-                case(op, rule, g, [of(at, dtype)], attrs)
-    for op in ("relu6", "hardtanh", "clamp"):
-        f, lists = ACTIVATIONS[op]
-        for attrs in lists[:1]:
-            attrs = [-1, 3] if attrs else []
-            case(op, WHOLE, lambda x, *a, f=f: f(x[0], *a), [of([-9, -1, 0, 2, 3, 7], I64)], attrs)
+def spread(shape, dtype, kind, how="contiguous", grad=None):
+    """Returns an input of random values: "positive" ones, those of kind "unit" in (-1, 1), or "wide" ones of both
+    signs."""
+    made = make(shape, dtype, "positive" if kind == "positive" else "normal", how, grad)
+    if kind == "unit":
+        made.base = torch.tanh(made.base)
+    return made
 
 
-def choice_cases():
-    for dtype in (F32, F64):
-        for shapes in (((2, 3), (2, 3), (2, 3)), ((2, 3), (3,), ()), ((), (2,), (2,)), ((0, 2), (2,), (1,))):
-            clamp = lambda x: torch.clamp(x[0], x[1], x[2])
-            case("clamp_tensors", ACTIVATION, clamp, [make(s, dtype) for s in shapes], differentiate=True)
-            case("lerp", ACTIVATION, lambda x: torch.lerp(*x), [make(s, dtype) for s in shapes], differentiate=True)
-        case("clamp_tensors", WHOLE, clamp, [of([0.0, 1.0, NAN, 1.0, 1.0], dtype, grad=False), of([0.0, 2.0, 0.0, NAN, 0.0], dtype, grad=False), of([1.0, 3.0, 1.0, 1.0, NAN], dtype, grad=False)])
-        for w in (0.25, 0.75, -1.0, 2.0, 0.5):
-            case("lerp_scalar", ACTIVATION, lambda x, w: torch.lerp(x[0], x[1], w), [make((2, 3), dtype), make((3,), dtype)], [w], differentiate=True)
-        for how in LAYOUTS[::3]:
-            case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((2, 3), dtype, "normal", how), make((2, 3), BOOL)], [0.5])
-        case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((3,), dtype), make((2, 3), BOOL)], [-INF])
-        for alpha in (0.5, -3.0):
-            case("add_alpha", ACTIVATION, lambda x, a: torch.add(x[0], x[1], alpha=a), [make((2, 3), dtype), make((3,), dtype)], [alpha], differentiate=True)
-            case("sub_alpha", ACTIVATION, lambda x, a: torch.sub(x[0], x[1], alpha=a), [make((3,), dtype), make((2, 1), dtype)], [alpha], differentiate=True)
-    case("add_alpha", WHOLE, lambda x, a: torch.add(x[0], x[1], alpha=a), [make((3,), I64), make((3,), I64)], [2])
-    case("masked_fill", WHOLE, lambda x, v: x[0].masked_fill(x[1], v), [make((3,), I64), make((3,), BOOL)], [-7])
+def function_cases():
+    for op, kind in FUNCTIONS.items():
+        f = lambda x, f=getattr(torch, op): f(x[0])
+        for dtype in (F32, F64):
+            for how in LAYOUTS[::2]:
+                case(op, FUNCTION, f, [spread((2, 3), dtype, kind, how)], differentiate=True)
+            case(op, FUNCTION, f, [spread((), dtype, kind)], differentiate=True)
+            case(op, FUNCTION, f, [spread((0, 2), dtype, kind)])
+            case(op, FUNCTION, f, [of(EDGES if dtype == F32 else MILD, dtype, grad=False)])
+    far = [1e4, -1e7, 3.4e38, 1e22, 2.0**60, -2.0**90, 2.0**50, 1.1259e15, 6.3e30]
+    for op in ("sin", "cos", "tan"):
+        case(op, FUNCTION, lambda x, f=getattr(torch, op): f(x[0]), [of(far, F32, grad=False)])
+    for op, f in ROUNDINGS.items():
+        for dtype in (F32, F64):
+            case(op, WHOLE, lambda x, f=f: f(x[0]), [of(EDGES + [0.5, 1.5, -0.5, -2.5, 2.5, 0.49999997, 8388609.0], dtype)])
+            case(op, WHOLE, lambda x, f=f: f(x[0]), [make((3, 2), dtype, "normal", "transposed")])
+        case(op, WHOLE, lambda x, f=f: f(x[0]), [of(INTEGERS, I64)])
 
 
 # ---- Functions that models need most, in every layout.
@@ -185,4 +166,4 @@ def common_cases():
             case(op, rule, f, [make((2, 3), I64, how="sliced")])
 
 
-write(function_cases, pair_cases, activation_cases, choice_cases, (1083, common_cases))
+write(function_cases, (1083, common_cases))
