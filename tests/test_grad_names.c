@@ -2,6 +2,21 @@
  * tests/golden/grad_names.py has asked for. */
 #include "supported.h"
 
+static tg_tensor *batch(tg_tensor *t)
+{
+    return tg_unsqueeze(t, 0);
+}
+
+static tg_tensor *image(tg_tensor *t)
+{
+    return tg_reshape(t, TG_SHAPE(1, 1, 4, 4));
+}
+
+static tg_tensor *first(tg_tensor *t)
+{
+    return tg_narrow(t, 0, 0, 1);
+}
+
 /* The calls of grad_names.py beside those of supported.def. */
 #define MORE(name, expression)                                                                     \
     static tg_tensor *call_##name(const operands *o)                                               \
@@ -23,6 +38,24 @@
     ROW(log_softmax_last, tg_log_softmax(o->a, -1))                                                \
     ROW(softplus_beta, tg_softplus(o->a, 2, 20))                                                   \
     ROW(max_keepdim, tg_max_indexed(o->a, 0, true).values)                                         \
+    ROW(max_pool2d_batch, tg_max_pool2d(image(o->a), TG_POOL(.kernel = {2, 2})))                   \
+    ROW(avg_pool2d_batch, tg_avg_pool2d(image(o->a), TG_POOL(.kernel = {2, 2})))                   \
+    ROW(conv1d_batch, tg_conv1d(batch(o->a), batch(o->b), TG_CONV(.bias = first(o->v))))           \
+    ROW(conv2d_batch, tg_conv2d(image(o->a), image(o->b), TG_CONV(.bias = first(o->v))))           \
+    ROW(matmul_rows, tg_matmul(batch(o->a), o->b))                                                 \
+    ROW(matmul_batch, tg_matmul(batch(o->a), batch(o->b)))                                         \
+    ROW(matmul_of_vector, tg_matmul(batch(o->a), o->v))                                            \
+    ROW(linear_of_batch, tg_forward(tg_linear(o->tg, 4, 3, TG_BIAS), batch(o->a)))                 \
+    ROW(linear_of_vector, tg_forward(tg_linear(o->tg, 4, 3, TG_BIAS), o->v))                       \
+    ROW(linear_without_bias, tg_forward(tg_linear(o->tg, 4, 3, TG_NO_BIAS), o->a))                 \
+    ROW(linear_of_batch_without_bias, tg_forward(tg_linear(o->tg, 4, 3, TG_NO_BIAS), batch(o->a))) \
+    ROW(linear_of_vector_without_bias, tg_forward(tg_linear(o->tg, 4, 3, TG_NO_BIAS), o->v))       \
+    ROW(norm_1, tg_norm(o->a, 1))                                                                  \
+    ROW(norm_inf, tg_norm_dims(o->a, INFINITY, TG_DIMS(0), false))                                 \
+    ROW(pad_nothing, tg_pad(o->a, TG_SHAPE(0, 0), 0))                                              \
+    ROW(fill_, tg_fill_(tg_mul_scalar(o->a, 1), 2))                                                \
+    ROW(zero_, tg_zero_(tg_mul_scalar(o->a, 1)))                                                   \
+    ROW(copy_, tg_copy_(tg_mul_scalar(o->a, 1), o->b))                                             \
     ROW(linear_of_rows, tg_addmm(o->v, o->a, tg_t(o->b), 1, 1))
 EACH_MORE(MORE)
 #define ENTRY(name, expression) {#name, call_##name},

@@ -116,10 +116,14 @@ static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
         for (int d = 0; d < x->ndim; d++) shape[d] = x->shape[d];
         shape[x->ndim - 1] = l->weight->shape[0];
         tg_tensor *rows = tg_flatten(x, 0, -2), *y = rows ? linear_layer_forward(m, rows) : NULL;
-        return tg__leave(&f, tg_reshape(y, (tg_shape){x->ndim, shape}));
+        y = tg_reshape(y, (tg_shape){x->ndim, shape});
+        return tg__leave(&f,
+                         tg__name_grad_fn(y, l->bias ? "ViewBackward0" : "UnsafeViewBackward0"));
     }
-    return tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
-                     (tg_tensor *[]){x, l->weight, l->bias}, NULL);
+    tg_tensor *y = tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
+                             (tg_tensor *[]){x, l->weight, l->bias}, NULL);
+    /* The product of a vector is composed of others in PyTorch. */
+    return x->ndim > 1 ? y : tg__name_grad_fn(y, l->bias ? "AddBackward0" : "SqueezeBackward3");
 }
 
 bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias)

@@ -39,7 +39,7 @@ static bool fill_forward(const call *c)
 }
 
 static const op_row fill_op = {.name = "fill_",
-                               .grad_name = "FillBackward0",
+                               .grad_name = "FillBackward2",
                                .shape = fill_shape,
                                .forward = fill_forward,
                                .grad = assign_grad};

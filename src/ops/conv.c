@@ -613,6 +613,7 @@ static tg_tensor *convolve(const char *name, tg_tensor *x, tg_tensor *w,
     tg_tensor *y = tg__apply(&conv2d_op, 2, (tg_tensor *[]){x, w}, a);
     if (y && o.bias) y = tg_add(y, tg_view(o.bias, TG_SHAPE(y->shape[1], 1, 1)));
     if (spatial == 1) y = tg_squeeze_dim(y, 2);
+    tg__name_grad_fn(y, conv2d_op.grad_name);
     return tg__leave(&f, single ? tg_squeeze_dim(y, 0) : y);
 }
 

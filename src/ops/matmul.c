@@ -279,7 +279,7 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
 }
 
 /* One row for each name that PyTorch gives the grad_fn of a product, by the dimensions of the
- * inputs: 1-d and 1-d, 1-d and 2-d, 2-d and 1-d, 2-d and 2-d, batches. */
+ * inputs: 1-d and 1-d, 1-d and 2-d, 2-d and 1-d, 2-d and 2-d, batches, which PyTorch reshapes. */
 static const op_row dot_op = {
     .name = "matmul",
     .grad_name = "DotBackward0",
@@ -318,7 +318,7 @@ static const op_row mm_op = {
 };
 static const op_row bmm_op = {
     .name = "matmul",
-    .grad_name = "BmmBackward0",
+    .grad_name = "UnsafeViewBackward0",
     .shape = matmul_shape,
     .forward = matmul_forward,
     .grad = matmul_grad,
@@ -336,7 +336,8 @@ static tg_tensor *flat_product(tg_tensor *a, tg_tensor *b)
     memcpy(shape, a->shape, sizeof shape);
     if (b->ndim == 2) shape[a->ndim - 1] = b->shape[1];
     tg_tensor *c = tg_matmul(tg_flatten(a, 0, -2), b);
-    return tg__leave(&f, tg_reshape(c, (tg_shape){a->ndim + b->ndim - 2, shape}));
+    c = tg_reshape(c, (tg_shape){a->ndim + b->ndim - 2, shape});
+    return tg__leave(&f, tg__name_grad_fn(c, bmm_op.grad_name));
 }
 
 tg_tensor *tg_matmul(tg_tensor *a, tg_tensor *b)
@@ -390,7 +391,8 @@ static tg_tensor *product_of_ndims(const char *name, tg_tensor *a, int na, tg_te
                         SHOW(b), na, nb, na == 3 ? ", of one batch size" : "");
     frame f;
     tg__enter(&f, name, a);
-    return tg__leave(&f, tg_matmul(a, b));
+    tg_tensor *c = tg_matmul(a, b);
+    return tg__leave(&f, na == 3 ? tg__name_grad_fn(c, "BmmBackward0") : c);
 }
 
 tg_tensor *tg_mm(tg_tensor *a, tg_tensor *b)

@@ -182,7 +182,7 @@ tg_tensor *tg_norm_dims(tg_tensor *a, double p, tg_shape dims, bool keepdim)
     frame f;
     if (!a) return NULL;
     tg__enter(&f, "norm", a);
-    return tg__leave(&f, norm_by_order(a, p, dims, keepdim));
+    return tg__leave(&f, tg__name_grad_fn(norm_by_order(a, p, dims, keepdim), norm_op.grad_name));
 }
 
 tg_tensor *tg_norm(tg_tensor *a, double p)

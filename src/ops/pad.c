@@ -100,5 +100,6 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
         out = crop_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
     for (int i = 0; out && i < pad.ndim / 2; i++)
         out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);
-    return tg__leave(&f, out == t || (out && priv(out)->is_view) ? tg_clone(out) : out);
+    if (out == t || (out && priv(out)->is_view)) out = tg_clone(out);
+    return tg__leave(&f, tg__name_grad_fn(out, pad_op.grad_name));
 }

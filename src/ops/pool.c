@@ -476,6 +476,7 @@ tg_tensor *tg_max_pool2d(tg_tensor *input, const tg_pool_options *options)
     if (indices) {
         y = tg_gather(tg_flatten(input, -2, -1), -1, tg_flatten(indices, -2, -1));
         y = tg_reshape(y, (tg_shape){indices->ndim, indices->shape});
+        tg__name_grad_fn(y, "MaxPool2DWithIndicesBackward0");
     }
     return tg__leave(&f, y);
 }

@@ -9,6 +9,7 @@ is shown where the gradient is to be differentiated again.
 import warnings
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from supported import ROWS, VIEWS, Operands
 
@@ -27,6 +28,24 @@ MORE = {
     "log_softmax_last": lambda o: o.a.log_softmax(-1),
     "softplus_beta": lambda o: F.softplus(o.a, 2),
     "max_keepdim": lambda o: o.a.max(0, keepdim=True).values,
+    "max_pool2d_batch": lambda o: F.max_pool2d(o.a.reshape(1, 1, 4, 4), 2),
+    "avg_pool2d_batch": lambda o: F.avg_pool2d(o.a.reshape(1, 1, 4, 4), 2),
+    "conv1d_batch": lambda o: F.conv1d(o.a.unsqueeze(0), o.b.reshape(1, 4, 4), o.v[:1]),
+    "conv2d_batch": lambda o: F.conv2d(o.a.reshape(1, 1, 4, 4), o.b.reshape(1, 1, 4, 4), o.v[:1]),
+    "matmul_rows": lambda o: o.a.unsqueeze(0) @ o.b,
+    "matmul_batch": lambda o: o.a.unsqueeze(0) @ o.b.unsqueeze(0),
+    "matmul_of_vector": lambda o: o.a.unsqueeze(0) @ o.v,
+    "linear_of_batch": lambda o: nn.Linear(4, 3, dtype=o.a.dtype)(o.a.unsqueeze(0)),
+    "linear_of_vector": lambda o: nn.Linear(4, 3, dtype=o.a.dtype)(o.v),
+    "linear_without_bias": lambda o: nn.Linear(4, 3, bias=False, dtype=o.a.dtype)(o.a),
+    "linear_of_batch_without_bias": lambda o: nn.Linear(4, 3, bias=False, dtype=o.a.dtype)(o.a.unsqueeze(0)),
+    "linear_of_vector_without_bias": lambda o: nn.Linear(4, 3, bias=False, dtype=o.a.dtype)(o.v),
+    "norm_1": lambda o: o.a.norm(1),
+    "norm_inf": lambda o: o.a.norm(float("inf"), 0),
+    "pad_nothing": lambda o: F.pad(o.a, (0, 0)),
+    "fill_": lambda o: (o.a * 1).fill_(2),
+    "zero_": lambda o: (o.a * 1).zero_(),
+    "copy_": lambda o: (o.a * 1).copy_(o.b),
     "linear_of_rows": lambda o: F.linear(o.a, o.b, o.v),
 }
 
@@ -36,7 +55,7 @@ GRADIENTS = """relu sigmoid tanh mse_loss select slice narrow diagonal gather so
 
 def name_of(tensor):
     """Returns the name that print shows."""
-    return tensor.grad_fn.name()
+    return type(tensor.grad_fn).__name__
 
 
 calls = {**ROWS, **VIEWS, **MORE}
