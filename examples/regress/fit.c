@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Standardised columns: x = center + scale z, where each column of z has mean 0 and mean square
- * 1. */
+/* Standardised columns: x = center + scale z, where each column of z has mean 0 and mean square 1.
+ */
 typedef struct standard {
     tg_tensor *z, *center, *scale; /* (n, k), (1, k), (1, k) */
 } standard;
@@ -15,9 +15,11 @@ typedef struct standard {
 typedef struct training {
     tg_context *tg;
     tg_tensor *z, *t; /* features and target, standardised */
+    tg_tensor *w;     /* weights with mean 1, or NULL */
     tg_module *net;
     tg_optim *optim;
     int64_t rows, batch_size;
+    bool intercept;
     double loss;         /* of the last step */
     double gradient;     /* the norm of its gradient */
     int64_t evaluations; /* how often LBFGS has evaluated the loss */
@@ -36,12 +38,20 @@ static double seconds_now(void)
 #endif
 }
 
-static standard standardise(tg_tensor *x)
+/* The mean of each column, with weights whose mean is 1. */
+static tg_tensor *column_means(tg_tensor *x, tg_tensor *w)
+{
+    return tg_mean_dims(w ? tg_mul(x, w) : x, TG_DIMS(0), TG_KEEPDIM);
+}
+
+/* Without an intercept the columns are scaled, but not centered. */
+static standard standardise(tg_tensor *x, tg_tensor *w, bool intercept)
 {
     standard s;
-    s.center = tg_mean_dims(x, TG_DIMS(0), TG_KEEPDIM);
+    s.center = column_means(x, w);
+    if (!intercept) s.center = tg_zeros_like(s.center);
     tg_tensor *d = tg_sub(x, s.center);
-    s.scale = tg_sqrt(tg_mean_dims(tg_square(d), TG_DIMS(0), TG_KEEPDIM));
+    s.scale = tg_sqrt(column_means(tg_square(d), w));
     s.z = tg_div(d, s.scale);
     return s;
 }
@@ -68,10 +78,13 @@ static void choose_steps(const least_squares *exact, tg_tensor *z, const fit_opt
     f->lr = o->lr > 0 ? o->lr : f->stable_lr / 2;
 }
 
-/* Steps 1 to 3 of the lecture, for the rows z and their targets t. Returns the loss. */
-static tg_tensor *go_backward(training *s, tg_tensor *z, tg_tensor *t)
+/* Steps 1 to 3 of the lecture, for the rows z, their targets t and their weights w. Returns the
+ * loss. */
+static tg_tensor *go_backward(training *s, tg_tensor *z, tg_tensor *t, tg_tensor *w)
 {
-    tg_tensor *loss = tg_mse_loss(tg_forward(s->net, z), t, TG_MEAN);
+    tg_tensor *yhat = tg_forward(s->net, z);
+    tg_tensor *loss =
+        w ? tg_mean(tg_mul(tg_mse_loss(yhat, t, TG_NONE), w)) : tg_mse_loss(yhat, t, TG_MEAN);
     tg_zero_grad(s->optim);
     tg_backward(loss);
     s->loss = tg_item(loss);
@@ -81,7 +94,7 @@ static tg_tensor *go_backward(training *s, tg_tensor *z, tg_tensor *t)
 /* Sets the norm of the gradient for all rows. */
 static void measure_gradient(training *s)
 {
-    go_backward(s, s->z, s->t);
+    go_backward(s, s->z, s->t, s->w);
     double squares = 0;
     tg_list all = tg_parameters(s->net);
     for (int i = 0; i < all.n; i++) squares += tg_item(tg_sum(tg_square(all.items[i]->grad)));
@@ -98,7 +111,7 @@ static void run_batches(training *s)
         int64_t n = s->rows - at < s->batch_size ? s->rows - at : s->batch_size;
         tg_tensor *rows = tg_unsqueeze(tg_narrow(order, 0, at, n), 1);
         tg_tensor *z = tg_gather(s->z, 0, tg_expand(rows, TG_SHAPE(n, s->z->shape[1])));
-        go_backward(s, z, tg_gather(s->t, 0, rows));
+        go_backward(s, z, tg_gather(s->t, 0, rows), s->w ? tg_gather(s->w, 0, rows) : NULL);
         total += s->loss * (double)n;
         tg_step(s->optim);
         tg_scope_end(s->tg);
@@ -155,7 +168,7 @@ static tg_tensor *evaluate(void *user)
 {
     training *s = user;
     s->evaluations++;
-    return go_backward(s, s->z, s->t);
+    return go_backward(s, s->z, s->t, s->w);
 }
 
 /* Trains by LBFGS until a step, of up to 20 iterations, no longer lowers the loss. */
@@ -174,10 +187,10 @@ static void search(training *s, int64_t evaluations, fit *f)
 static void make_net(training *s, const fit_options *o, const fit *f)
 {
     tg_set_default_dtype(s->tg, o->dtype);
-    s->net = tg_linear(s->tg, s->z ? s->z->shape[1] : 0, 1, TG_BIAS);
+    s->net = tg_linear(s->tg, s->z ? s->z->shape[1] : 0, 1, s->intercept ? TG_BIAS : TG_NO_BIAS);
     tg_no_grad_begin(s->tg);
-    tg_zero_(tg_param(s->net, "weight"));
-    tg_zero_(tg_param(s->net, "bias"));
+    tg_list all = tg_parameters(s->net);
+    for (int i = 0; i < all.n; i++) tg_zero_(all.items[i]);
     tg_no_grad_end(s->tg);
     s->optim =
         o->method == FIT_SGD
@@ -205,12 +218,10 @@ static void train(training *s, const fit_options *o, fit *f)
 /* Sets the coefficients, and how far they are from the exact ones. */
 static void compare(const least_squares *exact, double epsilon, fit *f)
 {
-    tg_tensor *best = exact->coefficients;
-    tg_tensor *intercept = tg_full(best->context, TG_F64, TG_SHAPE(1), line_intercept(&f->line));
-    f->coefficients = tg_cat(TG_LIST(intercept, tg_flatten(f->line.slope, 0, -1)), 0);
-    f->misses = tg_abs(tg_sub(f->coefficients, best));
+    f->coefficients = line_coefficients(&f->line, exact->intercept);
+    f->misses = tg_abs(tg_sub(f->coefficients, exact->coefficients));
     double error = least_squares_error(exact);
-    error = fmax(error, epsilon * sqrt(exact->total / (double)exact->rows));
+    error = fmax(error, epsilon * sqrt(exact->total / exact->weight));
     f->miss = tg_item(tg_max(tg_div(f->misses, tg_mul_scalar(exact->unit_errors, error))));
     f->errors = tg_mul_scalar(exact->unit_errors, least_squares_error(exact));
     f->converged = f->miss <= FIT_CLOSE;
@@ -229,27 +240,31 @@ bool fit_train(const least_squares *exact, const fit_options *options, fit *resu
 {
     tg_context *tg = exact->x->context;
     *result = (fit){0};
-    standard features = standardise(exact->x), target = standardise(exact->y);
+    tg_tensor *w = exact->w ? tg_mul_scalar(exact->w, (double)exact->rows / exact->weight) : NULL;
+    standard features = standardise(exact->x, w, exact->intercept),
+             target = standardise(exact->y, w, exact->intercept);
     if (!features.z || !target.z) return false;
     choose_steps(exact, features.z, options, result);
 
     training s = {.tg = tg,
                   .rows = exact->rows,
+                  .intercept = exact->intercept,
                   .batch_size = options->batch_size,
                   .progress = options->progress};
     s.z = tg_cast(features.z, options->dtype);
     s.t = tg_cast(target.z, options->dtype);
+    s.w = w ? tg_cast(w, options->dtype) : NULL;
     train(&s, options, result);
     if (result->diverged || !tg_ok(tg)) return tg_ok(tg);
 
     /* Back to the units of the data: y = center + scale (w z + b), where z = (x - center) / scale
      * for each column. */
-    tg_tensor *w = tg_cast(tg_detach(tg_param(s.net, "weight")), TG_F64);
-    tg_tensor *slope = tg_mul(tg_div(w, features.scale), target.scale);
+    tg_tensor *weight = tg_cast(tg_detach(tg_param(s.net, "weight")), TG_F64);
+    tg_tensor *slope = tg_mul(tg_div(weight, features.scale), target.scale);
     result->line.slope = tg_t(slope);
     result->line.center = exact->line.center;
     double shift = tg_item(target.center) - tg_item(tg_matmul(features.center, result->line.slope));
-    double bias = tg_item(target.scale) * tg_item(tg_param(s.net, "bias"));
+    double bias = s.intercept ? tg_item(target.scale) * tg_item(tg_param(s.net, "bias")) : 0;
     result->line.level = exact->y_center + (shift + bias);
     if (!tg_ok(tg)) return false;
     compare(exact, options->dtype == TG_F64 ? DBL_EPSILON : (double)FLT_EPSILON, result);

@@ -18,9 +18,9 @@ typedef struct fit_options {
 
 typedef struct fit {
     line line;
-    tg_tensor *coefficients; /* (features + 1): the intercept, and the slopes */
-    tg_tensor *misses;       /* (features + 1): how far they are from the least-squares ones */
-    tg_tensor *errors;       /* (features + 1): their standard errors; NULL: none are given */
+    tg_tensor *coefficients; /* as those of least_squares */
+    tg_tensor *misses;       /* how far they are from the least-squares ones */
+    tg_tensor *errors;       /* their standard errors; NULL: none are given */
     double miss;             /* the largest one, in standard errors of its coefficient */
     bool converged;          /* miss is at most FIT_CLOSE */
     bool resting;            /* training stopped because the gradient or loss fell no further */

@@ -64,7 +64,7 @@ static void report_folds(const job *j)
 
 int cross_validate(job *j)
 {
-    const int64_t rows = j->train.y->numel, width = j->train.x->shape[1] + 1;
+    const int64_t rows = j->train.y->numel, width = least_squares_size(&j->exact);
     const int64_t n = (int64_t)j->set.folds;
     if (!n) return DONE;
     if (n > rows || rows - (rows + n - 1) / n < (width > 2 ? width : 2)) {

@@ -98,6 +98,9 @@ static void put_model(writer *w, const job *j)
              : !loss_is_exact(l)      ? "newton"
                                       : methods[j->set.method]);
     put_name(w, "dtype", j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
+    put_flag(w, "intercept", !j->set.no_intercept);
+    if (j->set.weights) put_name(w, "weights", j->set.weights);
+    put_number(w, "rows_without_weight", (double)t->n_weightless);
     put_number(w, "rows_with_missing_values", (double)j->file.n_dropped);
     begin(w, "dropped_features", '[');
     for (size_t i = t->n_features; i < t->n_made; i++) put_name(w, NULL, t->features[i].name);

@@ -21,6 +21,14 @@ double line_intercept(const line *l)
     return sum.high + sum.low;
 }
 
+tg_tensor *line_coefficients(const line *l, bool intercept)
+{
+    tg_tensor *slope = tg_flatten(l->slope, 0, -1);
+    if (!slope || !intercept) return slope;
+    tg_tensor *constant = tg_full(slope->context, TG_F64, TG_SHAPE(1), line_intercept(l));
+    return tg_cat(TG_LIST(constant, slope), 0);
+}
+
 /* For each column, its value next to its mean. Differences from a value of the data are exact where
  * those from a rounded mean need not be. */
 static tg_tensor *centers(tg_tensor *x)
@@ -52,7 +60,7 @@ static void solve(const double *r, int64_t k, int64_t n, double *x)
  * taken away; elimination adds some units of the centered values. */
 static bool depends(const least_squares *fit, const double *r, int64_t j, double *w)
 {
-    const int64_t k = fit->features + 1;
+    const int64_t k = least_squares_size(fit);
     for (int64_t i = 0; i < j; i++) w[i] = r[i * k + j];
     solve(r, k, j, w);
     const double *center = tg_data_f64(fit->line.center);
@@ -60,7 +68,8 @@ static bool depends(const least_squares *fit, const double *r, int64_t j, double
     for (int64_t i = 0; i <= j; i++) {
         double length = 0;
         for (int64_t l = 0; l <= i; l++) length = hypot(length, r[l * k + i]);
-        const double shift = i ? fabs(center[i - 1]) * sqrt((double)fit->rows) : 0;
+        const int64_t feature = i - fit->intercept;
+        const double shift = feature < 0 ? 0 : fabs(center[feature]) * sqrt(fit->weight);
         const double factor = i == j ? 1 : fabs(w[i]);
         doubt += factor * (shift + 16 * (double)k * length);
         whole = length;
@@ -73,13 +82,13 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
 {
     tg_tensor *w = tg_zeros(r->context, TG_F64, TG_SHAPE(1, fit->features + 1));
     const double *center = tg_data_f64(fit->line.center);
-    for (int64_t j = 1; w && j <= fit->features; j++) {
+    for (int64_t j = 0; w && j < fit->features; j++) {
         double *factors = w->data;
-        if (!depends(fit, r->data, j, factors)) continue;
-        factors[0] += center[j - 1];
-        for (int64_t i = 1; i < j; i++) factors[0] -= factors[i] * center[i - 1];
-        fit->dependent = j - 1;
-        fit->combination = tg_narrow(tg_flatten(w, 0, -1), 0, 0, j);
+        if (!depends(fit, r->data, j + fit->intercept, factors + 1 - fit->intercept)) continue;
+        factors[0] += center[j];
+        for (int64_t i = 0; i < j; i++) factors[0] -= factors[i + 1] * center[i];
+        fit->dependent = j;
+        fit->combination = tg_narrow(tg_flatten(w, 0, -1), 0, 0, j + 1);
         break;
     }
     return tg_ok(r->context);
@@ -89,7 +98,7 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
  * to where all features are 0. */
 static void find_errors(least_squares *fit, tg_tensor *r)
 {
-    const int64_t k = fit->features + 1;
+    const int64_t k = least_squares_size(fit);
     tg_tensor *column = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k)),
               *all = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k));
     if (!column || !all) return;
@@ -99,7 +108,7 @@ static void find_errors(least_squares *fit, tg_tensor *r)
         memset(x, 0, (size_t)k * sizeof *x);
         x[j] = 1;
         solve(r->data, k, j + 1, x);
-        for (int64_t i = 1; i <= j; i++) x[0] -= center[i - 1] * x[i];
+        for (int64_t i = 1; i <= j && fit->intercept; i++) x[0] -= center[i - 1] * x[i];
         for (int64_t i = 0; i <= j; i++) errors[i] = hypot(errors[i], x[i]);
     }
     fit->unit_errors = tg_flatten(all, 0, -1);
@@ -134,8 +143,8 @@ static bool turn(int64_t k, double *p, double *q, double *v_p, double *v_q)
  * eigenvalues, and small ones are as exact as large ones. */
 static void find_eigenvalues(least_squares *fit, tg_tensor *r)
 {
-    const int64_t k = fit->features;
-    tg_tensor *columns = tg_t(tg_narrow(tg_narrow(r, 0, 1, k), 1, 1, k));
+    const int64_t k = fit->features, o = fit->intercept;
+    tg_tensor *columns = tg_t(tg_narrow(tg_narrow(r, 0, o, k), 1, o, k));
     tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(columns), TG_DIMS(1), TG_KEEPDIM));
     tg_tensor *unit = tg_contiguous(tg_div(columns, lengths));
     tg_tensor *s = tg_zeros(r->context, TG_F64, TG_SHAPE(k, k)),
@@ -164,57 +173,89 @@ static void find_eigenvalues(least_squares *fit, tg_tensor *r)
 static double sum_squares(const least_squares *fit, const double *b)
 {
     const double *x = tg_data_f64(fit->x), *y = tg_data_f64(fit->y);
-    const int64_t k = fit->features;
+    const double *w = fit->w ? tg_data_f64(fit->w) : NULL;
+    const int64_t k = fit->features, o = fit->intercept;
     twofold squares = {0, 0};
     for (int64_t i = 0; i < fit->rows; i++) {
         twofold rest = {y[i], 0};
-        add(&rest, -b[0]);
-        for (int64_t j = 0; j < k; j++) add_product(&rest, -b[j + 1], x[i * k + j]);
+        if (o) add(&rest, -b[0]);
+        for (int64_t j = 0; j < k; j++) add_product(&rest, -b[j + o], x[i * k + j]);
         const double residual = rest.high + rest.low;
-        add(&squares, residual * residual);
+        add(&squares, w ? w[i] * residual * residual : residual * residual);
     }
     return squares.high + squares.low;
 }
 
-static void solve_for_coefficients(least_squares *fit, tg_tensor *a)
+/* The weighted sum over the rows of a column. */
+static tg_tensor *weighted_sum(const least_squares *fit, tg_tensor *column)
 {
-    tg_tensor *b = tg_flatten(tg_lstsq(a, fit->y), 0, -1);
-    if (!b) return;
-    fit->line.slope = tg_unsqueeze(tg_narrow(b, 0, 1, fit->features), 1);
-    fit->line.level = fit->y_center + tg_get(b, TG_INDEX(0));
-    fit->squares = sum_squares(fit, tg_data_f64(b));
-    fit->total = tg_item(tg_sum(tg_square(tg_sub(fit->y, tg_mean(fit->y)))));
-    tg_tensor *intercept = tg_full(b->context, TG_F64, TG_SHAPE(1), line_intercept(&fit->line));
-    fit->coefficients = tg_cat(TG_LIST(intercept, tg_narrow(b, 0, 1, fit->features)), 0);
+    return tg_sum(fit->w ? tg_mul(column, fit->w) : column);
 }
 
-bool least_squares_fit(tg_tensor *x, tg_tensor *y, least_squares *fit)
+/* The sum of squares that an intercept alone leaves, or no coefficient at all. */
+static double total_squares(const least_squares *fit)
 {
-    *fit = (least_squares){.dependent = -1};
+    tg_tensor *y = fit->y;
+    if (fit->intercept) y = tg_sub(y, tg_div_scalar(weighted_sum(fit, y), fit->weight));
+    return tg_item(weighted_sum(fit, tg_square(y)));
+}
+
+/* Solves a b = y, where both are multiplied by the roots of the weights. */
+static void solve_for_coefficients(least_squares *fit, tg_tensor *a, tg_tensor *y)
+{
+    tg_tensor *b = tg_flatten(tg_lstsq(a, y), 0, -1);
+    if (!b) return;
+    tg_tensor *slope = tg_narrow(b, 0, fit->intercept, fit->features);
+    fit->line.slope = tg_unsqueeze(slope, 1);
+    fit->line.level = fit->y_center + (fit->intercept ? tg_get(b, TG_INDEX(0)) : 0);
+    fit->squares = sum_squares(fit, tg_data_f64(b));
+    fit->total = total_squares(fit);
+    fit->coefficients = line_coefficients(&fit->line, fit->intercept);
+}
+
+/* Sets the data less their centers. */
+static void take_centers(tg_tensor *x, tg_tensor *y, least_squares *fit)
+{
+    fit->line.center =
+        fit->intercept ? centers(x) : tg_zeros(x->context, TG_F64, TG_SHAPE(1, fit->features));
+    fit->x = tg_contiguous(tg_sub(x, fit->line.center));
+    tg_tensor *y_center = fit->intercept ? centers(y) : NULL;
+    fit->y = tg_contiguous(y_center ? tg_sub(y, y_center) : y);
+    fit->y_center = y_center ? tg_item(y_center) : 0;
+}
+
+bool least_squares_fit(tg_tensor *x, tg_tensor *y, tg_tensor *weights, bool intercept,
+                       least_squares *fit)
+{
+    *fit = (least_squares){.dependent = -1, .intercept = intercept};
     if (!x || !y) return false;
     tg_context *tg = x->context;
     fit->rows = x->shape[0];
     fit->features = x->shape[1];
-    fit->line.center = centers(x);
-    fit->x = tg_contiguous(tg_sub(x, fit->line.center));
-    tg_tensor *y_center = centers(y);
-    fit->y = tg_contiguous(tg_sub(y, y_center));
-    tg_tensor *ones = tg_ones(tg, TG_F64, TG_SHAPE(fit->rows, 1));
-    tg_tensor *a = tg_cat(TG_LIST(ones, fit->x), 1);
+    fit->w = weights ? tg_contiguous(weights) : NULL;
+    fit->weight = weights ? tg_item(tg_sum(weights)) : (double)fit->rows;
+    take_centers(x, y, fit);
+    tg_tensor *a = fit->x, *root = weights ? tg_sqrt(weights) : NULL;
+    if (intercept) a = tg_cat(TG_LIST(tg_ones(tg, TG_F64, TG_SHAPE(fit->rows, 1)), fit->x), 1);
+    if (weights) a = tg_mul(a, root);
     tg_tensor *r = triangle(a);
     if (!r || !find_dependent(fit, r)) return false;
     if (fit->dependent >= 0) return true;
     fit->triangle = r;
-    fit->y_center = tg_item(y_center);
     find_errors(fit, r);
     find_eigenvalues(fit, r);
-    solve_for_coefficients(fit, a);
+    solve_for_coefficients(fit, a, weights ? tg_mul(fit->y, root) : fit->y);
     return tg_ok(tg);
+}
+
+int64_t least_squares_size(const least_squares *fit)
+{
+    return fit->features + fit->intercept;
 }
 
 int64_t least_squares_freedom(const least_squares *fit)
 {
-    return fit->rows - fit->features - 1;
+    return fit->rows - least_squares_size(fit);
 }
 
 double least_squares_error(const least_squares *fit)

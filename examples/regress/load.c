@@ -236,8 +236,10 @@ static bool read_terms(reader *r, job *j)
             return fail(r, "the levels of '%.40s' do not follow", t->variables[i].name);
     }
     if (!expect(r, "intercept", 2, 2)) return false;
-    if (strcmp(r->cells[1], "yes") != 0) return fail(r, "'%.40s' is not yes", r->cells[1]);
-    return terms_expand(t, true) == DONE;
+    j->exact.intercept = !strcmp(r->cells[1], "yes");
+    if (!j->exact.intercept && strcmp(r->cells[1], "no") != 0)
+        return fail(r, "'%.40s' is neither yes nor no", r->cells[1]);
+    return terms_expand(t, j->exact.intercept) == DONE;
 }
 
 /* Reads the coefficients of the features that are in use. The terms can make others, which had been
@@ -250,7 +252,8 @@ static bool read_coefficients(reader *r, job *j)
               *slope = tg_zeros(j->tg, TG_F64, TG_SHAPE(room, 1));
     double intercept;
     if (!center || !slope) return false;
-    if (!expect(r, "coefficient", 3, 3) || !read_number(r, 2, &intercept)) return false;
+    if (j->exact.intercept && (!expect(r, "coefficient", 3, 3) || !read_number(r, 2, &intercept)))
+        return false;
     size_t k = 0;
     for (; comes_next(r, "coefficient"); k++) {
         if (!expect(r, "coefficient", 4, 4)) return false;
@@ -270,7 +273,7 @@ static bool read_coefficients(reader *r, job *j)
 
 static bool read_triangle(reader *r, job *j)
 {
-    const size_t k = j->terms.n_features + 1;
+    const size_t k = j->terms.n_features + (size_t)j->exact.intercept;
     tg_tensor *triangle = tg_zeros(j->tg, TG_F64, TG_SHAPE((int64_t)k, (int64_t)k));
     for (size_t i = 0; triangle && i < k; i++) {
         if (!expect(r, "triangle", k - i + 1, k - i + 1)) return false;
@@ -294,7 +297,7 @@ static bool read_scatter(reader *r, job *j)
     if (exact->squares < 0) return fail(r, "'%.40s' is negative", r->cells[1]);
     exact->line = j->fit.line;
     exact->features = (int64_t)j->terms.n_features;
-    exact->rows = (int64_t)freedom + exact->features + 1;
+    exact->rows = (int64_t)freedom + least_squares_size(exact);
     return read_triangle(r, j);
 }
 

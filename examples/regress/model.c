@@ -76,7 +76,9 @@ static int train(job *j)
 int find_fit(job *j)
 {
     for (;;) {
-        if (!least_squares_fit(j->train.x, j->train.y, &j->exact)) return FAILED;
+        if (!least_squares_fit(j->train.x, j->train.y, j->train.weights, !j->set.no_intercept,
+                               &j->exact))
+            return FAILED;
         if (j->exact.dependent < 0) break;
         if (!j->set.drop_dependent) return report_dependent(j);
         drop_dependent(j);

@@ -41,7 +41,7 @@ static int report_no_minimum(const job *j)
             j->held.x ? " for the rows to train on" : "");
     for (int64_t i = 0; i < m->direction->numel; i++) {
         if (fabs(tg_get(m->direction, TG_INDEX(i))) < 1e-3) continue;
-        fprintf(stderr, "%s'%.60s'", before, name_of(j, i + 1));
+        fprintf(stderr, "%s'%.60s'", before, name_of(j, i + j->exact.intercept));
         before = " with ";
     }
     fprintf(stderr, " %s %" PRId64 " of %" PRId64 " rows, and the fit gets better without end%s; ",
@@ -59,8 +59,9 @@ int find_minimum(job *j)
 {
     minimum *m = &j->minimum;
     const loss *l = &j->set.loss;
-    const bool found = l->kind == LOSS_QUANTILE ? minimise_quantile(l, &j->train, true, m)
-                                                : minimise(l, &j->train, true, m);
+    const bool intercept = !j->set.no_intercept;
+    const bool found = l->kind == LOSS_QUANTILE ? minimise_quantile(l, &j->train, intercept, m)
+                                                : minimise(l, &j->train, intercept, m);
     if (!found) return FAILED;
     if (m->ending == MINIMUM_NONE) return report_no_minimum(j);
     j->fit = (fit){.line = m->line,

@@ -24,7 +24,7 @@ static void decide(variable *v, csv_kind kind)
 {
     if (v->decided || kind == CSV_MISSING) return;
     v->decided = true;
-    if (v->how == PLAIN && v->power == 1 && kind == CSV_TEXT && !v->only_numbers) v->how = FACTOR;
+    if (v->how == PLAIN && v->power == 1 && kind == CSV_TEXT && v->role == INPUT) v->how = FACTOR;
     v->levels.numbers = kind == CSV_NUMBER;
 }
 
@@ -42,6 +42,9 @@ static bool read_cell(csv *file, variable *v, double *value, bool *missing)
     if (kind == CSV_MISSING || (kind != CSV_NUMBER && !text)) return csv_refuse(file, v->index);
     if (v->how == FACTOR) return true;
     const double x = *value;
+    if (v->role == WEIGHT && x < 0)
+        return csv_fail(file, "column '%.40s': a weight must not be negative, as %.15g is",
+                        v->column, x);
     *value = variable_value(v, x);
     return isfinite(*value) ||
            csv_fail(file, "column '%.40s': %.60s is not finite where it is %.15g", v->column,
@@ -82,14 +85,18 @@ static bool set_level(csv *file, variable *v, double *value, bool known)
 /* Reads the current row. A row that is left out adds no levels. */
 static bool read_row(terms *t, csv *file, size_t n, bool known, double *row)
 {
-    bool missing = false;
-    for (size_t i = 0; i < n; i++)
+    bool missing = false, weightless = false;
+    for (size_t i = 0; i < n; i++) {
         if (!read_cell(file, &t->variables[i], &row[i], &missing)) return false;
-    for (size_t i = 0; i < n && !missing; i++)
+        weightless |= t->variables[i].role == WEIGHT && row[i] == 0;
+    }
+    file->n_dropped += missing;
+    t->n_weightless += weightless && !missing;
+    if (missing || weightless) return true;
+    file->n_rows++;
+    for (size_t i = 0; i < n; i++)
         if (t->variables[i].how == FACTOR && !set_level(file, &t->variables[i], &row[i], known))
             return false;
-    file->n_rows += !missing;
-    file->n_dropped += missing;
     return true;
 }
 
@@ -116,6 +123,8 @@ double *terms_read(terms *t, csv *file, size_t n, bool known)
         }
         if (!read_row(t, file, n, known, values + file->n_rows * n)) break;
     }
+    if (!*file->error && !file->n_rows && t->n_weightless)
+        csv_fail(file, "the weight of every row is 0");
     if (!csv_end(file)) {
         free(values);
         return NULL;

@@ -9,7 +9,8 @@
 
 const char *name_of(const job *j, int64_t coefficient)
 {
-    return coefficient ? j->terms.features[coefficient - 1].name : "intercept";
+    const int64_t i = coefficient - j->exact.intercept;
+    return i < 0 ? "intercept" : j->terms.features[i].name;
 }
 
 /* Prints a list of features, with text before and after. Prints nothing if n is 0. */
@@ -52,9 +53,13 @@ static void report_levels(const job *j)
 static void report_omissions(const job *j)
 {
     const terms *t = &j->terms;
+    const size_t n = j->file.n_rows + j->file.n_dropped + t->n_weightless;
     if (j->file.n_dropped)
-        fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n", j->file.n_rows,
-                j->file.n_rows + j->file.n_dropped, j->file.n_dropped);
+        fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n",
+                n - j->file.n_dropped, n, j->file.n_dropped);
+    if (t->n_weightless)
+        fprintf(j->report, "%zu of %zu rows (%zu left out: their weight is 0)\n", j->file.n_rows,
+                n - j->file.n_dropped, t->n_weightless);
     report_names(j, "left out: ", t->features + t->n_features, t->n_made - t->n_features,
                  " (a combination of features before)");
 }
@@ -95,6 +100,8 @@ static void report_model(const job *j)
     static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
     fprintf(j->report, "%s ~ ", j->set.target);
     report_terms(j);
+    if (j->set.no_intercept) fputs(", no intercept", j->report);
+    if (j->set.weights) fprintf(j->report, ", weighted by %s", j->set.weights);
     const loss *l = &j->set.loss;
     const char *method = l->kind == LOSS_QUANTILE ? "simplex method"
                          : !loss_is_exact(l)      ? "Newton's method"

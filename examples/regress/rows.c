@@ -7,29 +7,30 @@
 
 #include "regress.h"
 
-/* Makes terms of all columns but the target and those that --exclude names. */
+/* Makes terms of all columns but the target, the weights and those that --exclude names. */
 static int take_all_columns(job *j, char *text, const char **names, size_t room)
 {
     size_t n = 0;
     names[0] = j->set.target;
+    names[1] = j->set.weights ? j->set.weights : j->set.target;
     if (j->set.exclude) {
         strcpy(text, j->set.exclude);
-        n = csv_split(text, (char **)names + 1, room - 1);
+        n = csv_split(text, (char **)names + 2, room - 2);
         if (!n) {
             fprintf(stderr, "regress: --exclude: '%.60s' is no list of names\n", j->set.exclude);
             return USAGE;
         }
     }
-    for (size_t i = 1; i <= n; i++)
+    for (size_t i = 2; i < n + 2; i++)
         if (csv_find(&j->file, names[i]) == j->file.n_columns) return complain(j->file.error);
-    return terms_of_all_columns(&j->terms, &j->file, names, n + 1);
+    return terms_of_all_columns(&j->terms, &j->file, names, n + 2);
 }
 
 static int choose_features(job *j)
 {
     if (j->set.features)
         return terms_parse(&j->terms, "regress: --features", j->set.features, j->set.target);
-    const size_t room = (j->set.exclude ? strlen(j->set.exclude) : 0) + 2;
+    const size_t room = (j->set.exclude ? strlen(j->set.exclude) : 0) + 3;
     const char **names = calloc(room, sizeof *names);
     char *text = malloc(room);
     int status =
@@ -39,12 +40,13 @@ static int choose_features(job *j)
     return status;
 }
 
-/* Chooses the variables to read: those of the terms, and then the target. */
+/* Chooses the variables to read: those of the terms, the target and the weight. */
 static int choose_terms(job *j)
 {
     int status = choose_features(j);
     if (status != DONE) return status;
-    terms_append(&j->terms, j->set.target);
+    terms_append(&j->terms, j->set.target, TARGET);
+    if (j->set.weights) terms_append(&j->terms, j->set.weights, WEIGHT);
     status = terms_find_columns(&j->terms, &j->file, j->terms.n_variables);
     if (status != DONE || j->terms.n) return status;
     fprintf(stderr, "%s:1: no column to predict '%.60s' from\n", j->set.data, j->set.target);
@@ -82,7 +84,7 @@ int read_data(job *j)
         return FAILED;
     }
     status = check_levels(j);
-    return status == DONE ? terms_expand(&j->terms, true) : status;
+    return status == DONE ? terms_expand(&j->terms, !j->set.no_intercept) : status;
 }
 
 tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride)
@@ -102,14 +104,18 @@ sample take_rows(const sample *all, tg_tensor *numbers)
                     .weights = all->weights ? tg_index_select(all->weights, 0, numbers) : NULL};
 }
 
-/* Whether a column of the rows to train on varies, but not beyond what can be computed with. */
+/* Whether a column of the rows to train on can be computed with, and, unless there is no intercept,
+ * is not constant. */
 static bool column_is_good(const job *j, const char *name, tg_tensor *column)
 {
     double least = tg_item(tg_min(column)), spread = tg_item(tg_max(column)) - least;
     double size = fmax(fabs(least), fabs(least + spread));
-    if ((spread > 1e-100 && size < 1e100) || !tg_ok(j->tg)) return true;
+    double contrast = j->set.no_intercept ? size : spread;
+    if ((contrast > 1e-100 && size < 1e100) || !tg_ok(j->tg)) return true;
     fprintf(stderr, "%s:1: column '%.60s' %s%s\n", j->set.data, name,
-            spread > 0 ? "has values too large or too close to compute with" : "is constant",
+            contrast > 0          ? "has values too large or too close to compute with"
+            : j->set.no_intercept ? "is zero"
+                                  : "is constant",
             j->held.x ? " in the rows to train on" : "");
     return false;
 }
@@ -122,24 +128,39 @@ int check_columns(const job *j)
     return column_is_good(j, j->set.target, j->train.y) ? DONE : FAILED;
 }
 
+/* Whether there are as many rows to train on as coefficients, and two for a line. */
+static bool rows_suffice(const job *j, int64_t n)
+{
+    const int64_t features = (int64_t)j->terms.n_features;
+    const int64_t least = features + !j->set.no_intercept;
+    if (n >= least && n >= 1 + !j->set.no_intercept) return true;
+    fprintf(stderr,
+            "%s:%zu: %" PRId64 " %s to train on, where %" PRId64 " %s%s need at least %" PRId64
+            "\n",
+            j->set.data, j->file.line - 1, n, n == 1 ? "row" : "rows", features,
+            features == 1 ? "feature" : "features", j->set.no_intercept ? "" : " and an intercept",
+            least);
+    return false;
+}
+
+/* All rows that were read. */
+static sample make_sample(const job *j)
+{
+    const int64_t n = (int64_t)j->file.n_rows, wide = (int64_t)j->terms.n_variables;
+    const int64_t inputs = (int64_t)j->terms.n_inputs;
+    tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, wide), TG_CONTIGUOUS, j->values);
+    return (sample){.x = make_features(j, j->values, j->file.n_rows, j->terms.n_variables),
+                    .y = tg_narrow(values, 1, inputs, 1),
+                    .weights = j->set.weights ? tg_narrow(values, 1, inputs + 1, 1) : NULL};
+}
+
 int split_rows(job *j)
 {
-    int64_t n = (int64_t)j->file.n_rows, width = (int64_t)j->terms.n_features + 1;
+    const int64_t n = (int64_t)j->file.n_rows;
     int64_t n_held = (int64_t)floor(j->set.test_fraction * (double)n + 0.5);
     if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
-    if (n - n_held < width || n - n_held < 2) {
-        fprintf(stderr,
-                "%s:%zu: %" PRId64 " %s to train on, where %zu %s need at least %" PRId64 "\n",
-                j->set.data, j->file.line - 1, n - n_held, n - n_held == 1 ? "row" : "rows",
-                j->terms.n_features,
-                width == 2 ? "feature and an intercept" : "features and an intercept", width);
-        return FAILED;
-    }
-    const size_t stride = j->terms.n_variables, target = j->terms.n_inputs;
-    j->train.x = make_features(j, j->values, j->file.n_rows, stride);
-    j->train.y =
-        tg_narrow(tg_wrap_f64(j->tg, TG_SHAPE(n, (int64_t)stride), TG_CONTIGUOUS, j->values), 1,
-                  (int64_t)target, 1);
+    if (!rows_suffice(j, n - n_held)) return FAILED;
+    j->train = make_sample(j);
     if (check_target(j, j->train.y) != DONE) return FAILED;
     if (n_held) {
         sample all = j->train;

@@ -48,15 +48,18 @@ static void put_levels(FILE *out, const variable *v)
 static void put_coefficients(FILE *out, const job *j)
 {
     const double *center = values_of(j->fit.line.center), *slope = values_of(j->fit.line.slope);
-    fputs("coefficient,intercept", out);
-    put_number(out, line_intercept(&j->fit.line));
+    if (j->exact.intercept) {
+        fputs("coefficient,intercept", out);
+        put_number(out, line_intercept(&j->fit.line));
+        putc('\n', out);
+    }
     for (size_t i = 0; center && slope && i < j->terms.n_features; i++) {
-        fputs("\ncoefficient", out);
+        fputs("coefficient", out);
         put_text(out, j->terms.features[i].name);
         put_number(out, slope[i]);
         put_number(out, center[i]);
+        putc('\n', out);
     }
-    putc('\n', out);
 }
 
 /* What prediction intervals need. */
@@ -84,7 +87,7 @@ static void put_fit(FILE *out, const job *j, const char *features)
     put_text(out, features);
     putc('\n', out);
     for (size_t i = 0; i < j->terms.n_inputs; i++) put_levels(out, &j->terms.variables[i]);
-    fputs("intercept,yes\nlevel", out);
+    fprintf(out, "intercept,%s\nlevel", j->exact.intercept ? "yes" : "no");
     put_number(out, j->fit.line.level);
     putc('\n', out);
     put_coefficients(out, j);

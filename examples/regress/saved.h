@@ -6,13 +6,15 @@
  *   loss,mse                   as --loss takes it, with the number of huber and quantile
  *   features,TERMS             as --features takes them
  *   levels,FACTOR,text,A,B     the levels of each factor; numbers instead of text for factor(x)
- *   intercept,yes
+ *   intercept,yes              or no
  *   level,NUMBER
- *   coefficient,intercept,NUMBER
+ *   coefficient,intercept,NUMBER          unless there is none
  *   coefficient,FEATURE,NUMBER,CENTER     one line for each
  *   degrees of freedom,NUMBER
  *   sum of squares,NUMBER      of the residuals
- *   triangle,NUMBER,...        R of the QR factorization of (1, x - center): a line for each row
+ *   triangle,NUMBER,...        R of the QR factorization of the rows (1, x - center), or of
+ *                              x without an intercept, times the roots of their weights, if
+ *                              they have some: a line for each row
  *                              of R, from its diagonal on
  *   end
  *

@@ -17,6 +17,11 @@ const char *const settings_help[] = {
     "  --target NAME          column to predict\n"
     "  --features TERMS       what to predict it from; all other columns, unless given. See below\n"
     "  --exclude A,B,...      columns to leave out of all\n"
+    "  --no-intercept         fit target = coefficient x feature + ..., so that R2 and F compare\n"
+    "                         it with 0 instead of the mean\n"
+    "  --weights COLUMN       minimise the weighted sum of the losses of the rows. A row of "
+    "weight\n"
+    "                         0 is left out\n"
     "  --loss NAME            mse, the squared error, unless given; huber:DELTA, squared up to "
     "DELTA "
     "and\n"
@@ -221,6 +226,8 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--target", OPTION_TEXT, &set->target, 0, 0, false},
         {"--features", OPTION_TEXT, &set->features, 0, 0, false},
         {"--exclude", OPTION_TEXT, &set->exclude, 0, 0, false},
+        {"--no-intercept", OPTION_FLAG, &set->no_intercept, 0, 0, false},
+        {"--weights", OPTION_TEXT, &set->weights, 0, 0, false},
         {"--plot", OPTION_TEXT, &set->plot, 0, 0, false},
         {"--plots", OPTION_TEXT, &set->plots, 0, 0, false},
         {"--predict", OPTION_TEXT, &set->predict, 0, 0, false},
@@ -253,6 +260,10 @@ bool settings_read(settings *set, int argc, char **argv)
     if (set->features && set->exclude) {
         fprintf(stderr, "regress: --exclude leaves out of all columns, and --features takes some: "
                         "give one of them\n");
+        return false;
+    }
+    if (set->weights && set->target && !strcmp(set->weights, set->target)) {
+        fprintf(stderr, "regress: --weights: '%.60s' is the target\n", set->weights);
         return false;
     }
     return choose_method(set, options, n) && choose_loss(set) && check_interval(set) &&

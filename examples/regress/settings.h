@@ -8,12 +8,12 @@
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
  * 0, but momentum is -1. */
 typedef struct settings {
-    const char *data, *target, *features, *exclude, *plot, *plots, *predict, *save, *load,
+    const char *data, *target, *features, *exclude, *weights, *plot, *plots, *predict, *save, *load,
         *method_name, *missing, *dependent, *loss_name;
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
     fit_method method;
     loss loss;
-    bool float64, help, interval, json, drop_missing, drop_dependent;
+    bool float64, help, no_intercept, interval, json, drop_missing, drop_dependent;
 } settings;
 
 /* What --help prints: parts of a text, of which C does not allow one so long. The last is NULL. */

@@ -17,19 +17,20 @@ test test_coefficient(const job *j, double value, double error)
 }
 
 /* The log-likelihood is that of normal errors whose variance is the mean square of the residuals,
- * and AIC counts that variance as a parameter, as R does. */
+ * divided by the weight of the row, and AIC counts that variance as a parameter, as R does. */
 static void find_least_squares(const least_squares *exact, statistics *s)
 {
     const double n = (double)exact->rows, k = (double)exact->features, df = s->freedom;
     if (df == 0) return;
     s->error = least_squares_error(exact);
     s->r2 = 1 - exact->squares / exact->total;
-    s->adjusted_r2 = 1 - exact->squares / df / (exact->total / (n - 1));
+    s->adjusted_r2 = 1 - exact->squares / df / (exact->total / (n - (double)exact->intercept));
     s->f = (exact->total - exact->squares) / k / (exact->squares / df);
     s->f_freedom = k;
     s->f_p = f_upper(s->f, k, df);
-    s->log_likelihood = -n / 2 * (log(2 * acos(-1) * exact->squares / n) + 1);
-    s->aic = 2 * (k + 2) - 2 * s->log_likelihood;
+    const double weights = exact->w ? tg_item(tg_sum(tg_log(exact->w))) : 0;
+    s->log_likelihood = weights / 2 - n / 2 * (log(2 * acos(-1) * exact->squares / n) + 1);
+    s->aic = 2 * (n - df + 1) - 2 * s->log_likelihood;
 }
 
 /* The sum of log(y!), weighted, which the loss leaves out. */
@@ -48,16 +49,18 @@ static void find_deviance(const job *j, statistics *s)
     const sample *rows = &j->train;
     tg_tensor *w = rows->weights ? rows->weights : tg_ones_like(rows->y);
     const double mean = tg_item(tg_div(tg_sum(tg_mul(w, rows->y)), tg_sum(w)));
-    const double base = l->kind == LOSS_LOGISTIC ? log(mean / (1 - mean)) : log(mean);
+    const double base = j->set.no_intercept        ? 0
+                        : l->kind == LOSS_LOGISTIC ? log(mean / (1 - mean))
+                                                   : log(mean);
     const double least = sum_floors(j, rows);
     const double used = tg_item(tg_sum(tg_cast(tg_gt_scalar(w, 0), TG_F64)));
-    const double k = (double)j->exact.features;
+    const double k = (double)least_squares_size(&j->exact);
     s->null_deviance = 2 * (sum_losses(j, rows, tg_full_like(rows->y, base)) - least);
-    s->null_freedom = used - 1;
+    s->null_freedom = used - (double)j->exact.intercept;
     s->deviance = 2 * (j->minimum.loss - least);
-    s->freedom = used - k - 1;
+    s->freedom = used - k;
     s->log_likelihood = -j->minimum.loss - (l->kind == LOSS_POISSON ? log_factorials(rows) : 0);
-    if (l->l2 == 0) s->aic = 2 * (k + 1) - 2 * s->log_likelihood;
+    if (l->l2 == 0) s->aic = 2 * k - 2 * s->log_likelihood;
 }
 
 statistics find_statistics(const job *j)
@@ -84,19 +87,26 @@ statistics find_statistics(const job *j)
     return s;
 }
 
+/* What predicts rows best without features: their mean, or 0 if there is no intercept. */
+static double constant_of(const job *j, const sample *rows)
+{
+    if (j->set.no_intercept) return 0;
+    tg_tensor *y = rows->weights ? tg_mul(rows->y, rows->weights) : rows->y;
+    return tg_item(tg_sum(y)) / sum_weights(rows);
+}
+
 quality find_quality(const job *j, const sample *rows)
 {
     quality q = {NAN, NAN, NAN, NAN, NAN, NAN};
     const loss_kind kind = j->set.loss.kind;
     tg_tensor *eta = line_predict(&j->fit.line, rows->x), *y = rows->y;
+    const double sum = sum_losses(j, rows, eta), all = sum_weights(rows);
     if (kind == LOSS_MSE) {
-        const double error = tg_item(tg_sum(tg_square(tg_sub(y, eta))));
-        const double spread = tg_item(tg_sum(tg_square(tg_sub(y, tg_mean(y)))));
-        q.rmse = sqrt(error / (double)y->numel);
-        if (spread > 0) q.r2 = 1 - error / spread;
+        const double spread = sum_losses(j, rows, tg_full_like(y, constant_of(j, rows)));
+        q.rmse = sqrt(2 * sum / all);
+        if (spread > 0) q.r2 = 1 - sum / spread;
         return q;
     }
-    const double sum = sum_losses(j, rows, eta), all = sum_weights(rows);
     q.mean_loss = sum / all;
     if (kind == LOSS_POISSON) q.mean_deviance = 2 * (sum - sum_floors(j, rows)) / all;
     if (kind == LOSS_QUANTILE) q.above = tg_item(tg_mean(tg_cast(tg_gt(y, eta), TG_F64)));

@@ -96,7 +96,7 @@ static void report_coefficients(const job *j)
 {
     const fit *f = &j->fit;
     columns *table = make_table(j);
-    for (int64_t i = 0; i <= j->exact.features; i++) {
+    for (int64_t i = 0; i < least_squares_size(&j->exact); i++) {
         const double value = tg_get(f->coefficients, TG_INDEX(i));
         columns_put(table, "%s", name_of(j, i));
         put_known(j, table, value, f->misses ? tg_get(f->misses, TG_INDEX(i)) : fabs(value));
@@ -116,7 +116,7 @@ static void report_coefficients(const job *j)
 /* Whether the residuals are no more than what rounding of y leaves. */
 static bool without_scatter(const least_squares *exact, double size)
 {
-    return sqrt(exact->squares / (double)exact->rows) <= 4 * DBL_EPSILON * size;
+    return sqrt(exact->squares / exact->weight) <= 4 * DBL_EPSILON * size;
 }
 
 static void report_statistics(const job *j, const statistics *s)

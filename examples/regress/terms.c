@@ -287,9 +287,9 @@ int terms_of_all_columns(terms *t, const csv *file, const char *const *without, 
     return fits ? DONE : complain("regress: out of memory");
 }
 
-void terms_append(terms *t, const char *column)
+void terms_append(terms *t, const char *column, role part)
 {
-    t->variables[t->n_variables++] = (variable){.column = column, .power = 1, .only_numbers = true};
+    t->variables[t->n_variables++] = (variable){.column = column, .power = 1, .role = part};
 }
 
 int terms_find_columns(terms *t, csv *file, size_t n)

@@ -19,16 +19,18 @@
 
 typedef enum transform { PLAIN, LOG, SQRT, EXP, FACTOR } transform;
 
+typedef enum role { INPUT, TARGET, WEIGHT } role;
+
 /* A column without transform or power becomes a FACTOR if its first value that is not missing is
- * text, unless only numbers are allowed. */
+ * text and its role is INPUT. */
 typedef struct variable {
     const char *column;
     char *name;   /* as it is written: log(x)^2 */
     size_t index; /* of the column, in the file that is read */
     transform how;
     double power;
-    bool decided; /* whether a value was seen, and with it whether the column is text */
-    bool only_numbers;
+    role role;
+    bool decided;  /* whether a value was seen, and with it whether the column is text */
     levels levels; /* of a FACTOR */
 } variable;
 
@@ -44,7 +46,8 @@ typedef struct feature {
     size_t term, levels[MAX_PRODUCT];
 } feature;
 
-/* The variables that terms use are the first n_inputs; the target follows. */
+/* The variables that terms use are the first n_inputs; the target follows, and the weight, if rows
+ * have one. */
 typedef struct terms {
     variable *variables;
     size_t n_inputs, n_variables;
@@ -52,7 +55,8 @@ typedef struct terms {
     size_t n;
     feature *features; /* the first n_features are in use, the others were found dependent */
     size_t n_features, n_made;
-    char *text; /* the names of columns that were parsed */
+    char *text;          /* the names of columns that were parsed */
+    size_t n_weightless; /* how many rows were left out because their weight is 0 */
 } terms;
 
 /* Reads terms from text such as "x, x^2, x*z, log(x)". A message about them begins with `where`. */
@@ -65,8 +69,8 @@ char *terms_text(const terms *t);
 /* Makes a term of each column of the file but these. */
 int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without);
 
-/* Appends a variable that is a column of numbers and no part of a term. */
-void terms_append(terms *t, const char *column);
+/* Appends a variable that is no part of a term. */
+void terms_append(terms *t, const char *column, role role);
 
 /* The value of a variable, which is no factor, where its column holds x. */
 double variable_value(const variable *v, double x);

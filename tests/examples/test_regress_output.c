@@ -289,7 +289,7 @@ static void test_bad_saved_fits(void **state)
         {"5s/,text.*/,text/", "5: 'levels' has 3 cells, not 4"},
         {"5s/text/words/", "5: 'words' is neither text nor numbers"},
         {"5s/text/numbers/", "5: 'a' is no number"},
-        {"6s/yes/perhaps/", "6: 'perhaps' is not yes"},
+        {"6s/yes/perhaps/", "6: 'perhaps' is neither yes nor no"},
         {"7s/,.*/,1e/", "7: '1e' is no number"},
         {"7s/,.*/,0x1p3/", "7: '0x1p3' is no number"},
         {"7s/,.*/,1e999/", "7: '1e999' is no number"},

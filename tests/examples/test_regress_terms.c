@@ -37,7 +37,7 @@ static void test_agrees_with_r(void **state)
         }
     }
     fclose(golden);
-    assert_int_equal(models, 29);
+    assert_int_equal(models, 40);
 }
 
 /* ---- How terms are written. */
@@ -222,6 +222,173 @@ static void test_predicts_with_the_same_terms(void **state)
     assert_string_equal(text, "q.csv:2: column 'x': '5' is no level of the data: 1, 2, 3\n");
 }
 
+/* ---- Weights, and no intercept. */
+
+static void test_report_says_what_is_left_out(void **state)
+{
+    (void)state;
+    write_text("k.csv", "x,w,y\n1,1,3\n2,0,50\n3,2,4\n4,0,8\n5,1,1\n,0,2\n7,1,3\n,1,2\n");
+    expect_status("regress k.csv --target y --weights w --missing drop", 0);
+    expect_text("y ~ x, weighted by w, least squares, float64\n"
+                "6 of 8 rows (2 left out: a value is missing)\n"
+                "4 of 6 rows (2 left out: their weight is 0)\n");
+    expect_status("regress k.csv --target y --features x --no-intercept --missing drop", 0);
+    expect_text("y ~ x, no intercept, least squares, float64\n");
+    assert_null(strstr(text, "intercept "));
+}
+
+/* A column of ones is an intercept of another name. */
+static void test_column_of_ones(void **state)
+{
+    (void)state;
+    write_text("o.csv", "one,x,y\n1,1,3\n1,2,5\n1,4,9\n");
+    expect_status("regress o.csv --target y --no-intercept", 0);
+    expect_cell("one", 0, 1, 1e-12);
+    expect_cell("x", 0, 2, 1e-12);
+    expect_status("regress o.csv --target y 2>&1", 1);
+    assert_string_equal(text, "o.csv:1: column 'one' is constant\n");
+    write_text("z.csv", "zero,x,y\n0,1,3\n0,2,5\n0,4,9\n");
+    expect_status("regress z.csv --target y --no-intercept 2>&1", 1);
+    assert_string_equal(text, "z.csv:1: column 'zero' is zero\n");
+    write_text("s.csv", "a,b,y\n1,2,3\n2,4,5\n4,8,9\n");
+    expect_status("regress s.csv --target y --no-intercept 2>&1", 1);
+    assert_string_equal(text, "s.csv:1: column 'b' tells no more than others: it is 2 x 'a'; leave "
+                              "one of these features out, or take --dependent drop\n");
+}
+
+static void test_training_agrees_with_least_squares(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"", "--weights w", "--no-intercept",
+                                          "--weights w --no-intercept"};
+    write_text("l.csv", "x,z,w,y\n1,4,1,3\n2,-1,3,5\n3,2,2,4\n4,0,1,8\n5,1,1.5,1\n6,-3,1,7\n");
+    for (size_t i = 0; i < 4; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "regress l.csv --target y --features x,z %s", options[i]);
+        expect_status(command, 0);
+        const double x = cell_of("x", 0), z = cell_of("z", 0), r2 = number_after("R2");
+        static const char *const methods[] = {"sgd --float64", "lbfgs --float64"};
+        for (size_t k = 0; k < 2; k++) {
+            snprintf(command, sizeof command,
+                     "regress l.csv --target y --features x,z %s --method %s", options[i],
+                     methods[k]);
+            expect_status(command, 0);
+            expect_text("\nconverged after ");
+            expect_cell("x", 0, x, 1e-6);
+            expect_cell("z", 0, z, 1e-6);
+            expect_number("R2", r2, 1e-6);
+        }
+    }
+}
+
+static void test_wrong_weights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *message;
+    } cases[] = {
+        {"x,w,y\n1,1,2\n2,-1,3\n3,1,5\n",
+         "h.csv:3: column 'w': a weight must not be negative, as -1 is"},
+        {"x,w,y\n1,1,2\n2,a,3\n3,1,5\n", "h.csv:3: column 'w': 'a' is not a number"},
+        {"x,w,y\n1,a,2\n2,1,3\n3,1,5\n", "h.csv:2: column 'w': 'a' is not a number"},
+        {"x,w,y\n1,0,2\n2,0,3\n3,0,5\n", "h.csv:5: the weight of every row is 0"},
+        {"x,w,y\n1,1,2\n2,0,3\n3,0,5\n",
+         "h.csv:4: 1 row to train on, where 1 feature and an intercept need at least 2"},
+        {"x,v,y\n1,1,2\n", "h.csv:1: no column 'w'; there is x, v, y"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[256];
+        write_text("h.csv", cases[i].bytes);
+        snprintf(expected, sizeof expected, "%s\n", cases[i].message);
+        expect_status("regress h.csv --target y --weights w 2>&1", 1);
+        assert_string_equal(text, expected);
+    }
+    expect_status("regress h.csv --target y --weights y 2>&1", 2);
+    assert_string_equal(text, "regress: --weights: 'y' is the target\n");
+    write_text("h.csv", "x,z,y\n1,1,2\n");
+    expect_status("regress h.csv --target y --no-intercept 2>&1", 1);
+    assert_string_equal(text, "h.csv:2: 1 row to train on, where 2 features need at least 2\n");
+}
+
+/* Copies a data set of R's from the golden file. */
+static void copy_set(const char *name, const char *path)
+{
+    char line[1024], wanted[64];
+    snprintf(wanted, sizeof wanted, "set %s \n", name);
+    FILE *golden = fopen(TEST_ROOT "/tests/golden/terms_golden.txt", "r");
+    assert_non_null(golden);
+    while (fgets(line, sizeof line, golden) && strcmp(line, wanted) != 0) continue;
+    copy_data(golden, path);
+    fclose(golden);
+}
+
+/* R: glm(vs ~ 0 + wt + hp, binomial, mtcars) and glm(carb ~ hp, poisson, mtcars, weights = gear),
+ * fitted again from the coefficients that they find, as R takes standard errors from the step
+ * before the last. */
+static void test_other_losses_agree_with_r(void **state)
+{
+    (void)state;
+    copy_set("mtcars", "r.csv");
+    expect_status("regress r.csv --target vs --features wt,hp --no-intercept --loss logistic "
+                  "--digits 12",
+                  0);
+    expect_cell("wt", 0, 3.0835586461757600, 1e-9);
+    expect_cell("wt", 1, 1.3326430462225365, 1e-9);
+    expect_cell("hp", 0, -0.0798122822199575, 1e-9);
+    expect_text("null deviance 44.3614195558 on 32 degrees of freedom;  residual deviance "
+                "26.3183119523 on 30\n");
+    expect_text(", AIC 30.3183119523\n");
+    expect_status("regress r.csv --target carb --features hp --weights gear --loss poisson "
+                  "--digits 12",
+                  0);
+    expect_cell("intercept", 0, 0.19485973849987795, 1e-9);
+    expect_cell("intercept", 1, 0.128920199150631021, 1e-9);
+    expect_cell("hp", 0, 0.00542593720591773, 1e-9);
+    expect_text("null deviance 109.934841507 on 31 degrees of freedom;  residual deviance "
+                "47.9095282274 on 30\n");
+    expect_text(", AIC 383.701698805\n");
+}
+
+static void expect_prediction(const char *line, const double *expected)
+{
+    char *end = (char *)(uintptr_t)line;
+    for (int i = 0; i < 3; i++) {
+        const double got = strtod(end, &end);
+        end += *end == ',';
+        if (!(fabs(got - expected[i]) <= 1e-11 * fabs(expected[i])))
+            fail_msg("%.15g, not %.15g:\n%s", got, expected[i], text);
+    }
+}
+
+/* R: predict(fit, data.frame(wt = 3, hp = 100), interval = "prediction") for lm(mpg ~ 0 + wt + hp,
+ * mtcars), and for lm(mpg ~ wt, mtcars, weights = hp). */
+static void test_intervals_agree_with_r(void **state)
+{
+    (void)state;
+    copy_set("mtcars", "r.csv");
+    write_text("new.csv", "wt,hp\n3,100\n");
+    static const struct {
+        const char *options;
+        double expected[3];
+    } cases[] = {
+        {"--features wt,hp --no-intercept",
+         {17.1278239218401, -6.45693752521926, 40.7125853688995}},
+        {"--features wt --weights hp", {20.2984465467873, -52.0482518755172, 92.6451449690918}},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        char command[256];
+        snprintf(command, sizeof command,
+                 "regress r.csv --target mpg %s --predict new.csv --interval --save f.csv "
+                 "2>report && regress --load f.csv --predict new.csv --interval",
+                 cases[i].options);
+        expect_status(command, 0);
+        expect_text("mpg,lower,upper\n");
+        const char *first = strchr(text, '\n') + 1, *second = strstr(first, "upper\n") + 6;
+        expect_prediction(first, cases[i].expected);
+        expect_prediction(second, cases[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +402,12 @@ int main(void)
         cmocka_unit_test(test_numbers_as_levels),
         cmocka_unit_test(test_too_many_levels),
         cmocka_unit_test(test_predicts_with_the_same_terms),
+        cmocka_unit_test(test_report_says_what_is_left_out),
+        cmocka_unit_test(test_column_of_ones),
+        cmocka_unit_test(test_training_agrees_with_least_squares),
+        cmocka_unit_test(test_wrong_weights),
+        cmocka_unit_test(test_other_losses_agree_with_r),
+        cmocka_unit_test(test_intervals_agree_with_r),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
 }
