@@ -11,6 +11,7 @@ tg_tensor *interval_margins(const job *j, tg_tensor *x)
 {
     const least_squares *exact = &j->exact;
     if (!x || !exact->triangle || !loss_is_exact(&j->set.loss)) return NULL;
+    if (j->kept) x = tg_index_select(x, 1, j->kept);
     const double freedom = (double)least_squares_freedom(exact);
     const double t = freedom > 0 ? student_t_bound(0.05, freedom) : NAN;
     tg_tensor *ones = tg_ones(x->context, TG_F64, TG_SHAPE(x->shape[0], 1));

@@ -99,6 +99,7 @@ static void put_model(writer *w, const job *j)
                                       : methods[j->set.method]);
     put_name(w, "dtype", j->set.float64 || j->set.method == FIT_LS ? "float64" : "float32");
     put_flag(w, "intercept", !j->set.no_intercept);
+    put_flag(w, "minimum_norm", j->kept != NULL);
     if (j->set.weights) put_name(w, "weights", j->set.weights);
     put_number(w, "rows_without_weight", (double)t->n_weightless);
     put_number(w, "rows_with_missing_values", (double)j->file.n_dropped);

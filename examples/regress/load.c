@@ -313,7 +313,8 @@ static bool read_fit(reader *r, job *j)
     }
     if (!scatter && j->set.interval) {
         r->line = 0;
-        return fail(r, "this fit has no prediction intervals: only least squares has them");
+        return fail(r, "this fit has no prediction intervals: only least squares of independent "
+                       "features has them");
     }
     j->fit.converged = true;
     return true;

@@ -75,6 +75,7 @@ static int train(job *j)
 
 int find_fit(job *j)
 {
+    if (j->set.minimum_norm) return find_minimum_norm(j);
     for (;;) {
         if (!least_squares_fit(j->train.x, j->train.y, j->train.weights, !j->set.no_intercept,
                                &j->exact))

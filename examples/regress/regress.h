@@ -38,6 +38,8 @@ typedef struct job {
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
     least_squares exact;
     fit fit;
+    tg_tensor *kept; /* where dependent features have coefficients of minimum norm, the numbers of
+                        the others, in the order of `exact`, which has only those; or NULL */
     minimum minimum; /* of a loss that is not exact, in the sense of loss_is_exact */
     folds folds;
     char *loaded_target; /* the name that a saved fit has */
@@ -77,6 +79,12 @@ int find_fit(job *j);
 
 /* The largest absolute value in a column of x. */
 double size_of(tg_tensor *x, int64_t column);
+
+/* ---- norm.c */
+
+/* Fits by least squares. Where features depend on each other, the coefficients are those of minimum
+ * norm, and have no standard errors. */
+int find_minimum_norm(job *j);
 
 /* ---- objective.c */
 

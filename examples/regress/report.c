@@ -13,6 +13,12 @@ const char *name_of(const job *j, int64_t coefficient)
     return i < 0 ? "intercept" : j->terms.features[i].name;
 }
 
+/* The number of a feature that is number i of the exact fit. */
+static int64_t feature_of(const job *j, int64_t i)
+{
+    return j->kept ? (int64_t)tg_get(j->kept, TG_INDEX(i)) : i;
+}
+
 /* Prints a list of features, with text before and after. Prints nothing if n is 0. */
 static void report_names(const job *j, const char *before, const feature *list, size_t n,
                          const char *after)
@@ -62,6 +68,14 @@ static void report_omissions(const job *j)
                 n - j->file.n_dropped, t->n_weightless);
     report_names(j, "left out: ", t->features + t->n_features, t->n_made - t->n_features,
                  " (a combination of features before)");
+    if (j->kept)
+        fprintf(j->report,
+                "%" PRId64
+                " of %zu features are combinations of the others: of all coefficients that fit "
+                "equally well,\n"
+                "these have the minimum norm. Single coefficients are not determined, and have no "
+                "standard errors\n",
+                (int64_t)t->n_features - j->kept->numel, t->n_features);
 }
 
 /* Warns if the features almost depend on each other. Names those with a large element in the
@@ -74,7 +88,7 @@ static void report_condition(const job *j)
     size_t n = 0;
     for (int64_t i = 0; i < j->exact.features && n < 12; i++)
         if (fabs(tg_get(j->exact.flattest, TG_INDEX(i))) > 0.2)
-            involved[n++] = j->terms.features[i];
+            involved[n++] = j->terms.features[feature_of(j, i)];
     fprintf(j->report, "warning: features almost depend on each other (condition number %.2g)",
             condition);
     report_names(j, ": ", involved, n, "");

@@ -91,7 +91,7 @@ static void put_fit(FILE *out, const job *j, const char *features)
     put_number(out, j->fit.line.level);
     putc('\n', out);
     put_coefficients(out, j);
-    if (loss_is_exact(&j->set.loss)) put_scatter(out, &j->exact);
+    if (loss_is_exact(&j->set.loss) && !j->kept) put_scatter(out, &j->exact);
     fputs("end\n", out);
 }
 

@@ -23,7 +23,8 @@
  * as level, for readers; it is not read.
  *
  * The lines from the degrees of freedom to the triangle are those that prediction intervals need,
- * and only least squares has them. The residual variance is the sum of squares divided by the
+ * and only least squares has them, but not where coefficients have the
+ * minimum norm. The residual variance is the sum of squares divided by the
  * degrees of freedom; times the inverse of R^T R, it is the covariance of level and coefficients.
  *
  * Numbers have all digits: a fit that was loaded predicts what the saved one did, bit for bit. */

@@ -38,9 +38,10 @@ const char *const settings_help[] = {
     "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
     "null,\n"
     "                         a point or a dash; error, unless given, refuses them\n"
-    "  --dependent drop       leave out features that are a combination of those before them; "
-    "error,\n"
-    "                         unless given, names the first one\n"
+    "  --dependent drop       leave out features that are a combination of those before them;\n"
+    "                         minimum-norm keeps them, and takes of all coefficients that fit\n"
+    "                         equally well those with the least sum of squares, the intercept\n"
+    "                         included; error, unless given, names the first one\n"
     "  --test-fraction P      part of the rows, drawn at random, to hold out and test on; 0\n"
     "  --folds K              also cross-validate: fit K times, each time without a K-th of the "
     "rows,\n"
@@ -135,6 +136,28 @@ static bool choose_drop(const char *name, const char *value, bool *drop)
     *drop = value && !strcmp(value, "drop");
     if (!value || *drop || !strcmp(value, "error")) return true;
     fprintf(stderr, "regress: %s: '%.60s' is neither drop nor error\n", name, value);
+    return false;
+}
+
+/* Chooses what becomes of dependent features. Returns false, and prints a line on stderr, if the
+ * value is wrong, or if the fit is not by least squares, of which alone the minimum norm is known.
+ */
+static bool choose_dependent(settings *set)
+{
+    const char *value = set->dependent;
+    if (!value || !strcmp(value, "error")) return true;
+    set->drop_dependent = !strcmp(value, "drop");
+    set->minimum_norm = !strcmp(value, "minimum-norm");
+    if (!set->drop_dependent && !set->minimum_norm)
+        fprintf(stderr, "regress: --dependent: '%.60s' is none of error, drop and minimum-norm\n",
+                value);
+    else if (set->minimum_norm && (set->method != FIT_LS || !loss_is_exact(&set->loss)))
+        fputs("regress: --dependent minimum-norm is a form of least squares: it goes without "
+              "--method, "
+              "--loss and --l2\n",
+              stderr);
+    else
+        return true;
     return false;
 }
 
@@ -267,6 +290,5 @@ bool settings_read(settings *set, int argc, char **argv)
         return false;
     }
     return choose_method(set, options, n) && choose_loss(set) && check_interval(set) &&
-           choose_drop("--missing", set->missing, &set->drop_missing) &&
-           choose_drop("--dependent", set->dependent, &set->drop_dependent);
+           choose_drop("--missing", set->missing, &set->drop_missing) && choose_dependent(set);
 }

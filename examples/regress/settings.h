@@ -13,7 +13,7 @@ typedef struct settings {
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
     fit_method method;
     loss loss;
-    bool float64, help, no_intercept, interval, json, drop_missing, drop_dependent;
+    bool float64, help, no_intercept, interval, json, drop_missing, drop_dependent, minimum_norm;
 } settings;
 
 /* What --help prints: parts of a text, of which C does not allow one so long. The last is NULL. */

@@ -96,7 +96,7 @@ static void report_coefficients(const job *j)
 {
     const fit *f = &j->fit;
     columns *table = make_table(j);
-    for (int64_t i = 0; i < least_squares_size(&j->exact); i++) {
+    for (int64_t i = 0; f->coefficients && i < f->coefficients->numel; i++) {
         const double value = tg_get(f->coefficients, TG_INDEX(i));
         columns_put(table, "%s", name_of(j, i));
         put_known(j, table, value, f->misses ? tg_get(f->misses, TG_INDEX(i)) : fabs(value));

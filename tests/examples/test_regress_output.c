@@ -228,8 +228,8 @@ static void test_loaded_fits_of_other_losses_predict_the_same(void **state)
     expect_same_predictions("mixed.csv --target b --features x --loss logistic", "");
     expect_same_predictions("mixed.csv --target n --features 'x, x^2' --loss poisson", "");
     expect_status("regress --load fit.csv --predict mixed.csv --interval 2>&1", 1);
-    assert_string_equal(
-        text, "fit.csv: this fit has no prediction intervals: only least squares has them\n");
+    assert_string_equal(text, "fit.csv: this fit has no prediction intervals: only least squares "
+                              "of independent features has them\n");
 }
 
 /* The file is as saved.h describes it. The certified intercept of NIST ends with 30; the last

@@ -389,6 +389,117 @@ static void test_intervals_agree_with_r(void **state)
     }
 }
 
+/* ---- Coefficients of minimum norm. */
+
+static void expect_coefficients(const char *command, const char *const *names, const double *values,
+                                int n)
+{
+    expect_status(command, 0);
+    for (int i = 0; i < n; i++) expect_cell(names[i], 0, values[i], 1e-10);
+}
+
+/* NumPy: lstsq(A, y, rcond=1e-10), where the first column of A is 1 unless there is no intercept,
+ * and rows are multiplied by the roots of their weights. b is 2 a, and d is a + c. */
+static void test_minimum_norm_agrees_with_numpy(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"intercept", "a", "b", "c", "d"};
+    write_text("same.csv", "a,b,c,d,w,y\n1,2,7,8,1,1\n2,4,1,3,2,2.5\n3,6,2,5,3,3\n5,10,0,5,4,5\n"
+                           "8,16,5,13,5,7\n");
+    expect_coefficients("regress same.csv --target y --features a,b,c,d --dependent minimum-norm "
+                        "--digits 15",
+                        names,
+                        (const double[]){0.8485429447852736, 0.15949177356385885,
+                                         0.31898354712771904, -0.12892150027886212,
+                                         0.03057027328499737},
+                        5);
+    expect_text("\n2 of 4 features are combinations of the others: of all coefficients that fit "
+                "equally well,\nthese have the minimum norm. Single coefficients are not "
+                "determined, and have no standard errors\n");
+    assert_null(strstr(text, "std. error"));
+    expect_number("residual standard error", 0.118099404423364, 1e-10);
+    expect_coefficients("regress same.csv --target y --features a,b,c,d --dependent minimum-norm "
+                        "--no-intercept --digits 15",
+                        names + 1,
+                        (const double[]){0.17234848484848483, 0.34469696969696967,
+                                         -0.09385225494380407, 0.07849622990468072},
+                        4);
+    expect_coefficients("regress same.csv --target y --features a,b,c,d --dependent minimum-norm "
+                        "--weights w --digits 15",
+                        names,
+                        (const double[]){0.8184197628705807, 0.160588965243962, 0.32117793048791843,
+                                         -0.12987893260477335, 0.0307100326391852},
+                        5);
+    expect_status("regress same.csv --target y --features a,c --dependent minimum-norm", 0);
+    expect_text("std. error");
+}
+
+/* NumPy: lstsq(A, y, rcond=1e-10), of three rows for five coefficients, and of a constant column
+ * beside the intercept. */
+static void test_minimum_norm_of_few_rows(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"intercept", "a", "b", "c", "d"};
+    write_text("few.csv", "a,b,c,d,y\n1,2,7,8,1\n2,3,1,3,2.5\n3,6,2,5,4\n");
+    expect_coefficients("regress few.csv --target y --dependent minimum-norm --digits 15", names,
+                        (const double[]){0.33200636942675205, 0.4745222929936306,
+                                         0.3065286624203818, -0.28105095541401265,
+                                         0.19347133757961807},
+                        5);
+    expect_text("no degree of freedom remains");
+    write_text("one.csv", "a,b,y\n1,2,1\n2,2,2.5\n3,2,3\n5,2,6\n");
+    expect_coefficients(
+        "regress one.csv --target y --dependent minimum-norm --digits 15", names,
+        (const double[]){-0.042857142857143, 1.2142857142857149, -0.08571428571428574}, 3);
+}
+
+static void test_minimum_norm_predicts(void **state)
+{
+    (void)state;
+    write_text("same.csv",
+               "a,b,c,d,y\n1,2,7,8,1\n2,4,1,3,2.5\n3,6,2,5,3\n5,10,0,5,5\n8,16,5,13,7\n");
+    write_text("new.csv", "a,b,c,d\n4,8,2,6\n7,14,7,14\n");
+    static const char *const options[] = {
+        "same.csv --target y --dependent drop --interval",
+        "same.csv --target y --dependent minimum-norm --interval --save norm.csv --folds 5",
+        "--load norm.csv"};
+    double first[6] = {0}, value;
+    for (int i = 0; i < 3; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "regress %s --predict new.csv 2>report | tail -n +2",
+                 options[i]);
+        expect_status(command, 0);
+        char *at = text;
+        for (int k = 0; k < (i < 2 ? 6 : 2); k++) {
+            value = strtod(at, &at);
+            at += *at == ',';
+            if (i == 0) first[k] = value;
+            assert_true(fabs(value - first[i < 2 ? k : 3 * k]) < 1e-11);
+        }
+    }
+    expect_status("regress --load norm.csv --predict new.csv --interval 2>&1", 1);
+    assert_string_equal(text, "norm.csv: this fit has no prediction intervals: only least squares "
+                              "of independent features has them\n");
+}
+
+static void test_wrong_rules_for_dependent_features(void **state)
+{
+    (void)state;
+    expect_status("regress x.csv --target y --dependent keep 2>&1", 2);
+    assert_string_equal(text,
+                        "regress: --dependent: 'keep' is none of error, drop and minimum-norm\n");
+    static const char *const options[] = {"--method sgd", "--loss huber", "--l2 1"};
+    for (size_t i = 0; i < 3; i++) {
+        char command[128];
+        snprintf(command, sizeof command,
+                 "regress x.csv --target y --dependent minimum-norm %s 2>&1", options[i]);
+        expect_status(command, 2);
+        assert_string_equal(text,
+                            "regress: --dependent minimum-norm is a form of least squares: it "
+                            "goes without --method, --loss and --l2\n");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +519,10 @@ int main(void)
         cmocka_unit_test(test_wrong_weights),
         cmocka_unit_test(test_other_losses_agree_with_r),
         cmocka_unit_test(test_intervals_agree_with_r),
+        cmocka_unit_test(test_minimum_norm_agrees_with_numpy),
+        cmocka_unit_test(test_minimum_norm_of_few_rows),
+        cmocka_unit_test(test_minimum_norm_predicts),
+        cmocka_unit_test(test_wrong_rules_for_dependent_features),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
 }
