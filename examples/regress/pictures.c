@@ -77,10 +77,13 @@ static view view_residuals(const job *j, const sample *rows)
 }
 
 /* The residuals in their order, each beside what it would be on average in a sample, of that size,
- * of a normal distribution. */
+ * of a normal distribution. With weights, it is the residual times the root of the weight that has
+ * the same variance in all rows. */
 static view view_quantiles(const job *j, const sample *rows)
 {
-    tg_tensor *sorted = tg_sort(tg_flatten(view_residuals(j, rows).y, 0, -1), 0);
+    tg_tensor *rest = view_residuals(j, rows).y;
+    if (rows->weights) rest = tg_mul(rest, tg_sqrt(rows->weights));
+    tg_tensor *sorted = tg_sort(tg_flatten(rest, 0, -1), 0);
     const int64_t n = sorted ? sorted->numel : 1;
     tg_tensor *normal = tg_empty(j->tg, TG_F64, TG_SHAPE(n));
     double *at = normal ? normal->data : NULL;
@@ -156,8 +159,9 @@ static plot *draw_residuals(const job *j)
 /* The line runs through the quartiles, which outliers do not move. */
 static plot *draw_quantiles(const job *j)
 {
-    plot *p = plot_new("Normal quantiles of the residuals", "normal quantile", "target - predicted",
-                       false);
+    plot *p = plot_new(
+        "Normal quantiles of the residuals", "normal quantile",
+        j->set.weights ? "(target - predicted) x root of weight" : "target - predicted", false);
     const view v = view_quantiles(j, &j->train);
     const double *x = values_of(v.x), *y = values_of(v.y);
     if (!x || !y) return p;

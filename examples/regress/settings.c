@@ -64,7 +64,7 @@ const char *const settings_help[] = {
     "                         like the target; the report goes to standard error\n"
     "  --interval             with --predict: columns lower and upper, between which 95 % of "
     "other\n"
-    "                         rows lie, if errors are normal\n"
+    "                         rows, of weight 1, lie if errors are normal\n"
     "  --save FILE.csv        save the fit, and with --load predict by it later. The file is "
     "text,\n"
     "                         which examples/regress/saved.h describes\n"

@@ -88,6 +88,15 @@ static void test_picture_of_many_rows_is_a_sample(void **state)
     expect_in_file("rows.svg", " of 9000 points are shown<");
 }
 
+static void test_pictures_of_weighted_rows(void **state)
+{
+    (void)state;
+    write_text("weighted.csv", "x,w,y\n0,1,1\n1,4,2\n2,1,5\n3,9,10.5\n4,1,12\n");
+    expect_status("regress weighted.csv --target y --weights w --plots weighted", 0);
+    expect_in_file("weighted-normal.svg", ">(target - predicted) x root of weight<");
+    expect_in_file("weighted-residuals.svg", ">target - predicted<");
+}
+
 static void test_pictures_that_cannot_be_written(void **state)
 {
     (void)state;
@@ -162,7 +171,7 @@ static void test_intervals_agree_with_r(void **state)
         }
     }
     fclose(golden);
-    assert_int_equal(rows, 17);
+    assert_int_equal(rows, 25);
 }
 
 static void test_interval_without_scatter(void **state)
@@ -216,6 +225,8 @@ static void test_loaded_fits_predict_the_same(void **state)
     expect_same_predictions(
         "mixed.csv --target y --features 'group, factor(n), x' --dependent drop", "--interval");
     expect_same_predictions("mixed.csv --target y --features 'group*x, exp(x)^-1'", "--interval");
+    expect_same_predictions("mixed.csv --target y --features 'x, group' --no-intercept --weights n",
+                            "--interval");
 }
 
 static void test_loaded_fits_of_other_losses_predict_the_same(void **state)
@@ -442,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_picture_of_a_curve),
         cmocka_unit_test(test_pictures_of_many_features),
         cmocka_unit_test(test_picture_of_many_rows_is_a_sample),
+        cmocka_unit_test(test_pictures_of_weighted_rows),
         cmocka_unit_test(test_pictures_that_cannot_be_written),
         cmocka_unit_test(test_intervals_agree_with_r),
         cmocka_unit_test(test_interval_without_scatter),

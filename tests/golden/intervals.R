@@ -1,8 +1,8 @@
 # Prediction intervals of linear regressions: Rscript intervals.R > intervals_golden.txt
 #
 # For each model a line "set NAME" and its CSV lines, from a line of names to "end"; a line "model OPTIONS" with the
-# options of regress; and "new" with other rows in the same form, up to "end". Of each of these rows, a line "row" has the
-# prediction and the bounds in which 95 % of such rows lie, to 15 digits.
+# options of regress; and "new" with other rows in the same form, up to "end". Of each of these rows, whose weight is 1, a
+# line "row" has the prediction and the bounds in which 95 % of such rows lie, to 15 digits.
 
 invisible(Sys.setlocale("LC_COLLATE", "C"))
 
@@ -12,11 +12,12 @@ table <- function(word, frame) {
   cat("end\n")
 }
 
-model <- function(name, frame, options, formula, new) {
+model <- function(name, frame, options, formula, new, weights = rep(1, nrow(frame))) {
+  environment(formula) <- environment()
   table(paste("set", name), frame)
   cat("model", options, "\n")
   table("new", new)
-  bounds <- predict(lm(formula, frame), new, interval = "prediction")
+  bounds <- suppressWarnings(predict(lm(formula, frame, weights = weights), new, interval = "prediction"))
   for (i in seq_len(nrow(bounds)))
     cat("row", format(bounds[i, ], digits = 15, scientific = TRUE, trim = TRUE), "\n")
 }
@@ -29,3 +30,7 @@ model("mtcars", mtcars[c("mpg", "wt", "hp", "qsec")], "--target mpg", mpg ~ wt +
 model("PlantGrowth", PlantGrowth, "--target weight", weight ~ group, data.frame(group = c("trt2", "ctrl", "trt1")))
 model("mtcars", mtcars[c("mpg", "wt", "cyl")], "--target mpg --features 'wt*factor(cyl), wt, factor(cyl)'",
       mpg ~ wt * factor(cyl), data.frame(wt = c(2, 3, 4, 5), cyl = c(8, 6, 4, 8)))
+weighted <- data.frame(cars, w = 1 + cars$speed %% 3)
+model("cars", weighted, "--target dist --weights w", dist ~ speed, data.frame(speed = c(0, 10, 15.4, 100)), weighted$w)
+model("cars", weighted, "--target dist --weights w --features 'speed, speed^2' --no-intercept",
+      dist ~ 0 + speed + I(speed^2), data.frame(speed = c(0, 10, 15.4, 100)), weighted$w)
