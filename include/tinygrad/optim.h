@@ -226,7 +226,7 @@ typedef struct tg_lbfgs_options {
 /* Internal: the defaults with which TG_LBFGS begins in C; see options.h. */
 #define TG_LBFGS_DEFAULTS                                                                          \
     .lr = 1, .tolerance_grad = 1e-7, .tolerance_change = 1e-9, .max_iter = 20,                     \
-    .history_size = 100, .strong_wolfe = false
+    .history_size = 100, .strong_wolfe = false, .callback = NULL
 /* A pointer to options of tg_lbfgs, of which these are changed: TG_LBFGS(.strong_wolfe = true). */
 #define TG_LBFGS(...)                                                                              \
     TG_BEGIN_OPTIONS(tg_lbfgs_options, tg_lbfgs_defaults(), TG_LBFGS_DEFAULTS, __VA_ARGS__)
