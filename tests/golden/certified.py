@@ -2,13 +2,17 @@
 """Linear regressions of NIST's Statistical Reference Datasets: certified.py > certified.txt
 
 For each data set this writes a line "set NAME rows columns", a line for each row with the right-hand side first, and
-a line "exact" with the coefficients. The coefficients are the least-squares solution for NIST's decimals, in rational
-arithmetic. The script checks that they agree with NIST's certified values to the digits given, and with the solution
-for the numbers as doubles hold them to 1e-11. In Filip, of condition 1.8e15, rounding the powers of x to doubles
-changes the solution in its eighth digit; there the line is the solution for the doubles.
+lines "exact", "certified" and "errors". The certified coefficients and their standard errors are those of the
+least-squares solution for NIST's decimals, in rational arithmetic; the script checks that they agree with NIST's values
+to the digits given. The line "exact" has the certified coefficients, too, as they agree to 1e-11 with the solution for
+the numbers as doubles hold them. In Filip, of condition 1.8e15, rounding the powers of x to doubles changes the
+solution in its eighth digit; there the line is the solution for the doubles.
 """
 
+from decimal import Decimal, getcontext
 from fractions import Fraction
+
+getcontext().prec = 30
 
 NORRIS = [line.split(",") for line in open("../../examples/data/norris.csv").read().split()[1:]]
 PONTIUS = """.11019 .21956 .32949 .43899 .54803 .65694 .76562 .87487 .98292 1.09146 1.20001 1.30822 1.41599 1.52399
@@ -70,49 +74,71 @@ def wampler(number):
     return rows
 
 
-SETS = {
-    "norris": ([[y, "1", x] for x, y in NORRIS], ["-0.262323073774029", "1.00211681802045"]),
+WAMPLER3 = [Decimal(v) for v in ["2152.32624678170", "2363.55173469681", "779.343524331583", "101.475507550350",
+                                 "5.64566512170752", "0.112324854679312"]]  # the standard errors
+SETS = {  # rows, certified coefficients and their certified standard errors
+    "norris": ([[y, "1", x] for x, y in NORRIS], ["-0.262323073774029", "1.00211681802045"],
+               ["0.232818234301152", "0.429796848199937E-03"]),
     "pontius": ([[y] + polynomial(150000 * (i % 20 + 1), 2) for i, y in enumerate(PONTIUS)],
-                ["0.673565789473684E-03", "0.732059160401003E-06", "-0.316081871345029E-14"]),
-    "noint1": ([[str(130 + i), str(60 + i)] for i in range(11)], ["2.07438016528926"]),
-    "noint2": ([["3", "4"], ["4", "5"], ["4", "6"]], ["0.727272727272727"]),
+                ["0.673565789473684E-03", "0.732059160401003E-06", "-0.316081871345029E-14"],
+                ["0.107938612033077E-03", "0.157817399981659E-09", "0.486652849992036E-16"]),
+    "noint1": ([[str(130 + i), str(60 + i)] for i in range(11)], ["2.07438016528926"], ["0.165289256198347E-01"]),
+    "noint2": ([["3", "4"], ["4", "5"], ["4", "6"]], ["0.727272727272727"], ["0.420827318078432E-01"]),
     "filip": ([[y] + [Fraction(x) ** k for k in range(11)] for x, y in zip(FILIP_X, FILIP_Y)],
               ["-1467.48961422980", "-2772.17959193342", "-2316.37108160893", "-1127.97394098372", "-354.478233703349",
                "-75.1242017393757", "-10.8753180355343", "-1.06221498588947", "-0.670191154593408E-01",
-               "-0.246781078275479E-02", "-0.402962525080404E-04"]),
+               "-0.246781078275479E-02", "-0.402962525080404E-04"],
+              ["298.084530995537", "559.779865474950", "466.477572127796", "227.204274477751", "71.6478660875927",
+               "15.2897178747400", "2.23691159816033", "0.221624321934227", "0.142363763154724E-01",
+               "0.535617408889821E-03", "0.896632837373868E-05"]),
     "longley": ([[y, "1"] + x for y, *x in (line.split() for line in LONGLEY.split("\n"))],
                 ["-3482258.63459582", "15.0618722713733", "-0.358191792925910E-01", "-2.02022980381683",
-                 "-1.03322686717359", "-0.511041056535807E-01", "1829.15146461355"]),
-    "wampler1": (wampler(1), ["1"] * 6),
-    "wampler2": (wampler(2), ["1", "0.1", "0.01", "0.001", "0.0001", "0.00001"]),
-    "wampler3": (wampler(3), ["1"] * 6),
-    "wampler4": (wampler(4), ["1"] * 6),
-    "wampler5": (wampler(5), ["1"] * 6),
+                 "-1.03322686717359", "-0.511041056535807E-01", "1829.15146461355"],
+                ["890420.383607373", "84.9149257747669", "0.334910077722432E-01", "0.488399681651699",
+                 "0.214274163161675", "0.226073200069370", "455.478499142212"]),
+    "wampler1": (wampler(1), ["1"] * 6, ["0"] * 6),
+    "wampler2": (wampler(2), ["1", "0.1", "0.01", "0.001", "0.0001", "0.00001"], ["0"] * 6),
+    "wampler3": (wampler(3), ["1"] * 6, WAMPLER3),
+    "wampler4": (wampler(4), ["1"] * 6, [100 * v for v in WAMPLER3]),
+    "wampler5": (wampler(5), ["1"] * 6, [10000 * v for v in WAMPLER3]),
 }
 
 
 def least_squares(rows):
-    """Returns the coefficients of the rows, of which the first element is the right-hand side. In rational
-    arithmetic, Gauss-Jordan elimination of the normal equations is exact."""
+    """Returns the coefficients of the rows, of which the first element is the right-hand side, and their standard
+    errors. In rational arithmetic, Gauss-Jordan elimination of the normal equations is exact."""
     n = len(rows[0]) - 1
-    m = [[sum(r[i + 1] * r[j + 1] for r in rows) for j in range(n)] + [sum(r[i + 1] * r[0] for r in rows)] for i in range(n)]
+    m = [[sum(r[i + 1] * r[j + 1] for r in rows) for j in range(n)] + [sum(r[i + 1] * r[0] for r in rows)]
+         + [Fraction(i == j) for j in range(n)] for i in range(n)]
     for i in range(n):
-        pivot = next(r for r in range(i, n) if m[r][i] != 0)
-        m[i], m[pivot] = m[pivot], m[i]
+        m[i] = [a / m[i][i] for a in m[i]]
         for r in range(n):
             if r != i:
-                factor = m[r][i] / m[i][i]
+                factor = m[r][i]
                 m[r] = [a - factor * b for a, b in zip(m[r], m[i])]
-    return [m[i][n] / m[i][i] for i in range(n)]
+    x = [row[n] for row in m]
+    variance = sum((r[0] - sum(a * b for a, b in zip(r[1:], x))) ** 2 for r in rows) / (len(rows) - n)
+    return x, [square_root(variance * m[i][n + 1 + i]) for i in range(n)]
 
 
-for name, (rows, certified) in SETS.items():
-    decimal = least_squares([[Fraction(v) for v in r] for r in rows])
-    binary = least_squares([[Fraction(float(v)) for v in r] for r in rows])
-    for d, b, c in zip(decimal, binary, certified):
-        assert abs(d - Fraction(c)) <= Fraction(1, 10**14) * abs(d), (name, float(d), c)
-        assert abs(b - d) <= Fraction(1, 10**(7 if name == "filip" else 11)) * abs(d), (name, float(b), float(d))
+def square_root(v):
+    return Fraction((Decimal(v.numerator) / Decimal(v.denominator)).sqrt())
+
+
+def check_close(name, values, wanted, tolerance):
+    for v, w in zip(values, wanted):
+        assert abs(v - Fraction(w)) <= Fraction(tolerance) * abs(v), (name, float(v), float(w))
+
+
+for name, (rows, certified, certified_errors) in SETS.items():
+    decimal, errors = least_squares([[Fraction(v) for v in r] for r in rows])
+    binary, _ = least_squares([[Fraction(float(v)) for v in r] for r in rows])
+    check_close(name, decimal, certified, "1e-14")
+    check_close(name, errors, certified_errors, "1e-14")
+    check_close(name, binary, decimal, "1e-7" if name == "filip" else "1e-11")
     print("set", name, len(rows), len(rows[0]) - 1)
     for r in rows:
         print(*(repr(float(v)) for v in r))
-    print("exact", *(repr(float(x)) for x in (binary if name == "filip" else decimal)))
+    print("exact", *(repr(float(v)) for v in (binary if name == "filip" else decimal)))
+    print("certified", *(repr(float(v)) for v in decimal))
+    print("errors", *(repr(float(v)) for v in errors))
