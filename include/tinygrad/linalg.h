@@ -129,6 +129,17 @@ TG_API tg_least_squares_result tg_least_squares(tg_tensor *x, tg_tensor *y,
  * torch.linalg.cond(a). */
 TG_API tg_tensor *tg_cond(tg_tensor *a);
 
+/* The factors of a reduced QR factorization; NULL if it failed. */
+typedef struct tg_qr_factors {
+    tg_tensor *q; /* (*, m, k), with orthonormal columns */
+    tg_tensor *r; /* (*, k, n), upper triangular */
+} tg_qr_factors;
+
+/* The reduced QR factorization a = q r of a (*, m, n), where k is the lesser of m and n. The
+ * diagonal of r is not negative, which makes the factors unique; PyTorch's may have other signs.
+ * The gradient needs the first k columns to be independent. PyTorch: torch.linalg.qr(a). */
+TG_API tg_qr_factors tg_qr(tg_tensor *a);
+
 /* Adds rows to a QR factorization, in place: the triangle r (n, n) of some matrix becomes that of
  * the matrix with these rows (m, n) below it, the R of [r; rows] = Q R. Only the upper triangle of
  * r is read; what is below it becomes 0, and the diagonal is not negative. Returns r.

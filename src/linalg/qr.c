@@ -257,6 +257,23 @@ void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y)
     }
 }
 
+void tg__qr_rows_of_q(const tall_qr *w, int64_t i, double *top)
+{
+    const int64_t n = w->n, rows = w->m - i < w->rows ? round_up(w->m - i) : w->rows;
+    const double *kept = w->kept + i / w->rows * kept_block(w), *factors = kept + n * w->rows;
+    memset(w->block, 0, (size_t)(n * w->rows) * sizeof *w->block);
+    for (int64_t j = n - 1; j >= 0; j--)
+        if (factors[2 * j] != 0)
+            pick(w->tg->level, reflect, TG_F64)(rows, n, kept + j * w->rows, factors[2 * j],
+                                                factors[2 * j + 1], top + j * n, w->block, w->rows);
+}
+
+double tg__qr_entry(const tall_qr *w, int64_t i, int64_t j)
+{
+    const double *row = w->r + i * (w->n + w->k), entry = row[i] < 0 ? -row[j] : row[j];
+    return w->powers ? ldexp(entry, -w->powers[j]) : entry;
+}
+
 void tg__qr_divide(const tall_qr *w, bool transposed, double *x)
 {
     const int64_t n = w->n, columns = n + w->k;
@@ -307,15 +324,12 @@ static double *load_triangle(const call *c, int64_t n)
     return start;
 }
 
-/* Writes R with signs that make its diagonal positive. */
 static void store_triangle(const tall_qr *w, tg_tensor *r)
 {
     for (int64_t i = 0; i < w->n; i++)
-        for (int64_t j = 0; j < w->n; j++) {
-            const double entry = w->r[i * w->n + i] < 0 ? -w->r[i * w->n + j] : w->r[i * w->n + j];
+        for (int64_t j = 0; j < w->n; j++)
             tg__store(r->dtype, r->data, i * r->strides[0] + j * r->strides[1],
-                      w->powers ? ldexp(entry, -w->powers[j]) : entry);
-        }
+                      tg__qr_entry(w, i, j));
 }
 
 static bool add_rows_forward(const call *c)

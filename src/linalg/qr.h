@@ -62,6 +62,12 @@ void tg__qr_norms(const tall_qr *w, double *norms);
 /* [top; y] becomes Q^T [top; y] or, with `back`, Q [top; y], for vectors of n and of as many
  * elements as the rows of all blocks. Q is that of [0; a] = Q [R; 0], whose upper rows are 0. */
 void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);
+/* Makes w->block, by columns, the rows from row i on of the first n columns of Q S. i begins a
+ * block, and the blocks are asked for from the last one to the first, with the same `top`: at first
+ * the (n, n) matrix S, row-major, which these calls change. */
+void tg__qr_rows_of_q(const tall_qr *w, int64_t i, double *top);
+/* The entry [i, j] of the R of a as it was, with signs that make the diagonal positive. */
+double tg__qr_entry(const tall_qr *w, int64_t i, int64_t j);
 /* x becomes R^-1 x or, transposed, R^-T x. */
 void tg__qr_divide(const tall_qr *w, bool transposed, double *x);
 /* The rows of all blocks, zeros included. */

@@ -111,4 +111,25 @@ def rank_cases():
         case("cond", STABLE, lambda x: L.cond(x[0]), [make((3,), dtype, grad=False)], fails=True)
 
 
-write(cholesky_cases, solve_cases, det_cases, lstsq_cases, rank_cases)
+def qr_cases():
+    """The diagonal of r is made positive, which makes the factors unique."""
+    def factors(x):
+        q, r = L.qr(x)
+        signs = torch.sign(r.detach().diagonal(0, -2, -1))
+        return q * signs.unsqueeze(-2), r * signs.unsqueeze(-1)
+
+    def wide(x):
+        m = x.shape[-2]
+        q, r = factors(x[..., :m])
+        return q, torch.cat([r, q.transpose(-1, -2) @ x[..., m:]], -1)
+
+    for dtype in (F32, F64):
+        for shape in ((4, 2), (3, 3), (2, 4), (2, 5, 2), (2, 2, 3), (3, 1), (1, 3), (1, 1)):
+            for how in ("contiguous", "transposed"):
+                split = wide if shape[-2] < shape[-1] else factors
+                for part, name in enumerate(("qr_q", "qr_r")):
+                    case(name, STABLE, lambda x: split(x[0])[part], [make(shape, dtype, "normal", how if len(shape) == 2 else "contiguous")], differentiate=True)
+        case("qr_r", STABLE, lambda x: factors(x[0])[1], [make((3,), dtype)], fails=True)
+
+
+write(cholesky_cases, solve_cases, det_cases, lstsq_cases, rank_cases, qr_cases)

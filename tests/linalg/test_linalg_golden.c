@@ -15,6 +15,8 @@ static tg_tensor *symmetric(tg_tensor *x)
     OP(determinants, det, tg_det(x[0]))                                                            \
     OP(least_squares, lstsq, tg_lstsq(x[0], x[1]))                                                 \
     OP(ranks, lstsq_rcond, tg_lstsq_rcond(x[0], x[1], f[0]))                                       \
+    OP(factors, qr_q, tg_qr(x[0]).q)                                                               \
+    OP(factors, qr_r, tg_qr(x[0]).r)                                                               \
     OP(conditions, cond, tg_cond(x[0]))
 
 OPS(GOLDEN_RUN)

@@ -86,6 +86,32 @@ static void test_columns_at_the_ends_of_the_range(void **state)
     }
 }
 
+/* The reduced factors of matrices of many blocks, in batches, and at the ends of the range. */
+static void test_factors(void **state)
+{
+    tg_context *tg = *state;
+    tg_manual_seed(tg, 9);
+    const int64_t sizes[][2] = {{3000, 3}, {700, 40}, {33, 33}, {20, 50}, {1, 1}};
+    for (int i = 0; i < 5; i++) {
+        tg_tensor *a = tg_randn(tg, TG_F64, TG_SHAPE(2, sizes[i][0], sizes[i][1]));
+        if (i == 0) a = tg_mul(a, constant(tg, 1, 1e300, 1e-300));
+        const tg_qr_factors f = tg_qr(a);
+        const int64_t k = f.r->shape[1];
+        tg_tensor *off = tg_sub(tg_matmul(tg_transpose(f.q, 1, 2), f.q), tg_eye(tg, TG_F64, k, k));
+        assert_true(tg_item(tg_max(tg_abs(off))) < 1e-13);
+        off = tg_div(tg_sub(tg_matmul(f.q, f.r), a), tg_norm_dims(a, 2, TG_DIMS(1), true));
+        assert_true(tg_item(tg_max(tg_abs(off))) < 1e-14);
+        assert_true(tg_item(tg_sum(tg_abs(tg_tril(f.r, -1)))) == 0);
+        assert_true(tg_item(tg_min(tg_diagonal(f.r, 0, 1, 2))) >= 0);
+        assert_non_null(tg_zero_(f.r));
+        assert_true(tg_item(tg_sum(tg_abs(f.q))) > 0);
+    }
+    const tg_qr_factors none = tg_qr(tg_zeros(tg, TG_F64, TG_SHAPE(4, 0)));
+    assert_true(none.q->shape[0] == 4 && none.q->shape[1] == 0 && none.r->numel == 0);
+    assert_null(tg_qr(constant(tg, 1, 2)).r);
+    check_error(tg, TG_ERR_SHAPE, "qr: a is [2], which is neither a matrix nor a batch of them");
+}
+
 static void test_same_bits_at(int level)
 {
     tg_context *tg = open_at(tg__level_name(level)), *portable = open_at("portable");
@@ -133,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_products_of_columns),
         cmocka_unit_test(test_regression_in_blocks),
         cmocka_unit_test(test_columns_at_the_ends_of_the_range),
+        cmocka_unit_test(test_factors),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_refused),
     };

@@ -1,0 +1,142 @@
+/* tg_qr: the reduced QR factorization, and its gradient. The operation has both factors in one
+ * result, q after q, and r after r; the factors are parts of it. */
+#include "qr.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool qr_shape(const call *c, spec *s)
+{
+    const tg_tensor *a = c->in[0];
+    if (!tg__same_shape(c, s)) return false;
+    const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
+    s->ndim--;
+    s->shape[s->ndim - 1] = tg__times(tg__plus(m, n), n);
+    return tg__check_shape(c->tg, c->op->name, (tg_shape){s->ndim, s->shape});
+}
+
+/* Stores the rows of Q, from the last block to the first. Column j of Q and row j of R change their
+ * signs where R[j][j] is negative. */
+static bool store_q(const tall_qr *w, tg_tensor *out, int64_t at)
+{
+    const int64_t n = w->n;
+    double *top = tg__alloc(w->tg, tg__bytes(tg__times(n, n), sizeof *top));
+    if (!top) return false;
+    memset(top, 0, (size_t)(n * n) * sizeof *top);
+    for (int64_t j = 0; j < n; j++) top[j * n + j] = w->r[j * n + j] < 0 ? -1 : 1;
+    for (int64_t i = (w->m - 1) / w->rows * w->rows; i >= 0; i -= w->rows) {
+        tg__qr_rows_of_q(w, i, top);
+        for (int64_t l = 0; l < w->rows && i + l < w->m; l++)
+            for (int64_t j = 0; j < n; j++)
+                tg__store(out->dtype, out->data, at + (i + l) * n + j, w->block[j * w->rows + l]);
+    }
+    return true;
+}
+
+static bool factorize_one(const call *c, int64_t index)
+{
+    const tg_tensor *a = c->in[0];
+    const problem p = {.c = c, .index = index};
+    tall_qr w = {.tg = c->tg,
+                 .a = tg__qr_source(a, index),
+                 .m = a->shape[a->ndim - 2],
+                 .n = a->shape[a->ndim - 1]};
+    const int64_t at = index * (w.m + w.n) * w.n;
+    if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, &p, true) ||
+        !store_q(&w, c->out, at))
+        return false;
+    for (int64_t i = 0; i < w.n; i++)
+        for (int64_t j = 0; j < w.n; j++)
+            tg__store(c->out->dtype, c->out->data, at + (w.m + i) * w.n + j,
+                      tg__qr_entry(&w, i, j));
+    return true;
+}
+
+static bool qr_forward(const call *c)
+{
+    const tg_tensor *a = c->in[0];
+    const int64_t batch = c->out->numel > 0 ? tg__numel(a->ndim - 2, a->shape) : 0;
+    bool done = true;
+    for (int64_t i = 0; i < batch && done; i++) {
+        tg_scope_begin(c->tg);
+        done = factorize_one(c, i);
+        tg_scope_end(c->tg);
+    }
+    return done;
+}
+
+/* The matrices of `rows` rows and n columns that begin at element `from` of the last dimension. */
+static tg_tensor *part_of(tg_tensor *both, int64_t from, int64_t rows, int64_t n)
+{
+    int64_t shape[TG_MAX_DIMS];
+    if (!both) return NULL;
+    for (int d = 0; d < both->ndim - 1; d++) shape[d] = both->shape[d];
+    shape[both->ndim - 1] = rows;
+    shape[both->ndim] = n;
+    return tg_reshape(tg_narrow(both, -1, from, rows * n), (tg_shape){both->ndim + 1, shape});
+}
+
+/* With the gradients gq and gr, and M = r gr^T - gq^T q, of which C is the symmetric matrix with
+ * the lower triangle of M, the gradient is (gq + q C) r^-T (Walter and Lehmann, Algorithmic
+ * differentiation of linear algebra functions, 2010). */
+static tg_tensor *qr_grad(const record *made, int i, tg_tensor *g)
+{
+    const tg_tensor *a = made->in[i].t;
+    const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
+    tg_tensor *q = part_of(made->out, 0, m, n), *r = part_of(made->out, m * n, n, n),
+              *gq = part_of(g, 0, m, n), *gr = part_of(g, m * n, n, n);
+    tg_tensor *product =
+        tg_sub(tg_matmul(r, tg__matrix_transpose(gr)), tg_matmul(tg__matrix_transpose(gq), q));
+    tg_tensor *c = tg_add(tg_tril(product, 0), tg__matrix_transpose(tg_tril(product, -1)));
+    return tg_solve_triangular(tg__matrix_transpose(r), tg_add(gq, tg_matmul(q, c)),
+                               TG_LOWER | TG_RIGHT);
+}
+
+static const op_row qr_op = {
+    .name = "qr",
+    .grad_name = "LinalgQrBackward0",
+    .shape = qr_shape,
+    .forward = qr_forward,
+    .grad = qr_grad,
+    .reads = {READS_OUT},
+};
+
+static tg_qr_factors factorize_tall_matrix(tg_tensor *a)
+{
+    tg_tensor *both = a ? tg__apply(&qr_op, 1, &a, NULL) : NULL;
+    if (!both) return (tg_qr_factors){NULL, NULL};
+    const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
+    return (tg_qr_factors){part_of(both, 0, m, n), tg_clone(part_of(both, m * n, n, n))};
+}
+
+/* A wide a = [x y] has the q of x, and r = [r of x, q^T y]. */
+static tg_qr_factors factorize_wide_matrix(tg_tensor *a)
+{
+    const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
+    tg_qr_factors f = factorize_tall_matrix(tg_narrow(a, -1, 0, m));
+    tg_tensor *rest = tg_matmul(tg__matrix_transpose(f.q), tg_narrow(a, -1, m, n - m));
+    f.r = tg_cat(TG_LIST(f.r, rest), -1);
+    return f;
+}
+
+tg_qr_factors tg_qr(tg_tensor *a)
+{
+    frame f;
+    tg_qr_factors factors = {NULL, NULL};
+    if (!tg__check_inputs("qr", 1, &a)) return factors;
+    if (!tg__is_float(a->dtype)) {
+        tg__refuse_dtype("qr", a);
+        return factors;
+    }
+    if (a->ndim < 2 || a->ndim == TG_MAX_DIMS) {
+        tg__fail(a->context, TG_ERR_SHAPE,
+                 "qr: a is %s, which is neither a matrix nor a batch of them", SHOW(a));
+        return factors;
+    }
+    tg__enter(&f, "qr", a);
+    const bool tall = a->shape[a->ndim - 2] >= a->shape[a->ndim - 1];
+    factors = tall ? factorize_tall_matrix(a) : factorize_wide_matrix(a);
+    if (!factors.q || !factors.r) factors = (tg_qr_factors){NULL, NULL};
+    tg__leave_with(&f, 2, (tg_tensor *[]){factors.q, factors.r});
+    return factors;
+}
