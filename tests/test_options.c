@@ -52,6 +52,9 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     assert_true(p->dilation[0] == 1 && p->dilation[1] == 1 && p->count_include_pad);
     const tg_loader_options *l = TG_LOADER(.shuffle = true);
     assert_true(l->batch_size == 1 && l->shuffle && !l->drop_last);
+    const tg_csv_options *v = TG_CSV(.separator = ';', .missing = TG_MISSING_NAN);
+    assert_true(v->separator == ';' && !v->decimal && v->missing == TG_MISSING_NAN);
+    assert_true(v->max_levels == 0 && !v->columns && !v->file);
     const tg_gradcheck_options *g = TG_GRADCHECK(.rtol = 0);
     assert_true(g->eps == 1e-6 && g->atol == 1e-5 && g->rtol == 0);
     const tg_curve_fit_options *f = TG_CURVE_FIT(.max_nfev = 7);

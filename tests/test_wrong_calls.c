@@ -17,7 +17,8 @@ typedef struct stage {
     EACH_OPTIMISER(MEMBER)
     tg_scheduler *schedule, *plateau;
     tg_loader *loader;
-    FILE *file;
+    tg_csv *csv;
+    FILE *file, *csv_file;
     float f32[16];
     double f64[16];
     int64_t i64[16];
@@ -68,6 +69,14 @@ static bool no_grad_of_none(tg_context *tg)
     return off && tg_is_grad_enabled(tg);
 }
 
+/* Opens and closes the file. */
+static bool opened_csv(tg_context *tg, const char *path, FILE *data)
+{
+    tg_csv *csv = tg_csv_open(tg, path, TG_CSV(.file = data));
+    tg_csv_close(csv);
+    return csv;
+}
+
 static tg_tensor *cloned_first(tg_list inputs, const void *attributes)
 {
     (void)attributes;
@@ -106,8 +115,13 @@ static tg_tensor *closure(void *user)
 
 static stage set_stage(tg_context *tg)
 {
-    stage s = {.o = make_operands(tg, TG_F32), .file = tmpfile()};
-    assert_non_null(s.file);
+    stage s = {.o = make_operands(tg, TG_F32), .file = tmpfile(), .csv_file = tmpfile()};
+    assert_true(s.file && s.csv_file);
+    fputs("x,y,name\n1,2,a\n3,4,b\n", s.csv_file);
+    rewind(s.csv_file);
+    s.csv = tg_csv_open(tg, "table", TG_CSV(.file = s.csv_file));
+    tg_csv_choose(s.csv, 2, TG_CSV_TEXT);
+    rewind(s.csv_file);
     s.x = tg_clone(tg_detach(s.o.a));
     s.wide = tg_requires_grad_(tg_cast(s.x, TG_F64), true);
     s.five = tg_ones(tg, TG_F32, TG_SHAPE(5));
@@ -133,6 +147,8 @@ static stage set_stage(tg_context *tg)
 static void strike_stage(const stage *s)
 {
     fclose(s->file);
+    fclose(s->csv_file);
+    tg_csv_close(s->csv);
     tg_close(s->o.tg);
 }
 
@@ -153,7 +169,8 @@ static void strike_stage(const stage *s)
         EACH_OPTIMISER(LOCAL)                                                                      \
         tg_scheduler *schedule = s->schedule, *plateau = s->plateau;                               \
         tg_loader *loader = s->loader;                                                             \
-        FILE *file = s->file;                                                                      \
+        tg_csv *csv = s->csv;                                                                      \
+        FILE *file = s->file, *csv_file = s->csv_file;                                             \
         float *f32 = s->f32;                                                                       \
         double *f64 = s->f64;                                                                      \
         int64_t *i64 = s->i64;                                                                     \
@@ -163,7 +180,8 @@ static void strike_stage(const stage *s)
         (void)tg, (void)a, (void)c, (void)v, (void)mask, (void)index, (void)rows, (void)x;         \
         (void)wide, (void)five, (void)cube, (void)none, (void)gone, (void)loss, (void)grads;       \
         (void)net, (void)own, (void)mse, (void)schedule, (void)plateau, (void)loader;              \
-        (void)file, (void)f32, (void)f64, (void)i64, (void)flags, (void)one_cycle;                 \
+        (void)file, (void)csv_file, (void)csv, (void)f32, (void)f64, (void)i64, (void)flags;       \
+        (void)one_cycle;                                                                           \
         return (call) ? true : false;                                                              \
     }
 #define WORKS(name, call)        CALL(call)

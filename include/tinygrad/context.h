@@ -33,7 +33,7 @@ typedef enum tg_status {
     TG_ERR_ARGUMENT, /* another argument that makes no sense */
     TG_ERR_AUTOGRAD, /* a gradient that cannot be had, or a write that would spoil one */
     TG_ERR_CONTEXT,  /* tensors of two contexts, an unbalanced scope, a released tensor */
-    TG_ERR_IO        /* a file could not be written */
+    TG_ERR_IO        /* a file could not be written or read, or has wrong contents */
 } tg_status;
 
 /* Settings of a context, which stay as they are from tg_open on. In a plain literal, members that

@@ -45,11 +45,12 @@ static void show_layers(const tg_norm_options *n, const tg_conv_options *c,
 }
 
 static void show_others(const tg_loader_options *l, const tg_gradcheck_options *c,
-                        const tg_grad_options *g)
+                        const tg_grad_options *g, const tg_csv_options *v)
 {
     printf("loader %d %d %d\n", (int)l->batch_size, l->shuffle, l->drop_last);
     printf("gradcheck %g %g %g\n", c->eps, c->atol, c->rtol);
     printf("grad %d %d %d\n", g->grad_outputs.n, g->create_graph, g->allow_unused);
+    printf("csv %d %s %d\n", v->separator, v->columns, (int)v->missing);
 }
 
 static void show_curve_fit(const tg_curve_fit_options *o)
@@ -85,7 +86,7 @@ int main(void)
                         .padding[0] = 0, .padding[1] = 0, .dilation[0] = 1, .dilation[1] = 1,
                         .ceil_mode = true, .count_include_pad = false));
     show_others(TG_LOADER(.batch_size = 32, .shuffle = true), TG_GRADCHECK(.atol = 1e-7),
-                TG_GRAD(.create_graph = true));
+                TG_GRAD(.create_graph = true), TG_CSV(.separator = ';', .columns = "x,y"));
 
     tg_context *tg = tg_open(NULL);
     tg_module *net = tg_linear(tg, 3, 1, TG_NO_BIAS);
