@@ -328,6 +328,9 @@ static csv_step read_cells(csv_reader *r, csv_row *row)
         row->lines = after;
         row->cells++;
     } while (step == CSV_MORE);
+    const int64_t cells = row->cells; /* those of columns without a name may be left out */
+    for (; row->cells < r->pub.n_columns; row->cells++) take_cell(r, row, &(csv_cell){.text = ""});
+    row->cells = cells;
     return step;
 }
 

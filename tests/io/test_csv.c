@@ -161,6 +161,17 @@ static void test_first_column_without_a_name(void **state)
     check_values(read_text(*state, "\"x\"\n\"1\" 5\n\"2\" 6\n", TG_CSV(.columns = "x")), 5, 6);
 }
 
+/* The cells of a last column without a name may be left out: they are missing. */
+static void test_last_column_without_a_name(void **state)
+{
+    const char *text = "x,\n1\n2,3\n";
+    check_values(read_text(*state, text, TG_CSV(.missing = TG_MISSING_NAN)), 1, NAN, 2, 3);
+    assert_null(read_text(*state, text, NULL));
+    check_error(*state, TG_ERR_IO,
+                "read_csv: a.csv:2: column 2 is empty; .missing = TG_MISSING_DROP leaves such rows "
+                "out");
+}
+
 /* One more cell than names is a mistake where it may be the second half of a number. */
 static void test_commas_do_not_make_a_column(void **state)
 {
@@ -605,6 +616,7 @@ int main(void)
         TEST(test_the_locale_does_not_matter),
 #endif
         TEST(test_first_column_without_a_name),
+        TEST(test_last_column_without_a_name),
         TEST(test_commas_do_not_make_a_column),
         TEST(test_columns_that_are_not_read_may_have_anything),
         TEST(test_missing_values),
