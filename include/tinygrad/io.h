@@ -79,6 +79,7 @@ TG_API tg_tensor *tg_read_csv(tg_context *tg, const char *path, const tg_csv_opt
  * the members. */
 typedef struct tg_csv {
     tg_context *context;      /* in which errors are recorded */
+    const char *path;         /* as messages show it: its end, or "standard input" */
     int64_t n_columns;        /* how many columns there are */
     const char *const *names; /* their names; "" for a column without one */
     const bool *is_text;      /* whether the first value of a column, among the first rows, is text;

@@ -164,6 +164,7 @@ static csv_reader *open_reader(tg_context *tg, const char *op, const char *path,
     const size_t n = strlen(path), room = sizeof r->path - 1;
     const bool is_stdin = !o.file && !strcmp(path, "-");
     strcpy(r->path, is_stdin ? "standard input" : path + (n > room ? n - room : 0));
+    r->pub.path = r->path;
     errno = 0;
     if (!r->file) r->file = is_stdin ? stdin : fopen(path, "rb");
     if (r->file ? tg__csv_begin(r) : tg__csv_refuse(r, 0, strerror(errno))) return r;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE = 50 }; /* the rows that are looked at */
+/* The rows that are looked at: for the separator, and for a first value in each column. */
+enum { SAMPLE = 50, LONG_SAMPLE = 1000 };
 
 /* ---- Cells. */
 
@@ -123,10 +124,10 @@ static bool has_more(const csv_reader *r, const csv_walk *w)
 }
 
 /* Walks over the first rows behind `at`. */
-static void walk_rows(csv_reader *r, const char *at, visit_cell *visit, void *state)
+static void walk_rows(csv_reader *r, const char *at, int n, visit_cell *visit, void *state)
 {
     csv_walk w = {at, 0};
-    for (int rows = 0; rows < SAMPLE && has_more(r, &w); rows++)
+    for (int rows = 0; rows < n && has_more(r, &w); rows++)
         if (walk_row(r, &w, visit, state) < 0) return;
 }
 
@@ -228,7 +229,7 @@ static void look_for_point(csv_reader *r, int64_t number, const csv_cell *cell, 
 static char guess_point(csv_reader *r, const char *at)
 {
     points p = {0, 0};
-    walk_rows(r, at, look_for_point, &p);
+    walk_rows(r, at, SAMPLE, look_for_point, &p);
     return p.commas && !p.points ? ',' : '.';
 }
 
@@ -324,7 +325,7 @@ static bool read_names(csv_reader *r, int64_t cells, bool unnamed)
         r->sorted[i] = &r->names[i];
     }
     qsort(r->sorted, (size_t)r->pub.n_columns, sizeof *r->sorted, compare_names);
-    walk_rows(r, w.at, look_for_text, r->is_text + r->pub.n_columns);
+    walk_rows(r, w.at, LONG_SAMPLE, look_for_text, r->is_text + r->pub.n_columns);
     return true;
 }
 
