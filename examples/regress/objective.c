@@ -1,34 +1,10 @@
-/* Fits by other losses than squared error: what they ask of the target, and what they predict. */
+/* Fits by other losses than squared error, and what is predicted and lost by them. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "regress.h"
-
-/* Prints where a row is, up to its value. The line is known if each row has one, and none is left
- * out. */
-static int refuse(const job *j, int64_t row, double value, const char *wanted)
-{
-    fprintf(stderr, "%s:", j->set.data);
-    if (j->file.line == j->file.n_rows + 2) fprintf(stderr, "%" PRId64 ":", row + 2);
-    fprintf(stderr, " column '%.60s' holds %.9g where %s\n", j->set.target, value, wanted);
-    return FAILED;
-}
-
-int check_target(const job *j, tg_tensor *y)
-{
-    const loss_kind kind = j->set.loss.kind;
-    const double *values = values_of(y);
-    for (int64_t i = 0; values && loss_is_likelihood(&j->set.loss) && i < y->numel; i++) {
-        const double v = values[i];
-        if (kind == LOSS_LOGISTIC && v != 0 && v != 1)
-            return refuse(j, i, v, "--loss logistic takes 0 or 1");
-        if (kind == LOSS_POISSON && (v < 0 || v != floor(v)))
-            return refuse(j, i, v, "--loss poisson takes a count: 0, 1, 2, ...");
-    }
-    return DONE;
-}
 
 /* Prints that the loss has no minimum, which features are to blame, and what to do. */
 static int report_no_minimum(const job *j)

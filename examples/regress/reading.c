@@ -24,8 +24,25 @@ static void decide(variable *v, csv_kind kind)
 {
     if (v->decided || kind == CSV_MISSING) return;
     v->decided = true;
-    if (v->how == PLAIN && v->power == 1 && kind == CSV_TEXT && v->role == INPUT) v->how = FACTOR;
+    if (v->how == PLAIN && v->power == 1 && kind == CSV_TEXT &&
+        (v->role == INPUT || v->role == CLASS))
+        v->how = FACTOR;
     v->levels.numbers = kind == CSV_NUMBER;
+}
+
+/* Checks that a number suits its role. Returns false, with the error, if it does not. */
+static bool check_role(csv *file, const variable *v, double x)
+{
+    if (v->role == WEIGHT && x < 0)
+        return csv_fail(file, "column '%.40s': a weight must not be negative, as %.15g is",
+                        v->column, x);
+    if (v->role == CLASS && x != 0 && x != 1)
+        return csv_fail(file, "column '%.40s': %.15g is neither 0 nor 1, as --loss logistic needs",
+                        v->column, x);
+    if (v->role == COUNT && (x < 0 || x != floor(x)))
+        return csv_fail(file, "column '%.40s': %.15g is no count, as --loss poisson needs",
+                        v->column, x);
+    return true;
 }
 
 /* Reads a variable of the current row. A factor's value is set later, by set_level. Returns false,
@@ -42,9 +59,7 @@ static bool read_cell(csv *file, variable *v, double *value, bool *missing)
     if (kind == CSV_MISSING || (kind != CSV_NUMBER && !text)) return csv_refuse(file, v->index);
     if (v->how == FACTOR) return true;
     const double x = *value;
-    if (v->role == WEIGHT && x < 0)
-        return csv_fail(file, "column '%.40s': a weight must not be negative, as %.15g is",
-                        v->column, x);
+    if (!check_role(file, v, x)) return false;
     *value = variable_value(v, x);
     return isfinite(*value) ||
            csv_fail(file, "column '%.40s': %.60s is not finite where it is %.15g", v->column,

@@ -59,6 +59,9 @@ const double *values_of(tg_tensor *t);
 /* Chooses the terms, and reads the values of their variables. */
 int read_data(job *j);
 
+/* The variable that is predicted, of a model that was fitted and not loaded. */
+const variable *target_variable(const job *j);
+
 /* The features of n rows with these variables. */
 tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride);
 
@@ -87,9 +90,6 @@ double size_of(tg_tensor *x, int64_t column);
 int find_minimum_norm(job *j);
 
 /* ---- objective.c */
-
-/* Checks that a target, in all rows of the file, is what the loss is made for. */
-int check_target(const job *j, tg_tensor *y);
 
 /* Fits by a loss that is not exact. */
 int find_minimum(job *j);

@@ -53,6 +53,10 @@ static void report_levels(const job *j)
             fputs(", each with features of its own", j->report);
         fputc('\n', j->report);
     }
+    const variable *v = target_variable(j);
+    if (v->how == FACTOR)
+        fprintf(j->report, "%s: 0 is %s, 1 is %s\n", v->column, v->levels.sorted[0].name,
+                v->levels.sorted[1].name);
 }
 
 /* Prints which rows and features are left out. */

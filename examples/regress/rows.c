@@ -40,12 +40,21 @@ static int choose_features(job *j)
     return status;
 }
 
+const variable *target_variable(const job *j)
+{
+    return &j->terms.variables[j->terms.n_inputs];
+}
+
 /* Chooses the variables to read: those of the terms, the target and the weight. */
 static int choose_terms(job *j)
 {
     int status = choose_features(j);
     if (status != DONE) return status;
-    terms_append(&j->terms, j->set.target, TARGET);
+    const loss_kind kind = j->set.loss.kind;
+    terms_append(&j->terms, j->set.target,
+                 kind == LOSS_LOGISTIC  ? CLASS
+                 : kind == LOSS_POISSON ? COUNT
+                                        : TARGET);
     if (j->set.weights) terms_append(&j->terms, j->set.weights, WEIGHT);
     status = terms_find_columns(&j->terms, &j->file, j->terms.n_variables);
     if (status != DONE || j->terms.n) return status;
@@ -71,6 +80,16 @@ static int check_levels(const job *j)
     return DONE;
 }
 
+/* Checks that a target of text has two levels. */
+static int check_classes(const job *j)
+{
+    const variable *v = target_variable(j);
+    if (v->how != FACTOR || v->levels.n == 2) return DONE;
+    fprintf(stderr, "%s: column '%.60s' has %zu level%s, where --loss logistic takes two\n",
+            j->set.data, v->column, v->levels.n, v->levels.n == 1 ? "" : "s");
+    return FAILED;
+}
+
 int read_data(job *j)
 {
     if (!csv_open(&j->file, j->set.data)) return complain(j->file.error);
@@ -84,6 +103,7 @@ int read_data(job *j)
         return FAILED;
     }
     status = check_levels(j);
+    if (status == DONE) status = check_classes(j);
     return status == DONE ? terms_expand(&j->terms, !j->set.no_intercept) : status;
 }
 
@@ -163,7 +183,6 @@ int split_rows(job *j)
     if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
     if (!rows_suffice(j, n - n_held)) return FAILED;
     j->train = make_sample(j);
-    if (check_target(j, j->train.y) != DONE) return FAILED;
     if (n_held) {
         sample all = j->train;
         tg_tensor *order = tg_randperm(j->tg, n);

@@ -153,6 +153,14 @@ static void report_deviance(const job *j, const statistics *s)
     fputs("\n\n", j->report);
 }
 
+/* Prints how many rows count by their distance alone. */
+static void report_far(const job *j)
+{
+    tg_tensor *d = tg_abs(tg_sub(j->train.y, line_predict(&j->fit.line, j->train.x)));
+    tg_tensor *far = tg_cast(tg_gt_scalar(d, j->set.loss.number), TG_F64);
+    fprintf(j->report, "%.0f rows are further than delta from the fit\n", tg_item(tg_sum(far)));
+}
+
 /* Prints the loss, and what is not given and why. */
 static void report_loss(const job *j)
 {
@@ -160,6 +168,7 @@ static void report_loss(const job *j)
     const bool penalised = j->set.loss.l2 > 0;
     fprintf(j->report, "sum of the losses of %" PRId64 " rows %.*g%s\n", j->train.y->numel, digits,
             j->minimum.loss, penalised ? ", without the penalty" : "");
+    if (j->set.loss.kind == LOSS_HUBER) report_far(j);
     fprintf(j->report, "standard errors are not given, since %s\n\n",
             penalised ? "the penalty biases the coefficients"
                       : "this loss tells nothing of the distribution of the errors");

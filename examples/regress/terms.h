@@ -19,10 +19,11 @@
 
 typedef enum transform { PLAIN, LOG, SQRT, EXP, FACTOR } transform;
 
-typedef enum role { INPUT, TARGET, WEIGHT } role;
+/* Of the targets a CLASS is 0 or 1, or text with two levels, and a COUNT is 0, 1, 2, ... */
+typedef enum role { INPUT, TARGET, CLASS, COUNT, WEIGHT } role;
 
 /* A column without transform or power becomes a FACTOR if its first value that is not missing is
- * text and its role is INPUT. */
+ * text and its role is INPUT or CLASS. */
 typedef struct variable {
     const char *column;
     char *name;   /* as it is written: log(x)^2 */

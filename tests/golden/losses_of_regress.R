@@ -30,12 +30,13 @@ run <- function(target, features, ...)
 # glm, iterated until nothing changes, and once more from there: its standard errors are those of the coefficients before
 # the last step. The intervals are those of confint.default, from the normal distribution.
 exactly <- glm.control(epsilon = 1e-15, maxit = 100)
-show_glm <- function(data, target, features, family, loss, weights = NULL) {
+show_glm <- function(data, target, features, family, loss, weights = NULL, intercept = TRUE) {
   data$.w <- if (is.null(weights)) rep(1, nrow(data)) else data[[weights]]
   again <- function(start) suppressWarnings(
-    glm(reformulate(features, target), family, data, weights = .w, control = exactly, start = start))
+    glm(reformulate(features, target, intercept), family, data, weights = .w, control = exactly, start = start))
   fit <- again(coef(again(coef(again(NULL)))))
-  run(target, features, "--loss", loss, if (!is.null(weights)) paste("--weights", weights))
+  run(target, features, "--loss", loss, if (!is.null(weights)) paste("--weights", weights),
+      if (!intercept) "--no-intercept")
   s <- summary(fit)
   coefficients_of(rownames(s$coefficients), cbind(s$coefficients, confint.default(fit)))
   value("residual deviance", fit$deviance)
@@ -95,16 +96,17 @@ show_huber <- function(data, target, features, delta) {
 }
 
 # MASS's ridge: half the squared error, and the same penalty.
-show_ridge <- function(data, target, features, l2) {
-  b <- coef(lm.ridge(reformulate(features, target), data, lambda = l2))
-  run(target, features, "--loss mse --l2", l2)
-  coefficients_of(c("(Intercept)", features), b)
+show_ridge <- function(data, target, features, l2, intercept = TRUE) {
+  b <- coef(lm.ridge(reformulate(features, target, intercept), data, lambda = l2))
+  run(target, features, "--loss mse --l2", l2, if (!intercept) "--no-intercept")
+  coefficients_of(c(if (intercept) "(Intercept)", features), b)
 }
 
-show_rq <- function(data, target, features, tau, weights = NULL) {
+show_rq <- function(data, target, features, tau, weights = NULL, intercept = TRUE) {
   data$.w <- if (is.null(weights)) rep(1, nrow(data)) else data[[weights]]
-  fit <- rq(reformulate(features, target), tau, data, weights = .w)
-  run(target, features, paste0("--loss quantile:", tau), if (!is.null(weights)) paste("--weights", weights))
+  fit <- rq(reformulate(features, target, intercept), tau, data, weights = .w)
+  run(target, features, paste0("--loss quantile:", tau), if (!is.null(weights)) paste("--weights", weights),
+      if (!intercept) "--no-intercept")
   coefficients_of(names(coef(fit)), coef(fit))
 }
 
@@ -129,6 +131,8 @@ show_glm(births, "low", "lwt", binomial, "logistic")
 show_glm(births, "low", health, binomial, "logistic", "w")
 show_glm(births, "ftv", health, poisson, "poisson")
 show_glm(births, "ftv", health, poisson, "poisson", "w")
+show_glm(births, "low", c("age", "smoke", "ht"), binomial, "logistic", NULL, FALSE)
+show_glm(births, "ftv", c("age", "lwt"), poisson, "poisson", "w", FALSE)
 show_minimum(births, "low", health, "logistic", logistic_slope, logistic_curvature, 10)
 show_minimum(births, "ftv", health, "poisson", poisson_slope, poisson_curvature, 2.5)
 show_huber(births, "bwt", health, 500)
@@ -147,8 +151,10 @@ show_glm(cars, "carb", c("hp", "wt", "qsec"), poisson, "poisson")
 show_glm(cars, "vs", "mpg", binomial, "logistic")
 show_minimum(cars, "am", c("mpg", "wt", "hp", "qsec"), "logistic", logistic_slope, logistic_curvature, 1)
 show_ridge(cars, "mpg", c("disp", "hp", "drat", "wt", "qsec"), 3)
+show_ridge(cars, "mpg", c("disp", "drat", "qsec"), 5, FALSE)
 show_huber(cars, "mpg", c("hp", "wt"), 1)
 for (tau in c(0.1, 0.25, 0.37, 0.75)) show_rq(cars, "mpg", c("hp", "wt"), tau)
+show_rq(cars, "mpg", c("hp", "drat"), 0.61, "gear", FALSE)
 
 show_set("infert", infert[c("case", "age", "parity", "induced", "spontaneous")])
 show_glm(infert, "case", c("age", "parity", "induced", "spontaneous"), binomial, "logistic")
