@@ -90,6 +90,12 @@ static void put_model(writer *w, const job *j)
     static const char *const methods[] = {"least squares", "sgd", "lbfgs"};
     const loss *l = &j->set.loss;
     const terms *t = &j->terms;
+    const variable *target = target_variable(j);
+    if (target->how == FACTOR) {
+        begin(w, "classes", '[');
+        for (size_t i = 0; i < 2; i++) put_name(w, NULL, target->levels.sorted[i].name);
+        end(w, ']');
+    }
     put_name(w, "loss", loss_name(l));
     if (l->kind == LOSS_HUBER || l->kind == LOSS_QUANTILE) put_number(w, "loss_number", l->number);
     put_number(w, "l2", l->l2);

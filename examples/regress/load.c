@@ -152,6 +152,13 @@ static bool expect(reader *r, const char *word, size_t least, size_t most)
     return fail(r, "'%s' has %zu cells, not %zu", word, r->n_cells, least);
 }
 
+/* Whether the next line begins with a word. */
+static bool comes_next(const reader *r, const char *word)
+{
+    const size_t n = strlen(word);
+    return !strncmp(r->at, word, n) && r->at[n] == ',';
+}
+
 static bool read_number(const reader *r, size_t cell, double *value)
 {
     const char *text = r->cells[cell];
@@ -182,7 +189,8 @@ static bool read_head(reader *r, job *j)
     if (!j->set.target) return fail_memory(r);
     if (!expect(r, "loss", 2, 2)) return false;
     char where[WHERE];
-    return loss_read(where_is(r, where), r->cells[1], &j->set.loss);
+    if (!loss_read(where_is(r, where), r->cells[1], &j->set.loss)) return false;
+    return !comes_next(r, "classes") || expect(r, "classes", 3, 3);
 }
 
 /* The variable that is written like this and can be a factor. NULL if there is none. */
@@ -213,13 +221,6 @@ static bool read_levels(reader *r, const terms *t)
         if (!levels_add(&v->levels, r->cells[i], number)) return fail_memory(r);
     }
     return true;
-}
-
-/* Whether the next line begins with a word. */
-static bool comes_next(const reader *r, const char *word)
-{
-    const size_t n = strlen(word);
-    return !strncmp(r->at, word, n) && r->at[n] == ',';
 }
 
 static bool read_terms(reader *r, job *j)

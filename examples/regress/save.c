@@ -83,6 +83,11 @@ static void put_fit(FILE *out, const job *j, const char *features)
     put_text(out, j->set.target);
     fprintf(out, "\nloss,%s", loss_name(&j->set.loss));
     put_loss_number(out, &j->set.loss);
+    const variable *target = target_variable(j);
+    if (target->how == FACTOR) {
+        fputs("\nclasses", out);
+        for (size_t i = 0; i < 2; i++) put_text(out, target->levels.sorted[i].name);
+    }
     fputs("\nfeatures", out);
     put_text(out, features);
     putc('\n', out);

@@ -4,6 +4,7 @@
  *   regress,1                  the version of the format
  *   target,NAME
  *   loss,mse                   as --loss takes it, with the number of huber and quantile
+ *   classes,A,B                the words of the target for 0 and 1, if logistic had words
  *   features,TERMS             as --features takes them
  *   levels,FACTOR,text,A,B     the levels of each factor; numbers instead of text for factor(x)
  *   intercept,yes              or no

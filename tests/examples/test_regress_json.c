@@ -238,6 +238,8 @@ static void test_other_fits(void **state)
     expect_text("\n \"method\": \"simplex\",\n");
     run_json("mixed.csv --target b --features x --loss logistic");
     assert_true(json_number("\"name\": \"x\"", "z") > 0 && json_number("", "null_deviance") > 0);
+    run_json("mixed.csv --target g --features 'x, n' --loss logistic");
+    expect_text("\n \"classes\": [\n  \"blue\",\n  \"red\"],\n");
     run_json("mixed.csv --target n --features x --loss poisson");
     assert_true(json_number("trained", "mean_deviance") > 0);
     run_json("mixed.csv --target y --features x --l2 0.5");

@@ -234,10 +234,13 @@ static void test_loaded_fits_of_other_losses_predict_the_same(void **state)
     (void)state;
     write_mixed_data();
     expect_same_predictions("mixed.csv --target y --features x --l2 0.3", "");
-    expect_same_predictions("mixed.csv --target y --features x --loss huber:0.1", "");
     expect_same_predictions("mixed.csv --target y --features 'x, n' --loss quantile:0.3", "");
     expect_same_predictions("mixed.csv --target b --features x --loss logistic", "");
     expect_same_predictions("mixed.csv --target n --features 'x, x^2' --loss poisson", "");
+    write_text("words.csv", "x,y\n1,no\n2,no\n3,\"yes, sir\"\n4,no\n5,\"yes, sir\"\n");
+    expect_same_predictions("words.csv --target y --loss logistic", "");
+    expect_in_file("fit.csv", "\nloss,logistic\nclasses,no,\"yes, sir\"\nfeatures,x\n");
+    expect_same_predictions("mixed.csv --target y --features x --loss huber:0.1", "");
     expect_status("regress --load fit.csv --predict mixed.csv --interval 2>&1", 1);
     assert_string_equal(text, "fit.csv: this fit has no prediction intervals: only least squares "
                               "of independent features has them\n");
