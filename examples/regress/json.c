@@ -108,7 +108,7 @@ static void put_model(writer *w, const job *j)
     put_flag(w, "minimum_norm", j->kept != NULL);
     if (j->set.weights) put_name(w, "weights", j->set.weights);
     put_number(w, "rows_without_weight", (double)t->n_weightless);
-    put_number(w, "rows_with_missing_values", (double)j->file.n_dropped);
+    put_number(w, "rows_with_missing_values", (double)j->file->dropped);
     begin(w, "dropped_features", '[');
     for (size_t i = t->n_features; i < t->n_made; i++) put_name(w, NULL, t->features[i].name);
     end(w, ']');

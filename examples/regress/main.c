@@ -52,8 +52,8 @@ static int work(job *j)
 
 static void end_job(job *j)
 {
+    tg_csv_close(j->file);
     tg_close(j->tg);
-    csv_close(&j->file);
     terms_free(&j->terms);
     free(j->values);
     free(j->new_values);

@@ -2,22 +2,20 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "names.h"
 #include "numbers.h"
 #include "regress.h"
 
 int read_new(job *j)
 {
-    csv file;
     const size_t n = j->terms.n_inputs;
-    int status = csv_open(&file, j->set.predict) ? terms_find_columns(&j->terms, &file, n)
-                                                 : complain(file.error);
+    tg_csv *file = file_open(j->tg, j->set.predict, &j->set, TG_MISSING_ERROR);
+    int status = file ? terms_find_columns(&j->terms, file, n) : FAILED;
     if (status == DONE) {
-        j->new_values = terms_read(&j->terms, &file, n, true);
-        if (!j->new_values) status = complain(file.error);
+        j->new_values = terms_read(&j->terms, file, n, true, &j->n_new);
     }
-    j->n_new = file.n_rows;
-    csv_close(&file);
-    return status;
+    tg_csv_close(file);
+    return j->new_values ? DONE : FAILED;
 }
 
 /* Writes a number with all its digits, unless --digits was given. */
@@ -37,7 +35,7 @@ void write_predictions(const job *j)
     const double *y = values_of(predict(j, j->new_rows));
     const double *margins = j->set.interval ? values_of(interval_margins(j, j->new_rows)) : NULL;
     if (!tg_ok(j->tg)) return;
-    csv_write(stdout, j->set.target);
+    names_write(stdout, j->set.target);
     fputs(margins ? ",lower,upper\n" : "\n", stdout);
     for (size_t i = 0; i < j->n_new; i++) {
         put(j, y[i]);

@@ -1,4 +1,5 @@
 /* Reads the variables of a model from the rows of a file. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,99 +20,113 @@ double variable_value(const variable *v, double x)
     return v->power == 1 ? x : pow(x, v->power);
 }
 
-/* Learns from the first value of a column whether it is text. */
-static void decide(variable *v, csv_kind kind)
+/* The text of a factor in the current row, of which x is the number. */
+static const char *text_of(const tg_csv *file, const variable *v, double x)
 {
-    if (v->decided || kind == CSV_MISSING) return;
-    v->decided = true;
-    if (v->how == PLAIN && v->power == 1 && kind == CSV_TEXT &&
-        (v->role == INPUT || v->role == CLASS))
-        v->how = FACTOR;
-    v->levels.numbers = kind == CSV_NUMBER;
+    int64_t n;
+    return tg_csv_levels(file, v->index, &n)[(int64_t)x];
 }
 
 /* Checks that a number suits its role. Returns false, with the error, if it does not. */
-static bool check_role(csv *file, const variable *v, double x)
+static bool check_role(const tg_csv *file, const variable *v, double x)
 {
     if (v->role == WEIGHT && x < 0)
-        return csv_fail(file, "column '%.40s': a weight must not be negative, as %.15g is",
-                        v->column, x);
+        return file_refuse(file, "column '%.40s': a weight must not be negative, as %.15g is",
+                           v->column, x);
     if (v->role == CLASS && x != 0 && x != 1)
-        return csv_fail(file, "column '%.40s': %.15g is neither 0 nor 1, as --loss logistic needs",
-                        v->column, x);
+        return file_refuse(file,
+                           "column '%.40s': %.15g is neither 0 nor 1, as --loss logistic needs",
+                           v->column, x);
     if (v->role == COUNT && (x < 0 || x != floor(x)))
-        return csv_fail(file, "column '%.40s': %.15g is no count, as --loss poisson needs",
-                        v->column, x);
+        return file_refuse(file, "column '%.40s': %.15g is no count, as --loss poisson needs",
+                           v->column, x);
     return true;
 }
 
-/* Reads a variable of the current row. A factor's value is set later, by set_level. Returns false,
- * with the error, if the cell is not what it must be. */
-static bool read_cell(csv *file, variable *v, double *value, bool *missing)
+/* Prints that the data did not have a level. Returns false. */
+static bool refuse_level(const tg_csv *file, const variable *v, const char *text, double x)
 {
-    const csv_kind kind = csv_cell(file, v->index, value);
-    decide(v, kind);
-    if (kind == CSV_MISSING && file->drop_missing) {
-        *missing = true;
-        return true;
-    }
-    const bool text = v->how == FACTOR && !v->levels.numbers;
-    if (kind == CSV_MISSING || (kind != CSV_NUMBER && !text)) return csv_refuse(file, v->index);
-    if (v->how == FACTOR) return true;
-    const double x = *value;
-    if (!check_role(file, v, x)) return false;
-    *value = variable_value(v, x);
-    return isfinite(*value) ||
-           csv_fail(file, "column '%.40s': %.60s is not finite where it is %.15g", v->column,
-                    v->name, x);
-}
-
-/* Sets the error of a level that the data did not have. Returns false. */
-static bool refuse_level(csv *file, const variable *v)
-{
-    char all[160] = "";
+    char all[160] = "", number[32];
     size_t n = 0, i = 0;
     for (; i < v->levels.n && n < sizeof all - 48; i++)
         n += (size_t)sprintf(all + n, i ? ", %.40s" : "%.40s", v->levels.sorted[i].name);
-    return csv_fail(file, "column '%.40s': '%.40s' is no level of the data: %s%s", v->column,
-                    csv_text(file, v->index), all, i < v->levels.n ? ", ..." : "");
+    snprintf(number, sizeof number, "%.15g", x);
+    return file_refuse(file, "column '%.40s': '%.40s' is no level of the data: %s%s", v->column,
+                       text ? text : number, all, i < v->levels.n ? ", ..." : "");
 }
 
 /* Sets the value of a factor to the place of its level, or, as long as there may be more levels to
  * come, to the level's code. */
-static bool set_level(csv *file, variable *v, double *value, bool known)
+static bool set_level(const tg_csv *file, variable *v, double *value, bool known)
 {
-    const char *text = csv_text(file, v->index);
+    const char *text = v->is_text ? text_of(file, v, *value) : NULL;
     size_t i = levels_find(&v->levels, text, *value);
     if (i == v->levels.n) {
-        if (known) return refuse_level(file, v);
+        if (known) return refuse_level(file, v, text, *value);
         if (i == MAX_LEVELS)
-            return csv_fail(file,
-                            "column '%.40s' has more than %d levels, too many for a factor; leave "
-                            "it out",
-                            v->column, MAX_LEVELS);
-        if (!levels_add(&v->levels, text, *value)) return csv_fail(file, "out of memory");
+            return file_refuse(file,
+                               "column '%.40s' has more than %d levels, too many for a factor; "
+                               "leave it out",
+                               v->column, MAX_LEVELS);
+        if (!levels_add(&v->levels, text, *value)) return file_refuse(file, "out of memory");
         i = levels_find(&v->levels, text, *value);
     }
     *value = known ? (double)i : (double)v->levels.sorted[i].code;
     return true;
 }
 
-/* Reads the current row. A row that is left out adds no levels. */
-static bool read_row(terms *t, csv *file, size_t n, bool known, double *row)
+/* Sets the variables of a row from its cells. A row whose weight is 0 is not used, and adds no
+ * levels. */
+static bool set_row(terms *t, const tg_csv *file, size_t n, bool known, const double *cells,
+                    double *row, bool *used)
 {
-    bool missing = false, weightless = false;
+    bool weightless = false;
     for (size_t i = 0; i < n; i++) {
-        if (!read_cell(file, &t->variables[i], &row[i], &missing)) return false;
-        weightless |= t->variables[i].role == WEIGHT && row[i] == 0;
+        const variable *v = &t->variables[i];
+        const double x = cells[v->place];
+        row[i] = v->how == FACTOR ? x : variable_value(v, x);
+        if (v->how != FACTOR && !check_role(file, v, x)) return false;
+        if (v->how != FACTOR && !isfinite(row[i]))
+            return file_refuse(file, "column '%.40s': %.60s is not finite where it is %.15g",
+                               v->column, v->name, x);
+        weightless |= v->role == WEIGHT && x == 0;
     }
-    file->n_dropped += missing;
-    t->n_weightless += weightless && !missing;
-    if (missing || weightless) return true;
-    file->n_rows++;
-    for (size_t i = 0; i < n; i++)
+    t->n_weightless += weightless;
+    *used = !weightless;
+    for (size_t i = 0; i < n && *used; i++)
         if (t->variables[i].how == FACTOR && !set_level(file, &t->variables[i], &row[i], known))
             return false;
+    return true;
+}
+
+/* Decides for a variable whether its column is read as text. */
+static void decide(variable *v, const tg_csv *file)
+{
+    const bool text = file->is_text[v->index];
+    if (!v->decided && text && v->how == PLAIN && v->power == 1 &&
+        (v->role == INPUT || v->role == CLASS))
+        v->how = FACTOR;
+    if (!v->decided) v->levels.numbers = !text;
+    v->decided = true;
+    v->is_text = v->how == FACTOR && !v->levels.numbers;
+}
+
+/* Chooses the columns of the first n variables, each once. A column is read as text if no variable
+ * needs its numbers. */
+static bool choose(terms *t, tg_csv *file, size_t n)
+{
+    size_t chosen = 0;
+    for (size_t i = 0; i < n; i++) decide(&t->variables[i], file);
+    for (size_t i = 0; i < n; i++) {
+        variable *v = &t->variables[i];
+        size_t k = 0;
+        bool text = true;
+        while (t->variables[k].index != v->index) k++;
+        v->place = k < i ? t->variables[k].place : chosen++;
+        if (k < i) continue;
+        for (; k < n; k++) text &= t->variables[k].is_text || t->variables[k].index != v->index;
+        if (!tg_csv_choose(file, v->index, text ? TG_CSV_TEXT : TG_CSV_NUMBER)) return false;
+    }
     return true;
 }
 
@@ -123,29 +138,55 @@ static void sort_codes(const levels *all, double *values, size_t rows, size_t st
     for (size_t i = 0; i < rows; i++) values[i * stride] = places[(size_t)values[i * stride]];
 }
 
-double *terms_read(terms *t, csv *file, size_t n, bool known)
+/* Reads all rows, whose cells are read to `cells`. Returns the array, which may be NULL, how many
+ * rows it has, and whether nothing went wrong. */
+static double *read_rows(terms *t, tg_csv *file, size_t n, bool known, double *cells, size_t *rows,
+                         bool *fine)
 {
     double *values = NULL;
-    for (size_t room = 0; csv_next(file);) {
-        if (file->n_rows == room) {
+    size_t room = *rows = 0;
+    while (*fine && tg_csv_read(file, 1, cells) > 0) {
+        bool used = false;
+        if (*rows == room) {
             room = room ? 2 * room : 16;
             double *more = room <= SIZE_MAX / 2 / sizeof *values / n
                                ? realloc(values, room * n * sizeof *values)
                                : NULL;
-            if (!more && csv_fail(file, "out of memory")) break;
+            *fine = more || file_refuse(file, "out of memory");
             if (!more) break;
             values = more;
         }
-        if (!read_row(t, file, n, known, values + file->n_rows * n)) break;
+        *fine = set_row(t, file, n, known, cells, values + *rows * n, &used);
+        *rows += used;
     }
-    if (!*file->error && !file->n_rows && t->n_weightless)
-        csv_fail(file, "the weight of every row is 0");
-    if (!csv_end(file)) {
+    return values;
+}
+
+double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows)
+{
+    double *cells = malloc(n * sizeof *cells);
+    bool fine = cells ? choose(t, file, n) : file_refuse(file, "out of memory");
+    double *values = fine ? read_rows(t, file, n, known, cells, rows, &fine) : NULL;
+    free(cells);
+    if (fine && !tg_ok(file->context)) {
+        file_complain(file->context);
+        fine = false;
+    }
+    if (fine && *rows == 0) {
+        const char *what =
+            t->n_weightless ? "the weight of every row is 0" : "no rows after the header";
+        if (file->dropped && !t->n_weightless)
+            fprintf(stderr, "%s: a value is missing in every row\n", file->path);
+        else
+            fprintf(stderr, "%s:%" PRId64 ": %s\n", file->path, file->line + 1, what);
+        fine = false;
+    }
+    if (!fine) {
         free(values);
         return NULL;
     }
     for (size_t i = 0; i < n && !known; i++)
         if (t->variables[i].how == FACTOR)
-            sort_codes(&t->variables[i].levels, values + i, file->n_rows, n);
+            sort_codes(&t->variables[i].levels, values + i, *rows, n);
     return values;
 }

@@ -10,7 +10,7 @@
 
 #include <tinygrad.h>
 
-#include "../common/csv.h"
+#include "file.h"
 #include "fit.h"
 #include "minimum.h"
 #include "settings.h"
@@ -29,10 +29,10 @@ typedef struct folds {
 /* One run of the program. end_job frees what its members point to. */
 typedef struct job {
     settings set;
-    csv file;
+    tg_csv *file;
     terms terms;
     double *values, *new_values; /* variables of the rows, and of those to predict */
-    size_t n_new;
+    size_t n_rows, n_new;
     tg_tensor *new_rows; /* the features of those */
     tg_context *tg;
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */

@@ -59,17 +59,35 @@ static void report_levels(const job *j)
                 v->levels.sorted[1].name);
 }
 
+/* Prints how the file is written, unless it has commas between its cells and decimal points. */
+static void report_file(const job *j)
+{
+    const char separator = j->file->separator;
+    char shown[] = {'\'', separator, '\'', 0};
+    if (separator == ',' && j->file->decimal == '.') return;
+    fprintf(j->report, "%s: cells separated by %s, decimal %s\n", j->set.data,
+            separator == '\t'  ? "tabs"
+            : separator == ' ' ? "spaces"
+                               : shown,
+            j->file->decimal == ',' ? "comma" : "point");
+}
+
 /* Prints which rows and features are left out. */
 static void report_omissions(const job *j)
 {
     const terms *t = &j->terms;
-    const size_t n = j->file.n_rows + j->file.n_dropped + t->n_weightless;
-    if (j->file.n_dropped)
-        fprintf(j->report, "%zu of %zu rows (%zu left out: a value is missing)\n",
-                n - j->file.n_dropped, n, j->file.n_dropped);
-    if (t->n_weightless)
-        fprintf(j->report, "%zu of %zu rows (%zu left out: their weight is 0)\n", j->file.n_rows,
-                n - j->file.n_dropped, t->n_weightless);
+    const int64_t dropped = j->file->dropped, with = j->file->rows;
+    const int64_t weightless = (int64_t)t->n_weightless;
+    if (dropped)
+        fprintf(j->report,
+                "%" PRId64 " of %" PRId64 " rows (%" PRId64 " left out: a value is missing)\n",
+                with, with + dropped, dropped);
+    if (weightless)
+        fprintf(j->report,
+                "%" PRId64 " of %" PRId64 " rows (%" PRId64 " left out: their weight is 0)\n",
+                with - weightless, with, weightless);
+    if (!j->set.features && !*j->file->names[0])
+        fputs("left out: the first column, which has no name\n", j->report);
     report_names(j, "left out: ", t->features + t->n_features, t->n_made - t->n_features,
                  " (a combination of features before)");
     if (j->kept)
@@ -214,6 +232,7 @@ static void report_rows(const job *j, const char *name, const sample *rows)
 void report(const job *j)
 {
     report_model(j);
+    report_file(j);
     report_omissions(j);
     report_levels(j);
     report_condition(j);

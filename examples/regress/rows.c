@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
 #include "regress.h"
 
 /* Makes terms of all columns but the target, the weights and those that --exclude names. */
@@ -15,15 +16,15 @@ static int take_all_columns(job *j, char *text, const char **names, size_t room)
     names[1] = j->set.weights ? j->set.weights : j->set.target;
     if (j->set.exclude) {
         strcpy(text, j->set.exclude);
-        n = csv_split(text, (char **)names + 2, room - 2);
+        n = names_cut(text, (char **)names + 2, room - 2);
         if (!n) {
             fprintf(stderr, "regress: --exclude: '%.60s' is no list of names\n", j->set.exclude);
             return USAGE;
         }
     }
     for (size_t i = 2; i < n + 2; i++)
-        if (csv_find(&j->file, names[i]) == j->file.n_columns) return complain(j->file.error);
-    return terms_of_all_columns(&j->terms, &j->file, names, n + 2);
+        if (tg_csv_find(j->file, names[i]) < 0) return file_complain(j->tg);
+    return terms_of_all_columns(&j->terms, j->file, names, n + 2);
 }
 
 static int choose_features(job *j)
@@ -56,7 +57,7 @@ static int choose_terms(job *j)
                  : kind == LOSS_POISSON ? COUNT
                                         : TARGET);
     if (j->set.weights) terms_append(&j->terms, j->set.weights, WEIGHT);
-    status = terms_find_columns(&j->terms, &j->file, j->terms.n_variables);
+    status = terms_find_columns(&j->terms, j->file, j->terms.n_variables);
     if (status != DONE || j->terms.n) return status;
     fprintf(stderr, "%s:1: no column to predict '%.60s' from\n", j->set.data, j->set.target);
     return FAILED;
@@ -67,7 +68,7 @@ static int check_levels(const job *j)
 {
     for (size_t i = 0; i < j->terms.n_inputs; i++) {
         const variable *v = &j->terms.variables[i];
-        if (v->how != FACTOR || (v->levels.n > 1 && v->levels.n < j->file.n_rows)) continue;
+        if (v->how != FACTOR || (v->levels.n > 1 && v->levels.n < j->n_rows)) continue;
         fprintf(stderr, "%s: column '%.60s' has ", j->set.data, v->column);
         if (v->levels.n == 1)
             fprintf(stderr, "one level alone, '%.60s': it is constant\n", v->levels.sorted->name);
@@ -92,16 +93,12 @@ static int check_classes(const job *j)
 
 int read_data(job *j)
 {
-    if (!csv_open(&j->file, j->set.data)) return complain(j->file.error);
-    int status = choose_terms(j);
+    j->file = file_open(j->tg, j->set.data, &j->set,
+                        j->set.drop_missing ? TG_MISSING_DROP : TG_MISSING_ERROR);
+    int status = j->file ? choose_terms(j) : FAILED;
     if (status != DONE) return status;
-    j->file.drop_missing = j->set.drop_missing;
-    j->values = terms_read(&j->terms, &j->file, j->terms.n_variables, false);
-    if (!j->values) {
-        fprintf(stderr, "%s%s\n", j->file.error,
-                j->file.is_missing ? "; --missing drop leaves such rows out" : "");
-        return FAILED;
-    }
+    j->values = terms_read(&j->terms, j->file, j->terms.n_variables, false, &j->n_rows);
+    if (!j->values) return FAILED;
     status = check_levels(j);
     if (status == DONE) status = check_classes(j);
     return status == DONE ? terms_expand(&j->terms, !j->set.no_intercept) : status;
@@ -157,9 +154,9 @@ static bool rows_suffice(const job *j, int64_t n)
     const int64_t least = features + !j->set.no_intercept;
     if ((n >= least || j->set.minimum_norm) && n >= 1 + !j->set.no_intercept) return true;
     fprintf(stderr,
-            "%s:%zu: %" PRId64 " %s to train on, where %" PRId64 " %s%s need at least %" PRId64
-            "\n",
-            j->set.data, j->file.line - 1, n, n == 1 ? "row" : "rows", features,
+            "%s:%" PRId64 ": %" PRId64 " %s to train on, where %" PRId64
+            " %s%s need at least %" PRId64 "\n",
+            j->set.data, j->file->line, n, n == 1 ? "row" : "rows", features,
             features == 1 ? "feature" : "features", j->set.no_intercept ? "" : " and an intercept",
             least);
     return false;
@@ -168,17 +165,17 @@ static bool rows_suffice(const job *j, int64_t n)
 /* All rows that were read. */
 static sample make_sample(const job *j)
 {
-    const int64_t n = (int64_t)j->file.n_rows, wide = (int64_t)j->terms.n_variables;
+    const int64_t n = (int64_t)j->n_rows, wide = (int64_t)j->terms.n_variables;
     const int64_t inputs = (int64_t)j->terms.n_inputs;
     tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, wide), TG_CONTIGUOUS, j->values);
-    return (sample){.x = make_features(j, j->values, j->file.n_rows, j->terms.n_variables),
+    return (sample){.x = make_features(j, j->values, j->n_rows, j->terms.n_variables),
                     .y = tg_narrow(values, 1, inputs, 1),
                     .weights = j->set.weights ? tg_narrow(values, 1, inputs + 1, 1) : NULL};
 }
 
 int split_rows(job *j)
 {
-    const int64_t n = (int64_t)j->file.n_rows;
+    const int64_t n = (int64_t)j->n_rows;
     int64_t n_held = (int64_t)floor(j->set.test_fraction * (double)n + 0.5);
     if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
     if (!rows_suffice(j, n - n_held)) return FAILED;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../common/whole_file.h"
+#include "names.h"
 #include "numbers.h"
 #include "regress.h"
 #include "saved.h"
@@ -13,7 +14,7 @@
 static void put_text(FILE *out, const char *text)
 {
     putc(',', out);
-    csv_write(out, text);
+    names_write(out, text);
 }
 
 static void put_number(FILE *out, double value)

@@ -40,6 +40,10 @@ const char *const settings_help[] = {
     "  --missing drop         leave out rows where a value is missing: an empty cell, NA, NaN, "
     "null,\n"
     "                         a point or a dash; error, unless given, refuses them\n"
+    "  --separator C          what stands between the cells of the files: a character, or tab or "
+    "space;\n"
+    "                         guessed from the first lines, unless given\n"
+    "  --decimal NAME         how numbers are written: with a decimal point or comma; guessed\n"
     "  --dependent drop       leave out features that are a combination of those before them;\n"
     "                         minimum-norm keeps them, and takes of all coefficients that fit\n"
     "                         equally well those with the least sum of squares, the intercept\n"
@@ -240,12 +244,39 @@ static bool check_interval(const settings *set)
     return false;
 }
 
+/* Sets how the files are written. */
+static bool choose_format(settings *set)
+{
+    const char *separator = set->separator_name, *decimal = set->decimal_name;
+    if (separator) {
+        const bool space = !strcmp(separator, "space"), tab = !strcmp(separator, "tab");
+        set->separator = (char)(space ? ' ' : tab ? '\t' : separator[0]);
+        if ((!space && !tab && separator[1]) || strchr("\"\r\n.", set->separator)) {
+            fprintf(stderr,
+                    "regress: --separator: '%.60s' is neither tab, space nor a character "
+                    "that can stand between cells\n",
+                    separator);
+            return false;
+        }
+    }
+    if (decimal) set->decimal = (char)(!strcmp(decimal, "comma") ? ',' : '.');
+    if (decimal && set->decimal == '.' && strcmp(decimal, "point") != 0) {
+        fprintf(stderr, "regress: --decimal: '%.60s' is neither point nor comma\n", decimal);
+        return false;
+    }
+    if (!set->separator || set->separator != set->decimal) return true;
+    fprintf(stderr, "regress: --separator and --decimal cannot both be a comma\n");
+    return false;
+}
+
 bool settings_read(settings *set, int argc, char **argv)
 {
     *set = (settings){.momentum = -1};
     option options[] = {
         {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
         {"--missing", OPTION_TEXT, &set->missing, 0, 0, false},
+        {"--separator", OPTION_TEXT, &set->separator_name, 0, 0, false},
+        {"--decimal", OPTION_TEXT, &set->decimal_name, 0, 0, false},
         {"--dependent", OPTION_TEXT, &set->dependent, 0, 0, false},
         {"--digits", OPTION_WHOLE, &set->digits, 1, 18, false},
         {"--target", OPTION_TEXT, &set->target, 0, 0, false},
@@ -291,6 +322,7 @@ bool settings_read(settings *set, int argc, char **argv)
         fprintf(stderr, "regress: --weights: '%.60s' is the target\n", set->weights);
         return false;
     }
-    return choose_method(set, options, n) && choose_loss(set) && check_interval(set) &&
-           choose_drop("--missing", set->missing, &set->drop_missing) && choose_dependent(set);
+    return choose_format(set) && choose_method(set, options, n) && choose_loss(set) &&
+           check_interval(set) && choose_drop("--missing", set->missing, &set->drop_missing) &&
+           choose_dependent(set);
 }

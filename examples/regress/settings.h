@@ -9,7 +9,8 @@
  * 0, but momentum is -1. */
 typedef struct settings {
     const char *data, *target, *features, *exclude, *weights, *plot, *plots, *predict, *save, *load,
-        *method_name, *missing, *dependent, *loss_name;
+        *method_name, *missing, *dependent, *loss_name, *separator_name, *decimal_name;
+    char separator, decimal; /* of the files; 0 if they are to be guessed */
     double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
     fit_method method;
     loss loss;

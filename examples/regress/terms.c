@@ -270,11 +270,11 @@ char *terms_text(const terms *t)
     return text;
 }
 
-int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without)
+int terms_of_all_columns(terms *t, const tg_csv *file, const char *const *without, size_t n_without)
 {
-    bool fits = reserve(t, file->n_columns);
-    for (size_t i = 0; fits && i < file->n_columns; i++) {
-        bool left_out = false;
+    bool fits = reserve(t, (size_t)file->n_columns);
+    for (int64_t i = 0; fits && i < file->n_columns; i++) {
+        bool left_out = !*file->names[i];
         for (size_t k = 0; k < n_without; k++) left_out |= !strcmp(file->names[i], without[k]);
         if (left_out) continue;
         const size_t k = t->n_inputs++;
@@ -292,12 +292,12 @@ void terms_append(terms *t, const char *column, role part)
     t->variables[t->n_variables++] = (variable){.column = column, .power = 1, .role = part};
 }
 
-int terms_find_columns(terms *t, csv *file, size_t n)
+int terms_find_columns(terms *t, tg_csv *file, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         variable *v = &t->variables[i];
-        v->index = csv_find(file, v->column);
-        if (v->index == file->n_columns) return complain(file->error);
+        v->index = tg_csv_find(file, v->column);
+        if (v->index < 0) return file_complain(file->context);
     }
     return DONE;
 }

@@ -8,7 +8,8 @@
 #ifndef EXAMPLES_TERMS_H
 #define EXAMPLES_TERMS_H
 
-#include "../common/csv.h"
+#include <tinygrad.h>
+
 #include "levels.h"
 
 /* A term with so many features is refused. */
@@ -22,16 +23,18 @@ typedef enum transform { PLAIN, LOG, SQRT, EXP, FACTOR } transform;
 /* Of the targets a CLASS is 0 or 1, or text with two levels, and a COUNT is 0, 1, 2, ... */
 typedef enum role { INPUT, TARGET, CLASS, COUNT, WEIGHT } role;
 
-/* A column without transform or power becomes a FACTOR if its first value that is not missing is
- * text and its role is INPUT or CLASS. */
+/* A column without transform or power becomes a FACTOR if the file says that it has text and its
+ * role is INPUT or CLASS. */
 typedef struct variable {
     const char *column;
-    char *name;   /* as it is written: log(x)^2 */
-    size_t index; /* of the column, in the file that is read */
+    char *name;    /* as it is written: log(x)^2 */
+    int64_t index; /* of the column, in the file that is read */
+    size_t place;  /* of its value, in the rows of that file */
+    bool is_text;  /* whether these have the numbers of texts */
     transform how;
     double power;
     role role;
-    bool decided;  /* whether a value was seen, and with it whether the column is text */
+    bool decided;  /* whether it is known if the column is text */
     levels levels; /* of a FACTOR */
 } variable;
 
@@ -67,8 +70,9 @@ int terms_parse(terms *t, const char *where, const char *text, const char *targe
  */
 char *terms_text(const terms *t);
 
-/* Makes a term of each column of the file but these. */
-int terms_of_all_columns(terms *t, const csv *file, const char *const *without, size_t n_without);
+/* Makes a term of each column of the file that has a name, but for these. */
+int terms_of_all_columns(terms *t, const tg_csv *file, const char *const *without,
+                         size_t n_without);
 
 /* Appends a variable that is no part of a term. */
 void terms_append(terms *t, const char *column, role role);
@@ -77,12 +81,13 @@ void terms_append(terms *t, const char *column, role role);
 double variable_value(const variable *v, double x);
 
 /* Finds the columns of the first n variables in a file. */
-int terms_find_columns(terms *t, csv *file, size_t n);
+int terms_find_columns(terms *t, tg_csv *file, size_t n);
 
 /* Reads the first n variables of every row. Levels that were not there before are added, or are an
- * error if `known` is true. Returns an array, row after row, which the caller frees, or NULL with
- * the error of the file. For a factor the array holds the place of its level. */
-double *terms_read(terms *t, csv *file, size_t n, bool known);
+ * error if `known` is true. Returns an array, row after row, which the caller frees, or NULL when
+ * it has printed what is wrong, and sets *rows to how many there are. For a factor the array holds
+ * the place of its level. */
+double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows);
 
 /* Makes the features of rows whose levels are known. */
 int terms_expand(terms *t, bool intercept);

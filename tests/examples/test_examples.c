@@ -207,7 +207,7 @@ static void test_files_that_cannot_be_read(void **state)
         char command[64];
         snprintf(command, sizeof command, "%s nowhere.csv 2>&1", programs[i]);
         assert_int_equal(program_run(printed, SIZE, command), 1);
-        assert_string_equal(printed, "nowhere.csv: No such file or directory\n");
+        assert_string_equal(printed, "read_csv: nowhere.csv: No such file or directory\n");
     }
 }
 

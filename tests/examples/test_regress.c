@@ -479,6 +479,12 @@ static void test_wrong_usage(void **state)
         {"x.csv --target=", "regress: --target: '' will not do"},
         {"x.csv --target y --target y", "regress: --target is given twice"},
         {"x.csv --float64=1", "regress: --float64 takes no value"},
+        {"x.csv --target y --decimal ,", "regress: --decimal: ',' is neither point nor comma"},
+        {"x.csv --target y --separator ab",
+         "regress: --separator: 'ab' is neither tab, space nor a character that can stand between "
+         "cells"},
+        {"x.csv --target y --decimal comma --separator ,",
+         "regress: --separator and --decimal cannot both be a comma"},
         {"x.csv --target y --missing keep", "regress: --missing: 'keep' is neither drop nor error"},
         {"x.csv --target y --method best",
          "regress: --method: 'best' is none of ls, sgd and lbfgs"},
@@ -541,20 +547,32 @@ static void test_bad_files(void **state)
         {"x,z\n1,2\n2,3\n", "1: no column 'y'; there is x, z"},
         {"y\n1\n2\n", "1: no column to predict 'y' from"},
         {"x,y,x\n1,2,3\n", "1: two columns are named 'x'"},
-        {"x,,y\n1,2,3\n", "1: column 2 has no name"},
+        {"x,,y\n,1,2\n", "2: column 'x' is empty; --missing drop leaves such rows out"},
         {"x,y\n1,2\n2,three\n", "3: column 'y': 'three' is not a number"},
         {"x,y\n1,2\n0x10,3\n", "3: column 'x': '0x10' is not a number"},
         {"x,y\n1,2\n2 3,3\n", "3: column 'x': '2 3' is not a number"},
         {"x,y\n1,2\n\x1b[2J,3\n", "3: column 'x': '?[2J' is not a number"},
         {"x,y\n1,2\n\n,3\n", "4: column 'x' is empty; --missing drop leaves such rows out"},
-        {"x,y\n1,2\n3\n", "3: 1 cells in a row, where the header has 2"},
+        {"x,y\n1,2\n3\n", "3: 1 cell in a row, where the header has 2"},
         {"x,y\n1,2\n3,4,5\n", "3: 3 cells in a row, where the header has 2"},
         {"x,y\n1,2\n3,nan\n",
-         "3: column 'y': 'nan' is not a finite number; --missing drop leaves such rows out"},
+         "3: column 'y': 'nan' is a missing value; --missing drop leaves such rows out"},
         {"x,y\n1,2\n-inf,3\n", "3: column 'x': '-inf' is not a finite number"},
         {"x,y\n1,2\n1e999,3\n", "3: column 'x': '1e999' is not a finite number"},
-        {"x,y\n1,2\n\"3,4\n", "3: a quote is not closed, or text follows the closing one"},
-        {"x,y\n1,2\n\"3\"4,4\n", "3: a quote is not closed, or text follows the closing one"},
+        {"x,y\n1,2\n\"3,4\n", "3: the quote that opens here is not closed"},
+        {"x,y\n1,2\n\"3\"4,4\n", "3: text follows the closing quote of a cell"},
+        {"x,y\n1,2\n2,\"1,234.5\"\n",
+         "3: column 'y': '1,234.5' has separators of thousands: write 1234.5"},
+        {"x;y\n1,234;2\n",
+         "2: column 'x': '1,234' may have separators of thousands: write 1234; --decimal comma "
+         "reads numbers with decimal commas"},
+        {"x;y\n1,5;2\n1.5;2\n",
+         "2: column 'x': '1,5' is not a number, as the decimal point is '.'; --decimal comma reads "
+         "numbers with decimal commas"},
+        {"\xff\xfex",
+         " UTF-16 text: save the file as UTF-8 (iconv -f UTF-16 -t UTF-8 converts it)"},
+        {"\x1f\x8b\x08",
+         " a file compressed by gzip: unpack it (gunzip), or read what gunzip -c writes"},
         {"x,y\n1,2\n1,3\n1,4\n", "1: column 'x' is constant"},
         {"x,y\n1,2\n2,2\n3,2\n", "1: column 'y' is constant"},
         {"x,y\n1e300,2\n2,3\n3,4\n",
@@ -581,10 +599,10 @@ static void test_bad_paths(void **state)
     expect_status("mkdir folder; regress folder --target y 2>&1", 1);
     assert_string_equal(text, "folder:1: Is a directory\n");
     expect_status("regress /dev/zero --target y 2>&1", 1);
-    assert_string_equal(text, "/dev/zero:1: a zero byte: this is not a text file\n");
+    assert_string_equal(text, "/dev/zero:1: a zero byte: this is not a text file in UTF-8\n");
     program_write("zero.csv", "x,y\n1,2\n1,\0002\n", 13);
     expect_status("regress zero.csv --target y 2>&1", 1);
-    assert_string_equal(text, "zero.csv:3: a zero byte: this is not a text file\n");
+    assert_string_equal(text, "zero.csv:3: a zero byte: this is not a text file in UTF-8\n");
 }
 
 /* A line of a gigabyte, as the header and as a row, is not read to its end. */
@@ -647,6 +665,13 @@ static void test_accepted_forms(void **state)
         " x , y \n 1 ,\t3\n 2 , 5 \n 4 , 9 \n",
         "x,y\n\n1,3\n  \n2,5\n4,9\n\n\n",
         "x,y\n+1,3.\n2e0,.5E+1\n0004,9\n",
+        "x;y\n1,0;3\n2,0;5,0\n4;9\n",
+        "sep=;\r\nx;y\r\n1;3\r\n2;5\r\n4;9\r\n;\r\n",
+        "x\ty\n1\t3\n2\t5\n4\t9\n",
+        "  x   y\n  1   3\n  2   5\n  4   9\n",
+        "x,y,\n1,3,\n2,5,\n4,9,\n,,\n",
+        ",x,y\n0,1,3\n1,2,5\n2,4,9\n",
+        "\"x\" \"y\"\n\"1\" 1 3\n\"2\" 2 5\n\"3\" 4 9\n",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         write_text("good.csv", files[i]);
@@ -654,6 +679,23 @@ static void test_accepted_forms(void **state)
         expect_number("x", 2, 1e-12);
         expect_number("intercept", 1, 1e-12);
     }
+}
+
+/* The report says how a file was read that is written in another way than most. */
+static void test_separators(void **state)
+{
+    (void)state;
+    write_text("semicolons.csv", "x;y\n1,5;4\n2,5;6\n4;9\n");
+    expect_status("regress semicolons.csv --target y", 0);
+    expect_text("\nsemicolons.csv: cells separated by ';', decimal comma\n");
+    expect_cell("x", 0, 2, 1e-12);
+    write_text("tabs.csv", "x\ty\n1\t1,234\n2\t2,468\n4\t4,936\n");
+    expect_status("regress tabs.csv --target y --decimal comma --separator tab", 0);
+    expect_text("\ntabs.csv: cells separated by tabs, decimal comma\n");
+    expect_cell("x", 0, 1.234, 1e-12);
+    write_text("pandas.csv", ",x,y\n7,1,3\n1,2,5\n3,4,9\n");
+    expect_status("regress - --target y < pandas.csv", 0);
+    expect_text("y ~ x, least squares, float64\nleft out: the first column, which has no name\n");
 }
 
 static void test_many_rows(void **state)
@@ -740,6 +782,7 @@ int main(void)
         cmocka_unit_test(test_wide_file),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_accepted_forms),
+        cmocka_unit_test(test_separators),
         cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_progress),
     };
