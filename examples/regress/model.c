@@ -73,6 +73,12 @@ static int train(job *j)
     return FAILED;
 }
 
+/* Whether a feature that depends on others may stay: a penalty tells their coefficients apart. */
+static bool penalty_decides(const job *j)
+{
+    return j->set.loss.l2 > 0 && !j->set.drop_dependent;
+}
+
 int find_fit(job *j)
 {
     if (j->set.minimum_norm) return find_minimum_norm(j);
@@ -80,7 +86,7 @@ int find_fit(job *j)
         if (!least_squares_fit(j->train.x, j->train.y, j->train.weights, !j->set.no_intercept,
                                &j->exact))
             return FAILED;
-        if (j->exact.dependent < 0) break;
+        if (j->exact.dependent < 0 || penalty_decides(j)) break;
         if (!j->set.drop_dependent) return report_dependent(j);
         drop_dependent(j);
     }

@@ -104,6 +104,11 @@ static void report_omissions(const job *j)
  * eigenvector of the smallest eigenvalue, because their combination is almost constant. */
 static void report_condition(const job *j)
 {
+    if (j->exact.dependent >= 0) {
+        fputs("features depend on each other: the penalty alone tells their coefficients apart\n",
+              j->report);
+        return;
+    }
     const double condition = least_squares_condition(&j->exact);
     if (condition < 1000) return;
     feature involved[12];

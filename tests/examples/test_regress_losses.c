@@ -213,6 +213,23 @@ static void test_exact_fits_converge(void **state)
     }
 }
 
+/* Of z = 2 x, standardised, both coefficients are sum(z y) / (2 n + l2), by symmetry. */
+static void test_a_penalty_tells_dependent_features_apart(void **state)
+{
+    (void)state;
+    write_text("twice.csv", "x,z,y\n1,2,3\n2,4,1\n3,6,4\n4,8,6\n");
+    expect_status("regress twice.csv --target y --l2 2 --digits 15", 0);
+    expect_text(
+        "\nfeatures depend on each other: the penalty alone tells their coefficients apart\n");
+    const double scale = sqrt(1.25), standard = 6 / scale / (2 * 4 + 2);
+    expect_close("x", cell_of("x", 0), standard / scale, 1e-13);
+    expect_close("z", cell_of("z", 0), standard / scale / 2, 1e-13);
+    expect_status("regress twice.csv --target y --l2 2 --json 2>/dev/null", 0);
+    expect_text("\"condition_number\": null");
+    expect_status("regress twice.csv --target y --l2 2 --dependent drop", 0);
+    expect_text("\nleft out: z (a combination of features before)\n");
+}
+
 /* ---- What is printed and written. */
 
 /* The numbers are those of R. */
@@ -421,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_quantile_with_many_ties),
         cmocka_unit_test(test_says_that_a_huber_fit_is_not_unique),
         cmocka_unit_test(test_exact_fits_converge),
+        cmocka_unit_test(test_a_penalty_tells_dependent_features_apart),
         cmocka_unit_test(test_layout_of_a_likelihood),
         cmocka_unit_test(test_says_why_there_are_no_standard_errors),
         cmocka_unit_test(test_predicts_probabilities_and_means),
