@@ -99,22 +99,42 @@ static size_t count_all(const terms *t, const term *of)
     return n < MAX_FEATURES ? n : MAX_FEATURES;
 }
 
+/* Whether a term has a factor twice, whose levels would exclude each other. */
+static bool repeats_factor(const terms *t, const term *of)
+{
+    for (size_t i = 0; i < of->n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (of->variables[i] == of->variables[k] && is_factor(t, of->variables[i])) return true;
+    return false;
+}
+
+/* Checks that a term makes features, and not too many. */
+static bool term_is_good(const terms *t, const term *of)
+{
+    const bool repeats = repeats_factor(t, of);
+    if (!repeats && count_all(t, of) < MAX_FEATURES) return true;
+    if (repeats)
+        fprintf(stderr,
+                "regress: --features: '%.60s' has a factor twice, which is the factor itself\n",
+                of->name);
+    else
+        fprintf(stderr,
+                "regress: --features: '%.60s' makes %d features or more, which is too many\n",
+                of->name, MAX_FEATURES);
+    return false;
+}
+
 int terms_expand(terms *t, bool intercept)
 {
     choose_coding(t, intercept);
     size_t n = 0;
-    for (size_t i = 0; i < t->n; i++) n += count_all(t, &t->all[i]);
+    for (size_t i = 0; i < t->n; i++) {
+        if (!term_is_good(t, &t->all[i])) return FAILED;
+        n += count_all(t, &t->all[i]);
+    }
     t->features = calloc(n + 1, sizeof *t->features);
     bool fits = t->features != NULL;
-    for (size_t i = 0; fits && i < t->n; i++) {
-        if (count_all(t, &t->all[i]) == MAX_FEATURES) {
-            fprintf(stderr,
-                    "regress: --features: '%.60s' makes %d features or more, which is too many\n",
-                    t->all[i].name, MAX_FEATURES);
-            return FAILED;
-        }
-        fits = expand_term(t, i, count_all(t, &t->all[i]));
-    }
+    for (size_t i = 0; fits && i < t->n; i++) fits = expand_term(t, i, count_all(t, &t->all[i]));
     t->n_features = t->n_made;
     return fits ? DONE : complain("regress: out of memory");
 }

@@ -33,6 +33,10 @@ static bool check_role(const tg_csv *file, const variable *v, double x)
     if (v->role == WEIGHT && x < 0)
         return file_refuse(file, "column '%.40s': a weight must not be negative, as %.15g is",
                            v->column, x);
+    if (v->role == WEIGHT && x != 0 && !(x >= 1e-100 && x <= 1e100))
+        return file_refuse(
+            file, "column '%.40s': %.15g is too large or too small a weight to compute with",
+            v->column, x);
     if (v->role == CLASS && x != 0 && x != 1)
         return file_refuse(file,
                            "column '%.40s': %.15g is neither 0 nor 1, as --loss logistic needs",

@@ -29,14 +29,12 @@ static void report_names(const job *j, const char *before, const feature *list, 
     fprintf(j->report, "%s%s\n", n > 12 ? ", ..." : "", after);
 }
 
-/* Whether a level of a factor is left out of a term that has features. */
+/* Whether a level of a factor is left out of a term. */
 static bool leaves_level_out(const terms *t, size_t v)
 {
-    for (size_t i = 0; i < t->n_features; i++) {
-        const term *of = &t->all[t->features[i].term];
-        for (size_t k = 0; k < of->n; k++)
-            if (of->variables[k] == v && !of->full[k]) return true;
-    }
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->all[i].n; k++)
+            if (t->all[i].variables[k] == v && !t->all[i].full[k]) return true;
     return false;
 }
 

@@ -157,6 +157,15 @@ static void test_report_names_the_level_left_out(void **state)
     expect_status("regress f.csv --target y --features 'g*x'", 0);
     expect_text("g: 4 levels, each with features of its own\n");
     expect_text("\ng=B*x ");
+    expect_status("regress f.csv --target y --features 'g*x*g' 2>&1", 1);
+    assert_string_equal(text,
+                        "regress: --features: 'g*x*g' has a factor twice, which is the factor "
+                        "itself\n");
+    write_text("f2.csv", "g,h,y\na,p,2\nb,q,3\na,p,5\nb,q,5\n");
+    expect_status("regress f2.csv --target y --dependent drop", 0);
+    expect_text("left out: h=q (a combination of features before)\n"
+                "g: 2 levels, compared with a, which is left out\n"
+                "h: 2 levels, compared with p, which is left out\n");
 }
 
 /* The texts NA and "" are missing values, and no levels; a level that is only in rows left out is
@@ -200,6 +209,12 @@ static void test_too_many_levels(void **state)
     write_text("w.csv", "g,y\na,1\na,2\na,4\n");
     expect_status("regress w.csv --target y 2>&1", 1);
     assert_string_equal(text, "w.csv: column 'g' has one level alone, 'a': it is constant\n");
+    expect_status("awk 'BEGIN { print \"a,b,c,y\"; for (i = 0; i < 100; i++) print i % 41 \",\" "
+                  "i % 42 \",\" i % 43 \",\" i }' > u.csv; regress u.csv --target y --features "
+                  "'factor(a)*factor(b)*factor(c)' 2>&1",
+                  1);
+    assert_string_equal(text, "regress: --features: 'factor(a)*factor(b)*factor(c)' makes 65536 "
+                              "features or more, which is too many\n");
     expect_status("regress v.csv --target g --features y 2>&1", 1);
     assert_string_equal(text, "v.csv:2: column 'g': 'v1' is not a number\n");
 }
@@ -294,6 +309,10 @@ static void test_wrong_weights(void **state)
         {"x,w,y\n1,0,2\n2,0,3\n3,0,5\n", "h.csv:5: the weight of every row is 0"},
         {"x,w,y\n1,1,2\n2,0,3\n3,0,5\n",
          "h.csv:4: 1 row to train on, where 1 feature and an intercept need at least 2"},
+        {"x,w,y\n1,1,2\n2,1e-200,3\n3,1,5\n",
+         "h.csv:3: column 'w': 1e-200 is too large or too small a weight to compute with"},
+        {"x,w,y\n1,1,2\n2,1,3\n3,1e300,5\n",
+         "h.csv:4: column 'w': 1e+300 is too large or too small a weight to compute with"},
         {"x,v,y\n1,1,2\n", "h.csv:1: no column 'w'; there is x, v, y"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
