@@ -1,7 +1,8 @@
 /* The parts of regress, and the job that goes through them: from the command line (settings.c) to
- * the terms of the model (terms.c, features.c) and rows (reading.c, rows.c), a fit (model.c), and
- * what is made of the fit (report.c, summary.c, pictures.c, predictions.c). Functions that return
- * int return one of the exit statuses below, and have printed a line on stderr if that is not DONE.
+ * the terms of the model (terms.c, parse.c, features.c) and rows (reading.c, rows.c), a fit
+ * (model.c), and what is made of the fit (report.c, summary.c, pictures.c, predictions.c).
+ * Functions that return int return one of the exit statuses below, and have printed a line on
+ * stderr if that is not DONE.
  */
 #ifndef EXAMPLES_REGRESS_H
 #define EXAMPLES_REGRESS_H

@@ -63,12 +63,28 @@ typedef struct terms {
     size_t n_weightless; /* how many rows were left out because their weight is 0 */
 } terms;
 
+/* ---- parse.c */
+
 /* Reads terms from text such as "x, x^2, x*z, log(x)". A message about them begins with `where`. */
 int terms_parse(terms *t, const char *where, const char *text, const char *target);
 
 /* The text that terms_parse reads these terms from, which the caller frees. NULL if memory fails.
  */
 char *terms_text(const terms *t);
+
+/* ---- terms.c */
+
+/* The functions, as terms write them; NULL for PLAIN. */
+extern const char *const transform_names[];
+
+/* Makes room for n terms, and for the target and the weights among the variables. */
+bool terms_reserve(terms *t, size_t n);
+
+/* Adds a variable to a term, and to all variables unless it is one of them. */
+bool terms_add_variable(terms *t, const variable *v, term *in);
+
+/* Sets the name of a term from those of its variables. */
+bool terms_write_name(const terms *t, term *named);
 
 /* Makes a term of each column of the file that has a name, but for these. */
 int terms_of_all_columns(terms *t, const tg_csv *file, const char *const *without,
@@ -77,17 +93,26 @@ int terms_of_all_columns(terms *t, const tg_csv *file, const char *const *withou
 /* Appends a variable that is no part of a term. */
 void terms_append(terms *t, const char *column, role role);
 
-/* The value of a variable, which is no factor, where its column holds x. */
-double variable_value(const variable *v, double x);
-
 /* Finds the columns of the first n variables in a file. */
 int terms_find_columns(terms *t, tg_csv *file, size_t n);
+
+void terms_free(terms *t);
+
+/* Text in memory that the caller frees. NULL if memory fails. */
+char *make_text(const char *format, ...);
+
+/* ---- reading.c */
+
+/* The value of a variable, which is no factor, where its column holds x. */
+double variable_value(const variable *v, double x);
 
 /* Reads the first n variables of every row. Levels that were not there before are added, or are an
  * error if `known` is true. Returns an array, row after row, which the caller frees, or NULL when
  * it has printed what is wrong, and sets *rows to how many there are. For a factor the array holds
  * the place of its level. */
 double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows);
+
+/* ---- features.c */
 
 /* Makes the features of rows whose levels are known. */
 int terms_expand(terms *t, bool intercept);
@@ -97,10 +122,5 @@ void terms_fill_row(const terms *t, const double *variables, double *row);
 
 /* Moves a feature to those that are not in use. */
 void terms_drop(terms *t, size_t feature);
-
-void terms_free(terms *t);
-
-/* Text in memory that the caller frees. NULL if memory fails. */
-char *make_text(const char *format, ...);
 
 #endif
