@@ -12,38 +12,47 @@ static bool is_factor(const terms *t, size_t i)
     return t->variables[i].how == FACTOR;
 }
 
-/* Whether `part` is the product of all variables of `whole` but the one at `without`. */
-static bool is_rest(const term *part, const term *whole, size_t without)
+/* Whether a term has all variables of another but the one at `but`. */
+static bool covers(const term *cover, const term *other, size_t but)
 {
-    if (part->n + 1 != whole->n) return false;
-    bool used[MAX_PRODUCT] = {false};
-    for (size_t i = 0; i < whole->n; i++) {
+    for (size_t i = 0; i < other->n; i++) {
         size_t k = 0;
-        while (k < part->n && (used[k] || part->variables[k] != whole->variables[i])) k++;
-        if (k < part->n)
-            used[k] = true;
-        else if (i != without)
-            return false;
+        while (k < cover->n && cover->variables[k] != other->variables[i]) k++;
+        if (i != but && k == cover->n) return false;
     }
     return true;
 }
 
-/* A factor in a product needs all its levels if the rest of the product is no term, as the features
- * of the other levels would then have nothing to be compared with. This is the rule of R. */
+/* Whether a term comes before the term i: products stand in the order of their length, as in R. */
+static bool is_before(const terms *t, size_t before, size_t i)
+{
+    const size_t n = t->all[before].n;
+    return n < t->all[i].n || (n == t->all[i].n && before < i);
+}
+
+/* A factor in a product needs all its levels if no term before covers the rest of the product, as
+ * the features of the other levels would then have nothing to be compared with. This is the rule of
+ * R. */
+static bool needs_all_levels(const terms *t, size_t i, size_t k)
+{
+    bool covered = t->all[i].n == 1;
+    for (size_t l = 0; l < t->n && !covered; l++)
+        covered = is_before(t, l, i) && covers(&t->all[l], &t->all[i], k);
+    return !covered;
+}
+
+/* Without an intercept, the first factor of all takes its part. */
 static void choose_coding(terms *t, bool intercept)
 {
-    size_t shortest = MAX_PRODUCT + 1;
     bool *first = NULL;
+    size_t first_at = 0;
     for (size_t i = 0; i < t->n; i++)
         for (size_t k = 0; k < t->all[i].n; k++) {
-            term *whole = &t->all[i];
-            if (!is_factor(t, whole->variables[k])) continue;
-            bool found = whole->n == 1;
-            for (size_t l = 0; l < t->n && !found; l++) found = is_rest(&t->all[l], whole, k);
-            whole->full[k] = !found;
-            if (whole->n >= shortest) continue;
-            shortest = whole->n;
-            first = &whole->full[k];
+            if (!is_factor(t, t->all[i].variables[k])) continue;
+            t->all[i].full[k] = needs_all_levels(t, i, k);
+            if (first && (i == first_at || !is_before(t, i, first_at))) continue;
+            first = &t->all[i].full[k];
+            first_at = i;
         }
     if (!intercept && first) *first = true;
 }

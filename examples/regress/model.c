@@ -14,8 +14,8 @@ double size_of(tg_tensor *x, int64_t column)
     return tg_item(tg_max(tg_abs(tg_select(x, 1, column))));
 }
 
-/* Prints which column is a combination of others, without terms that are only rounding. */
-static int report_dependent(const job *j)
+/* Terms of the combination that are only rounding are left out. */
+int report_dependent(const job *j)
 {
     const int64_t dependent = j->exact.dependent;
     const double least = 1e-9 * size_of(j->train.x, dependent);
@@ -87,7 +87,7 @@ int find_fit(job *j)
                                &j->exact))
             return FAILED;
         if (j->exact.dependent < 0 || penalty_decides(j)) break;
-        if (!j->set.drop_dependent) return report_dependent(j);
+        if (!j->set.drop_dependent || j->terms.n_features == 1) return report_dependent(j);
         drop_dependent(j);
     }
     if (!loss_is_exact(&j->set.loss)) return find_minimum(j);

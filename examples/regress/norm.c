@@ -73,6 +73,7 @@ int find_minimum_norm(job *j)
         if (!least_squares_fit(s.x, j->train.y, j->train.weights, !j->set.no_intercept, &j->exact))
             return FAILED;
         if (j->exact.dependent < 0) break;
+        if (s.kept->numel == 1) return report_dependent(j);
     }
     j->fit = fit_exact(&j->exact);
     if (!s.nulls) return DONE;

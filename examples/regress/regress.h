@@ -81,6 +81,9 @@ int split_rows(job *j);
 /* Fits the model to the rows to train on. */
 int find_fit(job *j);
 
+/* Prints that a feature is a combination of others, and which. Returns FAILED. */
+int report_dependent(const job *j);
+
 /* The largest absolute value in a column of x. */
 double size_of(tg_tensor *x, int64_t column);
 

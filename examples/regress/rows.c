@@ -121,18 +121,19 @@ sample take_rows(const sample *all, tg_tensor *numbers)
                     .weights = all->weights ? tg_index_select(all->weights, 0, numbers) : NULL};
 }
 
-/* Whether a column of the rows to train on can be computed with: whether it is not constant, or,
- * where a constant does no harm, not zero. */
-static bool column_is_good(const job *j, const char *name, tg_tensor *column, bool zero_alone)
+/* Whether a column of the rows to train on can be computed with. One that is constant says nothing
+ * beside an intercept, and cannot, unless what becomes of it is `settled`. */
+static bool column_is_good(const job *j, const char *name, tg_tensor *column, bool settled)
 {
     double least = tg_item(tg_min(column)), spread = tg_item(tg_max(column)) - least;
     double size = fmax(fabs(least), fabs(least + spread));
-    double contrast = zero_alone ? size : spread;
-    if ((contrast > 1e-100 && size < 1e100) || !tg_ok(j->tg)) return true;
+    double contrast = j->set.no_intercept ? size : spread;
+    bool constant_is_good = settled && spread == 0;
+    if (((contrast > 1e-100 || constant_is_good) && size < 1e100) || !tg_ok(j->tg)) return true;
     fprintf(stderr, "%s:1: column '%.60s' %s%s\n", j->set.data, name,
-            contrast > 0 ? "has values too large or too close to compute with"
-            : zero_alone ? "is zero"
-                         : "is constant",
+            contrast > 0 || constant_is_good ? "has values too large or too close to compute with"
+            : j->set.no_intercept            ? "is zero"
+                                             : "is constant",
             j->held.x ? " in the rows to train on" : "");
     return false;
 }
@@ -141,9 +142,9 @@ int check_columns(const job *j)
 {
     for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
         if (!column_is_good(j, j->terms.features[i].name, tg_select(j->train.x, 1, (int64_t)i),
-                            j->set.no_intercept || j->set.minimum_norm))
+                            j->set.drop_dependent || j->set.minimum_norm))
             return FAILED;
-    return column_is_good(j, j->set.target, j->train.y, j->set.no_intercept) ? DONE : FAILED;
+    return column_is_good(j, j->set.target, j->train.y, false) ? DONE : FAILED;
 }
 
 /* Whether there are as many rows to train on as coefficients, unless those of minimum norm are

@@ -37,7 +37,7 @@ static void test_agrees_with_r(void **state)
         }
     }
     fclose(golden);
-    assert_int_equal(models, 40);
+    assert_int_equal(models, 42);
 }
 
 /* ---- How terms are written. */
@@ -408,6 +408,30 @@ static void test_intervals_agree_with_r(void **state)
     }
 }
 
+/* R gives NA for what no row has, and for what is constant beside the intercept. */
+static void test_constant_features_are_dropped(void **state)
+{
+    (void)state;
+    write_text("e.csv", "g,h,c,y\na,p,2,2\nb,p,2,3\nb,q,2,5\na,p,2,4\nb,q,2,1\n");
+    expect_status("regress e.csv --target y --features 'g, h, g*h, c' --dependent drop", 0);
+    expect_text("y ~ g + h, least squares, float64\n"
+                "left out: g=b*h=q, c (a combination of features before)\n");
+    expect_status("regress e.csv --target y --features 'g*h' --no-intercept --dependent drop", 0);
+    expect_text("left out: g=a*h=q (a combination of features before)\n");
+    expect_status("regress e.csv --target y --features 'g*h' --no-intercept 2>&1", 1);
+    assert_string_equal(text, "e.csv:1: column 'g=a*h=q' is zero\n");
+    static const char *const rules[] = {"drop", "minimum-norm"};
+    for (size_t i = 0; i < 2; i++) {
+        char command[128];
+        snprintf(command, sizeof command,
+                 "regress e.csv --target y --features c --dependent %s 2>&1", rules[i]);
+        expect_status(command, 1);
+        assert_string_equal(text,
+                            "e.csv:1: column 'c' tells no more than others: it is 2; leave one "
+                            "of these features out, or take --dependent drop\n");
+    }
+}
+
 /* ---- Coefficients of minimum norm. */
 
 static void expect_coefficients(const char *command, const char *const *names, const double *values,
@@ -538,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_wrong_weights),
         cmocka_unit_test(test_other_losses_agree_with_r),
         cmocka_unit_test(test_intervals_agree_with_r),
+        cmocka_unit_test(test_constant_features_are_dropped),
         cmocka_unit_test(test_minimum_norm_agrees_with_numpy),
         cmocka_unit_test(test_minimum_norm_of_few_rows),
         cmocka_unit_test(test_minimum_norm_predicts),

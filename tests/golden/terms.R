@@ -70,6 +70,10 @@ model("--target mpg --features 'hp, wt' --weights vs", mpg ~ hp + wt, data$vs)
 model("--target mpg --features 'factor(cyl), wt' --weights am --no-intercept", mpg ~ 0 + factor(cyl) + wt, data$am)
 model("--target mpg --features 'wt, factor(gear), factor(cyl)' --no-intercept", mpg ~ 0 + wt + factor(gear) + factor(cyl))
 model("--target mpg --features 'wt*factor(gear), factor(cyl)' --no-intercept", mpg ~ 0 + wt:factor(gear) + factor(cyl))
+model("--target mpg --features 'factor(gear), factor(am), factor(gear)*factor(am), hp' --dependent drop",
+      mpg ~ factor(gear) * factor(am) + hp)
+model("--target mpg --features 'factor(am), factor(am)*hp, hp*wt*factor(cyl), factor(am)*hp*factor(cyl)'",
+      mpg ~ factor(am) + factor(am):hp + hp:wt:factor(cyl) + factor(am):hp:factor(cyl))
 
 set("iris", iris)
 model("--target Sepal_Length", Sepal_Length ~ .)
