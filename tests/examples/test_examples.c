@@ -196,18 +196,58 @@ static void test_what_they_show(void **state)
                 strstr(svg, ">95 % band<") && strstr(svg, "</svg>") && !strstr(svg, "nan"));
 }
 
+/* Checks the coefficient, which may be off by so much, and the standard error in the line that
+ * begins with a word. */
+static void check_coefficient(const char *printed, const char *word, double value, double off,
+                              double error)
+{
+    double found[2] = {NAN, NAN};
+    const char *line = strstr(printed, word);
+    if (line) sscanf(line + strlen(word), "%lf +- %lf", &found[0], &found[1]);
+    if (!(fabs(found[0] - value) <= off && fabs(found[1] - error) <= 1e-5 * error))
+        fail_msg("%s: %.15g +- %g in\n%s", word, found[0], found[1], printed);
+}
+
+/* NIST certifies the numbers of Norris. The other file has many blocks: y is 3 + 2 x, and 1 more or
+ * less in turn, (1, -1, -1, 1), so that x and the constant explain none of it; the mean of x is 2
+ * to the 15th, less 1/2. */
+static void test_files_of_any_length(void **state)
+{
+    (void)state;
+    static char printed[SIZE];
+    assert_int_equal(program_run(printed, SIZE, "long_file $DATA/norris.csv"), 0);
+    check_coefficient(printed, "\nx ", 1.00211681802045, 1e-12, 0.429796848199937e-03);
+    assert_int_equal(program_run(printed, SIZE,
+                                 "awk 'BEGIN { print \"x,y\"; for (i = 0; i < 65536; i++) "
+                                 "print i \",\" 3 + 2 * i + (i % 4 % 3 ? -1 : 1) }' | long_file -"),
+                     0);
+    const double n = 65536, error = sqrt(n / (n - 2)), center = (n - 1) / 2;
+    const double spread = n * (n * n - 1) / 12;
+    assert_non_null(strstr(printed, "65536 rows, residual standard error 1.00001525"));
+    check_coefficient(printed, "\nx ", 2, 1e-14, error / sqrt(spread));
+    check_coefficient(printed, "\nintercept ", 3, 1e-14 * 2 * n,
+                      error * sqrt(1 / n + center * center / spread));
+    assert_int_equal(program_run(printed, SIZE, "printf 'x,y\n1,2\n1,3\n1,4\n' | long_file - 2>&1"),
+                     1);
+    assert_string_equal(printed,
+                        "standard input: a column is a combination of others, or there are "
+                        "too few rows\n");
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
     (void)state;
     static char printed[SIZE];
     static const char *const programs[] = {"digits",     "digits_conv", "logistic_regression",
                                            "polynomial", "lbfgs",       "own_op",
-                                           "curve_fit"};
+                                           "long_file",  "curve_fit"};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char command[64];
         snprintf(command, sizeof command, "%s nowhere.csv 2>&1", programs[i]);
         assert_int_equal(program_run(printed, SIZE, command), 1);
-        assert_string_equal(printed, "read_csv: nowhere.csv: No such file or directory\n");
+        const char *message = strstr(printed, ": ");
+        assert_non_null(message);
+        assert_string_equal(message, ": nowhere.csv: No such file or directory\n");
     }
 }
 
@@ -220,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_what_the_other_examples_find),
         cmocka_unit_test(test_same_as_in_r),
         cmocka_unit_test(test_what_they_show),
+        cmocka_unit_test(test_files_of_any_length),
         cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
