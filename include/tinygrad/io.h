@@ -33,7 +33,8 @@ TG_API size_t tg_snprint(char *buffer, size_t size, const tg_tensor *t);
  * are blank or have only separators are left out. So are a byte order mark and, before the names,
  * a line such as "sep=;", which names the separator. Empty cells may follow the last column. If
  * each row has one cell more than there are names, the first column has no name, as in what R
- * writes; the one that pandas writes is named "".
+ * writes, unless it might be the first half of a number with a decimal comma; what pandas writes
+ * has the name "".
  *
  * A number is decimal, as in -12.5e-3, and becomes the nearest double in any locale. A cell is
  * missing if it is empty or is NA, NaN, nan, null, NULL, a point or a dash. A number with
