@@ -126,18 +126,16 @@ def fits_of_regress(program, directory, sets):
     """Fits the linear sets by the program: powers of x are terms, and a column of ones is the intercept."""
     fits = {}
     for name, (data, (exact, *_)) in sets.items():
-        if data[0][1] != 1:
-            continue  # regress has no option for that
+        intercept = data[0][1] == 1
         powers = name == "pontius" or name == "filip" or name.startswith("wampler")
-        columns = 2 if powers else len(exact) - 1
-        names = [f"x{i + 1}" for i in range(1 if powers else columns)]
+        names = ["x1"] if powers else [f"x{i + 1}" for i in range(len(exact) - intercept)]
         with open(f"{directory}/set.csv", "w") as f:
             print("y", *names, sep=",", file=f)
             for row in data:
-                print(row[0], *row[2:][:len(names)], sep=",", file=f)
+                print(row[0], *row[1 + intercept:][:len(names)], sep=",", file=f)
         terms = ["x1"] + [f"x1^{k}" for k in range(2, len(exact))] if powers else names
         report = json.loads(output_of(program, f"{directory}/set.csv", "--target", "y", "--features", ", ".join(terms),
-                                      "--json"))
+                                      "--json", *([] if intercept else ["--no-intercept"])))
         fits[name, 1, "regress"] = report["converged"], [c[key] for key in ("value", "standard_error")
                                                          for c in report["coefficients"]]
     return fits
