@@ -200,7 +200,7 @@ static double lowest_part(const newton *s)
     double low = 0, high = 1;
     if (fabs(last) <= 1e-9 * fabs(first)) return 1;
     while (high < 1e15 && slope_after(s, change, high) < 0) low = high, high *= 2;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 100 && high - low > 1e-9 * high; i++) {
         const double middle = (low + high) / 2;
         if (slope_after(s, change, middle) < 0)
             low = middle;

@@ -129,6 +129,18 @@ static double noise_of(const simplex *s, int64_t l)
     return 1e-13 * sum;
 }
 
+/* Whether an edge may lead down unseen: its slope is within a noise that is not small against the
+ * weight of its own row, which is what slopes are made of. Rows that almost depend on each other
+ * have such noise. */
+static bool is_blurred(const simplex *s)
+{
+    for (int64_t l = 0; l < s->p; l++) {
+        const double noise = noise_of(s, l), least = fmin(slope_of(s, l, -1), slope_of(s, l, 1));
+        if (least <= noise && noise > 1e-4 * s->w[s->basis[l]]) return true;
+    }
+    return false;
+}
+
 /* ---- The edge. */
 
 /* The steepest edge that leads down: its slope, 0 if none does. */
@@ -395,7 +407,7 @@ bool minimise_quantile(const loss *l, const sample *rows, bool intercept, minimu
     tg_tensor *moved = tg_zeros_like(rows->y);
     const double spread = tg_item(tg_std(rows->y, 0));
     if (!tg_ok(z.a->context)) return false;
-    if (choose_basis(&s) && solve_with_scatter(&s, moved->data, spread, m))
+    if (choose_basis(&s) && solve_with_scatter(&s, moved->data, spread, m) && !is_blurred(&s))
         m->ending = is_flat(&s, spread) ? MINIMUM_FLAT : MINIMUM_FOUND;
     set_vertex(&s, &z, rows->y, m);
     tg_tensor *each = loss_of_rows(l, line_predict(&m->line, rows->x), rows->y);

@@ -187,6 +187,41 @@ static void test_quantile_with_many_ties(void **state)
     expect_close("sum", number_at("sum of the losses of 12 rows "), 1.5, 1e-14);
 }
 
+/* x, x^2 and x^3 of such an x differ from each other by little more than rounding, and no vertex
+ * can be told from its neighbours. By rq of R, x^2, x and h=ja alone reach a sum of 515.043. */
+static void test_a_quantile_fit_that_rounding_hides_is_not_called_a_minimum(void **state)
+{
+    (void)state;
+    write_text("blurred.csv", "x,h,y\n10004.704,n,1.742081139961\n10000.572,j,3.438298954208\n"
+                              "10001.389,j,4.176317052579\n10001.5,j,-1.64\n"
+                              "10004.812,j,1001.640015899202\n10004.50990831,j,1.37\n"
+                              "10003.579,n,-3.805372857211\n10003.29431184,j,0.05\n"
+                              "10004.485,n,1.596521774081\n10001.7,n,3.868152144221\n"
+                              "10001.805,j,-9.192131484636\n10001.49706833,j,1004.325022514101\n");
+    expect_status("regress blurred.csv --target y --features 'x^2, x, h, x^3' --no-intercept "
+                  "--loss quantile:0.25 --digits 9",
+                  3);
+    expect_text(": how far the minimum is cannot be told\n");
+}
+
+/* With 8 rows and 4 coefficients few rows are nearer than delta, and the quadratic of the others is
+ * no measure for the length of a step. By iterated weighted least squares of R, lm(weights =
+ * pmin(1, 0.1 / abs(e))), where the slopes of the loss are 0 to 3e-15. */
+static void test_a_huber_fit_of_few_near_rows(void **state)
+{
+    (void)state;
+    write_text("near.csv", "x,z,g,y\n10002,2,a,0\n10002,5,b,0\n10005,6,C,1\n10003,1,a,1\n"
+                           "10006,6,b,1\n10002,2,C,1\n10003,3,b,1\n10006,6,C,1\n");
+    expect_status("regress near.csv --target y --features 'g, log(x)*z^-1' --loss huber:0.1 "
+                  "--digits 15",
+                  0);
+    expect_close("intercept", cell_of("intercept", 0), 0.665548055712015, 1e-12);
+    expect_close("g=a", cell_of("g=a", 0), -1.445542446377712, 1e-12);
+    expect_close("g=b", cell_of("g=b", 0), -0.234436509857785, 1e-12);
+    expect_close("log(x)*z^-1", cell_of("log(x)*z^-1", 0), 0.185292802872472, 1e-12);
+    expect_close("sum", number_at("sum of the losses of 8 rows "), 0.1504518818450861, 1e-12);
+}
+
 /* Where rows that are nearer than delta do not tell a coefficient, none is said to be known. */
 static void test_says_that_a_huber_fit_is_not_unique(void **state)
 {
@@ -436,6 +471,8 @@ int main(void)
         cmocka_unit_test(test_says_that_counts_have_no_least_mean),
         cmocka_unit_test(test_says_that_a_quantile_is_not_unique),
         cmocka_unit_test(test_quantile_with_many_ties),
+        cmocka_unit_test(test_a_quantile_fit_that_rounding_hides_is_not_called_a_minimum),
+        cmocka_unit_test(test_a_huber_fit_of_few_near_rows),
         cmocka_unit_test(test_says_that_a_huber_fit_is_not_unique),
         cmocka_unit_test(test_exact_fits_converge),
         cmocka_unit_test(test_a_penalty_tells_dependent_features_apart),
