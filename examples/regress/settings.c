@@ -210,7 +210,7 @@ static bool check_load(const settings *set, const option *options, int n)
 /* Makes "-" the path of standard input. Counts the files that are. */
 static int take_stdin(const char **path)
 {
-    const bool is = *path && !strcmp(*path, "-");
+    const bool is = *path && (!strcmp(*path, "-") || !strcmp(*path, "/dev/stdin"));
     if (is) *path = "/dev/stdin";
     return is;
 }
@@ -236,6 +236,20 @@ static bool check_streams(settings *set)
                 "regress: %s, --save - and --plot -: only one of them can have standard output\n",
                 set->json ? "--json" : "--predict");
     return in <= 1 && out <= 1;
+}
+
+/* Checks that no file is written that is also read, or is written twice. */
+static bool check_paths(const settings *set)
+{
+    const char *const paths[] = {set->save, set->plot, set->data, set->load, set->predict};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = i + 1; k < sizeof paths / sizeof *paths; k++) {
+            if (!paths[i] || !paths[k] || strcmp(paths[i], paths[k]) != 0) continue;
+            fprintf(stderr, "regress: %s: '%.60s' would write over %s\n", i ? "--plot" : "--save",
+                    paths[i], k == 1 ? "the file of --plot" : "a file that is read");
+            return false;
+        }
+    return true;
 }
 
 static bool check_interval(const settings *set)
@@ -308,7 +322,8 @@ bool settings_read(settings *set, int argc, char **argv)
     const int n = (int)(sizeof options / sizeof *options);
     if (!options_read(options, n, argc, argv, &set->data)) return false;
     if (set->help) return true;
-    if ((set->load && !check_load(set, options, n)) || !check_streams(set)) return false;
+    if ((set->load && !check_load(set, options, n)) || !check_streams(set) || !check_paths(set))
+        return false;
     if (!set->load && (!set->data || !set->target)) {
         fprintf(stderr,
                 "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
