@@ -17,3 +17,15 @@ size_t utf8_length(const char *text)
     return code < least[more] || code > 0x10ffff || surrogate || (code | 1) == 0xffff ? 0
                                                                                       : more + 1;
 }
+
+const char *utf8_show(const char *text, char *shown, size_t size)
+{
+    size_t n = 0;
+    while (n < size - 1 && text[n]) n++;
+    if (text[n])
+        while (n && (text[n] & 0xc0) == 0x80) n--;
+    for (size_t i = 0; i < n; i++)
+        shown[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
+    shown[n] = 0;
+    return shown;
+}

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
+
 /* The room for a cell, in bytes. A longer name is cut. */
 #define CELL 64
 
@@ -37,14 +39,6 @@ static size_t width(const char *text)
     return n;
 }
 
-/* Removes the last letter, of which bytes may be missing, from a cell that was cut. */
-static void trim(char *text)
-{
-    size_t n = strlen(text);
-    while (n && (text[n - 1] & 0xc0) == 0x80) n--;
-    if (n) text[n - 1] = 0;
-}
-
 void columns_put(columns *table, const char *format, ...)
 {
     if (!table) return;
@@ -57,8 +51,9 @@ void columns_put(columns *table, const char *format, ...)
     }
     va_list args;
     va_start(args, format);
-    char *cell = table->text[table->cells++];
-    if (vsnprintf(cell, CELL, format, args) >= CELL) trim(cell);
+    char text[CELL + 1];
+    vsnprintf(text, sizeof text, format, args);
+    utf8_show(text, table->text[table->cells++], CELL);
     va_end(args);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/utf8.h"
 #include "regress.h"
 
 double size_of(tg_tensor *x, int64_t column)
@@ -21,12 +22,14 @@ int report_dependent(const job *j)
     const double least = 1e-9 * size_of(j->train.x, dependent);
     const double constant = tg_get(j->exact.combination, TG_INDEX(0));
     const char *sign = "";
-    fprintf(stderr, "%s:1: column '%.60s' tells no more than others: it is ", j->set.data,
-            j->terms.features[dependent].name);
+    char shown[SHOWN];
+    fprintf(stderr, "%s:1: column '%s' tells no more than others: it is ", j->set.data,
+            utf8_show(j->terms.features[dependent].name, shown, SHOWN));
     for (int64_t i = 0; i < dependent; i++) {
         double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
         if (fabs(factor) * size_of(j->train.x, i) <= least) continue;
-        fprintf(stderr, "%s%.6g x '%.60s'", sign, factor, j->terms.features[i].name);
+        fprintf(stderr, "%s%.6g x '%s'", sign, factor,
+                utf8_show(j->terms.features[i].name, shown, SHOWN));
         sign = " + ";
     }
     if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);

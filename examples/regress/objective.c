@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/utf8.h"
 #include "regress.h"
 
 /* Prints that the loss has no minimum, which features are to blame, and what to do. */
@@ -17,7 +18,9 @@ static int report_no_minimum(const job *j)
             j->held.x ? " for the rows to train on" : "");
     for (int64_t i = 0; i < m->direction->numel; i++) {
         if (fabs(tg_get(m->direction, TG_INDEX(i))) < 1e-3) continue;
-        fprintf(stderr, "%s'%.60s'", before, name_of(j, i + j->exact.intercept));
+        char shown[SHOWN];
+        fprintf(stderr, "%s'%s'", before,
+                utf8_show(name_of(j, i + j->exact.intercept), shown, SHOWN));
         before = " with ";
     }
     fprintf(stderr, " %s %" PRId64 " of %" PRId64 " rows, and the fit gets better without end%s; ",

@@ -47,6 +47,9 @@ typedef struct job {
     FILE *report;
 } job;
 
+/* The room that messages have for a name: see utf8_show. */
+#define SHOWN 61
+
 /* ---- main.c */
 
 /* Prints a line on stderr, and returns FAILED. */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "../common/utf8.h"
 #include "regress.h"
 #include "statistics.h"
 
@@ -19,13 +20,22 @@ static int64_t feature_of(const job *j, int64_t i)
     return j->kept ? (int64_t)tg_get(j->kept, TG_INDEX(i)) : i;
 }
 
+static void print_name(const job *j, const char *name)
+{
+    char shown[256];
+    fputs(utf8_show(name, shown, sizeof shown), j->report);
+}
+
 /* Prints a list of features, with text before and after. Prints nothing if n is 0. */
 static void report_names(const job *j, const char *before, const feature *list, size_t n,
                          const char *after)
 {
     if (!n) return;
     fputs(before, j->report);
-    for (size_t i = 0; i < n && i < 12; i++) fprintf(j->report, i ? ", %s" : "%s", list[i].name);
+    for (size_t i = 0; i < n && i < 12; i++) {
+        fputs(i ? ", " : "", j->report);
+        print_name(j, list[i].name);
+    }
     fprintf(j->report, "%s%s\n", n > 12 ? ", ..." : "", after);
 }
 
@@ -44,17 +54,24 @@ static void report_levels(const job *j)
     for (size_t i = 0; i < j->terms.n_inputs; i++) {
         const variable *v = &j->terms.variables[i];
         if (v->how != FACTOR) continue;
-        fprintf(j->report, "%s: %zu levels", v->name, v->levels.n);
-        if (leaves_level_out(&j->terms, i))
-            fprintf(j->report, ", compared with %s, which is left out", v->levels.sorted->name);
-        else
-            fputs(", each with features of its own", j->report);
-        fputc('\n', j->report);
+        print_name(j, v->name);
+        fprintf(j->report, ": %zu levels, ", v->levels.n);
+        if (leaves_level_out(&j->terms, i)) {
+            fputs("compared with ", j->report);
+            print_name(j, v->levels.sorted->name);
+            fputs(", which is left out\n", j->report);
+        } else {
+            fputs("each with features of its own\n", j->report);
+        }
     }
     const variable *v = target_variable(j);
-    if (v->how == FACTOR)
-        fprintf(j->report, "%s: 0 is %s, 1 is %s\n", v->column, v->levels.sorted[0].name,
-                v->levels.sorted[1].name);
+    if (v->how != FACTOR) return;
+    print_name(j, v->column);
+    fputs(": 0 is ", j->report);
+    print_name(j, v->levels.sorted[0].name);
+    fputs(", 1 is ", j->report);
+    print_name(j, v->levels.sorted[1].name);
+    fputc('\n', j->report);
 }
 
 /* Prints how the file is written, unless it has commas between its cells and decimal points. */
@@ -128,8 +145,10 @@ static void report_terms(const job *j)
     for (size_t i = 0; i < t->n_features; i++)
         n += i == 0 || t->features[i].term != t->features[i - 1].term;
     for (size_t i = 0; i < t->n_features && n <= 12; i++)
-        if (i == 0 || t->features[i].term != t->features[i - 1].term)
-            fprintf(j->report, i ? " + %s" : "%s", t->all[t->features[i].term].name);
+        if (i == 0 || t->features[i].term != t->features[i - 1].term) {
+            fputs(i ? " + " : "", j->report);
+            print_name(j, t->all[t->features[i].term].name);
+        }
     if (n > 12) fprintf(j->report, "%zu features", t->n_features);
 }
 
@@ -137,10 +156,14 @@ static void report_terms(const job *j)
 static void report_model(const job *j)
 {
     static const char *const methods[] = {"least squares", "trained by SGD", "trained by LBFGS"};
-    fprintf(j->report, "%s ~ ", j->set.target);
+    print_name(j, j->set.target);
+    fputs(" ~ ", j->report);
     report_terms(j);
     if (j->set.no_intercept) fputs(", no intercept", j->report);
-    if (j->set.weights) fprintf(j->report, ", weighted by %s", j->set.weights);
+    if (j->set.weights) {
+        fputs(", weighted by ", j->report);
+        print_name(j, j->set.weights);
+    }
     const loss *l = &j->set.loss;
     const char *method = l->kind == LOSS_QUANTILE ? "simplex method"
                          : !loss_is_exact(l)      ? "Newton's method"
@@ -177,12 +200,15 @@ static void report_training(const job *j)
             j->set.method == FIT_SGD ? "epochs" : "evaluations", f->seconds);
     if (j->set.method == FIT_SGD)
         fprintf(j->report, " (lr %.6g, momentum %.6g)", f->lr, f->momentum);
-    if (f->converged)
+    if (f->converged) {
         fprintf(j->report, ": each coefficient is within %.1g standard errors of the exact one\n",
                 f->miss);
-    else
-        fprintf(j->report, "\n  %s is %.3g standard errors from the least-squares value: %s\n",
-                name_of(j, worst_of(j)), f->miss, advice(j));
+    } else {
+        fputs("\n  ", j->report);
+        print_name(j, name_of(j, worst_of(j)));
+        fprintf(j->report, " is %.3g standard errors from the least-squares value: %s\n", f->miss,
+                advice(j));
+    }
 }
 
 /* How the search for the minimum of a loss ended. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
 #include "names.h"
 #include "regress.h"
 
@@ -59,7 +60,9 @@ static int choose_terms(job *j)
     if (j->set.weights) terms_append(&j->terms, j->set.weights, WEIGHT);
     status = terms_find_columns(&j->terms, j->file, j->terms.n_variables);
     if (status != DONE || j->terms.n) return status;
-    fprintf(stderr, "%s:1: no column to predict '%.60s' from\n", j->set.data, j->set.target);
+    char shown[SHOWN];
+    fprintf(stderr, "%s:1: no column to predict '%s' from\n", j->set.data,
+            utf8_show(j->set.target, shown, SHOWN));
     return FAILED;
 }
 
@@ -69,9 +72,11 @@ static int check_levels(const job *j)
     for (size_t i = 0; i < j->terms.n_inputs; i++) {
         const variable *v = &j->terms.variables[i];
         if (v->how != FACTOR || (v->levels.n > 1 && v->levels.n < j->n_rows)) continue;
-        fprintf(stderr, "%s: column '%.60s' has ", j->set.data, v->column);
+        char shown[SHOWN];
+        fprintf(stderr, "%s: column '%s' has ", j->set.data, utf8_show(v->column, shown, SHOWN));
         if (v->levels.n == 1)
-            fprintf(stderr, "one level alone, '%.60s': it is constant\n", v->levels.sorted->name);
+            fprintf(stderr, "one level alone, '%s': it is constant\n",
+                    utf8_show(v->levels.sorted->name, shown, SHOWN));
         else
             fprintf(stderr,
                     "as many levels as there are rows, %zu: it can be no factor; leave it out\n",
@@ -130,7 +135,8 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *column, bo
     double contrast = j->set.no_intercept ? size : spread;
     bool constant_is_good = settled && spread == 0;
     if (((contrast > 1e-100 || constant_is_good) && size < 1e100) || !tg_ok(j->tg)) return true;
-    fprintf(stderr, "%s:1: column '%.60s' %s%s\n", j->set.data, name,
+    char shown[SHOWN];
+    fprintf(stderr, "%s:1: column '%s' %s%s\n", j->set.data, utf8_show(name, shown, SHOWN),
             contrast > 0 || constant_is_good ? "has values too large or too close to compute with"
             : j->set.no_intercept            ? "is zero"
                                              : "is constant",

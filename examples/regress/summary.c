@@ -20,8 +20,9 @@ static void put_digits(columns *table, int digits, double value)
         columns_put(table, "%.0f", rint(value / unit) * unit);
         return;
     }
-    int n = snprintf(text, sizeof text, "%#.*g", digits, value);
-    if (n > 0 && text[n - 1] == '.') text[n - 1] = 0;
+    snprintf(text, sizeof text, "%#.*g", digits, value);
+    char *point = strchr(text, '.');
+    if (point && (!point[1] || point[1] == 'e')) memmove(point, point + 1, strlen(point));
     columns_put(table, "%s", text);
 }
 

@@ -439,6 +439,13 @@ static void test_wrong_usage(void **state)
         {"--load - --predict -", "two files are -, and standard input is read once"},
         {"line.csv --target y --predict line.csv --save -",
          "--predict, --save - and --plot -: only one of them can have standard output"},
+        {"- --target y --predict /dev/stdin", "two files are -, and standard input is read once"},
+        {"line.csv --target y --save line.csv",
+         "--save: 'line.csv' would write over a file that is read"},
+        {"line.csv --target y --predict new.csv --plot new.csv",
+         "--plot: 'new.csv' would write over a file that is read"},
+        {"line.csv --target y --save one --plot one",
+         "--save: 'one' would write over the file of --plot"},
     };
     char command[256], expected[256];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -447,6 +454,25 @@ static void test_wrong_usage(void **state)
         expect_status(command, 2);
         assert_string_equal(text, expected);
     }
+}
+
+/* A name may hold what commands a terminal; the report shows ? in its place, and JSON and a saved
+ * fit have the name itself. */
+static void test_control_characters_in_names(void **state)
+{
+    (void)state;
+    write_text("control.csv", "a\033[31m,g\t2,y\n1,p\001,1\n2,q,3\n3,q,4\n4,p\001,6\n5,q,8\n");
+    expect_status("regress control.csv --target y --save control.fit", 0);
+    expect_text("y ~ a?[31m + g?2, least squares");
+    expect_text("\ng?2: 2 levels, compared with p?, which is left out\n");
+    expect_text("\na?[31m ");
+    assert_null(strpbrk(text, "\001\t\033"));
+    expect_in_file("control.fit", "coefficient,a\033[31m,");
+    expect_status("regress control.csv --target y --json 2>/dev/null", 0);
+    expect_text("\"name\": \"a\\u001b[31m\"");
+    write_text("control.csv", "a\033,y\n1,1\n1,2\n1,3\n");
+    expect_status("regress control.csv --target y 2>&1", 1);
+    assert_string_equal(text, "control.csv:1: column 'a?' is constant\n");
 }
 
 int main(void)
@@ -471,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_fits_that_cannot_be_saved),
         cmocka_unit_test(test_saved_fits_replace_old_ones),
         cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test(test_control_characters_in_names),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
 }
