@@ -19,6 +19,8 @@ typedef struct linear_fit {
     double tolerance, rcond;
     tg_tensor *x, *y, *weights, *a, *b;
     tg_tensor *numbers;  /* the numbers of the columns */
+    int64_t *powers;     /* n: x has 2^powers[j] times the column j of the caller */
+    int64_t power;       /* y has 2^power times that of the caller */
     tg_tensor *triangle; /* R of a = Q R */
     tg_tensor *root;     /* Z with Z Z^T = (a^T a)^-1, or the pseudo-inverse of a^T a */
     tg_tensor *solution, *residuals, *leverages;
@@ -70,6 +72,51 @@ static bool check_elements(const tg_tensor *t, const char *name, bool positive)
 static tg_tensor *as_doubles(tg_tensor *t)
 {
     return tg_contiguous(tg_cast(tg_detach(t), TG_F64));
+}
+
+/* The power of 2 that brings numbers near 1, of which `most` is the largest, if products of four
+ * of them might leave the range of double. */
+static int64_t power_of(double most)
+{
+    return most == 0 || !(most <= DBL_MAX) || (most < 0x1p150 && most > 0x1p-150) ? 0
+                                                                                  : -ilogb(most);
+}
+
+/* Multiplies column j of t (m, n) by 2^powers[j], which rounds nothing. Returns t if all are 0. */
+static tg_tensor *shift(tg_tensor *t, int64_t m, int64_t n, const int64_t *powers)
+{
+    bool any = false;
+    for (int64_t j = 0; j < n; j++) any = any || powers[j] != 0;
+    tg_tensor *shifted = any && t ? tg_empty_like(t) : t;
+    if (!any || !shifted) return shifted;
+    const double *from = t->data;
+    double *to = shifted->data;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) to[i * n + j] = ldexp(from[i * n + j], (int)powers[j]);
+    return shifted;
+}
+
+/* Chooses the powers, and multiplies x and y by them. One power serves all columns where the
+ * shortest coefficients are looked for. */
+static bool shift_range(linear_fit *f)
+{
+    tg_tensor *sizes = tg_zeros(f->tg, TG_F64, TG_SHAPE(f->n)),
+              *powers = tg_zeros(f->tg, TG_I64, TG_SHAPE(f->n));
+    if (!sizes || !powers) return false;
+    double *most = sizes->data, all = 0, most_y = 0;
+    const double *x = f->x->data, *y = f->y->data;
+    for (int64_t i = 0; i < f->m; i++) {
+        most_y = fmax(most_y, fabs(y[i]));
+        for (int64_t j = 0; j < f->n; j++) most[j] = fmax(most[j], fabs(x[i * f->n + j]));
+    }
+    for (int64_t j = 0; j < f->n; j++) all = fmax(all, most[j]);
+    f->powers = powers->data;
+    for (int64_t j = 0; j < f->n; j++)
+        f->powers[j] = power_of(f->dependent == TG_DEPENDENT_SHORTEST ? all : most[j]);
+    f->power = power_of(most_y);
+    f->x = shift(f->x, f->m, f->n, f->powers);
+    f->y = shift(f->y, f->m, 1, &f->power);
+    return f->x && f->y;
 }
 
 static bool weigh(linear_fit *f)
@@ -192,29 +239,32 @@ static bool fill_result(const linear_fit *f, double variance, tg_least_squares_r
            *covariance = out->covariance->data;
     for (int64_t i = 0; i < kept; i++) {
         const double *row = (const double *)c->data + i * kept;
-        const int64_t to = f->columns[i];
-        x[to] = ((const double *)f->solution->data)[i];
-        for (int64_t j = 0; j < kept && variance < INFINITY; j++)
-            covariance[to * n + f->columns[j]] = row[j] * variance;
-        errors[to] = sqrt(covariance[to * n + to]);
+        const int64_t to = f->columns[i], power = f->powers[to] - f->power;
+        x[to] = ldexp(((const double *)f->solution->data)[i], (int)power);
+        if (variance == INFINITY) continue;
+        errors[to] = ldexp(sqrt(row[i] * variance), (int)power);
+        for (int64_t j = 0; j < kept; j++)
+            covariance[to * n + f->columns[j]] =
+                ldexp(row[j] * variance, (int)(power + f->powers[f->columns[j]] - f->power));
     }
     return true;
 }
 
 static bool compute_fit(linear_fit *f, tg_least_squares_result *out)
 {
-    if (!f->x || !f->y || !check_elements(f->y, "y", false) || !weigh(f) || !find_columns(f) ||
-        !solve_fit(f) || !look_at_rows(f))
+    if (!f->x || !f->y || !check_elements(f->y, "y", false) || !shift_range(f) || !weigh(f) ||
+        !find_columns(f) || !solve_fit(f) || !look_at_rows(f))
         return false;
     const int64_t freedom = f->rows - f->rank;
     const double variance = freedom > 0 ? f->sum / (double)freedom : INFINITY;
-    out->residuals = f->residuals;
+    const int64_t back = -f->power;
+    out->residuals = shift(f->residuals, f->m, 1, &back);
     out->leverages = f->leverages;
-    out->sum_of_squares = f->sum;
-    out->residual_variance = variance;
+    out->sum_of_squares = ldexp(f->sum, (int)(2 * back));
+    out->residual_variance = ldexp(variance, (int)(2 * back));
     out->degrees_of_freedom = freedom > 0 ? freedom : 0;
     out->rank = f->rank;
-    return fill_result(f, variance, out);
+    return out->residuals && fill_result(f, variance, out);
 }
 
 tg_least_squares_result tg_least_squares(tg_tensor *x, tg_tensor *y,

@@ -138,6 +138,44 @@ static void test_without_degrees_of_freedom(void **state)
 }
 
 /* float32 columns that are dependent but for their rounding; and the dtype of the results. */
+/* y = 2 x + 3 with errors 1, -1, -1, 1, whose line and standard errors are those of 1 and 1..4
+ * times powers of 2, for which products of x and y leave the range of double. */
+static void test_far_from_1(void **state)
+{
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    static const int powers[][3] = {{900, 0, 0},     {-1000, -1000, -1000}, {900, -1050, -100},
+                                    {0, 1000, 1000}, {-500, -500, 500},     {1000, 1000, 1000}};
+    tg_tensor *near = tg_from_f64(tg, TG_SHAPE(4, 2), (double[]){1, 1, 1, 2, 1, 3, 1, 4});
+    tg_tensor *y_near = tg_from_f64(tg, TG_SHAPE(4), (double[]){6, 6, 8, 12});
+    for (size_t c = 0; c < sizeof powers / sizeof *powers; c++)
+        for (int how = TG_DEPENDENT_ERROR; how <= TG_DEPENDENT_SHORTEST; how++) {
+            const int *p = powers[c];
+            if (how == TG_DEPENDENT_SHORTEST && p[0] != p[1]) continue;
+            tg_tensor *x = tg_clone(near), *y = tg_clone(y_near);
+            for (int i = 0; i < 8; i++)
+                ((double *)x->data)[i] = ldexp(element_of(near, i), p[i % 2]);
+            for (int i = 0; i < 4; i++) ((double *)y->data)[i] = ldexp(element_of(y_near, i), p[2]);
+            const tg_least_squares_result fit =
+                tg_least_squares(x, y, TG_LEAST_SQUARES(.dependent = (tg_dependent)how));
+            check_ok(tg);
+            assert_int_equal(fit.rank, 2);
+            /* The residual variance is 4 / 2, and (x^T x)^-1 has 30 / 20 and 4 / 20. */
+            const double wanted[][2] = {{3, sqrt(3)}, {2, sqrt(0.4)}};
+            for (int j = 0; j < 2; j++) {
+                const double b = ldexp(wanted[j][0], p[2] - p[j]),
+                             e = ldexp(wanted[j][1], p[2] - p[j]);
+                assert_true(fabs(element_of(fit.coefficients, j) - b) <= 1e-13 * b);
+                assert_true(fabs(element_of(fit.std_errors, j) - e) <= 1e-13 * e || e == INFINITY);
+            }
+            assert_true(fabs(tg_item(tg_sum(fit.leverages)) - 2) < 1e-13);
+            assert_true(fabs(element_of(fit.residuals, 1) + ldexp(1, p[2])) <= ldexp(1e-13, p[2]));
+            assert_true(fit.sum_of_squares == ldexp(4, 2 * p[2]) ||
+                        fabs(fit.sum_of_squares / ldexp(4, 2 * p[2]) - 1) < 1e-13);
+        }
+    tg_close(tg);
+}
+
 static void test_float32(void **state)
 {
     tg_context *tg = *state;
@@ -216,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_as_r_fits),
         cmocka_unit_test(test_shortest_coefficients),
         cmocka_unit_test(test_without_degrees_of_freedom),
+        cmocka_unit_test(test_far_from_1),
         cmocka_unit_test(test_float32),
         cmocka_unit_test(test_failed_allocations),
         cmocka_unit_test(test_refused),
