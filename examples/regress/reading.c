@@ -115,23 +115,34 @@ static void decide(variable *v, const tg_csv *file)
     v->is_text = v->how == FACTOR && !v->levels.numbers;
 }
 
+/* What the variables want of a column. */
+typedef struct use {
+    size_t place; /* of its cells among those that are read, from 1; 0: it is not yet chosen */
+    bool numbers;
+} use;
+
 /* Chooses the columns of the first n variables, each once. A column is read as text if no variable
  * needs its numbers. */
 static bool choose(terms *t, tg_csv *file, size_t n)
 {
     size_t chosen = 0;
-    for (size_t i = 0; i < n; i++) decide(&t->variables[i], file);
-    for (size_t i = 0; i < n; i++) {
-        variable *v = &t->variables[i];
-        size_t k = 0;
-        bool text = true;
-        while (t->variables[k].index != v->index) k++;
-        v->place = k < i ? t->variables[k].place : chosen++;
-        if (k < i) continue;
-        for (; k < n; k++) text &= t->variables[k].is_text || t->variables[k].index != v->index;
-        if (!tg_csv_choose(file, v->index, text ? TG_CSV_TEXT : TG_CSV_NUMBER)) return false;
+    use *uses = calloc((size_t)file->n_columns, sizeof *uses);
+    bool fine = uses || file_refuse(file, "out of memory");
+    for (size_t i = 0; i < n && fine; i++) {
+        decide(&t->variables[i], file);
+        uses[t->variables[i].index].numbers |= !t->variables[i].is_text;
     }
-    return true;
+    for (size_t i = 0; i < n && fine; i++) {
+        variable *v = &t->variables[i];
+        use *u = &uses[v->index];
+        if (!u->place) {
+            fine = tg_csv_choose(file, v->index, u->numbers ? TG_CSV_NUMBER : TG_CSV_TEXT);
+            u->place = ++chosen;
+        }
+        v->place = u->place - 1;
+    }
+    free(uses);
+    return fine;
 }
 
 /* Replaces the codes of a factor's levels by their places. */
