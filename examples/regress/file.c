@@ -15,16 +15,16 @@ tg_csv *file_open(tg_context *tg, const char *path, const settings *set, tg_miss
     how.decimal = set->decimal;
     how.max_levels = MAX_LEVELS;
     tg_csv *file = tg_csv_open(tg, path, &how);
-    if (!file) file_complain(tg);
+    if (!file) file_complain(tg, false);
     return file;
 }
 
 /* What the library advises, as an option of regress. */
-static void print_cure(const char *advice)
+static void print_cure(const char *advice, bool may_drop)
 {
     const char *decimal = strstr(advice, ".decimal = '");
     if (strstr(advice, ".missing ="))
-        fputs("; --missing drop leaves such rows out", stderr);
+        fputs(may_drop ? "; --missing drop leaves such rows out" : "", stderr);
     else if (strstr(advice, "there is "))
         fputs(advice, stderr);
     else if (decimal)
@@ -32,7 +32,7 @@ static void print_cure(const char *advice)
                 decimal[12] == ',' ? "comma" : "point", decimal[12] == ',' ? "comma" : "point");
 }
 
-int file_complain(tg_context *tg)
+int file_complain(tg_context *tg, bool may_drop)
 {
     const char *message = tg_error(tg), *start = strstr(message, ": ");
     if (!start || tg_error_code(tg) == TG_OK) return FAILED;
@@ -47,7 +47,7 @@ int file_complain(tg_context *tg)
     if (crowd)
         fprintf(stderr, " has more than %d levels, too many for a factor; leave it out",
                 MAX_LEVELS);
-    if (advice) print_cure(advice);
+    if (advice) print_cure(advice, may_drop);
     fputc('\n', stderr);
     tg_clear_error(tg);
     return FAILED;

@@ -10,8 +10,8 @@
 tg_csv *file_open(tg_context *tg, const char *path, const settings *set, tg_missing missing);
 
 /* Prints the error of a file that the context has, with the options of regress that may help, and
- * clears it. Returns FAILED. */
-int file_complain(tg_context *tg);
+ * clears it. --missing drop is one of them if it may drop rows of that file. Returns FAILED. */
+int file_complain(tg_context *tg, bool may_drop);
 
 /* Prints an error in the row that was read last, without control characters. Returns false. */
 bool file_refuse(const tg_csv *file, const char *format, ...);

@@ -184,7 +184,7 @@ double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows)
     double *values = fine ? read_rows(t, file, n, known, cells, rows, &fine) : NULL;
     free(cells);
     if (fine && !tg_ok(file->context)) {
-        file_complain(file->context);
+        file_complain(file->context, !known); /* each row of --predict gets a prediction */
         fine = false;
     }
     if (fine && *rows == 0) {

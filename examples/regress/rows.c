@@ -24,7 +24,7 @@ static int take_all_columns(job *j, char *text, const char **names, size_t room)
         }
     }
     for (size_t i = 2; i < n + 2; i++)
-        if (tg_csv_find(j->file, names[i]) < 0) return file_complain(j->tg);
+        if (tg_csv_find(j->file, names[i]) < 0) return file_complain(j->tg, false);
     return terms_of_all_columns(&j->terms, j->file, names, n + 2);
 }
 

@@ -94,7 +94,7 @@ int terms_find_columns(terms *t, tg_csv *file, size_t n)
     for (size_t i = 0; i < n; i++) {
         variable *v = &t->variables[i];
         v->index = tg_csv_find(file, v->column);
-        if (v->index < 0) return file_complain(file->context);
+        if (v->index < 0) return file_complain(file->context, false);
     }
     return DONE;
 }

@@ -388,6 +388,9 @@ static void test_new_rows_must_have_the_columns(void **state)
     write_text("new.csv", "g,x\na,b\n");
     expect_status("regress --load fit.csv --predict new.csv 2>&1", 1);
     assert_string_equal(text, "new.csv:2: column 'x': 'b' is not a number\n");
+    write_text("new.csv", "g,x\na,1\nb,NA\n");
+    expect_status("regress line.csv --target y --missing drop --predict new.csv 2>&1", 1);
+    assert_string_equal(text, "new.csv:3: column 'x': 'NA' is a missing value\n");
 }
 
 /* Where a fit cannot be saved, nothing is left of it, and no prediction is written. */
