@@ -185,14 +185,13 @@ static bool fill_root(linear_fit *f)
 {
     const int64_t n = f->n;
     const tall_qr w = {.tg = f->tg, .n = n, .r = f->triangle->data};
-    double *z = f->root->data, most = 0;
+    double *z = f->root->data;
     tall_svd s;
     tg_scope_begin(f->tg);
     const bool done = tg__svd(&s, &w);
     f->rank = 0;
-    for (int64_t j = 0; j < n && done; j++) most = fmax(most, s.values[j]);
     for (int64_t j = 0; j < n && done; j++) {
-        const bool counts = s.values[j] > f->rcond * most;
+        const bool counts = s.values[j] > f->rcond * s.most;
         f->rank += counts;
         for (int64_t i = 0; i < n; i++) z[i * n + j] = counts ? s.v[j * n + i] / s.values[j] : 0;
     }
@@ -277,13 +276,12 @@ tg_least_squares_result tg_least_squares(tg_tensor *x, tg_tensor *y,
         !check_fit(x, y, &o))
         return none;
     const tg_dtype dtype = x->dtype;
-    const double larger = fmax((double)x->shape[0], (double)x->shape[1]);
     frame f;
     tg__enter(&f, "least_squares", x);
     linear_fit fit = {.tg = x->context,
                       .dependent = o.dependent,
                       .tolerance = tg__precision(dtype, x->shape[0]),
-                      .rcond = (dtype == TG_F32 ? FLT_EPSILON : DBL_EPSILON) * larger,
+                      .rcond = tg__rcond(dtype, x->shape[0], x->shape[1]),
                       .x = as_doubles(x),
                       .y = as_doubles(y),
                       .weights = o.weights ? as_doubles(o.weights) : NULL,

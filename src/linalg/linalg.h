@@ -30,6 +30,9 @@ bool tg__fail_matrix(const problem *p, const char *what);
  * rounding to float32, if that is the dtype, or the error that elimination in float64 is equivalent
  * to, which grows with the number of terms in its sums; the larger of the two. */
 double tg__precision(tg_dtype dtype, int64_t terms);
+/* The share of the largest singular value of an (m, n) matrix up to which others count as 0, where
+ * the caller gives none: epsilon of the dtype times the larger size, as in PyTorch. */
+double tg__rcond(tg_dtype dtype, int64_t m, int64_t n);
 /* Records the error that the entry [i, j] of the matrix a is not finite, and returns false. */
 bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j);
 /* Checks that all entries of a, or those of its lower triangle, are finite. */

@@ -245,13 +245,11 @@ static bool find_rank(lstsq_system *s)
 {
     tall_qr *w = &s->w;
     const int64_t dependent = tg__qr_dependent(w, tg__precision(s->a.dtype, w->m));
-    double most = 0;
     s->by_svd = false;
     if (isnan(s->rcond))
         return dependent == w->n || fail_dependent(&s->p, s->tall ? "column" : "row", dependent);
     if (!tg__svd(&s->svd, w)) return false;
-    for (int64_t j = 0; j < w->n; j++) most = fmax(most, s->svd.values[j]);
-    s->least = s->rcond * most;
+    s->least = s->rcond * s->svd.most;
     s->by_svd = dependent < w->n;
     for (int64_t j = 0; j < w->n; j++) s->by_svd = s->by_svd || s->svd.values[j] <= s->least;
     if (s->by_svd) w->powers = NULL; /* it is of the matrix as it was */
@@ -320,8 +318,7 @@ static tg_tensor *lstsq(const op_row *o, tg_tensor *a, tg_tensor *b, double rcon
 {
     if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
     if (rcond < 0 && a->ndim >= 2)
-        rcond = (a->dtype == TG_F32 ? FLT_EPSILON : DBL_EPSILON) *
-                fmax((double)a->shape[a->ndim - 2], (double)a->shape[a->ndim - 1]);
+        rcond = tg__rcond(a->dtype, a->shape[a->ndim - 2], a->shape[a->ndim - 1]);
     return tg__apply_to_system(o, a, b, (attr){.f = rcond});
 }
 

@@ -47,6 +47,11 @@ double tg__precision(tg_dtype dtype, int64_t terms)
     return fmax(rounding, (double)terms * DBL_EPSILON);
 }
 
+double tg__rcond(tg_dtype dtype, int64_t m, int64_t n)
+{
+    return (dtype == TG_F32 ? FLT_EPSILON : DBL_EPSILON) * fmax((double)m, (double)n);
+}
+
 bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j)
 {
     char name[MATRIX_NAME];

@@ -81,6 +81,7 @@ typedef struct tall_svd {
     double *us;     /* row j is s_j u_j */
     double *v;      /* row j is v_j */
     double *values; /* s_j, in any order */
+    double most;    /* the largest of them; 0 if there are none */
     int power;      /* 0, unless a was scaled as it was read */
 } tall_svd;
 

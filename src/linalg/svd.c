@@ -53,6 +53,7 @@ bool tg__svd(tall_svd *s, const tall_qr *w)
     if (!begin_svd(s, w)) return false;
     const int64_t n = s->n;
     bool moving = true;
+    s->most = 0;
     for (int sweep = 0; sweep < MOST_SWEEPS && moving; sweep++) {
         moving = false;
         for (int64_t p = 0; p < n; p++)
@@ -63,6 +64,7 @@ bool tg__svd(tall_svd *s, const tall_qr *w)
         double sum = 0;
         for (int64_t i = 0; i < n; i++) sum += s->us[j * n + i] * s->us[j * n + i];
         s->values[j] = sqrt(sum);
+        s->most = fmax(s->most, s->values[j]);
     }
     return true;
 }
@@ -90,14 +92,11 @@ static bool compute_cond(const problem *p, double *condition)
                  .m = tall ? p->m : p->n,
                  .n = tall ? p->n : p->m};
     tall_svd s;
-    double most = 0, least = INFINITY;
+    double least = INFINITY;
     if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p, tall) || !tg__svd(&s, &w))
         return false;
-    for (int64_t j = 0; j < s.n; j++) {
-        most = fmax(most, s.values[j]);
-        least = fmin(least, s.values[j]);
-    }
-    *condition = s.n == 0 ? 0 : most == 0 ? INFINITY : most / least;
+    for (int64_t j = 0; j < s.n; j++) least = fmin(least, s.values[j]);
+    *condition = s.n == 0 ? 0 : s.most == 0 ? INFINITY : s.most / least;
     return true;
 }
 
