@@ -10,7 +10,7 @@ size_t utf8_length(const char *s);
 
 /* Copies text to `shown`, which has `size` bytes, with ? in place of each control character: one
  * would break a line, or command a terminal. What is too long is cut before a letter. Returns
- * shown. */
+ * shown, which may be text itself. */
 const char *utf8_show(const char *text, char *shown, size_t size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../common/utf8.h"
 #include "regress.h"
 
 tg_csv *file_open(tg_context *tg, const char *path, const settings *set, tg_missing missing)
@@ -60,8 +61,7 @@ bool file_refuse(const tg_csv *file, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    for (char *s = message; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
-    fprintf(stderr, "%s:%" PRId64 ": %s\n", file->path, file->line, message);
+    fprintf(stderr, "%s:%" PRId64 ": %s\n", file->path, file->line,
+            utf8_show(message, message, sizeof message));
     return false;
 }

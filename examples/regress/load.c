@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../common/utf8.h"
 #include "regress.h"
 #include "saved.h"
 
@@ -30,11 +31,9 @@ static bool fail(const reader *r, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    for (char *s = message; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 127) *s = '?';
     fprintf(stderr, "%s:", r->path);
     if (r->line) fprintf(stderr, "%zu:", r->line);
-    fprintf(stderr, " %s\n", message);
+    fprintf(stderr, " %s\n", utf8_show(message, message, sizeof message));
     return false;
 }
 

@@ -38,11 +38,11 @@ int report_dependent(const job *j)
     return FAILED;
 }
 
-static tg_tensor *without_column(tg_tensor *rows, int64_t column)
+tg_tensor *without(tg_tensor *t, int dim, int64_t index)
 {
-    if (!rows) return NULL;
-    tg_tensor *before = tg_narrow(rows, 1, 0, column);
-    return tg_cat(TG_LIST(before, tg_narrow(rows, 1, column + 1, rows->shape[1] - column - 1)), 1);
+    if (!t) return NULL;
+    tg_tensor *before = tg_narrow(t, dim, 0, index);
+    return tg_cat(TG_LIST(before, tg_narrow(t, dim, index + 1, t->shape[dim] - index - 1)), dim);
 }
 
 /* Removes the feature that is a combination of those before it from all that is left to do. */
@@ -50,9 +50,9 @@ static void drop_dependent(job *j)
 {
     const int64_t column = j->exact.dependent;
     terms_drop(&j->terms, (size_t)column);
-    j->train.x = without_column(j->train.x, column);
-    j->held.x = without_column(j->held.x, column);
-    j->new_rows = without_column(j->new_rows, column);
+    j->train.x = without(j->train.x, 1, column);
+    j->held.x = without(j->held.x, 1, column);
+    j->new_rows = without(j->new_rows, 1, column);
 }
 
 static int train(job *j)

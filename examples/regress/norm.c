@@ -11,14 +11,6 @@ typedef struct independent {
     tg_tensor *nulls; /* (intercept + features, dependences), or NULL if there are none */
 } independent;
 
-/* All of a row of numbers but the one at i, along a dim. */
-static tg_tensor *without(tg_tensor *t, int dim, int64_t i)
-{
-    if (!t) return NULL;
-    tg_tensor *before = tg_narrow(t, dim, 0, i);
-    return tg_cat(TG_LIST(before, tg_narrow(t, dim, i + 1, t->shape[dim] - i - 1)), dim);
-}
-
 /* Adds the dependence that was found, and takes its feature away. */
 static void add_dependence(const job *j, independent *s)
 {

@@ -90,6 +90,9 @@ int report_dependent(const job *j);
 /* The largest absolute value in a column of x. */
 double size_of(tg_tensor *x, int64_t column);
 
+/* t without the entry at index of that dimension; NULL for a t that is NULL. */
+tg_tensor *without(tg_tensor *t, int dim, int64_t index);
+
 /* ---- norm.c */
 
 /* Fits by least squares. Where features depend on each other, the coefficients are those of minimum
