@@ -58,34 +58,39 @@ static inline double element_of(const void *array, bool f64, int64_t at)
 
 /* The index, in the plane, of the greatest element of a window: the first one of equal elements,
  * but the last one of NaNs, as in PyTorch. */
-static inline int64_t index_of_greatest_f32(const float *plane, int64_t w, window y, window x)
+static inline int64_t index_of_greatest(const void *plane, bool f64, int64_t w, window y, window x)
 {
     int64_t index = y.first * w + x.first;
-    float most = -(float)INFINITY;
+    double most = -INFINITY;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
             const int64_t at = (y.first + i * y.step) * w + x.first + j * x.step;
-            const float value = plane[at];
-            const bool better = (value > most) | (value != value);
-            most = better ? value : most;
-            index = better ? at : index;
+            const double value = element_of(plane, f64, at);
+            if (!(value > most) && value == value) continue;
+            most = value;
+            index = at;
         }
     return index;
 }
 
-static inline int64_t index_of_greatest_f64(const double *plane, int64_t w, window y, window x)
+/* The same for `count` windows in a row that have as many elements as x, the first of them. The
+ * windows take turns, and no branch depends on a value: in small windows, a CPU would predict such
+ * a branch wrongly at every second element. */
+static inline void find_greatest(const void *plane, bool f64, int64_t w, window y, window x,
+                                 int64_t stride, int64_t count, int64_t *index)
 {
-    int64_t index = y.first * w + x.first;
-    double most = -(double)INFINITY;
+    const int64_t corner = y.first * w + x.first;
+    for (int64_t c = 0; c < count; c++) index[c] = corner + c * stride;
     for (int64_t i = 0; i < y.n; i++)
         for (int64_t j = 0; j < x.n; j++) {
-            const int64_t at = (y.first + i * y.step) * w + x.first + j * x.step;
-            const double value = plane[at];
-            const bool better = (value > most) | (value != value);
-            most = better ? value : most;
-            index = better ? at : index;
+            int64_t at = corner + i * y.step * w + j * x.step;
+            for (int64_t c = 0; c < count; c++, at += stride) {
+                const double value = element_of(plane, f64, at),
+                             most = element_of(plane, f64, index[c]);
+                const int better = (value > most) | (value != value);
+                index[c] ^= (index[c] ^ at) & -(int64_t)better;
+            }
         }
-    return index;
 }
 
 static inline double sum_of_window(const pool_work *p, bool f64, int64_t corner, window y, window x)
@@ -131,14 +136,38 @@ static inline void for_each_row(const pool_work *p, window_row *f, int64_t dilat
             f(p, plane, window_of(p->a, dilation, p->h, r, 0), o);
 }
 
+/* How many windows find_greatest is to take together from x on, which is number c: as many as lie
+ * in the image like x, if the windows are small. */
+static inline int64_t count_together(const pool_work *p, window y, window x, int64_t c)
+{
+    enum { MOST = 64, LARGE = 30 };
+    const int64_t kernel = p->a[POOL_KERNEL + 1].i, stride = p->a[POOL_STRIDE + 1].i;
+    if (x.n < kernel || x.n * y.n > LARGE) return 1;
+    const int64_t inside = (p->w - 1 - (kernel - 1) * x.step - x.first) / stride + 1;
+    const int64_t most = p->ow - c < MOST ? p->ow - c : MOST;
+    return inside < most ? inside : most;
+}
+
+static inline void greatest_row(const pool_work *p, bool f64, const void *plane, window y,
+                                int64_t *index)
+{
+    for (int64_t c = 0, count; c < p->ow; c += count) {
+        const window x = window_of(p->a, p->a[POOL_DILATION + 1].i, p->w, c, 1);
+        count = count_together(p, y, x, c);
+        if (count == 1)
+            index[c] = index_of_greatest(plane, f64, p->w, y, x);
+        else
+            find_greatest(plane, f64, p->w, y, x, p->a[POOL_STRIDE + 1].i, count, index + c);
+    }
+}
+
 static inline void max_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
-    for (int64_t c = 0; c < p->ow; c++, o++) {
-        const window x = window_of(p->a, p->a[POOL_DILATION + 1].i, p->w, c, 1);
-        ((int64_t *)p->result)[o] =
-            p->f64 ? index_of_greatest_f64((const double *)p->image + plane, p->w, y, x)
-                   : index_of_greatest_f32((const float *)p->image + plane, p->w, y, x);
-    }
+    int64_t *index = (int64_t *)p->result + o;
+    if (p->f64)
+        greatest_row(p, true, (const double *)p->image + plane, y, index);
+    else
+        greatest_row(p, false, (const float *)p->image + plane, y, index);
 }
 
 static void find_indices(void *work, int64_t from, int64_t to)

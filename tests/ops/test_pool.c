@@ -1,4 +1,5 @@
-/* Pooling: wrong arguments, and the accuracy of means of many elements. */
+/* Pooling: wrong arguments, the choice of the greatest elements, and the accuracy of means of many
+ * elements. */
 #include "exact_sum.h"
 #include "leaf.h"
 
@@ -39,6 +40,58 @@ static void test_wrong_arguments_of_pooling_are_refused(void **state)
                 "max_pool2d: the input [3, 3] is no image (C, H, W) or (N, C, H, W)");
     assert_true(!tg_max_pool2d(NULL, &o) && !tg_avg_pool2d(NULL, NULL));
     check_ok(tg);
+}
+
+/* ---- The greatest elements. */
+
+/* The place of the greatest element of window c of a row, by definition: the first one of equal
+ * elements, but the last one of NaNs. */
+static int64_t place_of_greatest(const tg_tensor *row, const tg_pool_options *o, int64_t c)
+{
+    int64_t place = -1;
+    for (int64_t j = 0; j < o->kernel[1]; j++) {
+        const int64_t at = c * o->stride[1] - o->padding[1] + j * o->dilation[1];
+        if (at < 0 || at >= row->numel) continue;
+        const double value = element_of(row, at);
+        if (place < 0 || isnan(value) || value > element_of(row, place)) place = at;
+    }
+    return place;
+}
+
+/* The gradient tells which element of a window was chosen, also among equal ones. */
+static void check_greatest(tg_tensor *row, const tg_pool_options *o)
+{
+    double gradient[300] = {0};
+    tg_tensor *y = tg_max_pool2d(row, o);
+    check_ok(row->context);
+    for (int64_t c = 0; c < y->numel; c++) {
+        const int64_t place = place_of_greatest(row, o, c);
+        const double most = element_of(row, place), found = element_of(y, c);
+        assert_true(found == most || (isnan(found) && isnan(most)));
+        gradient[place] += 1;
+    }
+    tg_clear_grad(row);
+    assert_true(tg_backward_with(y, tg_ones(row->context, row->dtype, (tg_shape){3, y->shape})));
+    for (int64_t i = 0; i < row->numel; i++) assert_true(element_of(row->grad, i) == gradient[i]);
+}
+
+static void test_max_pool2d_of_long_rows(void **state)
+{
+    tg_context *tg = *state;
+    const tg_pool_options all[] = {
+        {.kernel = {1, 2}, .stride = {1, 2}, .dilation = {1, 1}},
+        {.kernel = {1, 3}, .stride = {1, 1}, .padding = {0, 1}, .dilation = {1, 1}},
+        {.kernel = {1, 3}, .stride = {1, 2}, .dilation = {1, 4}, .ceil_mode = true},
+        {.kernel = {1, 50}, .stride = {1, 1}, .padding = {0, 25}, .dilation = {1, 1}}};
+    const double special[] = {NAN, INFINITY, -INFINITY, 0, -0.0};
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+            tg_tensor *row = tg_randint(tg, -4, 4, TG_SHAPE(1, 1, 300));
+            row = tg_cast(row, (tg_dtype)dtype);
+            for (int64_t i = 0; i < row->numel; i += 7)
+                tg_set(row, TG_INDEX(0, 0, i), special[i % 5]);
+            check_greatest(tg_requires_grad_(row, true), &all[k]);
+        }
 }
 
 /* ---- The accuracy of means of many elements, and of their gradients. */
@@ -149,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_arguments_of_pooling_are_refused),
+        cmocka_unit_test(test_max_pool2d_of_long_rows),
         cmocka_unit_test(test_means_of_large_windows),
         cmocka_unit_test(test_gradient_of_means_of_windows_that_overlap),
         cmocka_unit_test(test_gradient_of_means_of_many_windows),
