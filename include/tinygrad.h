@@ -65,6 +65,7 @@
 #include "tinygrad/linalg.h"
 #include "tinygrad/autograd.h"
 #include "tinygrad/random.h"
+#include "tinygrad/state.h"
 #include "tinygrad/nn.h"
 #include "tinygrad/optim.h"
 #include "tinygrad/data.h"

@@ -11,13 +11,14 @@ kernels
 context   kernels
 tensor    context kernels
 ops       tensor context kernels
-random    tensor context kernels
-io        ops tensor context
+random    state tensor context kernels
+state     ops tensor context kernels
+io        state ops tensor context kernels
 linalg    ops tensor context kernels
 autograd  ops tensor context kernels
-nn        autograd linalg random ops tensor context kernels
-optim     nn autograd ops tensor context kernels
-data      random ops tensor context
+nn        autograd linalg random state ops tensor context kernels
+optim     nn autograd state ops tensor context kernels
+data      random state ops tensor context
 '
 
 cd "$1"

@@ -18,6 +18,7 @@ typedef struct stage {
     tg_scheduler *schedule, *plateau;
     tg_loader *loader;
     tg_csv *csv;
+    tg_state *list;
     FILE *file, *csv_file;
     float f32[16];
     double f64[16];
@@ -140,6 +141,8 @@ static stage set_stage(tg_context *tg)
     s.schedule = tg_exponential_lr(s.sgd, 0.5);
     s.plateau = tg_reduce_lr_on_plateau(s.adam, NULL);
     s.loader = tg_data_loader(TG_LIST(s.x), NULL);
+    s.list = tg_state_new(tg);
+    tg_state_add(s.list, "x", s.x);
     check_ok(tg);
     return s;
 }
@@ -170,6 +173,7 @@ static void strike_stage(const stage *s)
         tg_scheduler *schedule = s->schedule, *plateau = s->plateau;                               \
         tg_loader *loader = s->loader;                                                             \
         tg_csv *csv = s->csv;                                                                      \
+        tg_state *list = s->list;                                                                  \
         FILE *file = s->file, *csv_file = s->csv_file;                                             \
         float *f32 = s->f32;                                                                       \
         double *f64 = s->f64;                                                                      \
@@ -181,7 +185,7 @@ static void strike_stage(const stage *s)
         (void)wide, (void)five, (void)cube, (void)none, (void)gone, (void)loss, (void)grads;       \
         (void)net, (void)own, (void)mse, (void)schedule, (void)plateau, (void)loader;              \
         (void)file, (void)csv_file, (void)csv, (void)f32, (void)f64, (void)i64, (void)flags;       \
-        (void)one_cycle;                                                                           \
+        (void)one_cycle, (void)list;                                                               \
         return (call) ? true : false;                                                              \
     }
 #define WORKS(name, call)        CALL(call)
@@ -299,8 +303,9 @@ static bool is_called_in(const char *said, const char *text)
     return false;
 }
 
-static const char *const pages[] = {"context.h", "tensor.h", "ops.h",   "linalg.h", "autograd.h",
-                                    "random.h",  "nn.h",     "optim.h", "data.h",   "io.h"};
+static const char *const pages[] = {"context.h",  "tensor.h", "ops.h",   "linalg.h",
+                                    "autograd.h", "random.h", "state.h", "nn.h",
+                                    "optim.h",    "data.h",   "io.h"};
 enum { PAGES = sizeof pages / sizeof *pages };
 
 static FILE *open_page(const char *page)
