@@ -70,5 +70,6 @@
 #include "tinygrad/optim.h"
 #include "tinygrad/data.h"
 #include "tinygrad/io.h"
+#include "tinygrad/files.h"
 
 #endif

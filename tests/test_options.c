@@ -62,6 +62,10 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     assert_true(!f->sigma && !f->lower && !f->upper);
     const tg_least_squares_options *e = TG_LEAST_SQUARES(.dependent = TG_DEPENDENT_DROP);
     assert_true(e->dependent == TG_DEPENDENT_DROP && !e->weights);
+    const tg_load_options *m = TG_LOAD(.convert = true);
+    const tg_save_options *b = TG_SAVE(.floats = TG_STORED_BF16);
+    assert_true(!m->map && m->convert);
+    assert_true(b->floats == TG_STORED_BF16 && b->integers == TG_STORED_AS_THEY_ARE);
     const tg_grad_options *t = TG_GRAD(.create_graph = true);
     assert_true(t->grad_outputs.n == 0 && t->create_graph && !t->allow_unused);
 }

@@ -338,6 +338,15 @@ void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes)
     return memory;
 }
 
+bool tg__at_scope_end(tg_context *tg, void (*function)(void *user), void *user)
+{
+    scope_call *c = tg__alloc(tg, sizeof *c);
+    if (!c) return false;
+    *c = (scope_call){tg->scope->calls, function, user};
+    tg->scope->calls = c;
+    return true;
+}
+
 /* Takes the changes of modules that die with the scope of that depth out of the list: they need not
  * be put back. */
 static TG_NOINLINE void forget_changes(undo *u, int64_t depth)
@@ -360,6 +369,7 @@ static void end_scope(tg_context *tg, scope *s)
     tg->newest = s->newest;
     tg->scope = s->outer;
     if (s->at_end) s->at_end(tg, s);
+    for (const scope_call *c = s->calls; c; c = c->next) c->function(c->user);
     scope *host = s->host;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;

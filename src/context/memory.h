@@ -62,6 +62,13 @@ typedef union spare_room {
     spares head;
 } spare_room;
 
+/* A call that the end of a scope makes; see tg__at_scope_end. */
+typedef struct scope_call {
+    struct scope_call *next;
+    void (*function)(void *user);
+    void *user;
+} scope_call;
+
 typedef struct scope {
     struct scope *outer; /* the next scope outwards that has memory */
     int64_t depth;
@@ -75,6 +82,7 @@ typedef struct scope {
     void (*at_end)(tg_context *tg, struct scope *s);
     struct claim *claims;         /* see above; struct claim is in tensor.h */
     struct tensor_priv *deferred; /* see above */
+    scope_call *calls;            /* to be made when the scope ends, the newest first */
     struct scope *host;           /* the scope in whose page this struct lies; NULL: its own page */
     bool lent;                    /* an inner scope uses the free part of the current page */
     bool lends_no_more;           /* the scope has needed memory while its page was lent */
@@ -138,6 +146,12 @@ static inline void *tg__alloc(tg_context *tg, size_t bytes)
 /* Gives a small piece of memory back to the scope of that depth. *room lies in the piece and
  * becomes the head or a link of its queue. */
 void tg__give_back(tg_context *tg, int64_t depth, void *memory, size_t bytes, spare_room *room);
+
+/* Lets the end of the current scope, or tg_close, call function(user), when no tensor of the scope
+ * is used any more: it frees what the scope's tensors have borrowed from elsewhere, such as the
+ * mapping of a file. The newest call is made first. The memory of the scope is still there, and the
+ * function must not use the context. False, with the error recorded, if there is no memory. */
+bool tg__at_scope_end(tg_context *tg, void (*function)(void *user), void *user);
 
 /* Memory for the elements of a tensor, as the payload of a block of the scope of that depth; NULL
  * with the error recorded. */

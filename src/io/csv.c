@@ -2,6 +2,7 @@
 #include "csv.h"
 
 #include "../ops/op.h"
+#include "source.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,17 +14,9 @@ tg_csv_options tg_csv_defaults(void)
 
 /* ---- Messages. */
 
-/* Copies text for a message: shortened, with "?" for control characters. A letter of several bytes
- * stays whole. */
 static const char *shorten(const char *text, size_t n, char *shown)
 {
-    const bool cut = n > CSV_SHOWN;
-    if (cut)
-        for (n = CSV_SHOWN; n > CSV_SHOWN - 3 && (text[n] & 0xC0) == 0x80;) n--;
-    for (size_t i = 0; i < n; i++)
-        shown[i] = (unsigned char)text[i] < ' ' || text[i] == 127 ? '?' : text[i];
-    strcpy(shown + n, cut ? "..." : "");
-    return shown;
+    return tg__shorten(text, n, shown, CSV_SHOWN + 4);
 }
 
 /* Appends the names of columns, as many as fit. */

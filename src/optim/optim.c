@@ -46,15 +46,15 @@ static bool check_contexts(const tg_optim *optim, tg_list parameters)
 }
 
 /* Where the parameters come from: a list of the caller's, or a module, which knows their paths. */
-typedef struct source {
+typedef struct parameter_source {
     tg_list list;
     const tg_module *module; /* NULL: the list is the caller's */
-} source;
+} parameter_source;
 
 enum { LABEL = 128 };
 
 /* What messages call parameter i: its path in the module, or its number in the list, from 1. */
-static const char *label_of(const source *from, int i, char *text)
+static const char *label_of(const parameter_source *from, int i, char *text)
 {
     if (from->module) return tg_param_name(from->module, i);
     snprintf(text, LABEL, "%d", i + 1);
@@ -68,7 +68,7 @@ static bool is_frozen(const tg_tensor *p)
     return !p->requires_grad && priv(p)->grad_slot && !priv(p)->record;
 }
 
-static bool check_parameter(const tg_optim *optim, const source *from, int i)
+static bool check_parameter(const tg_optim *optim, const parameter_source *from, int i)
 {
     tg_tensor *p = from->list.items[i];
     const char *name = optim->kind->name;
@@ -98,7 +98,7 @@ static bool check_parameter(const tg_optim *optim, const source *from, int i)
 }
 
 /* Checks that each parameter may belong to optim, and that none is listed twice, by a mark. */
-static bool check_parameters(const tg_optim *optim, const source *from)
+static bool check_parameters(const tg_optim *optim, const parameter_source *from)
 {
     bool right = true;
     int n = 0;
@@ -125,7 +125,7 @@ static bool fill_slot(const tg_optim *optim, slot *s, unsigned states)
     return s->filled = s->contiguous || tg_is_contiguous(p);
 }
 
-static bool add_group(tg_optim *optim, const source *from, const void *options)
+static bool add_group(tg_optim *optim, const parameter_source *from, const void *options)
 {
     const optim_kind *kind = optim->kind;
     const tg_list parameters = from->list;
@@ -153,7 +153,8 @@ static bool add_group(tg_optim *optim, const source *from, const void *options)
     return true;
 }
 
-static tg_optim *make_optim(const optim_kind *kind, const source *from, const void *options)
+static tg_optim *make_optim(const optim_kind *kind, const parameter_source *from,
+                            const void *options)
 {
     tg_context *tg = NULL;
     for (int i = 0; from->list.items && i < from->list.n && !tg; i++)
@@ -169,12 +170,12 @@ static tg_optim *make_optim(const optim_kind *kind, const source *from, const vo
 
 tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options)
 {
-    return make_optim(kind, &(source){parameters, NULL}, options);
+    return make_optim(kind, &(parameter_source){parameters, NULL}, options);
 }
 
 tg_optim *tg__optim(const optim_kind *kind, tg_module *module, const void *options)
 {
-    const source from = {tg_parameters(module), module};
+    const parameter_source from = {tg_parameters(module), module};
     if (module && from.list.n == 0)
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "%s: %s has no parameters", kind->name,
                         module->name);
@@ -188,7 +189,7 @@ bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters
     if (optim->kind != kind)
         return tg__fail(optim->tg, TG_ERR_ARGUMENT, "%s: the optimiser is %s", kind->name,
                         optim->kind->name);
-    return add_group(optim, &(source){parameters, NULL}, options);
+    return add_group(optim, &(parameter_source){parameters, NULL}, options);
 }
 
 /* ---- Steps. */

@@ -4,6 +4,8 @@
 #include "guarded.h"
 #include "sanitizer.h"
 
+#include "context/memory.h"
+
 #ifdef UNDER_ASAN
 #include <sys/wait.h>
 #include <unistd.h>
@@ -985,6 +987,51 @@ static void test_steady_many_sizes(void **state)
 #endif
 }
 
+/* Three calls that a scope's end makes, and what they have written. */
+typedef struct written {
+    char text[8];
+    size_t n;
+} written;
+typedef struct letter {
+    written *to;
+    char c;
+} letter;
+
+static void write_letter(void *user)
+{
+    const letter *l = user;
+    l->to->text[l->to->n++] = l->c;
+}
+
+static void test_a_scope_calls_at_its_end_the_newest_first(void **state)
+{
+    tg_context *tg = *state;
+    written w = {{0}, 0};
+    letter l[] = {{&w, 'a'}, {&w, 'b'}, {&w, 'c'}};
+    tg_scope_begin(tg);
+    assert_true(tg__at_scope_end(tg, write_letter, &l[0]));
+    tg_scope_begin(tg);
+    assert_true(tg__at_scope_end(tg, write_letter, &l[1]));
+    assert_true(tg__at_scope_end(tg, write_letter, &l[2]));
+    tg_scope_end(tg);
+    assert_string_equal(w.text, "cb");
+    tg_scope_end(tg);
+    assert_string_equal(w.text, "cba");
+}
+
+static void test_closing_a_context_makes_the_calls_of_its_scopes(void **state)
+{
+    (void)state;
+    written w = {{0}, 0};
+    letter outer = {&w, 'o'}, inner = {&w, 'i'};
+    tg_context *tg = tg_open(NULL);
+    assert_true(tg__at_scope_end(tg, write_letter, &outer));
+    tg_scope_begin(tg);
+    assert_true(tg__at_scope_end(tg, write_letter, &inner));
+    tg_close(tg);
+    assert_string_equal(w.text, "io");
+}
+
 #define IN_CONTEXT(test) cmocka_unit_test_setup_teardown(test, open_context, close_context)
 
 int main(void)
@@ -1021,6 +1068,8 @@ int main(void)
         IN_CONTEXT(test_borrow),
         IN_CONTEXT(test_borrow_as_source),
         IN_CONTEXT(test_use_after_scope),
+        IN_CONTEXT(test_a_scope_calls_at_its_end_the_newest_first),
+        cmocka_unit_test(test_closing_a_context_makes_the_calls_of_its_scopes),
         cmocka_unit_test(test_steady_state),
         cmocka_unit_test(test_small_pages_take_little_memory),
         cmocka_unit_test(test_steady_batches),

@@ -1,0 +1,91 @@
+/* Files of tensors. Numbers are stored with the least significant byte first on every machine.
+ *
+ * Saving writes a temporary file "tinygrad-*.tmp" beside the target, flushes it to the disk and
+ * renames it. If the call fails, if the process is killed or the machine stops, the older file or
+ * the whole of the other one has the name; only a process that is killed can leave the temporary
+ * file behind. A symbolic link stays, and the file that it names is replaced; the permissions of an
+ * older file stay, too. A pipe or a device is written to directly, and so is standard output, for
+ * the path "-".
+ *
+ * Loading takes nothing in a file on trust: what it contradicts or leaves out is TG_ERR_IO, with
+ * one line that names the file, the tensor and the problem. Time and memory are bounded by the size
+ * of the file. A pipe or a device cannot be loaded from.
+ *
+ * While a file is loaded, another program may replace it by renaming, as saving does, but must not
+ * write to it. */
+#ifndef TINYGRAD_FILES_H
+#define TINYGRAD_FILES_H
+
+#include <stddef.h>
+
+#include "options.h"
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The options of functions that load a file. */
+typedef struct tg_load_options {
+    bool map;     /* false; true: the file is mapped read-only, and its tensors show the mapping */
+    bool convert; /* false; true: types that are no dtypes are converted to one */
+} tg_load_options;
+
+/* map: a tensor whose elements have a dtype, the byte order of this machine and an aligned place in
+ * the file is not copied. It shows the mapping of the file, cannot be written to, as after
+ * tg_wrap_const, and the mapping lasts until the end of the scope in which the file was loaded.
+ * Other tensors are copies, and so are all where the system has no mapping of files. If the file is
+ * written to while it is mapped, tensors may change; if it becomes shorter, reading them may end
+ * the process (SIGBUS). A program that cannot rule that out, as the file belongs to others or lies
+ * on a network, must not map it.
+ *
+ * convert: float16 and bfloat16 become float32, and int8, uint8, int16, uint16, int32, uint32 and
+ * uint64 become int64, which an element of 2^63 and more does not fit: TG_ERR_IO. Without convert
+ * these types are TG_ERR_DTYPE. */
+
+/* Internal: the defaults with which TG_LOAD begins in C; see options.h. */
+#define TG_LOAD_DEFAULTS .map = false, .convert = false
+/* A pointer to options of loading, of which these are changed: TG_LOAD(.map = true). */
+#define TG_LOAD(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_load_options, tg_load_defaults(), TG_LOAD_DEFAULTS, __VA_ARGS__)
+/* The default options of loading, which stand beside the members. */
+TG_API tg_load_options tg_load_defaults(void);
+
+/* How elements are stored in a file. */
+typedef enum tg_stored {
+    TG_STORED_AS_THEY_ARE = 0, /* by the dtype of the tensor */
+    TG_STORED_F32,             /* float32 */
+    TG_STORED_F64,             /* float64 */
+    TG_STORED_F16,             /* float16 */
+    TG_STORED_BF16,            /* bfloat16 */
+    TG_STORED_I64,             /* int64 */
+    TG_STORED_I32,             /* int32 */
+    TG_STORED_I16,             /* int16 */
+    TG_STORED_I8,              /* int8 */
+    TG_STORED_U64,             /* uint64 */
+    TG_STORED_U32,             /* uint32 */
+    TG_STORED_U16,             /* uint16 */
+    TG_STORED_U8               /* uint8 */
+} tg_stored;
+
+/* The options of functions that save a file. Floating types round to the nearest value, of two to
+ * the even one. An element that a type cannot hold, such as 1e5 as float16 or 300 as uint8, is
+ * TG_ERR_ARGUMENT, and no file is written. */
+typedef struct tg_save_options {
+    tg_stored floats;   /* TG_STORED_AS_THEY_ARE: the type of the float32 and float64 tensors */
+    tg_stored integers; /* TG_STORED_AS_THEY_ARE: the type of the int64 tensors */
+} tg_save_options;
+
+/* Internal: the defaults with which TG_SAVE begins in C; see options.h. */
+#define TG_SAVE_DEFAULTS .floats = TG_STORED_AS_THEY_ARE, .integers = TG_STORED_AS_THEY_ARE
+/* A pointer to options of saving, of which these are changed: TG_SAVE(.floats = TG_STORED_BF16). */
+#define TG_SAVE(...)                                                                               \
+    TG_BEGIN_OPTIONS(tg_save_options, tg_save_defaults(), TG_SAVE_DEFAULTS, __VA_ARGS__)
+/* The default options of saving, which stand beside the members. */
+TG_API tg_save_options tg_save_defaults(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

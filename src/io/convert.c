@@ -1,0 +1,311 @@
+/* Conversion of elements between the types of files and dtypes. */
+#include "convert.h"
+
+#include "../tensor/loops.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    uint8_t size;
+    uint8_t dtype;
+} types[FILE_TYPES] = {
+    [FILE_F32] = {"float32", 4, TG_F32}, [FILE_F64] = {"float64", 8, TG_F64},
+    [FILE_I64] = {"int64", 8, TG_I64},   [FILE_BOOL] = {"bool", 1, TG_BOOL},
+    [FILE_F16] = {"float16", 2, TG_F32}, [FILE_BF16] = {"bfloat16", 2, TG_F32},
+    [FILE_U8] = {"uint8", 1, TG_I64},    [FILE_I8] = {"int8", 1, TG_I64},
+    [FILE_U16] = {"uint16", 2, TG_I64},  [FILE_I16] = {"int16", 2, TG_I64},
+    [FILE_U32] = {"uint32", 4, TG_I64},  [FILE_I32] = {"int32", 4, TG_I64},
+    [FILE_U64] = {"uint64", 8, TG_I64},
+};
+
+_Static_assert((int)FILE_F32 == TG_F32 && (int)FILE_F64 == TG_F64 && (int)FILE_I64 == TG_I64 &&
+                   (int)FILE_BOOL == TG_BOOL && TG_DTYPES == 4,
+               "a dtype is a file type");
+
+size_t tg__type_size(file_type type)
+{
+    return types[type].size;
+}
+
+const char *tg__type_name(file_type type)
+{
+    return types[type].name;
+}
+
+tg_dtype tg__type_dtype(file_type type)
+{
+    return (tg_dtype)types[type].dtype;
+}
+
+/* ---- Floating types of 16 bits. Their value is computed in double, where it is exact. */
+
+typedef struct half_format {
+    int fraction, bias; /* bits of the fraction; of the exponent */
+    double smallest;    /* the distance of the subnormal numbers */
+} half_format;
+static const half_format f16 = {10, 15, 0x1p-24}, bf16 = {7, 127, 0x1p-133};
+
+static double from_half(uint16_t half, half_format f)
+{
+    const uint64_t infinity = (uint64_t)0x7ff << 52, magnitude = half & 0x7fff;
+    const uint64_t first = (uint64_t)1 << f.fraction, special = 0x8000u - first;
+    uint64_t bits = magnitude << (52 - f.fraction);
+    double value;
+    if (magnitude < first) {
+        value = (double)magnitude * f.smallest;
+    } else {
+        bits = magnitude >= special ? bits | infinity : bits + ((uint64_t)(1023 - f.bias) << 52);
+        memcpy(&value, &bits, sizeof value);
+    }
+    return half >> 15 ? -value : value;
+}
+
+/* Sets *half to the nearest value of the format, of two the even one. False if this is infinite and
+ * `value` is not. */
+static bool to_half(double value, half_format f, uint16_t *half)
+{
+    const uint64_t infinity = (uint64_t)0x7ff << 52;
+    const uint32_t first = 1u << f.fraction, special = 0x8000u - first;
+    uint64_t bits, magnitude;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
+    bits &= UINT64_MAX >> 1;
+    if (bits >= infinity) {
+        *half = (uint16_t)(sign | special | (bits > infinity ? first >> 1 : 0));
+        return true;
+    }
+    if (fabs(value) < f.smallest * first) { /* the sum rounds to a whole number */
+        magnitude = (uint64_t)(fabs(value) / f.smallest + 0x1p52 - 0x1p52);
+    } else {
+        const int dropped = 52 - f.fraction;
+        bits += ((uint64_t)1 << (dropped - 1)) - 1 + (bits >> dropped & 1);
+        magnitude = (bits >> dropped) - ((uint64_t)(1023 - f.bias) << f.fraction);
+    }
+    *half = (uint16_t)(sign | magnitude);
+    return magnitude < special;
+}
+
+/* ---- Conversion, in blocks. Elements are loaded as doubles if their type is floating, else as
+ * int64, brought from the one to the other where that is needed, and stored. */
+
+enum { CONVERTED = 256 };
+typedef union block_of {
+    double real[CONVERTED];
+    int64_t whole[CONVERTED];
+} block_of;
+
+static bool is_floating(file_type type)
+{
+    return types[type].dtype <= TG_F64;
+}
+
+/* Each of these functions returns how many elements it has done before the first that does not fit,
+ * else n. */
+
+static int64_t load(file_type type, const void *in, int64_t n, block_of *b)
+{
+#define LOAD(TYPE, T, member, value)                                                               \
+    case TYPE:                                                                                     \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const T x = ((const T *)in)[i];                                                        \
+            b->member[i] = value;                                                                  \
+        }                                                                                          \
+        break;
+    switch (type) {
+        LOAD(FILE_F32, float, real, (double)x)
+        LOAD(FILE_F64, double, real, x)
+        LOAD(FILE_F16, uint16_t, real, from_half(x, f16))
+        LOAD(FILE_BF16, uint16_t, real, from_half(x, bf16))
+        LOAD(FILE_BOOL, uint8_t, whole, x != 0)
+        LOAD(FILE_I64, int64_t, whole, x)
+        LOAD(FILE_I32, int32_t, whole, x)
+        LOAD(FILE_I16, int16_t, whole, x)
+        LOAD(FILE_I8, int8_t, whole, x)
+        LOAD(FILE_U32, uint32_t, whole, x)
+        LOAD(FILE_U16, uint16_t, whole, x)
+        LOAD(FILE_U8, uint8_t, whole, x)
+    case FILE_U64:
+        for (int64_t i = 0; i < n; i++) {
+            const uint64_t x = ((const uint64_t *)in)[i];
+            if (x > INT64_MAX) return i;
+            b->whole[i] = (int64_t)x;
+        }
+        break;
+    case FILE_TYPES: break;
+    }
+#undef LOAD
+    return n;
+}
+
+static int64_t make_real(block_of *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t x = b->whole[i];
+        const double v = (double)x;
+        if (v >= 0x1p63 || (int64_t)v != x) return i;
+        b->real[i] = v;
+    }
+    return n;
+}
+
+static int64_t make_whole(block_of *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double v = b->real[i];
+        if (floor(v) != v || fabs(v) > 0x1p63 || v == 0x1p63) return i;
+        b->whole[i] = (int64_t)v;
+    }
+    return n;
+}
+
+static bool to_float(double v, float *out)
+{
+    *out = (float)v;
+    return fabsf(*out) < INFINITY || !(fabs(v) < INFINITY);
+}
+
+static int64_t store(file_type type, const block_of *b, int64_t n, void *out)
+{
+/* Stores by a function that may refuse; an integer that has bounds; one that always fits. */
+#define STORE_BY(TYPE, T, call)                                                                    \
+    case TYPE:                                                                                     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            if (!call) return i;                                                                   \
+        break;
+#define STORE_IN(TYPE, T, least, most)                                                             \
+    case TYPE:                                                                                     \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            if (b->whole[i] < (least) || b->whole[i] > (most)) return i;                           \
+            ((T *)out)[i] = (T)b->whole[i];                                                        \
+        }                                                                                          \
+        break;
+    switch (type) {
+        STORE_BY(FILE_F32, float, to_float(b->real[i], (float *)out + i))
+        STORE_BY(FILE_F16, uint16_t, to_half(b->real[i], f16, (uint16_t *)out + i))
+        STORE_BY(FILE_BF16, uint16_t, to_half(b->real[i], bf16, (uint16_t *)out + i))
+        STORE_IN(FILE_BOOL, uint8_t, 0, 1)
+        STORE_IN(FILE_I32, int32_t, INT32_MIN, INT32_MAX)
+        STORE_IN(FILE_I16, int16_t, INT16_MIN, INT16_MAX)
+        STORE_IN(FILE_I8, int8_t, INT8_MIN, INT8_MAX)
+        STORE_IN(FILE_U64, uint64_t, 0, INT64_MAX)
+        STORE_IN(FILE_U32, uint32_t, 0, UINT32_MAX)
+        STORE_IN(FILE_U16, uint16_t, 0, UINT16_MAX)
+        STORE_IN(FILE_U8, uint8_t, 0, UINT8_MAX)
+    case FILE_F64:
+    case FILE_I64: memcpy(out, b, (size_t)n * 8); break;
+    case FILE_TYPES: break;
+    }
+#undef STORE_BY
+#undef STORE_IN
+    return n;
+}
+
+int64_t tg__convert(file_type from, const void *in, file_type to, void *out, int64_t n)
+{
+    const size_t in_size = types[from].size, out_size = types[to].size;
+    if (from == to && from != FILE_BOOL) {
+        if (n > 0) memcpy(out, in, (size_t)n * in_size);
+        return n;
+    }
+    for (int64_t at = 0; at < n; at += CONVERTED) {
+        block_of b;
+        const int64_t most = n - at < CONVERTED ? n - at : CONVERTED;
+        const int64_t loaded = load(from, (const char *)in + (size_t)at * in_size, most, &b);
+        const int64_t made = is_floating(from) == is_floating(to) ? loaded
+                             : is_floating(to)                    ? make_real(&b, loaded)
+                                                                  : make_whole(&b, loaded);
+        const int64_t stored = store(to, &b, made, (char *)out + (size_t)at * out_size);
+        if (stored < most) return at + stored;
+    }
+    return n;
+}
+
+/* ---- Byte order, and whole tensors. */
+
+bool tg__is_big_endian(void)
+{
+    const uint16_t one = 1;
+    return *(const uint8_t *)&one == 0;
+}
+
+void tg__swap_bytes(void *elements, size_t size, int64_t n)
+{
+    for (uint8_t *p = elements, *end = p + (size_t)n * size; p < end; p += size)
+        for (size_t i = 0; i < size / 2; i++) {
+            const uint8_t byte = p[i];
+            p[i] = p[size - 1 - i];
+            p[size - 1 - i] = byte;
+        }
+}
+
+/* The beginning of a message about an element: "tensor 'name': ", or nothing. */
+static const char *tensor_of(const char *name, char *text, size_t room)
+{
+    char shown[100];
+    if (name)
+        snprintf(text, room, "tensor '%s': ", tg__shorten(name, strlen(name), shown, sizeof shown));
+    else
+        *text = 0;
+    return text;
+}
+
+bool tg__read_elements(source *s, const char *name, uint64_t offset, file_type type,
+                       bool big_endian, tg_tensor *t)
+{
+    const size_t size = types[type].size, to_size = tg__dtype_size(t->dtype);
+    const bool swap = size > 1 && big_endian != tg__is_big_endian();
+    if (type == (file_type)t->dtype && type != FILE_BOOL) {
+        if (!tg__source_read(s, offset, t->data, (size_t)t->numel * size)) return false;
+        if (swap) tg__swap_bytes(t->data, size, t->numel);
+        return true;
+    }
+    for (int64_t at = 0; at < t->numel; at += CONVERTED) {
+        block_of b;
+        const int64_t n = t->numel - at < CONVERTED ? t->numel - at : CONVERTED;
+        if (!tg__source_read(s, offset + (uint64_t)at * size, &b, (size_t)n * size)) return false;
+        if (swap) tg__swap_bytes(&b, size, n);
+        const int64_t done =
+            tg__convert(type, &b, (file_type)t->dtype, (char *)t->data + (size_t)at * to_size, n);
+        char of[120];
+        if (done < n)
+            return tg__source_fail(s, "%selement %lld, of type %s, is no %s",
+                                   tensor_of(name, of, sizeof of), (long long)(at + done),
+                                   types[type].name, tg_dtype_name(t->dtype));
+    }
+    return true;
+}
+
+static bool write_contiguous(sink *s, const char *name, file_type type, const tg_tensor *t)
+{
+    const size_t size = types[type].size, from_size = tg__dtype_size(t->dtype);
+    const bool swap = size > 1 && tg__is_big_endian();
+    if (type == (file_type)t->dtype && !swap && type != FILE_BOOL)
+        return tg__sink_write(s, t->data, (size_t)t->numel * size);
+    for (int64_t at = 0; at < t->numel; at += CONVERTED) {
+        block_of b;
+        const int64_t n = t->numel - at < CONVERTED ? t->numel - at : CONVERTED;
+        const int64_t done = tg__convert(
+            (file_type)t->dtype, (const char *)t->data + (size_t)at * from_size, type, &b, n);
+        if (done < n) {
+            char of[120];
+            tg__fail(s->tg, TG_ERR_ARGUMENT, "%s: %selement %lld cannot be written as %s", s->op,
+                     tensor_of(name, of, sizeof of), (long long)(at + done), types[type].name);
+            tg__sink_abandon(s);
+            return false;
+        }
+        if (swap) tg__swap_bytes(&b, size, n);
+        if (!tg__sink_write(s, &b, (size_t)n * size)) return false;
+    }
+    return true;
+}
+
+bool tg__write_elements(sink *s, const char *name, file_type type, tg_tensor *t)
+{
+    tg_tensor *rows = tg__contiguous(t);
+    const bool written = rows && write_contiguous(s, name, type, rows);
+    if (!rows) tg__sink_abandon(s);
+    if (rows != t) tg_release(rows);
+    return written;
+}
