@@ -71,5 +71,6 @@
 #include "tinygrad/data.h"
 #include "tinygrad/io.h"
 #include "tinygrad/files.h"
+#include "tinygrad/dlpack.h"
 
 #endif

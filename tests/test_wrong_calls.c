@@ -5,6 +5,7 @@
 #include "optimisers.h"
 #include "supported.h"
 
+#include "io/dlpack.h"
 #include "ops/op.h"
 
 /* ---- The names that the expressions in calls.def may use. */
@@ -76,6 +77,18 @@ static bool opened_csv(tg_context *tg, const char *path, FILE *data)
     tg_csv *csv = tg_csv_open(tg, path, TG_CSV(.file = data));
     tg_csv_close(csv);
     return csv;
+}
+
+static bool lent(struct DLManagedTensor *m)
+{
+    if (m) m->deleter(m);
+    return m;
+}
+
+static bool lent_versioned(struct DLManagedTensorVersioned *m)
+{
+    if (m) m->deleter(m);
+    return m;
 }
 
 static tg_tensor *cloned_first(tg_list inputs, const void *attributes)
@@ -305,7 +318,7 @@ static bool is_called_in(const char *said, const char *text)
 
 static const char *const pages[] = {"context.h",  "tensor.h", "ops.h",   "linalg.h",
                                     "autograd.h", "random.h", "state.h", "nn.h",
-                                    "optim.h",    "data.h",   "io.h"};
+                                    "optim.h",    "data.h",   "io.h",    "dlpack.h"};
 enum { PAGES = sizeof pages / sizeof *pages };
 
 static FILE *open_page(const char *page)

@@ -61,6 +61,7 @@ struct tg_context {
     struct scope *scope; /* the innermost scope that has memory; NULL: none has */
     int64_t depth;       /* of the current scope; 0 is the outermost */
     struct block *free_blocks[TG_FREE_LISTS];
+    struct loan *loans;  /* of memory in open scopes; see memory.h */
     struct record *tape; /* the newest record on the tape */
     int64_t newest;      /* the number of that record; -1 if the tape is empty */
     int64_t records;     /* how many records were made so far; the next one gets this number */

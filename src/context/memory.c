@@ -142,6 +142,7 @@ static void link_block(scope *s, block *b)
 {
     b->owner = s;
     b->is_elements = false;
+    b->loans = 0;
     b->prev = NULL;
     b->next = s->blocks;
     if (s->blocks) s->blocks->prev = b;
@@ -360,6 +361,48 @@ static TG_NOINLINE void forget_changes(undo *u, int64_t depth)
     }
 }
 
+/* ---- Loans. */
+
+/* The block of the scope that contains the memory; NULL if none does. */
+static block *block_around(const scope *s, const void *memory)
+{
+    block *b = s->blocks;
+    while (b && (uintptr_t)memory - (uintptr_t)block_payload(b) >= b->bytes) b = b->next;
+    return b;
+}
+
+/* Lets the loans of a scope that ends keep the blocks with their memory. Memory in the page of the
+ * host passes to the host, whose end then concerns the loan, and the host does not take that part
+ * of the page back. */
+static TG_NOINLINE void outlive(tg_context *tg, scope *s)
+{
+    for (loan *l = tg->loans, *next; l; l = next) {
+        next = l->next;
+        if (l->depth != s->depth) continue;
+        l->storage = NULL;
+        l->block = block_around(s, l->memory);
+        if (l->block) {
+            l->block->loans++;
+            tg__unlist_loan(l);
+        } else {
+            scope *host = s->host;
+            l->depth = host->depth;
+            if (host->lent) host->top = s->end == host->end ? s->top : host->end;
+        }
+    }
+}
+
+static void end_block(tg_context *tg, block *b)
+{
+    if (b->loans == 0) {
+        drop_block(tg, b);
+        return;
+    }
+    b->owner = NULL;
+    tg->stats.live_bytes -= b->raw_bytes;
+    tg->stats.held_bytes -= b->raw_bytes;
+}
+
 static void end_scope(tg_context *tg, scope *s)
 {
     TG_CHECK(s == tg->scope && !s->lent && (!s->outer || s->outer->depth < s->depth));
@@ -368,17 +411,18 @@ static void end_scope(tg_context *tg, scope *s)
     tg->tape = s->tape;
     tg->newest = s->newest;
     tg->scope = s->outer;
+    if (tg->loans) outlive(tg, s);
     if (s->at_end) s->at_end(tg, s);
     for (const scope_call *c = s->calls; c; c = c->next) c->function(c->user);
     scope *host = s->host;
     for (block *b = s->blocks, *next; b; b = next) {
         next = b->next;
-        drop_block(tg, b);
+        end_block(tg, b);
     }
     if (!host) return;
     host->lent = false;
 #ifdef TG_DEBUG
-    if (!host->lends_no_more) memset(s, 0xdd, (size_t)(host->end - (char *)s));
+    if (!host->lends_no_more) memset(host->top, 0xdd, room_in(host));
 #endif
 }
 

@@ -41,6 +41,7 @@ typedef struct block {
     void *raw;                 /* the address from the allocator, which may not be aligned */
     size_t raw_bytes;
     bool is_elements; /* the payload is the elements of one tensor */
+    uint32_t loans;   /* how many loans go on after the end of the scope; see loan */
 } block;
 
 /* A queue of small pieces of memory of one size that were given back. It needs no memory of its
@@ -87,6 +88,19 @@ typedef struct scope {
     bool lent;                    /* an inner scope uses the free part of the current page */
     bool lends_no_more;           /* the scope has needed memory while its page was lent */
 } scope;
+
+/* Memory of a tensor that is lent to another library until tg__end_loan (lifetime.h). If the scope
+ * of the memory ends before, the block that contains the memory leaves the scope and the context,
+ * and the last of its loans frees it. */
+typedef struct loan {
+    struct loan *next, **link; /* in the list of the context, as long as the scope lasts */
+    const void *memory;
+    int64_t depth;           /* of the scope whose end concerns the loan */
+    struct storage *storage; /* on which the loan has a claim; NULL if the tensor is gone */
+    block *block;            /* that the loan keeps after the end of the scope, else NULL */
+    void (*deallocate)(void *user, void *memory, size_t bytes); /* of the context, which may be */
+    void *user;                                                 /* closed when the loan ends */
+} loan;
 
 enum {
     TG_ALIGN = 64,  /* the alignment of all memory: a cache line, and the widest vector */
@@ -150,7 +164,8 @@ void tg__give_back(tg_context *tg, int64_t depth, void *memory, size_t bytes, sp
 /* Lets the end of the current scope, or tg_close, call function(user), when no tensor of the scope
  * is used any more: it frees what the scope's tensors have borrowed from elsewhere, such as the
  * mapping of a file. The newest call is made first. The memory of the scope is still there, and the
- * function must not use the context. False, with the error recorded, if there is no memory. */
+ * function must not make anything in the context. False, with the error recorded, if there is no
+ * memory. */
 bool tg__at_scope_end(tg_context *tg, void (*function)(void *user), void *user);
 
 /* Memory for the elements of a tensor, as the payload of a block of the scope of that depth; NULL
@@ -170,6 +185,14 @@ const block *tg__newest_block(const tg_context *tg);
 /* Frees all blocks of elements that the current scope took after the block `newest_then`, but for
  * `kept`. The tensors whose elements are freed must not be used again. */
 void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);
+
+/* Takes a loan out of the list of the context. */
+static inline void tg__unlist_loan(loan *l)
+{
+    *l->link = l->next;
+    if (l->next) l->next->link = l->link;
+    l->link = NULL;
+}
 
 /* Gives the blocks of the free lists back to the allocator; returns whether there were any. */
 bool tg__trim(tg_context *tg);

@@ -125,6 +125,37 @@ void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on)
     give_claim_back(tg, on);
 }
 
+bool tg__owns_elements(const tg_tensor *t)
+{
+    const storage *s = priv(t)->storage;
+    return t->numel == 0 || s->block ||
+           s->data == (const char *)tg__owner(priv(t)->storage) + TG_TENSOR;
+}
+
+void tg__lend(tg_tensor *t, loan *l)
+{
+    tg_context *tg = t->context;
+    *l = (loan){.deallocate = tg->options.deallocate, .user = tg->options.user};
+    if (t->numel == 0) return;
+    storage *s = l->storage = priv(t)->storage;
+    TG_CHECK(tg__owns_elements(t));
+    s->claims++;
+    l->memory = s->data;
+    l->depth = s->depth;
+    l->next = tg->loans;
+    l->link = &tg->loans;
+    if (l->next) l->next->link = &l->next;
+    tg->loans = l;
+}
+
+void tg__end_loan(loan *l)
+{
+    block *b = l->block;
+    if (l->link) tg__unlist_loan(l);
+    if (l->storage) give_claim_back(tg__owner(l->storage)->pub.context, l->storage);
+    if (b && --b->loans == 0 && !b->owner) l->deallocate(l->user, b->raw, b->raw_bytes);
+}
+
 /* Marks a tensor as released and gives back its claim on the elements, its own or those of its
  * base. */
 static void release(tensor_priv *p)

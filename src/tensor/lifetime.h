@@ -12,6 +12,16 @@ void tg__claim(tg_context *tg, claim *c, storage *on);
 /* Gives back a claim that was made in the scope of that depth, before that scope ends. */
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
 
+/* Lends the elements of t, which tg__owns_elements, until tg__end_loan. The loan has a claim on
+ * them, and their memory stays even if the scope of t ends or the context is closed. */
+void tg__lend(tg_tensor *t, loan *l);
+/* Ends a loan. If the context is open and the scope of the memory has not ended, this is a use of
+ * the context. */
+void tg__end_loan(loan *l);
+/* Whether the elements of t lie in memory of the library, not in what the program wraps or another
+ * context lends. True if there are none. */
+bool tg__owns_elements(const tg_tensor *t);
+
 /* An operation that is composed of others opens a frame around them and closes it on every path:
  *
  *     frame f;

@@ -128,9 +128,8 @@ static bool check_strides(tg_context *tg, const char *op, tg_shape shape, tg_sha
     return true;
 }
 
-/* Makes a tensor over memory of the caller. strides.ndim is negative for row-major. */
-static tg_tensor *wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
-                       tg_shape strides, void *data)
+tg_tensor *tg__wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
+                    tg_shape strides, void *data, bool read_only)
 {
     if (!tg || !tg__check_shape(tg, op, shape)) return NULL;
     bool contiguous = strides.ndim < 0;
@@ -140,27 +139,30 @@ static tg_tensor *wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape 
     if ((uintptr_t)data % tg__dtype_size(dtype))
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: data is not aligned for %s", op,
                         tg_dtype_name(dtype));
-    return tg__new_external(tg, tg->depth, dtype, shape, contiguous ? NULL : strides.dims, data);
+    tg_tensor *t =
+        tg__new_external(tg, tg->depth, dtype, shape, contiguous ? NULL : strides.dims, data);
+    if (t && read_only) priv(t)->own.lender = &priv(t)->own;
+    return t;
 }
 
 tg_tensor *tg_wrap_f32(tg_context *tg, tg_shape shape, tg_shape strides, float *data)
 {
-    return wrap(tg, "wrap_f32", TG_F32, shape, strides, data);
+    return tg__wrap(tg, "wrap_f32", TG_F32, shape, strides, data, false);
 }
 
 tg_tensor *tg_wrap_f64(tg_context *tg, tg_shape shape, tg_shape strides, double *data)
 {
-    return wrap(tg, "wrap_f64", TG_F64, shape, strides, data);
+    return tg__wrap(tg, "wrap_f64", TG_F64, shape, strides, data, false);
 }
 
 tg_tensor *tg_wrap_i64(tg_context *tg, tg_shape shape, tg_shape strides, int64_t *data)
 {
-    return wrap(tg, "wrap_i64", TG_I64, shape, strides, data);
+    return tg__wrap(tg, "wrap_i64", TG_I64, shape, strides, data, false);
 }
 
 tg_tensor *tg_wrap_bool(tg_context *tg, tg_shape shape, tg_shape strides, bool *data)
 {
-    return wrap(tg, "wrap_bool", TG_BOOL, shape, strides, data);
+    return tg__wrap(tg, "wrap_bool", TG_BOOL, shape, strides, data, false);
 }
 
 tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shape strides,
@@ -168,9 +170,7 @@ tg_tensor *tg_wrap_const(tg_context *tg, tg_dtype dtype, tg_shape shape, tg_shap
 {
     if (tg && !tg__is_dtype(dtype))
         return tg__fail(tg, TG_ERR_DTYPE, "wrap_const: there is no dtype %d", (int)dtype);
-    tg_tensor *t = wrap(tg, "wrap_const", dtype, shape, strides, (void *)(uintptr_t)data);
-    if (t) priv(t)->own.lender = &priv(t)->own;
-    return t;
+    return tg__wrap(tg, "wrap_const", dtype, shape, strides, (void *)(uintptr_t)data, true);
 }
 
 /* Stores a value that was computed in double, and is rounded to the dtype only here, as in

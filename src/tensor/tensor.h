@@ -121,6 +121,10 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
  * row-major. */
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
                             const int64_t *strides, void *data);
+/* The same, for a shape, strides and memory that the caller of the library gave, after all checks.
+ * strides.ndim is negative for row-major. A read_only tensor is never written to. */
+tg_tensor *tg__wrap(tg_context *tg, const char *op, tg_dtype dtype, tg_shape shape,
+                    tg_shape strides, void *data, bool read_only);
 /* Makes a tensor with the shape and dtype of t but without elements. A record refers to it instead
  * of t if the gradient needs only the shape; the elements of t can then be released. */
 tg_tensor *tg__sizes_of(const tg_tensor *t);
