@@ -122,6 +122,11 @@ static tg_tensor *square_of(tg_tensor *x, void *user)
     return tg_square(x);
 }
 
+static void ignore_module(tg_module *module, void *user)
+{
+    (void)module, (void)user;
+}
+
 static tg_tensor *closure(void *user)
 {
     return user;

@@ -2,6 +2,8 @@
 #ifndef TINYGRAD_NN_H
 #define TINYGRAD_NN_H
 
+#include <stdio.h>
+
 #include "ops.h"
 
 #ifdef __cplusplus
@@ -196,6 +198,48 @@ extern "C" {
  * tg_relu, tg_sigmoid and tg_tanh as modules count as such layers. What a function or module of
  * yours was given, or has returned, lives until the scope ends. */
 TG_API tg_module *tg_sequential(tg_modules modules);
+
+/* ---- Walking through a tree of modules, and looking at it. */
+
+/* The class that messages and print show, such as "Linear": PyTorch's module.__class__.__name__.
+ * The text belongs to the module. NULL for NULL. */
+TG_API const char *tg_module_name(const tg_module *module);
+
+/* The children of the module, each once, in the order of registration. The array belongs to the
+ * module. An empty list for NULL. PyTorch: module.children(). */
+TG_API tg_modules tg_children(const tg_module *module);
+
+/* The name of child i of tg_children, such as "0"; NULL out of range. The text belongs to the
+ * module. PyTorch: module.named_children(). */
+TG_API const char *tg_child_name(const tg_module *module, int i);
+
+/* All modules of the tree, each once: the module itself, and after each module its children. The
+ * array belongs to the module. An empty list for NULL. PyTorch: module.modules(). */
+TG_API tg_modules tg_all_modules(const tg_module *module);
+
+/* The path of module i of tg_all_modules, such as "encoder.0", and "" for the module itself; NULL
+ * out of range. The text belongs to the module. PyTorch: module.named_modules(). */
+TG_API const char *tg_module_path(const tg_module *module, int i);
+
+/* Calls the function for each module of the tree, for the children of a module before the module
+ * itself. Returns module. PyTorch: module.apply(function). */
+TG_API tg_module *tg_module_apply(tg_module *module,
+                                  void (*function)(tg_module *module, void *user), void *user);
+
+/* Writes the tree, and a newline, to file, as PyTorch's print(module) does. A module that
+ * tg_lambda made of a function that is a layer in PyTorch has its name there, such as ReLU(). Works
+ * while an error is pending. A file that is NULL is TG_ERR_ARGUMENT, a failed write TG_ERR_IO. */
+TG_API bool tg_print_module(FILE *file, const tg_module *module);
+
+/* Writes a table of the tree to file: for each module its path and class, the shape of its output
+ * for the input `example` ("-" if it was not called), and the number and the bytes of its own
+ * parameters and buffers; and the totals. A tensor that several modules have counts once.
+ *
+ * The forward runs in evaluation mode and without a graph. The mode of each module, the statistics
+ * and the random stream are afterwards as they were; what a forward of yours writes stays written.
+ * Nothing is written to the file if the forward fails. A file that is NULL is TG_ERR_ARGUMENT, a
+ * failed write TG_ERR_IO. */
+TG_API bool tg_summary(FILE *file, tg_module *module, tg_tensor *example);
 
 /* ---- A module of your own. */
 

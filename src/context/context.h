@@ -72,6 +72,7 @@ struct tg_context {
     int level;           /* the SIMD level of the kernels */
     tg_dtype default_dtype;
     const module_call *running; /* the innermost module whose forward is running, or NULL */
+    struct summary *summary;    /* of the tg_summary whose forward is running, or NULL */
     int64_t foreign_forwards;   /* how many forwards that the program wrote have run so far */
     undo *undo;                 /* of the outermost forward under way, or NULL */
     tg_status status;

@@ -1,5 +1,6 @@
 /* Modules that contain modules or functions, and training mode. */
 #include "module.h"
+#include "../context/printer.h"
 
 static void set_training(tg_module *m, bool training)
 {
@@ -70,6 +71,11 @@ static tg_tensor *lambda_forward(tg_module *m, tg_tensor *x)
     return l->with ? l->with(x, l->user) : l->function(x);
 }
 
+tg_tensor *(*tg__function_of(const tg_module *m))(tg_tensor *x)
+{
+    return m->forward == lambda_forward ? ((const lambda *)m->data)->function : NULL;
+}
+
 /* Whether the function is an activation of the library, which keeps no pointer to its input. Only
  * the most frequent ones are named here, since a program that makes a lambda is linked with all
  * that are. The others would add about 37 KB to each such program. */
@@ -110,9 +116,17 @@ static tg_tensor *flatten_forward(tg_module *m, tg_tensor *x)
     return tg_flatten(x, f->start_dim, f->end_dim);
 }
 
+static void describe_flatten(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const flatten *f = m->data;
+    sprintf(text, "start_dim=%d, end_dim=%d", f->start_dim, f->end_dim);
+}
+
 tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim)
 {
     tg_module *m = tg__module_new(tg, "Flatten", flatten_forward, sizeof(flatten));
-    if (m) *(flatten *)m->data = (flatten){start_dim, end_dim};
+    if (!m) return NULL;
+    m->describe = describe_flatten;
+    *(flatten *)m->data = (flatten){start_dim, end_dim};
     return m;
 }

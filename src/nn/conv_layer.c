@@ -1,6 +1,9 @@
 /* The convolution layers, whose functions are in src/ops/conv.c. */
 #include "module.h"
+#include "../context/printer.h"
 #include "../ops/conv.h"
+
+#include <string.h>
 
 typedef struct conv {
     tg_tensor *(*function)(tg_tensor *input, tg_tensor *weight, const tg_conv_options *options);
@@ -12,6 +15,34 @@ static tg_tensor *conv_forward(tg_module *m, tg_tensor *x)
 {
     const conv *c = m->data;
     return c->function(x, c->weight, &c->o);
+}
+
+static bool all_are(const int64_t *numbers, int n, int64_t number)
+{
+    bool same = true;
+    for (int i = 0; i < n; i++) same = same && numbers[i] == number;
+    return same;
+}
+
+/* Appends ", name=(...)". */
+static void add_tuple(char *text, const char *name, int n, const int64_t *numbers)
+{
+    char tuple[TG_SIZES];
+    sprintf(text + strlen(text), ", %s=%s", name, tg__write_tuple(tuple, n, numbers));
+}
+
+static void describe_conv(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const conv *c = m->data;
+    const int64_t *size = c->weight->shape;
+    const int spatial = c->weight->ndim - 2;
+    sprintf(text, "%lld, %lld", (long long)(size[1] * c->o.groups), (long long)size[0]);
+    add_tuple(text, "kernel_size", spatial, size + 2);
+    add_tuple(text, "stride", spatial, c->o.stride);
+    if (!all_are(c->o.padding, spatial, 0)) add_tuple(text, "padding", spatial, c->o.padding);
+    if (!all_are(c->o.dilation, spatial, 1)) add_tuple(text, "dilation", spatial, c->o.dilation);
+    if (c->o.groups != 1) sprintf(text + strlen(text), ", groups=%lld", (long long)c->o.groups);
+    if (!c->o.bias) strcat(text, ", bias=False");
 }
 
 static bool check_multiple(tg_context *tg, const char *op, const char *what, int64_t channels,
@@ -63,6 +94,7 @@ static tg_module *make_conv(tg_context *tg, const char *name, const char *op, in
     if (!tg__check_shape(tg, op, (tg_shape){spatial + 2, shape})) return NULL;
     tg_module *m = tg__module_new(tg, name, conv_forward, sizeof(conv));
     if (!m) return NULL;
+    m->describe = describe_conv;
     conv *c = m->data;
     c->o = o;
     c->function = spatial == 1 ? tg_conv1d : tg_conv2d;

@@ -1,5 +1,6 @@
 /* Dropout, as a function and as a layer. */
 #include "module.h"
+#include "../context/printer.h"
 
 /* A tensor of x's shape and dtype whose elements are 1 / (1 - p) with probability 1 - p, else 0. */
 static tg_tensor *dropout_mask(const tg_tensor *x, double p)
@@ -36,11 +37,19 @@ static tg_tensor *dropout_forward(tg_module *m, tg_tensor *x)
     return tg_dropout(x, *(const double *)m->data, m->training);
 }
 
+static void describe_dropout(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    char p[TG_NUMBER];
+    sprintf(text, "p=%s, inplace=False", tg__write_real(p, *(const double *)m->data));
+}
+
 tg_module *tg_dropout_layer(tg_context *tg, double p)
 {
     if (tg && !(p >= 0 && p <= 1))
         return tg__fail(tg, TG_ERR_ARGUMENT, "dropout_layer: p %g must lie in [0, 1]", p);
     tg_module *m = tg__module_new(tg, "Dropout", dropout_forward, sizeof p);
-    if (m) *(double *)m->data = p;
+    if (!m) return NULL;
+    m->describe = describe_dropout;
+    *(double *)m->data = p;
     return m;
 }

@@ -1,5 +1,6 @@
 /* The embedding layer, whose function tg_embedding is in src/ops/index.c. */
 #include "module.h"
+#include "../context/printer.h"
 
 #include <string.h>
 
@@ -12,6 +13,15 @@ static tg_tensor *embedding_forward(tg_module *m, tg_tensor *x)
 {
     const embedding *e = m->data;
     return tg_embedding(x, e->weight, e->padding_idx);
+}
+
+static void describe_embedding(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const embedding *e = m->data;
+    const int64_t n = e->weight->shape[0], at = e->padding_idx;
+    const int end = sprintf(text, "%lld, %lld", (long long)n, (long long)e->weight->shape[1]);
+    if (at != TG_NO_INDEX)
+        sprintf(text + end, ", padding_idx=%lld", (long long)(at < 0 ? at + n : at));
 }
 
 tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t embedding_dim,
@@ -27,6 +37,7 @@ tg_module *tg_embedding_layer(tg_context *tg, int64_t num_embeddings, int64_t em
                         (long long)padding_idx, (long long)n);
     tg_module *m = tg__module_new(tg, "Embedding", embedding_forward, sizeof(embedding));
     if (!m) return NULL;
+    m->describe = describe_embedding;
     embedding *e = m->data;
     e->padding_idx = padding_idx;
     e->weight = tg__add_param(m, "weight", TG_SHAPE(n, embedding_dim));

@@ -1,5 +1,6 @@
 /* The linear layer, whose product and bias are one operation, and the initialisation of weights. */
 #include "module.h"
+#include "../context/printer.h"
 #include "../ops/matmul.h"
 
 #include <math.h>
@@ -126,6 +127,14 @@ static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
     return x->ndim > 1 ? y : tg__name_grad_fn(y, l->bias ? "AddBackward0" : "SqueezeBackward3");
 }
 
+static void describe_linear(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const linear *l = m->data;
+    const int64_t *size = l->weight->shape;
+    snprintf(text, TG_DESCRIPTION, "in_features=%lld, out_features=%lld, bias=%s",
+             (long long)size[1], (long long)size[0], tg__truth(l->bias));
+}
+
 bool tg__check_bias(tg_context *tg, const char *op, tg_bias bias)
 {
     return bias == TG_BIAS || bias == TG_NO_BIAS ||
@@ -152,6 +161,7 @@ tg_module *tg_linear(tg_context *tg, int64_t in_features, int64_t out_features, 
         return NULL;
     tg_module *m = tg__module_new(tg, "Linear", linear_layer_forward, sizeof(linear));
     if (!m) return NULL;
+    m->describe = describe_linear;
     linear *l = m->data;
     l->weight = tg__add_param(m, "weight", TG_SHAPE(out_features, in_features));
     if (bias == TG_BIAS) l->bias = tg__add_param(m, "bias", TG_SHAPE(out_features));

@@ -14,8 +14,7 @@ bool tg_set_default_dtype(tg_context *tg, tg_dtype dtype)
     return true;
 }
 
-/* The two texts joined to one, which lives as long as m. */
-static char *join_text(tg_module *m, const char *first, const char *then)
+char *tg__join_text(tg_module *m, const char *first, const char *then)
 {
     const size_t n = strlen(first), size = n + strlen(then) + 1;
     char *text = tg__alloc_at(m->tg, m->depth, size);
@@ -36,8 +35,10 @@ tg_module *tg__module_new(tg_context *tg, const char *name,
     *m = (tg_module){.tg = tg, .depth = tg->depth, .forward = forward, .training = true};
     m->data = memory + head;
     m->end = &m->parts;
+    m->data_bytes = data_bytes;
     m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
-    m->name = join_text(m, name, "");
+    m->children.parts = m->all.parts = -1;
+    m->name = tg__join_text(m, name, "");
     return m->name ? m : NULL;
 }
 
@@ -215,11 +216,11 @@ tg_tensor *tg__add_param(tg_module *m, const char *name, tg_shape shape)
  * parts are never removed, a list is right as long as its tree has the same number of parts. The
  * tree need not be counted again as long as no module of the context has received a part. */
 
-static int count_parts(const tg_module *m)
+int tg__count_parts(const tg_module *m)
 {
     int n = 0;
     for (const part *p = m->parts; p; p = p->next)
-        n += p->kind == CHILD ? 1 + count_parts(p->child) : 1;
+        n += p->kind == CHILD ? 1 + tg__count_parts(p->child) : 1;
     return n;
 }
 
@@ -232,14 +233,14 @@ static bool list_tensors(const tg_module *m, tg_module *root, part_kind kind, tg
     named *cached = &root->named[kind];
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != kind || priv(p->tensor)->mark & MARK_LISTED) continue;
-        if (!(cached->paths[cached->list.n] = join_text(root, prefix, p->name))) return false;
+        if (!(cached->paths[cached->list.n] = tg__join_text(root, prefix, p->name))) return false;
         priv(p->tensor)->mark |= MARK_LISTED;
         items[cached->list.n++] = p->tensor;
     }
     for (const part *p = m->parts; p; p = p->next) {
         if (p->kind != CHILD) continue;
-        const char *path = join_text(root, prefix, p->name);
-        if (path) path = join_text(root, path, ".");
+        const char *path = tg__join_text(root, prefix, p->name);
+        if (path) path = tg__join_text(root, path, ".");
         if (!path || !list_tensors(p->child, root, kind, items, path)) return false;
     }
     return true;
@@ -263,7 +264,7 @@ static tg_list tensors_of(const tg_module *module, part_kind kind)
     tg_module *m = (tg_module *)(uintptr_t)module;
     named *cached = &m->named[kind];
     if (cached->parts >= 0 && cached->seen == m->tg->parts) return cached->list;
-    const int parts = count_parts(m);
+    const int parts = tg__count_parts(m);
     const tg_list list = cached->parts == parts ? cached->list : make_list(m, kind, parts);
     cached->seen = m->tg->parts;
     return list;
@@ -378,6 +379,7 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
                         name_of_running(module));
     tg->foreign_forwards += module->is_foreign;
     tg_tensor *y = module->forward(module, x);
+    if (tg->summary && y) tg->summary->note(tg->summary, module, y);
     return y ? y
              : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));
 }
@@ -405,6 +407,19 @@ static tg_tensor *run_outermost(tg_module *module, tg_tensor *x)
     module->tg->undo = &u;
     tg_tensor *y = run_forward(module, x);
     finish_outermost(module->tg, !y);
+    return y;
+}
+
+tg_tensor *tg__forward_and_undo(tg_module *module, tg_tensor *x)
+{
+    tg_context *tg = module->tg;
+    undo u, *outer = tg->undo;
+    u.changes = NULL;
+    u.drew = false;
+    tg->undo = &u;
+    tg_tensor *y = tg__forward(module, NULL, x);
+    finish_outermost(tg, true);
+    tg->undo = outer;
     return y;
 }
 

@@ -1,5 +1,6 @@
 /* The normalization layers: LayerNorm, BatchNorm1d and BatchNorm2d. */
 #include "module.h"
+#include "../context/printer.h"
 #include "../ops/reduce.h"
 
 #include <math.h>
@@ -78,6 +79,15 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     return tg__leave(&f, tg__name_grad_fn(y, "NativeLayerNormBackward0"));
 }
 
+static void describe_layernorm(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const norm *n = m->data;
+    char shape[TG_SIZES], eps[TG_NUMBER];
+    sprintf(text, "%s, eps=%s, elementwise_affine=%s",
+            tg__write_tuple(shape, n->normalized_ndim, n->normalized_shape),
+            tg__write_real(eps, n->o.eps), tg__truth(n->o.affine));
+}
+
 tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm_options *options)
 {
     const int k = normalized_shape.ndim;
@@ -85,6 +95,7 @@ tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape, const tg_norm
     if (k == 0) return tg__fail(tg, TG_ERR_SHAPE, "layernorm: normalized_shape is empty");
     tg_module *m = new_norm(tg, "layernorm", "LayerNorm", layernorm_forward, options);
     if (!m) return NULL;
+    m->describe = describe_layernorm;
     norm *n = m->data;
     n->normalized_ndim = k;
     for (int d = 0; d < k; d++) n->normalized_shape[d] = normalized_shape.dims[d];
@@ -182,6 +193,17 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     return tg__leave(&f, y && tracks && !update_statistics(n, x, mean, var) ? NULL : y);
 }
 
+static void describe_batchnorm(const tg_module *m, char text[TG_DESCRIPTION])
+{
+    const norm *n = m->data;
+    char eps[TG_NUMBER], momentum[TG_NUMBER];
+    const bool averages_all = isnan(n->o.momentum);
+    sprintf(text, "%lld, eps=%s, momentum=%s, affine=%s, track_running_stats=%s",
+            (long long)n->num_features, tg__write_real(eps, n->o.eps),
+            averages_all ? "None" : tg__write_real(momentum, n->o.momentum), tg__truth(n->o.affine),
+            tg__truth(n->o.track_running_stats));
+}
+
 static tg_module *batchnorm(tg_context *tg, const char *name, const char *class_name,
                             int64_t features, int least_ndim, int most_ndim,
                             const tg_norm_options *options)
@@ -190,6 +212,7 @@ static tg_module *batchnorm(tg_context *tg, const char *name, const char *class_
     if (!tg || !tg__check_shape(tg, name, shape)) return NULL;
     tg_module *m = new_norm(tg, name, class_name, batchnorm_forward, options);
     if (!m) return NULL;
+    m->describe = describe_batchnorm;
     norm *n = m->data;
     n->least_ndim = least_ndim;
     n->most_ndim = most_ndim;
