@@ -241,6 +241,22 @@ TG_API bool tg_print_module(FILE *file, const tg_module *module);
  * failed write TG_ERR_IO. */
 TG_API bool tg_summary(FILE *file, tg_module *module, tg_tensor *example);
 
+/* The same network in the context tg: a tree of the same classes, names and modes in the current
+ * scope of tg, whose parameters and buffers are borrowed (tg_borrow). A server's threads, and
+ * workers that share a batch, each have one of their own, with gradients of their own; a parameter
+ * that is frozen, or that several modules share, is so here, too. The call only reads the original,
+ * which must outlive what is made and must not be changed meanwhile. An error is recorded in tg.
+ *
+ * Borrowed tensors are read-only: an optimiser refuses them, and so does a BatchNorm that trains
+ * and keeps running statistics, with TG_ERR_ARGUMENT; it evaluates.
+ *
+ * The data of a module of yours (tg_module_data) is copied byte by byte. A pointer in it, at an
+ * address that is aligned for pointers, becomes one to the counterpart, if it points to a module,
+ * parameter or buffer of the tree, or is the context. All others, and the `user` of tg_lambda_with,
+ * stay as they are: the threads share what they point to. If that is a tensor of the original's
+ * context that is not registered, the first operation on it is TG_ERR_CONTEXT. */
+TG_API tg_module *tg_borrow_module(tg_context *tg, const tg_module *module);
+
 /* ---- A module of your own. */
 
 /* Makes a module, to which the functions below add parameters, buffers and children. name is the
@@ -401,7 +417,8 @@ TG_API tg_tensor *tg_cross_entropy(tg_tensor *input, tg_tensor *target,
                                    const tg_loss_options *options);
 
 /* A loss function as a module for tg_loss: tg_criterion(tg, tg_cross_entropy, NULL) is
- * nn.CrossEntropyLoss(). The options are copied; the tensors in them must outlive the module. */
+ * nn.CrossEntropyLoss(). The options are copied; the tensors in them must outlive the module, and
+ * become its buffers "weight" and "pos_weight". */
 TG_API tg_module *tg_criterion(tg_context *tg, tg_loss_function function,
                                const tg_loss_options *options);
 

@@ -108,6 +108,10 @@ tg_module *tg_criterion(tg_context *tg, tg_loss_function function, const tg_loss
     tg_module *m = tg_module_new(tg, "Criterion", NULL, sizeof(criterion));
     if (!m) return NULL;
     m->loss = criterion_loss;
-    *(criterion *)m->data = (criterion){function, options ? *options : tg_loss_defaults()};
+    criterion *c = m->data;
+    *c = (criterion){function, options ? *options : tg_loss_defaults()};
+    if (c->options.weight && !tg_register_buffer(m, "weight", c->options.weight)) return NULL;
+    if (c->options.pos_weight && !tg_register_buffer(m, "pos_weight", c->options.pos_weight))
+        return NULL;
     return m;
 }

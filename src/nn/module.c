@@ -116,6 +116,11 @@ static bool append_part(const char *op, tg_module *m, const part *p, const char 
     if (!refused && depth > m->depth) refused = "its scope ends before that of the module";
     if (refused)
         return tg__fail(m->tg, TG_ERR_ARGUMENT, "%s: %s in %s: %s", op, name, m->name, refused);
+    return tg__append_part(m, p, name);
+}
+
+bool tg__append_part(tg_module *m, const part *p, const char *name)
+{
     part *added = tg__alloc_at(m->tg, m->depth, sizeof *p + strlen(name) + 1);
     if (!added) return false;
     *added = *p;

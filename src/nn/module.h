@@ -69,6 +69,8 @@ tg_tensor *tg__forward_and_undo(tg_module *module, tg_tensor *x);
 /* Adds a change to the list of the outermost forward under way, which calls c->put_back if it
  * fails. The caller has set put_back and depth. */
 void tg__note_change(tg_context *tg, state_change *c);
+/* Registers a tensor or module of the same context under a name that has been checked. */
+bool tg__append_part(tg_module *m, const part *p, const char *name);
 /* Registers a child under a number as its name, which no part has yet. Messages begin with op. */
 bool tg__add_numbered(const char *op, tg_module *m, int number, tg_module *child);
 /* The function that a module of tg_lambda applies; NULL for another module. */

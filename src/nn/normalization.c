@@ -122,6 +122,17 @@ static bool check_batch(const tg_module *m, const norm *n, const tg_tensor *x, b
                     n->name, SHOW(x));
 }
 
+/* Running statistics that are borrowed cannot be moved. */
+static bool check_statistics(const tg_module *m, const norm *n)
+{
+    return !m->training || !n->running_mean || !priv(n->running_mean)->storage->lender ||
+           tg__fail(
+               m->tg, TG_ERR_ARGUMENT,
+               "%s: the running statistics are borrowed and cannot be changed; use tg_eval, or "
+               "make the module in this context",
+               n->name);
+}
+
 /* running + momentum (of_batch - running), in PyTorch's order of rounding. */
 static tg_tensor *moving_average(tg_tensor *running, tg_tensor *of_batch, double momentum)
 {
@@ -173,7 +184,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
 {
     norm *n = m->data;
     const bool uses_batch = m->training || !n->running_mean;
-    if (!check_batch(m, n, x, uses_batch)) return NULL;
+    if (!check_batch(m, n, x, uses_batch) || !check_statistics(m, n)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->num_features, 1, 1};
     const tg_shape channels = {x->ndim, shape};
     tg_tensor *mean = NULL, *var = NULL, *centered, *inverse_std;

@@ -88,6 +88,65 @@ static void test_shared_parameters(void **state)
     assert_true(workers[0].ok && workers[1].ok);
 }
 
+/* ---- Threads that share a network. */
+
+enum { SERVED = 50 };
+
+typedef struct server {
+    const tg_module *net;
+    int first;
+    bool ok;
+} server;
+
+static tg_tensor *request(tg_context *tg, int number)
+{
+    tg_tensor *x = tg_arange(tg, TG_F32, 0, 8, 1);
+    return tg_reshape(tg_mul_scalar(x, number), TG_SHAPE(2, 4));
+}
+
+/* A thread of a server: it borrows the network, and answers requests while others do. */
+static void *serve(void *arg)
+{
+    server *s = arg;
+    tg_context *tg = tg_open(NULL);
+    tg_module *net = tg_borrow_module(tg, s->net);
+    s->ok = true;
+    for (int i = s->first; i < s->first + SERVED; i++) {
+        tg_scope_begin(tg);
+        tg_tensor *y = tg_forward(net, request(tg, i));
+        tg_backward(tg_sum(y));
+        /* The mean is 0 and the variance 1. Each side rounds three times. */
+        tg_tensor *h = tg_relu(tg_matmul(request(tg, i), tg_t(tg_param(net, "0.weight"))));
+        tg_tensor *want = tg_div_scalar(h, sqrt(1 + 1e-5));
+        s->ok = s->ok && tg_item(tg_max(tg_abs(tg_sub(y, want)))) <= 4e-7 * tg_item(tg_max(want));
+        tg_scope_end(tg);
+    }
+    s->ok = s->ok && tg_ok(tg) && tg_param(net, "0.weight")->grad;
+    tg_close(tg);
+    return NULL;
+}
+
+static void test_threads_share_a_network(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *hidden = tg_linear(tg, 4, 3, TG_NO_BIAS), *norm = tg_batchnorm1d(tg, 3, NULL);
+    tg_module *net = tg_eval(tg_sequential(TG_MODULES(hidden, tg_lambda(tg, tg_relu), norm)));
+    pthread_t threads[WORKERS];
+    server servers[WORKERS];
+    for (int i = 0; i < WORKERS; i++) {
+        servers[i] = (server){.net = net, .first = 1 + i * SERVED};
+        assert_int_equal(pthread_create(&threads[i], NULL, serve, &servers[i]), 0);
+    }
+    for (int i = 0; i < SERVED; i++) {
+        tg_scope_begin(tg);
+        assert_non_null(tg_forward(net, request(tg, i))); /* the owner evaluates, too */
+        tg_scope_end(tg);
+    }
+    for (int i = 0; i < WORKERS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_true(servers[0].ok && servers[1].ok);
+    assert_null(tg_param(net, "0.weight")->grad);
+}
+
 /* A gradient that a worker has computed comes back to the owner as a borrowed tensor. */
 static void test_gradient_comes_home(void **state)
 {
@@ -415,6 +474,7 @@ static void test_a_forked_child_may_have_threads_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {test(shared_parameters),
+                                       test(threads_share_a_network),
                                        test(gradient_comes_home),
                                        test(write_by_the_owner_is_noticed_by_the_borrower),
                                        test(owner_steps_between_rounds),
