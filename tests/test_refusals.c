@@ -421,6 +421,10 @@ static void test_nothing_is_passed_on(void **state)
     assert_false(tg_lstsq_rcond(NULL, NULL, 1));
     assert_false(tg_cond(NULL));
     assert_null(tg_qr(NULL).q);
+    assert_null(tg_svd(NULL).u);
+    assert_null(tg_eigh(NULL).values);
+    assert_false(tg_pinv(NULL, -1));
+    assert_false(tg_matrix_rank(NULL, -1));
     assert_null(tg_least_squares(NULL, NULL, NULL).coefficients);
     assert_false(tg_qr_add_rows_(NULL, NULL));
     assert_false(tg_detach(NULL));

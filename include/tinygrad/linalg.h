@@ -140,6 +140,49 @@ typedef struct tg_qr_factors {
  * The gradient needs the first k columns to be independent. PyTorch: torch.linalg.qr(a). */
 TG_API tg_qr_factors tg_qr(tg_tensor *a);
 
+/* The factors of a reduced singular value decomposition; NULL if it failed. */
+typedef struct tg_svd_factors {
+    tg_tensor *u;  /* (*, m, k), with orthonormal columns */
+    tg_tensor *s;  /* (*, k), the singular values, from the largest to the smallest */
+    tg_tensor *vh; /* (*, k, n), with orthonormal rows */
+} tg_svd_factors;
+
+/* The reduced singular value decomposition a = u diag(s) vh of a (*, m, n), where k is the lesser
+ * of m and n. The signs of a column of u and of its row of vh are undetermined, and PyTorch's may
+ * be others. It works by Householder's QR and one-sided rotations, in a time that grows as max(m,
+ * n) k^2 + k^3. A small value is as exact as a large one, unless columns of a (for m < n: rows)
+ * that have norm 1 are nearly dependent: the relative error is about their condition times eps. A
+ * value that is 2^-500 of the largest or less is 0.
+ *
+ * The gradient of u and vh needs values that differ and are not 0; that of s alone has no such
+ * condition. PyTorch: torch.linalg.svd(a, full_matrices=False). */
+TG_API tg_svd_factors tg_svd(tg_tensor *a);
+
+/* The eigenvalues and eigenvectors of symmetric matrices; NULL if the call failed. */
+typedef struct tg_eigenpairs {
+    tg_tensor *values;  /* (*, n), from the smallest to the largest */
+    tg_tensor *vectors; /* (*, n, n), whose columns are orthonormal */
+} tg_eigenpairs;
+
+/* The eigenvalues and eigenvectors of symmetric a (*, n, n), a = vectors diag(values) vectors^T, of
+ * which only the lower triangle is read. The signs of eigenvectors are undetermined, and PyTorch's
+ * may be others. It works by Jacobi's rotations, in a time that grows as n^3. An error is small
+ * compared with the largest value; in a positive-definite matrix even compared with the value
+ * itself, as far as the matrix with its diagonal scaled to 1 is well-conditioned.
+ *
+ * The gradient of a is symmetric. That of the vectors needs values that differ; that of the values
+ * alone does not. PyTorch: torch.linalg.eigh(a). */
+TG_API tg_eigenpairs tg_eigh(tg_tensor *a);
+
+/* The pseudo-inverse (*, n, m) of a (*, m, n): that of the matrix in which singular values of at
+ * most rcond times the largest are 0. rcond and the gradient are as in tg_lstsq_rcond. PyTorch:
+ * torch.linalg.pinv(a, rtol=rcond). */
+TG_API tg_tensor *tg_pinv(tg_tensor *a, double rcond);
+
+/* The ranks (*), in int64, of a (*, m, n): how many singular values are greater than rcond times
+ * the largest. rcond is as in tg_lstsq_rcond. PyTorch: torch.linalg.matrix_rank(a, rtol=rcond). */
+TG_API tg_tensor *tg_matrix_rank(tg_tensor *a, double rcond);
+
 /* Adds rows to a QR factorization, in place: the triangle r (n, n) of some matrix becomes that of
  * the matrix with these rows (m, n) below it, the R of [r; rows] = Q R. Only the upper triangle of
  * r is read; what is below it becomes 0, and the diagonal is not negative. Returns r.

@@ -191,7 +191,7 @@ static bool fill_root(linear_fit *f)
     const bool done = tg__svd(&s, &w);
     f->rank = 0;
     for (int64_t j = 0; j < n && done; j++) {
-        const bool counts = s.values[j] > f->rcond * s.most;
+        const bool counts = s.values[j] > f->rcond * s.values[0];
         f->rank += counts;
         for (int64_t i = 0; i < n; i++) z[i * n + j] = counts ? s.v[j * n + i] / s.values[j] : 0;
     }

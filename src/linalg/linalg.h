@@ -33,6 +33,8 @@ double tg__precision(tg_dtype dtype, int64_t terms);
 /* The share of the largest singular value of an (m, n) matrix up to which others count as 0, where
  * the caller gives none: epsilon of the dtype times the larger size, as in PyTorch. */
 double tg__rcond(tg_dtype dtype, int64_t m, int64_t n);
+/* Checks that rcond, which the caller gives for a, is less than 1. */
+bool tg__check_rcond(const char *name, const tg_tensor *a, double rcond);
 /* Records the error that the entry [i, j] of the matrix a is not finite, and returns false. */
 bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j);
 /* Checks that all entries of a, or those of its lower triangle, are finite. */
@@ -40,14 +42,28 @@ bool tg__check_finite(const problem *p, bool lower);
 /* Calls solve for each matrix of the batch, with so many doubles of scratch memory, and stores each
  * x in the result. False if solve returned false or there is no memory. */
 bool tg__for_each_matrix(const call *c, bool (*solve)(problem *p), int64_t scratch);
+/* Calls f in a scope of its own for each matrix of the batch in input 0, if the result has
+ * elements; p tells the matrix's number and sizes, and has no memory. False if f returned false. */
+bool tg__for_each_index(const call *c, bool (*f)(const problem *p));
 
 /* Returns the inner product of two vectors. */
 double tg__inner(int64_t n, const double *a, const double *b);
 /* y += a x. */
 void tg__add_multiple(int64_t n, double *restrict y, double a, const double *restrict x);
 
+/* The tangent of the lesser of the two angles whose doubles have the cotangent zeta: Jacobi's
+ * rotation by it makes an element 0. */
+double tg__tangent(double zeta);
+/* Rotates two vectors by an angle with that tangent: a becomes a cos - b sin, and b becomes a sin +
+ * b cos. */
+void tg__rotate(int64_t n, double *restrict a, double *restrict b, double tangent);
+
 /* ---- Checks, shape rules and calls. */
 
+/* Checks that t, which messages call `which`, is a matrix or a batch of them. */
+bool tg__check_matrices(const char *name, const char *which, const tg_tensor *t);
+/* Checks that a is not NULL, and is a matrix of a floating dtype or a batch of them. */
+bool tg__check_to_factorize(const char *name, tg_tensor *a);
 /* Checks that a is a square matrix or a batch of them. */
 bool tg__check_square(const char *name, const tg_tensor *a);
 /* The shape rule of an operation on a batch of square matrices, and that of the solutions x of a x
@@ -65,6 +81,20 @@ tg_tensor *tg__apply_expanded(const op_row *o, tg_tensor *a, tg_tensor *b, attr 
 tg_tensor *tg__apply_expanded_in_frame(const op_row *o, tg_tensor *a, tg_tensor *b, int flags);
 /* Checks the system a x = b and applies o to it. b may be a vector or a batch of vectors. */
 tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b, attr how);
+
+/* An operation with several factors has them in one result, whose last dimension holds the elements
+ * of one after the other. Returns a view of the factor of `rows` rows and n columns that begins at
+ * element `from` there. */
+tg_tensor *tg__factor(tg_tensor *all, int64_t from, int64_t rows, int64_t n);
+
+/* ---- What the gradients of singular values and eigenvalues share. */
+
+/* t - t^T. */
+tg_tensor *tg__skew(tg_tensor *t);
+/* a / b, for two tensors of one shape, where 0 / 0 counts as 0. */
+tg_tensor *tg__quotient(tg_tensor *a, tg_tensor *b);
+/* The diagonal matrices (*, n, n) of the vectors t (*, n). */
+tg_tensor *tg__diagonal_matrix(tg_tensor *t);
 
 /* ---- Gaussian elimination, in solve.c. */
 

@@ -249,9 +249,8 @@ static bool find_rank(lstsq_system *s)
     if (isnan(s->rcond))
         return dependent == w->n || fail_dependent(&s->p, s->tall ? "column" : "row", dependent);
     if (!tg__svd(&s->svd, w)) return false;
-    s->least = s->rcond * s->svd.most;
-    s->by_svd = dependent < w->n;
-    for (int64_t j = 0; j < w->n; j++) s->by_svd = s->by_svd || s->svd.values[j] <= s->least;
+    s->least = w->n > 0 ? s->rcond * s->svd.values[0] : 0;
+    s->by_svd = dependent < w->n || (w->n > 0 && s->svd.values[w->n - 1] <= s->least);
     if (s->by_svd) w->powers = NULL; /* it is of the matrix as it was */
     return true;
 }
@@ -313,13 +312,19 @@ static bool lstsq_forward(const call *c)
     return done;
 }
 
-/* Applies o to the system. An rcond below 0 becomes epsilon times the larger size of a matrix. */
+/* An rcond below 0 stands for epsilon times the larger size of a matrix. */
+static attr cutoff_of(const tg_tensor *a, double rcond)
+{
+    const bool given = !(rcond < 0) || a->ndim < 2;
+    return (attr){.f = given ? rcond
+                             : tg__rcond(a->dtype, a->shape[a->ndim - 2], a->shape[a->ndim - 1])};
+}
+
 static tg_tensor *lstsq(const op_row *o, tg_tensor *a, tg_tensor *b, double rcond)
 {
-    if (!tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})) return NULL;
-    if (rcond < 0 && a->ndim >= 2)
-        rcond = tg__rcond(a->dtype, a->shape[a->ndim - 2], a->shape[a->ndim - 1]);
-    return tg__apply_to_system(o, a, b, (attr){.f = rcond});
+    return tg__check_inputs(o->name, 2, (tg_tensor *[]){a, b})
+               ? tg__apply_to_system(o, a, b, cutoff_of(a, rcond))
+               : NULL;
 }
 
 /* Let a+ be the pseudo-inverse, x = a+ b, and z = a+^T g. The gradient for b is z, and that for a
@@ -361,6 +366,15 @@ static const op_row lstsq_rcond_op = {
     .reads = {READS_0 | READS_1 | READS_OUT, READS_0},
 };
 
+static const op_row pinv_op = {
+    .name = "pinv",
+    .grad_name = "LinalgPinvBackward0",
+    .shape = tg__solved_shape,
+    .forward = lstsq_forward,
+    .grad = lstsq_grad,
+    .reads = {READS_0 | READS_1 | READS_OUT},
+};
+
 tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 {
     return lstsq(&lstsq_op, a, b, NAN);
@@ -368,8 +382,17 @@ tg_tensor *tg_lstsq(tg_tensor *a, tg_tensor *b)
 
 tg_tensor *tg_lstsq_rcond(tg_tensor *a, tg_tensor *b, double rcond)
 {
-    if (a && !(rcond < 1))
-        return tg__fail(a->context, TG_ERR_ARGUMENT,
-                        "lstsq_rcond: rcond is %g, but must be less than 1", rcond);
+    if (a && !tg__check_rcond("lstsq_rcond", a, rcond)) return NULL;
     return lstsq(&lstsq_rcond_op, a, b, rcond);
+}
+
+tg_tensor *tg_pinv(tg_tensor *a, double rcond)
+{
+    if (!tg__check_to_factorize("pinv", a) || !tg__check_rcond("pinv", a, rcond)) return NULL;
+    frame f;
+    tg__enter(&f, "pinv", a);
+    const int64_t m = a->shape[a->ndim - 2];
+    tg_tensor *identity = tg_eye(a->context, a->dtype, m, m);
+    return tg__leave(&f, identity ? tg__apply_expanded(&pinv_op, a, identity, cutoff_of(a, rcond))
+                                  : NULL);
 }

@@ -52,6 +52,12 @@ double tg__rcond(tg_dtype dtype, int64_t m, int64_t n)
     return (dtype == TG_F32 ? FLT_EPSILON : DBL_EPSILON) * fmax((double)m, (double)n);
 }
 
+bool tg__check_rcond(const char *name, const tg_tensor *a, double rcond)
+{
+    return rcond < 1 || tg__fail(a->context, TG_ERR_ARGUMENT,
+                                 "%s: rcond is %g, but must be less than 1", name, rcond);
+}
+
 bool tg__fail_entry(const problem *p, double entry, int64_t i, int64_t j)
 {
     char name[MATRIX_NAME];
@@ -112,6 +118,20 @@ bool tg__for_each_matrix(const call *c, bool (*solve)(problem *p), int64_t scrat
     return true;
 }
 
+bool tg__for_each_index(const call *c, bool (*f)(const problem *p))
+{
+    const tg_tensor *a = c->in[0];
+    problem p = {.c = c, .m = a->shape[a->ndim - 2], .n = a->shape[a->ndim - 1]};
+    const int64_t batch = c->out->numel > 0 ? tg__numel(a->ndim - 2, a->shape) : 0;
+    bool done = true;
+    for (; p.index < batch && done; p.index++) {
+        tg_scope_begin(c->tg);
+        done = f(&p);
+        tg_scope_end(c->tg);
+    }
+    return done;
+}
+
 /* A long inner product is a compensated sum of blocks. */
 static double inner_in_order(int64_t n, const double *a, const double *b)
 {
@@ -138,16 +158,37 @@ void tg__add_multiple(int64_t n, double *restrict y, double a, const double *res
     for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-static bool check_matrices(const char *name, const char *which, const tg_tensor *t)
+double tg__tangent(double zeta)
+{
+    return copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
+}
+
+void tg__rotate(int64_t n, double *restrict a, double *restrict b, double tangent)
+{
+    const double cosine = 1 / hypot(1, tangent), sine = cosine * tangent;
+    for (int64_t i = 0; i < n; i++) {
+        const double old = a[i];
+        a[i] = cosine * old - sine * b[i];
+        b[i] = sine * old + cosine * b[i];
+    }
+}
+
+bool tg__check_matrices(const char *name, const char *which, const tg_tensor *t)
 {
     return t->ndim >= 2 || tg__fail(t->context, TG_ERR_SHAPE,
                                     "%s: %s is %s, which is neither a matrix nor a batch of them",
                                     name, which, SHOW(t));
 }
 
+bool tg__check_to_factorize(const char *name, tg_tensor *a)
+{
+    return tg__check_inputs(name, 1, &a) && (tg__is_float(a->dtype) || tg__refuse_dtype(name, a)) &&
+           tg__check_matrices(name, "a", a);
+}
+
 bool tg__check_square(const char *name, const tg_tensor *a)
 {
-    return check_matrices(name, "a", a) &&
+    return tg__check_matrices(name, "a", a) &&
            (a->shape[a->ndim - 1] == a->shape[a->ndim - 2] ||
             tg__fail(a->context, TG_ERR_SHAPE, "%s: a is %s, but its matrices must be square", name,
                      SHOW(a)));
@@ -176,7 +217,7 @@ bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
     tg_context *tg = a->context;
     int64_t shape[TG_MAX_DIMS];
     int n;
-    if (!check_matrices(name, "a", a) || !check_matrices(name, "b", b)) return false;
+    if (!tg__check_matrices(name, "a", a) || !tg__check_matrices(name, "b", b)) return false;
     if (a->dtype != b->dtype)
         return tg__fail(tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast", name,
                         tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(given));
@@ -231,4 +272,32 @@ tg_tensor *tg__apply_to_system(const op_row *o, tg_tensor *a, tg_tensor *b, attr
     if (columns && tg__check_system(o->name, a, columns, b, false))
         x = tg__apply_expanded(o, a, columns, how);
     return tg__leave(&f, vector ? tg_squeeze_dim(x, -1) : x);
+}
+
+tg_tensor *tg__factor(tg_tensor *all, int64_t from, int64_t rows, int64_t n)
+{
+    int64_t shape[TG_MAX_DIMS];
+    if (!all) return NULL;
+    for (int d = 0; d < all->ndim - 1; d++) shape[d] = all->shape[d];
+    shape[all->ndim - 1] = rows;
+    shape[all->ndim] = n;
+    return tg_reshape(tg_narrow(all, -1, from, rows * n), (tg_shape){all->ndim + 1, shape});
+}
+
+tg_tensor *tg__skew(tg_tensor *t)
+{
+    return tg_sub(t, tg__matrix_transpose(t));
+}
+
+tg_tensor *tg__quotient(tg_tensor *a, tg_tensor *b)
+{
+    tg_tensor *both = tg_logical_and(tg_eq_scalar(a, 0), tg_eq_scalar(b, 0));
+    return tg_div(a, tg_masked_fill(b, both, 1));
+}
+
+tg_tensor *tg__diagonal_matrix(tg_tensor *t)
+{
+    if (!t) return NULL;
+    const int64_t n = t->shape[t->ndim - 1];
+    return tg_mul(tg_unsqueeze(t, -1), tg_eye(t->context, t->dtype, n, n));
 }

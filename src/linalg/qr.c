@@ -12,6 +12,10 @@ enum {
     MOST_ROWS = 1024      /* nor more */
 };
 
+/* A sum of squares that has lost digits at the end of the range. What it stands for is no more than
+ * rounding errors: the column itself is at least 2^-400, or is scaled to be so. */
+#define NO_SQUARES 0x1p-960
+
 qr_source tg__qr_source(const tg_tensor *t, int64_t index)
 {
     int64_t offset = 0;
@@ -97,15 +101,30 @@ int64_t tg__qr_load(const tall_qr *w, int64_t i)
     return round_up(count);
 }
 
-/* Folds a block into R. `factors` takes `first` and the scale of each reflection. */
-static void fold(const tall_qr *w, int64_t rows, double *factors)
+/* Whether the block from row i on holds row j of a, which becomes row j of R in step j. */
+static bool gives_row(const tall_qr *w, int64_t i, int64_t j)
+{
+    return !w->start && j >= i && j < i + w->rows;
+}
+
+/* Exchanges row j of R, which is 0, for row j of a, which is row l of the block. */
+static void exchange_rows(const tall_qr *w, int64_t j, int64_t l)
+{
+    const int64_t columns = w->n + w->k;
+    for (int64_t q = j; q < columns; q++)
+        tg__swap_rows(1, w->r + j * columns + q, w->block + q * w->rows + l);
+}
+
+/* Folds the block from row i on into R. factors takes `first` and the scale of each reflection. */
+static void fold(const tall_qr *w, int64_t i, int64_t rows, double *factors)
 {
     const int64_t columns = w->n + w->k;
     for (int64_t j = 0; j < w->n; j++) {
+        if (gives_row(w, i, j)) exchange_rows(w, j, j - i);
         double *v = w->block + j * w->rows, *top = w->r + j * columns + j, below;
         pick(w->tg->level, dot, TG_F64)(rows, &below, v, v);
         const double norm = sqrt(*top * *top + below), diagonal = *top > 0 ? -norm : norm;
-        const double first = below == 0 ? 0 : *top - diagonal, scale = first * diagonal;
+        const double first = below < NO_SQUARES ? 0 : *top - diagonal, scale = first * diagonal;
         factors[2 * j] = first;
         factors[2 * j + 1] = scale;
         if (first == 0) continue;
@@ -135,11 +154,11 @@ static void fold_all(const tall_qr *w)
     for (int64_t i = 0; i < w->m; i += w->rows) {
         const int64_t rows = tg__qr_load(w, i);
         if (kept) {
-            fold(w, rows, kept + size);
+            fold(w, i, rows, kept + size);
             memcpy(kept, w->block, (size_t)size * sizeof *kept);
             kept += kept_block(w);
         } else {
-            fold(w, rows, w->block + (w->n + w->k) * w->rows);
+            fold(w, i, rows, w->block + (w->n + w->k) * w->rows);
         }
     }
 }
@@ -250,9 +269,12 @@ void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y)
         const double *kept = w->kept + number * kept_block(w), *factors = kept + w->n * w->rows;
         for (int64_t step = 0; step < w->n; step++) {
             const int64_t j = back ? w->n - 1 - step : step;
-            if (factors[2 * j] == 0) continue;
-            pick(w->tg->level, reflect, TG_F64)(rows, 1, kept + j * w->rows, factors[2 * j],
-                                                factors[2 * j + 1], top + j, y + i, rows);
+            const bool swaps = gives_row(w, i, j);
+            if (swaps && !back) tg__swap_rows(1, top + j, y + j);
+            if (factors[2 * j] != 0)
+                pick(w->tg->level, reflect, TG_F64)(rows, 1, kept + j * w->rows, factors[2 * j],
+                                                    factors[2 * j + 1], top + j, y + i, rows);
+            if (swaps && back) tg__swap_rows(1, top + j, y + j);
         }
     }
 }
@@ -262,10 +284,13 @@ void tg__qr_rows_of_q(const tall_qr *w, int64_t i, double *top)
     const int64_t n = w->n, rows = w->m - i < w->rows ? round_up(w->m - i) : w->rows;
     const double *kept = w->kept + i / w->rows * kept_block(w), *factors = kept + n * w->rows;
     memset(w->block, 0, (size_t)(n * w->rows) * sizeof *w->block);
-    for (int64_t j = n - 1; j >= 0; j--)
+    for (int64_t j = n - 1; j >= 0; j--) {
         if (factors[2 * j] != 0)
             pick(w->tg->level, reflect, TG_F64)(rows, n, kept + j * w->rows, factors[2 * j],
                                                 factors[2 * j + 1], top + j * n, w->block, w->rows);
+        for (int64_t l = 0; l < n && gives_row(w, i, j); l++)
+            tg__swap_rows(1, top + j * n + l, w->block + l * w->rows + j - i);
+    }
 }
 
 double tg__qr_entry(const tall_qr *w, int64_t i, int64_t j)

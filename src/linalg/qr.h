@@ -11,6 +11,11 @@
  *          +------+-------+
  *     rows |  a   |   b   |   a block, by columns; later the columns of a hold those of w
  *          +------+-------+
+ *
+ * R begins as zeros, or as the triangle of rows that are already folded. If it begins as zeros, row
+ * j of a is moved to row j of R in step j, before the reflection, and leaves zeros behind. Q is
+ * then that of a, and its columns are orthonormal; without this, they would be so only as far as
+ * the columns of a are independent (Bjorck and Paige, SIAM J. Matrix Anal. Appl. 13, 1992).
  */
 #ifndef TG_QR_H
 #define TG_QR_H
@@ -59,10 +64,11 @@ bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall);
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance);
 /* norms[j] becomes the norm of column j of a, which is that of R. */
 void tg__qr_norms(const tall_qr *w, double *norms);
-/* [top; y] becomes Q^T [top; y] or, with `back`, Q [top; y], for vectors of n and of as many
- * elements as the rows of all blocks. Q is that of [0; a] = Q [R; 0], whose upper rows are 0. */
+/* With top = 0, [top; y] becomes Q^T y, of which top has the first n elements, and y the others
+ * after n zeros; with `back`, such a vector becomes y again, and top 0. y has as many elements as
+ * the rows of all blocks. R began as zeros. */
 void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);
-/* Makes w->block, by columns, the rows from row i on of the first n columns of Q S. i begins a
+/* Makes w->block, by columns, the rows from row i on of Q S, where Q has n columns. i begins a
  * block, and the blocks are asked for from the last one to the first, with the same `top`: at first
  * the (n, n) matrix S, row-major, which these calls change. */
 void tg__qr_rows_of_q(const tall_qr *w, int64_t i, double *top);
@@ -80,13 +86,14 @@ typedef struct tall_svd {
     int64_t n;
     double *us;     /* row j is s_j u_j */
     double *v;      /* row j is v_j */
-    double *values; /* s_j, in any order */
-    double most;    /* the largest of them; 0 if there are none */
+    double *values; /* s_j, from the largest to the smallest */
     int power;      /* 0, unless a was scaled as it was read */
 } tall_svd;
 
 /* Computes the decomposition by one-sided rotations (Hestenes, SIAM Journal 6, 1958), by which
- * small values are as exact as large ones. False if there is no memory. */
+ * small values are as exact as large ones. Where the squares of a value would leave the range of a
+ * double, because it is 2^-500 of the largest or less, it is 0, and so is its row of us. False if
+ * there is no memory. */
 bool tg__svd(tall_svd *s, const tall_qr *w);
 
 #endif

@@ -33,47 +33,22 @@ static bool store_q(const tall_qr *w, tg_tensor *out, int64_t at)
     return true;
 }
 
-static bool factorize_one(const call *c, int64_t index)
+static bool factorize_one(const problem *p)
 {
-    const tg_tensor *a = c->in[0];
-    const problem p = {.c = c, .index = index};
-    tall_qr w = {.tg = c->tg,
-                 .a = tg__qr_source(a, index),
-                 .m = a->shape[a->ndim - 2],
-                 .n = a->shape[a->ndim - 1]};
-    const int64_t at = index * (w.m + w.n) * w.n;
-    if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, &p, true) ||
-        !store_q(&w, c->out, at))
+    tg_tensor *out = p->c->out;
+    tall_qr w = {.tg = p->c->tg, .a = tg__qr_source(p->c->in[0], p->index), .m = p->m, .n = p->n};
+    const int64_t at = p->index * (w.m + w.n) * w.n;
+    if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, p, true) || !store_q(&w, out, at))
         return false;
     for (int64_t i = 0; i < w.n; i++)
         for (int64_t j = 0; j < w.n; j++)
-            tg__store(c->out->dtype, c->out->data, at + (w.m + i) * w.n + j,
-                      tg__qr_entry(&w, i, j));
+            tg__store(out->dtype, out->data, at + (w.m + i) * w.n + j, tg__qr_entry(&w, i, j));
     return true;
 }
 
 static bool qr_forward(const call *c)
 {
-    const tg_tensor *a = c->in[0];
-    const int64_t batch = c->out->numel > 0 ? tg__numel(a->ndim - 2, a->shape) : 0;
-    bool done = true;
-    for (int64_t i = 0; i < batch && done; i++) {
-        tg_scope_begin(c->tg);
-        done = factorize_one(c, i);
-        tg_scope_end(c->tg);
-    }
-    return done;
-}
-
-/* The matrices of `rows` rows and n columns that begin at element `from` of the last dimension. */
-static tg_tensor *part_of(tg_tensor *both, int64_t from, int64_t rows, int64_t n)
-{
-    int64_t shape[TG_MAX_DIMS];
-    if (!both) return NULL;
-    for (int d = 0; d < both->ndim - 1; d++) shape[d] = both->shape[d];
-    shape[both->ndim - 1] = rows;
-    shape[both->ndim] = n;
-    return tg_reshape(tg_narrow(both, -1, from, rows * n), (tg_shape){both->ndim + 1, shape});
+    return tg__for_each_index(c, factorize_one);
 }
 
 /* With the gradients gq and gr, and M = r gr^T - gq^T q, of which C is the symmetric matrix with
@@ -83,8 +58,8 @@ static tg_tensor *qr_grad(const record *made, int i, tg_tensor *g)
 {
     const tg_tensor *a = made->in[i].t;
     const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
-    tg_tensor *q = part_of(made->out, 0, m, n), *r = part_of(made->out, m * n, n, n),
-              *gq = part_of(g, 0, m, n), *gr = part_of(g, m * n, n, n);
+    tg_tensor *q = tg__factor(made->out, 0, m, n), *r = tg__factor(made->out, m * n, n, n),
+              *gq = tg__factor(g, 0, m, n), *gr = tg__factor(g, m * n, n, n);
     tg_tensor *product =
         tg_sub(tg_matmul(r, tg__matrix_transpose(gr)), tg_matmul(tg__matrix_transpose(gq), q));
     tg_tensor *c = tg_add(tg_tril(product, 0), tg__matrix_transpose(tg_tril(product, -1)));
@@ -106,7 +81,7 @@ static tg_qr_factors factorize_tall_matrix(tg_tensor *a)
     tg_tensor *both = a ? tg__apply(&qr_op, 1, &a, NULL) : NULL;
     if (!both) return (tg_qr_factors){NULL, NULL};
     const int64_t m = a->shape[a->ndim - 2], n = a->shape[a->ndim - 1];
-    return (tg_qr_factors){part_of(both, 0, m, n), tg_clone(part_of(both, m * n, n, n))};
+    return (tg_qr_factors){tg__factor(both, 0, m, n), tg_clone(tg__factor(both, m * n, n, n))};
 }
 
 /* A wide a = [x y] has the q of x, and r = [r of x, q^T y]. */
@@ -123,19 +98,12 @@ tg_qr_factors tg_qr(tg_tensor *a)
 {
     frame f;
     tg_qr_factors factors = {NULL, NULL};
-    if (!tg__check_inputs("qr", 1, &a)) return factors;
-    if (!tg__is_float(a->dtype)) {
-        tg__refuse_dtype("qr", a);
-        return factors;
-    }
-    if (a->ndim < 2 || a->ndim == TG_MAX_DIMS) {
-        tg__fail(a->context, TG_ERR_SHAPE,
-                 "qr: a is %s, which is neither a matrix nor a batch of them", SHOW(a));
-        return factors;
-    }
+    if (!tg__check_to_factorize("qr", a)) return factors;
     tg__enter(&f, "qr", a);
     const bool tall = a->shape[a->ndim - 2] >= a->shape[a->ndim - 1];
     factors = tall ? factorize_tall_matrix(a) : factorize_wide_matrix(a);
+    factors.q = tg__name_grad_fn(factors.q, qr_op.grad_name);
+    factors.r = tg__name_grad_fn(factors.r, qr_op.grad_name);
     if (!factors.q || !factors.r) factors = (tg_qr_factors){NULL, NULL};
     tg__leave_with(&f, 2, (tg_tensor *[]){factors.q, factors.r});
     return factors;

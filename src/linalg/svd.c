@@ -5,25 +5,16 @@
 #include <math.h>
 #include <string.h>
 
-/* Turns two vectors of n numbers until they are orthogonal, and two of `others` with them. False if
- * they were. */
-static bool turn_pair(int64_t n, double *p, double *q, int64_t others, double *v_p, double *v_q)
+/* Turns two rows of us until they are orthogonal, and those of v with them. False if they were. */
+static bool turn_pair(const tall_svd *s, int64_t i, int64_t j)
 {
-    double pp = 0, qq = 0, pq = 0;
-    for (int64_t i = 0; i < n; i++) {
-        pp += p[i] * p[i];
-        qq += q[i] * q[i];
-        pq += p[i] * q[i];
-    }
+    const int64_t n = s->n;
+    double *p = s->us + i * n, *q = s->us + j * n;
+    const double pp = tg__inner(n, p, p), qq = tg__inner(n, q, q), pq = tg__inner(n, p, q);
     if (!(fabs(pq) > fmax(4, (double)n) * DBL_EPSILON * sqrt(pp) * sqrt(qq))) return false;
-    const double zeta = (qq - pp) / (2 * pq);
-    const double tangent = copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
-    const double cosine = 1 / hypot(1, tangent), sine = cosine * tangent;
-    for (int64_t i = 0; i < n + others; i++) {
-        double *a = i < n ? p + i : v_p + i - n, *b = i < n ? q + i : v_q + i - n, old = *a;
-        *a = cosine * old - sine * *b;
-        *b = sine * old + cosine * *b;
-    }
+    const double tangent = tg__tangent((qq - pp) / (2 * pq));
+    tg__rotate(n, p, q, tangent);
+    tg__rotate(n, s->v + i * n, s->v + j * n, tangent);
     return true;
 }
 
@@ -47,25 +38,38 @@ static bool begin_svd(tall_svd *s, const tall_qr *w)
     return true;
 }
 
+/* Computes the values, and sorts them and the rows by them. */
+static void sort_values(tall_svd *s)
+{
+    const int64_t n = s->n;
+    for (int64_t j = 0; j < n; j++) s->values[j] = sqrt(tg__inner(n, s->us + j * n, s->us + j * n));
+    for (int64_t j = 0; j < n; j++) {
+        int64_t most = j;
+        for (int64_t l = j + 1; l < n; l++)
+            if (s->values[l] > s->values[most]) most = l;
+        if (most != j) {
+            tg__swap_rows(1, s->values + j, s->values + most);
+            tg__swap_rows(n, s->us + j * n, s->us + most * n);
+            tg__swap_rows(n, s->v + j * n, s->v + most * n);
+        }
+        if (s->values[j] > s->values[0] * 0x1p-500) continue;
+        s->values[j] = 0;
+        memset(s->us + j * n, 0, (size_t)n * sizeof *s->us);
+    }
+}
+
 bool tg__svd(tall_svd *s, const tall_qr *w)
 {
     enum { MOST_SWEEPS = 60 };
     if (!begin_svd(s, w)) return false;
     const int64_t n = s->n;
     bool moving = true;
-    s->most = 0;
     for (int sweep = 0; sweep < MOST_SWEEPS && moving; sweep++) {
         moving = false;
-        for (int64_t p = 0; p < n; p++)
-            for (int64_t q = p + 1; q < n; q++)
-                moving |= turn_pair(n, s->us + p * n, s->us + q * n, n, s->v + p * n, s->v + q * n);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = i + 1; j < n; j++) moving |= turn_pair(s, i, j);
     }
-    for (int64_t j = 0; j < n; j++) {
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++) sum += s->us[j * n + i] * s->us[j * n + i];
-        s->values[j] = sqrt(sum);
-        s->most = fmax(s->most, s->values[j]);
-    }
+    sort_values(s);
     return true;
 }
 
@@ -73,17 +77,12 @@ bool tg__svd(tall_svd *s, const tall_qr *w)
 
 static bool cond_shape(const call *c, spec *s)
 {
-    const tg_tensor *a = c->in[0];
-    if (a->ndim < 2)
-        return tg__fail(c->tg, TG_ERR_SHAPE,
-                        "%s: a is %s, which is neither a matrix nor a batch of them", c->op->name,
-                        SHOW(a));
-    if (!tg__check_dtype(c, a, tg__is_float(a->dtype)) || !tg__same_shape(c, s)) return false;
+    if (!tg__check_to_factorize(c->op->name, c->in[0]) || !tg__same_shape(c, s)) return false;
     s->ndim -= 2;
     return true;
 }
 
-static bool compute_cond(const problem *p, double *condition)
+static bool compute_cond(const problem *p)
 {
     const bool tall = p->m >= p->n;
     const qr_source a = tg__qr_source(p->c->in[0], p->index);
@@ -92,27 +91,16 @@ static bool compute_cond(const problem *p, double *condition)
                  .m = tall ? p->m : p->n,
                  .n = tall ? p->n : p->m};
     tall_svd s;
-    double least = INFINITY;
     if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p, tall) || !tg__svd(&s, &w))
         return false;
-    for (int64_t j = 0; j < s.n; j++) least = fmin(least, s.values[j]);
-    *condition = s.n == 0 ? 0 : s.most == 0 ? INFINITY : s.most / least;
+    const double most = s.n > 0 ? s.values[0] : 0, least = s.n > 0 ? s.values[s.n - 1] : 1;
+    tg__store(p->c->out->dtype, p->c->out->data, p->index, least > 0 ? most / least : INFINITY);
     return true;
 }
 
 static bool cond_forward(const call *c)
 {
-    const tg_tensor *a = c->in[0];
-    problem p = {.c = c, .m = a->shape[a->ndim - 2], .n = a->shape[a->ndim - 1]};
-    bool done = true;
-    for (; p.index < c->out->numel && done; p.index++) {
-        double condition;
-        tg_scope_begin(c->tg);
-        done = compute_cond(&p, &condition);
-        if (done) tg__store(c->out->dtype, c->out->data, p.index, condition);
-        tg_scope_end(c->tg);
-    }
-    return done;
+    return tg__for_each_index(c, compute_cond);
 }
 
 static const op_row cond_op = {.name = "cond", .shape = cond_shape, .forward = cond_forward};

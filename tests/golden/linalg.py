@@ -132,4 +132,58 @@ def qr_cases():
         case("qr_r", STABLE, lambda x: factors(x[0])[1], [make((3,), dtype)], fails=True)
 
 
-write(cholesky_cases, solve_cases, det_cases, lstsq_cases, rank_cases, qr_cases)
+def spread(shape, dtype, how="contiguous"):
+    """Returns matrices whose singular values, and whose eigenvalues if they are square, lie apart."""
+    base, steps = layout(shape, how)
+    t = values(base, dtype)
+    diagonal = look(t, steps).diagonal(0, -2, -1)
+    diagonal += 4 * torch.arange(1, diagonal.shape[-1] + 1, dtype=dtype)
+    return Input(t, steps)
+
+
+# The signs of singular vectors and eigenvectors are undetermined; these functions do not depend on them.
+def singular(part):
+    def f(a):
+        u, s, vh = L.svd(a, full_matrices=False)
+        return (u * u, s, vh * vh, (u * torch.cos(s).unsqueeze(-2)) @ vh)[part]
+    return f
+
+
+def eigen(part):
+    def f(a):
+        values, vectors = L.eigh(symmetric(a))
+        return (values, vectors * vectors, (vectors * torch.cos(values).unsqueeze(-2)) @ vectors.transpose(-1, -2))[part]
+    return f
+
+
+def svd_cases():
+    for dtype in (F32, F64):
+        for shape in ((4, 2), (3, 3), (2, 4), (2, 5, 2), (2, 2, 3), (3, 1), (1, 3), (1, 1)):
+            for how in ("contiguous", "transposed"):
+                a = spread(shape, dtype, how if len(shape) == 2 else "contiguous")
+                for part, name in enumerate(("svd_u", "svd_s", "svd_vh", "svd_of")):
+                    case(name, STABLE, lambda x: singular(part)(x[0]), [a], differentiate=True)
+                case("pinv", STABLE, lambda x, _: L.pinv(x[0]), [a], [-1], differentiate=True)
+        for m, n, rank in ((5, 3, 2), (4, 4, 2), (3, 5, 2), (2, 3, 2), (3, 3, 3)):
+            case("matrix_rank", STABLE, lambda x, _: L.matrix_rank(x[0]), [Input(low_rank(m, n, rank, dtype).base, (), False)], [-1])
+        for shape in ((0, 3), (3, 0), (2, 0, 0), (0, 2, 2)):
+            case("svd_s", STABLE, lambda x: L.svdvals(x[0]), [make(shape, dtype, grad=False)])
+            case("pinv", STABLE, lambda x, _: L.pinv(x[0]), [make(shape, dtype, grad=False)], [-1])
+            case("matrix_rank", STABLE, lambda x, _: L.matrix_rank(x[0]), [make(shape, dtype, grad=False)], [-1])
+        for rcond in (0.1, 0.25):
+            for name, f in (("pinv", L.pinv), ("matrix_rank", L.matrix_rank)):
+                case(name, STABLE, lambda x, rcond: f(x[0], rtol=rcond), [of([[3.0, 0.0], [0.0, 0.5], [0.0, 0.0]], dtype, grad=False)], [rcond])
+        case("svd_s", STABLE, lambda x: L.svdvals(x[0]), [make((3,), dtype)], fails=True)
+
+
+def eigh_cases():
+    for dtype in (F32, F64):
+        for shape in SQUARE + [(5, 5)]:
+            for part, name in enumerate(("eigh_values", "eigh_vectors", "eigh_of")):
+                case(name, STABLE, lambda x: eigen(part)(x[0]), [spread(shape, dtype)], differentiate=True)
+        for shape in ((0, 0), (2, 0, 0), (0, 2, 2)):
+            case("eigh_values", STABLE, lambda x: eigen(0)(x[0]), [make(shape, dtype, grad=False)])
+        case("eigh_values", STABLE, lambda x: eigen(0)(x[0]), [make((2, 3), dtype)], fails=True)
+
+
+write(cholesky_cases, solve_cases, det_cases, lstsq_cases, rank_cases, qr_cases, svd_cases, eigh_cases)

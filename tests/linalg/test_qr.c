@@ -112,6 +112,32 @@ static void test_factors(void **state)
     check_error(tg, TG_ERR_SHAPE, "qr: a is [2], which is neither a matrix nor a batch of them");
 }
 
+/* Columns that are nearly or exactly dependent have orthonormal q, too. Each of the k reflections
+ * rounds sums of m terms. */
+static void test_factors_of_dependent_columns(void **state)
+{
+    tg_context *tg = *state;
+    enum { N = 14 };
+    tg_tensor *hilbert = tg_empty(tg, TG_F64, TG_SHAPE(N, N));
+    for (int i = 0; i < N * N; i++) ((double *)hilbert->data)[i] = 1.0 / (i / N + i % N + 1);
+    tg_tensor *all[] = {hilbert,
+                        tg_cat(TG_LIST(hilbert, tg_mul_scalar(hilbert, 3)), 0),
+                        tg_zeros(tg, TG_F64, TG_SHAPE(4, 3)),
+                        tg_ones(tg, TG_F64, TG_SHAPE(5, 4)),
+                        tg_ones(tg, TG_F64, TG_SHAPE(400, 200)),
+                        tg_from_f64(tg, TG_SHAPE(3, 2), (double[]){1, 1, 0, 1e-160, 0, 1e-160})};
+    for (int i = 0; i < 6; i++) {
+        const tg_qr_factors f = tg_qr(all[i]);
+        const int64_t k = f.r->shape[1];
+        tg_tensor *off = tg_sub(tg_matmul(tg_t(f.q), f.q), tg_eye(tg, TG_F64, k, k));
+        const double error = DBL_EPSILON * (double)(all[i]->shape[0] + k);
+        assert_true(tg_item(tg_max(tg_abs(off))) <= error);
+        off = tg_sub(tg_matmul(f.q, f.r), all[i]);
+        assert_true(tg_item(tg_max(tg_abs(off))) <= error * tg_item(tg_norm(all[i], 2)));
+        assert_true(tg_item(tg_min(tg_diagonal(f.r, 0, 0, 1))) >= 0);
+    }
+}
+
 static void test_same_bits_at(int level)
 {
     tg_context *tg = open_at(tg__level_name(level)), *portable = open_at("portable");
@@ -160,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_regression_in_blocks),
         cmocka_unit_test(test_columns_at_the_ends_of_the_range),
         cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_factors_of_dependent_columns),
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_refused),
     };
