@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 #include "options.h"
+#include "state.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -54,18 +55,18 @@ TG_API tg_load_options tg_load_defaults(void);
 /* How elements are stored in a file. */
 typedef enum tg_stored {
     TG_STORED_AS_THEY_ARE = 0, /* by the dtype of the tensor */
-    TG_STORED_F32,             /* float32 */
-    TG_STORED_F64,             /* float64 */
-    TG_STORED_F16,             /* float16 */
-    TG_STORED_BF16,            /* bfloat16 */
-    TG_STORED_I64,             /* int64 */
-    TG_STORED_I32,             /* int32 */
-    TG_STORED_I16,             /* int16 */
-    TG_STORED_I8,              /* int8 */
-    TG_STORED_U64,             /* uint64 */
-    TG_STORED_U32,             /* uint32 */
-    TG_STORED_U16,             /* uint16 */
-    TG_STORED_U8               /* uint8 */
+    TG_STORED_F32 = 1,         /* float32 */
+    TG_STORED_F64 = 2,         /* float64 */
+    TG_STORED_I64 = 3,         /* int64 */
+    TG_STORED_F16 = 5,         /* float16 */
+    TG_STORED_BF16 = 6,        /* bfloat16 */
+    TG_STORED_U8 = 7,          /* uint8 */
+    TG_STORED_I8 = 8,          /* int8 */
+    TG_STORED_U16 = 9,         /* uint16 */
+    TG_STORED_I16 = 10,        /* int16 */
+    TG_STORED_U32 = 11,        /* uint32 */
+    TG_STORED_I32 = 12,        /* int32 */
+    TG_STORED_U64 = 13         /* uint64 */
 } tg_stored;
 
 /* The options of functions that save a file. Floating types round to the nearest value, of two to
@@ -83,6 +84,27 @@ typedef struct tg_save_options {
     TG_BEGIN_OPTIONS(tg_save_options, tg_save_defaults(), TG_SAVE_DEFAULTS, __VA_ARGS__)
 /* The default options of saving, which stand beside the members. */
 TG_API tg_save_options tg_save_defaults(void);
+
+/* ---- safetensors, the format of Hugging Face's models. Tensors have a name, a shape and elements,
+ * and texts are the format's metadata. */
+
+/* Saves the tensors and texts of a list. The bytes are those that the official package writes: the
+ * wider types come first, then names in order. Tensors that are not row-major are written row by
+ * row. */
+TG_API bool tg_save_safetensors(const tg_state *s, const char *path,
+                                const tg_save_options *options);
+
+/* Loads a file: its tensors, in the order of their elements in the file, and its texts, as a list
+ * in the current scope. What the official package refuses is refused, and so are names that are
+ * there twice, empty, or have control characters, and members of a tensor that the format does not
+ * know. The header may have 100,000,000 bytes. */
+TG_API tg_state *tg_load_safetensors(tg_context *tg, const char *path,
+                                     const tg_load_options *options);
+
+/* Reads a file that the program has in memory, by the rules of tg_load_safetensors. With
+ * options->map, tensors show that memory, which must outlive them. */
+TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n,
+                                     const tg_load_options *options);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,9 @@ static const struct {
 _Static_assert((int)FILE_F32 == TG_F32 && (int)FILE_F64 == TG_F64 && (int)FILE_I64 == TG_I64 &&
                    (int)FILE_BOOL == TG_BOOL && TG_DTYPES == 4,
                "a dtype is a file type");
+_Static_assert(TG_STORED_I64 == FILE_I64 + 1 && TG_STORED_F16 == FILE_F16 + 1 &&
+                   TG_STORED_U64 == FILE_U64 + 1,
+               "a tg_stored is one more than the file type");
 
 size_t tg__type_size(file_type type)
 {
@@ -249,6 +252,16 @@ static const char *tensor_of(const char *name, char *text, size_t room)
     else
         *text = 0;
     return text;
+}
+
+bool tg__check_type(source *s, const char *name, file_type type, const tg_load_options *o)
+{
+    char of[120];
+    return tg__type_is_dtype(type) || o->convert ||
+           tg__source_fail_as(s, TG_ERR_DTYPE,
+                              "%s%s is no dtype: TG_LOAD(.convert = true) reads it as %s",
+                              tensor_of(name, of, sizeof of), types[type].name,
+                              tg_dtype_name(tg__type_dtype(type)));
 }
 
 bool tg__read_elements(source *s, const char *name, uint64_t offset, file_type type,

@@ -47,6 +47,9 @@ void tg__swap_bytes(void *elements, size_t size, int64_t n);
 /* Whether this machine stores the most significant byte first. */
 bool tg__is_big_endian(void);
 
+/* Whether a tensor of this type may be loaded, because the type is a dtype or is to be converted.
+ * If not, the error, TG_ERR_DTYPE, names the tensor, unless `name` is NULL, and the cure. */
+bool tg__check_type(source *s, const char *name, file_type type, const tg_load_options *o);
 /* Reads the elements of t, which is contiguous, from the source, where they lie row-major from
  * offset on and have this type. An error names the tensor, if `name` is not NULL. */
 bool tg__read_elements(source *s, const char *name, uint64_t offset, file_type type,

@@ -20,21 +20,42 @@ const char *tg__shorten(const char *text, size_t n, char *shown, size_t room)
     return shown;
 }
 
-bool tg__file_fail(tg_context *tg, const char *op, const char *path, const char *problem)
+static bool fail_as(tg_context *tg, tg_status code, const char *op, const char *path,
+                    const char *problem)
 {
     enum { ROOM = 256 };
     const size_t n = strlen(path);
-    return tg__fail(tg, TG_ERR_IO, "%s: %s: %s", op, path + (n > ROOM ? n - ROOM : 0), problem);
+    return tg__fail(tg, code, "%s: %s: %s", op, path + (n > ROOM ? n - ROOM : 0), problem);
+}
+
+bool tg__file_fail(tg_context *tg, const char *op, const char *path, const char *problem)
+{
+    return fail_as(tg, TG_ERR_IO, op, path, problem);
+}
+
+static bool fail_formatted(source *s, tg_status code, const char *format, va_list args)
+{
+    char problem[512];
+    vsnprintf(problem, sizeof problem, format, args);
+    return fail_as(s->tg, code, s->op, s->path, problem);
 }
 
 bool tg__source_fail(source *s, const char *format, ...)
 {
-    char problem[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(problem, sizeof problem, format, args);
+    fail_formatted(s, TG_ERR_IO, format, args);
     va_end(args);
-    return tg__file_fail(s->tg, s->op, s->path, problem);
+    return false;
+}
+
+bool tg__source_fail_as(source *s, tg_status code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail_formatted(s, code, format, args);
+    va_end(args);
+    return false;
 }
 
 /* ---- The file. */

@@ -34,8 +34,10 @@ bool tg__source_keep(source *s);
 /* Closes the file, and undoes a mapping that is not kept. */
 void tg__source_close(source *s);
 /* Records TG_ERR_IO with the message "op: path: ...", in which a path is shown by its end if it is
- * long. Returns false. The second form is for those that have no source. */
+ * long. Returns false. The second form is for another code, the third for those that have no
+ * source. */
 bool tg__source_fail(source *s, const char *format, ...) TG_PRINTF(2, 3);
+bool tg__source_fail_as(source *s, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
 bool tg__file_fail(tg_context *tg, const char *op, const char *path, const char *problem);
 /* Copies n bytes of text that a file has, such as a name, to `shown` for a message: at most room -
  * 4 bytes, then "...", and "?" for control characters. A letter of several bytes stays whole.
