@@ -19,7 +19,7 @@ typedef struct stage {
     tg_scheduler *schedule, *plateau;
     tg_loader *loader;
     tg_csv *csv;
-    tg_state *list;
+    tg_state *list, *stale; /* a tensor of stale was released */
     FILE *file, *csv_file;
     float f32[16];
     double f64[16];
@@ -147,7 +147,6 @@ static stage set_stage(tg_context *tg)
     s.cube = tg_ones(tg, TG_F32, TG_SHAPE(1, 4, 4));
     s.none = tg_ones(tg, TG_F32, TG_SHAPE(0));
     s.gone = tg_clone(s.x);
-    release_noticed(s.gone);
     s.loss = tg_sum(s.o.a);
     s.net = tg_linear(tg, 4, 3, TG_BIAS);
     s.mse = tg_mseloss(tg, TG_MEAN);
@@ -161,6 +160,9 @@ static stage set_stage(tg_context *tg)
     s.loader = tg_data_loader(TG_LIST(s.x), NULL);
     s.list = tg_state_new(tg);
     tg_state_add(s.list, "x", s.x);
+    s.stale = tg_state_new(tg);
+    tg_state_add(s.stale, "x", s.gone);
+    release_noticed(s.gone);
     check_ok(tg);
     return s;
 }
@@ -191,7 +193,7 @@ static void strike_stage(const stage *s)
         tg_scheduler *schedule = s->schedule, *plateau = s->plateau;                               \
         tg_loader *loader = s->loader;                                                             \
         tg_csv *csv = s->csv;                                                                      \
-        tg_state *list = s->list;                                                                  \
+        tg_state *list = s->list, *stale = s->stale;                                               \
         FILE *file = s->file, *csv_file = s->csv_file;                                             \
         float *f32 = s->f32;                                                                       \
         double *f64 = s->f64;                                                                      \
@@ -203,7 +205,7 @@ static void strike_stage(const stage *s)
         (void)wide, (void)five, (void)cube, (void)none, (void)gone, (void)loss, (void)grads;       \
         (void)net, (void)own, (void)mse, (void)schedule, (void)plateau, (void)loader;              \
         (void)file, (void)csv_file, (void)csv, (void)f32, (void)f64, (void)i64, (void)flags;       \
-        (void)one_cycle, (void)list;                                                               \
+        (void)one_cycle, (void)list, (void)stale;                                                  \
         return (call) ? true : false;                                                              \
     }
 #define WORKS(name, call)        CALL(call)

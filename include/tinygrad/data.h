@@ -3,7 +3,7 @@
 #ifndef TINYGRAD_DATA_H
 #define TINYGRAD_DATA_H
 
-#include "tensor.h"
+#include "state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,6 +54,15 @@ TG_API bool tg_next_batch(tg_loader *loader, tg_tensor **batch);
 
 /* How many batches an epoch has; 0 for NULL. PyTorch: len(loader). */
 TG_API int64_t tg_batches(const tg_loader *loader);
+
+/* Where a loader is: "epoch", how many have begun; "order", the numbers of the rows in the order of
+ * the epoch under way; and "position", how many of these were handed out, or -1 between two epochs.
+ * The random stream, which shuffles the next epoch, has a state of its own (random.h). */
+TG_API tg_state *tg_loader_state_dict(const tg_loader *loader);
+
+/* Sets a loader, of as many rows, to a state: the next batches are those that were left. All is set
+ * or nothing, and one message names all that is wrong. */
+TG_API bool tg_loader_load_state_dict(tg_loader *loader, const tg_state *state);
 
 /* Parts the rows of the tensors in random order: parts[i * tensors.n + j] is a copy of lengths[i]
  * rows of tensor j, in the current scope. The lengths must add up to the number of rows. On failure

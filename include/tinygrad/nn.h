@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "ops.h"
+#include "state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,26 @@ TG_API tg_module *tg_eval(tg_module *module);
 
 /* Whether the module trains. False for NULL. */
 TG_API bool tg_is_training(const tg_module *module);
+
+/* ---- State. */
+
+/* The parameters and buffers of the tree under PyTorch's names and in PyTorch's order: those of a
+ * module, then those of its children. A tensor with several names is listed under each of them. The
+ * tensors are the module's own, and training goes on to change them; tg_state_clone copies them.
+ * PyTorch: module.state_dict(). */
+TG_API tg_state *tg_state_dict(const tg_module *module);
+
+/* Whether a state must have the names of the module, no more and no less. */
+typedef enum tg_strictness {
+    TG_NOT_STRICT, /* what is missing stays as it is, and what has no place is left out */
+    TG_STRICT      /* each is an error */
+} tg_strictness;
+
+/* Copies the tensors of a state to those of the module that have the same names. All are copied or
+ * none: one message names all tensors that are missing, have no place in the module (both with
+ * TG_STRICT), or have another shape or dtype. The copies are not recorded by autograd. PyTorch:
+ * module.load_state_dict(state, strict). */
+TG_API bool tg_load_state_dict(tg_module *module, const tg_state *state, tg_strictness strictness);
 
 /* ---- Layers. Their parameters are of the default dtype, require grad, and are drawn from the
  * context's stream as PyTorch draws them. x is the input and y the output of tg_forward, which

@@ -280,6 +280,23 @@ TG_API double tg_lr(const tg_optim *optim);
 /* Sets the learning rate of all groups. */
 TG_API bool tg_set_lr(tg_optim *optim, double lr);
 
+/* ---- State, to keep or to go on with. */
+
+/* The state of an optimiser, as PyTorch's optimizer.state_dict(): "state.0.exp_avg",
+ * "state.0.step", "param_groups.0.lr", "param_groups.0.betas.0" and so on. Parameters are numbered
+ * from 0 through all groups; one that was never updated has no state. Numbers are scalars, float64,
+ * int64 or bool. If the optimiser was made of a module, the texts "param_groups.0.param_names.0"
+ * and so on name the parameters. The averages are the optimiser's own tensors, which steps change;
+ * tg_state_clone copies them. */
+TG_API tg_state *tg_optim_state_dict(const tg_optim *optim);
+
+/* Sets an optimiser to a state of one of the same kind, with as many groups and parameters: its
+ * averages, numbers of steps and options, learning rates included. All is set or nothing: one
+ * message names all that is missing, has no place, or is of another shape, dtype or range; names of
+ * parameters that differ are an error. A state from PyTorch may come from a file; its options that
+ * mean nothing here are passed over. */
+TG_API bool tg_optim_load_state_dict(tg_optim *optim, const tg_state *state);
+
 /* ---- Clipping, between backward and step, as torch.nn.utils. Parameters without a gradient are
  * skipped. */
 
@@ -382,6 +399,16 @@ TG_API bool tg_scheduler_step(tg_scheduler *scheduler);
 /* Makes a step of reduce_lr_on_plateau with this metric, such as the loss of an epoch. Another
  * schedule is TG_ERR_ARGUMENT. */
 TG_API bool tg_scheduler_step_metric(tg_scheduler *scheduler, double metric);
+
+/* What a schedule must remember, and its options, under PyTorch's names: "last_epoch",
+ * "base_lrs.0", "gamma" and so on. Of one_cycle_lr only total_steps is among them; it is to be made
+ * with the same options again. The rates themselves belong to the state of the optimiser. */
+TG_API tg_state *tg_scheduler_state_dict(const tg_scheduler *scheduler);
+
+/* Sets a schedule to a state of one of the same kind, with as many groups; all is set or nothing,
+ * and one message names all that is wrong. The optimiser is not changed: its rates come back with
+ * its own state. */
+TG_API bool tg_scheduler_load_state_dict(tg_scheduler *scheduler, const tg_state *state);
 
 /* ---- Fitting a curve. */
 

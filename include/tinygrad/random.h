@@ -18,6 +18,15 @@ extern "C" {
  * seed matter; a negative seed is cast, as PyTorch does. */
 TG_API bool tg_manual_seed(tg_context *tg, uint64_t seed);
 
+/* The state of the stream, int64 (632): the bytes of PyTorch's torch.get_rng_state() as 64-bit
+ * words, which are torch.get_rng_state().view(torch.int64). */
+TG_API tg_tensor *tg_get_rng_state(tg_context *tg);
+
+/* Sets the stream to a state of tg_get_rng_state or of PyTorch, whose bytes may also come as an
+ * int64 tensor of 5056 numbers from 0 to 255, as a file with its uint8 tensor gives them. What is
+ * no state of the generator is TG_ERR_ARGUMENT. PyTorch: torch.set_rng_state(state). */
+TG_API bool tg_set_rng_state(tg_context *tg, const tg_tensor *state);
+
 /* A tensor of numbers drawn uniformly from [0, 1). Floating dtypes. */
 TG_API tg_tensor *tg_rand(tg_context *tg, tg_dtype dtype, tg_shape shape);
 

@@ -55,6 +55,16 @@ TG_API tg_tensor *tg_state_get(const tg_state *s, const char *name);
 /* The tensor of that name; NULL, without an error, if it is missing. */
 TG_API tg_tensor *tg_state_find(const tg_state *s, const char *name);
 
+/* Copies of all tensors, row-major and without history, under the same names in a new list in the
+ * current scope, with the texts. It keeps the weights of a model as they are at this moment:
+ * tg_state_clone(tg_state_dict(net)). */
+TG_API tg_state *tg_state_clone(const tg_state *s);
+
+/* Copies the elements of source to the tensors of s that have the same names: all of them, or none
+ * if the two lists differ in names, shapes or dtypes, which one message tells. The copies are not
+ * recorded by autograd, and texts stay as they are. */
+TG_API bool tg_state_copy_(tg_state *s, const tg_state *source);
+
 /* Adds a text, or replaces the one that has this key, by copies of key and value. Both are UTF-8,
  * and the key has what a name must have. */
 TG_API bool tg_state_set_text(tg_state *s, const char *key, const char *value);

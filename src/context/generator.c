@@ -1,10 +1,11 @@
 /* MT19937 (Matsumoto and Nishimura, 1998), seeded as its authors' init_genrand does. */
 #include "generator.h"
 
-enum { MT_WORDS = 624, MT_SHIFT = 397 };
+enum { MT_WORDS = TG_MT_WORDS, MT_SHIFT = 397 };
 
 void tg__seed(generator *g, uint64_t seed)
 {
+    g->seed = seed;
     g->mt[0] = (uint32_t)seed;
     for (uint32_t i = 1; i < MT_WORDS; i++) {
         uint32_t last = g->mt[i - 1];

@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { TG_MT_WORDS = 624 };
+
 typedef struct generator {
-    uint32_t mt[624];
+    uint64_t seed; /* with which it was seeded last */
+    uint32_t mt[TG_MT_WORDS];
     int next;        /* the index of the word to hand out next; 624: mt must be twisted first */
     bool has_normal; /* Box-Muller makes two samples, and the second one is still unused */
     double normal;   /* that sample */

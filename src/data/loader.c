@@ -1,6 +1,7 @@
 /* The data loader, which cuts tensors into batches of rows, and tg_random_split. */
 #include "../ops/op.h"
 #include "../random/random.h"
+#include "../state/exchange.h"
 
 #include <string.h>
 
@@ -9,6 +10,7 @@ struct tg_loader {
     int64_t depth; /* of the scope in which the loader was made, and to which its batches belong */
     tg_loader_options o;
     int64_t rows;         /* how many rows the tensors have */
+    int64_t epoch;        /* how many epochs have begun */
     int64_t next_row;     /* the next entry of `order` to hand out; -1: no epoch has begun */
     int64_t *order;       /* the rows in the order of this epoch */
     int n;                /* how many tensors there are */
@@ -81,6 +83,7 @@ static void begin_epoch(tg_loader *l)
 {
     generator own;
     tg__u64(&l->tg->random);
+    l->epoch++;
     l->next_row = 0;
     if (!l->o.shuffle) return;
     tg__seed(&own, tg__u64(&l->tg->random) & INT64_MAX);
@@ -181,8 +184,57 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
     if (next_rows(l, batch)) return true;
     if (tg__ready(l->tg)) return false; /* there are no rows */
     l->tg->random = before;
+    l->epoch--;
     l->next_row = -1;
     return false;
+}
+
+/* ---- State. */
+
+/* Whether the order in a list that was given has each row once, and in their own order if the
+ * loader does not shuffle. */
+static void check_order(exchange *x, const tg_loader *l, const char *name)
+{
+    const tg_tensor *t = tg_state_find(x->state, name);
+    if (x->phase != CHECKING || !t || t->dtype != TG_I64 || t->numel != l->rows) return;
+    bool *seen = tg__alloc(l->tg, (size_t)l->rows + 1), right = seen;
+    if (seen) memset(seen, 0, (size_t)l->rows);
+    for (int64_t i = 0; right && i < l->rows; i++) {
+        const int64_t row = ((const int64_t *)t->data)[i * t->strides[0]];
+        right = row >= 0 && row < l->rows && !seen[row] && (l->o.shuffle || row == i);
+        if (right) seen[row] = true;
+    }
+    if (seen && !right)
+        tg__exchange_wrong(x,
+                           l->o.shuffle ? "%s is no order of %lld rows"
+                                        : "%s is another order than that of %lld rows that are "
+                                          "not shuffled",
+                           name, (long long)l->rows);
+}
+
+static void walk_loader(exchange *x, void *object)
+{
+    tg_loader *l = object;
+    int64_t epoch = l->epoch, position = l->next_row;
+    tg__exchange_number(x, "epoch", TG_I64, &epoch, 0, 0x1p53);
+    tg__exchange_number(x, "position", TG_I64, &position, -1, (double)l->rows);
+    check_order(x, l, "order");
+    tg__exchange_vector(x, "order", TG_I64, l->rows, l->order);
+    if (x->phase != TAKING) return;
+    l->epoch = epoch;
+    l->next_row = position;
+}
+
+tg_state *tg_loader_state_dict(const tg_loader *loader)
+{
+    return loader ? tg__tell_state(loader->tg, "loader_state_dict", walk_loader, loader) : NULL;
+}
+
+bool tg_loader_load_state_dict(tg_loader *loader, const tg_state *state)
+{
+    static const char op[] = "loader_load_state_dict";
+    if (loader) return tg__take_state(loader->tg, op, walk_loader, loader, state, TAKE_EXACTLY);
+    return state ? tg__fail(state->context, TG_ERR_ARGUMENT, "%s: the loader is NULL", op) : false;
 }
 
 bool tg_random_split(tg_list tensors, tg_shape lengths, tg_tensor **parts)

@@ -102,6 +102,10 @@ static const optim_kind adam_kind = {.name = "adam",
                                                {"beta2", BELOW_ONE},
                                                {"eps", NOT_NEGATIVE},
                                                {"weight_decay", NOT_NEGATIVE}},
+                                     .flags = {{"amsgrad", offsetof(tg_adam_options, amsgrad)},
+                                               {"maximize", offsetof(tg_adam_options, maximize)}},
+                                     .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
+                                     .counts_steps = true,
                                      .momentum = 1,
                                      .check = check_adam,
                                      .states = adam_states,
@@ -135,6 +139,10 @@ static const optim_kind adamw_kind = {.name = "adamw",
                                                 {"beta2", BELOW_ONE},
                                                 {"eps", NOT_NEGATIVE},
                                                 {"weight_decay", NOT_NEGATIVE}},
+                                      .flags = {{"amsgrad", offsetof(tg_adamw_options, amsgrad)},
+                                                {"maximize", offsetof(tg_adamw_options, maximize)}},
+                                      .state_names = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"},
+                                      .counts_steps = true,
                                       .momentum = 1,
                                       .check = check_adam,
                                       .states = adam_states,
@@ -192,18 +200,23 @@ static bool check_rmsprop(tg_context *tg, const char *name, const any_options *o
                     "%s: alpha and eps are 0; begin with tg_rmsprop_defaults()", name);
 }
 
-static const optim_kind rmsprop_kind = {.name = "rmsprop",
-                                        .defaults.rmsprop = {TG_RMSPROP_DEFAULTS},
-                                        .size = sizeof(tg_rmsprop_options),
-                                        .rules = {{"lr", NOT_NEGATIVE},
-                                                  {"momentum", NOT_NEGATIVE},
-                                                  {"alpha", NOT_NEGATIVE},
-                                                  {"eps", NOT_NEGATIVE},
-                                                  {"weight_decay", NOT_NEGATIVE}},
-                                        .momentum = 1,
-                                        .check = check_rmsprop,
-                                        .states = rmsprop_states,
-                                        .update = rmsprop_update};
+static const optim_kind rmsprop_kind = {
+    .name = "rmsprop",
+    .defaults.rmsprop = {TG_RMSPROP_DEFAULTS},
+    .size = sizeof(tg_rmsprop_options),
+    .rules = {{"lr", NOT_NEGATIVE},
+              {"momentum", NOT_NEGATIVE},
+              {"alpha", NOT_NEGATIVE},
+              {"eps", NOT_NEGATIVE},
+              {"weight_decay", NOT_NEGATIVE}},
+    .flags = {{"centered", offsetof(tg_rmsprop_options, centered)},
+              {"maximize", offsetof(tg_rmsprop_options, maximize)}},
+    .state_names = {"grad_avg", "square_avg", "momentum_buffer"},
+    .counts_steps = true,
+    .momentum = 1,
+    .check = check_rmsprop,
+    .states = rmsprop_states,
+    .update = rmsprop_update};
 
 tg_rmsprop_options tg_rmsprop_defaults(void)
 {
@@ -248,16 +261,20 @@ static void adagrad_update(const tg_context *tg, slot *s, const any_options *any
                              .maximize = o->maximize});
 }
 
-static const optim_kind adagrad_kind = {.name = "adagrad",
-                                        .defaults.adagrad = {TG_ADAGRAD_DEFAULTS},
-                                        .size = sizeof(tg_adagrad_options),
-                                        .rules = {{"lr", NOT_NEGATIVE},
-                                                  {"lr_decay", NOT_NEGATIVE},
-                                                  {"weight_decay", NOT_NEGATIVE},
-                                                  {"initial_accumulator_value", NOT_NEGATIVE},
-                                                  {"eps", NOT_NEGATIVE}},
-                                        .states = adagrad_states,
-                                        .update = adagrad_update};
+static const optim_kind adagrad_kind = {
+    .name = "adagrad",
+    .defaults.adagrad = {TG_ADAGRAD_DEFAULTS},
+    .size = sizeof(tg_adagrad_options),
+    .rules = {{"lr", NOT_NEGATIVE},
+              {"lr_decay", NOT_NEGATIVE},
+              {"weight_decay", NOT_NEGATIVE},
+              {"initial_accumulator_value", NOT_NEGATIVE},
+              {"eps", NOT_NEGATIVE}},
+    .flags = {{"maximize", offsetof(tg_adagrad_options, maximize)}},
+    .state_names = {NULL, "sum"},
+    .counts_steps = true,
+    .states = adagrad_states,
+    .update = adagrad_update};
 
 tg_adagrad_options tg_adagrad_defaults(void)
 {

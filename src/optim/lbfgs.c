@@ -5,7 +5,7 @@
  * Here x is the vector of all parameters, d the direction and t the step size of an iteration,
  * which moves the parameters to x + t d. A step is one call of tg_step_closure, with up to max_iter
  * iterations. */
-#include "optim.h"
+#include "lbfgs.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,36 +18,6 @@ typedef struct trial {
     double *g;    /* the gradient there */
     bool finite;  /* whether the loss and the gradient are finite */
 } trial;
-
-/* The approximation of the inverse Hessian: pairs of a change y of the gradient and a change s of
- * the parameters. The rows of `changes` (y) and `steps` (s) that hold the pairs are listed in a
- * ring: the row of the oldest pair is ring[first], those of the younger pairs follow, and then the
- * free rows. After the last element of the ring comes element 0. */
-typedef struct curvature {
-    int64_t *ring;
-    int64_t first;
-    int64_t used;       /* how many pairs there are */
-    double scale;       /* the initial approximation is this number times the identity */
-    int64_t iterations; /* how many iterations there were in all steps so far */
-} curvature;
-
-typedef struct lbfgs {
-    int level;               /* the SIMD level of the context */
-    int64_t n;               /* how many elements all parameters have */
-    int64_t history, rows;   /* the most pairs that are used, and the pairs there is room for */
-    curvature now, at_start; /* at_start is from before the step under way, for undo_step */
-    int64_t new_pairs;       /* how many pairs the step under way has stored */
-    double t;         /* the step size of the last iteration; 0: it has left no pair to store */
-    bool unevaluated; /* the last step ended at x + t d without evaluating the loss there */
-    double *x, *d;    /* the parameters where the last iteration began, and its direction */
-    double *g, *previous_g;  /* the gradient, and the gradient where the last iteration began */
-    double *point;           /* x + t d, before it is rounded to the dtypes of the parameters */
-    double *start_x;         /* the parameters before the step under way */
-    double *trial_g[3];      /* memory for the gradients of the trials of the line search */
-    double *changes, *steps; /* the vectors y and s of the pairs, a row for each pair */
-    double *rho;             /* 1 / (y . s) of each row */
-    double *alpha;           /* the numbers alpha of algorithm 7.4, one for each pair */
-} lbfgs;
 
 /* A step under way. */
 typedef struct descent {
@@ -305,15 +275,9 @@ static bool line_search(descent *r, double *t, double *f, double slope)
 
 /* ---- The direction. */
 
-/* The row of pair k, of which pair 0 is the oldest. */
-static int64_t *row_of(const lbfgs *l, int64_t k)
-{
-    return &l->now.ring[(l->now.first + k) % l->rows];
-}
-
 /* Drops the oldest pair. Its row becomes the last free one: if an earlier step has stored the pair,
- * undo_step may have to restore it, and count_rows makes enough rows that this step does not reach
- * it. But once this step has stored all pairs, the row serves the next pair. */
+ * undo_step may have to restore it, and tg__count_rows makes enough rows that this step does not
+ * reach it. But once this step has stored all pairs, the row serves the next pair. */
 static void drop_oldest_pair(lbfgs *l)
 {
     curvature *c = &l->now;
@@ -321,7 +285,7 @@ static void drop_oldest_pair(lbfgs *l)
     c->first = (c->first + 1) % l->rows;
     c->used--;
     if (!is_new) return;
-    int64_t *next = row_of(l, c->used), *last = row_of(l, l->rows - 1);
+    int64_t *next = tg__row_of(l, c->used), *last = tg__row_of(l, l->rows - 1);
     const int64_t dropped = *last;
     *last = *next;
     *next = dropped;
@@ -341,7 +305,7 @@ static void store_pair(lbfgs *l)
     const double ys = vector_dot(l, y, s);
     if (!(ys > 1e-10)) return;
     if (l->now.used == l->history) drop_oldest_pair(l);
-    const int64_t row = *row_of(l, l->now.used++);
+    const int64_t row = *tg__row_of(l, l->now.used++);
     vector_copy(l, l->changes + row * l->n, y);
     vector_copy(l, l->steps + row * l->n, s);
     l->rho[row] = 1 / ys;
@@ -358,13 +322,13 @@ static void find_direction(lbfgs *l)
     pick(l->level, neg, TG_F64)(l->n, d, l->g);
     if (c->iterations == 1) return;
     for (int64_t k = c->used - 1; k >= 0; k--) {
-        const int64_t row = *row_of(l, k);
+        const int64_t row = *tg__row_of(l, k);
         l->alpha[k] = vector_dot(l, l->steps + row * l->n, d) * l->rho[row];
         vector_add(l, d, -l->alpha[k], l->changes + row * l->n);
     }
     for (int64_t i = 0; i < l->n; i++) d[i] *= c->scale;
     for (int64_t k = 0; k < c->used; k++) {
-        const int64_t row = *row_of(l, k);
+        const int64_t row = *tg__row_of(l, k);
         const double beta = vector_dot(l, l->changes + row * l->n, d) * l->rho[row];
         vector_add(l, d, l->alpha[k] - beta, l->steps + row * l->n);
     }
@@ -480,13 +444,6 @@ static bool iterate(descent *r, double *loss, int64_t number)
 
 /* ---- The optimiser. */
 
-/* How many rows there are: one for each pair in use, and one for each older pair that a step may
- * drop and needs again if it is undone. */
-static int64_t count_rows(const tg_lbfgs_options *o)
-{
-    return o->history_size + (o->max_iter <= o->history_size ? o->max_iter - 1 : o->history_size);
-}
-
 /* Takes the memory of all vectors in one piece. */
 static bool make_vectors(const tg_optim *optim, lbfgs *l)
 {
@@ -511,8 +468,9 @@ static bool make_state(tg_optim *optim)
     const group *g = optim->groups;
     lbfgs *l = tg__alloc_at(tg, optim->depth, sizeof *l);
     if (!l) return false;
-    *l = (lbfgs){
-        .level = tg->level, .history = g->o.lbfgs.history_size, .rows = count_rows(&g->o.lbfgs)};
+    *l = (lbfgs){.level = tg->level,
+                 .history = g->o.lbfgs.history_size,
+                 .rows = tg__count_rows(&g->o.lbfgs)};
     for (int i = 0; i < g->n; i++)
         if (g->slots[i].filled) l->n += g->slots[i].param->numel;
     const size_t rows = (size_t)l->rows * sizeof(int64_t);

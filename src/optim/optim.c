@@ -110,17 +110,16 @@ static bool check_parameters(const tg_optim *optim, const parameter_source *from
     return right;
 }
 
-/* Takes the memory that the steps of a parameter need. */
-static bool fill_slot(const tg_optim *optim, slot *s, unsigned states)
+bool tg__fill_slot(const tg_optim *optim, slot *s, unsigned states)
 {
     const tg_tensor *p = s->param;
     for (int i = 0; i < OPTIM_STATES; i++) {
-        if (!(states & 1u << i)) continue;
+        if (!(states & 1u << i) || s->state[i]) continue;
         s->state[i] = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
         if (!s->state[i]) return false;
         tg__fill(s->state[i], 0);
     }
-    if (!tg_is_contiguous(p))
+    if (!tg_is_contiguous(p) && !s->contiguous)
         s->contiguous = tg__new_at(optim->tg, optim->depth, p->dtype, p->ndim, p->shape);
     return s->filled = s->contiguous || tg_is_contiguous(p);
 }
@@ -142,9 +141,11 @@ static bool add_group(tg_optim *optim, const parameter_source *from, const void 
     group *g = tg__alloc_at(optim->tg, optim->depth, size);
     if (!g) return false;
     *g = (group){.o = o, .initial_lr = NAN, .n = parameters.n};
+    if (from->module) g->names = from->module->named[PARAMETER].paths;
     for (int i = 0; i < g->n; i++) {
         g->slots[i] = (slot){.param = parameters.items[i]};
-        if (!is_frozen(parameters.items[i]) && !fill_slot(optim, &g->slots[i], kind->states(&o)))
+        if (!is_frozen(parameters.items[i]) &&
+            !tg__fill_slot(optim, &g->slots[i], kind->states(&o)))
             return false;
     }
     for (int i = 0; i < g->n; i++) priv(parameters.items[i])->mark |= MARK_GROUPED;
@@ -206,7 +207,7 @@ static bool is_due(const slot *s)
 static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
 {
     return tg__writable(s->param, "step") &&
-           (s->filled || fill_slot(optim, s, optim->kind->states(&g->o)));
+           (s->filled || tg__fill_slot(optim, s, optim->kind->states(&g->o)));
 }
 
 static void update(const tg_optim *optim, slot *s, const any_options *o)

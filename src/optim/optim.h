@@ -5,8 +5,9 @@
 #include "../nn/module.h"
 
 enum {
-    OPTIM_STATES = 3, /* the most state vectors of a parameter */
-    OPTIM_NUMBERS = 8 /* the most options that are doubles */
+    OPTIM_STATES = 3,  /* the most state vectors of a parameter */
+    OPTIM_NUMBERS = 8, /* the most options that are doubles */
+    OPTIM_FLAGS = 2    /* the most options that are bools */
 };
 
 /* State vectors of a slot, as a set: bit k stands for state[k]. */
@@ -41,6 +42,7 @@ typedef struct group {
     struct group *next;
     any_options o;
     double initial_lr; /* the rate before the first schedule; NaN: there was no schedule yet */
+    const char *const *names; /* the paths of the parameters in their module, or NULL */
     int n;
     slot slots[];
 } group;
@@ -51,6 +53,12 @@ typedef struct number_rule {
     enum { NOT_NEGATIVE, FINITE, BELOW_ONE } must;
 } number_rule;
 
+/* An option that is a bool: its name and where it lies in the struct of options. */
+typedef struct flag_rule {
+    const char *name;
+    size_t offset;
+} flag_rule;
+
 /* What an optimiser consists of. */
 typedef struct optim_kind {
     const char *name;
@@ -58,6 +66,9 @@ typedef struct optim_kind {
     size_t size; /* the size of its options struct */
     /* A rule for each of its leading doubles, in their order; a rule without a name ends them. */
     number_rule rules[OPTIM_NUMBERS];
+    flag_rule flags[OPTIM_FLAGS];          /* one without a name ends them */
+    const char *state_names[OPTIM_STATES]; /* PyTorch's, in a state dict; NULL: not in use */
+    bool counts_steps; /* PyTorch's state of a parameter has the number of its steps */
     int momentum; /* the index in `number` of what one_cycle_lr cycles, momentum or beta1; 0: none
                    */
     /* Checks what the rules cannot say; may be NULL. */
@@ -87,6 +98,8 @@ tg_optim *tg__optim(const optim_kind *kind, tg_module *module, const void *optio
 tg_optim *tg__optim_list(const optim_kind *kind, tg_list parameters, const void *options);
 bool tg__optim_group(const optim_kind *kind, tg_optim *optim, tg_list parameters,
                      const void *options);
+/* Takes the memory that the steps of a parameter need and do not have yet. */
+bool tg__fill_slot(const tg_optim *optim, slot *s, unsigned states);
 /* Whether the options are valid; else records the error, which begins with `name`. */
 bool tg__check_options(tg_context *tg, const char *name, const optim_kind *kind,
                        const any_options *o);

@@ -1,7 +1,9 @@
 /* Schedules of the learning rate. Each computes the next rate from the rate before, as
  * torch.optim.lr_scheduler does, so that the digits are the same. */
+#include "../state/exchange.h"
 #include "optim.h"
 
+#include <float.h>
 #include <math.h>
 
 static const double pi = 3.14159265358979323846;
@@ -13,8 +15,10 @@ struct tg_scheduler {
     int64_t step; /* how many steps were taken */
     union {
         struct {
-            int64_t period; /* step_size, 1 or T_max */
-            double number;  /* gamma, or eta_min of cosine_annealing_lr */
+            int64_t period;                        /* step_size, 1 or T_max */
+            double number;                         /* gamma, or eta_min of cosine_annealing_lr */
+            const char *period_name, *number_name; /* PyTorch's, in a state; a period of 1 that the
+                                                      caller did not give has none */
         };
         tg_one_cycle_options cycle;
         tg_plateau_options plateau;
@@ -53,7 +57,8 @@ static bool check_finite(tg_context *tg, const char *op, const char *what, doubl
 }
 
 /* A schedule with a period. It also makes base_lr the rate that later schedules begin from. */
-static tg_scheduler *make_periodic(tg_optim *optim, int64_t period, double number,
+static tg_scheduler *make_periodic(tg_optim *optim, const char *period_name, int64_t period,
+                                   const char *number_name, double number,
                                    double (*rate)(const tg_scheduler *s, double lr, double base_lr))
 {
     tg_scheduler *s = make_scheduler(optim, rate);
@@ -62,6 +67,8 @@ static tg_scheduler *make_periodic(tg_optim *optim, int64_t period, double numbe
     for (group *g = optim->groups; g; g = g->next) g->initial_lr = *base_lr++;
     s->period = period;
     s->number = number;
+    s->period_name = period_name;
+    s->number_name = number_name;
     return s;
 }
 
@@ -77,13 +84,13 @@ tg_scheduler *tg_step_lr(tg_optim *optim, int64_t step_size, double gamma)
     if (!optim || !tg__check_number(optim->tg, op, "step_size", step_size, 1, INT32_MAX, NULL) ||
         !check_finite(optim->tg, op, "gamma", gamma))
         return NULL;
-    return make_periodic(optim, step_size, gamma, step_rate);
+    return make_periodic(optim, "step_size", step_size, "gamma", gamma, step_rate);
 }
 
 tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma)
 {
     if (!optim || !check_finite(optim->tg, "exponential_lr", "gamma", gamma)) return NULL;
-    return make_periodic(optim, 1, gamma, step_rate);
+    return make_periodic(optim, NULL, 1, "gamma", gamma, step_rate);
 }
 
 /* The recursion of PyTorch's CosineAnnealingLR. It continues from the present rate, which the
@@ -106,7 +113,7 @@ tg_scheduler *tg_cosine_annealing_lr(tg_optim *optim, int64_t T_max, double eta_
     if (!optim || !tg__check_number(optim->tg, op, "T_max", T_max, 1, INT32_MAX, NULL) ||
         !check_finite(optim->tg, op, "eta_min", eta_min))
         return NULL;
-    tg_scheduler *s = make_periodic(optim, T_max, eta_min, cosine_rate);
+    tg_scheduler *s = make_periodic(optim, "T_max", T_max, "eta_min", eta_min, cosine_rate);
     for (group *g = s ? optim->groups : NULL; g; g = g->next)
         if (g->o.number[0] == eta_min) g->o.number[0] = g->initial_lr;
     return s;
@@ -272,6 +279,7 @@ bool tg_scheduler_step_metric(tg_scheduler *s, double metric)
                         "scheduler_step_metric: this schedule takes no metric; use "
                         "tg_scheduler_step");
     const bool better = is_better(s, metric);
+    s->step++;
     if (better) s->best = metric;
     s->num_bad_epochs = better ? 0 : s->num_bad_epochs + 1;
     if (s->cooldown_counter > 0) {
@@ -298,4 +306,90 @@ bool tg_scheduler_step(tg_scheduler *s)
     s->step++;
     if (s->rate == cycle_rate) cycle_momentum(s);
     return set_rates(s);
+}
+
+/* ---- State, under the names of PyTorch. */
+
+/* What only PyTorch's schedules remember. */
+static void ignore_bookkeeping(exchange *x, int groups)
+{
+    static const char *const names[] = {"verbose",
+                                        "_step_count",
+                                        "_get_lr_called_within_step",
+                                        "_is_initial",
+                                        "use_beta1",
+                                        "mode_worse",
+                                        "cycle_momentum",
+                                        "max_lr",
+                                        "_schedule_phases.0.end_step",
+                                        "_schedule_phases.1.end_step",
+                                        "_schedule_phases.2.end_step"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) tg__exchange_ignores(x, names[i]);
+    for (int i = 0; i < groups; i++) {
+        tg__exchange_ignores(x, tg__exchange_name(x, "_last_lr.%d", i));
+        tg__exchange_ignores(x, tg__exchange_name(x, "min_lrs.%d", i + 1));
+    }
+}
+
+static void exchange_plateau(exchange *x, tg_scheduler *s)
+{
+    tg_plateau_options *o = &s->plateau;
+    tg__exchange_number(x, "factor", TG_F64, &o->factor, 0, 1 - DBL_EPSILON / 2);
+    tg__exchange_number(x, "min_lrs.0", TG_F64, &o->min_lr, -DBL_MAX, DBL_MAX);
+    tg__exchange_number(x, "patience", TG_I64, &o->patience, -0x1p63, 0x1p63);
+    tg__exchange_number(x, "cooldown", TG_I64, &o->cooldown, -0x1p63, 0x1p63);
+    tg__exchange_number(x, "threshold", TG_F64, &o->threshold, -DBL_MAX, DBL_MAX);
+    tg__exchange_number(x, "eps", TG_F64, &o->eps, -DBL_MAX, DBL_MAX);
+    tg__exchange_text(x, "mode", o->max ? "max" : "min");
+    tg__exchange_text(x, "threshold_mode", o->absolute ? "abs" : "rel");
+    tg__exchange_number(x, "best", TG_F64, &s->best, -INFINITY, INFINITY);
+    tg__exchange_number(x, "num_bad_epochs", TG_I64, &s->num_bad_epochs, 0, 0x1p53);
+    tg__exchange_number(x, "cooldown_counter", TG_I64, &s->cooldown_counter, -0x1p63, 0x1p63);
+}
+
+static void exchange_base_rates(exchange *x, tg_scheduler *s)
+{
+    for (int i = 0; i < s->groups; i++) {
+        double rate = s->base_lr[i];
+        tg__exchange_number(x, tg__exchange_name(x, "base_lrs.%d", i), TG_F64, &rate, -DBL_MAX,
+                            DBL_MAX);
+        if (x->phase == TAKING) s->base_lr[i] = rate;
+    }
+}
+
+static void walk_scheduler(exchange *x, void *object)
+{
+    tg_scheduler *s = object, next = *s;
+    double most = 0x1p53; /* of a step, to which one can be added */
+    if (s->rate == plateau_rate) {
+        exchange_plateau(x, &next);
+    } else if (s->rate == cycle_rate) {
+        tg__exchange_number(x, "total_steps", TG_I64, &next.cycle.total_steps, 1, 0x1p63);
+        most = fmin(most, (double)next.cycle.total_steps);
+    } else {
+        if (s->period_name)
+            tg__exchange_number(x, s->period_name, TG_I64, &next.period, 1, INT32_MAX);
+        tg__exchange_number(x, s->number_name, TG_F64, &next.number, -DBL_MAX, DBL_MAX);
+    }
+    tg__exchange_number(x, "last_epoch", TG_I64, &next.step, 0, most);
+    if (s->rate != plateau_rate) exchange_base_rates(x, s);
+    ignore_bookkeeping(x, s->groups);
+    if (x->phase == TAKING) *s = next;
+}
+
+tg_state *tg_scheduler_state_dict(const tg_scheduler *scheduler)
+{
+    return scheduler ? tg__tell_state(scheduler->optim->tg, "scheduler_state_dict", walk_scheduler,
+                                      scheduler)
+                     : NULL;
+}
+
+bool tg_scheduler_load_state_dict(tg_scheduler *scheduler, const tg_state *state)
+{
+    static const char op[] = "scheduler_load_state_dict";
+    if (scheduler)
+        return tg__take_state(scheduler->optim->tg, op, walk_scheduler, scheduler, state,
+                              TAKE_EXACTLY);
+    return state ? tg__fail(state->context, TG_ERR_ARGUMENT, "%s: the schedule is NULL", op)
+                 : false;
 }

@@ -43,7 +43,7 @@ static void sgd_update(const tg_context *tg, slot *s, const any_options *any)
                   .size = tg__dtype_size(p->dtype),
                   .p = p->data,
                   .g = s->param->grad->data,
-                  .momentum = s->state[0] ? s->state[0]->data : NULL,
+                  .momentum = o->momentum != 0 ? s->state[0]->data : NULL,
                   .c = {o->lr, o->momentum, o->dampening, o->weight_decay, o->nesterov, o->maximize,
                         s->steps == 0}};
     tg__split(tg, p->numel, TG_GRAIN, update_some, &w);
@@ -56,6 +56,9 @@ static const optim_kind sgd_kind = {.name = "sgd",
                                               {"momentum", NOT_NEGATIVE},
                                               {"dampening", FINITE},
                                               {"weight_decay", NOT_NEGATIVE}},
+                                    .flags = {{"nesterov", offsetof(tg_sgd_options, nesterov)},
+                                              {"maximize", offsetof(tg_sgd_options, maximize)}},
+                                    .state_names = {"momentum_buffer"},
                                     .momentum = 1,
                                     .check = check_nesterov,
                                     .states = sgd_states,

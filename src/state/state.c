@@ -201,10 +201,20 @@ static bool check_tensor(const tg_state *s, const char *op, const char *name, tg
                                 "%s: the tensor %s %s", op, name, refused);
 }
 
+int64_t tg__state_depth(const tg_state *s)
+{
+    return priv_state(s)->depth;
+}
+
 bool tg_state_add(tg_state *s, const char *name, tg_tensor *t)
 {
     static const char op[] = "state_add";
     if (!s) return t ? tg__fail(t->context, TG_ERR_ARGUMENT, "%s: the list is NULL", op) : false;
+    return tg__state_add(op, s, name, t);
+}
+
+bool tg__state_add(const char *op, tg_state *s, const char *name, tg_tensor *t)
+{
     state_priv *p = priv_state(s);
     if (!tg__ready(s->context) || !check_name(s, op, name, false) ||
         !check_free(s, op, &p->tensors, name) || !check_tensor(s, op, name, t) ||

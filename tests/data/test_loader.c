@@ -354,6 +354,97 @@ static void test_refused(void **state)
     check_ok(tg);
 }
 
+/* ---- State. */
+
+enum { RESUMED_ROWS = 10, RESUMED_BATCHES = 11 };
+
+/* The numbers of the rows of the next batch, or an end of the epoch, as text. */
+static void next_rows_of(tg_loader *l, char *text, size_t size)
+{
+    tg_tensor *batch = NULL;
+    snprintf(text, size, "end");
+    if (!tg_next_batch(l, &batch)) return;
+    *text = 0;
+    for (int64_t i = 0; i < batch->numel; i++)
+        snprintf(text + strlen(text), size - strlen(text), "%lld ",
+                 (long long)tg_get_i64(batch, TG_INDEX(i)));
+}
+
+/* Two epochs of batches, with their ends. After each call the state may move to a loader in another
+ * context, as to another process. */
+static void test_a_loader_is_resumed_after_any_batch(void **state)
+{
+    (void)state;
+    char whole[RESUMED_BATCHES][64], text[64];
+    for (int shuffle = 0; shuffle < 2; shuffle++)
+        for (int moved = 0; moved <= RESUMED_BATCHES; moved++) {
+            tg_context *tg = tg_open(NULL);
+            tg_manual_seed(tg, 3);
+            const tg_loader_options o = {.batch_size = 3, .shuffle = shuffle};
+            tg_loader *l = tg_data_loader(TG_LIST(tg_arange_i64(tg, 0, RESUMED_ROWS, 1)), &o);
+            for (int i = 0; i < RESUMED_BATCHES; i++) {
+                if (i + 1 == moved) {
+                    tg_context *other = tg_open(NULL);
+                    tg_loader *m =
+                        tg_data_loader(TG_LIST(tg_arange_i64(other, 0, RESUMED_ROWS, 1)), &o);
+                    const tg_state *s = tg_loader_state_dict(l);
+                    tg_state *copy = tg_state_new(other);
+                    for (int64_t k = 0; k < s->n; k++)
+                        tg_state_add(copy, s->items[k].name, tg_borrow(other, s->items[k].tensor));
+                    assert_true(tg_loader_load_state_dict(m, copy));
+                    assert_true(tg_set_rng_state(other, tg_borrow(other, tg_get_rng_state(tg))));
+                    check_ok(other);
+                    tg_close(tg);
+                    tg = other;
+                    l = m;
+                }
+                next_rows_of(l, moved ? text : whole[i], sizeof text);
+                if (moved) assert_string_equal(text, whole[i]);
+            }
+            assert_int_equal(tg_item_i64(tg_state_get(tg_loader_state_dict(l), "epoch")), 3);
+            check_ok(tg);
+            tg_close(tg);
+        }
+}
+
+static void test_a_wrong_state_of_a_loader_is_refused(void **state)
+{
+    static const int64_t twice[] = {0, 1, 1}, beyond[] = {0, 1, 3}, negative[] = {0, -1, 2},
+                         shuffled[] = {2, 0, 1};
+    static const struct {
+        bool shuffle;
+        const int64_t *order;
+        int64_t rows;
+        double position;
+        const char *message;
+    } wrong[] = {
+        {true, twice, 3, 0, "order is no order of 3 rows"},
+        {true, beyond, 3, 0, "order is no order of 3 rows"},
+        {true, negative, 3, 0, "order is no order of 3 rows"},
+        {false, shuffled, 3, 0, "order is another order than that of 3 rows that are not shuffled"},
+        {true, shuffled, 2, 0, "order is int64 [2], not int64 [3]"},
+        {true, shuffled, 3, 4, "position is 4, which is out of range"},
+        {true, shuffled, 3, -2, "position is -2, which is out of range"},
+        {true, shuffled, 3, 0.5, "position is 0.5, which is out of range"},
+        {true, shuffled, 3, NAN, "position is nan, which is out of range"}};
+    tg_context *tg = *state;
+    tg_tensor *x = tg_arange_i64(tg, 0, 3, 1), *zero = tg_scalar(tg, TG_I64, 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char message[128];
+        tg_loader *l = tg_data_loader(TG_LIST(x), TG_LOADER(.shuffle = wrong[i].shuffle));
+        tg_state *s = tg_state_new(tg);
+        tg_state_add(s, "epoch", zero);
+        tg_state_add(s, "position", tg_scalar(tg, TG_F64, wrong[i].position));
+        tg_state_add(s, "order", tg_from_i64(tg, TG_SHAPE(wrong[i].rows), wrong[i].order));
+        snprintf(message, sizeof message, "loader_load_state_dict: %s", wrong[i].message);
+        assert_false(tg_loader_load_state_dict(l, s));
+        check_error(tg, TG_ERR_ARGUMENT, message);
+        s = tg_loader_state_dict(l);
+        assert_int_equal(tg_item_i64(tg_state_get(s, "position")), -1);
+        check_values(tg_state_get(s, "order"), 0, 1, 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_no_rows_are_split_into_no_rows),
         cmocka_unit_test(test_a_failed_split_leaves_the_stream),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_a_loader_is_resumed_after_any_batch),
+        cmocka_unit_test(test_a_wrong_state_of_a_loader_is_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
