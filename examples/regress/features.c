@@ -81,8 +81,9 @@ static char *name_feature(const terms *t, const feature *f)
     return name;
 }
 
-/* Makes the features of a term. The level of its first factor changes fastest, as in R. */
-static bool expand_term(terms *t, size_t term_index, size_t n)
+/* Makes the features of a term, without names. The level of its first factor changes fastest, as in
+ * R. */
+static void expand_term(terms *t, size_t term_index, size_t n)
 {
     const term *of = &t->all[term_index];
     for (size_t k = 0; k < n; k++) {
@@ -94,10 +95,7 @@ static bool expand_term(terms *t, size_t term_index, size_t n)
             f->levels[i] = rest % some + !of->full[i];
             rest /= some;
         }
-        f->name = name_feature(t, f);
-        if (!f->name) return false;
     }
-    return true;
 }
 
 /* How many features a term makes; MAX_FEATURES if more. */
@@ -133,19 +131,72 @@ static bool term_is_good(const terms *t, const term *of)
     return false;
 }
 
-int terms_expand(terms *t, bool intercept)
+/* Makes the features of all terms, without names. */
+static int expand(terms *t)
 {
-    choose_coding(t, intercept);
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++) {
         if (!term_is_good(t, &t->all[i])) return FAILED;
         n += count_all(t, &t->all[i]);
     }
+    t->n_features = t->n_made = 0;
     t->features = calloc(n + 1, sizeof *t->features);
-    bool fits = t->features != NULL;
-    for (size_t i = 0; fits && i < t->n; i++) fits = expand_term(t, i, count_all(t, &t->all[i]));
+    if (!t->features) return complain("regress: out of memory");
+    for (size_t i = 0; i < t->n; i++) expand_term(t, i, count_all(t, &t->all[i]));
     t->n_features = t->n_made;
-    return fits ? DONE : complain("regress: out of memory");
+    return DONE;
+}
+
+int terms_expand(terms *t, bool intercept)
+{
+    choose_coding(t, intercept);
+    if (expand(t) != DONE) return FAILED;
+    for (size_t i = 0; i < t->n_made; i++)
+        if (!(t->features[i].name = name_feature(t, &t->features[i])))
+            return complain("regress: out of memory");
+    return DONE;
+}
+
+int terms_expand_codes(terms *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->all[i].n; k++) t->all[i].full[k] = true;
+    return expand(t);
+}
+
+/* The levels of a variable that is known so far; 1 if it is no factor. */
+static size_t count_levels(const terms *t, size_t i)
+{
+    return is_factor(t, i) ? t->variables[i].levels.n : 1;
+}
+
+size_t terms_width(const terms *t)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t n = 1;
+        for (size_t k = 0; k < t->all[i].n && n < MAX_FEATURES; k++)
+            n *= count_levels(t, t->all[i].variables[k]);
+        width += n;
+    }
+    return width;
+}
+
+bool terms_has_factor(const terms *t, const term *of)
+{
+    bool has = false;
+    for (size_t i = 0; i < of->n; i++) has |= is_factor(t, of->variables[i]);
+    return has;
+}
+
+size_t terms_code(const terms *t, const term *of, const size_t *codes)
+{
+    size_t n = 0;
+    for (size_t k = of->n; k-- > 0;) {
+        const size_t some = count_levels(t, of->variables[k]);
+        n = n * some + (some > 1 ? codes[k] : 0);
+    }
+    return n;
 }
 
 void terms_fill_row(const terms *t, const double *variables, double *row)

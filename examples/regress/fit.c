@@ -231,7 +231,7 @@ fit fit_exact(const least_squares *exact)
 {
     return (fit){.line = exact->line,
                  .coefficients = exact->coefficients,
-                 .misses = tg_zeros_like(exact->coefficients),
+                 .misses = least_squares_misses(exact),
                  .errors = tg_mul_scalar(exact->unit_errors, least_squares_error(exact)),
                  .converged = true};
 }

@@ -35,6 +35,7 @@ static int try_fold(const job *j, tg_tensor *order, int64_t from, int64_t to, sc
     part.set.drop_dependent = false;
     part.held = take_rows(&j->train, deal(order, from, to, false));
     part.train = take_rows(&j->train, deal(order, from, to, true));
+    part.range = find_range(&part.train);
     int status = check_columns(&part);
     if (status == DONE) status = find_fit(&part);
     if (status != DONE || !tg_ok(j->tg)) return FAILED;
@@ -56,7 +57,7 @@ static void report_folds(const job *j)
     const folds *f = &j->folds;
     const loss_kind kind = j->set.loss.kind;
     fprintf(j->report, "%" PRId64 " folds   %" PRId64 " rows, %s %.*g, of one fold %.6g to %.6g\n",
-            f->n, j->train.y->numel,
+            f->n, j->exact.rows,
             kind == LOSS_MSE || kind == LOSS_POISSON ? names[kind] : "mean loss",
             j->set.digits > 0 ? (int)j->set.digits : 9, f->mean, f->low, f->high);
     if (f->missed) fprintf(j->report, "NOT converged in %d of the folds\n", f->missed);
@@ -64,7 +65,7 @@ static void report_folds(const job *j)
 
 int cross_validate(job *j)
 {
-    const int64_t rows = j->train.y->numel, width = least_squares_size(&j->exact);
+    const int64_t rows = j->exact.rows, width = least_squares_size(&j->exact);
     const int64_t n = (int64_t)j->set.folds;
     if (!n) return DONE;
     if (n > rows || rows - (rows + n - 1) / n < (width > 2 ? width : 2)) {

@@ -172,13 +172,12 @@ static void put_statistics(writer *w, const job *j)
     put_number(w, "aic", s.aic);
 }
 
-static void put_quality(writer *w, const job *j, const char *key, const sample *rows)
+static void put_quality(writer *w, const job *j, const char *key, const sample *rows, int64_t n)
 {
-    if (!rows->x) return;
     const loss_kind kind = j->set.loss.kind;
     const quality q = find_quality(j, rows);
     begin(w, key, '{');
-    put_number(w, "rows", (double)rows->y->numel);
+    put_number(w, "rows", (double)n);
     if (kind == LOSS_MSE) {
         put_number(w, "rmse", q.rmse);
         put_number(w, "r2", q.r2);
@@ -214,7 +213,7 @@ static void put_predictions(writer *w, const job *j)
     const double *y = values_of(predict(j, j->new_rows));
     const double *margins = j->set.interval ? values_of(interval_margins(j, j->new_rows)) : NULL;
     begin(w, "predictions", '[');
-    for (size_t i = 0; y && i < j->n_new; i++) {
+    for (size_t i = 0; y && i < j->to_predict.n; i++) {
         if (!margins) {
             put_number(w, NULL, y[i]);
             continue;
@@ -239,8 +238,8 @@ void write_json(const job *j)
         put_training(&w, j);
         put_coefficients(&w, j);
         put_statistics(&w, j);
-        put_quality(&w, j, "trained", &j->train);
-        put_quality(&w, j, "held_out", &j->held);
+        put_quality(&w, j, "trained", &j->train, j->exact.rows);
+        if (j->held.x) put_quality(&w, j, "held_out", &j->held, j->held.y->numel);
         put_folds(&w, j);
     }
     if (j->set.predict) put_predictions(&w, j);

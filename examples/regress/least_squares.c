@@ -29,9 +29,7 @@ tg_tensor *line_coefficients(const line *l, bool intercept)
     return tg_cat(TG_LIST(constant, slope), 0);
 }
 
-/* For each column, its value next to its mean. Differences from a value of the data are exact where
- * those from a rounded mean need not be. */
-static tg_tensor *centers(tg_tensor *x)
+tg_tensor *near_means(tg_tensor *x)
 {
     tg_tensor *far = tg_abs(tg_sub(x, tg_mean_dims(x, TG_DIMS(0), TG_KEEPDIM)));
     return tg_gather(x, 0, tg_argmin_dim(far, 0, true));
@@ -46,23 +44,18 @@ tg_tensor *triangle(tg_tensor *a)
     return r ? tg_qr_add_rows_(r, a) : NULL;
 }
 
-/* x becomes the solution of R x = x, of the first n rows and columns. */
-static void solve(const double *r, int64_t k, int64_t n, double *x)
-{
-    for (int64_t i = n - 1; i >= 0; i--) {
-        x[i] /= r[i * k + i];
-        for (int64_t l = 0; l < i; l++) x[l] -= r[l * k + i] * x[i];
-    }
-}
-
 /* Whether column j of R is, to within rounding, the combination w of those before it. The entries
  * of x are known to half a unit of their last place, which is that of sizes before the centers were
  * taken away; elimination adds some units of the centered values. */
-static bool depends(const least_squares *fit, const double *r, int64_t j, double *w)
+static bool depends(const least_squares *fit, tg_tensor *triangle, int64_t j, double *w)
 {
     const int64_t k = least_squares_size(fit);
-    for (int64_t i = 0; i < j; i++) w[i] = r[i * k + j];
-    solve(r, k, j, w);
+    const double *r = triangle->data;
+    tg_tensor *above = tg_narrow(triangle, 0, 0, j);
+    tg_tensor *factors =
+        tg_solve_triangular(tg_narrow(above, 1, 0, j), tg_narrow(above, 1, j, 1), TG_UPPER);
+    if (!factors) return false;
+    memcpy(w, factors->data, (size_t)j * sizeof *w);
     const double *center = tg_data_f64(fit->line.center);
     double doubt = 0, whole = 0;
     for (int64_t i = 0; i <= j; i++) {
@@ -84,7 +77,7 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
     const double *center = tg_data_f64(fit->line.center);
     for (int64_t j = 0; w && j < fit->features; j++) {
         double *factors = w->data;
-        if (!depends(fit, r->data, j + fit->intercept, factors + 1 - fit->intercept)) continue;
+        if (!depends(fit, r, j + fit->intercept, factors + 1 - fit->intercept)) continue;
         factors[0] += center[j];
         for (int64_t i = 0; i < j; i++) factors[0] -= factors[i + 1] * center[i];
         fit->dependent = j;
@@ -99,19 +92,12 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
 static void find_errors(least_squares *fit, tg_tensor *r)
 {
     const int64_t k = least_squares_size(fit);
-    tg_tensor *column = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k)),
-              *all = tg_zeros(r->context, TG_F64, TG_SHAPE(1, k));
-    if (!column || !all) return;
-    double *x = column->data, *errors = all->data;
-    const double *center = tg_data_f64(fit->line.center);
-    for (int64_t j = 0; j < k; j++) {
-        memset(x, 0, (size_t)k * sizeof *x);
-        x[j] = 1;
-        solve(r->data, k, j + 1, x);
-        for (int64_t i = 1; i <= j && fit->intercept; i++) x[0] -= center[i - 1] * x[i];
-        for (int64_t i = 0; i <= j; i++) errors[i] = hypot(errors[i], x[i]);
+    tg_tensor *inverse = tg_solve_triangular(r, tg_eye(r->context, TG_F64, k, k), TG_UPPER);
+    if (inverse && fit->intercept) {
+        tg_tensor *rest = tg_narrow(inverse, 0, 1, k - 1);
+        tg_sub_(tg_narrow(inverse, 0, 0, 1), tg_matmul(fit->line.center, rest));
     }
-    fit->unit_errors = tg_flatten(all, 0, -1);
+    fit->unit_errors = tg_norm_dims(inverse, 2, TG_DIMS(1), false);
 }
 
 /* ---- Eigenvalues of the correlation matrix. */
@@ -200,26 +186,51 @@ static double total_squares(const least_squares *fit)
     return tg_item(weighted_sum(fit, tg_square(y)));
 }
 
-/* Solves a b = y, where both are multiplied by the roots of the weights. */
-static void solve_for_coefficients(least_squares *fit, tg_tensor *a, tg_tensor *y)
+/* Sets the line and the coefficients, where the solution (intercept + features) is that for the
+ * data less their centers. */
+static void set_solution(least_squares *fit, tg_tensor *b)
 {
-    tg_tensor *b = tg_flatten(tg_lstsq(a, y), 0, -1);
     if (!b) return;
-    tg_tensor *slope = tg_narrow(b, 0, fit->intercept, fit->features);
-    fit->line.slope = tg_unsqueeze(slope, 1);
+    fit->solution = b;
+    fit->line.slope = tg_unsqueeze(tg_narrow(b, 0, fit->intercept, fit->features), 1);
     fit->line.level = fit->y_center + (fit->intercept ? tg_get(b, TG_INDEX(0)) : 0);
-    fit->squares = sum_squares(fit, tg_data_f64(b));
-    fit->total = total_squares(fit);
     fit->coefficients = line_coefficients(&fit->line, fit->intercept);
+}
+
+/* Finds what the triangle R tells of the features. */
+static bool analyse(least_squares *fit, tg_tensor *r)
+{
+    if (!r || !find_dependent(fit, r)) return false;
+    if (fit->dependent >= 0) return true;
+    fit->triangle = r;
+    find_errors(fit, r);
+    find_eigenvalues(fit, r);
+    return tg_ok(r->context);
+}
+
+/* For each column, its value next to its mean, or 0 where a difference from that value is rounded:
+ * those of data that are far from 0 and vary little are not (Sterbenz), and those of others gain
+ * nothing. */
+static tg_tensor *exact_centers(tg_tensor *x)
+{
+    tg_tensor *centers = tg_contiguous(near_means(x)), *all = tg_contiguous(x);
+    if (!centers || !all) return NULL;
+    double *center = centers->data;
+    const double *from = all->data;
+    const int64_t n = x->shape[0], k = x->shape[1];
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++)
+            if (difference(from[i * k + j], center[j]).low != 0) center[j] = 0;
+    return centers;
 }
 
 /* Sets the data less their centers. */
 static void take_centers(tg_tensor *x, tg_tensor *y, least_squares *fit)
 {
-    fit->line.center =
-        fit->intercept ? centers(x) : tg_zeros(x->context, TG_F64, TG_SHAPE(1, fit->features));
+    fit->line.center = fit->intercept ? exact_centers(x)
+                                      : tg_zeros(x->context, TG_F64, TG_SHAPE(1, fit->features));
     fit->x = tg_contiguous(tg_sub(x, fit->line.center));
-    tg_tensor *y_center = fit->intercept ? centers(y) : NULL;
+    tg_tensor *y_center = fit->intercept ? exact_centers(y) : NULL;
     fit->y = tg_contiguous(y_center ? tg_sub(y, y_center) : y);
     fit->y_center = y_center ? tg_item(y_center) : 0;
 }
@@ -234,18 +245,98 @@ bool least_squares_fit(tg_tensor *x, tg_tensor *y, tg_tensor *weights, bool inte
     fit->features = x->shape[1];
     fit->w = weights ? tg_contiguous(weights) : NULL;
     fit->weight = weights ? tg_item(tg_sum(weights)) : (double)fit->rows;
+    fit->log_weights = weights ? tg_item(tg_sum(tg_log(weights))) : 0;
     take_centers(x, y, fit);
     tg_tensor *a = fit->x, *root = weights ? tg_sqrt(weights) : NULL;
     if (intercept) a = tg_cat(TG_LIST(tg_ones(tg, TG_F64, TG_SHAPE(fit->rows, 1)), fit->x), 1);
     if (weights) a = tg_mul(a, root);
-    tg_tensor *r = triangle(a);
-    if (!r || !find_dependent(fit, r)) return false;
+    if (!analyse(fit, triangle(a))) return false;
     if (fit->dependent >= 0) return true;
-    fit->triangle = r;
-    find_errors(fit, r);
-    find_eigenvalues(fit, r);
-    solve_for_coefficients(fit, a, weights ? tg_mul(fit->y, root) : fit->y);
+    set_solution(fit, tg_flatten(tg_lstsq(a, weights ? tg_mul(fit->y, root) : fit->y), 0, -1));
+    if (!tg_ok(tg)) return false;
+    fit->squares = sum_squares(fit, tg_data_f64(fit->solution));
+    fit->total = total_squares(fit);
     return tg_ok(tg);
+}
+
+/* ---- The fit of rows that are not kept. */
+
+/* The condition number of the features, each divided by its scatter, and of the constant. */
+static double condition_of_all(const least_squares *fit)
+{
+    return sqrt((double)least_squares_size(fit)) * least_squares_condition(fit);
+}
+
+/* What the relative rounding errors of a column of the triangle are at most. */
+static double error_of_triangle(const least_squares *fit)
+{
+    return 4 * DBL_EPSILON * (double)least_squares_size(fit) * (2 + log2((double)fit->joins));
+}
+
+/* The coefficients solve a problem whose columns are off by these rounding errors. To first order
+ * this changes predictions by no more than the errors of y and of the terms, and by the condition
+ * times the errors of the residuals (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
+ * section 20.1). */
+static double bound_doubt(const least_squares *fit, tg_tensor *c)
+{
+    tg_tensor *lengths = tg_norm_dims(fit->triangle, 2, TG_DIMS(0), false);
+    const double terms = tg_item(tg_sum(tg_mul(lengths, tg_abs(fit->solution))));
+    const double size = tg_item(tg_norm(c, 2)), rest = sqrt(fit->squares);
+    return error_of_triangle(fit) * (size + terms + condition_of_all(fit) * rest);
+}
+
+bool least_squares_of_sums(const row_sums *sums, bool intercept, least_squares *fit)
+{
+    if (!sums->triangle) return false;
+    const int64_t k = sums->triangle->shape[1] - 1, o = intercept;
+    *fit = (least_squares){.dependent = -1,
+                           .intercept = intercept,
+                           .rows = sums->rows,
+                           .joins = sums->joins,
+                           .features = k - o,
+                           .weight = sums->weight,
+                           .log_weights = sums->log_weights,
+                           .line.center = sums->center,
+                           .y_center = sums->y_center};
+    tg_tensor *top = tg_narrow(sums->triangle, 0, 0, k), *c = tg_narrow(sums->triangle, 1, k, 1);
+    if (!analyse(fit, tg_contiguous(tg_narrow(top, 1, 0, k)))) return false;
+    if (fit->dependent >= 0) return true;
+    set_solution(
+        fit,
+        tg_flatten(tg_solve_triangular(fit->triangle, tg_narrow(c, 0, 0, k), TG_UPPER), 0, -1));
+    fit->squares = pow(tg_get(c, TG_INDEX(k, 0)), 2);
+    fit->total = tg_item(tg_sum(tg_square(tg_narrow(c, 0, o, k + 1 - o))));
+    fit->doubt = bound_doubt(fit, c);
+    return tg_ok(c->context);
+}
+
+/* The share of its error that a correction leaves is at most the rounding error of the triangle
+ * times the square of the condition number (Bjorck, Linear Algebra and its Applications 88, 1987).
+ * This is far more than most corrections leave: from the second on they show it themselves, but
+ * for a factor, as the first one may have little of the direction that converges most slowly. */
+bool least_squares_correct(tg_tensor *gradient, double squares, least_squares *fit)
+{
+    tg_tensor *moved = tg_solve_triangular(tg_t(fit->triangle), gradient, TG_LOWER);
+    tg_tensor *change = tg_solve_triangular(fit->triangle, moved, TG_UPPER);
+    const double size = tg_item(tg_norm(moved, 2)), shown = 10 * size / fit->correction;
+    const double bound = error_of_triangle(fit) * pow(condition_of_all(fit), 2);
+    const double rate = fit->correction > 0 ? fmin(bound, shown) : bound;
+    set_solution(fit, tg_add(fit->solution, tg_flatten(change, 0, -1)));
+    fit->squares = fmax(squares - size * size, 0);
+    fit->doubt = rate < 0.5 ? size * rate / (1 - rate) : INFINITY;
+    fit->correction = size;
+    return tg_ok(gradient->context);
+}
+
+/* The intercept is computed from a level and slopes that are rounded. */
+tg_tensor *least_squares_misses(const least_squares *fit)
+{
+    tg_tensor *misses = tg_mul_scalar(fit->unit_errors, fit->doubt);
+    if (misses && fit->intercept)
+        ((double *)misses->data)[0] +=
+            DBL_EPSILON * (fabs(fit->line.level) +
+                           tg_item(tg_matmul(tg_abs(fit->line.center), tg_abs(fit->line.slope))));
+    return misses;
 }
 
 int64_t least_squares_size(const least_squares *fit)

@@ -36,7 +36,8 @@ static int work(job *j)
     tg_manual_seed(j->tg, (uint64_t)j->set.seed);
     int status = j->set.load ? load_fit(j) : read_data(j);
     if (status == DONE && j->set.predict) status = read_new(j);
-    if (j->new_values) j->new_rows = make_features(j, j->new_values, j->n_new, j->terms.n_inputs);
+    if (j->to_predict.values)
+        j->new_rows = make_features(j, j->to_predict.values, j->to_predict.n, j->terms.n_inputs);
     if (status == DONE && !j->set.load) status = fit_and_report(j);
     const bool fitted = status == DONE || status == NOT_CONVERGED;
     if (fitted && tg_ok(j->tg) && j->set.json)
@@ -55,8 +56,8 @@ static void end_job(job *j)
     tg_csv_close(j->file);
     tg_close(j->tg);
     terms_free(&j->terms);
-    free(j->values);
-    free(j->new_values);
+    free(j->rows.values);
+    free(j->to_predict.values);
     free(j->loaded_target);
 }
 

@@ -9,17 +9,13 @@
 
 #include "../common/utf8.h"
 #include "regress.h"
-
-double size_of(tg_tensor *x, int64_t column)
-{
-    return tg_item(tg_max(tg_abs(tg_select(x, 1, column))));
-}
+#include "stream.h"
 
 /* Terms of the combination that are only rounding are left out. */
 int report_dependent(const job *j)
 {
     const int64_t dependent = j->exact.dependent;
-    const double least = 1e-9 * size_of(j->train.x, dependent);
+    const double least = 1e-9 * size_of(j->range.x, dependent);
     const double constant = tg_get(j->exact.combination, TG_INDEX(0));
     const char *sign = "";
     char shown[SHOWN];
@@ -27,7 +23,7 @@ int report_dependent(const job *j)
             utf8_show(j->terms.features[dependent].name, shown, SHOWN));
     for (int64_t i = 0; i < dependent; i++) {
         double factor = tg_get(j->exact.combination, TG_INDEX(i + 1));
-        if (fabs(factor) * size_of(j->train.x, i) <= least) continue;
+        if (fabs(factor) * size_of(j->range.x, i) <= least) continue;
         fprintf(stderr, "%s%.6g x '%s'", sign, factor,
                 utf8_show(j->terms.features[i].name, shown, SHOWN));
         sign = " + ";
@@ -52,6 +48,9 @@ static void drop_dependent(job *j)
     terms_drop(&j->terms, (size_t)column);
     j->train.x = without(j->train.x, 1, column);
     j->held.x = without(j->held.x, 1, column);
+    j->range.x = without(j->range.x, 1, column);
+    j->sums.triangle = triangle(without(j->sums.triangle, 1, column + !j->set.no_intercept));
+    j->sums.center = without(j->sums.center, 1, column);
     j->new_rows = without(j->new_rows, 1, column);
 }
 
@@ -82,18 +81,25 @@ static bool penalty_decides(const job *j)
     return j->set.loss.l2 > 0 && !j->set.drop_dependent;
 }
 
+/* Fits by least squares to the rows, or to their sums where they are not kept. */
+static bool fit_exactly(job *j)
+{
+    const bool intercept = !j->set.no_intercept;
+    if (j->sums.rows) return least_squares_of_sums(&j->sums, intercept, &j->exact);
+    return least_squares_fit(j->train.x, j->train.y, j->train.weights, intercept, &j->exact);
+}
+
 int find_fit(job *j)
 {
     if (j->set.minimum_norm) return find_minimum_norm(j);
     for (;;) {
-        if (!least_squares_fit(j->train.x, j->train.y, j->train.weights, !j->set.no_intercept,
-                               &j->exact))
-            return FAILED;
+        if (!fit_exactly(j)) return FAILED;
         if (j->exact.dependent < 0 || penalty_decides(j)) break;
         if (!j->set.drop_dependent || j->terms.n_features == 1) return report_dependent(j);
         drop_dependent(j);
     }
     if (!loss_is_exact(&j->set.loss)) return find_minimum(j);
+    if (j->sums.rows && stream_refine(j) != DONE) return FAILED;
     j->fit = fit_exact(&j->exact);
     return j->set.method == FIT_LS ? DONE : train(j);
 }

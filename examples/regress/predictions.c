@@ -11,11 +11,10 @@ int read_new(job *j)
     const size_t n = j->terms.n_inputs;
     tg_csv *file = file_open(j->tg, j->set.predict, &j->set, TG_MISSING_ERROR);
     int status = file ? terms_find_columns(&j->terms, file, n) : FAILED;
-    if (status == DONE) {
-        j->new_values = terms_read(&j->terms, file, n, true, &j->n_new);
-    }
+    if (status == DONE && !terms_read(&j->terms, file, n, true, INFINITY, &j->to_predict))
+        status = FAILED;
     tg_csv_close(file);
-    return j->new_values ? DONE : FAILED;
+    return status;
 }
 
 /* Writes a number with all its digits, unless --digits was given. */
@@ -37,7 +36,7 @@ void write_predictions(const job *j)
     if (!tg_ok(j->tg)) return;
     names_write(stdout, j->set.target);
     fputs(margins ? ",lower,upper\n" : "\n", stdout);
-    for (size_t i = 0; i < j->n_new; i++) {
+    for (size_t i = 0; i < j->to_predict.n; i++) {
         put(j, y[i]);
         for (int side = -1; margins && side <= 1; side += 2) {
             putchar(',');

@@ -121,9 +121,8 @@ typedef struct use {
     bool numbers;
 } use;
 
-/* Chooses the columns of the first n variables, each once. A column is read as text if no variable
- * needs its numbers. */
-static bool choose(terms *t, tg_csv *file, size_t n)
+/* A column is read as text if no variable needs its numbers. */
+bool terms_choose(terms *t, tg_csv *file, size_t n)
 {
     size_t chosen = 0;
     use *uses = calloc((size_t)file->n_columns, sizeof *uses);
@@ -145,63 +144,81 @@ static bool choose(terms *t, tg_csv *file, size_t n)
     return fine;
 }
 
-/* Replaces the codes of a factor's levels by their places. */
-static void sort_codes(const levels *all, double *values, size_t rows, size_t stride)
+void terms_sort_codes(const terms *t, size_t n, row_values *all)
 {
-    double places[MAX_LEVELS] = {0};
-    for (size_t i = 0; i < all->n; i++) places[all->sorted[i].code] = (double)i;
-    for (size_t i = 0; i < rows; i++) values[i * stride] = places[(size_t)values[i * stride]];
+    for (size_t v = 0; v < n; v++) {
+        const levels *from = &t->variables[v].levels;
+        double places[MAX_LEVELS] = {0}, *at = all->values + v;
+        if (t->variables[v].how != FACTOR) continue;
+        for (size_t i = 0; i < from->n; i++) places[from->sorted[i].code] = (double)i;
+        for (size_t i = 0; i < all->n; i++) at[i * n] = places[(size_t)at[i * n]];
+    }
 }
 
-/* Reads all rows, whose cells are read to `cells`. Returns the array, which may be NULL, how many
- * rows it has, and whether nothing went wrong. */
-static double *read_rows(terms *t, tg_csv *file, size_t n, bool known, double *cells, size_t *rows,
-                         bool *fine)
+/* Reads the next rows, at most so many, whose cells are read to `cells`. */
+static bool read_rows(terms *t, tg_csv *file, size_t n, bool known, size_t most, double *cells,
+                      double *values, size_t *rows)
 {
-    double *values = NULL;
-    size_t room = *rows = 0;
-    while (*fine && tg_csv_read(file, 1, cells) > 0) {
+    for (*rows = 0; *rows < most && tg_csv_read(file, 1, cells) > 0;) {
         bool used = false;
-        if (*rows == room) {
-            room = room ? 2 * room : 16;
-            double *more = room <= SIZE_MAX / 2 / sizeof *values / n
-                               ? realloc(values, room * n * sizeof *values)
-                               : NULL;
-            *fine = more || file_refuse(file, "out of memory");
-            if (!more) break;
-            values = more;
-        }
-        *fine = set_row(t, file, n, known, cells, values + *rows * n, &used);
+        if (!set_row(t, file, n, known, cells, values + *rows * n, &used)) return false;
         *rows += used;
     }
-    return values;
+    if (tg_ok(file->context)) return true;
+    file_complain(file->context, !known); /* each row of --predict gets a prediction */
+    return false;
 }
 
-double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows)
+size_t terms_block(size_t n)
+{
+    const size_t rows = ((size_t)1 << 20) / n;
+    return rows > 4096 ? 4096 : rows < 16 ? 16 : rows;
+}
+
+bool terms_read_block(terms *t, tg_csv *file, size_t n, bool known, double *values, size_t *rows)
 {
     double *cells = malloc(n * sizeof *cells);
-    bool fine = cells ? choose(t, file, n) : file_refuse(file, "out of memory");
-    double *values = fine ? read_rows(t, file, n, known, cells, rows, &fine) : NULL;
+    const bool fine = cells ? read_rows(t, file, n, known, terms_block(n), cells, values, rows)
+                            : file_refuse(file, "out of memory");
     free(cells);
-    if (fine && !tg_ok(file->context)) {
-        file_complain(file->context, !known); /* each row of --predict gets a prediction */
-        fine = false;
+    return fine;
+}
+
+/* Makes room for a block of rows, each of n values. */
+static bool reserve(row_values *all, size_t n)
+{
+    const size_t block = terms_block(n), room = all->room ? 2 * all->room : block;
+    if (all->room - all->n >= block) return true;
+    double *more = room <= SIZE_MAX / 2 / sizeof *more / n
+                       ? realloc(all->values, room * n * sizeof *more)
+                       : NULL;
+    if (!more) return false;
+    all->values = more;
+    all->room = room;
+    return true;
+}
+
+/* Prints why there are no rows. Returns false. */
+static bool refuse_empty(const terms *t, const tg_csv *file)
+{
+    const char *what =
+        t->n_weightless ? "the weight of every row is 0" : "no rows after the header";
+    if (file->dropped && !t->n_weightless)
+        fprintf(stderr, "%s: a value is missing in every row\n", file->path);
+    else
+        fprintf(stderr, "%s:%" PRId64 ": %s\n", file->path, file->line + 1, what);
+    return false;
+}
+
+bool terms_read(terms *t, tg_csv *file, size_t n, bool known, double most, row_values *all)
+{
+    size_t rows = terms_block(n);
+    if (!terms_choose(t, file, n)) return false;
+    for (; rows == terms_block(n) && !all->crowded; all->n += rows) {
+        if (!reserve(all, n)) return file_refuse(file, "out of memory");
+        if (!terms_read_block(t, file, n, known, all->values + all->n * n, &rows)) return false;
+        const double features = (double)terms_width(t);
+        all->crowded = (double)(all->n + rows) * features * sizeof(double) > most;
     }
-    if (fine && *rows == 0) {
-        const char *what =
-            t->n_weightless ? "the weight of every row is 0" : "no rows after the header";
-        if (file->dropped && !t->n_weightless)
-            fprintf(stderr, "%s: a value is missing in every row\n", file->path);
-        else
-            fprintf(stderr, "%s:%" PRId64 ": %s\n", file->path, file->line + 1, what);
-        fine = false;
-    }
-    if (!fine) {
-        free(values);
-        return NULL;
-    }
-    for (size_t i = 0; i < n && !known; i++)
-        if (t->variables[i].how == FACTOR)
-            sort_codes(&t->variables[i].levels, values + i, *rows, n);
-    return values;
+    return all->n > 0 || refuse_empty(t, file);
 }

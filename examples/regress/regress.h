@@ -32,11 +32,15 @@ typedef struct job {
     settings set;
     tg_csv *file;
     terms terms;
-    double *values, *new_values; /* variables of the rows, and of those to predict */
-    size_t n_rows, n_new;
-    tg_tensor *new_rows; /* the features of those */
+    int64_t n_rows;
+    row_values rows;       /* all of them, or none, if the fit is that of `sums` */
+    row_sums sums;         /* of the rows, if they are not kept */
+    bool once;             /* whether digits are missing since these rows can be read only once */
+    row_values to_predict; /* the variables of the rows to predict */
+    tg_tensor *new_rows;   /* their features */
     tg_context *tg;
     sample train, held; /* the rows to train on, and those held out, whose tensors may be NULL */
+    sample range;       /* the least and the greatest values of the rows to train on, as two rows */
     least_squares exact;
     fit fit;
     tg_tensor *kept; /* where dependent features have coefficients of minimum norm, the numbers of
@@ -63,6 +67,9 @@ const double *values_of(tg_tensor *t);
 /* Chooses the terms, and reads the values of their variables. */
 int read_data(job *j);
 
+/* Checks the levels of factors, when all rows are read, and makes the features of the model. */
+int settle_terms(job *j);
+
 /* The variable that is predicted, of a model that was fitted and not loaded. */
 const variable *target_variable(const job *j);
 
@@ -71,6 +78,15 @@ tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t
 
 /* The rows with these numbers. */
 sample take_rows(const sample *all, tg_tensor *numbers);
+
+/* The least and the greatest values of rows, as two rows. */
+sample find_range(const sample *rows);
+
+/* The largest absolute value in a column of a range. */
+double size_of(tg_tensor *range, int64_t column);
+
+/* Numbers of this size are not computed with, as the squares of larger ones would be infinite. */
+#define TOO_LARGE 1e100
 
 /* Checks that each column of the rows to train on varies, but not beyond what can be computed with.
  */
@@ -86,9 +102,6 @@ int find_fit(job *j);
 
 /* Prints that a feature is a combination of others, and which. Returns FAILED. */
 int report_dependent(const job *j);
-
-/* The largest absolute value in a column of x. */
-double size_of(tg_tensor *x, int64_t column);
 
 /* t without the entry at index of that dimension; NULL for a t that is NULL. */
 tg_tensor *without(tg_tensor *t, int dim, int64_t index);

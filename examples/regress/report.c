@@ -246,13 +246,9 @@ static void report_quality(const job *j, const quality *q)
 }
 
 /* A line of how well the fit predicts rows. */
-static void report_rows(const job *j, const char *name, const sample *rows)
+static void report_rows(const job *j, const char *name, const sample *rows, int64_t n)
 {
-    if (!rows->x) {
-        fprintf(j->report, "%-9s none (--test-fraction 0.2 holds out a fifth)\n", name);
-        return;
-    }
-    fprintf(j->report, "%-9s %" PRId64 " rows, ", name, rows->y->numel);
+    fprintf(j->report, "%-9s %" PRId64 " rows, ", name, n);
     const quality q = find_quality(j, rows);
     report_quality(j, &q);
     fputc('\n', j->report);
@@ -265,9 +261,15 @@ void report(const job *j)
     report_omissions(j);
     report_levels(j);
     report_condition(j);
+    if (j->once)
+        fputs("read once, from a pipe: fewer digits are certain than of a file, and printed\n",
+              j->report);
     if (j->set.method != FIT_LS) report_training(j);
     if (!loss_is_exact(&j->set.loss)) report_minimum(j);
     summarise(j);
-    report_rows(j, "trained", &j->train);
-    report_rows(j, "held out", &j->held);
+    report_rows(j, "trained", &j->train, j->exact.rows);
+    if (j->held.x)
+        report_rows(j, "held out", &j->held, j->held.y->numel);
+    else
+        fputs("held out  none (--test-fraction 0.2 holds out a fifth)\n", j->report);
 }

@@ -8,6 +8,7 @@
 #include "../common/utf8.h"
 #include "names.h"
 #include "regress.h"
+#include "stream.h"
 
 /* Makes terms of all columns but the target, the weights and those that --exclude names. */
 static int take_all_columns(job *j, char *text, const char **names, size_t room)
@@ -71,7 +72,7 @@ static int check_levels(const job *j)
 {
     for (size_t i = 0; i < j->terms.n_inputs; i++) {
         const variable *v = &j->terms.variables[i];
-        if (v->how != FACTOR || (v->levels.n > 1 && v->levels.n < j->n_rows)) continue;
+        if (v->how != FACTOR || (v->levels.n > 1 && (int64_t)v->levels.n < j->n_rows)) continue;
         char shown[SHOWN];
         fprintf(stderr, "%s: column '%s' has ", j->set.data, utf8_show(v->column, shown, SHOWN));
         if (v->levels.n == 1)
@@ -96,17 +97,26 @@ static int check_classes(const job *j)
     return FAILED;
 }
 
+int settle_terms(job *j)
+{
+    int status = check_levels(j);
+    if (status == DONE) status = check_classes(j);
+    return status == DONE ? terms_expand(&j->terms, !j->set.no_intercept) : status;
+}
+
 int read_data(job *j)
 {
     j->file = file_open(j->tg, j->set.data, &j->set,
                         j->set.drop_missing ? TG_MISSING_DROP : TG_MISSING_ERROR);
     int status = j->file ? choose_terms(j) : FAILED;
     if (status != DONE) return status;
-    j->values = terms_read(&j->terms, j->file, j->terms.n_variables, false, &j->n_rows);
-    if (!j->values) return FAILED;
-    status = check_levels(j);
-    if (status == DONE) status = check_classes(j);
-    return status == DONE ? terms_expand(&j->terms, !j->set.no_intercept) : status;
+    const double most = settings_need_rows(&j->set) ? INFINITY : j->set.memory * 1e6;
+    const size_t n = j->terms.n_variables;
+    if (!terms_read(&j->terms, j->file, n, false, most, &j->rows)) return FAILED;
+    if (j->rows.crowded) return stream_rows(j);
+    terms_sort_codes(&j->terms, n, &j->rows);
+    j->n_rows = (int64_t)j->rows.n;
+    return settle_terms(j);
 }
 
 tg_tensor *make_features(const job *j, const double *variables, size_t n, size_t stride)
@@ -126,15 +136,29 @@ sample take_rows(const sample *all, tg_tensor *numbers)
                     .weights = all->weights ? tg_index_select(all->weights, 0, numbers) : NULL};
 }
 
+sample find_range(const sample *rows)
+{
+    const tg_shape down = TG_DIMS(0);
+    tg_tensor *x = rows->x, *y = rows->y;
+    return (sample){.x = tg_cat(TG_LIST(tg_amin(x, down, true), tg_amax(x, down, true)), 0),
+                    .y = tg_cat(TG_LIST(tg_amin(y, down, true), tg_amax(y, down, true)), 0)};
+}
+
+double size_of(tg_tensor *range, int64_t column)
+{
+    return fmax(fabs(tg_get(range, TG_INDEX(0, column))), fabs(tg_get(range, TG_INDEX(1, column))));
+}
+
 /* Whether a column of the rows to train on can be computed with. One that is constant says nothing
  * beside an intercept, and cannot, unless what becomes of it is `settled`. */
-static bool column_is_good(const job *j, const char *name, tg_tensor *column, bool settled)
+static bool column_is_good(const job *j, const char *name, tg_tensor *range, int64_t column,
+                           bool settled)
 {
-    double least = tg_item(tg_min(column)), spread = tg_item(tg_max(column)) - least;
-    double size = fmax(fabs(least), fabs(least + spread));
+    double least = tg_get(range, TG_INDEX(0, column)), size = size_of(range, column);
+    double spread = tg_get(range, TG_INDEX(1, column)) - least;
     double contrast = j->set.no_intercept ? size : spread;
     bool constant_is_good = settled && spread == 0;
-    if (((contrast > 1e-100 || constant_is_good) && size < 1e100) || !tg_ok(j->tg)) return true;
+    if (((contrast > 1e-100 || constant_is_good) && size < TOO_LARGE) || !tg_ok(j->tg)) return true;
     char shown[SHOWN];
     fprintf(stderr, "%s:1: column '%s' %s%s\n", j->set.data, utf8_show(name, shown, SHOWN),
             contrast > 0 || constant_is_good ? "has values too large or too close to compute with"
@@ -147,10 +171,10 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *column, bo
 int check_columns(const job *j)
 {
     for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
-        if (!column_is_good(j, j->terms.features[i].name, tg_select(j->train.x, 1, (int64_t)i),
+        if (!column_is_good(j, j->terms.features[i].name, j->range.x, (int64_t)i,
                             j->set.drop_dependent || j->set.minimum_norm))
             return FAILED;
-    return column_is_good(j, j->set.target, j->train.y, false) ? DONE : FAILED;
+    return column_is_good(j, j->set.target, j->range.y, 0, false) ? DONE : FAILED;
 }
 
 /* Whether there are as many rows to train on as coefficients, unless those of minimum norm are
@@ -172,26 +196,33 @@ static bool rows_suffice(const job *j, int64_t n)
 /* All rows that were read. */
 static sample make_sample(const job *j)
 {
-    const int64_t n = (int64_t)j->n_rows, wide = (int64_t)j->terms.n_variables;
+    const int64_t n = j->n_rows, wide = (int64_t)j->terms.n_variables;
     const int64_t inputs = (int64_t)j->terms.n_inputs;
-    tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, wide), TG_CONTIGUOUS, j->values);
-    return (sample){.x = make_features(j, j->values, j->n_rows, j->terms.n_variables),
+    tg_tensor *values = tg_wrap_f64(j->tg, TG_SHAPE(n, wide), TG_CONTIGUOUS, j->rows.values);
+    return (sample){.x = make_features(j, j->rows.values, j->rows.n, j->terms.n_variables),
                     .y = tg_narrow(values, 1, inputs, 1),
                     .weights = j->set.weights ? tg_narrow(values, 1, inputs + 1, 1) : NULL};
 }
 
-int split_rows(job *j)
+/* Makes the rows to train on, and holds so many out. */
+static void take_sample(job *j, int64_t n_held)
 {
-    const int64_t n = (int64_t)j->n_rows;
-    int64_t n_held = (int64_t)floor(j->set.test_fraction * (double)n + 0.5);
-    if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
-    if (!rows_suffice(j, n - n_held)) return FAILED;
     j->train = make_sample(j);
     if (n_held) {
         sample all = j->train;
-        tg_tensor *order = tg_randperm(j->tg, n);
+        tg_tensor *order = tg_randperm(j->tg, j->n_rows);
         j->held = take_rows(&all, tg_narrow(order, 0, 0, n_held));
-        j->train = take_rows(&all, tg_narrow(order, 0, n_held, n - n_held));
+        j->train = take_rows(&all, tg_narrow(order, 0, n_held, j->n_rows - n_held));
     }
+    j->range = find_range(&j->train);
+}
+
+int split_rows(job *j)
+{
+    const int64_t n = j->n_rows;
+    int64_t n_held = (int64_t)floor(j->set.test_fraction * (double)n + 0.5);
+    if (n_held == 0 && j->set.test_fraction > 0) n_held = 1;
+    if (!rows_suffice(j, n - n_held)) return FAILED;
+    if (j->rows.values) take_sample(j, n_held);
     return check_columns(j);
 }

@@ -53,6 +53,13 @@ const char *const settings_help[] = {
     "  --folds K              also cross-validate: fit K times, each time without a K-th of the "
     "rows,\n"
     "                         and test on those\n"
+    "  --memory MB            keep features of rows up to this size; 64. Of more rows than that "
+    "least\n"
+    "                         squares keeps sums alone, and reads the file again if digits that "
+    "are\n"
+    "                         printed need it. All rows are kept for another loss or method, "
+    "plots,\n"
+    "                         rows held out, folds and minimum-norm\n"
     "  --seed N               for these draws and the order of batches; 0\n"
     "  --digits N             significant digits to print, at most 17; 7 of coefficients and fewer "
     "of\n"
@@ -220,6 +227,12 @@ static bool is_stdout(const char *path)
     return path && !strcmp(path, "-");
 }
 
+bool settings_need_rows(const settings *set)
+{
+    return set->method != FIT_LS || !loss_is_exact(&set->loss) || set->minimum_norm ||
+           set->test_fraction > 0 || set->folds > 0 || set->plot || set->plots;
+}
+
 bool settings_take_stdout(const settings *set)
 {
     return set->predict || set->json || is_stdout(set->save) || is_stdout(set->plot);
@@ -287,7 +300,7 @@ static bool choose_format(settings *set)
 
 bool settings_read(settings *set, int argc, char **argv)
 {
-    *set = (settings){.momentum = -1};
+    *set = (settings){.momentum = -1, .memory = 64};
     option options[] = {
         {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
         {"--missing", OPTION_TEXT, &set->missing, 0, 0, false},
@@ -306,6 +319,7 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--loss", OPTION_TEXT, &set->loss_name, 0, 0, false},
         {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},
         {"--folds", OPTION_WHOLE, &set->folds, 2, 1e15, false},
+        {"--memory", OPTION_REAL, &set->memory, 0, 1e12, false},
         {"--interval", OPTION_FLAG, &set->interval, 0, 0, false},
         {"--json", OPTION_FLAG, &set->json, 0, 0, false},
         {"--save", OPTION_TEXT, &set->save, 0, 0, false},

@@ -6,12 +6,12 @@
 #include "loss.h"
 
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
- * 0, but momentum is -1. */
+ * 0, but momentum is -1 and memory 64. */
 typedef struct settings {
     const char *data, *target, *features, *exclude, *weights, *plot, *plots, *predict, *save, *load,
         *method_name, *missing, *dependent, *loss_name, *separator_name, *decimal_name;
     char separator, decimal; /* of the files; 0 if they are to be guessed */
-    double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds;
+    double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds, memory;
     fit_method method;
     loss loss;
     bool float64, help, no_intercept, interval, json, drop_missing, drop_dependent, minimum_norm;
@@ -23,6 +23,9 @@ extern const char *const settings_help[];
 /* Reads the command line. Returns false, and prints a line on stderr, if something in it is wrong.
  */
 bool settings_read(settings *set, int argc, char **argv);
+
+/* Whether the fit needs all rows at once. */
+bool settings_need_rows(const settings *set);
 
 /* Whether something else than the report is written to standard output. */
 bool settings_take_stdout(const settings *set);

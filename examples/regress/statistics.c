@@ -28,8 +28,8 @@ static void find_least_squares(const least_squares *exact, statistics *s)
     s->f = (exact->total - exact->squares) / k / (exact->squares / df);
     s->f_freedom = k;
     s->f_p = f_upper(s->f, k, df);
-    const double weights = exact->w ? tg_item(tg_sum(tg_log(exact->w))) : 0;
-    s->log_likelihood = weights / 2 - n / 2 * (log(2 * acos(-1) * exact->squares / n) + 1);
+    s->log_likelihood =
+        exact->log_weights / 2 - n / 2 * (log(2 * acos(-1) * exact->squares / n) + 1);
     s->aic = 2 * (n - df + 1) - 2 * s->log_likelihood;
 }
 
@@ -98,6 +98,11 @@ static double constant_of(const job *j, const sample *rows)
 quality find_quality(const job *j, const sample *rows)
 {
     quality q = {NAN, NAN, NAN, NAN, NAN, NAN};
+    if (!rows->x) {
+        q.rmse = sqrt(j->exact.squares / j->exact.weight);
+        q.r2 = 1 - j->exact.squares / j->exact.total;
+        return q;
+    }
     const loss_kind kind = j->set.loss.kind;
     tg_tensor *eta = line_predict(&j->fit.line, rows->x), *y = rows->y;
     const double sum = sum_losses(j, rows, eta), all = sum_weights(rows);

@@ -32,6 +32,7 @@ typedef struct quality {
     double above, right; /* the share of rows above a quantile, or on the right side of 1/2 */
 } quality;
 
+/* Of rows to train on that are not kept, x is NULL. */
 quality find_quality(const job *j, const sample *rows);
 
 #endif

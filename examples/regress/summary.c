@@ -117,7 +117,8 @@ static void report_coefficients(const job *j)
 /* Whether the residuals are no more than what rounding of y leaves. */
 static bool without_scatter(const least_squares *exact, double size)
 {
-    return sqrt(exact->squares / exact->weight) <= 4 * DBL_EPSILON * size;
+    return sqrt(exact->squares / exact->weight) <= 4 * DBL_EPSILON * size ||
+           sqrt(exact->squares) <= exact->doubt;
 }
 
 static void report_statistics(const job *j, const statistics *s)
@@ -127,7 +128,7 @@ static void report_statistics(const job *j, const statistics *s)
               j->report);
         return;
     }
-    if (without_scatter(&j->exact, size_of(j->train.y, 0)))
+    if (without_scatter(&j->exact, size_of(j->range.y, 0)))
         fputs("the fit is exact to rounding: standard errors and tests tell of rounding alone\n",
               j->report);
     const int digits = j->set.digits > 0 ? (int)j->set.digits : 4;

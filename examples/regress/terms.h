@@ -106,16 +106,50 @@ char *make_text(const char *format, ...);
 /* The value of a variable, which is no factor, where its column holds x. */
 double variable_value(const variable *v, double x);
 
-/* Reads the first n variables of every row. Levels that were not there before are added, or are an
- * error if `known` is true. Returns an array, row after row, which the caller frees, or NULL when
- * it has printed what is wrong, and sets *rows to how many there are. For a factor the array holds
- * the place of its level. */
-double *terms_read(terms *t, tg_csv *file, size_t n, bool known, size_t *rows);
+/* The variables of rows, row after row. Of a factor they are the place of its level, or, as long
+ * as there may be more levels to come, the level's code. */
+typedef struct row_values {
+    double *values;
+    size_t n, room; /* how many rows there are, and how many fit */
+    bool crowded;   /* whether their features take more memory than they may */
+} row_values;
+
+/* Chooses the columns of the first n variables in a file, before rows are read. Like those below,
+ * it returns false when it has printed what is wrong. */
+bool terms_choose(terms *t, tg_csv *file, size_t n);
+
+/* How many rows, of n variables, are read at a time. */
+size_t terms_block(size_t n);
+
+/* Reads the next block of rows of the first n variables, for which `values` has room, and sets
+ * *rows to how many there were; the last block of a file is not full. Levels that were not there
+ * before are added, with values that are codes, or are an error if `known` is true. */
+bool terms_read_block(terms *t, tg_csv *file, size_t n, bool known, double *values, size_t *rows);
+
+/* Chooses the columns of the first n variables, and reads rows until the file ends or they are
+ * crowded, for their features take more than so many bytes. The caller frees all->values. */
+bool terms_read(terms *t, tg_csv *file, size_t n, bool known, double most, row_values *all);
+
+/* Replaces the codes of levels, of the first n variables, by places. */
+void terms_sort_codes(const terms *t, size_t n, row_values *all);
 
 /* ---- features.c */
 
 /* Makes the features of rows whose levels are known. */
 int terms_expand(terms *t, bool intercept);
+
+/* Makes the features, without names, of all levels that are known so far, with none left out. Their
+ * levels are codes. */
+int terms_expand_codes(terms *t);
+
+/* How many features terms_expand_codes makes. */
+size_t terms_width(const terms *t);
+
+/* The number of the feature with these codes, among those that terms_expand_codes makes of a term.
+ */
+size_t terms_code(const terms *t, const term *of, const size_t *codes);
+
+bool terms_has_factor(const terms *t, const term *of);
 
 /* Writes the features of a row, from its variables. */
 void terms_fill_row(const terms *t, const double *variables, double *row);

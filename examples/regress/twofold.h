@@ -22,4 +22,12 @@ static inline void add_product(twofold *sum, double a, double b)
     sum->low += fma(a, b, -product);
 }
 
+/* a - b, exactly. */
+static inline twofold difference(double a, double b)
+{
+    twofold d = {a, 0};
+    add(&d, -b);
+    return d;
+}
+
 #endif
