@@ -2,10 +2,8 @@
 #ifndef EXAMPLES_DISTRIBUTIONS_H
 #define EXAMPLES_DISTRIBUTIONS_H
 
-/* The probability that a standard normal variable is further from 0 than z, and the z that is
- * exceeded on both sides together with probability 0.05. */
+/* The probability that a standard normal variable is further from 0 than z. */
 double normal_two_sided(double z);
-#define NORMAL_BOUND 1.959963984540054
 
 /* The probability that a t variable with df > 0 degrees of freedom is further from 0 than t. */
 double student_t_two_sided(double t, double df);

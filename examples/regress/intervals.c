@@ -1,4 +1,4 @@
-/* Prediction intervals: where the target of a new row lies with a probability of 95 %. */
+/* Prediction intervals: where the target of a new row lies with the probability of --level. */
 #include <math.h>
 
 #include "distributions.h"
@@ -13,7 +13,7 @@ tg_tensor *interval_margins(const job *j, tg_tensor *x)
     if (!x || !exact->triangle || !loss_is_exact(&j->set.loss)) return NULL;
     if (j->kept) x = tg_index_select(x, 1, j->kept);
     const double freedom = (double)least_squares_freedom(exact);
-    const double t = freedom > 0 ? student_t_bound(0.05, freedom) : NAN;
+    const double t = freedom > 0 ? student_t_bound(1 - j->set.level, freedom) : NAN;
     tg_tensor *ones = tg_ones(x->context, TG_F64, TG_SHAPE(x->shape[0], 1));
     tg_tensor *v = tg_sub(x, exact->line.center);
     if (exact->intercept) v = tg_cat(TG_LIST(ones, v), 1);

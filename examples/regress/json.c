@@ -130,6 +130,7 @@ static void put_training(writer *w, const job *j)
 static void put_coefficients(writer *w, const job *j)
 {
     const fit *f = &j->fit;
+    put_number(w, "level", j->set.level);
     begin(w, "coefficients", '[');
     for (int64_t i = 0; f->coefficients && i < f->coefficients->numel; i++) {
         const double value = tg_get(f->coefficients, TG_INDEX(i));

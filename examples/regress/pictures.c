@@ -112,19 +112,21 @@ static void add_dashes(plot *p, const char *label, tg_tensor *t, double intercep
     plot_dashes(p, label, PLOT_BLACK, 2, x, y);
 }
 
-/* The fit over the range of the axis, between the bounds that 95 % of other rows lie in. */
+/* The fit over the range of the axis, between the bounds of its prediction interval. */
 static void add_curve(plot *p, const job *j)
 {
     tg_tensor *axis = view_data(j, &j->train).x;
     const double least = tg_item(tg_min(axis)), most = tg_item(tg_max(axis));
     double at[CURVE], bound[CURVE];
+    char interval[48];
+    snprintf(interval, sizeof interval, "%.6g %% prediction interval", 100 * j->set.level);
     for (int i = 0; i < CURVE; i++) at[i] = least + (most - least) * i / (CURVE - 1);
     tg_tensor *x = features_along(j, at, CURVE);
     const double *y = values_of(predict(j, x));
     const double *margins = values_of(interval_margins(j, x));
     for (int side = -1; y && margins && side <= 1; side += 2) {
         for (int i = 0; i < CURVE; i++) bound[i] = y[i] + side * margins[i];
-        plot_dashes(p, side < 0 ? "95 % prediction interval" : NULL, PLOT_GREEN, CURVE, at, bound);
+        plot_dashes(p, side < 0 ? interval : NULL, PLOT_GREEN, CURVE, at, bound);
     }
     const char *label = is_straight(j) ? "fitted line" : "fitted curve";
     if (y) plot_line(p, label, PLOT_BLACK, CURVE, at, y);

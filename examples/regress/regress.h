@@ -149,7 +149,7 @@ int draw(const job *j);
 
 /* ---- intervals.c */
 
-/* Half the width of the prediction interval, of 95 %, of each row of x; NULL if the fit has none.
+/* Half the width of the prediction interval of each row of x; NULL if the fit has none.
  * They are NaN if no degree of freedom remains. */
 tg_tensor *interval_margins(const job *j, tg_tensor *x);
 

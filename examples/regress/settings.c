@@ -65,7 +65,7 @@ const char *const settings_help[] = {
     "of\n"
     "                         all else. Of a trained coefficient only known digits are printed\n",
     "  --plot FILE.svg        draw the fit, or predictions against the target\n"
-    "  --plots PREFIX         draw four pictures: PREFIX-fit.svg, the fit with its 95 % "
+    "  --plots PREFIX         draw four pictures: PREFIX-fit.svg, the fit with its "
     "prediction\n"
     "                         interval, if all terms are of one column; PREFIX-predicted.svg, "
     "predictions\n"
@@ -79,6 +79,8 @@ const char *const settings_help[] = {
     "  --interval             with --predict: columns lower and upper, between which 95 % of "
     "other\n"
     "                         rows, of weight 1, lie if errors are normal\n"
+    "  --level P              the probability of these intervals and of those of coefficients, "
+    "0.95\n"
     "  --save FILE.csv        save the fit, and with --load predict by it later. The file is "
     "text,\n"
     "                         which examples/regress/saved.h describes\n"
@@ -205,7 +207,8 @@ static bool check_load(const settings *set, const option *options, int n)
     for (int i = 0; i < n; i++) {
         const void *value = options[i].value;
         if (!options[i].given || value == &set->load || value == &set->predict ||
-            value == &set->interval || value == &set->json || value == &set->digits)
+            value == &set->interval || value == &set->level || value == &set->json ||
+            value == &set->digits)
             continue;
         fprintf(stderr, "regress: %s is for a new fit, and --load takes one that is made\n",
                 options[i].name);
@@ -300,7 +303,7 @@ static bool choose_format(settings *set)
 
 bool settings_read(settings *set, int argc, char **argv)
 {
-    *set = (settings){.momentum = -1, .memory = 64};
+    *set = (settings){.momentum = -1, .memory = 64, .level = 0.95};
     option options[] = {
         {"--method", OPTION_TEXT, &set->method_name, 0, 0, false},
         {"--missing", OPTION_TEXT, &set->missing, 0, 0, false},
@@ -319,6 +322,7 @@ bool settings_read(settings *set, int argc, char **argv)
         {"--loss", OPTION_TEXT, &set->loss_name, 0, 0, false},
         {"--l2", OPTION_REAL, &set->loss.l2, 0, 1e100, false},
         {"--folds", OPTION_WHOLE, &set->folds, 2, 1e15, false},
+        {"--level", OPTION_REAL, &set->level, 0.001, 1, false},
         {"--memory", OPTION_REAL, &set->memory, 0, 1e12, false},
         {"--interval", OPTION_FLAG, &set->interval, 0, 0, false},
         {"--json", OPTION_FLAG, &set->json, 0, 0, false},

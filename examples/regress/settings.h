@@ -6,12 +6,13 @@
 #include "loss.h"
 
 /* What the user has asked for. Text that was not given is NULL, and a number that was not given is
- * 0, but momentum is -1 and memory 64. */
+ * 0, but momentum is -1, memory 64 and level
+ * 0.95. */
 typedef struct settings {
     const char *data, *target, *features, *exclude, *weights, *plot, *plots, *predict, *save, *load,
         *method_name, *missing, *dependent, *loss_name, *separator_name, *decimal_name;
     char separator, decimal; /* of the files; 0 if they are to be guessed */
-    double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds, memory;
+    double lr, momentum, epochs, batch_size, seed, test_fraction, digits, folds, memory, level;
     fit_method method;
     loss loss;
     bool float64, help, no_intercept, interval, json, drop_missing, drop_dependent, minimum_norm;

@@ -8,7 +8,10 @@ test test_coefficient(const job *j, double value, double error)
 {
     const bool normal = loss_is_likelihood(&j->set.loss);
     const double freedom = (double)least_squares_freedom(&j->exact);
-    const double bound = normal ? NORMAL_BOUND : freedom > 0 ? student_t_bound(0.05, freedom) : NAN;
+    const double p = 1 - j->set.level;
+    const double bound = normal        ? -normal_quantile(p / 2)
+                         : freedom > 0 ? student_t_bound(p, freedom)
+                                       : NAN;
     const double t = value / error;
     return (test){.t = t,
                   .p = normal ? normal_two_sided(t) : student_t_two_sided(t, freedom),

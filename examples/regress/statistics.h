@@ -6,7 +6,7 @@
 #include "regress.h"
 
 /* The test of a coefficient: t, or z where the loss is that of a likelihood; the probability of one
- * at least so far from 0; and the interval of 95 %. */
+ * at least so far from 0; and the interval of --level. */
 typedef struct test {
     double t, p, lower, upper;
 } test;

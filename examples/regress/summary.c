@@ -69,7 +69,7 @@ static const char *show_probability(const job *j, double p, char text[32])
     return text;
 }
 
-/* Puts t or z, p, and the 95 % interval of a coefficient. */
+/* Puts t or z, p, and the interval of a coefficient. */
 static void put_test(const job *j, columns *table, double value, double error)
 {
     const test of = test_coefficient(j, value, error);
@@ -83,11 +83,11 @@ static void put_test(const job *j, columns *table, double value, double error)
 /* A table with the columns that are known of the fit. */
 static columns *make_table(const job *j)
 {
-    static const char *const t[] = {"",        "coefficient", "std. error", "t",
-                                    "p > |t|", "95 % from",   "to"};
-    static const char *const z[] = {"",        "coefficient", "std. error", "z",
-                                    "p > |z|", "95 % from",   "to"};
+    static char from[32];
+    static const char *const t[] = {"", "coefficient", "std. error", "t", "p > |t|", from, "to"};
+    static const char *const z[] = {"", "coefficient", "std. error", "z", "p > |z|", from, "to"};
     static const char *const misses[] = {"", "coefficient", "std. error", "least squares"};
+    snprintf(from, sizeof from, "%.6g %% from", 100 * j->set.level);
     if (!j->fit.errors) return columns_new(2, t);
     if (!j->fit.converged) return columns_new(4, misses);
     return columns_new(7, loss_is_likelihood(&j->set.loss) ? z : t);

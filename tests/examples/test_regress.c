@@ -123,6 +123,37 @@ static void test_layout(void **state)
         "F(1, 34) 5.436e+06, p < 2e-16;  log-likelihood -45.6466, AIC 97.2932\n\n");
 }
 
+/* The bounds are those of R's confint(lm(dist ~ speed, cars), level = 0.99), and of the minimum of
+ * glm(am ~ wt, binomial, mtcars) with the standard errors of its Hessian times qnorm(0.95). */
+static void test_level_of_intervals(void **state)
+{
+    (void)state;
+    write_text(
+        "cars.csv",
+        "speed,dist\n4,2\n4,10\n7,4\n7,22\n8,16\n9,10\n10,18\n10,26\n10,34\n11,17\n11,28\n12,14\n"
+        "12,20\n12,24\n12,28\n13,26\n13,34\n13,34\n13,46\n14,26\n14,36\n14,60\n14,80\n15,20\n"
+        "15,26\n15,54\n16,32\n16,40\n17,32\n17,40\n17,50\n18,42\n18,56\n18,76\n18,84\n19,36\n"
+        "19,46\n19,68\n20,32\n20,48\n20,52\n20,56\n20,64\n22,66\n23,54\n24,70\n24,92\n24,93\n"
+        "24,120\n25,85\n");
+    expect_status("regress cars.csv --target dist --level 0.99 --digits 13", 0);
+    expect_text("99 % from");
+    expect_cell("intercept", 4, -35.7066103287220, 1e-12);
+    expect_cell("speed", 5, 5.04689880192308, 1e-12);
+    write_text(
+        "am.csv",
+        "wt,am\n2.62,1\n2.875,1\n2.32,1\n3.215,0\n3.44,0\n3.46,0\n3.57,0\n3.19,0\n3.15,0\n"
+        "3.44,0\n3.44,0\n4.07,0\n3.73,0\n3.78,0\n5.25,0\n5.424,0\n5.345,0\n2.2,1\n1.615,1\n"
+        "1.835,1\n2.465,0\n3.52,0\n3.435,0\n3.84,0\n3.845,0\n1.935,1\n2.14,1\n1.513,1\n3.17,1\n"
+        "2.77,1\n3.57,1\n2.78,1\n");
+    expect_status("regress am.csv --target am --loss logistic --level 0.9 --digits 13", 0);
+    expect_cell("intercept", 4, 4.621970917701, 1e-12);
+    expect_cell("wt", 5, -1.661092078054, 1e-12);
+    expect_status("regress cars.csv --target dist --level 1 2>&1", 2);
+    assert_string_equal(text,
+                        "regress: --level: '1' will not do: it takes a number, at least 0.001 "
+                        "and less than 1\n");
+}
+
 /* A letter of Hangul takes two places of a terminal. */
 static void test_wide_letters_align(void **state)
 {
@@ -754,6 +785,7 @@ int main(void)
         cmocka_unit_test(test_standard_errors),
         cmocka_unit_test(test_diabetes),
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_level_of_intervals),
         cmocka_unit_test(test_wide_letters_align),
         cmocka_unit_test(test_says_when_the_scatter_is_not_known),
         cmocka_unit_test(test_agrees_with_r),

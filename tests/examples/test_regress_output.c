@@ -171,7 +171,7 @@ static void test_intervals_agree_with_r(void **state)
         }
     }
     fclose(golden);
-    assert_int_equal(rows, 25);
+    assert_int_equal(rows, 29);
 }
 
 static void test_interval_without_scatter(void **state)
