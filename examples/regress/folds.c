@@ -2,6 +2,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "regress.h"
 
@@ -28,16 +30,27 @@ static tg_tensor *deal(tg_tensor *order, int64_t from, int64_t to, bool others)
     return tg_cat(TG_LIST(tg_narrow(order, 0, 0, from), after), 0);
 }
 
+/* Gives a part of a job its own list of features, from which a fold may drop some. */
+static bool copy_features(terms *t)
+{
+    const size_t bytes = t->n_made * sizeof *t->features;
+    feature *copy = malloc(bytes);
+    if (copy) memcpy(copy, t->features, bytes);
+    t->features = copy;
+    return copy != NULL;
+}
+
 /* Fits without the fold, and adds its score. */
 static int try_fold(const job *j, tg_tensor *order, int64_t from, int64_t to, score *s)
 {
     job part = *j;
-    part.set.drop_dependent = false;
+    if (!copy_features(&part.terms)) return complain("regress: out of memory");
     part.held = take_rows(&j->train, deal(order, from, to, false));
     part.train = take_rows(&j->train, deal(order, from, to, true));
     part.range = find_range(&part.train);
     int status = check_columns(&part);
     if (status == DONE) status = find_fit(&part);
+    free(part.terms.features);
     if (status != DONE || !tg_ok(j->tg)) return FAILED;
     tg_tensor *eta = line_predict(&part.fit.line, part.held.x);
     const double sum = sum_losses(&part, &part.held, eta) - sum_floors(&part, &part.held);
@@ -63,16 +76,20 @@ static void report_folds(const job *j)
     if (f->missed) fprintf(j->report, "NOT converged in %d of the folds\n", f->missed);
 }
 
+int check_folds(const job *j)
+{
+    const int64_t rows = j->exact.rows, n = (int64_t)j->set.folds;
+    const int64_t width = j->set.drop_dependent ? 0 : least_squares_size(&j->exact);
+    if (!n || (n <= rows && rows - (rows + n - 1) / n >= (width > 2 ? width : 2))) return DONE;
+    fprintf(stderr, "%s: --folds %" PRId64 ": %" PRId64 " rows are too few\n", j->set.data, n,
+            rows);
+    return FAILED;
+}
+
 int cross_validate(job *j)
 {
-    const int64_t rows = j->exact.rows, width = least_squares_size(&j->exact);
-    const int64_t n = (int64_t)j->set.folds;
+    const int64_t rows = j->exact.rows, n = (int64_t)j->set.folds;
     if (!n) return DONE;
-    if (n > rows || rows - (rows + n - 1) / n < (width > 2 ? width : 2)) {
-        fprintf(stderr, "%s: --folds %" PRId64 ": %" PRId64 " rows are too few\n", j->set.data, n,
-                rows);
-        return FAILED;
-    }
     score s = {.low = INFINITY, .high = -INFINITY};
     tg_tensor *order = tg_randperm(j->tg, rows);
     for (int64_t k = 0; k < n; k++) {

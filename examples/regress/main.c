@@ -23,6 +23,7 @@ static int fit_and_report(job *j)
 {
     int status = split_rows(j);
     if (status == DONE) status = find_fit(j);
+    if (status == DONE) status = check_folds(j);
     if (status != DONE || !tg_ok(j->tg)) return status;
     report(j);
     status = cross_validate(j);

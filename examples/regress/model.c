@@ -81,12 +81,16 @@ static bool penalty_decides(const job *j)
     return j->set.loss.l2 > 0 && !j->set.drop_dependent;
 }
 
-/* Fits by least squares to the rows, or to their sums where they are not kept. */
+/* Fits by least squares to the rows, or to their sums where they are not kept. If there are fewer
+ * rows than coefficients, only the first features are looked at, one of which is dependent. */
 static bool fit_exactly(job *j)
 {
     const bool intercept = !j->set.no_intercept;
     if (j->sums.rows) return least_squares_of_sums(&j->sums, intercept, &j->exact);
-    return least_squares_fit(j->train.x, j->train.y, j->train.weights, intercept, &j->exact);
+    tg_tensor *x = j->train.x;
+    const int64_t most = x ? x->shape[0] + 1 - intercept : 0;
+    if (x && x->shape[1] > most) x = tg_narrow(x, 1, 0, most);
+    return least_squares_fit(x, j->train.y, j->train.weights, intercept, &j->exact);
 }
 
 int find_fit(job *j)

@@ -128,6 +128,9 @@ double sum_weights(const sample *rows);
 
 /* ---- folds.c */
 
+/* Checks that there are enough rows for the folds that the user has asked for, if any. */
+int check_folds(const job *j);
+
 /* Reports how well rows are predicted that the fit has not seen, if the user has asked for folds.
  */
 int cross_validate(job *j);

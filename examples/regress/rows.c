@@ -150,14 +150,14 @@ double size_of(tg_tensor *range, int64_t column)
 }
 
 /* Whether a column of the rows to train on can be computed with. One that is constant says nothing
- * beside an intercept, and cannot, unless what becomes of it is `settled`. */
+ * beside an intercept, and cannot, unless a fit can do with it. */
 static bool column_is_good(const job *j, const char *name, tg_tensor *range, int64_t column,
-                           bool settled)
+                           bool may_be_constant)
 {
     double least = tg_get(range, TG_INDEX(0, column)), size = size_of(range, column);
     double spread = tg_get(range, TG_INDEX(1, column)) - least;
     double contrast = j->set.no_intercept ? size : spread;
-    bool constant_is_good = settled && spread == 0;
+    bool constant_is_good = may_be_constant && spread == 0;
     if (((contrast > 1e-100 || constant_is_good) && size < TOO_LARGE) || !tg_ok(j->tg)) return true;
     char shown[SHOWN];
     fprintf(stderr, "%s:1: column '%s' %s%s\n", j->set.data, utf8_show(name, shown, SHOWN),
@@ -174,16 +174,20 @@ int check_columns(const job *j)
         if (!column_is_good(j, j->terms.features[i].name, j->range.x, (int64_t)i,
                             j->set.drop_dependent || j->set.minimum_norm))
             return FAILED;
-    return column_is_good(j, j->set.target, j->range.y, 0, false) ? DONE : FAILED;
+    const loss_kind kind = j->set.loss.kind;
+    const bool flat = kind == LOSS_HUBER || kind == LOSS_QUANTILE ||
+                      (kind == LOSS_POISSON && size_of(j->range.y, 0) > 0);
+    return column_is_good(j, j->set.target, j->range.y, 0, flat) ? DONE : FAILED;
 }
 
-/* Whether there are as many rows to train on as coefficients, unless those of minimum norm are
- * wanted, and two for a line. */
+/* Whether there are as many rows to train on as coefficients, unless dependent ones are allowed,
+ * and two for a line. */
 static bool rows_suffice(const job *j, int64_t n)
 {
     const int64_t features = (int64_t)j->terms.n_features;
     const int64_t least = features + !j->set.no_intercept;
-    if ((n >= least || j->set.minimum_norm) && n >= 1 + !j->set.no_intercept) return true;
+    const bool fewer = j->set.minimum_norm || j->set.drop_dependent;
+    if ((n >= least || fewer) && n >= 1 + !j->set.no_intercept) return true;
     fprintf(stderr,
             "%s:%" PRId64 ": %" PRId64 " %s to train on, where %" PRId64
             " %s%s need at least %" PRId64 "\n",

@@ -58,9 +58,9 @@ static void find_deviance(const job *j, statistics *s)
     const double least = sum_floors(j, rows);
     const double used = tg_item(tg_sum(tg_cast(tg_gt_scalar(w, 0), TG_F64)));
     const double k = (double)least_squares_size(&j->exact);
-    s->null_deviance = 2 * (sum_losses(j, rows, tg_full_like(rows->y, base)) - least);
+    s->null_deviance = fmax(2 * (sum_losses(j, rows, tg_full_like(rows->y, base)) - least), 0);
     s->null_freedom = used - (double)j->exact.intercept;
-    s->deviance = 2 * (j->minimum.loss - least);
+    s->deviance = fmax(2 * (j->minimum.loss - least), 0);
     s->freedom = used - k;
     s->log_likelihood = -j->minimum.loss - (l->kind == LOSS_POISSON ? log_factorials(rows) : 0);
     if (l->l2 == 0) s->aic = 2 * k - 2 * s->log_likelihood;
@@ -116,7 +116,7 @@ quality find_quality(const job *j, const sample *rows)
         return q;
     }
     q.mean_loss = sum / all;
-    if (kind == LOSS_POISSON) q.mean_deviance = 2 * (sum - sum_floors(j, rows)) / all;
+    if (kind == LOSS_POISSON) q.mean_deviance = fmax(2 * (sum - sum_floors(j, rows)), 0) / all;
     if (kind == LOSS_QUANTILE) q.above = tg_item(tg_mean(tg_cast(tg_gt(y, eta), TG_F64)));
     tg_tensor *right = tg_cast(tg_eq(tg_gt_scalar(eta, 0), tg_gt_scalar(y, 0)), TG_F64);
     if (kind == LOSS_LOGISTIC) q.right = tg_item(tg_mean(right));

@@ -363,9 +363,56 @@ static void test_folds(void **state)
     expect_text("six.csv: the logistic loss has no minimum for the rows to train on: 'x' tells ");
     expect_status("regress six.csv --target y --folds 7 2>&1 >/dev/null", 1);
     assert_string_equal(text, "six.csv: --folds 7: 6 rows are too few\n");
+    expect_status("regress six.csv --target y --folds 7 2>/dev/null", 1);
+    assert_string_equal(text, "");
     write_text("one.csv", "g,x,y\n0,1,2\n0,2,3\n1,3,5\n0,5,1\n0,3,3\n");
     expect_status("regress one.csv --target y --folds 5 2>&1 >/dev/null", 1);
     assert_string_equal(text, "one.csv:1: column 'g' is constant in the rows to train on\n");
+}
+
+/* R: the root of the mean square of what lm(y ~ g + x) without row i predicts of row i, where
+ * without row 3 there is no coefficient of g. */
+static void test_folds_drop_what_depends_in_them_alone(void **state)
+{
+    (void)state;
+    write_text("one.csv", "g,x,y\n0,1,2\n0,2,3\n1,3,5\n0,5,1\n0,3,3\n");
+    expect_status("regress one.csv --target y --folds 5 --dependent drop", 0);
+    expect_text("y ~ g + x, ");
+    expect_text("\ng  ");
+    const char *found = strstr(text, "5 folds   5 rows, RMSE ");
+    assert_non_null(found);
+    assert_true(fabs(atof(found + 23) - 2.18335416021062) < 1e-8);
+}
+
+/* The best line is level, and the deviance of R's glm is 0. */
+static void test_constant_target(void **state)
+{
+    (void)state;
+    write_text("three.csv", "x,y\n1,3\n2,3\n4,3\n5,3\n7,3\n");
+    static const char *const losses[] = {"huber", "quantile:0.3", "poisson", "poisson --l2 0.1"};
+    for (int i = 0; i < 4; i++) {
+        char command[128];
+        snprintf(command, sizeof command, "regress three.csv --target y --loss %s", losses[i]);
+        expect_status(command, 0);
+        assert_true(fabs(cell_of("intercept", 0) - (i < 2 ? 3 : log(3))) < 1e-6);
+        assert_true(fabs(cell_of("x", 0)) < 1e-9);
+    }
+    write_text("zero.csv", "x,y\n1,0\n2,0\n4,0\n");
+    expect_status("regress zero.csv --target y --loss poisson 2>&1", 1);
+    assert_string_equal(text, "zero.csv:1: column 'y' is constant\n");
+}
+
+/* A fit that gives each count exactly has the deviance 0, from which rounding must not take. */
+static void test_deviance_is_not_negative(void **state)
+{
+    (void)state;
+    for (int a = 1; a < 8; a++) {
+        char rows[64];
+        snprintf(rows, sizeof rows, "g,y\na,%d\nb,%d\nc,5\nc,5\n", a, 3 * a + 1);
+        write_text("exact.csv", rows);
+        expect_status("regress exact.csv --target y --loss poisson", 0);
+        assert_null(strstr(text, "deviance -"));
+    }
 }
 
 /* The curve of a logistic fit is drawn by more than the two points of a line. */
@@ -481,6 +528,9 @@ int main(void)
         cmocka_unit_test(test_predicts_probabilities_and_means),
         cmocka_unit_test(test_rows_held_out_are_measured_by_the_loss),
         cmocka_unit_test(test_folds),
+        cmocka_unit_test(test_folds_drop_what_depends_in_them_alone),
+        cmocka_unit_test(test_constant_target),
+        cmocka_unit_test(test_deviance_is_not_negative),
         cmocka_unit_test(test_draws_a_curve),
         cmocka_unit_test(test_targets_that_do_not_suit_the_loss),
         cmocka_unit_test(test_classes_may_be_words),

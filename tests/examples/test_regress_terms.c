@@ -496,6 +496,18 @@ static void test_minimum_norm_of_few_rows(void **state)
         (const double[]){-0.042857142857143, 1.2142857142857149, -0.08571428571428574}, 3);
 }
 
+/* R leaves c and d out, too: lm(y ~ a + b + c + d) has 1.5 for a, and 0 for b. */
+static void test_drops_features_of_few_rows(void **state)
+{
+    (void)state;
+    write_text("few.csv", "a,b,c,d,y\n1,2,7,8,1\n2,3,1,3,2.5\n3,6,2,5,4\n");
+    expect_status("regress few.csv --target y --dependent drop", 0);
+    expect_text("left out: c, d (a combination of features before)\n");
+    assert_true(fabs(cell_of("intercept", 0) + 0.5) < 1e-14);
+    assert_true(fabs(cell_of("a", 0) - 1.5) < 1e-14 && fabs(cell_of("b", 0)) < 1e-14);
+    expect_text("no degree of freedom remains");
+}
+
 static void test_minimum_norm_predicts(void **state)
 {
     (void)state;
@@ -565,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_constant_features_are_dropped),
         cmocka_unit_test(test_minimum_norm_agrees_with_numpy),
         cmocka_unit_test(test_minimum_norm_of_few_rows),
+        cmocka_unit_test(test_drops_features_of_few_rows),
         cmocka_unit_test(test_minimum_norm_predicts),
         cmocka_unit_test(test_wrong_rules_for_dependent_features),
     };
