@@ -346,28 +346,91 @@ static bool choose_columns(csv_reader *r)
     return true;
 }
 
-/* Reads the chosen columns to one tensor. The rows go to parts, each of which is as large as all
- * before it together. */
-static tg_tensor *read_all_rows(csv_reader *r)
+/* The most rows that can follow: one for each line, and for as many bytes as a row has cells. 0 if
+ * this is not known, as the file cannot be read twice or has quotes, in which there may be lines.
+ * The spare half of the buffer is used. */
+static int64_t count_rows(csv_reader *r)
+{
+    fpos_t here;
+    char *spare = r->buffer + r->room, before = '\n';
+    const char *p = r->buffer + r->at;
+    size_t n = r->end - r->at;
+    int64_t lines = 0, bytes = 0;
+    bool quoted = false;
+    if (r->zero || fgetpos(r->file, &here) != 0) return 0;
+    for (; n > 0 && !quoted; p = spare) {
+        lines += p[0] == '\r' || (p[0] == '\n' && before != '\r');
+        for (size_t i = 1; i < n; i++) lines += p[i] == '\r' || (p[i] == '\n' && p[i - 1] != '\r');
+        before = p[n - 1];
+        bytes += (int64_t)n;
+        quoted = memchr(p, '"', n) != NULL;
+        n = fread(spare, 1, r->room, r->file);
+    }
+    clearerr(r->file);
+    if (fsetpos(r->file, &here) != 0 || quoted) return 0;
+    lines += before != '\r' && before != '\n';
+    bytes = (bytes + 1) / r->needed_cells;
+    return lines < bytes ? lines : bytes;
+}
+
+/* Reads rows to a tensor until it is full or the file ends. Returns how many. */
+static int64_t fill(csv_reader *r, tg_tensor *rows)
+{
+    int64_t n = 0;
+    for (int64_t more = 1; rows && more && n < rows->shape[0]; n += more)
+        more = read_rows(r, rows->shape[0] - n, (double *)rows->data + n * r->n_chosen);
+    return n;
+}
+
+static tg_tensor *make_rows(csv_reader *r, int64_t depth, int64_t rows)
+{
+    return tg__new_at(r->pub.context, depth, TG_F64, 2, (int64_t[]){rows, r->n_chosen});
+}
+
+/* Reads the rows of a file that has no more than so many, to the scope around this one. */
+static tg_tensor *read_counted(csv_reader *r, int64_t most, int64_t *n)
+{
+    tg_context *tg = r->pub.context;
+    tg_tensor *all = make_rows(r, tg->depth - 1, most);
+    *n = fill(r, all);
+    if (*n == most) return all;
+    tg_tensor *some = *n && tg__ready(tg) ? tg_keep(tg_narrow(all, 0, 0, *n)) : NULL;
+    tg_release(all);
+    return some;
+}
+
+/* Reads the rows of another file, to parts of which each is as large as all before it together. */
+static tg_tensor *read_parts(csv_reader *r, int64_t *n)
 {
     enum { PARTS = 48, FIRST = 1024 };
     tg_context *tg = r->pub.context;
-    const int64_t width = r->n_chosen;
     tg_tensor *parts[PARTS];
-    int n = 0;
-    int64_t more = 1;
-    for (int64_t rows = FIRST; more && n<PARTS; rows <<= n> 1) {
-        tg_tensor *part = tg_empty(tg, TG_F64, TG_SHAPE(rows, width));
-        int64_t read = 0;
-        for (more = part != NULL; more && read < rows; read += more)
-            more = read_rows(r, rows - read, (double *)part->data + read * width);
-        if (!tg__ready(tg)) return NULL;
-        if (read) parts[n++] = tg_narrow(part, 0, 0, read);
+    int64_t counts[PARTS], rows = FIRST, at = 0;
+    int used = 0;
+    for (*n = 0; used < PARTS && *n == (used ? rows : 0); used++) {
+        rows = used ? 2 * *n : FIRST;
+        parts[used] = make_rows(r, tg->depth, rows - *n);
+        counts[used] = fill(r, parts[used]);
+        *n += counts[used];
     }
-    if (n) return tg_cat((tg_list){n, parts}, 0);
-    refuse_file(r, TG_ERR_IO, r->lines,
-                r->pub.dropped ? "a value is missing in every row" : "no rows after the header");
-    return NULL;
+    tg_tensor *all = *n && tg__ready(tg) ? make_rows(r, tg->depth - 1, *n) : NULL;
+    for (int i = 0; i < used && all; at += counts[i++])
+        memcpy((double *)all->data + at * r->n_chosen, parts[i]->data,
+               (size_t)(counts[i] * r->n_chosen) * sizeof(double));
+    return all;
+}
+
+/* Reads the chosen columns to one tensor. */
+static tg_tensor *read_all_rows(csv_reader *r)
+{
+    const int64_t most = count_rows(r);
+    int64_t n = 0;
+    tg_tensor *all = most ? read_counted(r, most, &n) : read_parts(r, &n);
+    if (n == 0 && tg__ready(r->pub.context))
+        refuse_file(r, TG_ERR_IO, r->lines,
+                    r->pub.dropped ? "a value is missing in every row"
+                                   : "no rows after the header");
+    return all;
 }
 
 tg_tensor *tg_read_csv(tg_context *tg, const char *path, const tg_csv_options *options)
@@ -375,7 +438,7 @@ tg_tensor *tg_read_csv(tg_context *tg, const char *path, const tg_csv_options *o
     csv_reader *r = open_reader(tg, "read_csv", path, options);
     if (!r) return NULL;
     tg_scope_begin(tg);
-    tg_tensor *all = choose_columns(r) ? tg_keep(read_all_rows(r)) : NULL;
+    tg_tensor *all = choose_columns(r) ? read_all_rows(r) : NULL;
     tg_scope_end(tg);
     tg_csv_close(&r->pub);
     return all;

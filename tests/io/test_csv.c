@@ -1,5 +1,7 @@
 /* Reading of CSV files. Most files are written here; each is read as a stream, so that no test
  * needs a folder of its own. */
+#define _XOPEN_SOURCE 700
+
 #include "check.h"
 #ifndef _WIN32
 #include "foreign_locale.h"
@@ -544,6 +546,46 @@ static void test_memory_does_not_grow(void **state)
     close_both(csv, file);
 }
 
+/* Whatever ends the lines, and also where some have no row: the context never holds much more than
+ * the tensor. */
+static void test_a_tensor_needs_its_own_memory_alone(void **state)
+{
+    (void)state;
+    enum { ROWS = 200000 };
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    for (int i = 0; i < 3; i++) {
+        FILE *file = tmpfile();
+        assert_non_null(file);
+        fprintf(file, "x,y%s", ends[i]);
+        for (int k = 0; k < ROWS; k++) fprintf(file, "%d,%d%s", k, -k, k + 1 < ROWS ? ends[i] : "");
+        rewind(file);
+        tg_options o = tg_defaults();
+        o.max_bytes = (size_t)ROWS * 2 * sizeof(double) + (1 << 20);
+        tg_context *tg = tg_open(&o);
+        tg_tensor *t = tg_read_csv(tg, "a.csv", TG_CSV(.file = file));
+        check_ok(tg);
+        assert_true(t->shape[0] == ROWS && t->shape[1] == 2);
+        for (int k = 0; k < ROWS; k++)
+            assert_true(tg_data_f64(t)[2 * k] == k && tg_data_f64(t)[2 * k + 1] == -k);
+        fclose(file);
+        tg_close(tg);
+    }
+}
+
+#ifndef _WIN32
+static void test_a_pipe(void **state)
+{
+    FILE *pipe = popen("echo x,y; seq 5000 | awk '{print $1 \",\" 2 * $1}'", "r");
+    assert_non_null(pipe);
+    tg_tensor *t = tg_read_csv(*state, "a.csv", TG_CSV(.file = pipe));
+    pclose(pipe);
+    check_ok(*state);
+    assert_true(t->shape[0] == 5000 && t->shape[1] == 2);
+    for (int i = 0; i < 5000; i++)
+        assert_true(tg_data_f64(t)[2 * i] == i + 1 && tg_data_f64(t)[2 * i + 1] == 2 * (i + 1));
+}
+#endif
+
 /* Each allocation fails in turn. */
 static void test_failing_allocations(void **state)
 {
@@ -631,6 +673,10 @@ int main(void)
         TEST(test_text_columns),
         TEST(test_standard_input),
         TEST(test_memory_does_not_grow),
+        TEST(test_a_tensor_needs_its_own_memory_alone),
+#ifndef _WIN32
+        TEST(test_a_pipe),
+#endif
         TEST(test_failing_allocations),
         TEST(test_wrong_options),
     };
