@@ -24,6 +24,9 @@ enum { MATRIX_NAME = 32 + TG_SIZES };
 /* Writes the name of the matrix a to text, which has room for MATRIX_NAME characters, and returns
  * text: "matrix 2 of [4, 3, 3]". */
 const char *tg__name_matrix(const problem *p, char *text);
+/* The power of two that numbers are to be multiplied by, of which `most` is the largest: 0 unless
+ * squares of them might leave the range of a double. 0 also if most is not finite. */
+int tg__power(double most);
 /* Records the error that the matrix a is `what`, and returns false. */
 bool tg__fail_matrix(const problem *p, const char *what);
 /* The relative error that the entries of a matrix of that dtype must be assumed to have: the

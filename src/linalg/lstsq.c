@@ -10,6 +10,7 @@
 #include "qr.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -177,6 +178,12 @@ static bool solve_augmented(lstsq_system *s)
     return r != NULL;
 }
 
+/* The power of two by which column j of the tall matrix is multiplied in R, or in its SVD. */
+static int power_of_column(const lstsq_system *s, int64_t j)
+{
+    return s->by_svd ? s->svd.power : s->w.powers ? s->w.powers[j] : 0;
+}
+
 /* x becomes R^-1 x or, for a wide a, R^-T x. If there is an SVD, R has the pseudo-inverse V S^-1
  * U^T, where singular values of at most `least` count as 0. */
 static void invert_triangle(const lstsq_system *s, double *x)
@@ -195,7 +202,7 @@ static void invert_triangle(const lstsq_system *s, double *x)
         if (value > s->least)
             tg__add_multiple(n, y, tg__inner(n, from + j * n, x) / value / value, to + j * n);
     }
-    for (int64_t j = 0; j < n; j++) x[j] = ldexp(y[j], svd->power);
+    memcpy(x, y, (size_t)n * sizeof *x);
 }
 
 /* x = R^-1 Q^T b, refined if it is of float64 and a has full rank. */
@@ -213,6 +220,22 @@ static bool solve_tall(lstsq_system *s)
     return rate < 0x1p-10 ? refine_by_normal_equations(s, rate) : solve_augmented(s);
 }
 
+/* Copies the right-hand side l, whose equations are multiplied as the rows of a are, and by a power
+ * of two that brings them near 1. Returns this power. */
+static int load_right_hand_side(const lstsq_system *s, int64_t l, double *b)
+{
+    int most = INT_MIN;
+    for (int64_t i = 0; i < s->w.n; i++) {
+        b[i] = tg__load(s->b.dtype, s->b.data, i * s->b.s0 + l * s->b.s1);
+        const bool counts = b[i] != 0 && isfinite(b[i]);
+        const int size = counts ? ilogb(b[i]) + power_of_column(s, i) : most;
+        most = size > most ? size : most;
+    }
+    const int power = most == INT_MIN ? 0 : -most;
+    for (int64_t i = 0; i < s->w.n; i++) b[i] = ldexp(b[i], power_of_column(s, i) + power);
+    return power;
+}
+
 /* The x of the least norm is Q R^-T b, by the factors of a^T. */
 static bool solve_wide(const lstsq_system *s)
 {
@@ -220,14 +243,11 @@ static bool solve_wide(const lstsq_system *s)
     const int64_t height = tg__qr_height(w);
     double *y = tg__alloc(w->tg, tg__bytes(height, sizeof *y)), *top = s->work;
     for (int64_t l = 0; l < s->p.k && y; l++) {
-        for (int64_t i = 0; i < w->n; i++) {
-            const double b = tg__load(s->b.dtype, s->b.data, i * s->b.s0 + l * s->b.s1);
-            top[i] = w->powers ? ldexp(b, w->powers[i]) : b;
-        }
+        const int power = load_right_hand_side(s, l, top);
         invert_triangle(s, top);
         memset(y, 0, (size_t)height * sizeof *y);
         tg__qr_apply(w, true, top, y);
-        memcpy(s->x + l * s->p.n, y, (size_t)s->p.n * sizeof *y);
+        for (int64_t j = 0; j < s->p.n; j++) s->x[l * s->p.n + j] = ldexp(y[j], -power);
     }
     return y != NULL;
 }
@@ -251,7 +271,6 @@ static bool find_rank(lstsq_system *s)
     if (!tg__svd(&s->svd, w)) return false;
     s->least = w->n > 0 ? s->rcond * s->svd.values[0] : 0;
     s->by_svd = dependent < w->n || (w->n > 0 && s->svd.values[w->n - 1] <= s->least);
-    if (s->by_svd) w->powers = NULL; /* it is of the matrix as it was */
     return true;
 }
 
@@ -286,8 +305,8 @@ static void store_solution(const lstsq_system *s)
     for (int64_t j = 0; j < n; j++)
         for (int64_t l = 0; l < k; l++) {
             const double x = s->x[l * n + j];
-            tg__store(out->dtype, out->data, (s->p.index * n + j) * k + l,
-                      powers ? ldexp(x, powers[j]) : x);
+            const int power = powers ? power_of_column(s, j) - powers[s->w.n + l] : 0;
+            tg__store(out->dtype, out->data, (s->p.index * n + j) * k + l, ldexp(x, power));
         }
 }
 

@@ -28,6 +28,12 @@ const char *tg__name_matrix(const problem *p, char *text)
     return text;
 }
 
+int tg__power(double most)
+{
+    const bool fits = most < 0x1p400 && most > 0x1p-400;
+    return fits || most == 0 || !(most <= DBL_MAX) ? 0 : -ilogb(most);
+}
+
 bool tg__fail_matrix(const problem *p, const char *what)
 {
     char name[MATRIX_NAME];

@@ -59,12 +59,13 @@ bool tg__qr_begin(tall_qr *w, bool keep)
                   blocks = w->rows ? (w->m + w->rows - 1) / w->rows : 0,
                   of_kept = keep ? tg__times(blocks, tg__plus(tg__times(w->n, w->rows), 2 * w->n))
                                  : 2 * w->n;
-    double *memory =
-        tg__alloc(w->tg, tg__bytes(tg__plus(tg__plus(of_r, of_block), of_kept), sizeof *memory));
+    const int64_t doubles = tg__plus(tg__plus(of_r, of_block), tg__plus(of_kept, w->k));
+    double *memory = tg__alloc(w->tg, tg__bytes(doubles, sizeof *memory));
     if (!memory) return false;
-    w->r = memory;
-    w->block = w->r + of_r;
+    w->block = memory; /* first, since this memory is aligned */
     w->kept = keep ? w->block + of_block : NULL;
+    w->r = w->block + of_block + of_kept;
+    w->squares = w->r + of_r;
     w->powers = NULL;
     return true;
 }
@@ -93,7 +94,7 @@ int64_t tg__qr_load(const tall_qr *w, int64_t i)
     const int64_t count = w->m - i < w->rows ? w->m - i : w->rows;
     load_columns(w, w->a, i, count, w->n, w->block);
     if (w->k > 0) load_columns(w, w->b, i, count, w->k, w->block + w->n * w->rows);
-    for (int64_t j = 0; j < w->n && w->powers; j++)
+    for (int64_t j = 0; j < w->n + w->k && w->powers; j++)
         for (int64_t l = 0; l < count && w->powers[j]; l++) {
             double *entry = w->block + j * w->rows + l;
             *entry = ldexp(*entry, w->powers[j]);
@@ -151,8 +152,15 @@ static void fold_all(const tall_qr *w)
     const int64_t size = w->n * w->rows;
     double *kept = w->kept;
     begin_triangle(w);
+    for (int64_t l = 0; l < w->k; l++) w->squares[l] = 0;
     for (int64_t i = 0; i < w->m; i += w->rows) {
         const int64_t rows = tg__qr_load(w, i);
+        for (int64_t l = 0; l < w->k; l++) {
+            const double *column = w->block + (w->n + l) * w->rows;
+            double sum;
+            pick(w->tg->level, dot, TG_F64)(rows, &sum, column, column);
+            w->squares[l] += sum;
+        }
         if (kept) {
             fold(w, i, rows, kept + size);
             memcpy(kept, w->block, (size_t)size * sizeof *kept);
@@ -174,10 +182,12 @@ static double size_of_column(const tall_qr *w, int64_t j)
     return most;
 }
 
-/* Whether R tells that the squares of all columns are in the range of a double. The column that has
- * only zeros may have underflowed. */
+/* Whether the squares of all columns are in the range of a double, as R and the squares of b tell.
+ * A column that has only zeros may have underflowed. */
 static bool is_in_range(const tall_qr *w)
 {
+    for (int64_t l = 0; l < w->k; l++)
+        if (!(w->squares[l] > 0x1p-800 && w->squares[l] < 0x1p800)) return false;
     for (int64_t j = 0; j < w->n; j++) {
         const double size = size_of_column(w, j);
         if (!(size > 0x1p-400 && size < 0x1p400)) return false;
@@ -187,11 +197,12 @@ static bool is_in_range(const tall_qr *w)
 
 static bool find_powers(tall_qr *w, int64_t *row, int64_t *column, bool *scaled)
 {
-    double *most = tg__alloc(w->tg, tg__bytes(w->n, sizeof *most));
-    int *powers = tg__alloc(w->tg, tg__bytes(w->n, sizeof *powers));
+    const int64_t columns = w->n + w->k;
+    double *most = tg__alloc(w->tg, tg__bytes(columns, sizeof *most));
+    int *powers = tg__alloc(w->tg, tg__bytes(columns, sizeof *powers));
     *row = -1;
     if (!most || !powers) return false;
-    for (int64_t j = 0; j < w->n; j++) {
+    for (int64_t j = 0; j < columns; j++) {
         most[j] = 0;
         for (int64_t i = 0; i <= j && w->start; i++)
             most[j] = fmax(most[j], fabs(w->start[i * w->n + j]));
@@ -199,9 +210,9 @@ static bool find_powers(tall_qr *w, int64_t *row, int64_t *column, bool *scaled)
     for (int64_t i = 0; i < w->m; i += w->rows) {
         const int64_t rows = tg__qr_load(w, i);
         for (int64_t l = 0; l < rows; l++)
-            for (int64_t j = 0; j < w->n; j++) {
+            for (int64_t j = 0; j < columns; j++) {
                 const double size = fabs(w->block[j * w->rows + l]);
-                if (!(size <= DBL_MAX)) {
+                if (!(size <= DBL_MAX) && j < w->n) {
                     *row = i + l;
                     *column = j;
                     return false;
@@ -209,8 +220,8 @@ static bool find_powers(tall_qr *w, int64_t *row, int64_t *column, bool *scaled)
                 most[j] = fmax(most[j], size);
             }
     }
-    for (int64_t j = 0; j < w->n; j++) {
-        powers[j] = most[j] == 0 || (most[j] < 0x1p400 && most[j] > 0x1p-400) ? 0 : -ilogb(most[j]);
+    for (int64_t j = 0; j < columns; j++) {
+        powers[j] = tg__power(most[j]);
         *scaled = *scaled || powers[j];
     }
     w->powers = powers;

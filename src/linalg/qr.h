@@ -38,7 +38,8 @@ typedef struct tall_qr {
     double *r;       /* (n, n + k): R and Q^T b; its lower triangle is 0 */
     double *block;   /* a block that is being worked at, of n + k columns */
     double *kept;    /* NULL, or all blocks of reflections, if tg__qr_apply is to follow */
-    int *powers;     /* NULL, or column j of a is multiplied by 2^powers[j] as it is read */
+    double *squares; /* k sums: those of the squares of the columns of b */
+    int *powers;     /* NULL, or column j of [a b] is multiplied by 2^powers[j] as it is read */
 } tall_qr;
 
 /* The matrix t[index], where index counts the matrices of a batch of any strides. */
@@ -52,9 +53,9 @@ bool tg__qr_begin(tall_qr *w, bool keep);
 /* Copies the rows from row i on to w->block. Returns how many there are, with rows of zeros to make
  * them a multiple of 16. */
 int64_t tg__qr_load(const tall_qr *w, int64_t i);
-/* Factorizes a. Columns whose squares would leave the range of a double are multiplied by powers of
- * two, which powers then tells. If a has an entry that is not finite, returns false and tells its
- * place; also false, with *row < 0, if there is no memory. */
+/* Factorizes a. Columns of a and b whose squares would leave the range of a double are multiplied
+ * by powers of two, which powers then tells. If a has an entry that is not finite, returns false
+ * and tells its place; also false, with *row < 0, if there is no memory. */
 bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
 /* The same for a matrix of the problem p, of which `tall` says whether it is the transpose that is
  * factorized; an entry that is not finite is an error. */
