@@ -22,6 +22,7 @@ typedef struct linear_fit {
     int64_t *powers;     /* n: x has 2^powers[j] times the column j of the caller */
     int64_t power;       /* y has 2^power times that of the caller */
     tg_tensor *triangle; /* R of a = Q R */
+    tg_tensor *basis;    /* Q with Q Q^T the projection on the columns of a */
     tg_tensor *root;     /* Z with Z Z^T = (a^T a)^-1, or the pseudo-inverse of a^T a */
     tg_tensor *solution, *residuals, *leverages;
     int64_t m, n, kept, rank, rows; /* rows whose weight is not 0 */
@@ -156,10 +157,11 @@ static bool find_columns(linear_fit *f)
 {
     f->kept = f->n;
     f->numbers = tg_arange(f->tg, TG_I64, 0, (double)f->n, 1);
-    f->triangle = f->numbers ? triangle_of(f->a, f->n) : NULL;
-    if (!f->triangle) return false;
+    if (!f->numbers) return false;
     f->columns = f->numbers->data;
-    while (f->kept > 0 && f->dependent != TG_DEPENDENT_SHORTEST) {
+    if (f->dependent == TG_DEPENDENT_SHORTEST) return true;
+    f->triangle = triangle_of(f->a, f->n);
+    while (f->triangle && f->kept > 0) {
         const tall_qr w = {.n = f->kept, .r = f->triangle->data};
         const int64_t j = tg__qr_dependent(&w, f->tolerance);
         if (j == f->kept) break;
@@ -177,48 +179,39 @@ static bool find_columns(linear_fit *f)
         f->x = tg_index_select(f->x, 1, which);
         f->a = f->weights ? tg_index_select(f->a, 1, which) : f->x;
     }
-    return f->x && f->a;
+    return f->triangle && f->x && f->a;
 }
 
-/* Z = V S^-1, where the columns of singular values that count as 0 are 0. */
-static bool fill_root(linear_fit *f)
+/* The basis is U, and Z = V S^-1, both without the columns of singular values that count as 0. */
+static bool solve_with_rank(linear_fit *f)
 {
-    const int64_t n = f->n;
-    const tall_qr w = {.tg = f->tg, .n = n, .r = f->triangle->data};
-    double *z = f->root->data;
-    tall_svd s;
-    tg_scope_begin(f->tg);
-    const bool done = tg__svd(&s, &w);
-    f->rank = 0;
-    for (int64_t j = 0; j < n && done; j++) {
-        const bool counts = s.values[j] > f->rcond * s.values[0];
-        f->rank += counts;
-        for (int64_t i = 0; i < n; i++) z[i * n + j] = counts ? s.v[j * n + i] / s.values[j] : 0;
-    }
-    tg_scope_end(f->tg);
-    return done;
+    const tg_svd_factors d = tg_svd(f->a);
+    f->solution = tg_lstsq_rcond(f->a, f->b, f->rcond);
+    if (!d.s) return false;
+    const double *values = d.s->data;
+    for (f->rank = 0; f->rank < d.s->numel && values[f->rank] > f->rcond * values[0];) f->rank++;
+    f->basis = tg_narrow(d.u, 1, 0, f->rank);
+    f->root = tg_div(tg_t(tg_narrow(d.vh, 0, 0, f->rank)), tg_narrow(d.s, 0, 0, f->rank));
+    return f->solution && f->basis && f->root;
 }
 
 static bool solve_fit(linear_fit *f)
 {
-    if (f->dependent == TG_DEPENDENT_SHORTEST) {
-        f->solution = tg_lstsq_rcond(f->a, f->b, f->rcond);
-        f->root = tg_empty(f->tg, TG_F64, TG_SHAPE(f->n, f->n));
-        return f->solution && f->root && fill_root(f);
-    }
+    if (f->dependent == TG_DEPENDENT_SHORTEST) return solve_with_rank(f);
     if (f->kept == 0) return true;
     tg_tensor *eye = tg_eye(f->tg, TG_F64, f->kept, f->kept);
     f->solution = tg_lstsq(f->a, f->b);
+    f->basis = tg_qr(f->a).q;
     f->root = eye ? tg_solve_triangular(f->triangle, eye, TG_UPPER) : NULL;
-    return f->solution && f->root;
+    return f->solution && f->basis && f->root;
 }
 
 static bool look_at_rows(linear_fit *f)
 {
     tg_tensor *r = f->residuals =
         f->solution ? tg_sub(f->y, tg_mv(f->x, f->solution)) : tg_clone(f->y);
-    f->leverages = f->root ? tg_sum_dims(tg_square(tg_matmul(f->a, f->root)), TG_DIMS(1), false)
-                           : tg_zeros(f->tg, TG_F64, TG_SHAPE(f->m));
+    f->leverages = f->basis ? tg_sum_dims(tg_square(f->basis), TG_DIMS(1), false)
+                            : tg_zeros(f->tg, TG_F64, TG_SHAPE(f->m));
     tg_tensor *squares = f->weights ? tg_mul(tg_square(r), f->weights) : tg_square(r);
     f->sum = tg_item(tg_sum(squares));
     return f->residuals && f->leverages && tg__ready(f->tg);

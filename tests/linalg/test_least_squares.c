@@ -248,6 +248,39 @@ static void test_refused(void **state)
     assert_false(tg_least_squares(leaf, y, NULL).coefficients->requires_grad);
 }
 
+/* The columns 1 and 1 + 2^-40 z are nearly dependent. The leverage of row i is 1 / m + (z[i] -
+ * mean)^2 / S, where S is the sum of these squares, as for the columns 1 and z. */
+static void test_leverages_of_nearly_dependent_columns(void **state)
+{
+    tg_context *tg = *state;
+    enum { ROWS = 9 };
+    for (int how = TG_DEPENDENT_ERROR; how <= TG_DEPENDENT_SHORTEST; how++) {
+        tg_tensor *x = tg_ones(tg, TG_F64, TG_SHAPE(ROWS, 2)),
+                  *y = tg_ones(tg, TG_F64, TG_SHAPE(ROWS));
+        for (int i = 0; i < ROWS; i++) tg_set(x, TG_INDEX(i, 1), 1 + 0x1p-40 * (i - ROWS / 2));
+        const tg_least_squares_result fit =
+            tg_least_squares(x, y, TG_LEAST_SQUARES(.dependent = (tg_dependent)how));
+        check_ok(tg);
+        assert_int_equal(fit.rank, 2);
+        for (int i = 0; i < ROWS; i++)
+            assert_true(fabs(element_of(fit.leverages, i) - 1.0 / ROWS -
+                             pow(i - ROWS / 2, 2) / 60) < 1e-15);
+    }
+}
+
+/* One row is a combination of the others, and there are fewer rows than columns. The leverages are
+ * the diagonal of the projection on the span of (1, 0, 1) and (0, 1, 1): 2/3 each. */
+static void test_leverages_of_the_shortest_coefficients(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_from_f64(tg, TG_SHAPE(3, 4), (double[]){1, 0, 2, 1, 0, 1, 1, 3, 1, 1, 3, 4});
+    const tg_least_squares_result fit = tg_least_squares(
+        x, constant(tg, 1, 2, 3), TG_LEAST_SQUARES(.dependent = TG_DEPENDENT_SHORTEST));
+    check_ok(tg);
+    assert_int_equal(fit.rank, 2);
+    check_near(fit.leverages, 2.0 / 3, 2.0 / 3, 2.0 / 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +289,8 @@ int main(void)
         cmocka_unit_test(test_without_degrees_of_freedom),
         cmocka_unit_test(test_far_from_1),
         cmocka_unit_test(test_float32),
+        cmocka_unit_test(test_leverages_of_nearly_dependent_columns),
+        cmocka_unit_test(test_leverages_of_the_shortest_coefficients),
         cmocka_unit_test(test_failed_allocations),
         cmocka_unit_test(test_refused),
     };
