@@ -34,16 +34,26 @@ static void walk_tree(exchange *x, void *object)
     walk_module(x, object, "");
 }
 
-tg_state *tg_state_dict(const tg_module *module)
+static tg_state *tell(const char *op, const tg_module *m)
 {
-    return module ? tg__tell_state(module->tg, "state_dict", walk_tree, module) : NULL;
+    return tg__tell_state(m->tg, op, walk_tree, m);
 }
 
+tg_state *tg_state_dict(const tg_module *module)
+{
+    return module ? tell("state_dict", module) : NULL;
+}
+
+/* The paths need memory, which taking must not ask for: the module's own list has them. */
 bool tg_load_state_dict(tg_module *module, const tg_state *state, tg_strictness strictness)
 {
     static const char op[] = "load_state_dict";
-    if (module)
-        return tg__take_state(module->tg, op, walk_tree, module, state,
-                              strictness == TG_STRICT ? TAKE_EXACTLY : TAKE_NONE);
-    return state ? tg__fail(state->context, TG_ERR_ARGUMENT, "%s: the module is NULL", op) : false;
+    if (!module)
+        return state ? tg__fail(state->context, TG_ERR_ARGUMENT, "%s: the module is NULL", op)
+                     : false;
+    tg_scope_begin(module->tg);
+    const bool done = tg__copy_state(op, tell(op, module), state,
+                                     strictness == TG_STRICT ? TAKE_EXACTLY : TAKE_NONE);
+    tg_scope_end(module->tg);
+    return done;
 }

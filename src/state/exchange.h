@@ -6,7 +6,7 @@
  *   TELLING    each thing is added to the list;
  *   CHECKING   each thing is looked for in a list that was given, and what is wrong is collected
  *              for one message; nothing of the object may change, but memory may be taken;
- *   TAKING     each thing is set from the list, which cannot fail.
+ *   TAKING     each thing is set from the list, which cannot fail: the walk takes no memory.
  *
  * Numbers are exchanged by pointers to variables of the walk, which are also written while
  * checking: the walk itself copies them to the object when it is taking. */
@@ -46,6 +46,9 @@ enum { TAKE_NONE, TAKE_ALL = 1, TAKE_ONLY = 2, TAKE_EXACTLY = TAKE_ALL | TAKE_ON
  * in the object (with TAKE_ONLY). */
 bool tg__take_state(tg_context *tg, const char *op, exchange_walk *walk, void *object,
                     const tg_state *from, unsigned must);
+
+/* Copies the elements of source to the tensors of s, as tg__take_state takes them. */
+bool tg__copy_state(const char *op, tg_state *s, const tg_state *source, unsigned must);
 
 /* Formats a name of less than 128 bytes, which is good until the next call. */
 const char *tg__exchange_name(exchange *x, const char *format, ...) TG_PRINTF(2, 3);

@@ -24,9 +24,14 @@ static void walk_items(exchange *x, void *object)
     for (int64_t i = 0; i < s->n; i++) tg__exchange_tensor(x, s->items[i].name, s->items[i].tensor);
 }
 
+bool tg__copy_state(const char *op, tg_state *s, const tg_state *source, unsigned must)
+{
+    return s && tg__take_state(s->context, op, walk_items, s, source, must);
+}
+
 bool tg_state_copy_(tg_state *s, const tg_state *source)
 {
     static const char op[] = "state_copy_";
-    if (s) return tg__take_state(s->context, op, walk_items, s, source, TAKE_EXACTLY);
+    if (s) return tg__copy_state(op, s, source, TAKE_EXACTLY);
     return source ? tg__fail(source->context, TG_ERR_ARGUMENT, "%s: the list is NULL", op) : false;
 }
