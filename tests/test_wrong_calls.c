@@ -79,6 +79,17 @@ static bool opened_csv(tg_context *tg, const char *path, FILE *data)
     return csv;
 }
 
+/* Reads a file by tg_read_pt. */
+static bool read_file(tg_context *tg, const char *path)
+{
+    char bytes[1024];
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    const size_t n = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    return tg_read_pt(tg, bytes, n, NULL);
+}
+
 static bool lent(struct DLManagedTensor *m)
 {
     if (m) m->deleter(m);
@@ -323,9 +334,9 @@ static bool is_called_in(const char *said, const char *text)
     return false;
 }
 
-static const char *const pages[] = {"context.h",  "tensor.h", "ops.h",   "linalg.h",
-                                    "autograd.h", "random.h", "state.h", "nn.h",
-                                    "optim.h",    "data.h",   "io.h",    "dlpack.h"};
+static const char *const pages[] = {"context.h", "tensor.h", "ops.h",   "linalg.h", "autograd.h",
+                                    "random.h",  "state.h",  "nn.h",    "optim.h",  "data.h",
+                                    "io.h",      "files.h",  "dlpack.h"};
 enum { PAGES = sizeof pages / sizeof *pages };
 
 static FILE *open_page(const char *page)

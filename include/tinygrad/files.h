@@ -106,6 +106,28 @@ TG_API tg_state *tg_load_safetensors(tg_context *tg, const char *path,
 TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n,
                                      const tg_load_options *options);
 
+/* ---- Checkpoints of PyTorch, which torch.save(state, path) has written since PyTorch 1.6, are
+ * read without executing anything. A state may be a state dict, or dicts, lists and tuples of
+ * tensors, numbers, texts and other dicts and lists, as in
+ *
+ *     torch.save({"model": net.state_dict(), "optimizer": adam.state_dict(), "epoch": 3}, path)
+ *
+ * A name is that of the way to a value, "model.0.weight" or "optimizer.state.0.step"; a file that
+ * has nothing but a tensor calls it "tensor". Integers, floats and bools become 0-d tensors, int64,
+ * float64 and bool; texts become texts of the list, and None is left out. Tensors that share a
+ * storage share their memory, each with a history of its own. Those of a GPU are read like others.
+ *
+ * Anything else, such as a network that was saved itself, is refused by its name. */
+
+/* Loads a file, in whose order the tensors are, as a list in the current scope. float16, bfloat16,
+ * int8, uint8, int16 and int32 are read by options->convert. PyTorch: torch.load. */
+TG_API tg_state *tg_load_pt(tg_context *tg, const char *path, const tg_load_options *options);
+
+/* Reads a file that the program has in memory, by the rules of tg_load_pt. With options->map,
+ * tensors show that memory, which must outlive them. */
+TG_API tg_state *tg_read_pt(tg_context *tg, const void *bytes, size_t n,
+                            const tg_load_options *options);
+
 #ifdef __cplusplus
 }
 #endif
