@@ -1,8 +1,4 @@
-/* A fuzz target for the CSV reader, which libFuzzer calls with files of its own:
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -DTG_DEBUG -Iinclude tests/fuzz/csv.c \
- *         $(find src -name '*.c') -lm -o fuzz_csv
- *     mkdir corpus && ./fuzz_csv -max_total_time=600 corpus examples/data
+/* A fuzz target for the CSV reader, which tests/fuzz/run.sh builds and runs.
  *
  * The first byte chooses options, and the others are the file. It is read by rows and by blocks,
  * which must give the same values and the same error. */
