@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "options.h"
 
@@ -161,6 +162,54 @@ typedef struct tg_stats {
 
 /* The use of memory at this moment. All zero for NULL. */
 TG_API tg_stats tg_get_stats(const tg_context *tg);
+
+/* ---- Looking at what runs. Both cost nothing while they are off, as they are at first, and can be
+ * turned on and off at any time. */
+
+/* While on, the operation that makes the first NaN or infinity from finite inputs is an error,
+ * TG_ERR_ARGUMENT: "2 (Linear): linear: the result [4, 3] is inf at [1, 2], for the finite inputs
+ * ...". A gradient that backward computes is one, too: "2 (Linear): backward of linear: ...", where
+ * the path is that of the module whose forward has run since this was turned on. Both change
+ * nothing. A step that makes a parameter other than finite has been made when it fails, and the
+ * parameter can be looked at.
+ *
+ * An operation that is composed of others fails only if its result is not finite, and a value that
+ * comes from outside, as in a file or as the infinity of a mask, is no error. Each result is read
+ * once more, and an operation in place copies what it overwrites. Sums of several backwards in
+ * t->grad are not looked at. False if there is no memory.
+ * PyTorch: torch.autograd.set_detect_anomaly, which looks at gradients alone. */
+TG_API bool tg_detect_anomaly(tg_context *tg, bool on);
+
+/* Begins to count calls, time and bytes by operation, from 0, or ends it; what was counted stays to
+ * be read. Views are not counted, as they take no time. The first call of an operation takes memory
+ * for its row, which the context keeps; later calls take none. False if there is no memory.
+ * PyTorch: torch.profiler.profile. */
+TG_API bool tg_profile(tg_context *tg, bool on);
+
+/* What was counted of an operation (tg_get_profile). */
+typedef struct tg_profile_row {
+    /* That of messages, such as "linear"; "backward of linear" for its gradients, with all that
+     * computes them, once for each input that gets one; "step of adam" for an optimiser. */
+    const char *name;
+    int64_t calls;       /* how often it was called */
+    int64_t nanoseconds; /* the time from its beginnings to its ends */
+    int64_t bytes;       /* of the elements of its inputs and results */
+} tg_profile_row;
+
+/* The rows of a profile. */
+typedef struct tg_profile_rows {
+    int n;                       /* how many rows */
+    const tg_profile_row *items; /* the rows, that with the longest time first */
+} tg_profile_rows;
+
+/* The rows that have counted a call, in the current scope, whether or not counting goes on. Empty
+ * if there are none, or no memory. */
+TG_API tg_profile_rows tg_get_profile(tg_context *tg);
+
+/* Writes the rows to file as a table, with their sum and the time that has passed while they were
+ * counted. What was counted of no operation is in that time alone: the program, making and freeing
+ * tensors, walking the graph. A file that is NULL is TG_ERR_ARGUMENT, a failed write TG_ERR_IO. */
+TG_API bool tg_print_profile(FILE *file, tg_context *tg);
 
 /* The instruction set that the kernels of this context use: "avx512", "avx2", "portable". All give
  * the same bits, save those of NaN. NULL for NULL. */

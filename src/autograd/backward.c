@@ -137,22 +137,35 @@ static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
 }
 
 /* Computes the gradient of operand i of r from g, that of its result, and adds it to the pending
- * gradient of the operand. */
-static bool propagate(sweep *s, const record *r, int i, tg_tensor *g)
+ * gradient of the operand. w is the watch of the context, or NULL. */
+TG_INLINE bool propagate(sweep *s, const record *r, int i, tg_tensor *g, watch *w)
 {
     tg_tensor *t = r->in[i].t;
     if (!r->op->grad)
         return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
     if (r->op->flags & OP_PART && add_to_part(s, r, g)) return true;
     const block *before = tg__newest_block(s->tg);
+    if (w) w->quiet++;
     tg_tensor *own = r->op->grad(r, i, g);
     if (own && r->op->flags & OP_BROADCAST) own = tg__sum_to(own, t);
+    if (w) w->quiet--;
+    if (own && w && !w->check_gradient(r, i, g, own)) return false;
     const bool may_return = r->op->flags & OP_OWN;
     if (own && !s->create_graph && !may_return) /* the intermediate results of the gradient */
         tg__free_elements(s->tg, before, priv(own)->storage->block);
     if (own && !s->create_graph && (may_return || own == g))
         own = tg_detach(own); /* a tensor for this operand alone, which will be released */
     return own && accumulate(s, t, own);
+}
+
+/* The same in a context that has a watch. */
+TG_NOINLINE static bool propagate_watched(sweep *s, const record *r, int i, tg_tensor *g)
+{
+    watch *w = s->tg->watch;
+    if (!w->begin(s->tg, WORK_BACKWARD, r->op->name)) return false;
+    const bool done = propagate(s, r, i, g, w);
+    w->end(s->tg, 0);
+    return done;
 }
 
 /* Computes the gradients of the operands of r from that of its result, and adds them to theirs. */
@@ -173,7 +186,8 @@ static bool run_record(sweep *s, const record *r)
         const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
         if (reads && !check_versions(r, reads)) return false;
         checked |= reads;
-        if (!propagate(s, r, i, g)) return false;
+        if (!(s->tg->watch ? propagate_watched(s, r, i, g) : propagate(s, r, i, g, NULL)))
+            return false;
     }
     if (!keep && !s->create_graph) release_gradient(g);
     return true;

@@ -90,6 +90,26 @@ static bool check_function(tg_context *tg, const char *name, const tg_autograd_f
            tg__fail(tg, TG_ERR_ARGUMENT, "%s: attributes is NULL, but bytes is %zu", name, bytes);
 }
 
+static tg_tensor *run_function(tg_context *tg, const char *name,
+                               const tg_autograd_function *function, tg_list inputs, const attr *a)
+{
+    watch *w = tg->watch;
+    if (w && !w->begin(tg, WORK_OPERATION, name)) return NULL;
+    tg_no_grad_begin(tg);
+    tg_tensor *out = function->forward(inputs, a);
+    tg_no_grad_end(tg);
+    if (w) w->end(tg, 0);
+    return out;
+}
+
+/* Whether the result is finite, or an input is not. */
+static bool watch_result(tg_context *tg, const char *name, tg_list inputs, tg_tensor *out)
+{
+    const op_row row = {.name = name};
+    return tg->watch->check_result(
+        &(call){.op = &row, .tg = tg, .n = inputs.n, .in = inputs.items, .out = out});
+}
+
 tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const void *attributes,
                     size_t bytes)
 {
@@ -101,10 +121,9 @@ tg_tensor *tg_apply(const tg_autograd_function *function, tg_list inputs, const 
     if (!check_function(tg, name, function, attributes, bytes)) return NULL;
     if (bytes) memcpy(a, attributes, bytes);
     if (!tg->no_grad && !tg__check_history(name, inputs.n, inputs.items)) return NULL;
-    tg_no_grad_begin(tg);
-    tg_tensor *out = function->forward(inputs, a);
-    tg_no_grad_end(tg);
+    tg_tensor *out = run_function(tg, name, function, inputs, a);
     if (ready != tg__ready(tg) || !check_result(name, out, inputs)) return NULL;
+    if (tg->watch && !watch_result(tg, name, inputs, out)) return NULL;
     if (!tg__is_recorded(tg, out->dtype, inputs.n, inputs.items)) return out;
     user_op *o = make_op(tg, function, inputs);
     call c = {

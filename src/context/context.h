@@ -22,12 +22,45 @@ typedef struct frame {
     struct tensor_priv *intermediates; /* the tensors made in the frame, the newest first */
 } frame;
 
+/* What is counted as one thing in a profile, whatever runs in it. */
+typedef enum work_kind { WORK_OPERATION, WORK_BACKWARD, WORK_STEP } work_kind;
+
+struct call;
+struct record;
+/* What a context calls while it is asked to look at what runs: to count it (tg_profile), or to find
+ * values that are not finite (tg_detect_anomaly). src/ops/watch.c has the functions; programs that
+ * call neither do without their code. */
+typedef struct watch {
+    int64_t quiet; /* results are not checked, as long as this is greater than 0 */
+    /* Runs the forward of an operation, which is done where there is no watch by
+     * tg__run_forward. */
+    bool (*run)(const struct call *c);
+    /* A frame closes with this result, which may be NULL. An error may be recorded. */
+    void (*leave)(const frame *f, const tg_tensor *result);
+    /* Work of this kind and name begins; false if there is no memory for its row. At its end come
+     * the bytes that it has read and written, beside those of the operations in it. */
+    bool (*begin)(tg_context *tg, work_kind kind, const char *name);
+    void (*end)(tg_context *tg, int64_t bytes);
+    /* Whether an operation has made no value that is not finite from finite inputs; else the error
+     * is recorded. The first is the result of a call, the second the gradient of input i of r for
+     * the gradient g of its result. */
+    bool (*check_result)(const struct call *c);
+    bool (*check_gradient)(const struct record *r, int i, const tg_tensor *g, const tg_tensor *own);
+    /* Whether a parameter and its gradient are finite, before an update; and after it the check,
+     * which records the error. Both are true while no anomalies are sought. */
+    bool (*is_finite)(const tg_tensor *parameter);
+    bool (*check_update)(const tg_tensor *parameter, const char *optimiser);
+    /* The path of the module that is running, with ": " behind it; NULL if none is running. */
+    const char *(*place)(tg_context *tg);
+} watch;
+
 /* A module whose forward is running, as a local variable of the call. Messages begin with the path
  * of the innermost one. */
 typedef struct module_call {
-    const struct module_call *outer;
+    struct module_call *outer;
     const tg_module *module;
-    const char *name; /* under which the outer module has it; NULL if the caller does not know */
+    const char *name;  /* under which the outer module has it; NULL if the caller does not know */
+    const char *place; /* what watch.place has found; NULL: it was not asked */
     /* Writes the path, such as "1.0 (Conv2d): ", or "" for a module that is in no tree. */
     void (*write_path)(const struct module_call *p, char *text, size_t size);
 } module_call;
@@ -66,15 +99,18 @@ struct tg_context {
     int64_t newest;      /* the number of that record; -1 if the tape is empty */
     int64_t records;     /* how many records were made so far; the next one gets this number */
     int64_t parts;       /* how many parts were registered in modules so far */
+    watch *watch;        /* NULL: nothing looks at what runs */
     int64_t no_grad;     /* how many tg_no_grad_begin are open */
     struct sweep *sweep; /* the innermost backward sweep under way, or NULL */
     frame *frame;        /* the innermost open frame, or NULL */
     int level;           /* the SIMD level of the kernels */
     tg_dtype default_dtype;
-    const module_call *running; /* the innermost module whose forward is running, or NULL */
-    struct summary *summary;    /* of the tg_summary whose forward is running, or NULL */
-    int64_t foreign_forwards;   /* how many forwards that the program wrote have run so far */
-    undo *undo;                 /* of the outermost forward under way, or NULL */
+    struct watcher
+        *watcher;         /* what `watch` points to, also while it is NULL; NULL: there is none */
+    module_call *running; /* the innermost module whose forward is running, or NULL */
+    struct summary *summary;  /* of the tg_summary whose forward is running, or NULL */
+    int64_t foreign_forwards; /* how many forwards that the program wrote have run so far */
+    undo *undo;               /* of the outermost forward under way, or NULL */
     tg_status status;
     char message[TG_MESSAGE];
     char shown[TG_SHOWN][TG_SIZES]; /* the texts of tg__show, used in turn */

@@ -152,6 +152,25 @@ static tg_tensor *next_tensor(tg_loader *l, int i, int64_t rows)
     return fill_batch(l, out, t) ? out : NULL;
 }
 
+/* How many bytes were read and written to make a batch. */
+static int64_t bytes_copied(int n, tg_tensor *const *batch)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += 2 * batch[i]->numel * (int64_t)tg__dtype_size(batch[i]->dtype);
+    return bytes;
+}
+
+static bool fill_batches(tg_loader *l, int64_t rows, tg_tensor **batch)
+{
+    for (int i = 0; i < l->n; i++) {
+        if ((batch[i] = next_tensor(l, i, rows))) continue;
+        release_batch(l);
+        return false;
+    }
+    return true;
+}
+
 /* Makes the next batch of the epoch, or ends the epoch and returns false. */
 static bool next_rows(tg_loader *l, tg_tensor **batch)
 {
@@ -163,11 +182,11 @@ static bool next_rows(tg_loader *l, tg_tensor **batch)
         return false;
     }
     if (!tg__check_inputs("next_batch", l->n, l->tensors)) return false;
-    for (int i = 0; i < l->n; i++) {
-        if ((batch[i] = next_tensor(l, i, rows))) continue;
-        release_batch(l);
-        return clear_outputs(l->n, batch);
-    }
+    watch *w = l->tg->watch;
+    if (w && !w->begin(l->tg, WORK_OPERATION, "next_batch")) return false;
+    const bool filled = fill_batches(l, rows, batch);
+    if (w) w->end(l->tg, filled ? bytes_copied(l->n, batch) : 0);
+    if (!filled) return clear_outputs(l->n, batch);
     l->next_row += rows;
     return true;
 }

@@ -348,7 +348,7 @@ static void write_path(const module_call *p, char *text, size_t size)
 
 static void enter_module(module_call *p, const tg_module *m, const char *name)
 {
-    *p = (module_call){m->tg->running, m, name, write_path};
+    *p = (module_call){m->tg->running, m, name, NULL, write_path};
     m->tg->running = p;
 }
 

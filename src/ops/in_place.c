@@ -72,7 +72,7 @@ tg_tensor *tg__apply_in_place(const op_row *o, int n, tg_tensor *const *inputs, 
 {
     tg_tensor *t = inputs[0], *in[] = {t, inputs[n - 1]};
     if (!tg__check_inputs(o->name, n, in) || !tg__writable(t, o->name)) return NULL;
-    call c = {.op = o, .tg = t->context, .n = n, .in = in, .a = a, .out = t};
+    call c = {.op = o, .tg = t->context, .n = n, .in_place = true, .in = in, .a = a, .out = t};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
     bool recorded = !c.tg->no_grad && tg__needs_grad(n, in);

@@ -29,7 +29,8 @@ typedef struct record record;
 typedef struct call {
     const op_row *op;
     tg_context *tg;
-    int n; /* number of inputs */
+    int n;         /* number of inputs */
+    bool in_place; /* out is a tensor that there was before, whose values are overwritten */
     tg_tensor *const *in;
     const attr *a;  /* TG_ATTRS of them, or NULL */
     tg_tensor *out; /* NULL while the shape rule runs, unless the operation works in place */
@@ -53,6 +54,7 @@ struct record {
     record *prev;          /* the record that was made before this one */
     int64_t number;        /* greater than that of prev */
     tg_tensor *out;
+    const char *place;    /* the path of the module that ran it, if anomalies are sought; or NULL */
     uint32_t out_version; /* of out after the operation ran */
     int n;                /* number of inputs */
     attr a[TG_ATTRS];

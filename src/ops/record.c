@@ -20,6 +20,7 @@ record *tg__make_record(const call *c)
     if (!r) return NULL;
     r->op = c->op;
     r->grad_name = c->op->grad_name;
+    r->place = c->tg->watch ? c->tg->watch->place(c->tg) : NULL;
     r->n = c->n;
     if (c->a) memcpy(r->a, c->a, sizeof r->a);
     unsigned reads = 0;

@@ -35,7 +35,7 @@ static inline void tg__put_on_tape(record *r, tg_tensor *out)
  * work in. An operation with an elementwise kernel allocates none and gets no scope. Until the
  * forward allocates something, the scope exists only as a depth in the context, which makes it
  * cheap. */
-static inline bool tg__forward_in_own_scope(const call *c)
+static inline bool tg__run_forward(const call *c)
 {
     tg_context *tg = c->tg;
     if (c->op->kernel) return c->op->forward(c);
@@ -46,6 +46,12 @@ static inline bool tg__forward_in_own_scope(const call *c)
     else
         tg->depth--;
     return done;
+}
+
+/* The same, under the eyes of what looks at the context. */
+static inline bool tg__forward_in_own_scope(const call *c)
+{
+    return c->tg->watch ? c->tg->watch->run(c) : tg__run_forward(c);
 }
 
 #endif

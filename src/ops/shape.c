@@ -49,7 +49,7 @@ bool tg__broadcast_shape(const call *c, spec *s)
 
 bool tg__broadcast_three(const call *c, spec *s)
 {
-    call pair = {c->op, c->tg, 2, c->in + 1, c->a, NULL};
+    call pair = {.op = c->op, .tg = c->tg, .n = 2, .in = c->in + 1, .a = c->a};
     if (!tg__broadcast_shape(&pair, s)) return false;
     pair.in = c->in;
     if (!tg__broadcast_shape(&pair, s)) return false;

@@ -219,6 +219,35 @@ static void update(const tg_optim *optim, slot *s, const any_options *o)
     tg__written(s->param, "step");
 }
 
+/* How many bytes the update of a parameter reads and writes. */
+static int64_t bytes_of_update(const slot *s)
+{
+    int arrays = 3; /* the parameter twice, and the gradient */
+    for (int i = 0; i < OPTIM_STATES; i++) arrays += s->state[i] ? 2 : 0;
+    return arrays * s->param->numel * (int64_t)tg__dtype_size(s->param->dtype);
+}
+
+/* Updates the parameters in a context that has a watch. False if that finds an update which has
+ * made a parameter other than finite. */
+TG_NOINLINE static bool update_watched(const tg_optim *optim)
+{
+    const watch *w = optim->tg->watch;
+    bool finite = true;
+    int64_t bytes = 0;
+    if (!w->begin(optim->tg, WORK_STEP, optim->kind->name)) return false;
+    for (group *g = optim->groups; g; g = g->next)
+        for (int i = 0; i < g->n; i++) {
+            slot *s = &g->slots[i];
+            if (!is_due(s)) continue;
+            const bool was_finite = w->is_finite(s->param);
+            update(optim, s, &g->o);
+            finite &= !was_finite || w->check_update(s->param, optim->kind->name);
+            bytes += bytes_of_update(s);
+        }
+    w->end(optim->tg, bytes);
+    return finite;
+}
+
 bool tg_step(tg_optim *optim)
 {
     if (!optim || !tg__ready(optim->tg)) return false;
@@ -229,6 +258,7 @@ bool tg_step(tg_optim *optim)
     for (group *g = optim->groups; g; g = g->next)
         for (int i = 0; i < g->n; i++)
             if (is_due(&g->slots[i]) && !prepare_step(optim, g, &g->slots[i])) return false;
+    if (optim->tg->watch) return update_watched(optim);
     for (group *g = optim->groups; g; g = g->next)
         for (int i = 0; i < g->n; i++)
             if (is_due(&g->slots[i])) update(optim, &g->slots[i], &g->o);

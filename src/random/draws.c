@@ -80,11 +80,14 @@ static void draw_strided(tg_tensor *t, draw *f, double a, double b)
 /* Fills t with random numbers. t has been checked. */
 static tg_tensor *draw_into(tg_tensor *t, const char *op, draw *f, double a, double b)
 {
+    watch *w = t->context->watch;
+    if (w && !w->begin(t->context, WORK_OPERATION, op)) return NULL;
     tg__before_draw(t->context);
     if (tg_is_contiguous(t))
         f(t->context, t->dtype, t->numel, t->data, a, b);
     else
         draw_strided(t, f, a, b);
+    if (w) w->end(t->context, t->numel * (int64_t)tg__dtype_size(t->dtype));
     tg__written(t, op);
     return t;
 }

@@ -219,9 +219,8 @@ static void release_intermediate(tensor_priv *p)
         retire(p);
 }
 
-void tg__leave_with(frame *f, int n, tg_tensor *const *results)
+static void close_frame(frame *f, int n, tg_tensor *const *results)
 {
-    if (!f->tg) return;
     TG_CHECK(f->tg->frame == f && f->tg->depth == f->depth);
     f->tg->frame = f->outer;
     for (tensor_priv *p = f->intermediates, *next; p; p = next) {
@@ -238,9 +237,18 @@ void tg__leave_with(frame *f, int n, tg_tensor *const *results)
     }
 }
 
+void tg__leave_with(frame *f, int n, tg_tensor *const *results)
+{
+    if (!f->tg) return;
+    if (f->tg->watch) f->tg->watch->leave(f, NULL);
+    close_frame(f, n, results);
+}
+
 tg_tensor *tg__leave(frame *f, tg_tensor *result)
 {
-    if (f->tg && f->ready && !tg__ready(f->tg)) result = NULL;
-    tg__leave_with(f, 1, &result);
+    if (!f->tg) return result;
+    if (f->tg->watch) f->tg->watch->leave(f, result);
+    if (f->ready && !tg__ready(f->tg)) result = NULL;
+    close_frame(f, 1, &result);
     return result;
 }
