@@ -1,5 +1,6 @@
 /* Loads a saved fit: see saved.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -17,9 +18,10 @@
 typedef struct reader {
     const char *path;
     char *text, *at, *end;
-    size_t line;      /* the number of the current line, and of its first one if it has several */
-    size_t next_line; /* the number of the next one */
-    char **cells;     /* the word that the line begins with is the first */
+    uint32_t checksum; /* of what stands before the last line */
+    size_t line;       /* the number of the current line, and of its first one if it has several */
+    size_t next_line;  /* the number of the next one */
+    char **cells;      /* the word that the line begins with is the first */
     size_t n_cells, capacity;
 } reader;
 
@@ -51,6 +53,14 @@ static bool fail_memory(const reader *r)
 
 /* ---- Lines and cells. */
 
+static void find_checksum(reader *r)
+{
+    const char *last = r->end - 1;
+    while (last > r->text && last[-1] != '\n') last--;
+    r->checksum = 0;
+    for (const char *p = r->text; p < last; p++) r->checksum = saved_checksum(r->checksum, *p);
+}
+
 /* Reads all of a file. One that is another from its first bytes on is not read to its end. */
 static bool read_all(reader *r, FILE *file)
 {
@@ -75,6 +85,7 @@ static bool read_all(reader *r, FILE *file)
     if (memchr(r->text, 0, n)) return fail(r, "a zero byte: this is not a text file");
     r->at = r->text;
     r->end = r->text + n;
+    find_checksum(r);
     return true;
 }
 
@@ -301,16 +312,26 @@ static bool read_scatter(reader *r, job *j)
     return read_triangle(r, j);
 }
 
+/* Reads the last line. */
+static bool read_end(reader *r)
+{
+    char sum[16];
+    if (!expect(r, "end", 2, 2)) return false;
+    snprintf(sum, sizeof sum, "%08" PRIx32, r->checksum);
+    if (r->at != r->end) {
+        r->line++;
+        return fail(r, "text follows the line 'end'");
+    }
+    if (!strcmp(r->cells[1], sum)) return true;
+    return fail(r, "the checksum is wrong: the file was changed after regress saved it");
+}
+
 static bool read_fit(reader *r, job *j)
 {
     if (!read_head(r, j) || !read_terms(r, j)) return false;
     if (!expect_number(r, "level", &j->fit.line.level) || !read_coefficients(r, j)) return false;
     const bool scatter = comes_next(r, SAVED_FREEDOM);
-    if ((scatter && !read_scatter(r, j)) || !expect(r, "end", 1, 1)) return false;
-    if (r->at != r->end) {
-        r->line++;
-        return fail(r, "text follows the line 'end'");
-    }
+    if ((scatter && !read_scatter(r, j)) || !read_end(r)) return false;
     if (!scatter && j->set.interval) {
         r->line = 0;
         return fail(r, "this fit has no prediction intervals: only least squares of independent "

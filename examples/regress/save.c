@@ -98,16 +98,37 @@ static void put_fit(FILE *out, const job *j, const char *features)
     putc('\n', out);
     put_coefficients(out, j);
     if (loss_is_exact(&j->set.loss) && !j->kept) put_scatter(out, &j->exact);
-    fputs("end\n", out);
+}
+
+uint32_t saved_checksum(uint32_t sum, char byte)
+{
+    if (byte == '\r') return sum;
+    sum = ~sum ^ (unsigned char)byte;
+    for (int i = 0; i < 8; i++) sum = sum >> 1 ^ (sum & 1 ? 0xedb88320u : 0);
+    return ~sum;
+}
+
+/* Copies what was written, and adds its checksum. */
+static void put_checked(FILE *out, FILE *written)
+{
+    uint32_t sum = 0;
+    rewind(written);
+    for (int c; (c = getc(written)) != EOF; putc(c, out)) sum = saved_checksum(sum, (char)c);
+    fprintf(out, "end,%08" PRIx32 "\n", sum);
 }
 
 int save_fit(const job *j)
 {
     char *features = terms_text(&j->terms);
     if (!features) return complain("regress: out of memory");
-    whole_file *file = whole_file_open(j->set.save);
-    if (file) put_fit(whole_file_stream(file), j, features);
+    FILE *draft = tmpfile();
+    whole_file *file = draft ? whole_file_open(j->set.save) : NULL;
+    if (file) {
+        put_fit(draft, j, features);
+        put_checked(whole_file_stream(file), draft);
+    }
     const bool saved = whole_file_close(file);
+    if (draft) fclose(draft);
     free(features);
     if (saved) return DONE;
     fprintf(stderr, "%s: %s\n", j->set.save, strerror(errno));

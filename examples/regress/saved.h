@@ -1,7 +1,7 @@
 /* The file of a fit, which --save writes and --load reads. It is text in the form of CSV, where the
  * first word of a line says what follows. The lines stand in this order:
  *
- *   regress,1                  the version of the format
+ *   regress,2                  the version of the format
  *   target,NAME
  *   loss,mse                   as --loss takes it, with the number of huber and quantile
  *   classes,A,B                the words of the target for 0 and 1, if logistic had words
@@ -17,7 +17,8 @@
  *                              x without an intercept, times the roots of their weights, if
  *                              they have some: a line for each row
  *                              of R, from its diagonal on
- *   end
+ *   end,CHECKSUM               the CRC-32, in hexadecimal, of all bytes before this line but
+ *                              carriage returns, so that other line ends do no harm
  *
  * The prediction is level + (x - center) coefficient + ..., of which logistic takes
  * 1 / (1 + exp(-prediction)) and poisson exp(prediction). The line of the intercept tells the same
@@ -32,8 +33,13 @@
 #ifndef EXAMPLES_SAVED_H
 #define EXAMPLES_SAVED_H
 
+#include <stdint.h>
+
 #define SAVED_NAME    "regress"
-#define SAVED_VERSION 1
+#define SAVED_VERSION 2
+
+/* Continues the checksum of bytes, which begins with 0, by one more. */
+uint32_t saved_checksum(uint32_t sum, char byte);
 
 /* The first cells of the lines. */
 #define SAVED_FREEDOM "degrees of freedom"

@@ -255,7 +255,7 @@ static void test_format_of_saved_fits(void **state)
                "\"the x\",g,y\n-1,b,0\n1,a,4\n0,b,3\n0,\"c,d\",3\n1,a,6\n2,\"c,d\",8\n");
     expect_status("regress line.csv --target y --features '\"the x\", g' --save fit.csv", 0);
     program_read("fit.csv", content, sizeof content);
-    static const char head[] = "regress,1\ntarget,y\nloss,mse\nfeatures,\"the x, g\"\n"
+    static const char head[] = "regress,2\ntarget,y\nloss,mse\nfeatures,\"the x, g\"\n"
                                "levels,g,text,a,b,\"c,d\"\nintercept,yes\nlevel,";
     if (strncmp(content, head, strlen(head)) != 0) fail_msg("%s", content);
     static const char *const lines[] = {
@@ -263,7 +263,7 @@ static void test_format_of_saved_fits(void **state)
         "\ncoefficient,the x,",     "\ncoefficient,\"g=c,d\",", "\ntriangle,",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) expect_in_file("fit.csv", lines[i]);
-    assert_string_equal(content + strlen(content) - 5, "\nend\n");
+    assert_int_equal(strncmp(content + strlen(content) - 14, "\nend,", 5), 0);
     assert_int_equal(count_in_file("fit.csv", "\ntriangle,"), 4);
 }
 
@@ -281,6 +281,8 @@ static void test_streams(void **state)
     expect_text("\n-: No space left on device\n");
 }
 
+#define CHECKSUM "16: the checksum is wrong: the file was changed after regress saved it"
+
 /* A saved fit in which one thing is changed by sed. */
 static void test_bad_saved_fits(void **state)
 {
@@ -289,7 +291,7 @@ static void test_bad_saved_fits(void **state)
         const char *edit, *message;
     } cases[] = {
         {"1s/.*/x,y/", "1: this is no fit that regress has saved"},
-        {"1s/1/2/", "1: version 2 of the format is unknown: this program reads version 1"},
+        {"1s/2/1/", "1: version 1 of the format is unknown: this program reads version 2"},
         {"2d", "2: 'target' is expected, and not 'loss'"},
         {"3s/mse/mode/", "3: 'mode' is none of mse, huber:DELTA, quantile:P, logistic and poisson"},
         {"3s/mse/quantile/", "3: 'quantile' needs a probability between 0 and 1, as in "
@@ -324,11 +326,20 @@ static void test_bad_saved_fits(void **state)
         {"$s/d//", "16: 'end' is expected, and not 'en'"},
         {"$s/$/\\nend/", "17: text follows the line 'end'"},
         {"$s/end/\"end/", "16: a quote is not closed"},
+        {"$s/,.*//", "16: 'end' has 1 cells, not 2"},
+        {"$s/,.*/,0/", CHECKSUM},
+        {"7s/,\\(.\\)/,1\\1/", CHECKSUM},
+        {"2s/y/z/", CHECKSUM},
         {"2s/y/\"y\"z/", "2: text follows a closing quote"},
     };
     char command[256], expected[256];
     write_text("line.csv", "x,g,y\n0,a,1\n1,b,3\n2,a,6\n3,b,7\n");
     expect_status("regress line.csv --target y --save good.csv", 0);
+    expect_status("tail -n 1 good.csv | cut -c 5-12; head -n 15 good.csv | gzip -c | tail -c 8 | "
+                  "od -An -tx4 -N4 | tr -d ' '",
+                  0);
+    assert_memory_equal(text, text + 9, 9);
+    expect_status("sed 's/$/\r/' good.csv | regress --load - --predict line.csv", 0);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(command, sizeof command,
                  "sed '%s' good.csv >bad.csv; regress --load bad.csv --predict line.csv 2>&1",
@@ -365,7 +376,7 @@ static void test_saved_fits_that_cannot_be_read(void **state)
     };
     char command[256];
     expect_status("mkdir folder", 0);
-    program_write("zero.csv", "regress,1\n\0", 11);
+    program_write("zero.csv", "regress,2\n\0", 11);
     write_text("line.csv", "x,y\n0,1\n1,3\n2,6\n3,7\n");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(command, sizeof command, "regress --load %s --predict line.csv 2>&1", cases[i][0]);
@@ -423,7 +434,7 @@ static void test_saved_fits_replace_old_ones(void **state)
                   "regress line.csv --target y --save link.csv >/dev/null && "
                   "head -1 real.csv && stat -c %a real.csv && readlink link.csv",
                   0);
-    assert_string_equal(text, "regress,1\n600\nreal.csv\n");
+    assert_string_equal(text, "regress,2\n600\nreal.csv\n");
 }
 
 static void test_wrong_usage(void **state)
