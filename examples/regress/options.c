@@ -28,9 +28,9 @@ static bool store(const option *o, const char *value)
     return true;
 }
 
-static void complain_value(const char *program, const option *o, const char *value)
+static void complain_value(const option *o, const char *value)
 {
-    fprintf(stderr, "%s: %s: '%.60s' will not do", program, o->name, value);
+    fprintf(stderr, "regress: %s: '%.60s' will not do", o->name, value);
     if (o->kind != OPTION_TEXT)
         fprintf(stderr, ": it takes a %snumber, at least %.6g and less than %.6g",
                 o->kind == OPTION_WHOLE ? "whole " : "", o->low, o->high);
@@ -40,32 +40,32 @@ static void complain_value(const char *program, const option *o, const char *val
 /* Reads the option at argv[i]. Returns how many arguments it took, 0 if it is wrong. */
 static int read_option(option *options, int n, char **argv, int i)
 {
-    const char *program = argv[0], *arg = argv[i];
+    const char *arg = argv[i];
     size_t length = strcspn(arg, "=");
     option *o = find(options, n, arg, length);
     const char *value = arg[length] ? arg + length + 1 : NULL;
     if (!o) {
-        fprintf(stderr, "%s: unknown option %.60s (--help lists them)\n", program, arg);
+        fprintf(stderr, "regress: unknown option %.60s (--help lists them)\n", arg);
         return 0;
     }
     if (o->given) {
-        fprintf(stderr, "%s: %s is given twice\n", program, o->name);
+        fprintf(stderr, "regress: %s is given twice\n", o->name);
         return 0;
     }
     o->given = true;
     if (o->kind == OPTION_FLAG) {
-        if (value) fprintf(stderr, "%s: %s takes no value\n", program, o->name);
+        if (value) fprintf(stderr, "regress: %s takes no value\n", o->name);
         *(bool *)o->value = true;
         return !value;
     }
     int taken = value ? 1 : 2;
     if (!value) value = argv[i + 1];
     if (!value) {
-        fprintf(stderr, "%s: %s needs a value\n", program, o->name);
+        fprintf(stderr, "regress: %s needs a value\n", o->name);
         return 0;
     }
     if (store(o, value)) return taken;
-    complain_value(program, o, value);
+    complain_value(o, value);
     return 0;
 }
 
@@ -83,7 +83,7 @@ bool options_read(option *options, int n, int argc, char **argv, const char **fi
             if (!taken) return false;
             i += taken;
         } else if (*file) {
-            fprintf(stderr, "%s: one file at a time: '%.60s' is too many\n", argv[0], arg);
+            fprintf(stderr, "regress: one file at a time: '%.60s' is too many\n", arg);
             return false;
         } else {
             *file = arg;

@@ -21,7 +21,7 @@ typedef struct option {
 } option;
 
 /* Reads argv into options, and the file into *file, or NULL if none was given. If something is
- * wrong, prints a line on stderr that begins with the name of the program, and returns false. */
+ * wrong, prints a line on stderr, and returns false. */
 bool options_read(option *options, int n, int argc, char **argv, const char **file);
 
 #endif

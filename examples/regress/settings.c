@@ -343,9 +343,10 @@ bool settings_read(settings *set, int argc, char **argv)
     if ((set->load && !check_load(set, options, n)) || !check_streams(set) || !check_paths(set))
         return false;
     if (!set->load && (!set->data || !set->target)) {
-        fprintf(stderr,
-                "%s: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
-                argv[0], set->data ? "--target" : "data file");
+        fprintf(
+            stderr,
+            "regress: no %s is given; write regress data.csv --target NAME (--help tells more)\n",
+            set->data ? "--target" : "data file");
         return false;
     }
     if (set->features && set->exclude) {

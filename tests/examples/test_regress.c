@@ -557,6 +557,8 @@ static void test_wrong_usage(void **state)
         expect_status(command, 2);
         assert_string_equal(text, expected);
     }
+    expect_status("\"$(command -v regress)\" --x 2>&1", 2);
+    assert_string_equal(text, "regress: unknown option --x (--help lists them)\n");
 }
 
 /* ---- Bad data: one line, with the file and the line of it, and exit status 1. */
