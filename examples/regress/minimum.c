@@ -46,8 +46,24 @@ bool make_design(const sample *rows, bool intercept, design *z)
     return z->a != NULL;
 }
 
+bool make_orthogonal(design *z)
+{
+    tg_tensor *share = tg_div(z->weights, tg_sum(z->weights));
+    z->triangle = triangle(tg_contiguous(tg_mul(z->a, tg_sqrt(share))));
+    z->plain = z->a;
+    z->a = tg_contiguous(tg_solve_triangular(z->triangle, z->plain, TG_UPPER | TG_RIGHT));
+    return z->a != NULL;
+}
+
+/* The coefficients of (1, z), for those of a. */
+static tg_tensor *turn_back(const design *z, tg_tensor *b)
+{
+    return z->triangle ? tg_solve_triangular(z->triangle, b, TG_UPPER) : b;
+}
+
 void set_coefficients(const design *z, tg_tensor *b, minimum *m)
 {
+    b = turn_back(z, b);
     if (!b) return;
     const int64_t first = z->intercept;
     m->line.center = z->center;
@@ -65,9 +81,11 @@ tg_tensor *to_coefficients(const design *z)
     tg_tensor *one = tg_ones(z->a->context, TG_F64, TG_SHAPE(1, 1)), *slopes = z->scale;
     tg_tensor *factors = tg_reciprocal(z->intercept ? tg_cat(TG_LIST(one, slopes), 1) : slopes);
     tg_tensor *map = tg_mul(tg_eye(z->a->context, TG_F64, p, p), factors);
-    if (!z->intercept) return map;
-    tg_tensor *shift = tg_mul(tg_neg(z->center), tg_narrow(factors, 1, 1, p - 1));
-    return tg_cat(TG_LIST(tg_cat(TG_LIST(one, shift), 1), tg_narrow(map, 0, 1, p - 1)), 0);
+    if (z->intercept) {
+        tg_tensor *shift = tg_mul(tg_neg(z->center), tg_narrow(factors, 1, 1, p - 1));
+        map = tg_cat(TG_LIST(tg_cat(TG_LIST(one, shift), 1), tg_narrow(map, 0, 1, p - 1)), 0);
+    }
+    return z->triangle ? tg_solve_triangular(z->triangle, map, TG_UPPER | TG_RIGHT) : map;
 }
 
 /* ---- One step. */
@@ -151,12 +169,14 @@ static tg_tensor *find_leverage(const newton *s, tg_tensor *inverse)
 }
 
 /* The sum over the rows of the rounding error of a slope times the leverage. A slope is the
- * difference of a prediction and y, and is moved by the rounding of eta. */
+ * difference of a prediction and y, and is moved by the rounding of eta, which is that of the
+ * features times their coefficients, before they were turned. */
 static double find_rounding(const newton *s, tg_tensor *leverage)
 {
     const double p = (double)s->z->a->shape[1];
     tg_tensor *sizes = tg_add(tg_abs(loss_prediction(s->loss, s->eta)), tg_abs(s->y));
-    tg_tensor *moved = tg_matmul(tg_abs(s->z->a), tg_abs(s->b));
+    tg_tensor *plain = s->z->triangle ? s->z->plain : s->z->a;
+    tg_tensor *moved = tg_matmul(tg_abs(plain), tg_abs(turn_back(s->z, s->b)));
     tg_tensor *errors = tg_add(tg_mul(tg_mul_scalar(sizes, 2), s->z->weights),
                                tg_mul(tg_mul_scalar(moved, p + 2), s->curve));
     return DBL_EPSILON * tg_item(tg_sum(tg_mul(errors, leverage)));
@@ -242,9 +262,8 @@ static double distance_of_likelihood(const newton *s)
 
 /* Of Huber's loss: the rows that are nearer than delta by more than a margin stay there within the
  * distance that they alone give, if no eta changes by more than the margin. */
-static double distance_of_huber(newton *s)
+static double distance_within(newton *s, double margin)
 {
-    const double margin = 1e-7 * s->loss->number;
     tg_tensor *near = tg_lt_scalar(tg_abs(tg_sub(s->eta, s->y)), s->loss->number - margin);
     tg_tensor *inverse = invert(s, tg_mul(s->z->weights, tg_cast(near, TG_F64)), 0);
     if (!inverse) return INFINITY;
@@ -252,6 +271,14 @@ static double distance_of_huber(newton *s)
     const double length =
         length_of(tg_matmul(tg_t(inverse), s->gradient)) + find_rounding(s, leverage);
     return tg_item(tg_max(leverage)) * length < margin ? length : INFINITY;
+}
+
+static double distance_of_huber(newton *s)
+{
+    double distance = INFINITY;
+    for (double part = 1e-7; part < 1 && distance == INFINITY; part *= 10)
+        distance = distance_within(s, part * s->loss->number);
+    return distance;
 }
 
 static void find_distance(newton *s)
@@ -281,7 +308,7 @@ static bool falls_without_end(newton *s, minimum *m)
         m->certain += w[i] > 0 && fall > 1e-8;
     }
     const int64_t first = s->z->intercept;
-    tg_tensor *slopes = tg_narrow(s->step, 0, first, s->step->shape[0] - first);
+    tg_tensor *slopes = tg_narrow(turn_back(s->z, s->step), 0, first, s->step->shape[0] - first);
     m->direction = tg_flatten(tg_div(slopes, tg_max(tg_abs(slopes))), 0, -1);
     return m->certain > 0;
 }
@@ -304,7 +331,8 @@ static bool go_on(newton *s, minimum *m, double *best)
         return false;
     }
     find_distance(s);
-    const bool settled = *best < INFINITY && !(s->distance < *best / 2);
+    const bool settled = (*best < INFINITY && !(s->distance < *best / 2)) ||
+                         (s->decrement <= s->rounding && s->distance < INFINITY);
     m->ending = falls_without_end(s, m)  ? MINIMUM_NONE
                 : s->distance < INFINITY ? MINIMUM_FOUND
                 : s->loss->kind == LOSS_HUBER && s->decrement <= 1e-6 * sqrt(s->value)
@@ -317,8 +345,9 @@ static bool go_on(newton *s, minimum *m, double *best)
 /* Steps until the bound of the distance is found and falls no further. */
 static void descend(newton *s, minimum *m)
 {
+    const int64_t steps = m->steps + STEPS;
     double best = INFINITY;
-    for (bool more = true; more && m->steps < STEPS; m->steps++) {
+    for (bool more = true; more && m->steps < steps; m->steps++) {
         tg_scope_begin(s->tg);
         more = go_on(s, m, &best);
         keep(s, m);
@@ -329,10 +358,10 @@ static void descend(newton *s, minimum *m)
 /* Takes up to so many steps for the current loss. */
 static void walk(newton *s, minimum *m, int steps)
 {
-    for (bool more = true; more && steps > 0; steps--) {
+    for (bool more = true; more && steps > 0; steps--, m->steps++) {
         tg_scope_begin(s->tg);
         move(s, s->b);
-        more = find_step(s) && take_step(s);
+        more = find_step(s) && s->decrement > s->rounding && take_step(s);
         keep(s, m);
         tg_scope_end(s->tg);
     }
@@ -351,6 +380,7 @@ static void approach(newton *s, minimum *m)
     wide.number = tg_item(tg_max(tg_abs(tg_sub(s->eta, s->y)))) / 8;
     for (; wide.number > wanted->number && tg_ok(s->tg); wide.number /= 8) walk(s, m, 4);
     s->loss = wanted;
+    walk(s, m, STEPS);
 }
 
 /* Without features the best logit, or logarithm of a mean, of all rows. */
@@ -388,10 +418,12 @@ bool minimise(const loss *l, const sample *rows, bool intercept, minimum *m)
     design z;
     *m = (minimum){0};
     if (!make_design(rows, intercept, &z)) return false;
+    if (l->l2 == 0 && !make_orthogonal(&z)) return false;
     tg_context *tg = z.a->context;
     newton s = {.tg = tg, .loss = l, .z = &z, .y = tg_contiguous(rows->y)};
     s.b = tg_zeros(tg, TG_F64, TG_SHAPE(z.a->shape[1], 1));
     if (s.b && z.intercept) tg_set(s.b, TG_INDEX(0, 0), level_of(&s));
+    if (z.triangle) s.b = tg_matmul(z.triangle, s.b);
     if (l->kind == LOSS_HUBER) approach(&s, m);
     move(&s, s.b);
     descend(&s, m);

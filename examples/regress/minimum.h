@@ -41,6 +41,7 @@ typedef struct minimum {
  * Without an intercept, center is 0 and there is no column of ones. */
 typedef struct design {
     tg_tensor *a, *center, *scale; /* (n, k + 1) or (n, k), (1, k), (1, k) */
+    tg_tensor *plain, *triangle;   /* (1, z) and R, where a is (1, z) R^-1; or NULL */
     tg_tensor *weights;            /* (n, 1) */
     bool intercept;
 } design;
@@ -48,6 +49,10 @@ typedef struct design {
 /* Standardises the features by their means and mean squares, which are weighted. Without an
  * intercept the mean stays, and the line is 0 where all features are. */
 bool make_design(const sample *rows, bool intercept, design *z);
+
+/* Turns the columns to be orthogonal, which leaves the predictions that they can make. False if the
+ * library failed. */
+bool make_orthogonal(design *z);
 
 /* Sets the line and the coefficients, for coefficients b of the columns of a, (columns, 1). */
 void set_coefficients(const design *z, tg_tensor *b, minimum *m);

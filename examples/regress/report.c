@@ -215,9 +215,10 @@ static void report_training(const job *j)
 static void report_minimum(const job *j)
 {
     const minimum *m = &j->minimum;
-    const char *what = j->set.loss.kind == LOSS_QUANTILE ? "edges" : "steps";
-    fprintf(j->report, "%s after %" PRId64 " %s", j->fit.converged ? "converged" : "NOT converged",
-            m->steps, what);
+    const char *what = j->set.loss.kind == LOSS_QUANTILE ? "edge" : "step";
+    fprintf(j->report, "%s after %" PRId64 " %s%s",
+            j->fit.converged ? "converged" : "NOT converged", m->steps, what,
+            m->steps == 1 ? "" : "s");
     if (m->ending == MINIMUM_FLAT)
         fputs(": the minimum is not unique, other coefficients have the same loss\n", j->report);
     else if (m->ending == MINIMUM_MISSED)

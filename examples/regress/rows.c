@@ -1,4 +1,5 @@
 /* From the file to rows: which terms the model has, their features, and which rows are held out. */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -168,6 +169,19 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *range, int
     return false;
 }
 
+/* Whether the target has enough digits to tell which rows are within delta of a line. */
+static bool delta_is_good(const job *j)
+{
+    const double size = size_of(j->range.y, 0);
+    if (j->set.loss.kind != LOSS_HUBER || j->set.loss.number > 8 * DBL_EPSILON * size) return true;
+    char shown[SHOWN];
+    fprintf(stderr,
+            "%s:1: column '%s' has values up to %.3g, whose last digits are larger than delta; "
+            "give a larger one, as in --loss huber:%.3g\n",
+            j->set.data, utf8_show(j->set.target, shown, SHOWN), size, size / 100);
+    return false;
+}
+
 int check_columns(const job *j)
 {
     for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
@@ -177,7 +191,8 @@ int check_columns(const job *j)
     const loss_kind kind = j->set.loss.kind;
     const bool flat = kind == LOSS_HUBER || kind == LOSS_QUANTILE ||
                       (kind == LOSS_POISSON && size_of(j->range.y, 0) > 0);
-    return column_is_good(j, j->set.target, j->range.y, 0, flat) ? DONE : FAILED;
+    const bool good = column_is_good(j, j->set.target, j->range.y, 0, flat) && delta_is_good(j);
+    return good ? DONE : FAILED;
 }
 
 /* Whether there are as many rows to train on as coefficients, unless dependent ones are allowed,

@@ -15,26 +15,7 @@
 #include <cmocka.h>
 
 #include "program.h"
-
-#define SIZE 65536
-
-static char text[SIZE];
-
-static void expect_status(const char *command, int status)
-{
-    int got = program_run(text, SIZE, command);
-    if (got != status) fail_msg("%s: exit status %d, not %d:\n%s", command, got, status, text);
-}
-
-static void expect_text(const char *part)
-{
-    if (!strstr(text, part)) fail_msg("no \"%s\" in\n%s", part, text);
-}
-
-static void write_text(const char *path, const char *bytes)
-{
-    program_write(path, bytes, strlen(bytes));
-}
+#include "report.h"
 
 static void expect_close(const char *what, double got, double value, double relative)
 {
@@ -50,31 +31,8 @@ static double number_at(const char *phrase)
     return strtod(at + strlen(phrase), NULL);
 }
 
-/* The cell of a row of the table of coefficients: 0 is the coefficient. */
-static double cell_of(const char *row, int column)
-{
-    char start[80];
-    snprintf(start, sizeof start, "\n%s ", row);
-    const char *line = strstr(text, start);
-    if (!line) fail_msg("no row %s in\n%s", row, text);
-    char *end = (char *)(uintptr_t)(line + strlen(start));
-    double value = strtod(end, &end);
-    while (column--) value = strtod(end, &end);
-    return value;
-}
-
 /* ---- R. Its numbers and those of regress agree to a relative 1e-10, and p to 1e-8, since a
  * difference of z by 1e-10 z moves p by z^2 times as much. */
-
-/* The lines from the names to "end" as a file. */
-static void copy_data(FILE *golden, const char *path)
-{
-    char line[1024];
-    FILE *data = fopen(path, "w");
-    assert_non_null(data);
-    while (fgets(line, sizeof line, golden) && strcmp(line, "end\n")) fputs(line, data);
-    fclose(data);
-}
 
 static void expect_coefficient(const char *line)
 {
@@ -384,6 +342,39 @@ static void test_folds_drop_what_depends_in_them_alone(void **state)
     assert_true(fabs(atof(found + 23) - 2.18335416021062) < 1e-8);
 }
 
+/* The minimum in exact arithmetic: the rows within delta and the signs of the others give a linear
+ * system, whose solution has the same rows and signs. z is x and some units of 2^-24. */
+static void test_huber_of_nearly_dependent_features(void **state)
+{
+    (void)state;
+    FILE *file = fopen("near.csv", "w");
+    assert_non_null(file);
+    fputs("x,z,y\n", file);
+    for (int i = 0; i < 24; i++) {
+        const double x = (i * 7 % 13 - 6) / 4., z = x + ldexp(i * 5 % 11 - 5, -24);
+        const double y = x + (i * 3 % 7 - 3) / 8. + (i == 4 ? 40 : 0) + i * i % 5 / 16.;
+        fprintf(file, "%.17g,%.17g,%.17g\n", x, z, y);
+    }
+    fclose(file);
+    expect_status("regress near.csv --target y --loss huber:0.05", 0);
+    expect_cell("intercept", 0, 0.158028203859475, 5e-7);
+    expect_cell("x", 0, -828724.934553851, 1e-7);
+    expect_cell("z", 0, 828726.121853868, 1e-7);
+}
+
+/* Of numbers whose last digits are larger than delta, none is known to be nearer than delta. */
+static void test_delta_below_rounding(void **state)
+{
+    (void)state;
+    write_text("huge.csv", "x,y\n1,1e90\n2,3e90\n3,2e90\n4,5e90\n");
+    expect_status("regress huge.csv --target y --loss huber 2>&1", 1);
+    assert_string_equal(text,
+                        "huge.csv:1: column 'y' has values up to 5e+90, whose last digits are "
+                        "larger than delta; give a larger one, as in --loss huber:5e+88\n");
+    expect_status("regress huge.csv --target y --loss huber:5e+88 2>&1", 0);
+    expect_text("\nconverged after ");
+}
+
 /* The best line is level, and the deviance of R's glm is 0. */
 static void test_constant_target(void **state)
 {
@@ -529,6 +520,8 @@ int main(void)
         cmocka_unit_test(test_rows_held_out_are_measured_by_the_loss),
         cmocka_unit_test(test_folds),
         cmocka_unit_test(test_folds_drop_what_depends_in_them_alone),
+        cmocka_unit_test(test_huber_of_nearly_dependent_features),
+        cmocka_unit_test(test_delta_below_rounding),
         cmocka_unit_test(test_constant_target),
         cmocka_unit_test(test_deviance_is_not_negative),
         cmocka_unit_test(test_draws_a_curve),
