@@ -31,8 +31,12 @@ tg_tensor *line_coefficients(const line *l, bool intercept)
 
 tg_tensor *near_means(tg_tensor *x)
 {
+    if (!x) return NULL;
+    tg_scope_begin(x->context);
     tg_tensor *far = tg_abs(tg_sub(x, tg_mean_dims(x, TG_DIMS(0), TG_KEEPDIM)));
-    return tg_gather(x, 0, tg_argmin_dim(far, 0, true));
+    tg_tensor *near = tg_keep(tg_gather(x, 0, tg_argmin_dim(far, 0, true)));
+    tg_scope_end(x->context);
+    return near;
 }
 
 /* ---- The triangle R of the QR factorization, k x k, row by row. */

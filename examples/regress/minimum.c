@@ -27,11 +27,20 @@ typedef struct newton {
     bool damped;                   /* whether the Hessian is singular, and something is added */
 } newton;
 
+/* Hands tensors out of the current scope, and ends it. */
+static void end_scope(tg_context *tg, tg_tensor ***kept, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (*kept[i]) *kept[i] = tg_keep(*kept[i]);
+    tg_scope_end(tg);
+}
+
 bool make_design(const sample *rows, bool intercept, design *z)
 {
-    tg_tensor *x = rows->x;
+    tg_tensor *x = rows->x, **kept[] = {&z->a, &z->center, &z->scale, &z->weights};
     if (!x) return false;
     const int64_t n = x->shape[0];
+    tg_scope_begin(x->context);
     *z = (design){.intercept = intercept};
     z->weights =
         rows->weights ? tg_contiguous(rows->weights) : tg_ones(x->context, TG_F64, TG_SHAPE(n, 1));
@@ -43,15 +52,20 @@ bool make_design(const sample *rows, bool intercept, design *z)
     z->a = tg_div(d, z->scale);
     if (intercept) z->a = tg_cat(TG_LIST(tg_ones(x->context, TG_F64, TG_SHAPE(n, 1)), z->a), 1);
     z->a = tg_contiguous(z->a);
+    end_scope(x->context, kept, sizeof kept / sizeof *kept);
     return z->a != NULL;
 }
 
 bool make_orthogonal(design *z)
 {
+    tg_tensor **kept[] = {&z->a, &z->triangle};
+    tg_context *tg = z->a->context;
+    tg_scope_begin(tg);
     tg_tensor *share = tg_div(z->weights, tg_sum(z->weights));
     z->triangle = triangle(tg_contiguous(tg_mul(z->a, tg_sqrt(share))));
     z->plain = z->a;
     z->a = tg_contiguous(tg_solve_triangular(z->triangle, z->plain, TG_UPPER | TG_RIGHT));
+    end_scope(tg, kept, sizeof kept / sizeof *kept);
     return z->a != NULL;
 }
 
@@ -104,9 +118,11 @@ static void move(newton *s, tg_tensor *b)
 {
     s->b = b;
     s->eta = tg_matmul(s->z->a, b);
+    tg_scope_begin(s->tg);
     tg_tensor *rows = tg_mul(loss_of_rows(s->loss, s->eta, s->y), s->z->weights);
     const double penalty = tg_item(tg_sum(tg_mul(b, penalised(s, b)))) / 2;
     s->value = tg_item(tg_sum(rows)) + penalty;
+    tg_scope_end(s->tg);
 }
 
 /* Sets the slope and the curvature of each row's loss by differentiating the library's loss twice.
@@ -114,15 +130,18 @@ static void move(newton *s, tg_tensor *b)
  * reason the curvature of each. */
 static bool differentiate(newton *s)
 {
+    tg_tensor **kept[] = {&s->slope, &s->curve};
+    s->slope = s->curve = NULL;
+    tg_scope_begin(s->tg);
     tg_tensor *eta = tg_requires_grad_(tg_detach(s->eta), true);
     tg_tensor *sum = tg_sum(tg_mul(loss_of_rows(s->loss, eta, s->y), s->z->weights));
-    if (!eta || !sum) return false;
     tg_tensor *slope, *curve;
-    if (!tg_grad(TG_LIST(sum), TG_LIST(eta), &slope, TG_GRAD(.create_graph = true)) ||
-        !tg_grad(TG_LIST(tg_sum(slope)), TG_LIST(eta), &curve, NULL))
-        return false;
-    s->slope = tg_contiguous(tg_detach(slope));
-    s->curve = tg_relu(curve);
+    if (tg_grad(TG_LIST(sum), TG_LIST(eta), &slope, TG_GRAD(.create_graph = true)) &&
+        tg_grad(TG_LIST(tg_sum(slope)), TG_LIST(eta), &curve, NULL)) {
+        s->slope = tg_detach(slope);
+        s->curve = tg_relu(curve);
+    }
+    end_scope(s->tg, kept, sizeof kept / sizeof *kept);
     return s->slope && s->curve;
 }
 
@@ -145,6 +164,8 @@ static void find_gradient(newton *s)
 static tg_tensor *invert(const newton *s, tg_tensor *curve, double damping)
 {
     const int64_t p = s->z->a->shape[1];
+    tg_tensor *inverse = NULL, **kept[] = {&inverse};
+    tg_scope_begin(s->tg);
     tg_tensor *eye = tg_eye(s->tg, TG_F64, p, p), *rows = tg_mul(s->z->a, tg_sqrt(curve));
     if (s->loss->l2 > 0)
         rows = tg_cat(TG_LIST(rows, penalised(s, tg_div_scalar(eye, sqrt(s->loss->l2)))), 0);
@@ -152,8 +173,10 @@ static tg_tensor *invert(const newton *s, tg_tensor *curve, double damping)
     tg_tensor *r = triangle(tg_contiguous(rows));
     tg_tensor *pivots = tg_abs(tg_diagonal(r, 0, 0, 1));
     tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(r), TG_DIMS(0), false));
-    if (!(tg_item(tg_min(tg_sub(pivots, tg_mul_scalar(lengths, 1e-12)))) > 0)) return NULL;
-    return tg_solve_triangular(r, eye, TG_UPPER);
+    if (tg_item(tg_min(tg_sub(pivots, tg_mul_scalar(lengths, 1e-12)))) > 0)
+        inverse = tg_solve_triangular(r, eye, TG_UPPER);
+    end_scope(s->tg, kept, 1);
+    return inverse;
 }
 
 static double length_of(tg_tensor *t)
@@ -164,8 +187,11 @@ static double length_of(tg_tensor *t)
 /* For each row, the most that a step of length 1, as the Hessian measures it, can change eta by. */
 static tg_tensor *find_leverage(const newton *s, tg_tensor *inverse)
 {
-    tg_tensor *squares = tg_square(tg_matmul(s->z->a, inverse));
-    return tg_sqrt(tg_sum_dims(squares, TG_DIMS(1), TG_KEEPDIM));
+    tg_scope_begin(s->tg);
+    tg_tensor *leverage =
+        tg_keep(tg_norm_dims(tg_matmul(s->z->a, inverse), 2, TG_DIMS(1), TG_KEEPDIM));
+    tg_scope_end(s->tg);
+    return leverage;
 }
 
 /* The sum over the rows of the rounding error of a slope times the leverage. A slope is the
@@ -174,12 +200,15 @@ static tg_tensor *find_leverage(const newton *s, tg_tensor *inverse)
 static double find_rounding(const newton *s, tg_tensor *leverage)
 {
     const double p = (double)s->z->a->shape[1];
+    tg_scope_begin(s->tg);
     tg_tensor *sizes = tg_add(tg_abs(loss_prediction(s->loss, s->eta)), tg_abs(s->y));
     tg_tensor *plain = s->z->triangle ? s->z->plain : s->z->a;
     tg_tensor *moved = tg_matmul(tg_abs(plain), tg_abs(turn_back(s->z, s->b)));
     tg_tensor *errors = tg_add(tg_mul(tg_mul_scalar(sizes, 2), s->z->weights),
                                tg_mul(tg_mul_scalar(moved, p + 2), s->curve));
-    return DBL_EPSILON * tg_item(tg_sum(tg_mul(errors, leverage)));
+    const double sum = tg_item(tg_sum(tg_mul(errors, leverage)));
+    tg_scope_end(s->tg);
+    return DBL_EPSILON * sum;
 }
 
 static bool find_step(newton *s)
@@ -276,8 +305,11 @@ static double distance_within(newton *s, double margin)
 static double distance_of_huber(newton *s)
 {
     double distance = INFINITY;
-    for (double part = 1e-7; part < 1 && distance == INFINITY; part *= 10)
+    for (double part = 1e-7; part < 1 && distance == INFINITY; part *= 10) {
+        tg_scope_begin(s->tg);
         distance = distance_within(s, part * s->loss->number);
+        tg_scope_end(s->tg);
+    }
     return distance;
 }
 
