@@ -1,10 +1,18 @@
 /* Checkpoints: a run that is resumed after any step, inside an epoch, at another SIMD level and
- * with another number of threads, ends with the bits of one that was not interrupted. */
+ * with another number of threads, or by another process after this one was killed, ends with the
+ * bits of one that was not interrupted. */
+#define _DEFAULT_SOURCE 1 /* declares fork and mkdtemp */
 #include "guarded.h"
 #include "sanitizer.h"
 #include "states.h"
 
 #include "kernels/kernels.h"
+
+#ifndef _WIN32
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 enum { ROWS = 40, BATCH = 9, STEPS = 12, OPTIMISERS = 6 };
 
@@ -247,6 +255,77 @@ static void test_a_failing_allocation_leaves_each_part_as_it_was(void **state)
     assert_true(failures > 0);
 }
 
+#ifndef _WIN32
+/* ---- A process that saves after each step and is killed again and again. */
+
+enum { KILLS = 50, LONG = 100 };
+
+/* Goes on from the file, if there is one, to the end. Writes a byte before each step, and one
+ * before each time it saves. Returns whether all went well. */
+static bool train_and_save(const char *path, int report)
+{
+    program p = make_program(tg_open(NULL), 1);
+    if (access(path, F_OK) == 0 && !resume(&p, tg_load_safetensors(p.tg, path, NULL))) return false;
+    const tg_state *s = tg_scheduler_state_dict(p.schedule);
+    for (int64_t i = tg_item_i64(tg_state_get(s, "last_epoch")); i < LONG && tg_ok(p.tg); i++) {
+        tg_scope_begin(p.tg);
+        if (write(report, "", 1) != 1) return false;
+        train(&p, 1);
+        if (write(report, "", 1) != 1) return false;
+        tg_save_safetensors(checkpoint(&p), path, NULL);
+        tg_scope_end(p.tg);
+    }
+    const bool right = tg_ok(p.tg);
+    tg_close(p.tg);
+    return right;
+}
+
+/* Starts such a process and reads as many bytes from it, or until it has ended; it is killed then.
+ * Returns whether it was killed. */
+static bool run_and_kill(const char *path, int bytes)
+{
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(ends[0]);
+        _exit(!train_and_save(path, ends[1]));
+    }
+    close(ends[1]);
+    for (char byte; bytes > 0 && read(ends[0], &byte, 1) == 1;) bytes--;
+    if (bytes == 0) kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(ends[0]);
+    if (bytes > 0) assert_int_equal(status, 0);
+    return bytes == 0;
+}
+
+static void test_a_run_that_is_killed_50_times(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/tinygrad-checkpoint-XXXXXX", path[64], command[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/run.safetensors", folder);
+    uint32_t random = 1;
+    for (int kills = 0; kills < KILLS; kills++) {
+        random = random * 1664525 + 1013904223;
+        assert_true(run_and_kill(path, 1 + (int)(random >> 30)));
+    }
+    assert_false(run_and_kill(path, INT_MAX));
+
+    program whole = make_program(tg_open(NULL), 1);
+    train(&whole, LONG);
+    const tg_state *want = checkpoint(&whole), *got = tg_load_safetensors(whole.tg, path, NULL);
+    assert_true(got && got->n == want->n);
+    for (int64_t i = 0; i < want->n; i++)
+        assert_true(same_bits(tg_state_get(got, want->items[i].name), want->items[i].tensor));
+    tg_close(whole.tg);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +333,9 @@ int main(void)
         cmocka_unit_test(test_a_run_that_is_resumed_once_after_any_step),
         cmocka_unit_test(test_a_checkpoint_in_each_step_takes_no_memory_after_the_first_ones),
         cmocka_unit_test(test_a_failing_allocation_leaves_each_part_as_it_was),
+#ifndef _WIN32
+        cmocka_unit_test(test_a_run_that_is_killed_50_times),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

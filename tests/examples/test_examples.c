@@ -234,6 +234,25 @@ static void test_files_of_any_length(void **state)
                         "too few rows\n");
 }
 
+/* A run that was stopped twice, once inside an epoch, ends with the file and the digits of one that
+ * was not. */
+static void test_a_run_that_is_stopped_goes_on(void **state)
+{
+    (void)state;
+    static char whole[SIZE], printed[SIZE];
+    assert_int_equal(program_run(whole, SIZE, "checkpoint whole.safetensors 110"), 0);
+    assert_int_equal(program_run(printed, SIZE, "checkpoint part.safetensors 20"), 0);
+    assert_int_equal(program_run(printed, SIZE, "checkpoint part.safetensors 70"), 0);
+    assert_non_null(strstr(printed, "part.safetensors has 20 steps\n"));
+    assert_int_equal(program_run(printed, SIZE, "checkpoint part.safetensors 110"), 0);
+    assert_string_equal(strstr(printed, " 110 steps"), strstr(whole, " 110 steps"));
+    assert_int_equal(program_run(printed, SIZE, "cmp whole.safetensors part.safetensors"), 0);
+    assert_int_equal(
+        program_run(printed, SIZE, "echo no >bad; checkpoint bad 2>&1; test $? = 1; cat bad"), 0);
+    assert_non_null(strstr(printed, "load_safetensors: bad: "));
+    assert_non_null(strstr(printed, "\nno\n")); /* the file was not written to */
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
     (void)state;
@@ -261,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_same_as_in_r),
         cmocka_unit_test(test_what_they_show),
         cmocka_unit_test(test_files_of_any_length),
+        cmocka_unit_test(test_a_run_that_is_stopped_goes_on),
         cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
