@@ -18,27 +18,27 @@ static bool refuse_data(inflater *f, const char *problem)
 /* ---- Bits. */
 
 /* Reads more of the input behind what is left of it in the buffer, which is less than 8 bytes. The
- * bytes of which `bits` still has bits stay before it, since a stored block steps back to them.
- * Behind its end the input is padded by zeros, once; what needs more than these has used bits that
- * do not exist. */
+ * bytes of which `bits` still has bits stay before it, since a stored block steps back to them. The
+ * input is padded by zeros behind its end; what needs more than these has used bits that do not
+ * exist. */
 static bool read_input(inflater *f)
 {
     bit_reader *b = &f->reader;
     const ptrdiff_t kept = b->end - b->next, back = (ptrdiff_t)b->n_bits / 8;
-    unsigned char *const more = f->in + 8 + kept;
-    size_t n = f->left < INFLATE_INPUT ? (size_t)f->left : INFLATE_INPUT;
+    unsigned char *more = f->in + 8 + kept;
+    const size_t n = f->left < INFLATE_INPUT ? (size_t)f->left : INFLATE_INPUT;
+    if (f->padding) return refuse_data(f, DATA_CUT);
     memmove(f->in + 8 - back, b->next - back, (size_t)(back + kept));
-    if (n == 0) {
-        if (f->padding) return refuse_data(f, DATA_CUT);
-        n = f->padding = 16;
-        memset(more, 0, n);
-    } else {
-        if (!tg__source_read(f->from, f->at, more, n)) return refuse_data(f, DATA_CUT);
-        f->at += n;
-        f->left -= n;
+    if (!tg__source_read(f->from, f->at, more, n)) return refuse_data(f, DATA_CUT);
+    f->at += n;
+    f->left -= n;
+    more += n;
+    if (n < INFLATE_INPUT) {
+        memset(more, 0, INFLATE_PADDING);
+        f->padding = INFLATE_PADDING;
     }
     b->next = f->in + 8;
-    b->end = more + n;
+    b->end = more + f->padding;
     return true;
 }
 

@@ -9,6 +9,7 @@ enum {
     INFLATE_WINDOW = 1 << 15,     /* how far back a match may lie */
     INFLATE_FULL = 3 * (1 << 15), /* decoding pauses when the output has that many bytes */
     INFLATE_INPUT = 1 << 14,      /* how many bytes are read at a time */
+    INFLATE_PADDING = 16,         /* how many zeros stand behind the end of the input */
     INFLATE_FAST = 10,            /* codes of up to that many bits are found in a table */
     INFLATE_RATIO = 258 * 8 / 2,  /* the most bytes that one deflated byte stands for: matches of
                                      258 bytes, at two bits each */
@@ -33,7 +34,7 @@ typedef struct bit_reader {
 typedef struct inflater {
     source *from;
     uint64_t at, left; /* the part of the source that is not in the buffer yet */
-    size_t padding;    /* how many zeros were put behind the end of the input */
+    size_t padding;    /* how many zeros stand behind the input in the buffer: 0 or all of them */
     bit_reader reader;
     enum { INFLATE_HEADER, INFLATE_STORED, INFLATE_CODES, INFLATE_ENDED } state;
     bool last;            /* this block is the last one */
@@ -42,18 +43,11 @@ typedef struct inflater {
     const char *problem;  /* NULL: none. If the source could not be read, this error is recorded */
     size_t given, filled; /* the bytes of `out` that were handed out, and that were decoded */
     huffman symbols, distances;
-    unsigned char in[8 + INFLATE_INPUT + 16];
+    unsigned char in[8 + 8 + INFLATE_INPUT + INFLATE_PADDING];
     unsigned char out[INFLATE_FULL + 258 + 8];
 } inflater;
 
-/* The unsigned number in n bytes, the least significant one first. */
-static inline uint64_t tg__little(const unsigned char *p, int n)
-{
-    uint64_t number = 0;
-    for (int i = 0; i < n; i++) number |= (uint64_t)p[i] << 8 * i;
-    return number;
-}
-/* The same of eight bytes, without a loop, which compilers turn into one load. */
+/* tg__little of eight bytes, without a loop: compilers make one load of it. */
 TG_INLINE uint64_t tg__little64(const unsigned char *p)
 {
     return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |

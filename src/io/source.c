@@ -170,6 +170,11 @@ bool tg__source_read(source *s, uint64_t offset, void *out, size_t n)
         return tg__source_fail(s, "it ends after %llu bytes, where byte %llu is needed",
                                (unsigned long long)s->size, (unsigned long long)(offset + n));
     if (n == 0) return true;
+    if (s->read) {
+        TG_CHECK(offset == s->at);
+        s->at += n;
+        return s->read(s->user, out, n);
+    }
     if (s->memory) {
         memcpy(out, s->memory + offset, n);
         return true;

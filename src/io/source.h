@@ -16,6 +16,10 @@ typedef struct source {
     FILE *file;
     uint64_t at; /* where `file` stands */
     bool mapped; /* `memory` is a mapping that tg__source_close undoes */
+    /* If it is not NULL, the bytes come from this function, in order: it writes the next n of them
+     * to `out`, or records an error. */
+    bool (*read)(void *user, void *out, size_t n);
+    void *user;
 } source;
 
 /* Opens a regular file. With `map`, the file is mapped and s->memory set, where the system can do
@@ -31,6 +35,13 @@ bool tg__source_read(source *s, uint64_t offset, void *out, size_t n);
 /* Leaves the mapping, if there is one, to the current scope, at whose end it is undone. It is the
  * last step of a reader whose tensors show the mapping. */
 bool tg__source_keep(source *s);
+/* The unsigned number in n bytes, the least significant one first. */
+static inline uint64_t tg__little(const unsigned char *p, int n)
+{
+    uint64_t number = 0;
+    for (int i = 0; i < n; i++) number |= (uint64_t)p[i] << 8 * i;
+    return number;
+}
 /* Closes the file, and undoes a mapping that is not kept. */
 void tg__source_close(source *s);
 /* Records TG_ERR_IO with the message "op: path: ...", in which a path is shown by its end if it is
