@@ -235,7 +235,7 @@ bool tg__is_big_endian(void)
 
 void tg__swap_bytes(void *elements, size_t size, int64_t n)
 {
-    for (uint8_t *p = elements, *end = p + (size_t)n * size; p < end; p += size)
+    for (uint8_t *p = elements; n > 0; n--, p += size)
         for (size_t i = 0; i < size / 2; i++) {
             const uint8_t byte = p[i];
             p[i] = p[size - 1 - i];
@@ -288,6 +288,57 @@ bool tg__read_elements(source *s, const char *name, uint64_t offset, file_type t
                                    types[type].name, tg_dtype_name(t->dtype));
     }
     return true;
+}
+
+/* Whether a tensor can show elements at that address. A bool must be 0 or 1 in C. */
+static bool can_show(const unsigned char *elements, file_type type, bool big_endian, int64_t n)
+{
+    if (!tg__type_is_dtype(type) || n == 0 || (uintptr_t)elements % types[type].size) return false;
+    if (type != FILE_BOOL) return big_endian == tg__is_big_endian();
+    for (int64_t i = 0; i < n; i++)
+        if (elements[i] > 1) return false;
+    return true;
+}
+
+tg_tensor *tg__load_elements(source *s, const char *name, uint64_t offset, file_type type,
+                             bool big_endian, tg_shape shape, bool map)
+{
+    const tg_dtype dtype = tg__type_dtype(type);
+    const unsigned char *elements = map && s->memory ? s->memory + offset : NULL;
+    if (elements && can_show(elements, type, big_endian, tg__numel(shape.ndim, shape.dims)))
+        return tg_wrap_const(s->tg, dtype, shape, TG_CONTIGUOUS, elements);
+    tg_tensor *t = tg_empty(s->tg, dtype, shape);
+    if (!t || tg__read_elements(s, name, offset, type, big_endian, t)) return t;
+    tg_release(t);
+    return NULL;
+}
+
+/* ---- Writing. */
+
+/* Whether a member of the options is a type of the library's floating dtypes, or of int64. */
+static bool check_member(tg_context *tg, const char *op, const char *member, tg_stored stored,
+                         bool floats)
+{
+    if (!stored) return true;
+    const unsigned type = (unsigned)stored - 1;
+    const tg_dtype dtype = type < FILE_TYPES ? tg__type_dtype((file_type)type) : TG_BOOL;
+    return (floats ? tg__is_float(dtype) : dtype == TG_I64) ||
+           tg__fail(tg, TG_ERR_ARGUMENT, "%s: .%s is %d, which is no type of such elements", op,
+                    member, (int)stored);
+}
+
+bool tg__check_stored(tg_context *tg, const char *op, const tg_save_options *o)
+{
+    return check_member(tg, op, "floats", o->floats, true) &&
+           check_member(tg, op, "integers", o->integers, false);
+}
+
+file_type tg__stored_type(tg_dtype dtype, const tg_save_options *o)
+{
+    const tg_stored stored = tg__is_float(dtype) ? o->floats
+                             : dtype == TG_I64   ? o->integers
+                                                 : TG_STORED_AS_THEY_ARE;
+    return stored ? (file_type)(stored - 1) : (file_type)dtype;
 }
 
 static bool write_contiguous(sink *s, const char *name, file_type type, const tg_tensor *t)

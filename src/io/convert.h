@@ -54,6 +54,15 @@ bool tg__check_type(source *s, const char *name, file_type type, const tg_load_o
  * offset on and have this type. An error names the tensor, if `name` is not NULL. */
 bool tg__read_elements(source *s, const char *name, uint64_t offset, file_type type,
                        bool big_endian, tg_tensor *t);
+/* Makes a tensor of elements that lie in the source in this way. With `map`, it shows the memory of
+ * the source if there is one and the elements are aligned there. */
+tg_tensor *tg__load_elements(source *s, const char *name, uint64_t offset, file_type type,
+                             bool big_endian, tg_shape shape, bool map);
+
+/* Checks the options of saving. */
+bool tg__check_stored(tg_context *tg, const char *op, const tg_save_options *o);
+/* The type as which the options want a dtype stored. */
+file_type tg__stored_type(tg_dtype dtype, const tg_save_options *o);
 /* Writes the elements of t, row-major whatever its strides, with the least significant byte
  * first. */
 bool tg__write_elements(sink *s, const char *name, file_type type, tg_tensor *t);

@@ -204,10 +204,9 @@ static bool read_entries(safe_reader *r)
 static bool read_header(safe_reader *r)
 {
     unsigned char length[8] = {0};
-    uint64_t n = 0;
     if (r->file.size < 8) return tg__source_fail(&r->file, "a file of less than 8 bytes");
     if (!tg__source_read(&r->file, 0, length, 8)) return false;
-    for (int i = 7; i >= 0; i--) n = n << 8 | length[i];
+    const uint64_t n = tg__little(length, 8);
     if (n > LONGEST_HEADER || n > r->file.size - 8)
         return tg__source_fail(&r->file, "no safetensors: the header would have %llu bytes, %s",
                                (unsigned long long)n,
@@ -284,39 +283,13 @@ static bool check_places(safe_reader *r, uint64_t start)
                            (unsigned long long)(r->file.size - start - at));
 }
 
-/* Whether the tensor, whose elements are at that address, can show them there. A bool must be 0 or
- * 1 in C. */
-static bool can_show(const safe_tensor *t, const unsigned char *elements)
-{
-    if (!tg__type_is_dtype(t->type) || t->begin == t->end) return false;
-    if ((uintptr_t)elements % tg__type_size(t->type)) return false;
-    if (t->type != FILE_BOOL) return !tg__is_big_endian();
-    for (uint64_t i = 0; i < t->end - t->begin; i++)
-        if (elements[i] > 1) return false;
-    return true;
-}
-
-static tg_tensor *make_tensor(safe_reader *r, const safe_tensor *t, uint64_t start)
-{
-    const tg_shape shape = {t->ndim, t->shape};
-    const tg_dtype dtype = tg__type_dtype(t->type);
-    const unsigned char *elements =
-        r->o.map && r->file.memory ? r->file.memory + start + t->begin : NULL;
-    if (elements && can_show(t, elements))
-        return tg_wrap_const(r->file.tg, dtype, shape, TG_CONTIGUOUS, elements);
-    tg_tensor *made = tg_empty(r->file.tg, dtype, shape);
-    if (!made || tg__read_elements(&r->file, t->name, start + t->begin, t->type, false, made))
-        return made;
-    tg_release(made);
-    return NULL;
-}
-
 static bool make_tensors(safe_reader *r, uint64_t start)
 {
     for (int64_t i = 0; i < r->n; i++) {
         const safe_tensor *t = &r->tensors[i];
         if (tg_state_find(r->state, t->name)) return fail_tensor(r, t, "the name is there twice");
-        tg_tensor *made = make_tensor(r, t, start);
+        tg_tensor *made = tg__load_elements(&r->file, t->name, start + t->begin, t->type, false,
+                                            (tg_shape){t->ndim, t->shape}, r->o.map);
         if (!made) return false;
         if (!tg_state_add(r->state, t->name, made)) {
             tg_release(made);
@@ -463,27 +436,12 @@ static int by_rank_and_name(const void *a, const void *b)
     return s->rank != t->rank ? s->rank - t->rank : strcmp(s->named->name, t->named->name);
 }
 
-/* The place among safe_types of the type by which the options want a dtype stored. */
-static int choose_rank(const tg_save_options *o, tg_dtype dtype)
+/* The place of a type among safe_types. */
+static int rank_of(file_type type)
 {
-    const tg_stored stored = tg__is_float(dtype) ? o->floats
-                             : dtype == TG_I64   ? o->integers
-                                                 : TG_STORED_AS_THEY_ARE;
-    const int type = stored ? (int)stored - 1 : (int)dtype;
     int rank = 0;
     while (safe_types[rank].type != type) rank++;
     return rank;
-}
-
-static bool check_stored(tg_context *tg, const char *op, const char *what, tg_stored stored,
-                         bool floats)
-{
-    if (!stored) return true;
-    const unsigned type = (unsigned)stored - 1;
-    const tg_dtype dtype = type < FILE_TYPES ? tg__type_dtype((file_type)type) : TG_BOOL;
-    return (floats ? tg__is_float(dtype) : dtype == TG_I64) ||
-           tg__fail(tg, TG_ERR_ARGUMENT, "%s: .%s is %d, which is no type of such elements", op,
-                    what, (int)stored);
 }
 
 /* Checks the tensors of the list, and sorts them by the order in which they are written. */
@@ -499,7 +457,7 @@ static bool list_items(const tg_state *s, const char *op, const tg_save_options 
         if (!strcmp(named->name, "__metadata__"))
             return tg__fail(s->context, TG_ERR_ARGUMENT,
                             "%s: a tensor must not be called __metadata__", op);
-        items[i] = (safe_item){named, choose_rank(o, named->tensor->dtype)};
+        items[i] = (safe_item){named, rank_of(tg__stored_type(named->tensor->dtype, o))};
     }
     if (s->n > 1) qsort(items, (size_t)s->n, sizeof *items, by_rank_and_name);
     return true;
@@ -533,9 +491,7 @@ bool tg_save_safetensors(const tg_state *s, const char *path, const tg_save_opti
     sink to;
     if (!s || !tg__ready(s->context)) return false;
     tg_context *tg = s->context;
-    if (!check_stored(tg, op, "floats", o.floats, true) ||
-        !check_stored(tg, op, "integers", o.integers, false))
-        return false;
+    if (!tg__check_stored(tg, op, &o)) return false;
     const size_t bytes = tg__bytes(tg__plus(s->n, 1), sizeof(safe_item));
     safe_item *items = tg__take(tg, bytes);
     if (!items) return tg__fail(tg, TG_ERR_MEMORY, "%s: out of memory", op);

@@ -182,7 +182,10 @@ bool tg__sink_open(sink *s, tg_context *tg, const char *op, const char *path)
 bool tg__sink_write(sink *s, const void *bytes, size_t n)
 {
     errno = 0;
-    if (n > 0 && fwrite(bytes, 1, n, s->file) != n) return fail(s, tg__reason());
+    if (s->instead)
+        s->instead(s->user, bytes, n);
+    else if (n > 0 && fwrite(bytes, 1, n, s->file) != n)
+        return fail(s, tg__reason());
     s->at += n;
     return true;
 }

@@ -23,6 +23,9 @@ typedef struct sink {
     char *temporary; /* in the same piece of memory as target */
     size_t bytes;    /* of this piece */
     unsigned mode;   /* the permissions of the older file; 0 if there is none */
+    /* If it is not NULL, the bytes go to this function, and there is no file. */
+    void (*instead)(void *user, const void *bytes, size_t n);
+    void *user;
 } sink;
 
 /* Begins a file. After each function that fails, there is nothing left to be abandoned or closed,

@@ -367,7 +367,7 @@ void tg__zip_close(zip *z)
 
 const zip_entry *tg__zip_find(const zip *z, const char *name)
 {
-    const zip_entry wanted = {.name = name}, *key = &wanted, **found;
+    const zip_entry wanted = {.name = (char *)(uintptr_t)name}, *key = &wanted, **found;
     if (z->n == 0) return NULL;
     found = bsearch(&key, z->by_name, (size_t)z->n, sizeof *z->by_name, compare_entries);
     return found ? *found : NULL;

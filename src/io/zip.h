@@ -25,7 +25,7 @@ void tg__crc_begin(crc_table *table);
 uint32_t tg__crc(const crc_table *table, uint32_t crc, const void *bytes, size_t n);
 
 typedef struct zip_entry {
-    const char *name;
+    char *name;
     uint64_t offset; /* where the data lies in the file: for a stored entry, the content itself */
     uint64_t packed; /* how many bytes the data has there */
     uint64_t size;   /* how many bytes the content has */
