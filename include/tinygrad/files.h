@@ -128,6 +128,29 @@ TG_API tg_state *tg_load_pt(tg_context *tg, const char *path, const tg_load_opti
 TG_API tg_state *tg_read_pt(tg_context *tg, const void *bytes, size_t n,
                             const tg_load_options *options);
 
+/* ---- Files of NumPy. */
+
+/* Saves a tensor as a .npy file. The bytes are those of numpy.save (1.24) for a row-major array. As
+ * bfloat16, which NumPy has not, nothing can be saved: TG_ERR_ARGUMENT. */
+TG_API bool tg_save_npy(tg_tensor *t, const char *path, const tg_save_options *options);
+
+/* Loads a .npy file of version 1.0, 2.0 or 3.0: bools, integers and floating numbers of either byte
+ * order, in C or Fortran order; the strides of the tensor are those of the file. Objects, texts,
+ * structs, complex numbers and times are TG_ERR_DTYPE. The header must be as programs write it: the
+ * three keys, texts without escapes, decimal sizes; NumPy takes any literal of Python. Nothing may
+ * follow the elements. */
+TG_API tg_tensor *tg_load_npy(tg_context *tg, const char *path, const tg_load_options *options);
+
+/* Saves the tensors of a list as a .npz file, in their order, without compression. The bytes are
+ * those of numpy.savez for row-major arrays of these names. A list with texts, which such a file
+ * cannot hold, is TG_ERR_ARGUMENT. */
+TG_API bool tg_save_npz(const tg_state *s, const char *path, const tg_save_options *options);
+
+/* Loads a .npz file, compressed or not, as a list in the current scope. Each entry must be an array
+ * that tg_load_npy can load, and the checksums must be right. The tensors are always copies:
+ * options->map changes nothing. */
+TG_API tg_state *tg_load_npz(tg_context *tg, const char *path, const tg_load_options *options);
+
 #ifdef __cplusplus
 }
 #endif
