@@ -90,6 +90,71 @@ static void test_files_of_pytorch_are_read(void **state)
     check_files(TG_LOAD(.convert = true, .map = true));
 }
 
+static tg_tensor *halved(tg_tensor *x)
+{
+    return tg_max_pool2d(x, TG_POOL(.kernel = {2, 2}));
+}
+
+/* Checks that no element of a and b differs by more than `most`. */
+static void check_close(tg_tensor *a, tg_tensor *b, double most)
+{
+    const double differ = tg_item(tg_max(tg_abs(tg_sub(a, b))));
+    if (!(differ <= most)) fail_msg("differs by %g", differ);
+}
+
+/* Sums have at most 12 terms here, each below 4 in size, and are added in another order than in
+ * PyTorch: each of the two results has at most 24 roundings of at most 2^-24 x 48. */
+static const double sums_differ = 2 * 24 * 48 * 0x1p-24;
+
+static void test_networks_give_the_outputs_of_pytorch(void **state)
+{
+    tg_context *tg = *state;
+    tg_state *s = tg_load_pt(tg, path_of("mlp"), NULL);
+    tg_module *mlp = tg_sequential(TG_MODULES(tg_linear(tg, 4, 8, TG_BIAS), tg_lambda(tg, tg_relu),
+                                              tg_linear(tg, 8, 3, TG_BIAS)));
+    assert_false(tg_load_state_dict(mlp, s, TG_STRICT)); /* x and y have no place */
+    check_error(tg, TG_ERR_ARGUMENT, "load_state_dict: not expected x, y");
+    assert_true(tg_load_state_dict(mlp, s, TG_NOT_STRICT));
+    check_close(tg_forward(mlp, tg_state_get(s, "x")), tg_state_get(s, "y"), sums_differ);
+
+    s = tg_load_pt(tg, path_of("conv"), TG_LOAD(.map = true));
+    tg_conv_options padded = tg_conv_defaults();
+    padded.padding[0] = padded.padding[1] = 1;
+    tg_module *conv = tg_sequential(
+        TG_MODULES(tg_conv2d_layer(tg, 1, 3, TG_SHAPE(3, 3), TG_BIAS, &padded),
+                   tg_batchnorm2d(tg, 3, NULL), tg_lambda(tg, tg_relu), tg_lambda(tg, halved),
+                   tg_flatten_layer(tg, 1, -1), tg_linear(tg, 12, 4, TG_BIAS)));
+    assert_true(tg_load_state_dict(conv, tg_state_part(s, "model."), TG_STRICT));
+    tg_eval(conv);
+    check_close(tg_forward(conv, tg_state_get(s, "x")), tg_state_get(s, "y"), sums_differ);
+}
+
+/* A run of PyTorch goes on here: a step from its checkpoint has the parameters of PyTorch's next
+ * step. Adam divides by the root of what it multiplies; a step of 0.01 hardly depends on how large
+ * the error of a gradient is, and by less than its relative size. */
+static void test_training_goes_on_where_pytorch_stopped(void **state)
+{
+    tg_context *tg = *state;
+    tg_state *s = tg_load_pt(tg, path_of("adam"), NULL);
+    tg_module *net = tg_sequential(TG_MODULES(tg_linear(tg, 3, 4, TG_BIAS), tg_lambda(tg, tg_tanh),
+                                              tg_linear(tg, 4, 1, TG_BIAS)));
+    tg_optim *adam = tg_adam(net, NULL);
+    assert_true(tg_load_state_dict(net, tg_state_part(s, "model."), TG_STRICT));
+    assert_true(tg_optim_load_state_dict(adam, tg_state_part(s, "optimizer.")));
+    tg_tensor *loss =
+        tg_mse_loss(tg_forward(net, tg_state_get(s, "x")), tg_state_get(s, "y"), TG_MEAN);
+    assert_true(tg_backward(loss));
+    assert_true(tg_step(adam));
+    const tg_state *now = tg_state_dict(net), *then = tg_state_part(s, "then.");
+    assert_int_equal(now->n, 4);
+    for (int i = 0; i < 4; i++) {
+        tg_tensor *before = tg_state_get(tg_state_part(s, "model."), now->items[i].name);
+        check_close(now->items[i].tensor, tg_state_get(then, now->items[i].name), 1e-6);
+        assert_true(tg_item(tg_max(tg_abs(tg_sub(now->items[i].tensor, before)))) > 1e-3);
+    }
+    assert_string_equal(tg_state_text(s, "note"), "trained \u00fcber Nacht");
+}
+
 static void test_what_is_not_read_is_named(void **state)
 {
 #define IMPORT(name)                                                                               \
@@ -723,6 +788,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_context, close_context)
         cmocka_unit_test(test_files_of_pytorch_are_read),
+        TEST(test_networks_give_the_outputs_of_pytorch),
+        TEST(test_training_goes_on_where_pytorch_stopped),
         TEST(test_what_is_not_read_is_named),
         TEST(test_tensors_share_a_storage_as_in_pytorch),
         TEST(test_a_mapped_file_is_read_only),
