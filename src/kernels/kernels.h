@@ -198,6 +198,10 @@ KERNEL_SET(subtract_product_set, subtract_product_kernel);
 typedef void add_products_kernel(int64_t rows, int64_t columns, double *sums, const double *a,
                                  int64_t stride, const double *high, const double *low);
 KERNEL_SET(add_products_set, add_products_kernel);
+/* Rotates two vectors: a becomes cosine a - sine b, and b becomes sine a + cosine b, rounded after
+ * each operation. */
+typedef void rotate_kernel(int64_t n, double *a, double *b, double cosine, double sine);
+KERNEL_SET(rotate_set, rotate_kernel);
 
 /* ---- The set of each kernel, which sets.c defines. */
 

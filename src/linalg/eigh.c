@@ -40,8 +40,8 @@ static bool make_entry_zero(const problem *p, int64_t i, int64_t j, double *v)
     const double ii = row_i[i], jj = row_j[j], ij = row_i[j];
     if (!(fabs(ij) > DBL_EPSILON * sqrt(fabs(ii)) * sqrt(fabs(jj)))) return false;
     const double tangent = tg__tangent((jj - ii) / (2 * ij));
-    tg__rotate(n, row_i, row_j, tangent);
-    tg__rotate(n, v + i * n, v + j * n, tangent);
+    tg__rotate(p->c->tg->level, n, row_i, row_j, tangent);
+    tg__rotate(p->c->tg->level, n, v + i * n, v + j * n, tangent);
     row_i[i] = ii - tangent * ij;
     row_j[j] = jj + tangent * ij;
     row_i[j] = row_j[i] = 0;

@@ -59,7 +59,7 @@ void tg__add_multiple(int64_t n, double *restrict y, double a, const double *res
 double tg__tangent(double zeta);
 /* Rotates two vectors by an angle with that tangent: a becomes a cos - b sin, and b becomes a sin +
  * b cos. */
-void tg__rotate(int64_t n, double *restrict a, double *restrict b, double tangent);
+void tg__rotate(int level, int64_t n, double *a, double *b, double tangent);
 
 /* ---- Checks, shape rules and calls. */
 

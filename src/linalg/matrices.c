@@ -169,14 +169,10 @@ double tg__tangent(double zeta)
     return copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
 }
 
-void tg__rotate(int64_t n, double *restrict a, double *restrict b, double tangent)
+void tg__rotate(int level, int64_t n, double *a, double *b, double tangent)
 {
-    const double cosine = 1 / hypot(1, tangent), sine = cosine * tangent;
-    for (int64_t i = 0; i < n; i++) {
-        const double old = a[i];
-        a[i] = cosine * old - sine * b[i];
-        b[i] = sine * old + cosine * b[i];
-    }
+    const double cosine = 1 / hypot(1, tangent);
+    pick(level, rotate, TG_F64)(n, a, b, cosine, cosine * tangent);
 }
 
 bool tg__check_matrices(const char *name, const char *which, const tg_tensor *t)

@@ -5,17 +5,38 @@
 #include <math.h>
 #include <string.h>
 
-/* Turns two rows of us until they are orthogonal, and those of v with them. False if they were. */
-static bool turn_pair(const tall_svd *s, int64_t i, int64_t j)
+static double inner_of_rows(const tall_svd *s, int level, int64_t i, int64_t j)
+{
+    double sum;
+    pick(level, dot, TG_F64)(s->n, &sum, s->us + i * s->n, s->us + j * s->n);
+    return sum;
+}
+
+/* Turns two rows of us, of which s->values has the squared norms, until they are orthogonal, and
+ * those of v with them. False if they were. */
+static bool turn_pair(const tall_svd *s, int level, int64_t i, int64_t j)
 {
     const int64_t n = s->n;
-    double *p = s->us + i * n, *q = s->us + j * n;
-    const double pp = tg__inner(n, p, p), qq = tg__inner(n, q, q), pq = tg__inner(n, p, q);
-    if (!(fabs(pq) > fmax(4, (double)n) * DBL_EPSILON * sqrt(pp) * sqrt(qq))) return false;
-    const double tangent = tg__tangent((qq - pp) / (2 * pq));
-    tg__rotate(n, p, q, tangent);
-    tg__rotate(n, s->v + i * n, s->v + j * n, tangent);
+    double *squares = s->values;
+    const double product = inner_of_rows(s, level, i, j),
+                 size = sqrt(squares[i]) * sqrt(squares[j]);
+    if (!(fabs(product) > fmax(4, (double)n) * DBL_EPSILON * size)) return false;
+    const double tangent = tg__tangent((squares[j] - squares[i]) / (2 * product));
+    tg__rotate(level, n, s->us + i * n, s->us + j * n, tangent);
+    tg__rotate(level, n, s->v + i * n, s->v + j * n, tangent);
+    squares[i] -= tangent * product;
+    squares[j] += tangent * product;
     return true;
+}
+
+/* One rotation of each pair. False if all pairs were orthogonal. */
+static bool sweep_pairs(const tall_svd *s, int level)
+{
+    bool moving = false;
+    for (int64_t j = 0; j < s->n; j++) s->values[j] = inner_of_rows(s, level, j, j);
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t j = i + 1; j < s->n; j++) moving |= turn_pair(s, level, i, j);
+    return moving;
 }
 
 /* Makes the rows of us the columns of R. */
@@ -38,11 +59,11 @@ static bool begin_svd(tall_svd *s, const tall_qr *w)
     return true;
 }
 
-/* Computes the values, and sorts them and the rows by them. */
+/* Takes the roots of the squares, and sorts the values and the rows by them. */
 static void sort_values(tall_svd *s)
 {
     const int64_t n = s->n;
-    for (int64_t j = 0; j < n; j++) s->values[j] = sqrt(tg__inner(n, s->us + j * n, s->us + j * n));
+    for (int64_t j = 0; j < n; j++) s->values[j] = sqrt(s->values[j]);
     for (int64_t j = 0; j < n; j++) {
         int64_t most = j;
         for (int64_t l = j + 1; l < n; l++)
@@ -62,13 +83,7 @@ bool tg__svd(tall_svd *s, const tall_qr *w)
 {
     enum { MOST_SWEEPS = 60 };
     if (!begin_svd(s, w)) return false;
-    const int64_t n = s->n;
-    bool moving = true;
-    for (int sweep = 0; sweep < MOST_SWEEPS && moving; sweep++) {
-        moving = false;
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = i + 1; j < n; j++) moving |= turn_pair(s, i, j);
-    }
+    for (int sweep = 0; sweep < MOST_SWEEPS && sweep_pairs(s, w->tg->level);) sweep++;
     sort_values(s);
     return true;
 }
