@@ -30,6 +30,25 @@ static tg_tensor *first(tg_tensor *t)
         tg_nll_loss(o->a, o->rows, TG_LOSS(.weight = tg_detach(o->v), .reduction = TG_SUM)))       \
     ROW(cross_entropy_2d, tg_cross_entropy(tg_reshape(o->a, TG_SHAPE(1, 4, 2, 2)),                 \
                                            tg_reshape(o->rows, TG_SHAPE(1, 2, 2)), NULL))          \
+    ROW(cross_entropy_2d_each,                                                                     \
+        tg_cross_entropy(tg_reshape(o->a, TG_SHAPE(1, 4, 2, 2)),                                   \
+                         tg_reshape(o->rows, TG_SHAPE(1, 2, 2)), TG_LOSS(.reduction = TG_NONE)))   \
+    ROW(cross_entropy_1d, tg_cross_entropy(batch(o->a), batch(o->rows), NULL))                     \
+    ROW(cross_entropy_1d_each,                                                                     \
+        tg_cross_entropy(batch(o->a), batch(o->rows), TG_LOSS(.reduction = TG_NONE)))              \
+    ROW(nll_loss_3d_each,                                                                          \
+        tg_nll_loss(tg_reshape(o->a, TG_SHAPE(1, 4, 2, 2, 1)),                                     \
+                    tg_reshape(o->rows, TG_SHAPE(1, 2, 2, 1)), TG_LOSS(.reduction = TG_NONE)))     \
+    ROW(cross_entropy_smoothed, tg_cross_entropy(o->a, o->rows, TG_LOSS(.label_smoothing = 0.1)))  \
+    ROW(cross_entropy_smoothed_each,                                                               \
+        tg_cross_entropy(o->a, o->rows, TG_LOSS(.label_smoothing = 0.1, .reduction = TG_NONE)))    \
+    ROW(cross_entropy_smoothed_weighted,                                                           \
+        tg_cross_entropy(                                                                          \
+            o->a, o->rows,                                                                         \
+            TG_LOSS(.weight = tg_detach(o->v), .label_smoothing = 0.1, .reduction = TG_SUM)))      \
+    ROW(cross_entropy_of_probabilities, tg_cross_entropy(o->a, tg_detach(o->b), NULL))             \
+    ROW(cross_entropy_of_probabilities_each,                                                       \
+        tg_cross_entropy(o->a, tg_detach(o->b), TG_LOSS(.reduction = TG_NONE)))                    \
     ROW(huber_loss_sum, tg_huber_loss(o->a, o->b, TG_LOSS(.reduction = TG_SUM)))                   \
     ROW(smooth_l1_loss_each, tg_smooth_l1_loss(o->a, o->b, TG_LOSS(.reduction = TG_NONE)))         \
     ROW(binary_cross_entropy_sum,                                                                  \
@@ -45,6 +64,9 @@ static tg_tensor *first(tg_tensor *t)
     ROW(matmul_rows, tg_matmul(batch(o->a), o->b))                                                 \
     ROW(matmul_batch, tg_matmul(batch(o->a), batch(o->b)))                                         \
     ROW(matmul_of_vector, tg_matmul(batch(o->a), o->v))                                            \
+    ROW(matmul_of_matrix_and_batch, tg_matmul(o->a, batch(o->b)))                                  \
+    ROW(matmul_of_constant_and_batch, tg_matmul(tg_detach(o->b), batch(o->a)))                     \
+    ROW(matmul_of_vector_and_batch, tg_matmul(o->v, batch(o->a)))                                  \
     ROW(linear_of_batch, tg_forward(tg_linear(o->tg, 4, 3, TG_BIAS), batch(o->a)))                 \
     ROW(linear_of_vector, tg_forward(tg_linear(o->tg, 4, 3, TG_BIAS), o->v))                       \
     ROW(linear_without_bias, tg_forward(tg_linear(o->tg, 4, 3, TG_NO_BIAS), o->a))                 \

@@ -130,8 +130,10 @@ typedef tg_tensor *(*tg_function)(tg_list inputs, void *user);
  * tg_no_grad_begin says. All inputs, and the output, are floating. The Jacobian is computed by
  * rows, with a gradient for each element of the output; or by columns, with a gradient of a
  * gradient for each element of the inputs, if these are fewer and the operations in fn can be
- * differentiated twice. The results are new tensors in the current scope, without history; what
- * else was computed goes back. PyTorch: torch.autograd.functional.jacobian. */
+ * differentiated twice. A backward pass for a whole batch of rows would need a second rule for the
+ * gradient of every operation, since a rule takes a gradient of the result's own shape. The results
+ * are new tensors in the current scope, without history; what else was computed goes back. PyTorch:
+ * torch.autograd.functional.jacobian. */
 TG_API bool tg_jacobian(tg_function fn, tg_list inputs, void *user, tg_tensor **jacobians);
 
 /* Writes the second derivatives of fn, whose output has one element, to hessians[0 .. n * n), where

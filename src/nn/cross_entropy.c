@@ -227,12 +227,14 @@ static tg_tensor *loss_of_labels(tg_tensor *x, tg_tensor *target, const tg_loss_
     return total ? tg_div(loss, total) : tg_div_scalar(loss, total_weight(in, p));
 }
 
-/* The result has PyTorch's grad_fn of nll_loss, unless labels are smoothed, which is composed in
- * PyTorch, too. */
+/* Gives the loss PyTorch's grad_fn, which tells how PyTorch computes it: for inputs of neither 2
+ * nor 4 dimensions as one of 4. */
 static tg_tensor *named_loss(tg_tensor *loss, const tg_tensor *x, const tg_loss_options *o)
 {
-    if (o->label_smoothing != 0) return loss;
-    return tg__name_grad_fn(loss, x->ndim > 2 ? "NllLoss2DBackward0" : nll_op.grad_name);
+    if (o->label_smoothing != 0) return tg__name_grad_fn(loss, "AddBackward0");
+    if (x->ndim <= 2) return tg__name_grad_fn(loss, nll_op.grad_name);
+    const bool reshaped = o->reduction == TG_NONE && x->ndim != 4;
+    return tg__name_grad_fn(loss, reshaped ? "ViewBackward0" : "NllLoss2DBackward0");
 }
 
 static tg_tensor *nll_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -271,7 +273,8 @@ static tg_tensor *loss_of_probabilities(tg_tensor *x, tg_tensor *target, const t
     }
     if (o->reduction == TG_NONE) return tg_neg(tg_sum_dims(terms, TG_DIMS(dim), false));
     tg_tensor *loss = tg_neg(tg_sum(terms));
-    return o->reduction == TG_SUM ? loss : tg_div_scalar(loss, rows);
+    if (o->reduction == TG_SUM) return loss;
+    return tg__name_grad_fn(tg_div_scalar(loss, rows), "DivBackward1");
 }
 
 static tg_tensor *cross_entropy(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
