@@ -62,7 +62,8 @@ TG_API tg_state *tg_state_clone(const tg_state *s);
 
 /* Copies the elements of source to the tensors of s that have the same names: all of them, or none
  * if the two lists differ in names, shapes or dtypes, which one message tells. The copies are not
- * recorded by autograd, and texts stay as they are. */
+ * recorded by autograd, and texts stay as they are. With tg_state_clone before a loop, it keeps the
+ * best weights of the loop: tg_state_copy_(best, tg_state_dict(net)). */
 TG_API bool tg_state_copy_(tg_state *s, const tg_state *source);
 
 /* Adds a text, or replaces the one that has this key, by copies of key and value. Both are UTF-8,

@@ -224,11 +224,11 @@ static void check_order(exchange *x, const tg_loader *l, const char *name)
         if (right) seen[row] = true;
     }
     if (seen && !right)
-        tg__exchange_wrong(x,
-                           l->o.shuffle ? "%s is no order of %lld rows"
-                                        : "%s is another order than that of %lld rows that are "
-                                          "not shuffled",
-                           name, (long long)l->rows);
+        tg__exchange_note(x, WRONG,
+                          l->o.shuffle ? "%s is no order of %lld rows"
+                                       : "%s is another order than that of %lld rows that are "
+                                         "not shuffled",
+                          name, (long long)l->rows);
 }
 
 static void walk_loader(exchange *x, void *object)

@@ -57,10 +57,10 @@ static void exchange_history(exchange *x, lbfgs *l, curvature *c)
 static void check_memory(exchange *x, const lbfgs *l, const tg_lbfgs_options *o)
 {
     if (o->history_size != l->history || tg__count_rows(o) > l->rows)
-        tg__exchange_wrong(x,
-                           "history_size %lld with max_iter %lld needs an optimiser that was "
-                           "made with them",
-                           (long long)o->history_size, (long long)o->max_iter);
+        tg__exchange_note(x, WRONG,
+                          "history_size %lld with max_iter %lld needs an optimiser that was "
+                          "made with them",
+                          (long long)o->history_size, (long long)o->max_iter);
 }
 
 void tg__exchange_lbfgs(exchange *x, tg_optim *optim, const tg_lbfgs_options *o)

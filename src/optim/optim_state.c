@@ -36,7 +36,7 @@ static int64_t exchange_steps(exchange *x, const optim_kind *kind, const slot *s
     if (!kind->counts_steps) return 1;
     const char *name = slot_name(x, number, "step");
     tg__exchange_number(x, name, TG_F64, &steps, 0, 0x1p53);
-    if (steps != floor(steps)) tg__exchange_wrong(x, "%s is not whole", name);
+    if (steps != floor(steps)) tg__exchange_note(x, WRONG, "%s is not whole", name);
     return (int64_t)steps;
 }
 
@@ -92,7 +92,7 @@ static void check_decoupled(exchange *x, const optim_kind *kind, int number)
     if (x->phase != CHECKING || !tg__exchange_has(x, name)) return;
     tg__exchange_number(x, name, TG_BOOL, &decoupled, 0, 1);
     if (decoupled != is_adamw)
-        tg__exchange_wrong(x, "%s is of the other one of adam and adamw", name);
+        tg__exchange_note(x, WRONG, "%s is of the other one of adam and adamw", name);
 }
 
 static void exchange_options(exchange *x, const optim_kind *kind, any_options *o, int number)
@@ -142,7 +142,7 @@ static void exchange_group(exchange *x, const tg_optim *optim, group *g, int num
     exchange_parameters(x, g, number, first);
     ignore_options(x, number);
     check_decoupled(x, kind, number);
-    if (x->phase == CHECKING && x->wrong.n == 0 && x->missing.n == 0 &&
+    if (x->phase == CHECKING && x->found[WRONG].n == 0 && x->found[MISSING].n == 0 &&
         !tg__check_options(x->tg, x->op, kind, &o))
         return;
     for (int i = 0; i < g->n; i++)

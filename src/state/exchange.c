@@ -7,35 +7,27 @@
 
 /* ---- What is wrong. */
 
-/* Adds to the findings, unless there are so many that the text has no room for this one. */
-static void add_finding(findings *f, const char *format, va_list args)
+/* Where there is no room for one more, the findings are counted; the first one is cut. */
+void tg__exchange_note(exchange *x, int kind, const char *format, ...)
 {
+    findings *f = &x->found[kind];
     const size_t used = strlen(f->text), room = sizeof f->text - used;
-    if (f->n++ > f->shown) return;
-    const int n = vsnprintf(f->text + used, room, format, args);
-    if (n >= 0 && (size_t)n < room - 2) {
-        f->shown++;
-        memcpy(f->text + used + n, ", ", 3);
+    va_list args;
+    if (x->phase != CHECKING || f->n++ > f->shown) return;
+    va_start(args, format);
+    const bool fits = (size_t)vsnprintf(f->text + used, room, format, args) < room - 2;
+    va_end(args);
+    if (fits) {
+        strcat(f->text, ", ");
+    } else if (used == 0) {
+        size_t end = room - 7;
+        while (((unsigned char)f->text[end] & 0xc0) == 0x80) end--; /* inside a character */
+        strcpy(f->text + end, "..., ");
     } else {
         f->text[used] = 0;
+        return;
     }
-}
-
-static void note(findings *f, const char *format, ...) TG_PRINTF(2, 3);
-static void note(findings *f, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    add_finding(f, format, args);
-    va_end(args);
-}
-
-void tg__exchange_wrong(exchange *x, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (x->phase == CHECKING) add_finding(&x->wrong, format, args);
-    va_end(args);
+    f->shown++;
 }
 
 /* Appends a heading and the findings to text. */
@@ -44,10 +36,9 @@ static void append_findings(char *text, size_t size, const char *heading, findin
     const size_t used = strlen(text), n = strlen(f->text);
     char more[32] = "";
     if (f->n == 0) return;
-    if (n >= 2) f->text[n - 2] = 0; /* the last comma */
+    f->text[n - 2] = 0; /* the last comma */
     if (f->n > f->shown)
-        snprintf(more, sizeof more, f->shown ? " and %lld more" : "%lld",
-                 (long long)(f->n - f->shown));
+        snprintf(more, sizeof more, " and %lld more", (long long)(f->n - f->shown));
     snprintf(text + used, size - used, "%s%s%s%s", used ? "; " : "", heading, f->text, more);
 }
 
@@ -72,10 +63,11 @@ static bool check(exchange *x, exchange_walk *walk, void *object, unsigned must)
     memset(x->seen, 0, n);
     walk(x, object);
     for (int64_t i = 0; i < x->state->n; i++)
-        if (!x->seen[i]) note(&x->unexpected, "%s", x->state->items[i].name);
-    append_findings(text, sizeof text, "", &x->wrong);
-    if (must & TAKE_ALL) append_findings(text, sizeof text, "missing ", &x->missing);
-    if (must & TAKE_ONLY) append_findings(text, sizeof text, "not expected ", &x->unexpected);
+        if (!x->seen[i]) tg__exchange_note(x, UNEXPECTED, "%s", x->state->items[i].name);
+    append_findings(text, sizeof text, "", &x->found[WRONG]);
+    if (must & TAKE_ALL) append_findings(text, sizeof text, "missing ", &x->found[MISSING]);
+    if (must & TAKE_ONLY)
+        append_findings(text, sizeof text, "not expected ", &x->found[UNEXPECTED]);
     if (*text) return tg__fail(x->tg, TG_ERR_ARGUMENT, "%s: %s", x->op, text);
     return tg__ready(x->tg);
 }
@@ -119,13 +111,13 @@ static tg_tensor *given(exchange *x, const char *name)
 {
     const int64_t i = tg__state_index(x->state, name);
     if (i < 0) {
-        if (x->phase == CHECKING) note(&x->missing, "%s", name);
+        tg__exchange_note(x, MISSING, "%s", name);
         return NULL;
     }
     tg_tensor *t = x->state->items[i].tensor;
     if (x->phase == CHECKING) x->seen[i] = true;
     if (!tg__is_gone(t)) return t;
-    tg__exchange_wrong(x, "%s was released", name);
+    tg__exchange_note(x, WRONG, "%s was released", name);
     return NULL;
 }
 
@@ -145,10 +137,10 @@ static bool overlap(const tg_tensor *a, const tg_tensor *b)
 static void check_tensor_given(exchange *x, const char *name, tg_tensor *t, const tg_tensor *from)
 {
     if (from->dtype != t->dtype || !tg__same_sizes(t->ndim, t->shape, from->ndim, from->shape))
-        tg__exchange_wrong(x, "%s is %s %s, not %s %s", name, tg_dtype_name(from->dtype),
-                           SHOW(from), tg_dtype_name(t->dtype), SHOW(t));
+        tg__exchange_note(x, WRONG, "%s is %s %s, not %s %s", name, tg_dtype_name(from->dtype),
+                          SHOW(from), tg_dtype_name(t->dtype), SHOW(t));
     else if (overlap(t, from))
-        tg__exchange_wrong(x, "%s shares memory with what it would replace", name);
+        tg__exchange_note(x, WRONG, "%s shares memory with what it would replace", name);
     else
         tg__writable(t, x->op);
 }
@@ -169,6 +161,18 @@ void tg__exchange_tensor(exchange *x, const char *name, tg_tensor *t)
     }
 }
 
+/* Stores element i of a tensor with one dimension, or none, as element `to` of an array. An int64
+ * that becomes an int64 is not rounded. */
+static TG_NOINLINE void move_element(tg_dtype dtype, void *v, int64_t to, const tg_tensor *from,
+                                     int64_t i)
+{
+    const int64_t at = from->ndim ? i * from->strides[0] : 0;
+    if (dtype == TG_I64 && from->dtype == TG_I64)
+        ((int64_t *)v)[to] = ((const int64_t *)from->data)[at];
+    else
+        tg__store(dtype, v, to, tg__load(from->dtype, from->data, at));
+}
+
 void tg__exchange_vector(exchange *x, const char *name, tg_dtype dtype, int64_t n, void *v)
 {
     if (x->phase == TELLING) {
@@ -181,11 +185,10 @@ void tg__exchange_vector(exchange *x, const char *name, tg_dtype dtype, int64_t 
     if (!from) return;
     const bool fits = from->dtype == dtype || (dtype == TG_F64 && from->dtype == TG_F32);
     if (!fits || from->ndim != 1 || from->shape[0] != n)
-        tg__exchange_wrong(x, "%s is %s %s, not %s [%lld]", name, tg_dtype_name(from->dtype),
-                           SHOW(from), tg_dtype_name(dtype), (long long)n);
+        tg__exchange_note(x, WRONG, "%s is %s %s, not %s [%lld]", name, tg_dtype_name(from->dtype),
+                          SHOW(from), tg_dtype_name(dtype), (long long)n);
     else if (x->phase == TAKING)
-        for (int64_t i = 0; i < n; i++)
-            tg__store(dtype, v, i, tg__load(from->dtype, from->data, i * from->strides[0]));
+        for (int64_t i = 0; i < n; i++) move_element(dtype, v, i, from, i);
 }
 
 /* Reads the only element of a tensor as an element of the dtype into v, if it lies in the range. */
@@ -197,17 +200,14 @@ static void take_number(exchange *x, const char *name, const tg_tensor *from, tg
         from->dtype == dtype || dtype == TG_F64 || (got == floor(got) && fabs(got) <= 0x1p53);
     char number[32];
     if (from->numel != 1) {
-        tg__exchange_wrong(x, "%s is %s %s, not one number", name, tg_dtype_name(from->dtype),
-                           SHOW(from));
+        tg__exchange_note(x, WRONG, "%s is %s %s, not one number", name, tg_dtype_name(from->dtype),
+                          SHOW(from));
     } else if (exact && got >= least && got <= most) {
-        if (from->dtype == dtype)
-            memcpy(v, from->data, tg__dtype_size(dtype));
-        else
-            tg__store(dtype, v, 0, got);
+        move_element(dtype, v, 0, from, 0);
     } else {
         snprintf(number, sizeof number, "%g", got);
         tg__use_point(number);
-        tg__exchange_wrong(x, "%s is %s, which is out of range", name, number);
+        tg__exchange_note(x, WRONG, "%s is %s, which is out of range", name, number);
     }
 }
 
@@ -230,5 +230,5 @@ void tg__exchange_text(exchange *x, const char *key, const char *value)
     if (x->phase == TELLING) tg_state_set_text(x->state, key, value);
     const char *text = tg_state_text(x->state, key);
     if (text && strcmp(text, value) != 0)
-        tg__exchange_wrong(x, "%s is %s, not %s", key, text, value);
+        tg__exchange_note(x, WRONG, "%s is %s, not %s", key, text, value);
 }

@@ -21,8 +21,9 @@
 typedef struct findings {
     int64_t n;
     int64_t shown;
-    char text[320];
+    char text[300];
 } findings;
+enum { WRONG, MISSING, UNEXPECTED, FINDINGS };
 
 typedef struct exchange {
     tg_context *tg;
@@ -30,7 +31,7 @@ typedef struct exchange {
     enum { TELLING, CHECKING, TAKING } phase;
     tg_state *state; /* the list that is made, or that was given */
     bool *seen;      /* while checking, for each of its tensors: the walk has named it */
-    findings missing, wrong, unexpected;
+    findings found[FINDINGS];
     char name[128]; /* of tg__exchange_name */
 } exchange;
 
@@ -56,8 +57,8 @@ const char *tg__exchange_name(exchange *x, const char *format, ...) TG_PRINTF(2,
 bool tg__exchange_has(const exchange *x, const char *name);
 /* A tensor of that name may be in the list that was given, and is ignored. */
 void tg__exchange_ignores(exchange *x, const char *name);
-/* Adds a thing to the findings x->wrong while checking. */
-void tg__exchange_wrong(exchange *x, const char *format, ...) TG_PRINTF(2, 3);
+/* Adds a thing to x->found[kind] while checking. */
+void tg__exchange_note(exchange *x, int kind, const char *format, ...) TG_PRINTF(3, 4);
 
 /* A tensor whose elements are exchanged; those of another dtype or shape are refused. */
 void tg__exchange_tensor(exchange *x, const char *name, tg_tensor *t);

@@ -272,13 +272,18 @@ bool tg_state_add_all(tg_state *s, const char *prefix, const tg_state *part)
 
 tg_state *tg_state_part(const tg_state *s, const char *prefix)
 {
-    if (!s || !check_name(s, "state_part", prefix, true)) return NULL;
+    return s ? tg__state_part("state_part", s, prefix) : NULL;
+}
+
+tg_state *tg__state_part(const char *op, const tg_state *s, const char *prefix)
+{
+    if (!check_name(s, op, prefix, true)) return NULL;
     const size_t n = strlen(prefix);
     tg_state *part = tg_state_new(s->context);
     for (int64_t i = 0; part && i < s->n; i++) {
         const char *name = s->items[i].name;
         if (!strncmp(name, prefix, n) && name[n] &&
-            !tg_state_add(part, name + n, s->items[i].tensor))
+            !tg__state_add(op, part, name + n, s->items[i].tensor))
             return NULL;
     }
     for (int64_t i = 0; part && i < s->n_texts; i++) {

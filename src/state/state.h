@@ -9,6 +9,8 @@
 ptrdiff_t tg__utf8_length(const char *text, bool controls);
 /* Does what tg_state_add does, with messages that begin with op. */
 bool tg__state_add(const char *op, tg_state *s, const char *name, tg_tensor *t);
+/* Does what tg_state_part does, with messages that begin with op. */
+tg_state *tg__state_part(const char *op, const tg_state *s, const char *prefix);
 /* The depth of the scope that the list belongs to. */
 int64_t tg__state_depth(const tg_state *s);
 /* The index of the tensor of that name in s->items; -1 if there is none. */

@@ -3,18 +3,13 @@
 
 tg_state *tg_state_clone(const tg_state *s)
 {
-    tg_state *copy = s ? tg_state_new(s->context) : NULL;
+    tg_state *copy = s ? tg__state_part("state_clone", s, "") : NULL;
+    tg_named *items = copy ? (tg_named *)(uintptr_t)copy->items : NULL;
     for (int64_t i = 0; copy && i < s->n; i++) {
-        tg_tensor *t = s->items[i].tensor;
-        tg_tensor *own = tg__check_inputs("state_clone", 1, &t)
-                             ? tg__new(s->context, t->dtype, t->ndim, t->shape)
-                             : NULL;
-        if (!own) return NULL;
-        tg__copy(own, t);
-        if (!tg_state_add(copy, s->items[i].name, own)) return NULL;
+        const tg_tensor *t = s->items[i].tensor;
+        if (!(items[i].tensor = tg__new(s->context, t->dtype, t->ndim, t->shape))) return NULL;
+        tg__copy(items[i].tensor, t);
     }
-    for (int64_t i = 0; copy && i < s->n_texts; i++)
-        if (!tg_state_set_text(copy, s->texts[i].key, s->texts[i].value)) return NULL;
     return copy;
 }
 

@@ -2,6 +2,8 @@
 #include "sanitizer.h"
 #include "states.h"
 
+#include "state/state.h"
+
 /* The module Own of golden/states.py. PyTorch draws in the order in which the layers are made. */
 static tg_module *make_own(tg_context *tg)
 {
@@ -125,6 +127,23 @@ static void test_many_names_are_counted(void **state)
     tg_clear_error(tg);
 }
 
+/* A name that is too long for a message is cut between two characters. */
+static void test_a_long_name_is_cut(void **state)
+{
+    tg_context *tg = *state;
+    for (size_t before = 0; before < 2; before++) {
+        char name[802] = "a";
+        for (size_t at = before; at + 2 < sizeof name; at += 2) memcpy(name + at, "\xc3\xa9", 2);
+        tg_state *s = tg_state_new(tg);
+        assert_true(tg_state_add(s, name, tg_scalar(tg, TG_F32, 0)));
+        tg_state_add(s, "short", tg_scalar(tg, TG_F32, 0));
+        assert_false(tg_load_state_dict(tg_linear(tg, 1, 1, TG_NO_BIAS), s, TG_STRICT));
+        assert_non_null(strstr(tg_error(tg), "\xc3\xa9\xc3\xa9... and 1 more"));
+        assert_true(tg__utf8_length(tg_error(tg), false) > 200);
+        tg_clear_error(tg);
+    }
+}
+
 static void test_a_module_takes_its_own_state(void **state)
 {
     tg_context *tg = *state;
@@ -200,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_one_message_names_all_that_is_wrong),
         cmocka_unit_test(test_not_strict_takes_what_fits),
         cmocka_unit_test(test_many_names_are_counted),
+        cmocka_unit_test(test_a_long_name_is_cut),
         cmocka_unit_test(test_a_module_takes_its_own_state),
         cmocka_unit_test(test_loading_is_noticed_by_backward),
         cmocka_unit_test(test_a_state_of_another_context_and_read_only_parameters_are_refused),

@@ -384,6 +384,33 @@ static void test_telling_and_loading_in_each_step_allocates_nothing_after_the_fi
     tg_close(tg);
 }
 
+/* The file has a network and its Adam after two steps, and the weights after a third one. The
+ * gradients are sums of six products that are added in another order here, which moves a weight by
+ * some units of the rate's last digit; a weight itself is rounded, too. */
+static void test_a_checkpoint_of_pytorch_is_trained_on(void **state)
+{
+    tg_context *tg = *state;
+    const tg_state *s = tg_load_pt(tg, TEST_ROOT "/tests/golden/pt/adam.pt", NULL);
+    tg_module *first = tg_linear(tg, 3, 4, TG_BIAS), *last = tg_linear(tg, 4, 1, TG_BIAS);
+    tg_module *net = tg_sequential(TG_MODULES(first, tg_lambda(tg, tg_tanh), last));
+    tg_optim *adam = tg_adam(net, NULL);
+    assert_true(tg_load_state_dict(net, tg_state_part(s, "model."), TG_STRICT));
+    assert_true(tg_optim_load_state_dict(adam, tg_state_part(s, "optimizer.")));
+    tg_tensor *x = tg_state_get(s, "x"), *y = tg_state_get(s, "y");
+    tg_backward(tg_mse_loss(tg_forward(net, x), y, TG_MEAN));
+    assert_true(tg_step(adam));
+    const tg_state *then = tg_state_part(s, "then."), *now = tg_state_dict(net);
+    assert_int_equal(then->n, 4);
+    for (int64_t i = 0; i < then->n; i++) {
+        const tg_tensor *want = then->items[i].tensor;
+        const tg_tensor *got = tg_state_get(now, then->items[i].name);
+        for (int64_t k = 0; k < want->numel; k++)
+            assert_true(fabs(element_of(got, k) - element_of(want, k)) <
+                        0x1p-24 * fabs(element_of(want, k)) + 0.01 * 64 * 0x1p-24);
+    }
+    check_ok(tg);
+}
+
 /* ---- LBFGS. */
 
 typedef struct valley {
@@ -653,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_names_of_parameters_that_differ_are_refused),
         cmocka_unit_test(test_frozen_parameters_have_no_state),
         cmocka_unit_test(test_telling_and_loading_in_each_step_allocates_nothing_after_the_first),
+        cmocka_unit_test(test_a_checkpoint_of_pytorch_is_trained_on),
         cmocka_unit_test(test_lbfgs_goes_on_from_pytorch),
         cmocka_unit_test(test_lbfgs_has_pytorchs_names),
         cmocka_unit_test(test_lbfgs_may_be_resumed_at_each_step),
