@@ -8,16 +8,16 @@
 
 static const struct {
     const char *name;
-    uint8_t size;
-    uint8_t dtype;
+    uint8_t size, dtype;
+    bool is_signed;
 } types[FILE_TYPES] = {
-    [FILE_F32] = {"float32", 4, TG_F32}, [FILE_F64] = {"float64", 8, TG_F64},
-    [FILE_I64] = {"int64", 8, TG_I64},   [FILE_BOOL] = {"bool", 1, TG_BOOL},
-    [FILE_F16] = {"float16", 2, TG_F32}, [FILE_BF16] = {"bfloat16", 2, TG_F32},
-    [FILE_U8] = {"uint8", 1, TG_I64},    [FILE_I8] = {"int8", 1, TG_I64},
-    [FILE_U16] = {"uint16", 2, TG_I64},  [FILE_I16] = {"int16", 2, TG_I64},
-    [FILE_U32] = {"uint32", 4, TG_I64},  [FILE_I32] = {"int32", 4, TG_I64},
-    [FILE_U64] = {"uint64", 8, TG_I64},
+    [FILE_F32] = {"float32", 4, TG_F32, true}, [FILE_F64] = {"float64", 8, TG_F64, true},
+    [FILE_I64] = {"int64", 8, TG_I64, true},   [FILE_BOOL] = {"bool", 1, TG_BOOL, false},
+    [FILE_F16] = {"float16", 2, TG_F32, true}, [FILE_BF16] = {"bfloat16", 2, TG_F32, true},
+    [FILE_U8] = {"uint8", 1, TG_I64, false},   [FILE_I8] = {"int8", 1, TG_I64, true},
+    [FILE_U16] = {"uint16", 2, TG_I64, false}, [FILE_I16] = {"int16", 2, TG_I64, true},
+    [FILE_U32] = {"uint32", 4, TG_I64, false}, [FILE_I32] = {"int32", 4, TG_I64, true},
+    [FILE_U64] = {"uint64", 8, TG_I64, false},
 };
 
 _Static_assert((int)FILE_F32 == TG_F32 && (int)FILE_F64 == TG_F64 && (int)FILE_I64 == TG_I64 &&
@@ -42,56 +42,61 @@ tg_dtype tg__type_dtype(file_type type)
     return (tg_dtype)types[type].dtype;
 }
 
-/* ---- Floating types of 16 bits. Their value is computed in double, where it is exact. */
+/* ---- Floating types of 16 bits, whose values a float holds. */
 
 typedef struct half_format {
-    int fraction, bias; /* bits of the fraction; of the exponent */
-    double smallest;    /* the distance of the subnormal numbers */
+    int fraction;    /* how many bits the fraction has */
+    int bias;        /* of the exponent, less than that of double */
+    float scale;     /* 2^n, if the bias is n less than that of float */
+    double smallest; /* the distance of the subnormal numbers */
 } half_format;
-static const half_format f16 = {10, 15, 0x1p-24}, bf16 = {7, 127, 0x1p-133};
 
-static double from_half(uint16_t half, half_format f)
+static const half_format *format_of(file_type type)
 {
-    const uint64_t infinity = (uint64_t)0x7ff << 52, magnitude = half & 0x7fff;
-    const uint64_t first = (uint64_t)1 << f.fraction, special = 0x8000u - first;
-    uint64_t bits = magnitude << (52 - f.fraction);
-    double value;
-    if (magnitude < first) {
-        value = (double)magnitude * f.smallest;
-    } else {
-        bits = magnitude >= special ? bits | infinity : bits + ((uint64_t)(1023 - f.bias) << 52);
-        memcpy(&value, &bits, sizeof value);
-    }
-    return half >> 15 ? -value : value;
+    static const half_format f16 = {10, 1008, 0x1p112f, 0x1p-24}, bf16 = {7, 896, 1, 0x1p-133};
+    return type == FILE_F16 ? &f16 : &bf16;
 }
+
+/* The bits are moved to where a float has them. This gives a float whose exponent is too small, and
+ * subnormal numbers become subnormal ones. */
+static inline float from_half(uint16_t half, const half_format *f)
+{
+    const uint32_t infinity = 0x7f800000, special = 0x8000u - (1u << f->fraction);
+    uint32_t bits = (uint32_t)(half & 0x7fff) << (23 - f->fraction);
+    if ((half & 0x7fff) >= special) bits |= infinity;
+    bits |= (uint32_t)(half & 0x8000) << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value * f->scale;
+}
+
+static const uint64_t infinite = (uint64_t)0x7ff << 52; /* the bits of a double */
 
 /* Sets *half to the nearest value of the format, of two the even one. False if this is infinite and
  * `value` is not. */
-static bool to_half(double value, half_format f, uint16_t *half)
+static bool to_half(double value, const half_format *f, uint16_t *half)
 {
-    const uint64_t infinity = (uint64_t)0x7ff << 52;
-    const uint32_t first = 1u << f.fraction, special = 0x8000u - first;
+    const int dropped = 52 - f->fraction;
+    const uint32_t first = 1u << f->fraction, special = 0x8000u - first;
     uint64_t bits, magnitude;
     memcpy(&bits, &value, sizeof bits);
-    const uint16_t sign = (uint16_t)(bits >> 48 & 0x8000);
+    const uint64_t sign = bits >> 48 & 0x8000;
     bits &= UINT64_MAX >> 1;
-    if (bits >= infinity) {
-        *half = (uint16_t)(sign | special | (bits > infinity ? first >> 1 : 0));
-        return true;
-    }
-    if (fabs(value) < f.smallest * first) { /* the sum rounds to a whole number */
-        magnitude = (uint64_t)(fabs(value) / f.smallest + 0x1p52 - 0x1p52);
-    } else {
-        const int dropped = 52 - f.fraction;
-        bits += ((uint64_t)1 << (dropped - 1)) - 1 + (bits >> dropped & 1);
-        magnitude = (bits >> dropped) - ((uint64_t)(1023 - f.bias) << f.fraction);
-    }
+    if (bits >= infinite)
+        magnitude = special | (bits > infinite ? first >> 1 : 0);
+    else if (fabs(value) < f->smallest * first) /* the sum rounds to a whole number */
+        magnitude = (uint64_t)(fabs(value) / f->smallest + 0x1p52 - 0x1p52);
+    else
+        magnitude =
+            ((bits + ((uint64_t)1 << (dropped - 1)) - 1 + (bits >> dropped & 1)) >> dropped) -
+            ((uint64_t)f->bias << f->fraction);
     *half = (uint16_t)(sign | magnitude);
-    return magnitude < special;
+    return magnitude < special || bits >= infinite;
 }
 
 /* ---- Conversion, in blocks. Elements are loaded as doubles if their type is floating, else as
- * int64, brought from the one to the other where that is needed, and stored. */
+ * int64, brought from the one to the other where that is needed, and stored. Each of these
+ * functions returns how many elements it has done before the first that does not fit, else n. */
 
 enum { CONVERTED = 256 };
 typedef union block_of {
@@ -104,41 +109,22 @@ static bool is_floating(file_type type)
     return types[type].dtype <= TG_F64;
 }
 
-/* Each of these functions returns how many elements it has done before the first that does not fit,
- * else n. */
-
 static int64_t load(file_type type, const void *in, int64_t n, block_of *b)
 {
-#define LOAD(TYPE, T, member, value)                                                               \
-    case TYPE:                                                                                     \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const T x = ((const T *)in)[i];                                                        \
-            b->member[i] = value;                                                                  \
-        }                                                                                          \
-        break;
-    switch (type) {
-        LOAD(FILE_F32, float, real, (double)x)
-        LOAD(FILE_F64, double, real, x)
-        LOAD(FILE_F16, uint16_t, real, from_half(x, f16))
-        LOAD(FILE_BF16, uint16_t, real, from_half(x, bf16))
-        LOAD(FILE_BOOL, uint8_t, whole, x != 0)
-        LOAD(FILE_I64, int64_t, whole, x)
-        LOAD(FILE_I32, int32_t, whole, x)
-        LOAD(FILE_I16, int16_t, whole, x)
-        LOAD(FILE_I8, int8_t, whole, x)
-        LOAD(FILE_U32, uint32_t, whole, x)
-        LOAD(FILE_U16, uint16_t, whole, x)
-        LOAD(FILE_U8, uint8_t, whole, x)
-    case FILE_U64:
-        for (int64_t i = 0; i < n; i++) {
-            const uint64_t x = ((const uint64_t *)in)[i];
-            if (x > INT64_MAX) return i;
-            b->whole[i] = (int64_t)x;
-        }
-        break;
-    case FILE_TYPES: break;
+    const unsigned size = types[type].size;
+    const uint64_t sign = types[type].is_signed ? (uint64_t)1 << (8 * size - 1) : 0;
+    for (int64_t i = 0; i < n && is_floating(type); i++)
+        b->real[i] = size == 4   ? (double)((const float *)in)[i]
+                     : size == 8 ? ((const double *)in)[i]
+                                 : (double)from_half(((const uint16_t *)in)[i], format_of(type));
+    for (int64_t i = 0; i < n && !is_floating(type); i++) {
+        const uint64_t x = size == 1   ? ((const uint8_t *)in)[i]
+                           : size == 2 ? ((const uint16_t *)in)[i]
+                           : size == 4 ? ((const uint32_t *)in)[i]
+                                       : ((const uint64_t *)in)[i];
+        if (type == FILE_U64 && x > INT64_MAX) return i;
+        b->whole[i] = type == FILE_BOOL ? x != 0 : (int64_t)((x ^ sign) - sign);
     }
-#undef LOAD
     return n;
 }
 
@@ -169,39 +155,26 @@ static bool to_float(double v, float *out)
     return fabsf(*out) < INFINITY || !(fabs(v) < INFINITY);
 }
 
+/* Integers and floats of 64 bits lie in the block as they are stored. */
 static int64_t store(file_type type, const block_of *b, int64_t n, void *out)
 {
-/* Stores by a function that may refuse; an integer that has bounds; one that always fits. */
-#define STORE_BY(TYPE, T, call)                                                                    \
-    case TYPE:                                                                                     \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            if (!call) return i;                                                                   \
-        break;
-#define STORE_IN(TYPE, T, least, most)                                                             \
-    case TYPE:                                                                                     \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            if (b->whole[i] < (least) || b->whole[i] > (most)) return i;                           \
-            ((T *)out)[i] = (T)b->whole[i];                                                        \
-        }                                                                                          \
-        break;
-    switch (type) {
-        STORE_BY(FILE_F32, float, to_float(b->real[i], (float *)out + i))
-        STORE_BY(FILE_F16, uint16_t, to_half(b->real[i], f16, (uint16_t *)out + i))
-        STORE_BY(FILE_BF16, uint16_t, to_half(b->real[i], bf16, (uint16_t *)out + i))
-        STORE_IN(FILE_BOOL, uint8_t, 0, 1)
-        STORE_IN(FILE_I32, int32_t, INT32_MIN, INT32_MAX)
-        STORE_IN(FILE_I16, int16_t, INT16_MIN, INT16_MAX)
-        STORE_IN(FILE_I8, int8_t, INT8_MIN, INT8_MAX)
-        STORE_IN(FILE_U64, uint64_t, 0, INT64_MAX)
-        STORE_IN(FILE_U32, uint32_t, 0, UINT32_MAX)
-        STORE_IN(FILE_U16, uint16_t, 0, UINT16_MAX)
-        STORE_IN(FILE_U8, uint8_t, 0, UINT8_MAX)
-    case FILE_F64:
-    case FILE_I64: memcpy(out, b, (size_t)n * 8); break;
-    case FILE_TYPES: break;
+    const unsigned size = types[type].size;
+    const int64_t all = size == 8 ? INT64_MAX : ((int64_t)1 << 8 * size) - 1;
+    const int64_t most = type == FILE_BOOL ? 1 : types[type].is_signed && size < 8 ? all >> 1 : all;
+    const int64_t least = types[type].is_signed ? -most - 1 : 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (is_floating(type)) {
+            if (size == 4 && !to_float(b->real[i], (float *)out + i)) return i;
+            if (size == 2 && !to_half(b->real[i], format_of(type), (uint16_t *)out + i)) return i;
+        } else {
+            const int64_t x = b->whole[i];
+            if (x < least || x > most) return i;
+            if (size == 1) ((uint8_t *)out)[i] = (uint8_t)x;
+            if (size == 2) ((uint16_t *)out)[i] = (uint16_t)x;
+            if (size == 4) ((uint32_t *)out)[i] = (uint32_t)x;
+        }
+        if (size == 8) ((int64_t *)out)[i] = b->whole[i];
     }
-#undef STORE_BY
-#undef STORE_IN
     return n;
 }
 
@@ -210,6 +183,11 @@ int64_t tg__convert(file_type from, const void *in, file_type to, void *out, int
     const size_t in_size = types[from].size, out_size = types[to].size;
     if (from == to && from != FILE_BOOL) {
         if (n > 0) memcpy(out, in, (size_t)n * in_size);
+        return n;
+    }
+    if (to == FILE_F32 && is_floating(from) && in_size == 2) { /* the common case, in one step */
+        const half_format *f = format_of(from);
+        for (int64_t i = 0; i < n; i++) ((float *)out)[i] = from_half(((const uint16_t *)in)[i], f);
         return n;
     }
     for (int64_t at = 0; at < n; at += CONVERTED) {

@@ -6,14 +6,17 @@ grew in three training steps of the model, and "tight_memory MODEL... TIMES" wit
 freed memory back at once.
 """
 
+import atexit
 import ctypes
 import functools
 import os
+import pathlib
 import sys
 import time
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # torch.set_num_threads does not reach it
 try:
+    import numpy
     import torch
 except ImportError:
     sys.exit()
@@ -157,10 +160,33 @@ def layer(name, *sizes):
     return both
 
 
+def files(direction, megabytes):
+    values = torch.rand(megabytes << 18).numpy()
+    name = "bench_files.npy"
+
+    def save():
+        with open(name + ".tmp", "wb") as f:
+            numpy.save(f, values)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(f.name, name)
+        folder = os.open(".", os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+    save()
+    atexit.register(pathlib.Path(name).unlink, missing_ok=True)
+    return {
+        "save": save,
+        "load": lambda: numpy.load(name),
+        "load_mapped_and_sum": lambda: numpy.load(name, mmap_mode="r").sum(),
+    }[direction]
+
+
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
     """Returns the function that does the work once."""
-    make = {f.__name__: f for f in (lecture, perceptron, product, least_squares, operation, recorded, layer)}[kind]
+    make = {f.__name__: f for f in (lecture, perceptron, product, least_squares, operation, recorded, layer, files)}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 
 

@@ -175,10 +175,10 @@ static void test_a_mapped_tensor_is_read_only_and_shows_the_file(void **state)
     tg_context *tg = *state;
     bytes b = golden("dtypes");
     const tg_state *s = tg_read_safetensors(tg, b.at, b.n, TG_LOAD(.map = true));
-    tg_tensor *w = tg_state_get(s, "layer.weight");
-    const unsigned char *data = w->data;
+    tg_tensor *mask = tg_state_get(s, "mask"); /* shown in either byte order */
+    const unsigned char *data = mask->data;
     assert_true(data >= b.at && data < b.at + b.n);
-    assert_false(tg_set(w, TG_INDEX(0, 0), 5));
+    assert_false(tg_set(mask, TG_INDEX(0), 0));
     assert_int_equal(tg_error_code(tg), TG_ERR_ARGUMENT);
     tg_clear_error(tg);
     test_free(b.at);
