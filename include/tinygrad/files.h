@@ -141,15 +141,24 @@ TG_API bool tg_save_npy(tg_tensor *t, const char *path, const tg_save_options *o
  * follow the elements. */
 TG_API tg_tensor *tg_load_npy(tg_context *tg, const char *path, const tg_load_options *options);
 
+/* Reads a .npy file that the program has in memory, by the rules of tg_load_npy. With options->map,
+ * the tensor shows that memory, which must outlive it. */
+TG_API tg_tensor *tg_read_npy(tg_context *tg, const void *bytes, size_t n,
+                              const tg_load_options *options);
+
 /* Saves the tensors of a list as a .npz file, in their order, without compression. The bytes are
- * those of numpy.savez for row-major arrays of these names. A list with texts, which such a file
- * cannot hold, is TG_ERR_ARGUMENT. */
+ * those of numpy.savez for row-major arrays of these names, with Python 3.11.4 or later. A list with
+ * texts, which such a file cannot hold, is TG_ERR_ARGUMENT. */
 TG_API bool tg_save_npz(const tg_state *s, const char *path, const tg_save_options *options);
 
 /* Loads a .npz file, compressed or not, as a list in the current scope. Each entry must be an array
  * that tg_load_npy can load, and the checksums must be right. The tensors are always copies:
  * options->map changes nothing. */
 TG_API tg_state *tg_load_npz(tg_context *tg, const char *path, const tg_load_options *options);
+
+/* Reads a .npz file that the program has in memory, by the rules of tg_load_npz. */
+TG_API tg_state *tg_read_npz(tg_context *tg, const void *bytes, size_t n,
+                             const tg_load_options *options);
 
 #ifdef __cplusplus
 }

@@ -57,6 +57,12 @@ TG_INLINE bool fill_bits(inflater *f, bit_reader *b)
     return true;
 }
 
+/* The same where speed does not matter. */
+static TG_NOINLINE bool need_bits(inflater *f)
+{
+    return fill_bits(f, &f->reader);
+}
+
 /* Takes the next n bits, which fill_bits has provided. */
 TG_INLINE unsigned take_bits(bit_reader *b, unsigned n)
 {
@@ -166,7 +172,7 @@ static bool make_fixed(inflater *f)
 static bool read_lengths(inflater *f, unsigned char *lengths, unsigned n)
 {
     for (unsigned i = 0; i < n;) {
-        if (!fill_bits(f, &f->reader)) return false;
+        if (!need_bits(f)) return false;
         const uint32_t entry = take_code(&f->symbols, &f->reader);
         if (!entry) return refuse_data(f, NO_CODE);
         const unsigned symbol = entry >> 16;
@@ -199,7 +205,7 @@ static bool read_codes(inflater *f)
     if (symbols > 286 || distances > 30)
         return refuse_data(f, "a block of the deflated data has too many codes");
     for (unsigned i = 0; i < n; i++) {
-        if (!fill_bits(f, &f->reader)) return false;
+        if (!need_bits(f)) return false;
         lengths[order[i]] = (unsigned char)take_bits(&f->reader, 3);
     }
     if (!make_codes(&f->symbols, lengths, 19, false))
@@ -218,7 +224,7 @@ static bool read_codes(inflater *f)
 static bool begin_block(inflater *f)
 {
     bit_reader *b = &f->reader;
-    if (!fill_bits(f, b)) return false;
+    if (!need_bits(f)) return false;
     f->last = take_bits(b, 1);
     const unsigned kind = take_bits(b, 2);
     const bool was_fixed = f->fixed;
@@ -227,7 +233,7 @@ static bool begin_block(inflater *f)
     switch (kind) {
     case 0:
         take_bits(b, b->n_bits % 8);
-        if (!fill_bits(f, b)) return false;
+        if (!need_bits(f)) return false;
         f->state = INFLATE_STORED;
         f->stored = take_bits(b, 16);
         if (take_bits(b, 16) != (f->stored ^ 0xffff))

@@ -204,7 +204,7 @@ static bool check_rest(const npy_reader *r)
                            type, (long long)bytes, (unsigned long long)rest);
 }
 
-tg_tensor *tg__read_npy(source *s, const tg_load_options *o)
+tg_tensor *tg__load_array(source *s, const tg_load_options *o)
 {
     npy_reader r = {.from = s};
     tg_shape shape = {0, r.shape};
@@ -229,13 +229,24 @@ tg_tensor *tg_load_npy(tg_context *tg, const char *path, const tg_load_options *
     const tg_load_options o = options ? *options : tg_load_defaults();
     source s;
     if (!tg || !tg__ready(tg) || !tg__source_open(&s, tg, "load_npy", path, o.map)) return NULL;
-    tg_tensor *t = tg__read_npy(&s, &o);
+    tg_tensor *t = tg__load_array(&s, &o);
     if (t && !tg__source_keep(&s)) {
         tg_release(t);
         t = NULL;
     }
     tg__source_close(&s);
     return t;
+}
+
+tg_tensor *tg_read_npy(tg_context *tg, const void *bytes, size_t n, const tg_load_options *options)
+{
+    static const char op[] = "read_npy";
+    const tg_load_options o = options ? *options : tg_load_defaults();
+    source s;
+    if (!tg || !tg__ready(tg)) return NULL;
+    if (!bytes) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: bytes is NULL", op);
+    tg__source_memory(&s, tg, op, "memory", bytes, n);
+    return tg__load_array(&s, &o);
 }
 
 /* ---- Writing. */

@@ -32,19 +32,20 @@ static bool add_array(zip *z, zip_entry *e, tg_state *state, const tg_load_optio
              tg__shorten(e->name, n - SUFFIX, shown, sizeof shown));
     array.read = read_piece;
     array.user = z;
-    tg_tensor *t = tg__zip_begin(z, e) ? tg__read_npy(&array, o) : NULL;
+    tg_tensor *t = tg__zip_begin(z, e) ? tg__load_array(&array, o) : NULL;
     if (t && tg__zip_end(z) && tg_state_add(state, e->name, t)) return true;
     tg_release(t);
     return false;
 }
 
-tg_state *tg__read_npz(source *s, const tg_load_options *o)
+static tg_state *load_archive(source *s, const tg_load_options *options)
 {
+    const tg_load_options o = options ? *options : tg_load_defaults();
     zip z;
     tg_state *state = tg_state_new(s->tg);
     if (!state || !tg__zip_open(&z, s)) return NULL;
     int64_t done = 0;
-    while (done < z.n && add_array(&z, &z.entries[done], state, o)) done++;
+    while (done < z.n && add_array(&z, &z.entries[done], state, &o)) done++;
     const bool read = done == z.n;
     for (int64_t i = 0; !read && i < state->n; i++) tg_release(state->items[i].tensor);
     tg__zip_close(&z);
@@ -53,12 +54,21 @@ tg_state *tg__read_npz(source *s, const tg_load_options *o)
 
 tg_state *tg_load_npz(tg_context *tg, const char *path, const tg_load_options *options)
 {
-    const tg_load_options o = options ? *options : tg_load_defaults();
     source s;
     if (!tg || !tg__ready(tg) || !tg__source_open(&s, tg, "load_npz", path, false)) return NULL;
-    tg_state *state = tg__read_npz(&s, &o);
+    tg_state *state = load_archive(&s, options);
     tg__source_close(&s);
     return state;
+}
+
+tg_state *tg_read_npz(tg_context *tg, const void *bytes, size_t n, const tg_load_options *options)
+{
+    static const char op[] = "read_npz";
+    source s;
+    if (!tg || !tg__ready(tg)) return NULL;
+    if (!bytes) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: bytes is NULL", op);
+    tg__source_memory(&s, tg, op, "memory", bytes, n);
+    return load_archive(&s, options);
 }
 
 /* ---- Writing. The bytes are those of numpy.savez, which puts ZIP64 numbers into each local header

@@ -29,30 +29,46 @@ typedef struct zip_work {
 
 void tg__crc_begin(crc_table *table)
 {
+    uint32_t(*const last)[256] = &table->here[7];
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t crc = i;
         for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
-        table->rows[0][i] = crc;
+        (*last)[i] = crc;
     }
-    for (int k = 1; k < 8; k++)
-        for (int i = 0; i < 256; i++) {
-            const uint32_t crc = table->rows[k - 1][i];
-            table->rows[k][i] = crc >> 8 ^ table->rows[0][crc & 255];
+    for (int i = 0; i < 256; i++) {
+        uint32_t crc = (*last)[i];
+        for (int k = 30; k >= 0; k--) { /* one more byte follows */
+            crc = crc >> 8 ^ (*last)[crc & 255];
+            if (k >= 24) table->here[k - 24][i] = crc;
+            if (k < 8) table->ahead[k][i] = crc;
         }
+    }
 }
 
+static uint32_t crc_of_word(const uint32_t (*rows)[256], uint64_t word)
+{
+    return rows[0][word & 255] ^ rows[1][word >> 8 & 255] ^ rows[2][word >> 16 & 255] ^
+           rows[3][word >> 24 & 255] ^ rows[4][word >> 32 & 255] ^ rows[5][word >> 40 & 255] ^
+           rows[6][word >> 48 & 255] ^ rows[7][word >> 56];
+}
+
+/* Four CRCs run side by side, since each step needs the one before: that of words 0, 4, 8 ..., that
+ * of words 1, 5, 9 ..., and so on. The last four words join them. */
 uint32_t tg__crc(const crc_table *table, uint32_t crc, const void *bytes, size_t n)
 {
+    enum { LANES = 4, STEP = 8 * LANES };
     const unsigned char *p = bytes;
-    const uint32_t(*const rows)[256] = table->rows;
+    uint32_t lanes[LANES] = {~crc};
     crc = ~crc;
-    for (; n >= 8; n -= 8, p += 8) {
-        const uint64_t x = tg__little64(p) ^ crc;
-        crc = rows[7][x & 255] ^ rows[6][x >> 8 & 255] ^ rows[5][x >> 16 & 255] ^
-              rows[4][x >> 24 & 255] ^ rows[3][x >> 32 & 255] ^ rows[2][x >> 40 & 255] ^
-              rows[1][x >> 48 & 255] ^ rows[0][x >> 56];
+    if (n >= STEP) {
+        for (; n >= 2 * STEP; n -= STEP, p += STEP)
+            for (int i = 0; i < LANES; i++)
+                lanes[i] = crc_of_word(table->ahead, tg__little64(p + 8 * i) ^ lanes[i]);
+        crc = 0;
+        for (int i = 0; i < LANES; i++, n -= 8, p += 8)
+            crc = crc_of_word(table->here, tg__little64(p) ^ lanes[i] ^ crc);
     }
-    for (; n > 0; n--) crc = crc >> 8 ^ rows[0][(crc ^ *p++) & 255];
+    for (; n > 0; n--) crc = crc >> 8 ^ table->here[7][(crc ^ *p++) & 255];
     return ~crc;
 }
 

@@ -16,9 +16,10 @@
 
 #include "inflate.h"
 
-/* CRC-32, eight bytes at a time: row k has the effect of a byte that k more bytes follow. */
+/* CRC-32, in words of eight bytes: what byte k of a word does to the CRC at the end of this word,
+ * and at the end of the third word that follows it. */
 typedef struct crc_table {
-    uint32_t rows[8][256];
+    uint32_t here[8][256], ahead[8][256];
 } crc_table;
 void tg__crc_begin(crc_table *table);
 /* The CRC of some bytes and n more, where crc is that of the former, or 0 for none. */

@@ -1,7 +1,7 @@
 /* Files of NumPy. tests/golden/npy.py describes the golden file. */
 #include "check.h"
 
-#include "io/npy.h"
+#include "io/convert.h"
 
 enum { ROOM = 1 << 15, ARRAYS = 100, SAVED = 29 };
 
@@ -65,13 +65,6 @@ static int read_golden(void **state)
     return open_context(state);
 }
 
-static tg_tensor *read_bytes(tg_context *tg, const void *bytes, size_t n, const tg_load_options *o)
-{
-    source s;
-    tg__source_memory(&s, tg, "load_npy", "a.npy", bytes, n);
-    return tg__read_npy(&s, o);
-}
-
 static void check_array(const array *a, tg_tensor *t)
 {
     unsigned char elements[512];
@@ -92,8 +85,8 @@ static void test_arrays(void **state)
     assert_int_equal(n_arrays, 73);
     for (int i = 0; i < n_arrays; i++) {
         const array *a = &arrays[i];
-        check_array(a, read_bytes(tg, a->file, a->file_n, &converting));
-        check_array(a, read_bytes(tg, a->file, a->file_n, &mapping));
+        check_array(a, tg_read_npy(tg, a->file, a->file_n, &converting));
+        check_array(a, tg_read_npy(tg, a->file, a->file_n, &mapping));
     }
 }
 
@@ -114,7 +107,7 @@ static void test_saved(void **state)
     tg_context *tg = *state;
     for (int i = 0; i < n_arrays; i++) {
         const array *a = &arrays[i];
-        tg_tensor *t = read_bytes(tg, a->file, a->file_n, &converting);
+        tg_tensor *t = tg_read_npy(tg, a->file, a->file_n, &converting);
         assert_true(tg_save_npy(t, path, NULL));
         if (!a->saved) continue;
         assert_int_equal(read_saved(bytes), a->file_n);
@@ -254,8 +247,8 @@ static void test_refused(void **state)
     char message[256];
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         const size_t n = make_file(bytes, 1, refused[i].header, 8);
-        assert_null(read_bytes(*state, bytes, n, &converting));
-        snprintf(message, sizeof message, "load_npy: a.npy: %s", refused[i].message);
+        assert_null(tg_read_npy(*state, bytes, n, &converting));
+        snprintf(message, sizeof message, "read_npy: memory: %s", refused[i].message);
         const bool type = strstr(message, "cannot be read");
         check_error(*state, type ? TG_ERR_DTYPE : TG_ERR_IO, message);
     }
@@ -263,7 +256,7 @@ static void test_refused(void **state)
 
 static void check_refused(tg_context *tg, const void *bytes, size_t n, const char *message)
 {
-    assert_null(read_bytes(tg, bytes, n, &converting));
+    assert_null(tg_read_npy(tg, bytes, n, &converting));
     check_error(tg, TG_ERR_IO, message);
 }
 
@@ -274,23 +267,23 @@ static void test_beginning(void **state)
     static char header[5000];
     size_t n = make_file(bytes, 4, SHAPE("(2,)"), 8);
     check_refused(*state, bytes, n,
-                  "load_npy: a.npy: its version is 4.0; 1.0, 2.0 and 3.0 can be read");
+                  "read_npy: memory: its version is 4.0; 1.0, 2.0 and 3.0 can be read");
     bytes[6] = bytes[7] = 1;
     check_refused(*state, bytes, n,
-                  "load_npy: a.npy: its version is 1.1; 1.0, 2.0 and 3.0 can be read");
+                  "read_npy: memory: its version is 1.1; 1.0, 2.0 and 3.0 can be read");
     bytes[0] = 'x';
     check_refused(*state, bytes, n,
-                  "load_npy: a.npy: it is no array of NumPy: it does not begin with \\x93NUMPY");
-    check_refused(*state, bytes, 9, "load_npy: a.npy: it is too short for an array of NumPy");
+                  "read_npy: memory: it is no array of NumPy: it does not begin with \\x93NUMPY");
+    check_refused(*state, bytes, 9, "read_npy: memory: it is too short for an array of NumPy");
     memset(header, ' ', sizeof header - 1);
     n = make_file(bytes, 2, header, 8);
     check_refused(*state, bytes, n,
-                  "load_npy: a.npy: its header has 4999 bytes; at most 4096 are read");
+                  "read_npy: memory: its header has 4999 bytes; at most 4096 are read");
     memset(bytes + 8, 255, 4);
     check_refused(*state, bytes, n,
-                  "load_npy: a.npy: its header has 4294967295 bytes; at most 4096 are read");
+                  "read_npy: memory: its header has 4294967295 bytes; at most 4096 are read");
     n = make_file(bytes, 1, "{\0}", 8);
-    check_refused(*state, bytes, n, "load_npy: a.npy: its header: a text in quotes is missing");
+    check_refused(*state, bytes, n, "read_npy: memory: its header: a text in quotes is missing");
 }
 
 static bool is_refusal(const tg_context *tg)
@@ -305,14 +298,14 @@ static void test_damaged(void **state)
     for (int i = 0; i < n_arrays; i++) {
         array a = arrays[i];
         for (size_t n = 0; n < a.file_n; n++) {
-            assert_null(read_bytes(tg, a.file, n, &converting));
+            assert_null(tg_read_npy(tg, a.file, n, &converting));
             assert_int_equal(tg_error_code(tg), TG_ERR_IO);
             tg_clear_error(tg);
         }
         for (size_t bit = 0; bit < 8 * a.file_n; bit++) {
             a.file[bit / 8] ^= (unsigned char)(1 << bit % 8);
             tg_scope_begin(tg);
-            if (!read_bytes(tg, a.file, a.file_n, &converting)) assert_true(is_refusal(tg));
+            if (!tg_read_npy(tg, a.file, a.file_n, &converting)) assert_true(is_refusal(tg));
             tg_clear_error(tg);
             tg_scope_end(tg);
             a.file[bit / 8] ^= (unsigned char)(1 << bit % 8);
@@ -327,25 +320,18 @@ static void test_bools(void **state)
     const size_t n = make_file(bytes, 1, HEADER("'|b1'", "False", "(3,)"), 3);
     bytes[n - 1] = 2;
     bytes[n - 2] = 0;
-    tg_tensor *t = read_bytes(*state, bytes, n, &mapping);
+    tg_tensor *t = tg_read_npy(*state, bytes, n, &mapping);
     check_values(t, 1, 0, 1);
     assert_memory_equal(tg_data_bool(t), ((uint8_t[]){1, 0, 1}), 3);
 }
 
 /* ---- .npz files. */
 
-static tg_state *read_archive(tg_context *tg, const void *bytes, size_t n)
-{
-    source s;
-    tg__source_memory(&s, tg, "load_npz", "a.npz", bytes, n);
-    return tg__read_npz(&s, &converting);
-}
-
 static void test_archives(void **state)
 {
     tg_context *tg = *state;
     for (int k = 0; k < 2; k++) {
-        const tg_state *s = read_archive(tg, archives[k], archives_n[k]);
+        const tg_state *s = tg_read_npz(tg, archives[k], archives_n[k], &converting);
         check_ok(tg);
         assert_int_equal(s->n, SAVED);
         for (int i = 0; i < SAVED; i++) {
@@ -364,7 +350,7 @@ static void test_saved_archive(void **state)
     assert_non_null(golden);
     assert_non_null(fgets(line, sizeof line, golden));
     fclose(golden);
-    assert_true(tg_save_npz(read_archive(tg, archives[1], archives_n[1]), path, NULL));
+    assert_true(tg_save_npz(tg_read_npz(tg, archives[1], archives_n[1], &converting), path, NULL));
     assert_non_null(tg_load_npz(tg, path, NULL));
     const size_t n = read_hex(line, expected, sizeof expected);
     assert_int_equal(read_saved(bytes), n);
@@ -390,14 +376,14 @@ static void test_damaged_archive(void **state)
     tg_context *tg = *state;
     const size_t n = make_archive(tg, bytes);
     for (size_t i = 0; i < n; i++) {
-        assert_null(read_archive(tg, bytes, i));
+        assert_null(tg_read_npz(tg, bytes, i, &converting));
         assert_int_equal(tg_error_code(tg), TG_ERR_IO);
         tg_clear_error(tg);
     }
     for (size_t bit = 0; bit < 8 * n; bit++) {
         bytes[bit / 8] ^= (unsigned char)(1 << bit % 8);
         tg_scope_begin(tg);
-        const tg_state *s = read_archive(tg, bytes, n);
+        const tg_state *s = tg_read_npz(tg, bytes, n, &converting);
         if (s) { /* a bit of no meaning */
             check_values(s->items[0].tensor, 0, 3, 1, 4, 2, 5);
             check_values(s->items[1].tensor, 5, 6);
@@ -417,7 +403,7 @@ static void test_damaged_compressed(void **state)
     for (size_t i = 0; i < archives_n[1]; i++) {
         archives[1][i] ^= (unsigned char)(1 << i % 8);
         tg_scope_begin(tg);
-        const tg_state *s = read_archive(tg, archives[1], archives_n[1]);
+        const tg_state *s = tg_read_npz(tg, archives[1], archives_n[1], &converting);
         for (int k = 0; s && k < SAVED; k++) check_array(&arrays[k], s->items[k].tensor);
         if (!s) assert_true(is_refusal(tg));
         tg_clear_error(tg);
@@ -440,22 +426,24 @@ static void test_messages(void **state)
     tg_context *tg = *state;
     const size_t n = make_archive(tg, bytes);
     change(bytes, n, "(3, 2)", "(4, 2)");
-    assert_null(read_archive(tg, bytes, n));
+    assert_null(tg_read_npz(tg, bytes, n, &converting));
     check_error(tg, TG_ERR_IO,
-                "load_npz: a.npz: tensor 'w': [4, 2] of float32 needs 32 bytes of elements, and "
+                "read_npz: memory: tensor 'w': [4, 2] of float32 needs 32 bytes of elements, and "
                 "there are 24");
     change(bytes, n, "(4, 2)", "(2, 3)");
-    assert_null(read_archive(tg, bytes, n));
+    assert_null(tg_read_npz(tg, bytes, n, &converting));
     check_error(tg, TG_ERR_IO,
-                "load_npz: a.npz: entry 'w': its bytes are damaged: they have another CRC");
+                "read_npz: memory: entry 'w': its bytes are damaged: they have another CRC");
     change(bytes, n, "w.npy", "w.txt");
-    assert_null(read_archive(tg, bytes, n));
-    check_error(tg, TG_ERR_IO,
-                "load_npz: a.npz: entry 'w.txt': it is no array, as its name does not end in .npy");
+    assert_null(tg_read_npz(tg, bytes, n, &converting));
+    check_error(
+        tg, TG_ERR_IO,
+        "read_npz: memory: entry 'w.txt': it is no array, as its name does not end in .npy");
     change(bytes, n, "w.txt", ".npy.");
-    assert_null(read_archive(tg, bytes, n));
-    check_error(tg, TG_ERR_IO,
-                "load_npz: a.npz: entry '.npy.': it is no array, as its name does not end in .npy");
+    assert_null(tg_read_npz(tg, bytes, n, &converting));
+    check_error(
+        tg, TG_ERR_IO,
+        "read_npz: memory: entry '.npy.': it is no array, as its name does not end in .npy");
 
     tg_state *s = tg_state_new(tg);
     tg_state_set_text(s, "key", "value");
