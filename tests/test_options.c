@@ -68,6 +68,8 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     assert_true(b->floats == TG_STORED_BF16 && b->integers == TG_STORED_AS_THEY_ARE);
     const tg_grad_options *t = TG_GRAD(.create_graph = true);
     assert_true(t->grad_outputs.n == 0 && t->create_graph && !t->allow_unused);
+    const tg_graph_options *h = TG_GRAPH(.text = true);
+    assert_true(h->text && !h->names);
 }
 
 /* TG_SGD(.momentum = 0.9) has PyTorch's lr, where the plain literal had 0 and moved nothing. */

@@ -5,7 +5,9 @@
 #ifndef TINYGRAD_AUTOGRAD_H
 #define TINYGRAD_AUTOGRAD_H
 
-#include "tensor.h"
+#include <stdio.h>
+
+#include "state.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,6 +86,40 @@ TG_API tg_grad_options tg_grad_defaults(void);
  * torch.autograd.grad. */
 TG_API bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads,
                     const tg_grad_options *options);
+
+/* ---- Looking at a graph. */
+
+/* The options of tg_graph. */
+typedef struct tg_graph_options {
+    bool text;             /* false: DOT, for Graphviz; true: text */
+    const tg_state *names; /* NULL: none; the names of tensors, such as tg_state_dict(net) */
+} tg_graph_options;
+
+/* Internal: the defaults with which TG_GRAPH begins in C; see options.h. */
+#define TG_GRAPH_DEFAULTS .text = false, .names = NULL
+/* A pointer to options of tg_graph, of which these are changed: TG_GRAPH(.text = true). */
+#define TG_GRAPH(...)                                                                              \
+    TG_BEGIN_OPTIONS(tg_graph_options, tg_graph_defaults(), TG_GRAPH_DEFAULTS, __VA_ARGS__)
+/* The default options of tg_graph, which stand beside the members. */
+TG_API tg_graph_options tg_graph_defaults(void);
+
+/* Writes the graph behind t to file: the operations from which t comes, with their grad_fn as print
+ * shows it and the shape of their result; the leaves; and the tensors without a gradient that went
+ * in. `dot -Tsvg graph.dot -o graph.svg` draws the DOT file: t is green, and leaves are blue.
+ *
+ * In the text, an operation stands above those that made its inputs. The inputs stand in
+ * parentheses: "..." is the one below, or the ones that begin with a dash below, in their order. An
+ * operation that is used twice has a number, such as #3, and is shown once. Lines nested more than
+ * 40 deep have their depth as a number.
+ *
+ *     MseLossBackward0 [] (..., [64, 1])
+ *     AddmmBackward0 [64, 1] (..., 2.weight [1, 32], 2.bias [1])
+ *     ReluBackward0 [64, 32] (...)
+ *     AddmmBackward0 [64, 32] ([64, 2], 0.weight [32, 2], 0.bias [32])
+ *
+ * The time is in proportion to the number of operations recorded. Works while an error is pending.
+ * A file that is NULL is TG_ERR_ARGUMENT, a failed write TG_ERR_IO. */
+TG_API bool tg_graph(FILE *file, const tg_tensor *t, const tg_graph_options *options);
 
 /* ---- An operation of your own. */
 

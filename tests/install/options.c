@@ -63,8 +63,10 @@ static void show_least_squares(const tg_least_squares_options *o)
     printf("least_squares %d %d\n", o->weights != NULL, (int)o->dependent);
 }
 
-static void show_files(const tg_load_options *l, const tg_save_options *s)
+static void show_files(const tg_load_options *l, const tg_save_options *s,
+                       const tg_graph_options *g)
 {
+    printf("graph %d %d\n", g->text, g->names != NULL);
     printf("files %d %d %d %d\n", l->map, l->convert, (int)s->floats, (int)s->integers);
 }
 
@@ -93,8 +95,8 @@ int main(void)
     show_others(TG_LOADER(.batch_size = 32, .shuffle = true), TG_GRADCHECK(.atol = 1e-7),
                 TG_GRAD(.create_graph = true), TG_CSV(.separator = ';', .columns = "x,y"));
 
-    show_files(TG_LOAD(), TG_SAVE(.floats = TG_STORED_F16));
-    show_files(TG_LOAD(.map = true), TG_SAVE(.integers = TG_STORED_U8));
+    show_files(TG_LOAD(), TG_SAVE(.floats = TG_STORED_F16), TG_GRAPH());
+    show_files(TG_LOAD(.map = true), TG_SAVE(.integers = TG_STORED_U8), TG_GRAPH(.text = true));
 
     tg_context *tg = tg_open(NULL);
     tg_module *net = tg_linear(tg, 3, 1, TG_NO_BIAS);
