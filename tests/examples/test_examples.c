@@ -175,6 +175,31 @@ static void test_same_as_in_r(void **state)
     assert_int_equal(lines, 33);
 }
 
+/* README.md shows what looking.c prints. Numbers that depend on the clock count as one another. */
+static void test_looking_prints_what_the_readme_shows(void **state)
+{
+    (void)state;
+    static char printed[SIZE], readme[2 * SIZE], svg[SIZE];
+    assert_int_equal(program_run(printed, SIZE, "looking"), 0);
+    program_read(TEST_ROOT "/README.md", readme, sizeof readme);
+    const char *shown = strstr(readme, "\n    $ build/examples/looking\n");
+    assert_non_null(shown);
+    shown = strchr(shown + 1, '\n') + 1;
+    int lines = 0;
+    for (char *line = strtok(printed, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+        const char *end = strchr(shown, '\n');
+        const bool timed = strstr(line, " %  ") || strstr(line, " of the clock");
+        if (strncmp(shown, "    ", 4) != 0) fail_msg("README.md does not show %s", line);
+        if (!timed &&
+            (strncmp(shown + 4, line, strlen(line)) != 0 || shown + 4 + strlen(line) != end))
+            fail_msg("README.md has %.*s for %s", (int)(end - shown), shown, line);
+        shown = end + 1;
+    }
+    assert_true(lines == 27 && *shown == '\n');
+    program_read("looking.svg", svg, SIZE);
+    assert_true(strstr(svg, ">Loss by epoch<") && strstr(svg, "</svg>") && !strstr(svg, "nan"));
+}
+
 static void test_what_they_show(void **state)
 {
     (void)state;
@@ -278,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_plots),
         cmocka_unit_test(test_what_the_other_examples_find),
         cmocka_unit_test(test_same_as_in_r),
+        cmocka_unit_test(test_looking_prints_what_the_readme_shows),
         cmocka_unit_test(test_what_they_show),
         cmocka_unit_test(test_files_of_any_length),
         cmocka_unit_test(test_a_run_that_is_stopped_goes_on),
