@@ -48,40 +48,47 @@ tg_tensor *triangle(tg_tensor *a)
     return r ? tg_qr_add_rows_(r, a) : NULL;
 }
 
-/* Whether column j of R is, to within rounding, the combination w of those before it. The entries
- * of x are known to half a unit of their last place, which is that of sizes before the centers were
- * taken away; elimination adds some units of the centered values. */
-static bool depends(const least_squares *fit, tg_tensor *triangle, int64_t j, double *w)
+/* The inverse of R, where 1 stands in place of a 0 on its diagonal. */
+static tg_tensor *inverse_of(tg_tensor *r)
 {
-    const int64_t k = least_squares_size(fit);
-    const double *r = triangle->data;
-    tg_tensor *above = tg_narrow(triangle, 0, 0, j);
-    tg_tensor *factors =
-        tg_solve_triangular(tg_narrow(above, 1, 0, j), tg_narrow(above, 1, j, 1), TG_UPPER);
-    if (!factors) return false;
-    memcpy(w, factors->data, (size_t)j * sizeof *w);
-    const double *center = tg_data_f64(fit->line.center);
-    double doubt = 0, whole = 0;
-    for (int64_t i = 0; i <= j; i++) {
-        double length = 0;
-        for (int64_t l = 0; l <= i; l++) length = hypot(length, r[l * k + i]);
-        const int64_t feature = i - fit->intercept;
-        const double shift = feature < 0 ? 0 : fabs(center[feature]) * sqrt(fit->weight);
-        const double factor = i == j ? 1 : fabs(w[i]);
-        doubt += factor * (shift + 16 * (double)k * length);
-        whole = length;
-    }
-    const double rest = fabs(r[j * k + j]);
-    return !(rest > DBL_EPSILON * doubt && rest > (double)fit->rows * DBL_EPSILON * whole);
+    tg_tensor *regular = tg_clone(r);
+    double *diagonal = regular ? regular->data : NULL;
+    const int64_t k = r->shape[0];
+    for (int64_t i = 0; diagonal && i < k; i++)
+        if (!(fabs(diagonal[i * k + i]) > DBL_MIN)) diagonal[i * k + i] = 1;
+    return tg_solve_triangular(regular, tg_eye(r->context, TG_F64, k, k), TG_UPPER);
 }
 
-static bool find_dependent(least_squares *fit, tg_tensor *r)
+/* Whether column j of R is, to within rounding, the combination w of those before it, which column
+ * j of the inverse tells, divided by minus its diagonal. The entries of x are known to half a unit
+ * of their last place, which is that of sizes before the centers were taken away; elimination adds
+ * some units of the centered values. */
+static bool depends(const least_squares *fit, const double *r, const double *inverse,
+                    const double *lengths, int64_t j, double *w)
+{
+    const int64_t k = least_squares_size(fit);
+    const double *center = tg_data_f64(fit->line.center);
+    double doubt = 0;
+    for (int64_t i = 0; i <= j; i++) {
+        const int64_t feature = i - fit->intercept;
+        const double shift = feature < 0 ? 0 : fabs(center[feature]) * sqrt(fit->weight);
+        w[i] = -inverse[i * k + j] / inverse[j * k + j];
+        doubt += fabs(w[i]) * (shift + 16 * (double)k * lengths[i]);
+    }
+    const double rest = fabs(r[j * k + j]);
+    return !(rest > DBL_EPSILON * doubt && rest > (double)fit->rows * DBL_EPSILON * lengths[j]);
+}
+
+static bool find_dependent(least_squares *fit, tg_tensor *r, tg_tensor *inverse)
 {
     tg_tensor *w = tg_zeros(r->context, TG_F64, TG_SHAPE(1, fit->features + 1));
     const double *center = tg_data_f64(fit->line.center);
-    for (int64_t j = 0; w && j < fit->features; j++) {
+    const double *lengths = tg_data_f64(tg_norm_dims(r, 2, TG_DIMS(0), false));
+    for (int64_t j = 0; w && lengths && inverse && j < fit->features; j++) {
         double *factors = w->data;
-        if (!depends(fit, r, j + fit->intercept, factors + 1 - fit->intercept)) continue;
+        if (!depends(fit, r->data, inverse->data, lengths, j + fit->intercept,
+                     factors + 1 - fit->intercept))
+            continue;
         factors[0] += center[j];
         for (int64_t i = 0; i < j; i++) factors[0] -= factors[i + 1] * center[i];
         fit->dependent = j;
@@ -93,68 +100,56 @@ static bool find_dependent(least_squares *fit, tg_tensor *r)
 
 /* The standard errors are the lengths of the rows of R^-1. The intercept is taken from the center
  * to where all features are 0. */
-static void find_errors(least_squares *fit, tg_tensor *r)
+static void find_errors(least_squares *fit, tg_tensor *inverse)
 {
-    const int64_t k = least_squares_size(fit);
-    tg_tensor *inverse = tg_solve_triangular(r, tg_eye(r->context, TG_F64, k, k), TG_UPPER);
-    if (inverse && fit->intercept) {
-        tg_tensor *rest = tg_narrow(inverse, 0, 1, k - 1);
+    if (fit->intercept) {
+        tg_tensor *rest = tg_narrow(inverse, 0, 1, fit->features);
         tg_sub_(tg_narrow(inverse, 0, 0, 1), tg_matmul(fit->line.center, rest));
     }
     fit->unit_errors = tg_norm_dims(inverse, 2, TG_DIMS(1), false);
 }
 
-/* ---- Eigenvalues of the correlation matrix. */
-
-/* Turns rows p and q of s until they are orthogonal, and those of v with them. False if they are.
- */
-static bool turn(int64_t k, double *p, double *q, double *v_p, double *v_q)
+/* The largest eigenvalue of u^T u or, by the inverse, the smallest, with its eigenvector, by
+ * iteration. If it is near others, it is mixed with these, and known to few digits. */
+static double iterate(tg_tensor *u, bool inverse, tg_tensor **vector)
 {
-    double pp = 0, qq = 0, pq = 0;
-    for (int64_t i = 0; i < k; i++) {
-        pp += p[i] * p[i];
-        qq += q[i] * q[i];
-        pq += p[i] * q[i];
+    enum { LEAST = 20, MOST = 200 };
+    tg_context *tg = u->context;
+    const int64_t k = u->shape[0];
+    tg_tensor *v = tg_sin(tg_unsqueeze(tg_arange(tg, TG_F64, 1, (double)k + 1, 1), 1));
+    double value = 0, before = INFINITY;
+    for (int i = 0; i < LEAST || (i < MOST && fabs(value - before) > 1e-4 * value); i++) {
+        tg_scope_begin(tg);
+        v = tg_div(v, tg_norm(v, 2));
+        tg_tensor *w = inverse ? tg_solve_triangular(tg_t(u), v, TG_LOWER) : tg_matmul(u, v);
+        v = tg_keep(inverse ? tg_solve_triangular(u, w, TG_UPPER) : tg_matmul(tg_t(u), w));
+        before = value;
+        value = pow(tg_item(tg_norm(w, 2)), inverse ? -2 : 2);
+        tg_scope_end(tg);
     }
-    if (!(fabs(pq) > 4 * DBL_EPSILON * sqrt(pp) * sqrt(qq))) return false;
-    const double zeta = (qq - pp) / (2 * pq);
-    const double tangent = copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
-    const double cosine = 1 / hypot(1, tangent), sine = cosine * tangent;
-    for (int64_t i = 0; i < 2 * k; i++) {
-        double *a = i < k ? p + i : v_p + i - k, *b = i < k ? q + i : v_q + i - k, old = *a;
-        *a = cosine * old - sine * *b;
-        *b = sine * old + cosine * *b;
-    }
-    return true;
+    *vector = tg_flatten(tg_div(v, tg_norm(v, 2)), 0, -1);
+    return value;
 }
 
-/* One-sided Jacobi (Hestenes, SIAM Journal 6, 1958): the columns of R below the intercept's row, of
- * length 1, are turned in pairs until all are orthogonal. Their squared lengths are the
- * eigenvalues, and small ones are as exact as large ones. */
+/* The eigenvalues of the correlation matrix are the squares of the singular values of the columns
+ * of R below the intercept's row, of length 1. Those of very many columns would take longer than
+ * the fit. */
 static void find_eigenvalues(least_squares *fit, tg_tensor *r)
 {
+    enum { MANY = 200 };
     const int64_t k = fit->features, o = fit->intercept;
-    tg_tensor *columns = tg_t(tg_narrow(tg_narrow(r, 0, o, k), 1, o, k));
-    tg_tensor *lengths = tg_sqrt(tg_sum_dims(tg_square(columns), TG_DIMS(1), TG_KEEPDIM));
-    tg_tensor *unit = tg_contiguous(tg_div(columns, lengths));
-    tg_tensor *s = tg_zeros(r->context, TG_F64, TG_SHAPE(k, k)),
-              *v = tg_zeros(r->context, TG_F64, TG_SHAPE(k, k));
-    if (!unit || !s || !v) return;
-    double *rows = s->data, *turned = v->data;
-    memcpy(rows, tg_data_f64(unit), (size_t)(k * k) * sizeof *rows);
-    for (int64_t i = 0; i < k; i++) turned[i * k + i] = 1;
-    bool moving = true;
-    for (int sweep = 0; sweep < 60 && moving; sweep++) {
-        moving = false;
-        for (int64_t p = 0; p < k; p++)
-            for (int64_t q = p + 1; q < k; q++)
-                moving |= turn(k, rows + p * k, rows + q * k, turned + p * k, turned + q * k);
+    tg_tensor *columns = tg_narrow(tg_narrow(r, 0, o, k), 1, o, k);
+    tg_tensor *unit = tg_div(columns, tg_norm_dims(columns, 2, TG_DIMS(0), TG_KEEPDIM));
+    if (!unit) return;
+    if (k > MANY) {
+        fit->largest = iterate(unit, false, &fit->flattest);
+        fit->smallest = iterate(unit, true, &fit->flattest);
+        return;
     }
-    tg_tensor *values = tg_sum_dims(tg_square(s), TG_DIMS(1), false);
-    fit->largest = tg_item(tg_max(values));
-    fit->smallest = tg_item(tg_min(values));
-    tg_tensor *where = tg_argmin(values);
-    if (where) fit->flattest = tg_select(v, 0, (int64_t)tg_item(where));
+    const tg_svd_factors svd = tg_svd(unit);
+    fit->largest = pow(tg_item(tg_max(svd.s)), 2);
+    fit->smallest = pow(tg_item(tg_min(svd.s)), 2);
+    fit->flattest = tg_select(svd.vh, 0, k - 1);
 }
 
 /* ---- The fit. */
@@ -204,10 +199,11 @@ static void set_solution(least_squares *fit, tg_tensor *b)
 /* Finds what the triangle R tells of the features. */
 static bool analyse(least_squares *fit, tg_tensor *r)
 {
-    if (!r || !find_dependent(fit, r)) return false;
+    tg_tensor *inverse = r ? inverse_of(r) : NULL;
+    if (!inverse || !find_dependent(fit, r, inverse)) return false;
     if (fit->dependent >= 0) return true;
     fit->triangle = r;
-    find_errors(fit, r);
+    find_errors(fit, inverse);
     find_eigenvalues(fit, r);
     return tg_ok(r->context);
 }

@@ -664,6 +664,32 @@ static void test_wide_file(void **state)
               "140000\n");
 }
 
+/* Of many features, too, those are named whose combination is almost constant. */
+static void test_names_those_of_many_that_almost_depend(void **state)
+{
+    (void)state;
+    enum { FEATURES = 210, ROWS = 300 };
+    FILE *file = fopen("many.csv", "w");
+    assert_non_null(file);
+    uint32_t random = 1;
+    for (int i = 0; i < FEATURES; i++) fprintf(file, "x%d,", i);
+    fputs("y\n", file);
+    for (int r = 0; r < ROWS; r++) {
+        double x[FEATURES + 1];
+        for (int i = 0; i <= FEATURES; i++) {
+            random = random * 1664525u + 1013904223u;
+            x[i] = (double)(random >> 8) / (1 << 24) - 0.5;
+        }
+        x[7] = x[3] - x[90] + 1e-5 * x[7];
+        for (int i = 0; i <= FEATURES; i++) fprintf(file, i ? ",%.12f" : "%.12f", x[i]);
+        fputc('\n', file);
+    }
+    fclose(file);
+    expect_status("regress many.csv --target y", 0);
+    expect_text("\nwarning: features almost depend on each other (condition number ");
+    expect_text("): x3, x7, x90\n");
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -814,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_bad_paths),
         cmocka_unit_test(test_endless_line),
         cmocka_unit_test(test_wide_file),
+        cmocka_unit_test(test_names_those_of_many_that_almost_depend),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_accepted_forms),
         cmocka_unit_test(test_separators),
