@@ -11,6 +11,14 @@
 #include "regress.h"
 #include "stream.h"
 
+/* Whether a column of the file, or some, have a name. */
+static bool has_name(const tg_csv *file, const char *name)
+{
+    for (int64_t i = 0; i < file->n_columns; i++)
+        if (!strcmp(file->names[i], name)) return true;
+    return false;
+}
+
 /* Makes terms of all columns but the target, the weights and those that --exclude names. */
 static int take_all_columns(job *j, char *text, const char **names, size_t room)
 {
@@ -26,7 +34,8 @@ static int take_all_columns(job *j, char *text, const char **names, size_t room)
         }
     }
     for (size_t i = 2; i < n + 2; i++)
-        if (tg_csv_find(j->file, names[i]) < 0) return file_complain(j->tg, false);
+        if (!has_name(j->file, names[i]) && tg_csv_find(j->file, names[i]) < 0)
+            return file_complain(j->tg, false);
     return terms_of_all_columns(&j->terms, j->file, names, n + 2);
 }
 

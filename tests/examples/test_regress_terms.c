@@ -114,6 +114,19 @@ static void test_wrong_terms(void **state)
                               "some: give one of them\n");
 }
 
+/* Columns with the same name matter only where one of them is used. */
+static void test_columns_with_the_same_name(void **state)
+{
+    (void)state;
+    write_text("twice.csv", "x,z,y,z\n1,7,3,a\n2,1,5,b\n3,2,7,c\n");
+    expect_status("regress twice.csv --target y 2>&1", 1);
+    assert_string_equal(text, "twice.csv:1: two columns are named 'z'\n");
+    expect_status("regress twice.csv --target y --features x", 0);
+    expect_cell("x", 0, 2, 1e-14);
+    expect_status("regress twice.csv --target y --exclude z", 0);
+    expect_cell("x", 0, 2, 1e-14);
+}
+
 /* ---- Values that a term cannot take. */
 
 static void test_values_outside_a_function(void **state)
@@ -562,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_spaces_are_free),
         cmocka_unit_test(test_names_with_operators_are_quoted),
         cmocka_unit_test(test_wrong_terms),
+        cmocka_unit_test(test_columns_with_the_same_name),
         cmocka_unit_test(test_values_outside_a_function),
         cmocka_unit_test(test_report_names_the_level_left_out),
         cmocka_unit_test(test_missing_levels),
