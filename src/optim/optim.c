@@ -202,12 +202,12 @@ static bool is_due(const slot *s)
     return s->param->grad && s->param->requires_grad;
 }
 
-/* Checks that the parameter can be updated, and takes the memory that the update needs. A step
- * prepares all parameters before it updates the first one, and can then not fail half-way. */
+/* Checks that the parameter can be updated, and takes the memory that the update needs: that of a
+ * parameter which was frozen before, or of a momentum that was 0. A step prepares all parameters
+ * before it updates the first one, and can then not fail half-way. */
 static bool prepare_step(const tg_optim *optim, const group *g, slot *s)
 {
-    return tg__writable(s->param, "step") &&
-           (s->filled || tg__fill_slot(optim, s, optim->kind->states(&g->o)));
+    return tg__writable(s->param, "step") && tg__fill_slot(optim, s, optim->kind->states(&g->o));
 }
 
 static void update(const tg_optim *optim, slot *s, const any_options *o)

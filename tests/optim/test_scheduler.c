@@ -1,6 +1,27 @@
 /* Schedules beyond their rates: wrong arguments, and schedules beside or after one another. */
 #include "leaf.h"
 
+/* A group without momentum that was added after the schedule gets the momentum of the cycle. Its
+ * two steps, with gradients of 1, move p by lr and then by lr (1 + momentum). */
+static void test_a_cycle_gives_momentum_to_a_group_that_had_none(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *p = leaf(tg, 0), *q = leaf(tg, 0);
+    tg_optim *sgd = tg_sgd_list(TG_LIST(p), TG_SGD(.lr = 1, .momentum = 0.5));
+    tg_scheduler *s = tg_one_cycle_lr(sgd, TG_ONE_CYCLE(.max_lr = 1, .total_steps = 4));
+    assert_true(tg_sgd_group(sgd, TG_LIST(q), TG_SGD(.lr = 1)));
+    double want = 0, buffer = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_true(tg_scheduler_step(s) && tg_zero_grad(sgd) && tg_backward(tg_sum(q)));
+        const tg_state *told = tg_optim_state_dict(sgd);
+        buffer = 1 + buffer * tg_item(tg_state_get(told, "param_groups.1.momentum"));
+        want -= tg_group_lr(sgd, 1) * buffer;
+        assert_true(tg_step(sgd));
+    }
+    assert_true(fabs(tg_item(q) - want) < 1e-14);
+    check_ok(tg);
+}
+
 static void test_schedules_refused(void **state)
 {
     tg_context *tg = *state;
@@ -121,6 +142,7 @@ static void test_one_cycle_of_few_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_cycle_gives_momentum_to_a_group_that_had_none),
         cmocka_unit_test(test_schedules_refused),
         cmocka_unit_test(test_a_group_added_under_a_schedule),
         cmocka_unit_test(test_a_schedule_after_another),
