@@ -17,7 +17,8 @@ for name in yhat loss loop modules three_weights; do
     printf '\n==== examples/lecture_%s.c\n' "$name"
     "$root/build/examples/lecture_$name"
 done
-for name in lbfgs polynomial curve_fit logistic_regression own_op long_file digits digits_conv checkpoint looking; do
+for name in lbfgs polynomial curve_fit logistic_regression own_op long_file digits digits_conv digits_export \
+    checkpoint looking; do
     printf '\n==== examples/%s.c\n' "$name"
     "$root/build/examples/$name"
 done

@@ -72,5 +72,6 @@
 #include "tinygrad/io.h"
 #include "tinygrad/files.h"
 #include "tinygrad/dlpack.h"
+#include "tinygrad/export.h"
 
 #endif

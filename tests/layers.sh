@@ -19,6 +19,7 @@ autograd  ops tensor context kernels
 nn        autograd linalg random state ops tensor context kernels
 optim     nn autograd state ops tensor context kernels
 data      random state ops tensor context
+export    nn state ops tensor context kernels
 '
 
 cd "$1"

@@ -13,11 +13,6 @@
 
 #include <string.h>
 
-/* The attributes. The first three and CONV_SIZE have a number for each of the two spatial
- * dimensions. CONV_SIZE is the size of what a gradient operation computes, which its inputs do not
- * tell: of the image of x, or of the kernel. */
-enum { CONV_STRIDE = 0, CONV_PADDING = 2, CONV_DILATION = 4, CONV_GROUPS = 6, CONV_SIZE = 7 };
-
 /* Which of the three operations is run. */
 typedef enum conv_part { CONV_FORWARD, CONV_INPUT, CONV_WEIGHT } conv_part;
 
@@ -157,9 +152,6 @@ static void move_patches(const geometry *s, tg_dtype dtype, char *image, int64_t
  * threads. */
 enum {
     CONV_BLOCKS = 4,
-    /* About how many elements the matrix of columns has at a time: it is a panel, for a few rows of
-     * the result. */
-    CONV_PANEL = 1 << 16,
     /* For the gradient of the weight, a block adds the products of this many panels one after the
      * other. Their sum then moves to a compensated total, as in src/kernels/matmul.inc. */
     CONV_SUMMED = 32,
@@ -374,9 +366,7 @@ static bool run_conv(const call *c, conv_part part, const tg_tensor *x, const tg
     work.w = w->data;
     work.y = y->data;
     work.k = s.channels * s.kh * s.kw;
-    const int64_t of_row = tg__times(work.k, s.ow);
-    work.rows = CONV_PANEL / of_row + 1;
-    if (work.rows > s.oh) work.rows = s.oh;
+    work.rows = tg__conv_rows(work.k, s.oh, s.ow);
     work.panels = (s.oh + work.rows - 1) / work.rows;
     work.images_per_block = (s.images + CONV_BLOCKS - 1) / CONV_BLOCKS;
     lay_out_block(&work);

@@ -3,15 +3,10 @@
  * the gradient. */
 #include "../context/long_sum.h"
 #include "op.h"
+#include "pool.h"
 #include "reduce.h"
 
 #include <math.h>
-
-/* The attributes. The first four have a number for each of the two spatial dimensions; stride is
- * never 0. */
-enum { POOL_KERNEL = 0, POOL_STRIDE = 2, POOL_PADDING = 4, POOL_DILATION = 6, POOL_CEIL = 8 };
-/* The attributes of means, which have no dilation: count_include_pad and divisor_override. */
-enum { POOL_COUNT_PAD = 6, POOL_DIVISOR = 7 };
 
 /* A window along one dimension: it holds the n elements first, first + step, ... of the image.
  * `padded` counts the elements of the padding, too. */

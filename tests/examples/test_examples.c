@@ -278,13 +278,28 @@ static void test_a_run_that_is_stopped_goes_on(void **state)
     assert_non_null(strstr(printed, "\nno\n")); /* the file was not written to */
 }
 
+/* The program that digits_export writes says of its image what the example itself says. */
+static void test_exported_digits(void **state)
+{
+    (void)state;
+    static char printed[SIZE], said[SIZE];
+    if (leaves_digits_out()) return;
+    assert_int_equal(program_run(printed, SIZE, "digits_export"), 0);
+    assert_true(number_after(printed, "accuracy held out: ") >= 0.95);
+    assert_int_equal(program_run(said, SIZE,
+                                 TEST_CC " -O2 digits_main.c digits_model.c -o digits_main -lm && "
+                                         "./digits_main < digits_image.txt"),
+                     0);
+    assert_non_null(strstr(printed, said));
+}
+
 static void test_files_that_cannot_be_read(void **state)
 {
     (void)state;
     static char printed[SIZE];
     static const char *const programs[] = {"digits",     "digits_conv", "logistic_regression",
                                            "polynomial", "lbfgs",       "own_op",
-                                           "long_file",  "curve_fit"};
+                                           "long_file",  "curve_fit",   "digits_export"};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char command[64];
         snprintf(command, sizeof command, "%s nowhere.csv 2>&1", programs[i]);
@@ -307,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_what_they_show),
         cmocka_unit_test(test_files_of_any_length),
         cmocka_unit_test(test_a_run_that_is_stopped_goes_on),
+        cmocka_unit_test(test_exported_digits),
         cmocka_unit_test(test_files_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);

@@ -1,0 +1,129 @@
+/* How each operation is written in C. */
+#include "program.h"
+#include "../ops/pool.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Elementwise operations. Their texts come from elementwise.def: the macros below make of a
+ * value there an expression of the program. */
+
+#define T                                            float
+#define WRAP(v)                                      v
+#define ABS(v)                                       fabsf(v)
+#define SQRT(v)                                      sqrtf(v)
+#define EXP(v)                                       NAME_exp(v)
+#define LOG(v)                                       NAME_log(v)
+#define SIGMOID(v)                                   NAME_sigmoid(v)
+#define TANH(v)                                      NAME_tanh(v)
+#define FMA(a, b, c)                                 NAME_FMA(a, b, c)
+#define WHOLE(function, v)                           function##f(v)
+#define OWN(function, ...)                           (float)NAME_##function##_wide(__VA_ARGS__)
+#define TYPED(function)                              NAME_##function
+#define TEXT(...)                                    #__VA_ARGS__
+#define TEXT_unary(value)                            TEXT(value)
+#define TEXT_binary(value)                           TEXT(value)
+#define TEXT_compare(value)                          "(" TEXT(value) ") ? 1.0f : 0.0f"
+#define ELEMENTWISE(kind, name, dtypes, made, value) {#name, TEXT_##kind(value), NULL, NULL},
+
+/* ---- Why a call cannot be written. */
+
+static const char *refuse_cast(const call *c)
+{
+    return c->out->dtype == TG_F32 ? NULL : "to another dtype than float32 has no form in C";
+}
+
+/* The powers that need no logarithm, as in elementwise.inc and binary.c. */
+static const char *refuse_power(const call *c)
+{
+    static const double exponents[] = {2, 1, 3, -1, -2, 0.5, -0.5};
+    for (size_t i = 0; c->n == 1 && i < sizeof exponents / sizeof *exponents; i++)
+        if (c->a[0].f == exponents[i]) return NULL;
+    return "has a form in C for the exponents 1, 2, 3, -1, -2, 0.5 and -0.5 alone";
+}
+
+static const char *refuse_pool(const call *c)
+{
+    for (int i = 0; i < POOL_CEIL; i++)
+        if (c->a[i].i > INT32_MAX) return "has a number too large for C programs";
+    return NULL;
+}
+
+static const c_form forms[] = {
+    {"pow", "NAME_power(a, b)", NULL, refuse_power},
+#include "../kernels/elementwise.def"
+    /* The operands of rsub, gt and ge are those of sub, lt and le in reverse order. */
+    {"rsub", "b - a", NULL, NULL},
+    {"gt", "(b < a) ? 1.0f : 0.0f", NULL, NULL},
+    {"ge", "(b <= a) ? 1.0f : 0.0f", NULL, NULL},
+    {"where", "a != 0 ? b : c", NULL, NULL},
+    {"clone", "a", NULL, NULL},
+    {"copy", "b", NULL, NULL},
+    {"cast", "a", NULL, refuse_cast},
+    {"clamp", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
+    {"hardtanh", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
+    {"elu", "a <= 0 ? (float)NAME_expm1_wide((double)NAME_min(a, 0)) * s : a", NULL, NULL},
+    {"softplus", "(a < 0 ? 0 : a) + (float)NAME_log1p_wide((double)NAME_exp(-fabsf(a)))", NULL,
+     NULL},
+    {"silu", "a * b", NULL, NULL},
+    {"mish", "a * b", NULL, NULL},
+    {"hardswish", "a * b", NULL, NULL},
+    {"gelu", "a * b", NULL, NULL},
+
+    {"linear", NULL, tg__write_linear, NULL},
+    {"matmul", NULL, tg__write_matmul, NULL},
+    {"conv2d", NULL, tg__write_conv, refuse_pool},
+    {"max_pool2d", NULL, tg__write_max_pool, refuse_pool},
+    {"avg_pool2d", NULL, tg__write_avg_pool, refuse_pool},
+    {"softmax", NULL, tg__write_softmax, NULL},
+    {"log_softmax", NULL, tg__write_softmax, NULL},
+    {"sum", NULL, tg__write_sum, tg__refuse_sum},
+    {"mean", NULL, tg__write_sum, tg__refuse_sum},
+    {"center", NULL, tg__write_center, tg__refuse_center},
+    {"inverse_deviation", NULL, tg__write_center, tg__refuse_center},
+    {"cat", NULL, tg__write_cat, NULL},
+    {"stack", NULL, tg__write_cat, NULL},
+};
+
+#undef T
+#undef WRAP
+#undef ABS
+#undef SQRT
+#undef EXP
+#undef LOG
+#undef SIGMOID
+#undef TANH
+#undef FMA
+#undef WHOLE
+#undef OWN
+#undef TYPED
+#undef TEXT
+#undef TEXT_unary
+#undef TEXT_binary
+#undef TEXT_compare
+#undef ELEMENTWISE
+
+/* Whether the functions that a text calls can be written. */
+static bool has_helpers(const char *s)
+{
+    while ((s = strstr(s, "NAME_")) != NULL) {
+        int number;
+        s += strlen("NAME_");
+        const size_t length = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
+        if (!tg__helper(s, length, &number)) return false;
+    }
+    return true;
+}
+
+const c_form *tg__c_form(const char *op)
+{
+    static const char *const variants[] = {"", "_", "_scalar", "_scalar_"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const size_t n = strlen(forms[i].name);
+        if (strncmp(op, forms[i].name, n)) continue;
+        for (size_t v = 0; v < sizeof variants / sizeof *variants; v++)
+            if (!strcmp(op + n, variants[v]) && (!forms[i].text || has_helpers(forms[i].text)))
+                return &forms[i];
+    }
+    return NULL;
+}
