@@ -1,8 +1,8 @@
 /* The operations of a module's forward, as export writes them down, and how each is written in C.
  *
  * A node is an operation whose result depends on the input of the network. All other tensors are
- * constants. Views are no nodes: a location says where the elements of a view lie in the result of a
- * node. */
+ * constants. Views are no nodes: a location says where the elements of a view lie in the result of
+ * a node. */
 #ifndef TG_NETWORK_H
 #define TG_NETWORK_H
 
