@@ -135,6 +135,11 @@ static tg_tensor *elu(tg_tensor *x)
 {
     return tg_elu(x, 1.5);
 }
+static tg_tensor *plain_elu(tg_tensor *x)
+{
+    return tg_elu(x, 1);
+}
+
 static tg_tensor *softplus(tg_tensor *x)
 {
     return tg_softplus(x, 2, 20);
@@ -440,6 +445,41 @@ static void networks_may_do_little(void **state)
     check_network(apply(tg, itself), tg_randn(tg, TG_F32, TG_SHAPE(2, 5)));
     check_network(apply(tg, its_transpose), tg_randn(tg, TG_F32, TG_SHAPE(2, 5)));
     check_network(apply(tg, watchful), tg_randn(tg, TG_F32, TG_SHAPE(2, 5)));
+}
+
+/* The network of tests/golden/export.py, with PyTorch's parameters because of the same seed. The
+ * program's probabilities differ from those of PyTorch's float64 by roundings of 6e-8 each. */
+static void a_program_predicts_what_pytorch_predicts(void **state)
+{
+    tg_context *tg = *state;
+    tg_manual_seed(tg, 7);
+    tg_module *conv =
+        tg_conv2d_layer(tg, 1, 4, TG_SHAPE(3, 3), TG_BIAS, TG_CONV(.padding = {1, 1}));
+    tg_module *norm = tg_batchnorm2d(tg, 4, NULL);
+    tg_module *first = tg_linear(tg, 64, 24, TG_BIAS), *second = tg_linear(tg, 24, 10, TG_BIAS);
+    tg_module *third = tg_linear(tg, 10, 5, TG_BIAS);
+    tg_uniform_(tg_buffer(norm, "running_mean"), -1, 1);
+    tg_uniform_(tg_buffer(norm, "running_var"), 0.5, 2);
+    tg_tensor *images = tg_randn(tg, TG_F32, TG_SHAPE(4, 1, 8, 8));
+    tg_module *net = tg_eval(tg_sequential(
+        TG_MODULES(conv, norm, apply(tg, gelu), apply(tg, halve), tg_flatten_layer(tg, 1, -1),
+                   first, tg_layernorm(tg, TG_SHAPE(24), NULL), apply(tg, tg_silu), second,
+                   apply(tg, plain_elu), third, apply(tg, softmax))));
+    FILE *golden = fopen(TEST_ROOT "/tests/golden/export_golden.txt", "r");
+    assert_non_null(golden);
+    const compiled c = compile(net, tg_narrow(images, 0, 0, 1), fma_option());
+    for (int i = 0; i < 4; i++) {
+        float out[5];
+        c.predict((const float *)images->data + 64 * i, out);
+        for (int j = 0; j < 5; j++) {
+            double want;
+            assert_int_equal(fscanf(golden, "%lf", &want), 1);
+            if (!(fabs((double)out[j] - want) <= 1e-6))
+                fail_msg("image %d, output %d: %g, not %g", i, j, (double)out[j], want);
+        }
+    }
+    dlclose(c.library);
+    fclose(golden);
 }
 
 /* ---- What is refused. The messages name the module and the operation, and nothing is written. */
@@ -793,6 +833,7 @@ int main(void)
         TEST(views_and_products_have_the_bits_of_the_library),
         TEST(writes_in_place_have_the_bits_of_the_library),
         TEST(networks_may_do_little),
+        TEST(a_program_predicts_what_pytorch_predicts),
         TEST(functions_without_a_form_are_refused),
         TEST(networks_that_train_are_refused),
         TEST(the_random_stream_is_left_alone),

@@ -138,6 +138,27 @@ run_bare_metal()
     cd "$root"
 }
 
+# Runs a network that the library has written as C on the same machine, with an FPU for floats alone, and checks
+# that it gives the bits of the library on this one.
+run_exported()
+{
+    here=$root/tests/machines/cortex-m7
+    flags='-mcpu=cortex-m7 -mthumb -mfpu=fpv5-sp-d16 -mfloat-abi=hard -std=c99 -O2 -Wall -Wextra -Wconversion
+        -Wpedantic -Werror'
+    cd "$directory"
+    cc -O2 -DWRITE -I"$root/include" "$root/tests/machines/exported_net.c" "$work/native/libtinygrad.a" -lm \
+        -pthread -o write
+    ./write >expected
+    "$1" $flags -I. "$root/tests/machines/exported_net.c" "$here/start.c" -T "$here/board.ld" \
+        --specs=rdimon.specs -lm -o exported.elf
+    timeout 300 "$2" -M mps2-an500 -nographic -semihosting -kernel exported.elf >printed || {
+        cat printed >&2
+        exit 1
+    }
+    cmp expected printed
+    cd "$root"
+}
+
 # run_machine NAME COMPILER EMULATOR PACKAGE...: if the machine is wanted, builds for it and runs the tests on it.
 run_machine()
 {
@@ -146,7 +167,8 @@ run_machine()
     directory=$work/$1
     if [ "$1" = cortex-m7 ]; then
         run_bare_metal "$2" "$3"
-        echo "ok: $1, the same bits in 42 KB; $(($(date +%s) - start)) s"
+        run_exported "$2" "$3"
+        echo "ok: $1, the same bits in 42 KB, and of a network written as C; $(($(date +%s) - start)) s"
         return
     fi
     case $1 in windows) set="$quick" suffix=.exe ;; *) set="$quick $starting" suffix= ;; esac
