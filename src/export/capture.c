@@ -147,7 +147,8 @@ static const char *path_of_running(const capture *k)
 }
 
 /* Appends a node whose result has the shape of `like`. NULL if there is no memory. */
-static node *add_node(capture *k, const char *op, const c_form *form, const tg_tensor *like, int n)
+static node *append_node(capture *k, const char *op, const c_form *form, const tg_tensor *like,
+                         int n)
 {
     node *m = tg__alloc_at(k->tg, k->depth, sizeof *m + tg__bytes(n, sizeof m->in[0]));
     const char *path = path_of_running(k);
@@ -182,7 +183,7 @@ static const char *refusal(const capture *k, const call *c, const char *path, co
 static bool write_down(capture *k, const call *c, int n)
 {
     const c_form *form = tg__c_form(c->op->name);
-    node *m = add_node(k, c->op->name, form, c->out, n);
+    node *m = append_node(k, c->op->name, form, c->out, n);
     if (!m) return false;
     const char *why = reason(k, c, form);
     if (why && !(m->refusal = refusal(k, c, m->path, why))) return false;
@@ -195,7 +196,7 @@ static bool write_down(capture *k, const call *c, int n)
 /* The bias of linear is an addition of its own, which may share a loop with what follows it. */
 static bool add_bias(capture *k, const call *c)
 {
-    node *m = add_node(k, "add", tg__c_form("add"), c->out, 2);
+    node *m = append_node(k, "add", tg__c_form("add"), c->out, 2);
     return m && find_place(k, c->out, &m->in[0]) && find_place(k, c->in[2], &m->in[1]) &&
            trace(k, c->out, m);
 }
@@ -296,7 +297,7 @@ static bool trace_forward(capture *k, tg_module *module, const tg_tensor *input,
 {
     tg_context *tg = k->tg;
     tg_tensor *x = tg__new(tg, input->dtype, input->ndim, input->shape), *y;
-    node *n = x ? add_node(k, "input", NULL, x, 0) : NULL;
+    node *n = x ? append_node(k, "input", NULL, x, 0) : NULL;
     if (!n || !trace(k, x, n)) return false;
     tg__copy(x, input);
     watch *const outer = tg->watch;

@@ -150,7 +150,7 @@ static buffer *next_buffer(program *g, int64_t size)
         return g->next_buffer = b;
     }
     buffer *b = g->next_buffer;
-    TG_CHECK(b && b->size == size);
+    TG_CHECK(b->size == size);
     g->next_buffer = b->next;
     return b;
 }
