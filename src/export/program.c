@@ -3,6 +3,7 @@
 #include "program.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -73,7 +74,8 @@ static text number_text(double value)
 {
     const float x = (float)value;
     text t = float_text(x);
-    if (x >= 0 && x < 10000 && x == (float)(int)x) snprintf(t.s, sizeof t.s, "%d.0f", (int)x);
+    if (x >= 0 && x < 10000 && x == (float)(int)x && !signbit(x))
+        snprintf(t.s, sizeof t.s, "%d.0f", (int)x);
     if (*t.s != '-') return t;
     text in_parentheses;
     snprintf(in_parentheses.s, sizeof in_parentheses.s, "(%.*s)", (int)sizeof t.s - 3, t.s);
@@ -649,13 +651,15 @@ static void put_head(program *g, int64_t work, int64_t weights)
                 "#include <math.h>\n"
                 "#include <stdint.h>\n"
                 "#include <string.h>\n\n");
-    tg__emit(
-        g, "#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)\n"
-           "#error \"This file cannot be compiled with -ffast-math or a part of it.\"\n"
-           "#endif\n"
-           "#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16\n"
-           "#error \"Floats are computed in a wider type: on x86 use -msse2 -mfpmath=sse.\"\n"
-           "#endif\n");
+    tg__emit(g, "#if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || "
+                "defined(__RECIPROCAL_MATH__) || \\\n"
+                "    defined(__NO_SIGNED_ZEROS__) || (defined(__FINITE_MATH_ONLY__) && "
+                "__FINITE_MATH_ONLY__)\n"
+                "#error \"This file cannot be compiled with -ffast-math or a part of it.\"\n"
+                "#endif\n"
+                "#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16\n"
+                "#error \"Floats are computed in a wider type: on x86 use -msse2 -mfpmath=sse.\"\n"
+                "#endif\n");
     tg__emit(g,
              "/* The compiler must not join products and sums to fused operations on its own. */\n"
              "#if defined(__clang__) || !defined(__GNUC__)\n"

@@ -178,6 +178,17 @@ static void activations_have_the_bits_of_the_library(void **state)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) check_function(state, all[i], 3, 67);
 }
 
+/* The sign of the zero remains: infinities of the sign of -x. */
+static tg_tensor *over_minus_zero(tg_tensor *x)
+{
+    return tg_reciprocal(tg_mul_scalar(x, -0.0));
+}
+
+static void numbers_keep_their_bits(void **state)
+{
+    check_function(state, over_minus_zero, 2, 60);
+}
+
 static void softmax_has_the_bits_of_the_library(void **state)
 {
     static function *const all[] = {softmax, log_softmax, softmax_of_columns};
@@ -748,6 +759,17 @@ static void weights_that_are_not_finite_are_written(void **state)
     check_network(net, tg_ones(tg, TG_F32, TG_SHAPE(1, 2)));
 }
 
+static void fast_math_is_refused(void **state)
+{
+    char text[4096];
+    tg_context *tg = *state;
+    FILE *file = fopen("fast.c", "w");
+    assert_true(tg_export_c(apply(tg, tg_tanh), tg_zeros(tg, TG_F32, TG_SHAPE(2)), file, NULL));
+    assert_int_equal(fclose(file), 0);
+    assert_int_not_equal(program_run(text, sizeof text, TEST_CC " -ffast-math -c fast.c 2>&1"), 0);
+    assert_non_null(strstr(text, "cannot be compiled with -ffast-math"));
+}
+
 /* Two networks in one program, one by its declarations, the other one whole; and in C++. */
 static void a_program_includes_two_networks(void **state)
 {
@@ -822,6 +844,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_context, close_context)
     const struct CMUnitTest tests[] = {
         TEST(activations_have_the_bits_of_the_library),
+        TEST(numbers_keep_their_bits),
         TEST(softmax_has_the_bits_of_the_library),
         TEST(arithmetic_has_the_bits_of_the_library),
         TEST(perceptrons_have_the_bits_of_the_library),
@@ -841,6 +864,7 @@ int main(void)
         TEST(a_full_disk_is_an_error),
         cmocka_unit_test(any_allocation_may_fail),
         TEST(weights_that_are_not_finite_are_written),
+        TEST(fast_math_is_refused),
         TEST(a_program_includes_two_networks),
         TEST(the_same_network_gives_the_same_file),
         TEST(nothing_is_left_behind),
