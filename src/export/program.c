@@ -658,7 +658,8 @@ static void put_head(program *g, int64_t work, int64_t weights)
                 "#error \"This file cannot be compiled with -ffast-math or a part of it.\"\n"
                 "#endif\n"
                 "#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16\n"
-                "#error \"Floats are computed in a wider type: on x86 use -msse2 -mfpmath=sse.\"\n"
+                "#error \"Floats are computed in a wider type: use -msse2 -mfpmath=sse or "
+                "-fexcess-precision=fast.\"\n"
                 "#endif\n");
     tg__emit(g,
              "/* The compiler must not join products and sums to fused operations on its own. */\n"
