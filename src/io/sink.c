@@ -62,6 +62,15 @@ static bool look_at_target(sink *s, bool *direct)
     return true;
 }
 
+/* Makes a file, which must not exist yet. Others may read it only when set_mode allows it, if they
+ * may not read the older file. */
+static FILE *make_file(const sink *s)
+{
+    const mode_t mode = s->mode ? S_IRUSR | S_IWUSR : 0666;
+    const int file = open(s->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return file < 0 ? NULL : fdopen(file, "wb");
+}
+
 static bool set_mode(const sink *s)
 {
     return s->mode == 0 || fchmod(fileno(s->file), (mode_t)s->mode) == 0;
@@ -96,6 +105,15 @@ static bool look_at_target(sink *s, bool *direct)
 {
     (void)s, (void)direct;
     return true;
+}
+
+static FILE *make_file(const sink *s)
+{
+#ifdef _WIN32
+    return fopen(s->temporary, "wb"); /* its C library does not know "x" */
+#else
+    return fopen(s->temporary, "wbx");
+#endif
 }
 
 static bool set_mode(const sink *s)
@@ -133,18 +151,13 @@ static bool replace_target(sink *s)
 static FILE *make_temporary(sink *s)
 {
     enum { TRIES = 100 };
-#ifdef _WIN32
-    const char *mode = "wb"; /* its C library does not know "x" */
-#else
-    const char *mode = "wbx";
-#endif
     const size_t folder = folder_length(s->target);
     unsigned long number = (unsigned long)(uintptr_t)s ^ (unsigned long)time(NULL) * 2654435761u;
     memcpy(s->temporary, s->target, folder);
     for (int i = 0; i < TRIES; i++) {
         snprintf(s->temporary + folder, PATH_ROOM - folder, "tinygrad-%08lx.tmp",
                  number++ & 0xffffffff);
-        FILE *file = fopen(s->temporary, mode);
+        FILE *file = make_file(s);
         if (file || errno != EEXIST) return file;
     }
     return NULL;

@@ -1,6 +1,7 @@
 /* Threads: contexts that run side by side, workers that share parameters by tg_borrow, and the
  * helper threads of one context. */
 #define _DEFAULT_SOURCE 1 /* fork */
+#include "child.h"
 #include "leaf.h"
 
 #include "guarded.h"
@@ -393,15 +394,6 @@ static bool works_on_alone(tg_context *tg)
 static bool gathers_a_team(tg_context *tg)
 {
     return tg_set_num_threads(tg, 2) && tg_get_num_threads(tg) == 2 && adds_right(tg);
-}
-
-/* Ends a forked child through another program, whose memory is its own: what the child holds of the
- * parent's memory is no leak. */
-static void end_child(bool right)
-{
-    const char *program = right ? "/bin/true" : "/bin/false";
-    execl(program, program, (char *)NULL);
-    _exit(1);
 }
 
 static bool forks_again(tg_context *tg)

@@ -214,6 +214,29 @@ static void test_a_mapping_ends_with_its_scope(void **state)
     check_values(kept, 0.1, -1e300);
 }
 
+/* The example of README.md. */
+static void test_the_state_of_a_network_is_kept(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *net = tg_linear(tg, 3, 2, true), *again = tg_linear(tg, 3, 2, true);
+    tg_state *s = tg_state_dict(net);
+    tg_state_set_text(s, "title", "digits, 97 %");
+    assert_true(tg_save_safetensors(s, path, NULL));
+    s = tg_load_safetensors(tg, path, TG_LOAD(.map = true));
+    assert_string_equal(tg_state_text(s, "title"), "digits, 97 %");
+    assert_true(tg_load_state_dict(again, s, TG_STRICT));
+    for (int i = 0; i < 2; i++)
+        assert_true(tg_item(tg_all(
+                        tg_eq(tg_parameters(net).items[i], tg_parameters(again).items[i]))) == 1);
+    assert_true(tg_save_safetensors(s, path, TG_SAVE(.floats = TG_STORED_BF16)));
+    s = tg_load_safetensors(tg, path, TG_LOAD(.convert = true));
+    remove(path);
+    const tg_tensor *near = tg_state_get(s, "weight"), *exact = tg_param(net, "weight");
+    for (int64_t i = 0; i < exact->numel; i++)
+        assert_true(fabs(element_of(near, i) - element_of(exact, i)) <=
+                    fabs(element_of(exact, i)) / 256);
+}
+
 /* ---- Saving what cannot be saved. */
 
 static void test_lists_that_cannot_be_saved(void **state)
@@ -571,6 +594,7 @@ int main(void)
         TEST(test_a_mapped_tensor_is_read_only_and_shows_the_file),
         TEST(test_what_cannot_be_shown_is_copied),
         TEST(test_a_mapping_ends_with_its_scope),
+        TEST(test_the_state_of_a_network_is_kept),
         TEST(test_lists_that_cannot_be_saved),
         TEST(test_nothing_happens_while_an_error_is_pending),
         TEST(test_lengths_of_the_header),

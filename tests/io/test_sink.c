@@ -1,6 +1,7 @@
 /* Files that appear whole or not at all, src/io/sink.h. */
 #define _DEFAULT_SOURCE 1
 #include "check.h"
+#include "child.h"
 
 #include "io/sink.h"
 
@@ -22,7 +23,8 @@ typedef struct place {
 
 static int open_place(void **state)
 {
-    place *p = test_calloc(1, sizeof *p);
+    static place here;
+    place *p = &here;
     *state = p;
     p->tg = tg_open(NULL);
     p->before = open(".", O_RDONLY);
@@ -41,7 +43,6 @@ static int close_place(void **state)
     const bool left = fchdir(p->before) || rmdir(p->folder);
     close(p->before);
     tg_close(p->tg);
-    test_free(p);
     return left ? -1 : 0;
 }
 
@@ -228,8 +229,7 @@ static void test_a_target_without_permission_to_write(void **state)
     if (child == 0) {
         const bool other = geteuid() != 0 || !setuid(65534);
         const bool refused = !save(p->tg, "file");
-        _exit(other && refused && !strcmp(tg_error(p->tg), "save: file: Permission denied") ? 0
-                                                                                            : 1);
+        end_child(other && refused && !strcmp(tg_error(p->tg), "save: file: Permission denied"));
     }
     int status = 1;
     assert_true(waitpid(child, &status, 0) == child);
@@ -245,7 +245,7 @@ static void test_standard_output(void **state)
         const int file = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2(file, 1);
         const bool saved = save(p->tg, "-") && printf("!") == 1 && fflush(stdout) == 0;
-        _exit(saved ? 0 : 1);
+        end_child(saved);
     }
     int status = 1;
     assert_true(waitpid(child, &status, 0) == child);
