@@ -153,7 +153,8 @@ TG_API bool tg_save_npz(const tg_state *s, const char *path, const tg_save_optio
 
 /* Loads a .npz file, compressed or not, as a list in the current scope. Each entry must be an array
  * that tg_load_npy can load, and the checksums must be right. The tensors are always copies:
- * options->map changes nothing. */
+ * options->map changes nothing. A compressed array may take up to 1032 times as much memory as it
+ * takes in the file, which tg_options.max_bytes can limit. */
 TG_API tg_state *tg_load_npz(tg_context *tg, const char *path, const tg_load_options *options);
 
 /* Reads a .npz file that the program has in memory, by the rules of tg_load_npz. */

@@ -255,7 +255,7 @@ bool tg__check_npy(const char *op, const char *name, const tg_tensor *t, file_ty
 {
     if (tg__is_gone(t))
         return tg__fail(t->context, TG_ERR_CONTEXT, "%s: the tensor%s%s was released", op,
-                        name ? " " : "", name);
+                        name ? " " : "", name ? name : "");
     return *npy_types[type] ||
            tg__fail(t->context, TG_ERR_ARGUMENT, "%s: NumPy has no %s", op, tg__type_name(type));
 }

@@ -171,13 +171,33 @@ static bool find_directory(zip *z, directory *d)
 
 /* ---- The entries. */
 
-/* Goes through the extra data of an entry, which lies at `at`. Those of the fields that are all
- * ones are replaced by the numbers of ZIP64. *found becomes whether there are any. */
-static bool read_extra(zip *z, const zip_entry *e, uint64_t at, uint64_t bytes, uint64_t **fields,
-                       bool *found)
+/* Reads the numbers of ZIP64, which lie at `at`. Such of the fields as are all ones have one there,
+ * or else all n of them have one, which must then be the same. */
+static bool read_numbers_64(zip *z, const zip_entry *e, uint64_t at, uint64_t bytes,
+                            uint64_t *const *fields, int n)
 {
-    unsigned char head[4], number[8];
-    *found = false;
+    unsigned char number[8];
+    const bool all = bytes >= 8 * (uint64_t)n;
+    for (int i = 0; i < n; i++) {
+        if (!all && *fields[i] != UINT32_MAX) continue;
+        if (bytes < 8) return tg__zip_fail(z, e, "a number of ZIP64 is missing");
+        if (!tg__source_read(z->from, at, number, 8)) return false;
+        if (*fields[i] != UINT32_MAX && *fields[i] != tg__little(number, 8))
+            return tg__zip_fail(z, e, "its numbers of ZIP64 and the others disagree");
+        *fields[i] = tg__little(number, 8);
+        at += 8;
+        bytes -= 8;
+    }
+    return true;
+}
+
+/* Goes through the extra data of an entry, which lies at `at` and may have numbers of ZIP64 for
+ * these n fields. */
+static bool read_extra(zip *z, const zip_entry *e, uint64_t at, uint64_t bytes,
+                       uint64_t *const *fields, int n)
+{
+    unsigned char head[4];
+    bool found = false;
     while (bytes >= sizeof head) {
         if (!tg__source_read(z->from, at, head, sizeof head)) return false;
         const uint64_t kind = tg__little(head, 2), length = tg__little(head + 2, 2);
@@ -186,16 +206,9 @@ static bool read_extra(zip *z, const zip_entry *e, uint64_t at, uint64_t bytes, 
         if (length > bytes) return tg__zip_fail(z, e, "its extra data is cut");
         if (kind == 0x7075) return tg__zip_fail(z, e, "it has a second name");
         if (kind == 1) {
-            if (*found) return tg__zip_fail(z, e, "it has two sets of numbers of ZIP64");
-            *found = true;
-            uint64_t used = 0;
-            for (; *fields; fields++) {
-                if (**fields != UINT32_MAX) continue;
-                if (used + 8 > length) return tg__zip_fail(z, e, "a number of ZIP64 is missing");
-                if (!tg__source_read(z->from, at + used, number, 8)) return false;
-                **fields = tg__little(number, 8);
-                used += 8;
-            }
+            if (found) return tg__zip_fail(z, e, "it has two sets of numbers of ZIP64");
+            found = true;
+            if (!read_numbers_64(z, e, at, length, fields, n)) return false;
         }
         at += length;
         bytes -= length;
@@ -230,7 +243,6 @@ static bool read_entry(zip *z, zip_entry *e, char *name, uint64_t *at, uint64_t 
     if (!tg__source_read(z->from, *at, name, n)) return false;
     name[n] = 0;
     const unsigned method = (unsigned)tg__little(h + 10, 2);
-    bool found;
     *e = (zip_entry){.name = name,
                      .offset = tg__little(h + 42, 4),
                      .packed = tg__little(h + 20, 4),
@@ -240,9 +252,8 @@ static bool read_entry(zip *z, zip_entry *e, char *name, uint64_t *at, uint64_t 
                      .deflated = method == 8};
     if (strlen(name) != n || tg__utf8_length(name, false) < 0)
         return tg__zip_fail(z, e, "its name is not UTF-8, or has a control character");
-    if (!read_extra(z, e, *at + n, extra, (uint64_t *[]){&e->size, &e->packed, &e->offset, NULL},
-                    &found))
-        return false;
+    uint64_t *const fields[] = {&e->size, &e->packed, &e->offset};
+    if (!read_extra(z, e, *at + n, extra, fields, 3)) return false;
     *at += n + extra + comment;
     if (tg__little(h + 34, 2) != 0)
         return refuse_archive(z, "it is a part of an archive in several files");
@@ -287,7 +298,6 @@ static bool is_name(zip *z, const zip_entry *e, uint64_t at, size_t n)
 static bool check_local(zip *z, zip_entry *e, uint64_t *at, uint64_t end)
 {
     unsigned char h[ZIP_LOCAL];
-    bool found;
     if (e->offset != *at)
         return tg__zip_fail(
             z, e, e->offset < *at ? "it overlaps the one before it" : "there is a hole before it");
@@ -299,8 +309,8 @@ static bool check_local(zip *z, zip_entry *e, uint64_t *at, uint64_t end)
     const size_t n = (size_t)tg__little(h + 26, 2);
     const uint64_t extra = tg__little(h + 28, 2);
     if (n + extra > end - *at - ZIP_LOCAL) return tg__zip_fail(z, e, "it is cut");
-    if (!read_extra(z, e, *at + ZIP_LOCAL + n, extra, (uint64_t *[]){&size, &packed, NULL}, &found))
-        return false;
+    uint64_t *const fields[] = {&size, &packed};
+    if (!read_extra(z, e, *at + ZIP_LOCAL + n, extra, fields, 2)) return false;
     const bool later = e->flags & ZIP_DESCRIBED;
     if (tg__little(h + 6, 2) != e->flags || tg__little(h + 8, 2) != (e->deflated ? 8 : 0) ||
         !((later && crc == 0) || crc == e->crc) || !((later && size == 0) || size == e->size) ||

@@ -424,6 +424,10 @@ static void test_messages(void **state)
     static unsigned char bytes[ROOM];
     static char name[70000];
     tg_context *tg = *state;
+    tg_tensor *gone = tg_scalar(tg, TG_F32, 1);
+    release_noticed(gone);
+    assert_false(tg_save_npy(gone, path, NULL));
+    check_error(tg, TG_ERR_CONTEXT, "save_npy: the tensor was released");
     const size_t n = make_archive(tg, bytes);
     change(bytes, n, "(3, 2)", "(4, 2)");
     assert_null(tg_read_npz(tg, bytes, n, &converting));

@@ -113,6 +113,22 @@ static void test_archives(void **state)
     each_archive(*state, check_archive);
 }
 
+/* The numbers of ZIP64 of a local header, which tells the sizes with 32 bits, too. */
+static void check_two_sizes(tg_context *tg, const archive *a)
+{
+    archive other = *a;
+    if (strcmp(a->title, "file-zip64-0") != 0) return;
+    other.bytes[30 + 1 + 4] = 1; /* behind the name "a" and the head of the extra data */
+    assert_false(read_archive(tg, a, other.bytes, a->n));
+    check_error(tg, TG_ERR_IO,
+                "load: file-zip64-0: entry 'a': its numbers of ZIP64 and the others disagree");
+}
+
+static void test_two_sizes(void **state)
+{
+    each_archive(*state, check_two_sizes);
+}
+
 static void test_truncated(void **state)
 {
     each_archive(*state, check_truncated);
@@ -170,6 +186,20 @@ static void test_deflated(void **state)
     }
     fclose(golden);
     assert_int_equal(n, 180);
+}
+
+/* A stream that is longer than all buffers, of blocks that begin at each place in a byte or are
+ * stored: zlib makes the first 9 bytes of "abc" and a flush. */
+static void test_many_blocks(void **state)
+{
+    enum { N = 10000, PIECE = 19 };
+    static const unsigned char piece[] = "\x4a\x4c\x4a\x06\0\0\0\xff\xff"
+                                         "\0\5\0\xfa\xffhello";
+    static unsigned char data[N * PIECE + 2], out[MOST];
+    for (int i = 0; i < N; i++) memcpy(data + i * PIECE, piece, PIECE);
+    memcpy(data + N * PIECE, "\x03", 2); /* an empty last block */
+    assert_int_equal(inflate_all(*state, data, sizeof data, 1000, out), N * 8);
+    for (int i = 0; i < N; i++) assert_memory_equal(out + i * 8, "abchello", 8);
 }
 
 /* The check value of CRC-32, and the CRC of two pieces. */
@@ -283,9 +313,10 @@ int main(void)
 {
     tg__crc_begin(&table);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_archives), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_flipped),  cmocka_unit_test(test_deflated),
-        cmocka_unit_test(test_crc),      cmocka_unit_test(test_wrong_archives),
+        cmocka_unit_test(test_archives),  cmocka_unit_test(test_two_sizes),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped),
+        cmocka_unit_test(test_deflated),  cmocka_unit_test(test_many_blocks),
+        cmocka_unit_test(test_crc),       cmocka_unit_test(test_wrong_archives),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
