@@ -183,10 +183,17 @@ def files(direction, megabytes):
     }[direction]
 
 
+def csv(path):
+    import pandas  # which PyTorch does not need
+
+    return lambda: pandas.read_csv(path, float_precision="round_trip").to_numpy()
+
+
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
     """Returns the function that does the work once."""
-    make = {f.__name__: f for f in (lecture, perceptron, product, least_squares, operation, recorded, layer, files)}[kind]
+    kinds = (lecture, perceptron, product, least_squares, operation, recorded, layer, files, csv)
+    make = {f.__name__: f for f in kinds}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 
 

@@ -17,7 +17,7 @@ rm -f "$out/bench.rows"
 echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
 printf '%-26s %-14s %12s  %-22s %13s %8s  %-10s %s\n' \
     name size ours rival theirs ratio target met
-for family in lecture calls mlp gemm ops layers steady growth memory threads files program; do
+for family in lecture calls mlp gemm ops layers steady growth memory threads files csv program; do
     "$programs/bench_$family" "$out"
 done
 
