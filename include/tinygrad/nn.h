@@ -78,8 +78,9 @@ typedef enum tg_strictness {
 
 /* Copies the tensors of a state to those of the module that have the same names. All are copied or
  * none: one message names all tensors that are missing, have no place in the module (both with
- * TG_STRICT), or have another shape or dtype. The copies are not recorded by autograd. PyTorch:
- * module.load_state_dict(state, strict). */
+ * TG_STRICT), or have another shape or dtype. A tensor of the module itself that stands under the
+ * name of another one is read when the turn of that one comes. The copies are not recorded by
+ * autograd. PyTorch: module.load_state_dict(state, strict). */
 TG_API bool tg_load_state_dict(tg_module *module, const tg_state *state, tg_strictness strictness);
 
 /* ---- Layers. Their parameters are of the default dtype, require grad, and are drawn from the

@@ -215,7 +215,9 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
 static void check_order(exchange *x, const tg_loader *l, const char *name)
 {
     const tg_tensor *t = tg_state_find(x->state, name);
-    if (x->phase != CHECKING || !t || t->dtype != TG_I64 || t->numel != l->rows) return;
+    if (x->phase != CHECKING || !t || tg__is_gone(t) || t->dtype != TG_I64 || t->ndim != 1 ||
+        t->numel != l->rows)
+        return; /* which tg__exchange_vector tells */
     bool *seen = tg__alloc(l->tg, (size_t)l->rows + 1), right = seen;
     if (seen) memset(seen, 0, (size_t)l->rows);
     for (int64_t i = 0; right && i < l->rows; i++) {

@@ -320,7 +320,6 @@ static void ignore_bookkeeping(exchange *x, int groups)
                                         "use_beta1",
                                         "mode_worse",
                                         "cycle_momentum",
-                                        "max_lr",
                                         "_schedule_phases.0.end_step",
                                         "_schedule_phases.1.end_step",
                                         "_schedule_phases.2.end_step"};

@@ -60,15 +60,15 @@ static bool read_state(const tg_tensor *t, generator *g)
     int64_t w[WORDS];
     for (int i = 0; i < WORDS; i++)
         if (!read_word(t, i, &w[i])) return false;
-    const int64_t left = w[LEFT] - (INT64_C(1) << 32), next = w[NEXT];
+    const int64_t left = (uint32_t)w[LEFT], next = w[NEXT];
     const bool is_due = left == 1; /* for a twist */
     g->seed = (uint64_t)w[SEED];
     g->next = is_due ? TG_MT_WORDS : (int)next;
     g->has_normal = (uint32_t)w[HAS_NORMAL] == 1;
     g->normal = 0;
     if (g->has_normal) memcpy(&g->normal, &w[NORMAL + 1], sizeof g->normal);
-    bool right =
-        left >= 1 && next >= 0 && next <= TG_MT_WORDS && (is_due || left + next == TG_MT_WORDS + 1);
+    bool right = w[LEFT] >> 32 == 1 && next >= 0 && next <= TG_MT_WORDS &&
+                 (is_due || left + next == TG_MT_WORDS + 1);
     for (int i = 0; i < TG_MT_WORDS; i++) {
         g->mt[i] = (uint32_t)w[MT + i];
         right &= w[MT + i] == g->mt[i];

@@ -443,6 +443,14 @@ static void test_a_wrong_state_of_a_loader_is_refused(void **state)
         assert_int_equal(tg_item_i64(tg_state_get(s, "position")), -1);
         check_values(tg_state_get(s, "order"), 0, 1, 2);
     }
+    tg_loader *l = tg_data_loader(TG_LIST(x), TG_LOADER(.shuffle = true));
+    tg_state *s = tg_state_new(tg);
+    tg_state_add(s, "epoch", zero);
+    tg_state_add(s, "position", zero);
+    tg_state_add(s, "order", tg_from_i64(tg, TG_SHAPE(1, 3), shuffled));
+    assert_false(tg_loader_load_state_dict(l, s));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "loader_load_state_dict: order is int64 [1, 3], not int64 [3]");
 }
 
 int main(void)

@@ -67,7 +67,8 @@ static void test_what_is_no_state_is_refused_and_the_stream_stays(void **state)
     static const struct {
         int word;
         int64_t value;
-    } wrong[] = {{1, 624},                      /* not seeded */
+    } wrong[] = {{1, 624}, /* not seeded */
+                 {1, INT64_MIN},
                  {1, (INT64_C(1) << 32)},       /* left is 0 */
                  {1, (INT64_C(1) << 32) + 626}, /* left is too large */
                  {1, (INT64_C(1) << 32) + 3},   /* left and next do not agree */
