@@ -120,7 +120,8 @@ TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n
  * Anything else, such as a network that was saved itself, is refused by its name. */
 
 /* Loads a file, in whose order the tensors are, as a list in the current scope. float16, bfloat16,
- * int8, uint8, int16 and int32 are read by options->convert. PyTorch: torch.load. */
+ * int8, uint8, int16 and int32 are read by options->convert. The checksums of a file that is mapped
+ * are not checked, but for that of data.pkl. PyTorch: torch.load. */
 TG_API tg_state *tg_load_pt(tg_context *tg, const char *path, const tg_load_options *options);
 
 /* Reads a file that the program has in memory, by the rules of tg_load_pt. With options->map,
@@ -160,6 +161,16 @@ TG_API tg_state *tg_load_npz(tg_context *tg, const char *path, const tg_load_opt
 /* Reads a .npz file that the program has in memory, by the rules of tg_load_npz. */
 TG_API tg_state *tg_read_npz(tg_context *tg, const void *bytes, size_t n,
                              const tg_load_options *options);
+
+/* ---- Files of MNIST. */
+
+/* Loads a file of the IDX format, also one that is compressed by gzip, as those of MNIST are. Its
+ * uint8, int8, int16, int32, float32 or float64 are converted to the dtype, which must be able to
+ * hold each of them: TG_F32 for images, TG_I64 for labels. */
+TG_API tg_tensor *tg_load_idx(tg_context *tg, const char *path, tg_dtype dtype);
+
+/* Reads a file that the program has in memory, by the rules of tg_load_idx. */
+TG_API tg_tensor *tg_read_idx(tg_context *tg, const void *bytes, size_t n, tg_dtype dtype);
 
 #ifdef __cplusplus
 }

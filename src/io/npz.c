@@ -12,17 +12,12 @@ enum { SUFFIX = sizeof suffix - 1 };
 
 /* ---- Reading. */
 
-static bool read_piece(void *user, void *out, size_t n)
-{
-    return tg__zip_read(user, out, n);
-}
-
 /* Adds the array of an entry to the list. */
 static bool add_array(zip *z, zip_entry *e, tg_state *state, const tg_load_options *o)
 {
     char path[NPZ_PATH + NPZ_SHOWN], shown[NPZ_SHOWN];
     const source *file = z->from;
-    source array = {.tg = file->tg, .op = file->op, .path = path, .size = e->size};
+    source array;
     const size_t n = strlen(e->name), path_n = strlen(file->path);
     if (n <= SUFFIX || strcmp(e->name + n - SUFFIX, suffix) != 0)
         return tg__zip_fail(z, e, "it is no array, as its name does not end in .npy");
@@ -30,9 +25,11 @@ static bool add_array(zip *z, zip_entry *e, tg_state *state, const tg_load_optio
     snprintf(path, sizeof path, "%s: tensor '%s'",
              file->path + (path_n > NPZ_PATH ? path_n - NPZ_PATH : 0),
              tg__shorten(e->name, n - SUFFIX, shown, sizeof shown));
-    array.read = read_piece;
-    array.user = z;
-    tg_tensor *t = tg__zip_begin(z, e) ? tg__load_array(&array, o) : NULL;
+    tg_tensor *t = NULL;
+    if (tg__zip_begin_source(z, e, &array)) {
+        array.path = path;
+        t = tg__load_array(&array, o);
+    }
     if (t && tg__zip_end(z) && tg_state_add(state, e->name, t)) return true;
     tg_release(t);
     return false;

@@ -16,11 +16,10 @@
 #include <string.h>
 
 enum {
-    PT_NESTED = 32,   /* how deep dicts and lists may be nested; those that contain themselves end
-                         here, too */
-    PT_NAME = 500,    /* the longest name of a tensor, in bytes */
-    PT_VALUES = 4096, /* how many values there may be, besides one for each 8 bytes of the file */
-    PT_PIECE = 512    /* how many elements are converted at a time */
+    PT_NESTED = 32,  /* how deep dicts and lists may be nested; those that contain themselves end
+                        here, too */
+    PT_NAME = 500,   /* the longest name of a tensor, in bytes */
+    PT_VALUES = 4096 /* how many values there may be, besides one for each 8 bytes of the file */
 };
 
 /* What is known of an entry once a tensor has needed it. */
@@ -116,52 +115,16 @@ static bool read_pickle(pt_reader *r, pickle_value *root)
 
 /* ---- Storages. */
 
-static bool must_swap(const pt_reader *r)
+/* Makes a tensor of all elements of an entry. The CRC of one that is mapped is not checked, since
+ * that would read all of it. */
+static tg_tensor *load_storage(pt_reader *r, const zip_entry *e, file_type type, tg_shape shape)
 {
-    return r->big_endian != tg__is_big_endian();
-}
-
-/* The elements of an entry in the mapping of the file, if a tensor can show them there. A bool must
- * be 0 or 1 in C. */
-static const unsigned char *elements_in_mapping(const pt_reader *r, const zip_entry *e,
-                                                file_type type)
-{
-    const unsigned char *at = r->file->memory ? r->file->memory + e->offset : NULL;
-    if (!r->o.map || !at || e->deflated || !tg__type_is_dtype(type)) return NULL;
-    if (type != FILE_BOOL) return must_swap(r) || (uintptr_t)at % tg__type_size(type) ? NULL : at;
-    for (uint64_t i = 0; i < e->size; i++)
-        if (at[i] > 1) return NULL;
-    return at;
-}
-
-/* Reads all elements of an entry into t. No conversion to the dtype of a type fails here, as there
- * is no uint64 among the types of storages. */
-static bool read_storage(pt_reader *r, const zip_entry *e, file_type type, tg_tensor *t)
-{
-    const size_t size = tg__type_size(type), to = tg__dtype_size(t->dtype);
-    double piece[PT_PIECE];
-    if (type == (file_type)t->dtype && type != FILE_BOOL) {
-        if (!tg__zip_load(&r->archive, e, t->data)) return false;
-        if (must_swap(r)) tg__swap_bytes(t->data, size, t->numel);
-        return true;
-    }
-    if (!tg__zip_begin(&r->archive, e)) return false;
-    for (int64_t at = 0; at < t->numel; at += PT_PIECE) {
-        const int64_t n = t->numel - at < PT_PIECE ? t->numel - at : PT_PIECE;
-        if (!tg__zip_read(&r->archive, piece, (size_t)n * size)) return false;
-        if (must_swap(r)) tg__swap_bytes(piece, size, n);
-        tg__convert(type, piece, (file_type)t->dtype, (char *)t->data + (size_t)at * to, n);
-    }
-    return tg__zip_end(&r->archive);
-}
-
-static tg_tensor *make_base(pt_reader *r, const zip_entry *e, file_type type, tg_shape shape)
-{
-    const tg_dtype dtype = tg__type_dtype(type);
-    const unsigned char *shown = elements_in_mapping(r, e, type);
-    if (shown) return tg_wrap_const(r->file->tg, dtype, shape, TG_CONTIGUOUS, shown);
-    tg_tensor *t = tg_empty(r->file->tg, dtype, shape);
-    if (!t || read_storage(r, e, type, t)) return t;
+    source content;
+    if (r->o.map && r->file->memory && !e->deflated)
+        return tg__load_elements(r->file, NULL, e->offset, type, r->big_endian, shape, true);
+    if (!tg__zip_begin_source(&r->archive, e, &content)) return NULL;
+    tg_tensor *t = tg__load_elements(&content, NULL, 0, type, r->big_endian, shape, false);
+    if (t && tg__zip_end(&r->archive)) return t;
     tg_release(t);
     return NULL;
 }
@@ -271,7 +234,7 @@ static tg_tensor *make_tensor_on(pt_reader *r, const zip_entry *e, file_type typ
                           memcmp(row_major, p->strides, (size_t)p->ndim * sizeof *row_major) == 0;
     if (!s->base) {
         s->type = type;
-        s->base = make_base(r, e, type, is_whole ? (tg_shape){p->ndim, p->shape} : TG_SHAPE(n));
+        s->base = load_storage(r, e, type, is_whole ? (tg_shape){p->ndim, p->shape} : TG_SHAPE(n));
         if (!s->base) return NULL;
     }
     if (s->type != type) {

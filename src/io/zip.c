@@ -456,6 +456,20 @@ bool tg__zip_end(zip *z)
     return z->crc == e->crc || tg__zip_fail(z, e, "its bytes are damaged: they have another CRC");
 }
 
+static bool read_in_order(void *user, void *out, size_t n)
+{
+    return tg__zip_read(user, out, n);
+}
+
+bool tg__zip_begin_source(zip *z, const zip_entry *e, source *content)
+{
+    const source *file = z->from;
+    *content = (source){.tg = file->tg, .op = file->op, .path = file->path, .size = e->size};
+    content->read = read_in_order;
+    content->user = z;
+    return tg__zip_begin(z, e);
+}
+
 bool tg__zip_load(zip *z, const zip_entry *e, void *out)
 {
     return tg__zip_begin(z, e) && tg__zip_read(z, out, (size_t)e->size) && tg__zip_end(z);

@@ -64,6 +64,10 @@ bool tg__zip_begin(zip *z, const zip_entry *e);
 bool tg__zip_read(zip *z, void *out, size_t n);
 bool tg__zip_end(zip *z);
 
+/* Begins to read an entry as a source, which gives the content in order. tg__zip_end must follow.
+ */
+bool tg__zip_begin_source(zip *z, const zip_entry *e, source *content);
+
 /* Records an error of an entry. Returns false. */
 bool tg__zip_fail(zip *z, const zip_entry *e, const char *problem);
 
