@@ -16,10 +16,11 @@
 #include <string.h>
 
 enum {
-    PT_NESTED = 32,  /* how deep dicts and lists may be nested; those that contain themselves end
-                        here, too */
-    PT_NAME = 500,   /* the longest name of a tensor, in bytes */
-    PT_VALUES = 4096 /* how many values there may be, besides one for each 8 bytes of the file */
+    PT_NESTED = 32,   /* how deep dicts and lists may be nested; those that contain themselves end
+                         here, too */
+    PT_NAME = 500,    /* the longest name of a tensor, in bytes */
+    PT_VALUES = 4096, /* how many values there may be, besides one for each 8 bytes of the file */
+    PT_TEXT = 64      /* a text counts as one more value for each that many bytes */
 };
 
 /* What is known of an entry once a tensor has needed it. */
@@ -156,14 +157,12 @@ static const zip_entry *find_storage(pt_reader *r, pickle_value v, file_type *ty
     *numel = about[4].integer;
     const char *key = (const char *)r->bytes + about[2].at;
     const zip_entry *e = find_in_folder(r, "data/", key, about[2].n);
-    if (!e)
-        fail_value(r, "its storage is not in the archive");
-    else if (*numel < 0 || *numel > TG_MOST_ELEMENTS ||
-             e->size != (uint64_t)*numel * tg__type_size(*type)) {
-        fail_value(r, "its storage has not the size that data.pkl says");
-        return NULL;
-    }
-    return e;
+    if (e && *numel >= 0 && *numel <= TG_MOST_ELEMENTS &&
+        e->size == (uint64_t)*numel * tg__type_size(*type))
+        return e;
+    fail_value(r, e ? "its storage has not the size that data.pkl says"
+                    : "its storage is not in the archive");
+    return NULL;
 }
 
 /* ---- Tensors. */
@@ -259,8 +258,10 @@ static tg_tensor *read_pt_tensor(pt_reader *r, pickle_value v)
     }
     const zip_entry *e = find_storage(r, arguments[0], &type, &n);
     if (!e || !read_placement(r, arguments, &p)) return NULL;
-    if (!lies_within(&p, n)) {
-        fail_value(r, "it reaches beyond its storage");
+    const bool inside = lies_within(&p, n);
+    if (!inside || (p.numel > n && (uint64_t)p.numel > r->file->size)) {
+        fail_value(r, inside ? "it repeats elements, and has more than the file has bytes"
+                             : "it reaches beyond its storage");
         return NULL;
     }
     return tg__check_type(r->file, r->name, type, &r->o) ? make_tensor_on(r, e, type, n, &p) : NULL;
@@ -394,7 +395,8 @@ static bool add_values(pt_reader *r, pickle_value root)
             continue;
         }
         if (!next_value(r, l, &v)) return false;
-        if (r->values_left-- == 0)
+        r->values_left -= 1 + (v.kind == PICKLE_TEXT ? v.n / PT_TEXT : 0);
+        if (r->values_left < 0)
             return fail_value(r, "these are too many values for a file of this size; tensors "
                                  "should hold them");
         if (!is_box(v)) {

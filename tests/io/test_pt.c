@@ -530,49 +530,41 @@ static void test_tensors_outside_their_storage(void **state)
         const char *message;
     } cases[] = {
 #define CASE(storage, offset, shape, strides, message)                                             \
-    {PICKLE(IN_DICT(TENSOR(storage, offset, shape, strides))), message},
+    {PICKLE(IN_DICT(TENSOR(storage, offset, shape, strides))), message}
         CASE(STORAGE(TEXT("\1", "1"), "K\6"), "K\0", ONE("\6"), ONE("\1"),
-             "'t': its storage is not in the archive")
-            CASE(STORAGE(TEXT("\3", "0\0z"), "K\6"), "K\0", ONE("\6"), ONE("\1"),
-                 "'t': its storage is not in the archive") CASE(STORAGE(TEXT("\1", "0"), "K\5"),
-                                                                "K\0", ONE("\5"), ONE("\1"), size)
-                CASE(STORAGE(TEXT("\1", "0"), "K\7"), "K\0", ONE("\5"), ONE("\1"), size) CASE(
-                    STORAGE(TEXT("\1", "0"), "J\xfa\xff\xff\xff"), "K\0", ONE("\5"), ONE("\1"),
-                    size) CASE(STORAGE(TEXT("\1", "0"), "\x8a\x8\6\0\0\0\0\0\0\x40"), "K\0",
-                               ONE("\5"), ONE("\1"), size) CASE(STORAGE("K\0", "K\6"), "K\0",
-                                                                ONE("\6"), ONE("\1"), storage)
-                    CASE(STORAGE(TEXT("\1", "0"), "N"), "K\0", ONE("\6"), ONE("\1"),
-                         storage) CASE("N", "K\0", ONE("\6"), ONE("\1"),
-                                       storage) CASE(")Q", "K\0", ONE("\6"), ONE("\1"), storage)
-                        CASE(STORAGE_0, "K\0", ONE("\7"), ONE("\1"), outside) CASE(
-                            STORAGE_0, "K\1", ONE("\6"), ONE("\1"),
-                            outside) CASE(STORAGE_0, "K\6", ")", ")", outside)
-                            CASE(STORAGE_0, "K\0", TWO("\2", "\3"), TWO("\4", "\1"), outside)
-                                CASE(STORAGE_0, "K\0", ONE("\2"), HUGE_NUMBER "\x85", outside) CASE(
-                                    STORAGE_0, "\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f", ONE("\2"),
-                                    ONE("\1"),
-                                    outside) CASE(STORAGE_0, "K\0", "K\xff" HUGE_NUMBER "\x86",
-                                                  TWO("\0", "\0"), large)
-                                    CASE(STORAGE_0, "K\0", "K\0" HUGE_NUMBER HUGE_NUMBER "\x87",
-                                         TWO("\0", "\0"), wrong) CASE(STORAGE_0, "K\0",
-                                                                      "K\0" HUGE_NUMBER HUGE_NUMBER
-                                                                      "\x87",
-                                                                      "K\1K\1K\1\x87", large)
-                                        CASE(STORAGE_0, "K\0", ONE("\6"), TWO("\1", "\1"),
-                                             wrong) CASE(STORAGE_0, "K\0", ONE("\6"), "N", wrong)
-                                            CASE(STORAGE_0, "K\0", "N", ONE("\6"), wrong) CASE(
-                                                STORAGE_0, "K\0", "J\xff\xff\xff\xff\x85",
-                                                ONE("\1"), wrong) CASE(STORAGE_0, "K\0", ONE("\2"),
-                                                                       "J\xff\xff\xff\xff\x85",
-                                                                       wrong)
-                                                CASE(STORAGE_0, "J\xff\xff\xff\xff", ONE("\2"),
-                                                     ONE("\1"), wrong)
-                                                    CASE(STORAGE_0, "N", ONE("\2"), ONE("\1"),
-                                                         wrong)
+             "'t': its storage is not in the archive"),
+        CASE(STORAGE(TEXT("\3", "0\0z"), "K\6"), "K\0", ONE("\6"), ONE("\1"),
+             "'t': its storage is not in the archive"),
+        CASE(STORAGE(TEXT("\1", "0"), "K\5"), "K\0", ONE("\5"), ONE("\1"), size),
+        CASE(STORAGE(TEXT("\1", "0"), "K\7"), "K\0", ONE("\5"), ONE("\1"), size),
+        CASE(STORAGE(TEXT("\1", "0"), "J\xfa\xff\xff\xff"), "K\0", ONE("\5"), ONE("\1"), size),
+        CASE(STORAGE(TEXT("\1", "0"), "\x8a\x8\6\0\0\0\0\0\0\x40"), "K\0", ONE("\5"), ONE("\1"),
+             size),
+        CASE(STORAGE("K\0", "K\6"), "K\0", ONE("\6"), ONE("\1"), storage),
+        CASE(STORAGE(TEXT("\1", "0"), "N"), "K\0", ONE("\6"), ONE("\1"), storage),
+        CASE("N", "K\0", ONE("\6"), ONE("\1"), storage),
+        CASE(")Q", "K\0", ONE("\6"), ONE("\1"), storage),
+        CASE(STORAGE_0, "K\0", "M\xff\xff\x85", ONE("\0"),
+             "'t': it repeats elements, and has more than the file has bytes"),
+        CASE(STORAGE_0, "K\0", ONE("\7"), ONE("\1"), outside),
+        CASE(STORAGE_0, "K\1", ONE("\6"), ONE("\1"), outside),
+        CASE(STORAGE_0, "K\6", ")", ")", outside),
+        CASE(STORAGE_0, "K\0", TWO("\2", "\3"), TWO("\4", "\1"), outside),
+        CASE(STORAGE_0, "K\0", ONE("\2"), HUGE_NUMBER "\x85", outside),
+        CASE(STORAGE_0, "\x8a\x8\xff\xff\xff\xff\xff\xff\xff\x7f", ONE("\2"), ONE("\1"), outside),
+        CASE(STORAGE_0, "K\0", "K\xff" HUGE_NUMBER "\x86", TWO("\0", "\0"), large),
+        CASE(STORAGE_0, "K\0", "K\0" HUGE_NUMBER HUGE_NUMBER "\x87", TWO("\0", "\0"), wrong),
+        CASE(STORAGE_0, "K\0", "K\0" HUGE_NUMBER HUGE_NUMBER "\x87", "K\1K\1K\1\x87", large),
+        CASE(STORAGE_0, "K\0", ONE("\6"), TWO("\1", "\1"), wrong),
+        CASE(STORAGE_0, "K\0", ONE("\6"), "N", wrong),
+        CASE(STORAGE_0, "K\0", "N", ONE("\6"), wrong),
+        CASE(STORAGE_0, "K\0", "J\xff\xff\xff\xff\x85", ONE("\1"), wrong),
+        CASE(STORAGE_0, "K\0", ONE("\2"), "J\xff\xff\xff\xff\x85", wrong),
+        CASE(STORAGE_0, "J\xff\xff\xff\xff", ONE("\2"), ONE("\1"), wrong),
+        CASE(STORAGE_0, "N", ONE("\2"), ONE("\1"), wrong),
 #undef CASE
-                                                        {PICKLE(IN_DICT(REBUILD STORAGE_0 "\x85R")),
-                                                         "'t': it is not described as PyTorch does "
-                                                         "it"},
+        {PICKLE(IN_DICT(REBUILD STORAGE_0 "\x85R")), "'t': it is not described as PyTorch does "
+                                                     "it"},
     };
     tg_context *tg = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -626,6 +618,28 @@ static void test_lists_that_repeat(void **state)
     tg_state *s = read_pickle(tg, (pickle[n - 1 - 20 * 12] = '.', pickle), n - 20 * 12);
     check_ok(tg);
     assert_int_equal(s->n, 1023);
+}
+
+/* A text of 10000 bytes that a list has 4000 times. */
+static void test_texts_that_repeat(void **state)
+{
+    enum { LONG = 10000, TIMES = 4000 };
+    static char pickle[LONG + 2 * TIMES + 20] = "]q\0(X\x10\x27";
+    size_t n = 9;
+    tg_context *tg = *state;
+    memset(pickle + n, 'a', LONG);
+    n += LONG;
+    pickle[n++] = 'q';
+    pickle[n++] = 1;
+    for (int i = 1; i < TIMES; i++) {
+        pickle[n++] = 'h';
+        pickle[n++] = 1;
+    }
+    pickle[n++] = 'e';
+    pickle[n++] = '.';
+    check_refused(tg, pickle, n,
+                  "'40': these are too many values for a file of this size; tensors should hold "
+                  "them");
 }
 
 /* ---- Archives that are not as torch.save makes them. */
@@ -802,6 +816,7 @@ int main(void)
         TEST(test_tensors_outside_their_storage),
         TEST(test_deep_pickles),
         TEST(test_lists_that_repeat),
+        TEST(test_texts_that_repeat),
         TEST(test_other_archives),
         TEST(test_compressed_storages_are_read),
         TEST(test_files_that_are_cut),
