@@ -43,7 +43,8 @@ static block **free_list(tg_context *tg, size_t size)
     return &tg->free_blocks[(log - LEAST) * 16 + (size >> (log - 4) & 15)];
 }
 
-void *tg__take(tg_context *tg, size_t bytes)
+/* Takes memory from the allocator; NULL if it has none or the cap would be passed. */
+static void *take(tg_context *tg, size_t bytes)
 {
     size_t cap = tg->options.max_bytes;
     if (cap && (bytes > cap || tg->stats.held_bytes > cap - bytes)) return NULL;
@@ -51,6 +52,12 @@ void *tg__take(tg_context *tg, size_t bytes)
     void *memory = tg->options.allocate(tg->options.user, bytes);
     if (memory) tg->stats.held_bytes += bytes;
     return memory;
+}
+
+void *tg__take(tg_context *tg, size_t bytes)
+{
+    void *memory = take(tg, bytes);
+    return memory || !tg__trim(tg) ? memory : take(tg, bytes);
 }
 
 void tg__give(tg_context *tg, void *memory, size_t bytes)
@@ -93,7 +100,6 @@ static block *fresh_block(tg_context *tg, size_t bytes)
     size_t size = block_size(bytes), raw_bytes = size + TG_HEADER + TG_ALIGN;
     if (raw_bytes > PTRDIFF_MAX) return NULL;
     char *raw = tg__take(tg, raw_bytes);
-    if (!raw && tg__trim(tg)) raw = tg__take(tg, raw_bytes);
     if (!raw) return NULL;
     block *b = (block *)(void *)(raw + (TG_ALIGN - (uintptr_t)raw % TG_ALIGN));
     b->raw = raw;

@@ -113,9 +113,9 @@ enum {
 #endif
 };
 
-/* Takes memory from the allocator of the context and counts it; tg__give gives it back. Returns
- * NULL if the allocator has none or the cap would be passed, and leaves it to the caller to record
- * the error. */
+/* Takes memory from the allocator of the context and counts it; tg__give gives it back. If the
+ * allocator has none or the cap would be passed, the free blocks are given back first. Returns NULL
+ * if that does not help, and leaves it to the caller to record the error. */
 void *tg__take(tg_context *tg, size_t bytes);
 void tg__give(tg_context *tg, void *memory, size_t bytes);
 

@@ -789,6 +789,21 @@ static void test_each_allocation_may_fail(void **state)
     assert_true(refused > 5);
 }
 
+/* What a scope that has ended has left in the pool of the context counts for the cap. */
+static void test_the_memory_of_the_pool_is_used(void **state)
+{
+    static content c;
+    (void)state;
+    read_content("adam", &c);
+    tg_options o = tg_defaults();
+    o.max_bytes = 4000000;
+    tg_context *tg = tg_open(&o);
+    TG_SCOPE (tg) assert_non_null(tg_zeros(tg, TG_F64, TG_SHAPE(470000)));
+    assert_non_null(tg_read_pt(tg, c.bytes, c.n, NULL));
+    check_ok(tg);
+    tg_close(tg);
+}
+
 static void test_while_an_error_is_pending_nothing_is_read(void **state)
 {
     tg_context *tg = *state;
@@ -823,6 +838,7 @@ int main(void)
         TEST(test_bits_that_are_flipped),
         TEST(test_pickles_that_are_changed),
         cmocka_unit_test(test_each_allocation_may_fail),
+        cmocka_unit_test(test_the_memory_of_the_pool_is_used),
         TEST(test_while_an_error_is_pending_nothing_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
