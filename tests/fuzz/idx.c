@@ -39,7 +39,9 @@ static size_t compress(const uint8_t *bytes, size_t n, int flags, uint8_t *out)
 {
     static crc_table table;
     size_t at = 0;
-    if (!table.rows[0][1]) tg__crc_begin(&table);
+    static bool made;
+    if (!made) tg__crc_begin(&table);
+    made = true;
     put(out, &at, 0x00088b1f | (uint32_t)flags << 24, 4);
     put(out, &at, 0, 6);
     if (flags & 4) put(out, &at, 'x' << 16 | 1, 3);

@@ -45,7 +45,9 @@ static void put_common(unsigned char *b, size_t *n, uint32_t crc, size_t size, s
 static void add_entry(archive *a, const char *name, const void *content, size_t size)
 {
     static crc_table table;
-    if (!table.rows[0][1]) tg__crc_begin(&table);
+    static bool made;
+    if (!made) tg__crc_begin(&table);
+    made = true;
     const uint32_t crc = tg__crc(&table, 0, content, size);
     const size_t at = a->n;
     put(a->bytes, &a->n, 0x04034b50, 4);
