@@ -276,7 +276,8 @@ TG_API bool tg_summary(FILE *file, tg_module *module, tg_tensor *example);
  * address that is aligned for pointers, becomes one to the counterpart, if it points to a module,
  * parameter or buffer of the tree, or is the context. All others, and the `user` of tg_lambda_with,
  * stay as they are: the threads share what they point to. If that is a tensor of the original's
- * context that is not registered, the first operation on it is TG_ERR_CONTEXT. */
+ * context that is not registered, the first operation on it is TG_ERR_CONTEXT. Padding in the data
+ * is read, too, of which valgrind may complain. */
 TG_API tg_module *tg_borrow_module(tg_context *tg, const tg_module *module);
 
 /* ---- A module of your own. */

@@ -34,6 +34,8 @@ static tg_module *borrow_tree(pointer_map *counterparts, const tg_module *m)
     made->describe = m->describe;
     made->training = m->training;
     made->is_foreign = m->is_foreign;
+    made->pointers_at = m->pointers_at;
+    made->pointers_end = m->pointers_end;
     memcpy(made->data, m->data, m->data_bytes);
     for (const part *p = m->parts; p; p = p->next) {
         part own = {.kind = p->kind};
@@ -51,7 +53,7 @@ static tg_module *borrow_tree(pointer_map *counterparts, const tg_module *m)
 static void replace_pointers(const pointer_map *counterparts, const tg_module *m)
 {
     char *data = m->data;
-    for (size_t at = 0; at + sizeof(void *) <= m->data_bytes; at += sizeof(void *)) {
+    for (size_t at = m->pointers_at; at + sizeof(void *) <= m->pointers_end; at += sizeof(void *)) {
         void *pointer;
         memcpy(&pointer, data + at, sizeof pointer);
         pointer = tg__map_get(counterparts, pointer);

@@ -108,6 +108,8 @@ tg_module *tg_criterion(tg_context *tg, tg_loss_function function, const tg_loss
     tg_module *m = tg_module_new(tg, "Criterion", NULL, sizeof(criterion));
     if (!m) return NULL;
     m->loss = criterion_loss;
+    m->pointers_at = offsetof(criterion, options.weight);
+    m->pointers_end = offsetof(criterion, options.pos_weight) + sizeof(tg_tensor *);
     criterion *c = m->data;
     *c = (criterion){function, options ? *options : tg_loss_defaults()};
     if (c->options.weight && !tg_register_buffer(m, "weight", c->options.weight)) return NULL;

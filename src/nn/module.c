@@ -35,7 +35,7 @@ tg_module *tg__module_new(tg_context *tg, const char *name,
     *m = (tg_module){.tg = tg, .depth = tg->depth, .forward = forward, .training = true};
     m->data = memory + head;
     m->end = &m->parts;
-    m->data_bytes = data_bytes;
+    m->data_bytes = m->pointers_end = data_bytes;
     m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
     m->children.parts = m->all.parts = -1;
     m->name = tg__join_text(m, name, "");

@@ -54,6 +54,8 @@ struct tg_module {
     module_list children, all;
     size_t data_bytes;
     void *data; /* what the kind of module needs, such as a struct of its options */
+    size_t pointers_at, pointers_end; /* the bytes of the data in which tg_borrow_module looks for
+                                         pointers to tensors and modules: at first all */
 };
 
 /* Does what tg_module_new does, for a forward that is a function of the library. */

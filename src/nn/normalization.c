@@ -6,10 +6,10 @@
 #include <math.h>
 
 typedef struct norm {
-    tg_norm_options o;
-    const char *name; /* the operation's name in messages */
     tg_tensor *weight, *bias;
     tg_tensor *running_mean, *running_var, *num_batches_tracked;
+    const char *name; /* the operation's name in messages */
+    tg_norm_options o;
     state_change change; /* undoes the change of the statistics if the outermost forward fails */
     tg_tensor *saved[3]; /* copies of the three tensors above, from before the change */
     int least_ndim, most_ndim; /* BatchNorm: how many dimensions the input may have */
@@ -53,6 +53,7 @@ static tg_module *new_norm(tg_context *tg, const char *name, const char *class_n
     tg_module *m = tg__module_new(tg, class_name, forward, sizeof(norm));
     if (!m) return NULL;
     norm *n = m->data;
+    m->pointers_end = offsetof(norm, name);
     n->name = name;
     n->o = options ? *options : tg_norm_defaults();
     if (!(n->o.eps >= 0))

@@ -143,7 +143,12 @@ static tg_module *make_own(tg_context *tg, const double *table)
 {
     tg_module *m = tg_module_new(tg, "Own", own_forward, sizeof(own_data));
     own_data *d = tg_module_data(m);
-    *d = (own_data){.factor = 3, .self = m, .number = -1, .tg = tg, .table = table, .tail = 'x'};
+    d->factor = 3; /* member by member, which leaves the padding at 0 */
+    d->self = m;
+    d->number = -1;
+    d->tg = tg;
+    d->table = table;
+    d->tail = 'x';
     d->linear = tg_register_module(m, "linear", tg_linear(tg, 2, 2, TG_BIAS));
     d->offset = tg_register_parameter(m, "offset", tg_ones(tg, TG_F32, TG_SHAPE(2)));
     d->seen = tg_register_buffer(m, "seen", tg_full(tg, TG_F32, TG_SHAPE(2), 7));

@@ -1,5 +1,6 @@
 /* tg_detect_anomaly: the operation that makes the first value that is not finite is the error. */
 #include "guarded.h"
+#include "sanitizer.h"
 #include "supported.h"
 
 static tg_tensor *vector(tg_context *tg, float a, float b, float c)
@@ -194,11 +195,12 @@ static void test_backward_names_the_operation_and_the_module(void **state)
 static void test_sums_of_gradients(void **state)
 {
     tg_context *tg = *state;
-    tg_tensor *x = leaf(tg, 0.5);
-    assert_false(tg_backward(tg_sum(tg_add(tg_mul_scalar(x, 1e308), tg_mul_scalar(x, 1.5e308)))));
+    tg_tensor *x = leaf(tg, 0.5), *first = tg_mul_scalar(x, 1e308);
+    tg_tensor *second = tg_mul_scalar(x, 1.5e308);
+    assert_false(tg_backward(tg_sum(tg_add(first, second))));
     check_error(tg, TG_ERR_ARGUMENT,
-                "backward of add: the result [1] is inf at [0], for the finite inputs [1] (1e+308 "
-                "there), [1] (1.5e+308 there)");
+                "backward of add: the result [1] is inf at [0], for the finite inputs [1] "
+                "(1.5e+308 there), [1] (1e+308 there)");
 }
 
 /* The gradient is infinite because a value is that was so before. */
@@ -329,7 +331,9 @@ static void test_nothing_is_allocated_after_the_first_steps(void **state)
     assert_true(train(tg, net, adam, 3) > 0);
     const tg_stats before = tg_get_stats(tg);
     assert_true(train(tg, net, adam, 50) > 0);
+#ifndef UNDER_ASAN /* which gives every tensor memory of its own */
     assert_true(tg_get_stats(tg).allocator_calls == before.allocator_calls);
+#endif
     assert_true(tg_get_stats(tg).live_bytes == before.live_bytes);
 }
 
