@@ -46,8 +46,9 @@ typedef struct watch {
      * the gradient g of its result. */
     bool (*check_result)(const struct call *c);
     bool (*check_gradient)(const struct record *r, int i, const tg_tensor *g, const tg_tensor *own);
-    /* Whether a parameter and its gradient are finite, before an update; and after it the check,
-     * which records the error. Both are true while no anomalies are sought. */
+    /* Before an update: whether it is to be checked, since anomalies are sought, and the parameter
+     * and its gradient are finite. After it: whether the parameter still is; else the error is
+     * recorded. */
     bool (*is_finite)(const tg_tensor *parameter);
     bool (*check_update)(const tg_tensor *parameter, const char *optimiser);
     /* The path of the module that is running, with ": " behind it; NULL if none is running. */

@@ -5,7 +5,7 @@
 static tg_module *const no_module_items[TG_READABLE];
 static const tg_modules no_modules = {0, no_module_items};
 
-/* Appends m to the list of root, under that name, unless it is listed already. */
+/* Appends m to the list under that name, which is NULL if there was no memory for it. */
 static bool add_module(tg_module *m, module_list *w, tg_module **items, const char *name)
 {
     if (!name) return false;
@@ -15,7 +15,8 @@ static bool add_module(tg_module *m, module_list *w, tg_module **items, const ch
     return true;
 }
 
-/* Lists the children of m, and theirs if `all`, each before its children. path is that of m. */
+/* Lists the children of m, and theirs if `all`, each before its children and none twice. The names
+ * are texts of root and begin with path, that of m. */
 static bool list_children(const tg_module *m, tg_module *root, bool all, module_list *w,
                           tg_module **items, const char *path)
 {

@@ -85,13 +85,20 @@ static const char *value_text(double x)
 
 /* ---- Results. */
 
+/* Input i as the operation has read it. One in place may have overwritten input 0, and input 1 with
+ * it if both are the same elements. */
+static const tg_tensor *old_input(const call *c, int i, const tg_tensor *before)
+{
+    return before && (i == 0 || c->in[i]->data == c->out->data) ? before : c->in[i];
+}
+
 /* Appends to a text of WATCH_TEXT bytes the shapes of the inputs, and for an elementwise operation
  * their values at the index; as many as there is room for. */
 static void add_inputs(const call *c, const tg_tensor *before, const int64_t *index, char *text)
 {
     char number[32];
     for (int i = 0; i < c->n; i++) {
-        const tg_tensor *t = i == 0 && before ? before : c->in[i];
+        const tg_tensor *t = old_input(c, i, before);
         const size_t n = strlen(text);
         if (WATCH_TEXT - n < TG_SIZES + 64) return;
         snprintf(number, sizeof number, "%g", c->op->kernel ? value_at(t, c->out->ndim, index) : 0);
@@ -103,8 +110,8 @@ static void add_inputs(const call *c, const tg_tensor *before, const int64_t *in
 
 static bool inputs_are_finite(const call *c, const tg_tensor *before)
 {
-    bool finite = !before || tg__is_finite(before);
-    for (int i = before ? 1 : 0; i < c->n && finite; i++) finite = tg__is_finite(c->in[i]);
+    bool finite = true;
+    for (int i = 0; i < c->n && finite; i++) finite = tg__is_finite(old_input(c, i, before));
     return finite;
 }
 

@@ -139,6 +139,7 @@ static void put_row(printer *out, int width, const char *name, const tg_profile_
 bool tg_print_profile(FILE *file, tg_context *tg)
 {
     if (!tg || !tg__check_file(tg, "print_profile", file)) return false;
+    const bool ready = tg__ready(tg);
     printer out = {.file = file};
     tg_scope_begin(tg);
     const watcher *w = tg->watcher;
@@ -161,5 +162,5 @@ bool tg_print_profile(FILE *file, tg_context *tg)
     char ms[TG_NUMBER];
     tg__put(&out, "in %s ms of the clock\n", tg__write_fixed(ms, (double)elapsed / 1e6, 2));
     tg_scope_end(tg);
-    return tg__finish(tg, "print_profile", &out);
+    return ready == tg__ready(tg) && tg__finish(tg, "print_profile", &out);
 }

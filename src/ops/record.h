@@ -48,7 +48,7 @@ static inline bool tg__run_forward(const call *c)
     return done;
 }
 
-/* The same, under the eyes of what looks at the context. */
+/* Runs the forward, by way of the watch if the context has one. */
 static inline bool tg__forward_in_own_scope(const call *c)
 {
     return c->tg->watch ? c->tg->watch->run(c) : tg__run_forward(c);

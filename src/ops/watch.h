@@ -61,13 +61,13 @@ void tg__count_frame(tg_context *tg, const char *name);
 
 /* ---- anomaly.c. */
 
-/* The check of struct watch, for an operation that may have overwritten its first input: `before`
- * has its old values; NULL: input 0 still has them. */
+/* The check of struct watch. If the operation has overwritten its first input, `before` has the old
+ * values; else it is NULL. */
 bool tg__check_result(const call *c, const tg_tensor *before);
 bool tg__check_gradient(const record *r, int i, const tg_tensor *g, const tg_tensor *own);
 bool tg__check_update(const tg_tensor *parameter, const char *optimiser);
-/* Whether a composed operation, whose frame closes, has a finite result or no suspect; else records
- * the error. */
+/* Records the error of a composed operation in which there was a suspect, if its result, which may
+ * be NULL, is not finite. */
 void tg__check_frame(tg_context *tg, const char *name, const tg_tensor *result);
 /* Whether all elements are finite. */
 bool tg__is_finite(const tg_tensor *t);

@@ -110,6 +110,12 @@ static void test_an_operation_in_place_is_undone(void **state)
     tg_clear_error(tg);
     check_values(t, 1, 2, 3, 4);
     check_values(tg_div_(t, t), 1, 1, 1, 1);
+    tg_tensor *large = tg_full(tg, TG_F32, TG_SHAPE(1), 1e30);
+    assert_null(tg_mul_(large, large));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "mul_: the result [1] is inf at [0], for the finite inputs [1] (1e+30 there), [1] "
+                "(1e+30 there)");
+    check_values(large, 1e30f);
     /* The gradient of the other factor needs the old values, which are copied. */
     tg_tensor *factor = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(2), 3e38), true);
     tg_tensor *product = tg_mul_scalar(tg_full(tg, TG_F32, TG_SHAPE(2), 5), 2);

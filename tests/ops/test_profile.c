@@ -1,4 +1,5 @@
 /* tg_profile: calls, time and bytes by operation. */
+#include "guarded.h"
 #include "leaf.h"
 #include "printed.h"
 
@@ -190,13 +191,37 @@ static void test_wrong_files(void **state)
     tg_close(other);
 }
 
+/* A table that has no memory for its rows fails. */
+static void test_each_allocation(void **state)
+{
+    (void)state;
+    for (long at = 1, failed = 1; failed; at++) {
+        guarded g = {0};
+        tg_options options = guarded_options(&g);
+        options.page_bytes = 4096;
+        tg_context *tg = tg_open(&options);
+        assert_true(tg_profile(tg, true));
+        for (int i = 0; i < 40; i++) tg_exp(tg_scalar(tg, TG_F32, i));
+        FILE *file = tmpfile();
+        g.asked = 0;
+        g.fail_at = at;
+        g.fail_on = true;
+        const bool printed = tg_print_profile(file, tg);
+        failed = g.failed;
+        assert_true(printed == tg_ok(tg) && printed == !failed);
+        fclose(file);
+        tg_close(tg);
+        assert_true(g.blocks == 0 && !g.damaged && at < 1000);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, open_profiling, close_context)
     const struct CMUnitTest tests[] = {
         TEST(calls_and_bytes), TEST(composed_operations),   TEST(backward_steps_draws_and_batches),
         TEST(off_and_on),      TEST(turning_in_the_middle), TEST(rows_are_sorted_and_time_adds_up),
-        TEST(the_table),       TEST(wrong_files),
+        TEST(the_table),       TEST(wrong_files),           cmocka_unit_test(test_each_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
