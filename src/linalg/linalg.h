@@ -94,7 +94,7 @@ tg_tensor *tg__factor(tg_tensor *all, int64_t from, int64_t rows, int64_t n);
 
 /* t - t^T. */
 tg_tensor *tg__skew(tg_tensor *t);
-/* a / b, for two tensors of one shape, where 0 / 0 counts as 0. */
+/* a / b, where 0 / 0 counts as 0. b broadcasts to the shape of a. */
 tg_tensor *tg__quotient(tg_tensor *a, tg_tensor *b);
 /* The diagonal matrices (*, n, n) of the vectors t (*, n). */
 tg_tensor *tg__diagonal_matrix(tg_tensor *t);

@@ -293,6 +293,7 @@ tg_tensor *tg__skew(tg_tensor *t)
 
 tg_tensor *tg__quotient(tg_tensor *a, tg_tensor *b)
 {
+    b = a ? tg_expand(b, (tg_shape){a->ndim, a->shape}) : NULL;
     tg_tensor *both = tg_logical_and(tg_eq_scalar(a, 0), tg_eq_scalar(b, 0));
     return tg_div(a, tg_masked_fill(b, both, 1));
 }

@@ -48,6 +48,16 @@ int64_t tg__qr_height(const tall_qr *w)
     return round_up(w->m);
 }
 
+tall_qr tg__tall_matrix(const problem *p)
+{
+    const bool tall = p->m >= p->n;
+    const qr_source a = tg__qr_source(p->c->in[0], p->index);
+    return (tall_qr){.tg = p->c->tg,
+                     .a = tall ? a : tg__qr_transposed(a),
+                     .m = tall ? p->m : p->n,
+                     .n = tall ? p->n : p->m};
+}
+
 bool tg__qr_begin(tall_qr *w, bool keep)
 {
     const int64_t columns = tg__plus(w->n, w->k), fit = BLOCK_DOUBLES / (columns > 0 ? columns : 1);

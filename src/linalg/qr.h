@@ -47,6 +47,8 @@ qr_source tg__qr_source(const tg_tensor *t, int64_t index);
 /* The same matrix with rows and columns exchanged. */
 qr_source tg__qr_transposed(qr_source s);
 
+/* Matrix number p->index of input 0 or, if it is wide, its transpose, for tg__qr_begin. */
+tall_qr tg__tall_matrix(const problem *p);
 /* Sets `rows` and allocates r, block and, if `keep`, kept for the sizes in w. False if there is no
  * memory. */
 bool tg__qr_begin(tall_qr *w, bool keep);

@@ -36,7 +36,7 @@ static bool store_q(const tall_qr *w, tg_tensor *out, int64_t at)
 static bool factorize_one(const problem *p)
 {
     tg_tensor *out = p->c->out;
-    tall_qr w = {.tg = p->c->tg, .a = tg__qr_source(p->c->in[0], p->index), .m = p->m, .n = p->n};
+    tall_qr w = tg__tall_matrix(p);
     const int64_t at = p->index * (w.m + w.n) * w.n;
     if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, p, true) || !store_q(&w, out, at))
         return false;

@@ -86,11 +86,7 @@ static bool store_factors(const problem *p, const tall_qr *w, const tall_svd *s,
 static bool decompose(const problem *p)
 {
     const bool tall = p->m >= p->n;
-    const qr_source a = tg__qr_source(p->c->in[0], p->index);
-    tall_qr w = {.tg = p->c->tg,
-                 .a = tall ? a : tg__qr_transposed(a),
-                 .m = tall ? p->m : p->n,
-                 .n = tall ? p->n : p->m};
+    tall_qr w = tg__tall_matrix(p);
     tall_svd s;
     return tg__qr_begin(&w, true) && tg__qr_factorize_matrix(&w, p, tall) && tg__svd(&s, &w) &&
            store_factors(p, &w, &s, tall);
@@ -128,13 +124,12 @@ static tg_tensor *svd_grad(const record *made, int i, tg_tensor *g)
         tg_add(tg_add(tg_mul(of_u, row), tg_mul(column, of_v)), tg__diagonal_matrix(gf.s));
     tg_tensor *ga = tg_matmul(tg_matmul(f.u, inner), f.vh);
     if (m > n) {
-        tg_tensor *rest = tg__quotient(gf.u, tg_expand(row, (tg_shape){gf.u->ndim, gf.u->shape}));
+        tg_tensor *rest = tg__quotient(gf.u, row);
         rest = tg_sub(rest, tg_matmul(f.u, tg_matmul(ut, rest)));
         return tg_add(ga, tg_matmul(rest, f.vh));
     }
     if (m < n) {
-        tg_tensor *rest =
-            tg__quotient(gf.vh, tg_expand(column, (tg_shape){gf.vh->ndim, gf.vh->shape}));
+        tg_tensor *rest = tg__quotient(gf.vh, column);
         rest = tg_sub(rest, tg_matmul(tg_matmul(rest, v), f.vh));
         return tg_add(ga, tg_matmul(f.u, rest));
     }

@@ -59,11 +59,11 @@ static bool begin_svd(tall_svd *s, const tall_qr *w)
     return true;
 }
 
-/* Takes the roots of the squares, and sorts the values and the rows by them. */
-static void sort_values(tall_svd *s)
+/* Computes the values, and sorts them and the rows by them. */
+static void sort_values(tall_svd *s, int level)
 {
     const int64_t n = s->n;
-    for (int64_t j = 0; j < n; j++) s->values[j] = sqrt(s->values[j]);
+    for (int64_t j = 0; j < n; j++) s->values[j] = sqrt(inner_of_rows(s, level, j, j));
     for (int64_t j = 0; j < n; j++) {
         int64_t most = j;
         for (int64_t l = j + 1; l < n; l++)
@@ -84,7 +84,7 @@ bool tg__svd(tall_svd *s, const tall_qr *w)
     enum { MOST_SWEEPS = 60 };
     if (!begin_svd(s, w)) return false;
     for (int sweep = 0; sweep < MOST_SWEEPS && sweep_pairs(s, w->tg->level);) sweep++;
-    sort_values(s);
+    sort_values(s, w->tg->level);
     return true;
 }
 
@@ -99,14 +99,10 @@ static bool cond_shape(const call *c, spec *s)
 
 static bool compute_cond(const problem *p)
 {
-    const bool tall = p->m >= p->n;
-    const qr_source a = tg__qr_source(p->c->in[0], p->index);
-    tall_qr w = {.tg = p->c->tg,
-                 .a = tall ? a : tg__qr_transposed(a),
-                 .m = tall ? p->m : p->n,
-                 .n = tall ? p->n : p->m};
+    tall_qr w = tg__tall_matrix(p);
     tall_svd s;
-    if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p, tall) || !tg__svd(&s, &w))
+    if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p, p->m >= p->n) ||
+        !tg__svd(&s, &w))
         return false;
     const double most = s.n > 0 ? s.values[0] : 0, least = s.n > 0 ? s.values[s.n - 1] : 1;
     tg__store(p->c->out->dtype, p->c->out->data, p->index, least > 0 ? most / least : INFINITY);

@@ -1,6 +1,7 @@
 /* Singular values and eigenvalues: accuracy, matrices without full rank, and gradients where values
  * are equal. test_linalg_golden compares with PyTorch. */
 #include "each_level.h"
+#include "guarded.h"
 #include "leaf.h"
 
 static double largest(tg_tensor *t)
@@ -206,6 +207,43 @@ static void test_the_same_bits_at_each_level(void **state)
     each_level(test_the_same_bits_at);
 }
 
+/* Something of each factor of a and of its square, so that all of their gradients are computed. */
+static tg_tensor *depend_on_all(tg_tensor *a)
+{
+    const tg_svd_factors f = tg_svd(a);
+    const tg_eigenpairs p = tg_eigh(tg_matmul(a, tg_transpose(a, 0, 1)));
+    tg_tensor *parts[] = {f.u, f.s, f.vh, p.values, p.vectors, tg_pinv(a, -1)}, *sum = NULL;
+    for (int i = 0; i < 6; i++) {
+        tg_tensor *part = tg_sum(tg_square(parts[i]));
+        sum = sum ? tg_add(sum, part) : part;
+    }
+    return sum;
+}
+
+/* Each allocation fails once: either the library gets the memory otherwise, or the call fails. No
+ * memory is lost. */
+static void test_failed_allocations(void **state)
+{
+    (void)state;
+    const int64_t sizes[][2] = {{60, 40}, {40, 60}};
+    for (int i = 0; i < 2; i++)
+        for (long at = 1, failed = 1; failed; at++) {
+            guarded g = {0};
+            const tg_options options = guarded_options(&g);
+            tg_context *tg = tg_open(&options);
+            tg_tensor *a = tg_rand(tg, TG_F64, TG_SHAPE(sizes[i][0], sizes[i][1]));
+            tg_requires_grad_(a, true);
+            assert_true(tg_ok(tg));
+            g.fail_at = g.asked + at;
+            const bool done = tg_backward(depend_on_all(a)) && tg_matrix_rank(a, -1);
+            failed = g.failed;
+            assert_true(done == tg_ok(tg));
+            if (!done) assert_int_equal(tg_error_code(tg), TG_ERR_MEMORY);
+            tg_close(tg);
+            assert_true(g.blocks == 0 && !g.damaged);
+        }
+}
+
 static void test_refused(void **state)
 {
     tg_context *tg = *state;
@@ -238,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_small_eigenvalues_are_as_exact_as_large_ones),
         cmocka_unit_test(test_gradients_of_equal_values),
         cmocka_unit_test(test_the_same_bits_at_each_level),
+        cmocka_unit_test(test_failed_allocations),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
