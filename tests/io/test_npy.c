@@ -116,18 +116,20 @@ static void test_saved(void **state)
     check_ok(tg);
 }
 
-/* What is mapped is read-only and lasts as long as the scope. */
+/* What is mapped is read-only and lasts as long as the scope. Bools have no byte order, and are
+ * mapped on every machine. */
 static void test_mapped(void **state)
 {
     tg_context *tg = *state;
     tg_scope_begin(tg);
-    assert_true(tg_save_npy(tg_arange(tg, TG_F32, 0, 6, 1), path, NULL));
+    const bool values[] = {true, false, true};
+    assert_true(tg_save_npy(tg_from_bool(tg, TG_SHAPE(3), values), path, NULL));
     tg_tensor *t = tg_load_npy(tg, path, TG_LOAD(.map = true));
     remove(path);
-    check_values(t, 0, 1, 2, 3, 4, 5);
+    check_values(t, 1, 0, 1);
 #ifdef __linux__
     assert_null(tg_fill_(t, 1));
-    check_error(tg, TG_ERR_ARGUMENT, "fill_: the tensor [6] is const memory and read-only");
+    check_error(tg, TG_ERR_ARGUMENT, "fill_: the tensor [3] is const memory and read-only");
 #endif
     tg_scope_end(tg);
 }
@@ -231,8 +233,8 @@ static const struct {
     {SHAPE("(3,)"), "[3] of float32 needs 12 bytes of elements, and there are 8"},
     {SHAPE("(1,)"), "[1] of float32 needs 4 bytes of elements, and there are 8"},
     {SHAPE("(0,)"), "[0] of float32 needs 0 bytes of elements, and there are 8"},
-    {SHAPE("(1000000000000,)"),
-     "[1000000000000] of float32 needs 4000000000000 bytes of elements, and there are 8"},
+    {SHAPE("(100000000,)"),
+     "[100000000] of float32 needs 400000000 bytes of elements, and there are 8"},
     {SHAPE("(4294967296, 4294967296)"),
      "[4294967296, 4294967296] of float32 has more elements than memory can hold"},
     {SHAPE("(0, 4294967296, 4294967296)"),
