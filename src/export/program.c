@@ -23,12 +23,17 @@ static void need_helpers(program *g, const char *s)
     }
 }
 
-/* Writes s, in which NAME becomes the name of the program. */
+/* Writes s, in which NAME becomes the name of the program and a tab four spaces. */
 static void put_named(const program *g, const char *s)
 {
-    for (const char *next; (next = strstr(s, "NAME")) != NULL; s = next + strlen("NAME"))
-        fprintf(g->file, "%.*s%s", (int)(next - s), s, g->name);
-    fputs(s, g->file);
+    while (*s) {
+        const bool is_name = !strncmp(s, "NAME", 4);
+        if (is_name || *s == '\t')
+            fputs(is_name ? g->name : "    ", g->file);
+        else
+            fputc(*s, g->file);
+        s += is_name ? 4 : 1;
+    }
 }
 
 void tg__emit(program *g, const char *format, ...)
