@@ -201,12 +201,12 @@ static bool add_bias(capture *k, const call *c)
            trace(k, c->out, m);
 }
 
-/* max_pool2d finds indices, of which the node makes the values instead; gather then takes these. */
+/* max_pool2d finds indices, of which the node makes the values instead; gather then takes these.
+ * Nothing else has such indices. */
 static bool gathers_maxima(const capture *k, const call *c)
 {
     const node *pool = c->n == 2 ? node_of(k, c->in[1]) : NULL;
-    return pool && c->in[1]->dtype == TG_I64 && pool->in[0].node == node_of(k, c->in[0]) &&
-           !strcmp(c->op->name, "gather");
+    return pool && !strcmp(pool->op, "max_pool2d") && !strcmp(c->op->name, "gather");
 }
 
 /* Sees a call: one in place before it runs, another one after it. */

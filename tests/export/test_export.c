@@ -271,6 +271,11 @@ static tg_tensor *overlapping_max(tg_tensor *x)
     return tg_max_pool2d(x, TG_POOL(.kernel = {3, 2}, .stride = {2, 1}, .padding = {1, 1},
                                     .dilation = {1, 2}, .ceil_mode = true));
 }
+static tg_tensor *max_of_permuted(tg_tensor *x)
+{
+    return halve(tg_permute(x, TG_DIMS(0, 3, 1, 2)));
+}
+
 static tg_tensor *mean_pool(tg_tensor *x)
 {
     return tg_avg_pool2d(x, TG_POOL(.kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}));
@@ -339,8 +344,8 @@ static void conv1d_and_batchnorm1d_have_the_bits_of_the_library(void **state)
 static void pooling_has_the_bits_of_the_library(void **state)
 {
     tg_context *tg = *state;
-    static function *const all[] = {halve, overlapping_max, mean_pool, mean_pool_inside,
-                                    global_mean};
+    static function *const all[] = {halve,     max_of_permuted,  overlapping_max,
+                                    mean_pool, mean_pool_inside, global_mean};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(2, 3, 7, 6));
         tg_module *net = apply(tg, all[i]);
