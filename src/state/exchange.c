@@ -15,7 +15,7 @@ void tg__exchange_note(exchange *x, int kind, const char *format, ...)
     va_list args;
     if (x->phase != CHECKING || f->n++ > f->shown) return;
     va_start(args, format);
-    const bool fits = (size_t)vsnprintf(f->text + used, room, format, args) < room - 2;
+    const bool fits = (size_t)vsnprintf(f->text + used, room, format, args) + 2 < room;
     va_end(args);
     if (fits) {
         strcat(f->text, ", ");

@@ -144,6 +144,29 @@ static void test_a_long_name_is_cut(void **state)
     }
 }
 
+/* The room for names is 300 bytes, of which this name may leave any number. */
+static void test_a_name_may_fill_a_message(void **state)
+{
+    tg_context *tg = *state;
+    for (size_t n = 280; n < 310; n++) {
+        tg_state *s = tg_state_new(tg);
+        char name[400] = "";
+        memset(name, 'n', n);
+        tg_state_add(s, name, tg_scalar(tg, TG_F32, 0));
+        for (int i = 0; i < 3; i++) {
+            name[0] = (char)('a' + i);
+            tg_state_add(s, name, tg_scalar(tg, TG_F32, 0));
+        }
+        assert_false(tg_load_state_dict(tg_linear(tg, 1, 1, TG_NO_BIAS), s, TG_STRICT));
+        const char *text = strstr(tg_error(tg), "not expected n");
+        assert_non_null(text);
+        assert_non_null(strstr(text, "nnnn"));
+        assert_string_equal(text + strlen(text) - 11, " and 3 more");
+        assert_in_range(strlen(text), 280, 330);
+        tg_clear_error(tg);
+    }
+}
+
 static void test_a_module_takes_its_own_state(void **state)
 {
     tg_context *tg = *state;
@@ -220,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_not_strict_takes_what_fits),
         cmocka_unit_test(test_many_names_are_counted),
         cmocka_unit_test(test_a_long_name_is_cut),
+        cmocka_unit_test(test_a_name_may_fill_a_message),
         cmocka_unit_test(test_a_module_takes_its_own_state),
         cmocka_unit_test(test_loading_is_noticed_by_backward),
         cmocka_unit_test(test_a_state_of_another_context_and_read_only_parameters_are_refused),
