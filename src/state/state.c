@@ -254,17 +254,20 @@ bool tg_state_add_all(tg_state *s, const char *prefix, const tg_state *part)
     for (int64_t i = 0; i < part->n; i++)
         if (!check_tensor(s, op, part->items[i].name, part->items[i].tensor)) return false;
     const int64_t n = part->n, n_texts = part->n_texts;
-    const char **names = tg__alloc(s->context, tg__bytes(n + n_texts, sizeof *names));
+    const char **names = tg__alloc(s->context, tg__bytes(n + 2 * n_texts, sizeof *names));
     if (!names || !prepare_all(p, &p->tensors, &from->tensors, prefix, names) ||
         !prepare_all(p, &p->texts, &from->texts, prefix, names + n))
         return false;
+    const char **values = names + n + n_texts;
+    for (int64_t i = 0; i < n_texts; i++)
+        if (!(values[i] = join(p, part->texts[i].value, ""))) return false;
     for (int64_t i = 0; i < n; i++) {
         tg_named *added = insert(&p->tensors, names[i]);
         added->tensor = part->items[i].tensor;
     }
     for (int64_t i = 0; i < n_texts; i++) {
         tg_text *added = insert(&p->texts, names[n + i]);
-        added->value = part->texts[i].value;
+        added->value = values[i];
     }
     publish(p);
     return true;

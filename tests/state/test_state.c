@@ -165,6 +165,21 @@ static void test_a_tensor_must_outlive_the_list(void **state)
     tg_close(other);
 }
 
+static void test_texts_outlive_the_list_that_they_come_from(void **state)
+{
+    tg_context *tg = *state;
+    tg_state *s = tg_state_new(tg);
+    tg_scope_begin(tg);
+    tg_state *part = tg_state_new(tg);
+    tg_state_set_text(part, "title", "digits");
+    assert_true(tg_state_add_all(s, "model.", part));
+    memset((char *)(uintptr_t)tg_state_text(part, "title"), 'x', 6);
+    assert_string_equal(tg_state_text(s, "model.title"), "digits");
+    tg_scope_end(tg);
+    assert_string_equal(tg_state_text(s, "model.title"), "digits");
+    check_ok(tg);
+}
+
 static void test_making_a_list_in_each_step_takes_no_memory_after_the_first(void **state)
 {
 #ifdef UNDER_ASAN /* which gives every tensor memory of its own */
@@ -230,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_names_that_begin_alike_are_found),
         cmocka_unit_test(test_names_are_valid_text),
         cmocka_unit_test(test_a_tensor_must_outlive_the_list),
+        cmocka_unit_test(test_texts_outlive_the_list_that_they_come_from),
         cmocka_unit_test(test_making_a_list_in_each_step_takes_no_memory_after_the_first),
         cmocka_unit_test(test_failing_memory_leaves_the_list_as_it_was),
     };
