@@ -48,17 +48,20 @@ static bool follow_links(sink *s)
     }
 }
 
-/* Finds out whether the target is written to directly. The temporary file cannot notice that the
- * target must not be written to, therefore this function asks. */
+/* Finds out whether the target is written to directly. The link of a process to its pipe has a text
+ * that is no path, therefore links are followed for other files only. The temporary file cannot
+ * notice that the target must not be written to, therefore this function asks. */
 static bool look_at_target(sink *s, bool *direct)
 {
     struct stat is;
+    const bool exists = stat(s->path, &is) == 0;
+    if (exists && S_ISDIR(is.st_mode)) return fail(s, "it is a directory");
+    *direct = exists && !S_ISREG(is.st_mode);
+    if (*direct) return true;
     if (!follow_links(s)) return false;
-    if (stat(s->target, &is)) return true; /* there is none, or the temporary file will fail, too */
-    if (S_ISDIR(is.st_mode)) return fail(s, "it is a directory");
+    if (!exists) return true;
     if (faccessat(AT_FDCWD, s->target, W_OK, AT_EACCESS)) return fail(s, tg__reason());
-    *direct = !S_ISREG(is.st_mode);
-    s->mode = is.st_mode & 0777;
+    s->mode = is.st_mode;
     return true;
 }
 
@@ -73,7 +76,7 @@ static FILE *make_file(const sink *s)
 
 static bool set_mode(const sink *s)
 {
-    return s->mode == 0 || fchmod(fileno(s->file), (mode_t)s->mode) == 0;
+    return s->mode == 0 || fchmod(fileno(s->file), (mode_t)s->mode & 0777) == 0;
 }
 
 static bool write_to_disk(FILE *file)

@@ -22,7 +22,7 @@ typedef struct sink {
     char *target;    /* the file to be replaced; NULL if `file` is written to directly */
     char *temporary; /* in the same piece of memory as target */
     size_t bytes;    /* of this piece */
-    unsigned mode;   /* the permissions of the older file; 0 if there is none */
+    unsigned mode;   /* the type and permissions of the older file; 0 if there is none */
     /* If it is not NULL, the bytes go to this function, and there is no file. */
     void (*instead)(void *user, const void *bytes, size_t n);
     void *user;

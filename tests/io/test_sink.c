@@ -111,6 +111,9 @@ static void test_permissions_are_those_of_fopen(void **state)
     assert_int_equal(plain.st_mode, ours.st_mode);
     assert_true(!chmod("ours", 0604) && save(p->tg, "ours") && !stat("ours", &ours));
     assert_int_equal(ours.st_mode & 07777, 0604);
+    if (geteuid() != 0) return; /* another user may not write to such a file */
+    assert_true(!chmod("ours", 0) && save(p->tg, "ours") && !stat("ours", &ours));
+    assert_int_equal(ours.st_mode & 07777, 0);
 }
 
 static void test_what_is_given_up_leaves_the_older_file(void **state)
@@ -173,6 +176,34 @@ static void test_a_full_device(void **state)
     assert_false(save(p->tg, "/dev/full"));
     check_error(p->tg, TG_ERR_IO, "save: /dev/full: No space left on device");
     assert_true(save(p->tg, "/dev/null"));
+}
+
+/* /dev/stdout leads to the pipe by links whose text is no path. */
+static void test_a_pipe_is_written_to_directly(void **state)
+{
+    const place *p = *state;
+    char path[32], read_back[100] = "";
+    int ends[2];
+    if (access("/proc/self/fd", X_OK)) skip();
+    assert_int_equal(pipe(ends), 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[1]);
+    assert_true(save(p->tg, path));
+    assert_int_equal(read(ends[0], read_back, sizeof read_back), NEW);
+    assert_string_equal(read_back, new_text);
+    close(ends[0]);
+    close(ends[1]);
+    check_ok(p->tg);
+}
+
+/* The device belongs to root, and only its owner could change its permissions. */
+static void test_a_device_of_another_user(void **state)
+{
+    const place *p = *state;
+    const pid_t child = fork();
+    if (child == 0) end_child((geteuid() != 0 || !setuid(65534)) && save(p->tg, "/dev/null"));
+    int status = 1;
+    assert_true(waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
 }
 
 static void test_a_symbolic_link_is_followed(void **state)
@@ -264,6 +295,8 @@ int main(void)
         TEST(test_a_disk_that_is_full_after_each_byte),
         TEST(test_a_process_that_is_killed_at_each_byte),
         TEST(test_a_full_device),
+        TEST(test_a_pipe_is_written_to_directly),
+        TEST(test_a_device_of_another_user),
         TEST(test_a_symbolic_link_is_followed),
         TEST(test_targets_that_cannot_be_written),
         TEST(test_a_target_without_permission_to_write),
