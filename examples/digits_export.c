@@ -53,8 +53,9 @@ static bool write_files(tg_module *net, tg_tensor *image)
     if (use) fputs(program, use);
     for (int i = 0; pixels && i < DIGITS_PIXELS; i++)
         fprintf(pixels, "%g\n", tg_get(image, TG_INDEX(0, i)));
-    return finish(model, "digits_model.c") & finish(use, "digits_main.c") &
-           finish(pixels, "digits_image.txt");
+    bool written = finish(model, "digits_model.c");
+    written = finish(use, "digits_main.c") && written;
+    return finish(pixels, "digits_image.txt") && written;
 }
 
 int main(int argc, char **argv)
