@@ -306,11 +306,19 @@ static bool add_pt_text(pt_reader *r, pickle_value v)
     return added;
 }
 
+/* A view has a claim on the elements of its storage, which stay until it is released. */
+static void release_view(tg_tensor *t)
+{
+    if (priv(t)->storage != &priv(t)->own) tg_release(t);
+}
+
 static bool add_pt_tensor(pt_reader *r, pickle_value v)
 {
     if (tg_state_find(r->state, r->name)) return fail_value(r, "the name is there twice");
     tg_tensor *t = v.kind == PICKLE_TENSOR ? read_pt_tensor(r, v) : make_number(r, v);
-    return t && tg_state_add(r->state, r->name, t);
+    if (!t || tg_state_add(r->state, r->name, t)) return t;
+    release_view(t);
+    return false;
 }
 
 /* Adds what is no list or dict under the name at hand. */
@@ -451,6 +459,8 @@ static bool read_checkpoint(pt_reader *r)
 static void close_checkpoint(pt_reader *r, bool read)
 {
     tg_context *tg = r->file->tg;
+    for (int64_t i = 0; r->state && !read && i < r->state->n; i++)
+        release_view(r->state->items[i].tensor);
     for (int64_t i = 0; r->storages && !read && i < r->archive.n; i++)
         tg_release(r->storages[i].base);
     if (r->storages) tg__give(tg, r->storages, (size_t)r->archive.n * sizeof *r->storages);

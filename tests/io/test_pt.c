@@ -789,6 +789,27 @@ static void test_each_allocation_may_fail(void **state)
     assert_true(refused > 5);
 }
 
+/* The storage has 40000 bytes, of which the tensor shows two elements. */
+static void test_what_is_refused_leaves_no_elements(void **state)
+{
+    static archive a;
+    static const float values[10000];
+    static const char refused[] =
+        "}(" TEXT("\1", "t") TENSOR(STORAGE(TEXT("\1", "0"), "M\x10\x27"), "K\1", ONE("\2"),
+                                    ONE("\1")) "N" TEXT("\1", "u") "u.";
+    tg_context *tg = *state;
+    size_t live = 0;
+    for (int round = 0; round < 20; round++) {
+        a = (archive){.n = 0};
+        add_entry(&a, "x/data.pkl", refused, sizeof refused - 1, false);
+        add_entry(&a, "x/data/0", values, sizeof values, false);
+        assert_null(read_entries(tg, &a));
+        check_error(tg, TG_ERR_IO, "read_pt: memory: '': a key is neither a text nor an integer");
+        if (round == 0) live = tg_get_stats(tg).live_bytes;
+    }
+    assert_true(tg_get_stats(tg).live_bytes < live + sizeof values);
+}
+
 /* What a scope that has ended has left in the pool of the context counts for the cap. */
 static void test_the_memory_of_the_pool_is_used(void **state)
 {
@@ -838,6 +859,7 @@ int main(void)
         TEST(test_bits_that_are_flipped),
         TEST(test_pickles_that_are_changed),
         cmocka_unit_test(test_each_allocation_may_fail),
+        TEST(test_what_is_refused_leaves_no_elements),
         cmocka_unit_test(test_the_memory_of_the_pool_is_used),
         TEST(test_while_an_error_is_pending_nothing_is_read),
     };
