@@ -5,7 +5,7 @@
  * the whole of the other one has the name; only a process that is killed can leave the temporary
  * file behind. A symbolic link stays, and the file that it names is replaced; the permissions of an
  * older file stay, too. A pipe or a device is written to directly, and so is standard output, for
- * the path "-".
+ * the paths "-" and "/dev/stdout".
  *
  * Loading takes nothing in a file on trust: what it contradicts or leaves out is TG_ERR_IO, with
  * one line that names the file, the tensor and the problem. Time and memory are bounded by the size
@@ -115,7 +115,9 @@ TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n
  * A name is that of the way to a value, "model.0.weight" or "optimizer.state.0.step"; a file that
  * has nothing but a tensor calls it "tensor". Integers, floats and bools become 0-d tensors, int64,
  * float64 and bool; texts become texts of the list, and None is left out. Tensors that share a
- * storage share their memory, each with a history of its own. Those of a GPU are read like others.
+ * storage share their memory, each with a history of its own; a tensor that is there under several
+ * names, such as a weight that two layers share, is one tensor. Those of a GPU are read like
+ * others.
  *
  * Anything else, such as a network that was saved itself, is refused by its name. */
 

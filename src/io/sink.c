@@ -170,7 +170,7 @@ bool tg__sink_open(sink *s, tg_context *tg, const char *op, const char *path)
 {
     *s = (sink){.tg = tg, .op = op, .path = path};
     if (!path) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the path is NULL", op);
-    if (!strcmp(path, "-")) {
+    if (!strcmp(path, "-") || !strcmp(path, "/dev/stdout")) {
         s->path = "standard output";
         s->file = stdout;
 #ifdef _WIN32

@@ -12,8 +12,8 @@
  * system that cannot replace a file by renaming has, for a moment, none of that name.)
  *
  * A symbolic link is followed, and the file that it names is replaced; the permissions of an older
- * file stay. What is not a file, such as a pipe or /dev/stdout, is written to directly, and so is
- * standard output, for the path "-". */
+ * file stay. What is not a file, such as a pipe, is written to directly, and so is standard output,
+ * for the paths "-" and "/dev/stdout". */
 typedef struct sink {
     tg_context *tg;
     const char *op, *path; /* for messages */

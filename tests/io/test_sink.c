@@ -270,18 +270,21 @@ static void test_a_target_without_permission_to_write(void **state)
 
 static void test_standard_output(void **state)
 {
+    static const char *const paths[] = {"-", "/dev/stdout"};
     const place *p = *state;
-    const pid_t child = fork();
-    if (child == 0) {
-        const int file = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(file, 1);
-        const bool saved = save(p->tg, "-") && printf("!") == 1 && fflush(stdout) == 0;
-        end_child(saved);
+    for (int i = 0; i < 2; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            const int file = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            dup2(file, 1);
+            const bool saved = save(p->tg, paths[i]) && printf("!") == 1 && fflush(stdout) == 0;
+            end_child(saved);
+        }
+        int status = 1;
+        assert_true(waitpid(child, &status, 0) == child);
+        assert_int_equal(status, 0);
+        assert_true(has("out", "what is written in its place!"));
     }
-    int status = 1;
-    assert_true(waitpid(child, &status, 0) == child);
-    assert_int_equal(status, 0);
-    assert_true(has("out", "what is written in its place!"));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_place, close_place)
