@@ -12,7 +12,7 @@
 typedef struct traced {
     struct traced *older;
     const storage *storage;
-    node *node;
+    node *node; /* NULL: what was written there last does not depend on the input */
 } traced;
 
 typedef struct capture {
@@ -179,17 +179,17 @@ static const char *refusal(const capture *k, const call *c, const char *path, co
     return message;
 }
 
-/* Writes a call down, whose first n operands count, and makes the result known. */
-static bool write_down(capture *k, const call *c, int n)
+/* Writes a call down, whose operands [first, end) count, and makes the result known. */
+static bool write_down(capture *k, const call *c, int first, int end)
 {
     const c_form *form = tg__c_form(c->op->name);
-    node *m = append_node(k, c->op->name, form, c->out, n);
+    node *m = append_node(k, c->op->name, form, c->out, end - first);
     if (!m) return false;
     const char *why = reason(k, c, form);
     if (why && !(m->refusal = refusal(k, c, m->path, why))) return false;
     if (c->a) memcpy(m->a, c->a, sizeof m->a);
-    for (int i = 0; i < n; i++)
-        if (!find_place(k, c->in[i], &m->in[i])) return false;
+    for (int i = first; i < end; i++)
+        if (!find_place(k, c->in[i], &m->in[i - first])) return false;
     return trace(k, c->out, m);
 }
 
@@ -209,16 +209,27 @@ static bool gathers_maxima(const capture *k, const call *c)
     return pool && !strcmp(pool->op, "max_pool2d") && !strcmp(c->op->name, "gather");
 }
 
+/* Whether a call overwrites all of the memory of its first operand, which it does not read. */
+static bool replaces_all(const call *c)
+{
+    static const char *const names[] = {"copy_", "fill_", "zero_"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(c->op->name, names[i])) return is_whole(c->out);
+    return false;
+}
+
 /* Sees a call: one in place before it runs, another one after it. */
 static bool see(capture *k, const call *c)
 {
+    const int first = replaces_all(c);
     bool depends = false;
-    for (int i = 0; i < c->n; i++) depends |= node_of(k, c->in[i]) != NULL;
+    for (int i = first; i < c->n; i++) depends |= node_of(k, c->in[i]) != NULL;
     if (c->in_place && priv(c->out)->storage->depth <= k->depth) return refuse_write(k, c);
-    if (!depends) return true;
+    if (!depends) return !first || trace(k, c->out, NULL);
     if (gathers_maxima(k, c)) return trace(k, c->out, node_of(k, c->in[1]));
     const bool is_linear = !strcmp(c->op->name, "linear");
-    return write_down(k, c, is_linear ? 2 : c->n) && (!is_linear || c->n < 3 || add_bias(k, c));
+    return write_down(k, c, first, is_linear ? 2 : c->n) &&
+           (!is_linear || c->n < 3 || add_bias(k, c));
 }
 
 /* ---- The hooks, while a forward runs that is captured. Nothing else looks at it. */

@@ -58,7 +58,7 @@ static const c_form forms[] = {
     {"ge", "(b <= a) ? 1.0f : 0.0f", NULL, NULL},
     {"where", "a != 0 ? b : c", NULL, NULL},
     {"clone", "a", NULL, NULL},
-    {"copy", "b", NULL, NULL},
+    {"copy", "a", NULL, NULL},
     {"cast", "a", NULL, refuse_cast},
     {"clamp", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
     {"hardtanh", "NAME_min(NAME_max(a, s), t)", NULL, NULL},

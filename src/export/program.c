@@ -233,6 +233,8 @@ ref tg__ref(program *g, const location *p)
         if (!r.strides[d]) r.shape[d] = 1;
     constant_ref(g, p, r.ndim, r.shape, r.strides, &r);
     tg__strides(r.ndim, r.shape, r.strides);
+    for (int d = 0; d < r.ndim; d++)
+        if (!p->strides[d]) r.strides[d] = 0;
     return r;
 }
 
@@ -260,7 +262,7 @@ ref tg__arranged(program *g, const location *p, int ndim, const int64_t *shape,
                  const int64_t *strides, bool dense)
 {
     ref r = {.ndim = ndim};
-    for (int d = 0; d < ndim; d++) r.shape[d] = dense || strides[d] ? shape[d] : 1;
+    for (int d = 0; d < ndim; d++) r.shape[d] = dense || strides[d] || d == ndim - 1 ? shape[d] : 1;
     const bool in_place = dense ? is_contiguous_place(ndim, shape, strides)
                                 : ndim == 0 || r.shape[ndim - 1] == 1 || strides[ndim - 1] == 1;
     if (p->node && in_place) {

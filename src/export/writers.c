@@ -311,9 +311,9 @@ static sorted_dims sort_dims(const attr *a, int ndim, const int64_t *shape, cons
     return s;
 }
 
-/* The stride at which the elements along dimensions [first, last) lie, 1 for a single element; 0 if
- * they lie at no one stride. */
-static int64_t one_stride(const sorted_dims *s, int first, int last)
+/* Whether the elements along dimensions [first, last) lie at one stride, which is then stored. It
+ * is 1 for a single element. */
+static bool has_one_stride(const sorted_dims *s, int first, int last, int64_t *stride)
 {
     int64_t step = 1, n = 1;
     for (int d = last - 1; d >= first; d--) {
@@ -321,10 +321,11 @@ static int64_t one_stride(const sorted_dims *s, int first, int last)
         if (n == 1)
             step = s->strides[d];
         else if (s->strides[d] != step * n)
-            return 0;
+            return false;
         n *= s->shape[d];
     }
-    return step;
+    *stride = step;
+    return true;
 }
 
 /* The kernel adds columns in another order than rows, where the terms lie at one stride which is
@@ -333,11 +334,10 @@ const char *tg__refuse_sum(const call *c)
 {
     const tg_tensor *x = c->in[0];
     const sorted_dims s = sort_dims(c->a, x->ndim, x->shape, x->strides);
-    const int64_t terms = one_stride(&s, s.kept, s.ndim);
-    int64_t outputs = 1;
-    for (int d = s.kept - 1; d >= 0 && one_stride(&s, d, s.kept); d--)
-        outputs = one_stride(&s, d, s.kept);
-    return terms == 0 || terms == 1 || outputs != 1
+    int64_t terms, outputs = 1;
+    const bool is_column = has_one_stride(&s, s.kept, s.ndim, &terms) && terms != 1;
+    for (int d = s.kept - 1; d >= 0 && has_one_stride(&s, d, s.kept, &outputs);) d--;
+    return !is_column || outputs != 1
                ? NULL
                : "over elements that do not lie side by side has no form in C; sum over the last "
                  "dimensions, of a tg_contiguous tensor";
@@ -347,8 +347,8 @@ void tg__write_sum(program *g, node *n)
 {
     const location *p = &n->in[0];
     const sorted_dims s = sort_dims(n->a, p->ndim, p->shape, p->strides);
-    const bool in_place = one_stride(&s, s.kept, s.ndim) == 1;
-    int64_t terms = 1, strides[TG_MAX_DIMS];
+    int64_t terms = 1, stride, strides[TG_MAX_DIMS];
+    const bool in_place = has_one_stride(&s, s.kept, s.ndim, &stride) && stride == 1;
     for (int d = s.kept; d < s.ndim; d++) terms *= s.shape[d];
     ref x = tg__ref(g, p);
     if (in_place)

@@ -423,6 +423,33 @@ static void views_and_products_have_the_bits_of_the_library(void **state)
     check_network(apply(tg, shapes), tg_randn(tg, TG_F32, TG_SHAPE(24)));
 }
 
+/* Operands in which a dimension is repeated, with stride 0: constants and activations, on the left
+ * and on the right of products, beside other tensors, and under sums. */
+static tg_tensor *repeated(tg_tensor *x)
+{
+    tg_context *tg = x->context;
+    tg_tensor *token = tg_expand(tg_linspace(tg, TG_F32, 1, 2, 4), TG_SHAPE(3, 4));
+    tg_tensor *column = tg_linspace(tg, TG_F32, 2, 3, 4), *row = tg_narrow(x, 0, 1, 1);
+    tg_tensor *wide = tg_expand(tg_unsqueeze(column, 1), TG_SHAPE(4, 5));
+    tg_tensor *same = tg_expand(tg_t(row), TG_SHAPE(4, 5));
+    tg_tensor *a = tg_sum(tg_cat(TG_LIST(x, token), 0)),
+              *b = tg_sum(tg_stack(TG_LIST(token, x, tg_expand(row, TG_SHAPE(3, 4))), 1));
+    tg_tensor *c = tg_matmul(x, wide), *d = tg_matmul(x, same), *e = tg_matmul(token, same);
+    tg_tensor *f = tg_matmul(tg_t(wide), tg_t(x)), *g = tg_matmul(tg_t(same), tg_t(token));
+    tg_tensor *far = tg_reshape(tg_t(x), TG_SHAPE(3, 4));
+    tg_tensor *h = tg_sum_dims(tg_expand(tg_unsqueeze(tg_t(far), 2), TG_SHAPE(4, 3, 5)), TG_DIMS(2),
+                               TG_KEEPDIM);
+    tg_tensor *flat[] = {c, d, e, f, g, h, a, b};
+    for (int i = 0; i < 8; i++) flat[i] = tg_flatten(flat[i], 0, -1);
+    return tg_cat((tg_list){8, flat}, 0);
+}
+
+static void repeated_dimensions_have_the_bits_of_the_library(void **state)
+{
+    tg_context *tg = *state;
+    check_network(apply(tg, repeated), tg_randn(tg, TG_F32, TG_SHAPE(3, 4)));
+}
+
 /* Writes over its own results, and uses constants that are made in the forward. */
 static tg_tensor *in_place(tg_tensor *x)
 {
@@ -433,9 +460,23 @@ static tg_tensor *in_place(tg_tensor *x)
     return tg_add(tg_detach(y), tg_mul(z, tg_linspace(x->context, TG_F32, 0, 1, x->shape[1])));
 }
 
+/* Replaces its results, of which the old values do not count. */
+static tg_tensor *replacing(tg_tensor *x)
+{
+    tg_tensor *constant = tg_linspace(x->context, TG_F32, 0, 1, x->shape[1]);
+    tg_tensor *y = tg_relu(x), *z = tg_exp(x), *u = tg_neg(x), *v = tg_square(x);
+    tg_copy_(y, tg_sigmoid(x));
+    tg_copy_(z, constant);
+    tg_add_(z, x);
+    tg_zero_(u);
+    tg_fill_(v, 3);
+    return tg_add(tg_mul(y, z), tg_add(u, v));
+}
+
 static void writes_in_place_have_the_bits_of_the_library(void **state)
 {
     tg_context *tg = *state;
+    check_network(apply(tg, replacing), tg_randn(tg, TG_F32, TG_SHAPE(2, 5)));
     check_network(apply(tg, in_place), tg_randn(tg, TG_F32, TG_SHAPE(2, 5)));
 }
 
@@ -535,6 +576,14 @@ static tg_tensor *sum_of_columns(tg_tensor *x)
     return tg_sum_dims(x, TG_DIMS(0), false);
 }
 
+/* The library adds these terms as those of columns, since their sums are made of neighbours. */
+static tg_tensor *repeated_terms(tg_tensor *x)
+{
+    tg_tensor *flat = tg_flatten(x, 0, -1);
+    return tg_sum_dims(tg_expand(tg_unsqueeze(flat, 1), TG_SHAPE(flat->numel, 5)), TG_DIMS(1),
+                       false);
+}
+
 static tg_tensor *cube_root(tg_tensor *x)
 {
     return tg_pow_scalar(x, 1.0 / 3);
@@ -585,6 +634,9 @@ static void functions_without_a_form_are_refused(void **state)
     } all[] = {
         {sorted, "export_c: sort has no form in C"},
         {tg_sin, "export_c: sin has no form in C"},
+        {repeated_terms,
+         "export_c: sum over elements that do not lie side by side has no form in C; sum over the "
+         "last dimensions, of a tg_contiguous tensor"},
         {cube_root,
          "export_c: pow_scalar has a form in C for the exponents 1, 2, 3, -1, -2, 0.5 and "
          "-0.5 alone"},
@@ -859,6 +911,7 @@ int main(void)
         TEST(residual_blocks_have_the_bits_of_the_library),
         TEST(attention_has_the_bits_of_the_library),
         TEST(views_and_products_have_the_bits_of_the_library),
+        TEST(repeated_dimensions_have_the_bits_of_the_library),
         TEST(writes_in_place_have_the_bits_of_the_library),
         TEST(networks_may_do_little),
         TEST(a_program_predicts_what_pytorch_predicts),
