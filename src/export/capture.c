@@ -49,22 +49,35 @@ static bool trace(capture *k, const tg_tensor *t, node *n)
     return true;
 }
 
+/* How many elements lie from the first one of p to the last. */
+static int64_t span_of(const location *p)
+{
+    int64_t span = 1;
+    for (int d = 0; d < p->ndim; d++) {
+        if (p->shape[d] == 0) return 0;
+        span += (p->shape[d] - 1) * p->strides[d];
+    }
+    return span;
+}
+
 /* The elements of a constant, which has a memory of its own here unless it lives longer than the
- * forward. A dimension that is repeated, with stride 0, is copied once. False if there is no
- * memory. */
+ * forward. The copy has the same strides, since they decide in which order a product is added up,
+ * and zeros in the gaps. A dimension that is repeated, with stride 0, is copied once. False if
+ * there is no memory. */
 static bool hold_constant(const capture *k, tg_tensor *t, location *p)
 {
     p->data = t->data;
     if (priv(t)->storage->depth <= k->depth) return true;
-    int64_t shape[TG_MAX_DIMS];
+    int64_t shape[TG_MAX_DIMS], span = span_of(p);
     for (int d = 0; d < t->ndim; d++) shape[d] = t->strides[d] == 0 ? 1 : t->shape[d];
-    tg_tensor *copy = tg__new_at(k->tg, k->depth, t->dtype, t->ndim, shape);
+    tg_tensor *copy = tg__new_at(k->tg, k->depth, t->dtype, 1, &span);
     if (!copy) return false;
-    stack_tensor once;
-    tg__copy(copy, tg__array(&once, t, t->data, t->ndim, shape, t->strides));
+    stack_tensor from, to;
+    tg__fill(copy, 0);
+    tg__copy(tg__array(&to, t, copy->data, t->ndim, shape, t->strides),
+             tg__array(&from, t, t->data, t->ndim, shape, t->strides));
     p->data = copy->data;
     p->copied = true;
-    for (int d = 0; d < t->ndim; d++) p->strides[d] = t->strides[d] ? copy->strides[d] : 0;
     return true;
 }
 
@@ -366,9 +379,7 @@ static bool same_elements(const location *p, const location *q)
 {
     if (p->node || p->data == q->data) return true;
     if (!p->copied || !q->copied) return false;
-    int64_t n = 1;
-    for (int d = 0; d < p->ndim; d++) n *= p->strides[d] ? p->shape[d] : 1;
-    return !memcmp(p->data, q->data, (size_t)n * tg__dtype_size(p->dtype));
+    return !memcmp(p->data, q->data, (size_t)span_of(p) * tg__dtype_size(p->dtype));
 }
 
 static bool same_place(const location *p, const location *q)

@@ -15,7 +15,7 @@ struct program;
 typedef struct location {
     struct node *node; /* NULL: a constant */
     const void *data;  /* the elements of a constant; else NULL */
-    bool copied;       /* they were copied, and lie without gaps */
+    bool copied;       /* they were copied, with zeros in the gaps between them */
     tg_dtype dtype;
     int ndim;
     int64_t offset; /* of the first element; as the strides, it counts elements */

@@ -460,6 +460,22 @@ static tg_tensor *in_place(tg_tensor *x)
     return tg_add(tg_detach(y), tg_mul(z, tg_linspace(x->context, TG_F32, 0, 1, x->shape[1])));
 }
 
+/* Products of one row with weights that the forward makes: the strides of a weight decide in which
+ * order the terms are added. */
+static tg_tensor *made_weights(tg_tensor *x)
+{
+    tg_tensor *w = tg_mul_scalar(tg_linspace(x->context, TG_F32, -1, 2, 2 * 17 * 40), 0.7);
+    tg_tensor *columns = tg_t(tg_view(tg_narrow(w, 0, 0, 17 * 40), TG_SHAPE(17, 40)));
+    tg_tensor *apart = tg_t(tg_slice(tg_view(w, TG_SHAPE(17, 80)), 1, 0, 80, 2));
+    return tg_add(tg_matmul(x, columns), tg_matmul(x, apart));
+}
+
+static void products_with_weights_made_in_the_forward_have_the_bits_of_the_library(void **state)
+{
+    tg_context *tg = *state;
+    check_network(apply(tg, made_weights), tg_randn(tg, TG_F32, TG_SHAPE(1, 40)));
+}
+
 /* Replaces its results, of which the old values do not count. */
 static tg_tensor *replacing(tg_tensor *x)
 {
@@ -912,6 +928,7 @@ int main(void)
         TEST(attention_has_the_bits_of_the_library),
         TEST(views_and_products_have_the_bits_of_the_library),
         TEST(repeated_dimensions_have_the_bits_of_the_library),
+        TEST(products_with_weights_made_in_the_forward_have_the_bits_of_the_library),
         TEST(writes_in_place_have_the_bits_of_the_library),
         TEST(networks_may_do_little),
         TEST(a_program_predicts_what_pytorch_predicts),
