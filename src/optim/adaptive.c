@@ -36,7 +36,9 @@ static void adapt_some(void *work, int64_t from, int64_t to)
     }
 }
 
-static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
+/* Makes the step of a parameter with these states. One that it has besides is the average of a
+ * momentum which a schedule has made 0 for a while, and stays as it is. */
+static void adapt(const tg_context *tg, slot *s, unsigned states, const adapt_constants *c)
 {
     tg_tensor *p = s->contiguous ? s->contiguous : s->param;
     adapt_work w = {.kernel = pick(tg->level, adapt, p->dtype),
@@ -44,7 +46,7 @@ static void adapt(const tg_context *tg, slot *s, const adapt_constants *c)
                     .p = p->data,
                     .g = s->param->grad->data,
                     .c = c};
-    for (int k = 0; k < OPTIM_STATES; k++) w.state[k] = s->state[k] ? s->state[k]->data : NULL;
+    for (int k = 0; k < OPTIM_STATES; k++) w.state[k] = states & 1u << k ? s->state[k]->data : NULL;
     tg__split(tg, p->numel, TG_GRAIN / 4, adapt_some, &w);
 }
 
@@ -75,14 +77,14 @@ static void adam_update(const tg_context *tg, slot *s, const any_options *o)
 {
     adapt_constants c = adam_constants(s, &o->adam);
     c.decay = o->adam.weight_decay;
-    adapt(tg, s, &c);
+    adapt(tg, s, adam_states(o), &c);
 }
 
 static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
 {
     adapt_constants c = adam_constants(s, &o->adam);
     c.shrink = 1 - o->adam.lr * o->adam.weight_decay;
-    adapt(tg, s, &c);
+    adapt(tg, s, adam_states(o), &c);
 }
 
 /* beta1, beta2 and eps that are all 0 come from options that were not begun with the defaults. */
@@ -178,7 +180,7 @@ static unsigned rmsprop_states(const any_options *o)
 static void rmsprop_update(const tg_context *tg, slot *s, const any_options *any)
 {
     const tg_rmsprop_options *o = &any->rmsprop;
-    adapt(tg, s,
+    adapt(tg, s, rmsprop_states(any),
           &(adapt_constants){.lr = o->lr,
                              .beta1 = o->alpha,
                              .gradient_weight = 1 - o->alpha,
@@ -250,7 +252,7 @@ static void adagrad_update(const tg_context *tg, slot *s, const any_options *any
 {
     const tg_adagrad_options *o = &any->adagrad;
     if (s->steps == 0) tg__fill(s->state[1], o->initial_accumulator_value);
-    adapt(tg, s,
+    adapt(tg, s, adagrad_states(any),
           &(adapt_constants){.lr = o->lr / (1 + (double)s->steps * o->lr_decay),
                              .beta2 = 1,
                              .square_weight = 1,

@@ -215,7 +215,7 @@ static void update(const tg_optim *optim, slot *s, const any_options *o)
     if (s->contiguous) tg__copy(s->contiguous, s->param);
     optim->kind->update(optim->tg, s, o);
     if (s->contiguous) tg__copy(s->param, s->contiguous);
-    s->steps++;
+    if (optim->kind->counts_steps || optim->kind->states(o)) s->steps++;
     tg__written(s->param, "step");
 }
 

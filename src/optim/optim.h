@@ -20,7 +20,8 @@ typedef struct slot {
     tg_tensor *param;
     tg_tensor *contiguous;          /* a copy to update, if the parameter is not contiguous */
     tg_tensor *state[OPTIM_STATES]; /* contiguous and of the parameter's size; NULL: not needed */
-    int64_t steps;                  /* how many updates the parameter had */
+    int64_t steps;                  /* how many updates the parameter had; for SGD, those with a
+                                       momentum */
     bool filled; /* contiguous and state were made; false for a parameter that is frozen from the
                     start */
 } slot;

@@ -28,6 +28,22 @@ static bool has_slot(exchange *x, const optim_kind *kind, int number)
     return has;
 }
 
+/* The states that are exchanged: those that the options ask for, and the average of a momentum that
+ * a schedule has made 0 for a while, as PyTorch keeps it. */
+static unsigned states_of(exchange *x, const optim_kind *kind, const any_options *o, const slot *s,
+                          int number)
+{
+    unsigned states = kind->states(o);
+    for (int k = 0; k < OPTIM_STATES; k++) {
+        const char *name = kind->state_names[k];
+        if (!name || strcmp(name, "momentum_buffer") != 0) continue;
+        if (x->phase == TELLING ? s->state[k] != NULL
+                                : tg__exchange_has(x, slot_name(x, number, name)))
+            states |= 1u << k;
+    }
+    return states;
+}
+
 /* The number of updates is a float64, to which PyTorch can add. Where PyTorch does not count them,
  * it is enough to know that there was one. */
 static int64_t exchange_steps(exchange *x, const optim_kind *kind, const slot *s, int number)
@@ -42,9 +58,11 @@ static int64_t exchange_steps(exchange *x, const optim_kind *kind, const slot *s
 
 /* A parameter that has not been updated has no state; where the list has none, the state becomes
  * what it is before the first update. */
-static void exchange_slot(exchange *x, const tg_optim *optim, slot *s, unsigned states, int number)
+static void exchange_slot(exchange *x, const tg_optim *optim, const any_options *o, slot *s,
+                          int number)
 {
     const optim_kind *kind = optim->kind;
+    const unsigned states = states_of(x, kind, o, s, number);
     const bool exists = x->phase == TELLING ? s->steps > 0 : has_slot(x, kind, number);
     if ((exists || s->filled) && x->phase == CHECKING && !tg__fill_slot(optim, s, states)) return;
     const int64_t steps = exists ? exchange_steps(x, kind, s, number) : 0;
@@ -145,8 +163,7 @@ static void exchange_group(exchange *x, const tg_optim *optim, group *g, int num
     if (x->phase == CHECKING && x->found[WRONG].n == 0 && x->found[MISSING].n == 0 &&
         !tg__check_options(x->tg, x->op, kind, &o))
         return;
-    for (int i = 0; i < g->n; i++)
-        exchange_slot(x, optim, &g->slots[i], kind->states(&o), first + i);
+    for (int i = 0; i < g->n; i++) exchange_slot(x, optim, &o, &g->slots[i], first + i);
     if (kind->minimize) tg__exchange_lbfgs(x, (tg_optim *)(uintptr_t)optim, &o.lbfgs);
     if (x->phase != TAKING) return;
     g->o = o;

@@ -645,6 +645,60 @@ static void test_a_schedule_may_be_resumed_at_each_step(void **state)
     check_ok(tg);
 }
 
+/* An optimiser of p with the rate 1, whose momentum goes from one number to the other and back in
+ * three steps. */
+static scheduled make_cycle(tg_tensor *p, bool rmsprop, double from, double to)
+{
+    const tg_sgd_options sgd = {.lr = 1, .momentum = 0.5, .dampening = 0.5};
+    const tg_rmsprop_options squares = {.lr = 1, .momentum = 0.5, .alpha = 0, .eps = 1};
+    scheduled c;
+    c.optim = rmsprop ? tg_rmsprop_list(TG_LIST(p), &squares) : tg_sgd_list(TG_LIST(p), &sgd);
+    c.s = tg_one_cycle_lr(c.optim,
+                          TG_ONE_CYCLE(.max_lr = 1, .total_steps = 4, .div_factor = 1,
+                                       .final_div_factor = 1, .pct_start = 0.5, .linear = true,
+                                       .max_momentum = from, .base_momentum = to));
+    return c;
+}
+
+/* Makes four steps with the gradient 1, and compares p after each. With `resumes`, each is made by
+ * an optimiser that begins with the state of the one before. */
+static void check_cycle(tg_context *tg, bool resumes, bool rmsprop, double from, double to,
+                        const double *want)
+{
+    tg_tensor *p = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(1)), true);
+    scheduled c = make_cycle(p, rmsprop, from, to);
+    for (int i = 0; i < 4; i++) {
+        if (i && resumes) {
+            const tg_state *o = tg_optim_state_dict(c.optim), *s = tg_scheduler_state_dict(c.s);
+            c = make_cycle(p, rmsprop, from, to);
+            assert_true(tg_optim_load_state_dict(c.optim, o));
+            assert_true(tg_scheduler_load_state_dict(c.s, s));
+        }
+        tg_zero_grad(c.optim);
+        tg_backward(tg_sum(p));
+        tg_step(c.optim);
+        tg_scheduler_step(c.s);
+        check_ok(tg);
+        assert_true(element_of(p, 0) == want[i]);
+    }
+}
+
+/* PyTorch begins the average of the momentum at the first step that has a momentum, and leaves it
+ * as it is in a step where the momentum is 0. All numbers are exact. SGD, with its dampening of
+ * 1/2: from 1/2 down, the averages are 1, 1, 1/4 + 1/2 and 3/8 + 1/2, and the second step is the
+ * gradient itself; from 0 up, they are none, 1, 1/4 + 1/2 and 3/4, and the first and last steps are
+ * the gradient. RMSprop, which here halves the gradient: 1/2, 1/2, 1/8 + 1/2 and 5/16 + 1/2. */
+static void test_a_schedule_may_make_the_momentum_0(void **state)
+{
+    static const double down[] = {-1, -2, -2.75, -3.625}, up[] = {-1, -2, -2.75, -3.75},
+                        squares[] = {-0.5, -1, -1.625, -2.4375};
+    for (int resumes = 0; resumes < 2; resumes++) {
+        check_cycle(*state, resumes, false, 0.5, 0, down);
+        check_cycle(*state, resumes, false, 0, 0.5, up);
+        check_cycle(*state, resumes, true, 0.5, 0, squares);
+    }
+}
+
 static void test_a_schedule_refuses_another_kind_and_wrong_numbers(void **state)
 {
     tg_context *tg = *state;
@@ -688,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_a_wrong_state_of_lbfgs_is_refused),
         cmocka_unit_test(test_a_schedule_goes_on_from_pytorch),
         cmocka_unit_test(test_a_schedule_may_be_resumed_at_each_step),
+        cmocka_unit_test(test_a_schedule_may_make_the_momentum_0),
         cmocka_unit_test(test_a_schedule_refuses_another_kind_and_wrong_numbers),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
