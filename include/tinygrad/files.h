@@ -119,7 +119,8 @@ TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n
  * names, such as a weight that two layers share, is one tensor. Those of a GPU are read like
  * others.
  *
- * Anything else, such as a network that was saved itself, is refused by its name. */
+ * Anything else, such as a network that was saved itself, is refused by its name. Besides the first
+ * 4096 values, there may be one for each 8 bytes of the file; a longer list should be a tensor. */
 
 /* Loads a file, in whose order the tensors are, as a list in the current scope. float16, bfloat16,
  * int8, uint8, int16 and int32 are read by options->convert. The checksums of a file that is mapped
@@ -167,8 +168,9 @@ TG_API tg_state *tg_read_npz(tg_context *tg, const void *bytes, size_t n,
 /* ---- Files of MNIST. */
 
 /* Loads a file of the IDX format, also one that is compressed by gzip, as those of MNIST are. Its
- * uint8, int8, int16, int32, float32 or float64 are converted to the dtype, which must be able to
- * hold each of them: TG_F32 for images, TG_I64 for labels. */
+ * uint8, int8, int16, int32, float32 or float64 are converted to the dtype: TG_F32 for images,
+ * TG_I64 for labels. A floating dtype rounds to the nearest value. What a dtype cannot hold, such
+ * as 0.5 as TG_I64 or 1e300 as TG_F32, is TG_ERR_IO. */
 TG_API tg_tensor *tg_load_idx(tg_context *tg, const char *path, tg_dtype dtype);
 
 /* Reads a file that the program has in memory, by the rules of tg_load_idx. */

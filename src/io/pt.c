@@ -246,6 +246,17 @@ static tg_tensor *make_tensor_on(pt_reader *r, const zip_entry *e, file_type typ
     return view;
 }
 
+/* Whether a tensor has the seventh argument, which PyTorch adds since version 2.0 to one that is
+ * stored without its sign, or without its complex conjugation. */
+static bool has_metadata(const pickle *p, pickle_value tensor)
+{
+    pickle_value arguments[7];
+    if (!take_values(p, tensor, arguments, 7)) return false;
+    const pickle_value last = arguments[6];
+    return last.kind != PICKLE_NONE &&
+           !(last.kind == PICKLE_DICT && tg__pickle_count(p, last) == 0);
+}
+
 static tg_tensor *read_pt_tensor(pt_reader *r, pickle_value v)
 {
     pickle_value arguments[4]; /* the storage, the offset, the shape, the strides */
@@ -254,6 +265,10 @@ static tg_tensor *read_pt_tensor(pt_reader *r, pickle_value v)
     int64_t n;
     if (!take_values(&r->pickle, v, arguments, 4)) {
         fail_value(r, "it is not described as PyTorch does it");
+        return NULL;
+    }
+    if (has_metadata(&r->pickle, v)) {
+        fail_value(r, "it is stored with its sign or conjugation apart; save its clone() instead");
         return NULL;
     }
     const zip_entry *e = find_storage(r, arguments[0], &type, &n);

@@ -333,6 +333,8 @@ static void check_refused(tg_context *tg, const char *pickle, size_t n, const ch
     "(" TEXT("\7", "storage") "ctorch\nFloatStorage\n" key TEXT("\3", "cpu") n "tQ"
 #define STORAGE_0                               STORAGE(TEXT("\1", "0"), "K\6")
 #define TENSOR(storage, offset, shape, strides) REBUILD "(" storage offset shape strides "\x89}tR"
+/* A tensor with the argument metadata of PyTorch 2's _rebuild_tensor_v2. */
+#define SEVENTH(metadata)                       REBUILD "(" STORAGE_0 "K\0" ONE("\6") ONE("\1") "\x89}" metadata "tR"
 #define IN_DICT(value)                          "\x80\2}" TEXT("\1", "t") value "s."
 
 static void test_pickles_written_by_hand(void **state)
@@ -351,6 +353,8 @@ static void test_pickles_written_by_hand(void **state)
     assert_int_equal(s->n, 0);
     s = read_pickle(tg, PICKLE(TENSOR(STORAGE_0, "K\0", ONE("\6"), ONE("\1")) "."));
     check_values(tg_state_get(s, "tensor"), 0, 1, 2, 3, 4, 5);
+    assert_non_null(read_pickle(tg, PICKLE(IN_DICT(SEVENTH("}")))));
+    assert_non_null(read_pickle(tg, PICKLE(IN_DICT(SEVENTH("N")))));
     /* Strides that no element needs may be anything. */
     s = read_pickle(
         tg, PICKLE(IN_DICT(TENSOR(STORAGE_0, "K\5", "K\1K\1K\0\x87", "K\7M\xff\xffK\1\x87"))));
@@ -565,6 +569,8 @@ static void test_tensors_outside_their_storage(void **state)
 #undef CASE
         {PICKLE(IN_DICT(REBUILD STORAGE_0 "\x85R")), "'t': it is not described as PyTorch does "
                                                      "it"},
+        {PICKLE(IN_DICT(SEVENTH("}" TEXT("\3", "neg") "\x88s"))),
+         "'t': it is stored with its sign or conjugation apart; save its clone() instead"},
     };
     tg_context *tg = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
