@@ -44,12 +44,12 @@ TG_API tg_export_options tg_export_defaults(void);
  * The forward is run twice, and the operations that lead from the input to the output are written
  * down: those of the layers of nn.h but Embedding; arithmetic, comparisons, where, clamp,
  * roundings, sqrt, exp, log, expm1, log1p, erf and activations; powers with the exponents 1, 2, 3,
- * -1, -2, 0.5 and -0.5; views, cat, stack, products, convolution, pooling, softmax, and sums and
- * means over the last dimensions. Another operation is TG_ERR_ARGUMENT, and the message names it
- * and the module. So is a forward that draws random numbers or changes statistics, as Dropout and
- * BatchNorm do until tg_eval, or one that computes with numbers which the program has read from the
- * input. A decision that the program takes in a forward is written down as it was taken for the
- * example.
+ * -1, -2, 0.5 and -0.5; views, cat, stack, products, convolution, pooling, softmax, sums and means
+ * over the last dimensions, and copy_, fill_ and zero_ of all elements of a tensor that the forward
+ * has made. Another operation is TG_ERR_ARGUMENT, and the message names it and the module. So is a
+ * forward that draws random numbers or changes statistics, as Dropout and BatchNorm do until
+ * tg_eval, or one that computes with numbers which the program has read from the input. A decision
+ * that the program takes in a forward is written down as it was taken for the example.
  *
  * The example and the output are float32. NULL for the options means the defaults. On failure
  * nothing in the context changes; a failed write is TG_ERR_IO, and what the stream still buffers is
