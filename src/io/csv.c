@@ -80,7 +80,12 @@ static void describe_cell(csv_reader *r, const char *shown, char *text, size_t r
         snprintf(text, room, ": '%s' is one text more than the %lld that .max_levels allows", shown,
                  (long long)r->o.max_levels);
         break;
-    default: snprintf(text, room, ": '%s' is not a number", shown);
+    default:
+        snprintf(text, room, ": '%s' is not a number%s", shown,
+                 r->is_text[r->trouble.column]
+                     ? "; tg_csv_read reads text (TG_CSV_TEXT), and tg_read_csv can leave the "
+                       "column out (.columns)"
+                     : "");
     }
 }
 

@@ -68,7 +68,9 @@ static bool check(exchange *x, exchange_walk *walk, void *object, unsigned must)
     if (must & TAKE_ALL) append_findings(text, sizeof text, "missing ", &x->found[MISSING]);
     if (must & TAKE_ONLY)
         append_findings(text, sizeof text, "not expected ", &x->found[UNEXPECTED]);
-    if (*text) return tg__fail(x->tg, TG_ERR_ARGUMENT, "%s: %s", x->op, text);
+    if (*text)
+        return tg__fail(x->tg, TG_ERR_ARGUMENT, "%s: %s%s", x->op,
+                        x->state->n ? "" : "the state has no tensors; ", text);
     return tg__ready(x->tg);
 }
 

@@ -249,7 +249,8 @@ static void test_bad_files(void **state)
         {"x,y\n1,2\n\x1b[2J,3\n", "3: column 'x': '?[2J' is not a number"},
         {"x,y\n1,2\n\n,3\n",
          "4: column 'x' is empty; .missing = TG_MISSING_DROP leaves such rows out"},
-        {",y\nx,1\n", "2: column 1: 'x' is not a number"},
+        {",y\nx,1\n", "2: column 1: 'x' is not a number; tg_csv_read reads text (TG_CSV_TEXT), and "
+                      "tg_read_csv can leave the column out (.columns)"},
         {"x,y\n1,2\n3\n", "3: 1 cell in a row, where the header has 2"},
         {"x,y\n1,2\n3,4,5\n", "3: 3 cells in a row, where the header has 2"},
         {"x,y,,z\n1,2,3,4\n3,4,5\n", "3: 3 cells in a row, where the header has 4"},

@@ -107,6 +107,18 @@ static void test_not_strict_takes_what_fits(void **state)
     check_ok(tg);
 }
 
+/* A part whose prefix is misspelt is empty. */
+static void test_a_state_without_tensors_is_called_so(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *net = tg_linear(tg, 2, 1, TG_BIAS);
+    tg_state *s = tg_state_new(tg);
+    tg_state_add_all(s, "model.", tg_state_dict(net));
+    assert_false(tg_load_state_dict(net, tg_state_part(s, "modle."), TG_STRICT));
+    check_error(tg, TG_ERR_ARGUMENT,
+                "load_state_dict: the state has no tensors; missing weight, bias");
+}
+
 /* A message has room for some hundred names, and says how many are left. */
 static void test_many_names_are_counted(void **state)
 {
@@ -241,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_a_clone_keeps_the_best_weights),
         cmocka_unit_test(test_one_message_names_all_that_is_wrong),
         cmocka_unit_test(test_not_strict_takes_what_fits),
+        cmocka_unit_test(test_a_state_without_tensors_is_called_so),
         cmocka_unit_test(test_many_names_are_counted),
         cmocka_unit_test(test_a_long_name_is_cut),
         cmocka_unit_test(test_a_name_may_fill_a_message),
