@@ -52,8 +52,8 @@ TG_API tg_export_options tg_export_defaults(void);
  * that the program takes in a forward is written down as it was taken for the example.
  *
  * The example and the output are float32. NULL for the options means the defaults. On failure
- * nothing in the context changes; a failed write is TG_ERR_IO, and what the stream still buffers is
- * seen to fail by fflush or fclose. */
+ * nothing in the context changes, and nothing is written, unless it is the write that fails: that
+ * is TG_ERR_IO, and what the stream still buffers is seen to fail by fflush or fclose. */
 TG_API bool tg_export_c(tg_module *module, tg_tensor *example_input, FILE *file,
                         const tg_export_options *options);
 

@@ -152,7 +152,8 @@ TG_API tg_tensor *tg_read_npy(tg_context *tg, const void *bytes, size_t n,
 
 /* Saves the tensors of a list as a .npz file, in their order, without compression. The bytes are
  * those of numpy.savez for row-major arrays of these names, with Python 3.11.4 or later. A list
- * with texts, which such a file cannot hold, is TG_ERR_ARGUMENT. */
+ * with texts, which such a file cannot hold, is TG_ERR_ARGUMENT: that of an optimiser of a module
+ * has some. A list of the tensors alone, made by tg_state_add, can be saved. */
 TG_API bool tg_save_npz(const tg_state *s, const char *path, const tg_save_options *options);
 
 /* Loads a .npz file, compressed or not, as a list in the current scope. Each entry must be an array

@@ -73,7 +73,7 @@ TG_API tg_csv_options tg_csv_defaults(void);
 
 /* Reads a file of numbers, and makes a float64 tensor (rows, columns) of all its columns or of
  * those that options->columns names, in their order there. The path "-" is standard input. A file
- * without rows is an error. */
+ * without rows is an error, and so is a column of text, which tg_csv_read can read. */
 TG_API tg_tensor *tg_read_csv(tg_context *tg, const char *path, const tg_csv_options *options);
 
 /* An open CSV file, for a file that has text or is larger than memory. Only the library writes to

@@ -78,7 +78,8 @@ typedef enum tg_strictness {
 
 /* Copies the tensors of a state to those of the module that have the same names. All are copied or
  * none: one message names all tensors that are missing, have no place in the module (both with
- * TG_STRICT), or have another shape or dtype. A tensor of the module itself that stands under the
+ * TG_STRICT), or have another shape or dtype. With TG_NOT_STRICT a state of which nothing has a
+ * place, such as an empty one, is no error. A tensor of the module itself that stands under the
  * name of another one is read when the turn of that one comes. The copies are not recorded by
  * autograd. PyTorch: module.load_state_dict(state, strict). */
 TG_API bool tg_load_state_dict(tg_module *module, const tg_state *state, tg_strictness strictness);
@@ -177,7 +178,14 @@ TG_API tg_module *tg_dropout_layer(tg_context *tg, double p);
 /* nn.Flatten: tg_flatten of x; nn.Flatten's defaults are 1 and -1. */
 TG_API tg_module *tg_flatten_layer(tg_context *tg, int start_dim, int end_dim);
 
-/* A module that applies a function of one tensor: tg_lambda(tg, tg_relu) is nn.ReLU(). */
+/* A module that applies a function of one tensor: tg_lambda(tg, tg_relu) is nn.ReLU(). A function
+ * with more arguments is called by one of yours, which the module then applies:
+ *
+ *     static tg_tensor *gelu(tg_tensor *x)
+ *     {
+ *         return tg_gelu(x, TG_GELU_NONE);
+ *     }
+ */
 TG_API tg_module *tg_lambda(tg_context *tg, tg_tensor *(*function)(tg_tensor *x));
 
 /* A module that applies a function which is also passed user. The memory behind user must outlive

@@ -407,7 +407,7 @@ TG_API tg_state *tg_scheduler_state_dict(const tg_scheduler *scheduler);
 
 /* Sets a schedule to a state of one of the same kind, with as many groups; all is set or nothing,
  * and one message names all that is wrong. The optimiser is not changed: its rates come back with
- * its own state. */
+ * its own state, which is to be loaded after the schedule was made, as making one may set them. */
 TG_API bool tg_scheduler_load_state_dict(tg_scheduler *scheduler, const tg_state *state);
 
 /* ---- Fitting a curve. */

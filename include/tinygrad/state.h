@@ -46,7 +46,7 @@ TG_API bool tg_state_add(tg_state *s, const char *name, tg_tensor *t);
 TG_API bool tg_state_add_all(tg_state *s, const char *prefix, const tg_state *part);
 
 /* The tensors and texts whose names begin with prefix and go on after it, without the prefix, as a
- * list in the current scope. It is empty if there are none. */
+ * list in the current scope. It is empty, which is no error, if there are none. */
 TG_API tg_state *tg_state_part(const tg_state *s, const char *prefix);
 
 /* The tensor of that name. One that is missing is TG_ERR_ARGUMENT. */
