@@ -1,5 +1,6 @@
 /* Files that appear whole or not at all, src/io/sink.h. */
-#define _DEFAULT_SOURCE 1
+#define _FILE_OFFSET_BITS 64 /* without which a program of 32 bits cannot read some folders */
+#define _DEFAULT_SOURCE   1
 #include "check.h"
 #include "child.h"
 
