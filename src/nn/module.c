@@ -37,7 +37,6 @@ tg_module *tg__module_new(tg_context *tg, const char *name,
     m->end = &m->parts;
     m->data_bytes = m->pointers_end = data_bytes;
     m->named[PARAMETER].parts = m->named[BUFFER].parts = -1;
-    m->children.parts = m->all.parts = -1;
     m->name = tg__join_text(m, name, "");
     return m->name ? m : NULL;
 }

@@ -46,12 +46,13 @@ struct tg_module {
     void (*describe)(const tg_module *m, char text[TG_DESCRIPTION]);
     part *parts, **end; /* the parts in the order of registration, and where the next is linked */
     bool training;
-    bool is_part;    /* the module is registered in another one */
-    bool is_foreign; /* the forward is a function of the program, not of the library */
-    int row;         /* the row of the table that tg_summary is making, from 1 on; 0: none */
-    bool is_listed;  /* the module is in the list that is being made */
-    named named[2];  /* by part_kind: PARAMETER, BUFFER */
-    module_list children, all;
+    bool is_part;          /* the module is registered in another one */
+    bool is_foreign;       /* the forward is a function of the program, not of the library */
+    bool is_listed;        /* the module is in the list that is being made */
+    int row;               /* the row of the table that tg_summary is making, from 1 on; 0: none */
+    named named[2];        /* by part_kind: PARAMETER, BUFFER */
+    module_list *lists[2]; /* of the children, and of all modules of the tree; NULL: there is none
+                              yet */
     size_t data_bytes;
     void *data; /* what the kind of module needs, such as a struct of its options */
     size_t pointers_at, pointers_end; /* the bytes of the data in which tg_borrow_module looks for

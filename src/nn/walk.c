@@ -46,7 +46,12 @@ static tg_modules modules_in(const tg_module *module, bool all)
 {
     if (!module) return no_modules;
     tg_module *m = (tg_module *)(uintptr_t)module;
-    module_list *w = all ? &m->all : &m->children;
+    module_list *w = m->lists[all];
+    if (!w) {
+        w = m->lists[all] = tg__alloc_at(m->tg, m->depth, sizeof *w);
+        if (!w) return no_modules;
+        *w = (module_list){.parts = -1};
+    }
     if (w->parts < 0 || w->seen != m->tg->parts) {
         const int parts = tg__count_parts(m);
         if (w->parts != parts && !make_walk(m, all, w, parts)) return no_modules;
@@ -67,12 +72,12 @@ tg_modules tg_all_modules(const tg_module *module)
 
 const char *tg_child_name(const tg_module *module, int i)
 {
-    return i >= 0 && i < tg_children(module).n ? module->children.names[i] : NULL;
+    return i >= 0 && i < tg_children(module).n ? module->lists[false]->names[i] : NULL;
 }
 
 const char *tg_module_path(const tg_module *module, int i)
 {
-    return i >= 0 && i < tg_all_modules(module).n ? module->all.names[i] : NULL;
+    return i >= 0 && i < tg_all_modules(module).n ? module->lists[true]->names[i] : NULL;
 }
 
 const char *tg_module_name(const tg_module *module)
@@ -87,7 +92,7 @@ tg_module *tg_module_apply(tg_module *module, void (*function)(tg_module *module
     if (!function)
         return tg__fail(module->tg, TG_ERR_ARGUMENT, "module_apply: the function is NULL");
     const tg_modules children = tg_children(module);
-    if (module->children.parts < 0) return NULL;
+    if (!module->lists[false] || module->lists[false]->parts < 0) return NULL;
     for (int i = 0; i < children.n; i++)
         if (!tg_module_apply(children.items[i], function, user)) return NULL;
     function(module, user);
