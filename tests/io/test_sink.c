@@ -225,7 +225,9 @@ static void test_a_symbolic_link_is_followed(void **state)
     assert_true(!remove("folder/first") && !remove("folder/second"));
     assert_true(!symlink("loop", "loop"));
     assert_false(save(p->tg, "loop"));
-    check_error(p->tg, TG_ERR_IO, "save: loop: Too many levels of symbolic links");
+    char message[100];
+    snprintf(message, sizeof message, "save: loop: %s", strerror(ELOOP));
+    check_error(p->tg, TG_ERR_IO, message);
 }
 
 static void test_targets_that_cannot_be_written(void **state)
@@ -247,7 +249,7 @@ static void test_targets_that_cannot_be_written(void **state)
         path[n] = 'a';
     }
     assert_int_equal(tg_error_code(p->tg), TG_ERR_IO);
-    assert_non_null(strstr(tg_error(p->tg), "aaa: File name too long"));
+    assert_non_null(strstr(tg_error(p->tg), strerror(ENAMETOOLONG)));
     assert_int_equal(entries("."), 1);
 }
 
