@@ -4,6 +4,7 @@
 #ifndef TG_SIZE_H
 #define TG_SIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,16 @@ static inline int64_t tg__times(int64_t a, int64_t b)
     if ((a | b) <= INT32_MAX) return a * b; /* saves the division */
     return b > 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
 #endif
+}
+
+/* Whether a tensor may have these sizes, which are not negative. Sizes of 0 do not hide others that
+ * are too large, because the strides, too, must not overflow. */
+static inline bool tg__sizes_fit(int ndim, const int64_t *shape)
+{
+    int64_t most = 1;
+    for (int i = 0; i < ndim; i++)
+        if (shape[i] > 0) most = tg__times(most, shape[i]);
+    return most <= TG_MOST_ELEMENTS;
 }
 
 /* The bytes of n objects, or PTRDIFF_MAX if these are more. The size of a header can be added to

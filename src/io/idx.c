@@ -88,7 +88,7 @@ static file_type idx_type(int code)
 static tg_tensor *read_plain_idx(source *s, tg_dtype dtype)
 {
     unsigned char head[4] = {1}, size[4];
-    int64_t shape[TG_MAX_DIMS], most = 1;
+    int64_t shape[TG_MAX_DIMS];
     if (s->size >= sizeof head && !tg__source_read(s, 0, head, sizeof head)) return NULL;
     const file_type type = idx_type(head[2]);
     const int ndim = head[3];
@@ -104,11 +104,10 @@ static tg_tensor *read_plain_idx(source *s, tg_dtype dtype)
         if (!tg__source_read(s, 4 + 4 * (uint64_t)i, size, sizeof size)) return NULL;
         tg__swap_bytes(size, sizeof size, 1);
         shape[i] = (int64_t)tg__little(size, 4);
-        if (shape[i] > 0) most = tg__times(most, shape[i]);
     }
     const uint64_t start = 4 + 4 * (uint64_t)ndim;
     const int64_t bytes = tg__times(tg__numel(ndim, shape), (int64_t)tg__type_size(type));
-    if ((uint64_t)bytes != s->size - start || most > TG_MOST_ELEMENTS) {
+    if ((uint64_t)bytes != s->size - start || !tg__sizes_fit(ndim, shape)) {
         tg__source_fail(s, "%s of %s needs %lld bytes of elements, and there are %llu",
                         tg__show_sizes(s->tg, ndim, shape), tg__type_name(type), (long long)bytes,
                         (unsigned long long)(s->size - start));

@@ -186,17 +186,13 @@ static bool read_npy_header(npy_reader *r)
     return parse_dict(r, text + n);
 }
 
-/* Checks that the elements are what follows the header. Sizes of 0 do not hide others that are too
- * large. */
+/* Checks that the elements are what follows the header. */
 static bool check_rest(const npy_reader *r)
 {
     source *s = r->from;
     const char *shape = tg__show_sizes(s->tg, r->ndim, r->shape), *type = tg__type_name(r->type);
     const uint64_t rest = s->size - r->start;
-    int64_t most = 1;
-    for (int i = 0; i < r->ndim; i++)
-        if (r->shape[i] > 0) most = tg__times(most, r->shape[i]);
-    if (most > TG_MOST_ELEMENTS)
+    if (!tg__sizes_fit(r->ndim, r->shape))
         return tg__source_fail(s, "%s of %s has more elements than memory can hold", shape, type);
     const int64_t bytes = tg__numel(r->ndim, r->shape) * (int64_t)tg__type_size(r->type);
     return (uint64_t)bytes == rest ||

@@ -187,16 +187,14 @@ static int read_sizes(const pickle *p, pickle_value v, int64_t *sizes)
  * row-major tensor. */
 static bool read_placement(pt_reader *r, const pickle_value *arguments, placement *p)
 {
-    int64_t given[TG_MAX_DIMS], most = 1;
+    int64_t given[TG_MAX_DIMS];
     p->ndim = read_sizes(&r->pickle, arguments[2], p->shape);
     p->offset = arguments[1].integer;
     if (p->ndim > TG_MAX_DIMS) return fail_value(r, "it has more than 8 dimensions");
     if (arguments[1].kind != PICKLE_INTEGER || p->offset < 0 || p->ndim < 0 ||
         read_sizes(&r->pickle, arguments[3], given) != p->ndim)
         return fail_value(r, "its offset, shape or strides are wrong");
-    for (int i = 0; i < p->ndim; i++)
-        if (p->shape[i] > 0) most = tg__times(most, p->shape[i]);
-    if (most > TG_MOST_ELEMENTS) return fail_value(r, "its shape is too large");
+    if (!tg__sizes_fit(p->ndim, p->shape)) return fail_value(r, "its shape is too large");
     p->numel = tg__numel(p->ndim, p->shape);
     tg__strides(p->ndim, p->shape, p->strides);
     for (int i = 0; i < p->ndim; i++)

@@ -242,8 +242,7 @@ static bool find_type(const char *name, file_type *type)
     return false;
 }
 
-/* Checks that a tensor has a type that can be read, and the size of its shape. Sizes of 0 do not
- * hide others that are too large. */
+/* Checks that a tensor has a type that can be read, and the size of its shape. */
 static bool check_entry(safe_reader *r, safe_tensor *t)
 {
     char shown[SAFE_SHOWN], dtype[24];
@@ -253,12 +252,8 @@ static bool check_entry(safe_reader *r, safe_tensor *t)
                                   show_name(t->name, shown),
                                   tg__shorten(t->dtype, strlen(t->dtype), dtype, sizeof dtype));
     if (!tg__check_type(&r->file, t->name, t->type, &r->o)) return false;
-    int64_t most = 1, bytes = (int64_t)tg__type_size(t->type);
-    for (int i = 0; i < t->ndim; i++) {
-        if (t->shape[i] > 0) most = tg__times(most, t->shape[i]);
-        bytes = tg__times(bytes, t->shape[i]);
-    }
-    if (most > TG_MOST_ELEMENTS) return fail_tensor(r, t, "its shape is too large");
+    if (!tg__sizes_fit(t->ndim, t->shape)) return fail_tensor(r, t, "its shape is too large");
+    const int64_t bytes = tg__times(tg__numel(t->ndim, t->shape), (int64_t)tg__type_size(t->type));
     return t->end - t->begin == (uint64_t)bytes ||
            fail_tensor(r, t, "its shape and type do not give the bytes between its offsets");
 }

@@ -59,15 +59,11 @@ bool tg__check_shape(tg_context *tg, const char *op, tg_shape shape)
         return tg__fail(tg, TG_ERR_SHAPE, "%s: %d dimensions; 0 to %d are allowed", op, shape.ndim,
                         TG_MAX_DIMS);
     if (!tg__check_list(tg, op, "sizes", shape)) return false;
-    int64_t numel = 1; /* sizes of 0 are left out, because the strides, too, must not overflow */
-    for (int i = 0; i < shape.ndim; i++) {
-        int64_t n = shape.dims[i];
-        if (n < 0)
+    for (int i = 0; i < shape.ndim; i++)
+        if (shape.dims[i] < 0)
             return tg__fail(tg, TG_ERR_SHAPE, "%s: size %lld of dimension %d is negative", op,
-                            (long long)n, i);
-        if (n > 1) numel = tg__times(numel, n);
-    }
-    return numel <= TG_MOST_ELEMENTS ||
+                            (long long)shape.dims[i], i);
+    return tg__sizes_fit(shape.ndim, shape.dims) ||
            tg__fail(tg, TG_ERR_SHAPE, "%s: %s has more elements than memory can hold", op,
                     tg__show_sizes(tg, shape.ndim, shape.dims));
 }
