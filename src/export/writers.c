@@ -311,23 +311,6 @@ static sorted_dims sort_dims(const attr *a, int ndim, const int64_t *shape, cons
     return s;
 }
 
-/* Whether the elements along dimensions [first, last) lie at one stride, which is then stored. It
- * is 1 for a single element. */
-static bool has_one_stride(const sorted_dims *s, int first, int last, int64_t *stride)
-{
-    int64_t step = 1, n = 1;
-    for (int d = last - 1; d >= first; d--) {
-        if (s->shape[d] == 1) continue;
-        if (n == 1)
-            step = s->strides[d];
-        else if (s->strides[d] != step * n)
-            return false;
-        n *= s->shape[d];
-    }
-    *stride = step;
-    return true;
-}
-
 /* The kernel adds columns in another order than rows, where the terms lie at one stride which is
  * not 1 and the outputs side by side (find_pieces in src/ops/reduce.c). */
 const char *tg__refuse_sum(const call *c)
@@ -335,8 +318,11 @@ const char *tg__refuse_sum(const call *c)
     const tg_tensor *x = c->in[0];
     const sorted_dims s = sort_dims(c->a, x->ndim, x->shape, x->strides);
     int64_t terms, outputs = 1;
-    const bool is_column = has_one_stride(&s, s.kept, s.ndim, &terms) && terms != 1;
-    for (int d = s.kept - 1; d >= 0 && has_one_stride(&s, d, s.kept, &outputs);) d--;
+    const bool is_column =
+        tg__lie_at_one_stride(s.shape, s.strides, s.kept, s.ndim, &terms) && terms != 1;
+    for (int d = s.kept - 1;
+         d >= 0 && tg__lie_at_one_stride(s.shape, s.strides, d, s.kept, &outputs);)
+        d--;
     return !is_column || outputs != 1
                ? NULL
                : "over elements that do not lie side by side has no form in C; sum over the last "
@@ -348,7 +334,8 @@ void tg__write_sum(program *g, node *n)
     const location *p = &n->in[0];
     const sorted_dims s = sort_dims(n->a, p->ndim, p->shape, p->strides);
     int64_t terms = 1, stride, strides[TG_MAX_DIMS];
-    const bool in_place = has_one_stride(&s, s.kept, s.ndim, &stride) && stride == 1;
+    const bool in_place =
+        tg__lie_at_one_stride(s.shape, s.strides, s.kept, s.ndim, &stride) && stride == 1;
     for (int d = s.kept; d < s.ndim; d++) terms *= s.shape[d];
     ref x = tg__ref(g, p);
     if (in_place)

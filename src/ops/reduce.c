@@ -46,20 +46,19 @@ typedef struct reduction_layout {
     int64_t output_stride, term_stride;
 } reduction_layout;
 
-/* Whether the elements along dimensions [first, last), in row-major order, lie at one stride, which
- * is then stored. */
-static bool lies_at_one_stride(const reduction_layout *f, int first, int last, int64_t *stride)
+bool tg__lie_at_one_stride(const int64_t *shape, const int64_t *strides, int first, int last,
+                           int64_t *stride)
 {
-    int64_t step = 0, n = 1;
+    int64_t step = 1, n = 1;
     for (int d = last - 1; d >= first; d--) {
-        if (f->shape[d] == 1) continue;
+        if (shape[d] == 1) continue;
         if (n == 1)
-            step = f->strides[d];
-        else if (f->strides[d] != step * n)
+            step = strides[d];
+        else if (strides[d] != step * n)
             return false;
-        n *= f->shape[d];
+        n *= shape[d];
     }
-    *stride = n == 1 ? 1 : step;
+    *stride = step;
     return true;
 }
 
@@ -67,10 +66,12 @@ static bool lies_at_one_stride(const reduction_layout *f, int first, int last, i
  * stride is 1; no kernel takes such a layout. */
 static bool find_pieces(reduction_layout *f)
 {
-    if (!lies_at_one_stride(f, f->kept, f->ndim, &f->term_stride)) return false;
+    if (!tg__lie_at_one_stride(f->shape, f->strides, f->kept, f->ndim, &f->term_stride))
+        return false;
     f->outer = f->kept;
     f->piece = f->output_stride = 1;
-    while (f->outer > 0 && lies_at_one_stride(f, f->outer - 1, f->kept, &f->output_stride))
+    while (f->outer > 0 &&
+           tg__lie_at_one_stride(f->shape, f->strides, f->outer - 1, f->kept, &f->output_stride))
         f->piece *= f->shape[--f->outer];
     return f->term_stride == 1 || f->output_stride == 1;
 }

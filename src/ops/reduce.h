@@ -29,6 +29,10 @@ static inline bool tg__is_reduced(const attr *a, int dim)
 void tg__reduced_shape(const call *c, spec *s);
 /* The number of terms that each output has in a reduction of t. */
 int64_t tg__count_terms(const tg_tensor *t, const attr *a);
+/* Whether the elements along dimensions [first, last), in row-major order, lie at one stride, which
+ * is then stored. It is 1 for a single element. */
+bool tg__lie_at_one_stride(const int64_t *shape, const int64_t *strides, int first, int last,
+                           int64_t *stride);
 /* Computes the sums of the terms. Those of int64 and bool are int64; the others have the dtype of
  * the input. The order of the additions does not depend on the number of threads. False if there is
  * no memory. */
