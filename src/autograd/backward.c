@@ -59,11 +59,21 @@ void tg__end_sweep(sweep *s)
     s->tg->sweep = s->outer;
 }
 
-/* Releases a gradient early if it has a block of its own. Small ones wait for the end of the
- * sweep's scope, which is cheaper. */
-static void release_gradient(tg_tensor *g)
+/* Releases a gradient early, so that its memory serves for the next ones while it is in the cache.
+ * Small ones wait for the end of the sweep's scope, which is cheaper. */
+static inline void release_gradient(tg_tensor *g)
 {
-    if (priv(g)->storage->block) tg_release(g);
+    enum { SMALL = 512 };
+    const tg_tensor *owner = &tg__owner(priv(g)->storage)->pub;
+    if ((size_t)owner->numel * tg__dtype_size(owner->dtype) >= SMALL) tg_release(g);
+}
+
+/* Whether the sweep may add to a gradient in place: nothing else refers to it. */
+static inline bool is_own(const sweep *s, const tg_tensor *g)
+{
+    const tensor_priv *p = priv(g);
+    return !s->create_graph && !p->is_view && p->pub.contiguous && p->own.claims == 1 &&
+           p->depth == s->tg->depth;
 }
 
 /* Adds g to the pending gradient of t. The sweep owns g from here on and may release it. */
@@ -74,6 +84,12 @@ static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
     if (!p->pending) {
         p->pending = g;
         if (p->record) s->waiting++;
+        return true;
+    }
+    if (!s->tg->watch && is_own(s, p->pending)) {
+        loop add = {.binary = pick(s->tg->level, add, g->dtype)};
+        tg__elementwise(add, p->pending, 2, (tg_tensor *[]){p->pending, g});
+        release_gradient(g);
         return true;
     }
     tg_tensor *sum = tg_add(p->pending, g);
@@ -121,18 +137,40 @@ static bool check_versions(const record *r, unsigned reads)
     return true;
 }
 
-/* For an r that recorded a view of a part of a tensor, such as a slice: adds the gradient g of the
- * part in place to the pending gradient of the whole tensor, and returns true, if the sweep has
- * made that gradient itself and the gradient has no views. The work is then in proportion to the
- * size of the part, not to that of the whole. */
-static bool add_to_part(const sweep *s, const record *r, tg_tensor *g)
+/* Writes zeros to the rest of the gradient of which only some parts have been written. */
+static void complete_parts(sweep *s)
 {
-    const tensor_priv *p = priv(r->in[0].t);
-    if (s->create_graph || p->sweep != s->number || !p->pending) return false;
-    const tensor_priv *whole = priv(p->pending);
-    if (whole->is_view || !whole->pub.contiguous || whole->storage->claims > 1) return false;
-    if (whole->depth != s->tg->depth) return false;
-    tg__add_part(r, p->pending, g);
+    if (!s->whole) return;
+    tg__fill_rest(s->whole->pending, s->written);
+    s->whole = NULL;
+}
+
+/* Whether the sweep adds the gradient of a view of a part of t in place to the gradient of t: it
+ * makes that gradient here, or has made it itself. */
+static inline bool takes_parts(const sweep *s, const tensor_priv *t)
+{
+    if (s->create_graph) return false;
+    return t->sweep != s->number || !t->pending || is_own(s, t->pending);
+}
+
+/* Adds g, the gradient of the part of t that r has recorded, to the gradient of t. The work is in
+ * proportion to the size of the part, not to that of t. If neighbouring parts come one after the
+ * other, as those of a split do, each is written once and nothing is filled with zeros before. */
+static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
+{
+    tg_tensor *t = r->in[0].t;
+    tensor_priv *p = priv(t);
+    const part_range part = tg__part_range(r);
+    const bool first = p->sweep != s->number || !p->pending;
+    if (first) {
+        tg_tensor *whole = tg__new(s->tg, t->dtype, t->ndim, t->shape);
+        if (!whole || !accumulate(s, t, whole)) return false;
+        s->whole = p;
+        s->written = (part_range){part.dim, part.from, part.from};
+    }
+    const bool extends = s->whole && tg__extend_range(&s->written, part);
+    if (!extends) complete_parts(s);
+    (extends || first ? tg__write_part : tg__add_part)(r, p->pending, g);
     return true;
 }
 
@@ -143,7 +181,7 @@ TG_INLINE bool propagate(sweep *s, const record *r, int i, tg_tensor *g, watch *
     tg_tensor *t = r->in[i].t;
     if (!r->op->grad)
         return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
-    if (r->op->flags & OP_PART && add_to_part(s, r, g)) return true;
+    if (r->op->flags & OP_PART && takes_parts(s, priv(t))) return add_to_part(s, r, g);
     const block *before = tg__newest_block(s->tg);
     if (w) w->quiet++;
     tg_tensor *own = r->op->grad(r, i, g);
@@ -174,6 +212,7 @@ static bool run_record(sweep *s, const record *r)
     tensor_priv *p = priv(r->out);
     tg_tensor *g = p->pending;
     if (!g || p->sweep != s->number) return true;
+    if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
     p->pending = NULL;
     s->waiting--;
     /* The wanted gradient is that of the values which the result has now. If a write in place has
@@ -227,6 +266,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
         TG_CHECK(!r->prev || r->prev->number < r->number);
         if (!run_record(s, r)) return false;
     }
+    complete_parts(s);
     return tg__ready(s->tg); /* the gradient of a user's operation may have recorded an error */
 }
 

@@ -140,8 +140,25 @@ static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool suppo
 
 /* A view of t with its last two dimensions exchanged, as t.mT in PyTorch. */
 tg_tensor *tg__matrix_transpose(tg_tensor *t);
-/* r recorded a view of a part of its input. Adds g, the gradient of that view, to the same part of
- * `whole`, which is the gradient of the input. */
+
+/* ---- The gradient of a view of a part of a tensor. In these, r has recorded such a view, g is its
+ * gradient, and `whole` is the gradient of the tensor. */
+
+/* The elements from `from` to before `to` of dimension dim, with all indices of the others. */
+typedef struct part_range {
+    int dim;
+    int64_t from, to;
+} part_range;
+
+/* The range that is the part; dim is -1 if the part is none, as a diagonal. */
+part_range tg__part_range(const record *r);
+/* Adds to *range the elements of `more`, if these lie right before or behind it; else returns
+ * false. */
+bool tg__extend_range(part_range *range, part_range more);
+/* Adds g to the part of `whole`, or writes it there. */
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
+void tg__write_part(const record *r, tg_tensor *whole, tg_tensor *g);
+/* Writes zeros to the part of `whole` outside of the range. */
+void tg__fill_rest(tg_tensor *whole, part_range range);
 
 #endif

@@ -1,6 +1,7 @@
 /* select, narrow, slice and diagonal: views of a part of a tensor; and split and chunk, which
  * return lists of such views. The gradient is a tensor of zeros but for that part, which is g.
- * Backward need not make it: tg__add_part adds g to the part of a gradient that is there. */
+ * Backward makes it only for create_graph: else it writes or adds g to that part of the gradient.
+ */
 #include "view.h"
 
 /* The attributes of each view. */
@@ -56,13 +57,25 @@ static tg_tensor *part_of_whole(stack_tensor *part, const tg_tensor *whole, cons
     return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
 }
 
+/* The same for the part that r has recorded. */
+static tg_tensor *recorded_part(stack_tensor *part, const record *r, tg_tensor *whole)
+{
+    const call inner = {.op = r->op, .tg = whole->context, .n = 1, .in = &whole, .a = r->a};
+    spec s;
+    r->op->shape(&inner, &s); /* this cannot fail, as the rule has passed in the forward */
+    return part_of_whole(part, whole, &s);
+}
+
+void tg__write_part(const record *r, tg_tensor *whole, tg_tensor *g)
+{
+    stack_tensor part;
+    tg__copy(recorded_part(&part, r, whole), g);
+}
+
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
 {
-    const call inner = {.op = r->op, .tg = g->context, .n = 1, .in = &whole, .a = r->a};
-    spec s;
-    if (!r->op->shape(&inner, &s)) return; /* cannot happen: the rule has passed in the forward */
     stack_tensor part_room;
-    tg_tensor *part = part_of_whole(&part_room, whole, &s);
+    tg_tensor *part = recorded_part(&part_room, r, whole);
     loop add = {.binary = pick(g->context->level, add, g->dtype)};
     tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
 }
@@ -71,6 +84,47 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
  * are their gradients. */
 enum { SLICE, SELECT, DIAGONAL, PARTS };
 static const op_row part_ops[PARTS], part_backward_ops[PARTS];
+
+part_range tg__part_range(const record *r)
+{
+    const attr *a = r->a;
+    if (r->op == &part_ops[SELECT])
+        return (part_range){(int)a[SELECT_DIM].i, a[SELECT_INDEX].i, a[SELECT_INDEX].i + 1};
+    if (r->op == &part_ops[SLICE] && a[SLICE_STEP].i == 1)
+        return (part_range){(int)a[SLICE_DIM].i, a[SLICE_START].i,
+                            a[SLICE_START].i + a[SLICE_SIZE].i};
+    return (part_range){-1, 0, 0};
+}
+
+bool tg__extend_range(part_range *range, part_range more)
+{
+    if (more.dim < 0 || more.dim != range->dim) return false;
+    if (more.to == range->from)
+        range->from = more.from;
+    else if (more.from == range->to)
+        range->to = more.to;
+    else
+        return false;
+    return true;
+}
+
+void tg__fill_rest(tg_tensor *whole, part_range range)
+{
+    if (range.dim < 0) {
+        tg__fill(whole, 0);
+        return;
+    }
+    const int d = range.dim;
+    const int64_t ends[] = {0, range.from, range.to, whole->shape[d]};
+    for (int i = 0; i < 4; i += 2) {
+        stack_tensor rest;
+        spec s;
+        tg__take_all(&s, whole);
+        s.shape[d] = ends[i + 1] - ends[i];
+        s.offset = ends[i] * s.strides[d];
+        tg__fill(part_of_whole(&rest, whole, &s), 0);
+    }
+}
 
 /* The gradient needs no values of the whole tensor, only its shape. */
 static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
