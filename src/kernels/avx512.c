@@ -1,5 +1,6 @@
-/* The kernels for x86-64 with AVX-512: only those of float32 whose time arithmetic bounds. Where
- * memory bounds the time, those for AVX2 are as fast and serve this level too. */
+/* The kernels for x86-64 with AVX-512: only those whose time arithmetic bounds, which are products
+ * alone in float64. Where memory bounds the time, those for AVX2 are as fast and serve this level
+ * too. */
 #include "level.h"
 
 #ifdef TG_X86_KERNELS
@@ -15,11 +16,14 @@ bool tg__runs_avx512(const cpu_features *cpu)
 #define ARITHMETIC_ONLY
 #define VECTOR_BYTES   64
 #define VECTOR_FMA_F32 _mm512_fmadd_ps
+#define VECTOR_FMA_F64 _mm512_fmadd_pd
 #define TILE_ROWS      8
 
 /* Only the first n elements in memory are loaded or stored. */
 #define VECTOR_LOAD_F32(n, p)     _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
+#define VECTOR_LOAD_F64(n, p)     _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define VECTOR_STORE_F32(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
+#define VECTOR_STORE_F64(n, p, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

@@ -33,7 +33,7 @@ enum {
 #define FUNCTIONS_LANES(name, level, others)                                                       \
     tg__##name##_f32_##level, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_PRODUCT(name, level, others)                                                     \
-    tg__##name##_f32_##level, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
+    tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_DOUBLES(name, level, others)                                                     \
     tg__##name##_f32_##others, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_ANGLES(name, level, others) FUNCTIONS_DOUBLES(name, level, others)
