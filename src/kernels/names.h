@@ -15,6 +15,7 @@ enum {
     MADE_DOUBLES,
     MADE_ANGLES,
     MADE_LIBM,
+    MADE_OWN_FILE,
     MADE_SIZES,
     MADE_CASTS
 };
@@ -39,6 +40,7 @@ enum {
 #define FUNCTIONS_ANGLES(name, level, others) FUNCTIONS_DOUBLES(name, level, others)
 #define FUNCTIONS_LIBM(name, level, others)                                                        \
     tg__##name##_f32_portable, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_OWN_FILE(name, level, others) FUNCTIONS_LOOP(name, level, others)
 #define FUNCTIONS_SIZES(name, level, others)                                                       \
     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
 #define FUNCTIONS_CASTS(name, level, others)                                                       \

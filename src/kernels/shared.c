@@ -23,7 +23,6 @@
 #define VECTOR_FMA(a, b, c) ((a) * (b) + (c))
 #define ABS(x)              (x < 0 ? -WRAP(x) : WRAP(x))
 #define WHOLE(name, x)      (x)
-#define MOD(a, b)           (b == 0 || b == -1 ? 0 : a % b)
 #include "typed.inc"
 
 #define FLOATING    0

@@ -38,7 +38,7 @@ static bool modulo_forward(const call *c)
     bool has_zero = false;
     if (b->dtype == TG_I64 && c->out->numel > 0) {
         tg_scope_begin(c->tg);
-        has_zero = tg_item(tg_any(tg_eq_scalar(b, 0))) != 0;
+        has_zero = tg_item(tg_sum(tg_eq_scalar(b, 0))) != 0;
         tg_scope_end(c->tg);
     }
     return check_divisor(c, has_zero) && binary_forward(c);
