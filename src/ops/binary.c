@@ -98,19 +98,23 @@ static bool scalar_forward(const call *c)
     return true;
 }
 
-/* PyTorch computes x^0.5 and x^-0.5 by sqrt if the exponent is a number. pow would differ for
- * -infinity and -0. */
+/* For these exponents PyTorch calls no pow, whose values would be others: those of sqrt differ for
+ * -infinity and -0, and x * x * x is rounded twice. */
 static bool pow_scalar_forward(const call *c)
 {
-    if (fabs(c->a[0].f) != 0.5) return scalar_forward(c);
-    loop root = {.unary = pick(c->tg->level, sqrt, c->out->dtype)};
-    tg__elementwise(root, c->out, 1, c->in);
-    if (c->a[0].f > 0) return true;
-    stack_tensor one;
-    tg_tensor *in[] = {tg__scalar(&one, c->out, 1), c->out};
-    loop divide = {.binary = pick(c->tg->level, div, c->out->dtype)};
-    tg__elementwise(divide, c->out, 2, in);
-    return true;
+    static const struct {
+        double exponent;
+        const unary_set *kernel;
+    } powers[] = {{2, &tg__square_kernel},      {3, &tg__cube_kernel},
+                  {0.5, &tg__sqrt_kernel},      {-0.5, &tg__rsqrt_kernel},
+                  {-1, &tg__reciprocal_kernel}, {-2, &tg__inverse_square_kernel}};
+    for (size_t i = 0; i < sizeof powers / sizeof *powers; i++) {
+        if (c->a[0].f != powers[i].exponent) continue;
+        loop f = {.unary = kernel_at(powers[i].kernel, c->tg->level, c->out->dtype)};
+        tg__elementwise(f, c->out, 1, c->in);
+        return true;
+    }
+    return scalar_forward(c);
 }
 
 static bool modulo_scalar_forward(const call *c)
@@ -273,7 +277,7 @@ static const op_row pow_op = {.name = "pow", .grad_name = "PowBackward1",
 tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b) { return apply_binary(&pow_op, a, b); }
 
 SCALAR_GRADIENT(pow_scalar_grad,
-    s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(tg_pow_scalar(x, s - 1), s)))
+    s == 0 ? tg_zeros_like(g) : tg_mul(g, tg_mul_scalar(s == 2 ? x : tg_pow_scalar(x, s - 1), s)))
 static const op_row pow_scalar_op = {.name = "pow_scalar", .grad_name = "PowBackward0",
     .shape = scalar_shape, .forward = pow_scalar_forward, .grad = pow_scalar_grad,
     .reads = {READS_0}, .kernel = &tg__pow_kernel};
