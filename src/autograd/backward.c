@@ -251,6 +251,14 @@ static record *newest_of(tg_list outputs)
     return newest;
 }
 
+/* The gradient with which the sweep begins. Backward will add to the grads of leaves: a weight in
+ * their memory is copied. With create_graph the copy has the history of the weight. */
+static tg_tensor *first_gradient(const sweep *s, tg_tensor *weight)
+{
+    const bool copies = s->create_graph || tg__owner(priv(weight)->storage)->is_grad;
+    return copies ? tg_clone(weight) : tg_detach(weight);
+}
+
 bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
 {
     record *newest = newest_of(outputs);
@@ -258,8 +266,7 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
     if (s->inputs.n) tg__mark_paths(s, outputs, newest);
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
-        /* The weight is copied, as it may be the grad of a leaf, to which backward will add. */
-        tg_tensor *g = weights.n ? tg_clone(weights.items[i]) : one_like(out);
+        tg_tensor *g = weights.n ? first_gradient(s, weights.items[i]) : one_like(out);
         if (!g || !accumulate(s, out, g)) return false;
     }
     for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev) {

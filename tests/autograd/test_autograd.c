@@ -72,6 +72,21 @@ static void test_given_gradient_is_a_grad(void **state)
     check_values(w->grad, 16, 880, 880, 16000);
 }
 
+/* Backward reads the gradient that it is given, or a view of a grad, where it lies. */
+static void test_given_gradient_is_a_view(void **state)
+{
+    tg_tensor *w = leaf(*state, 1, 2), *weight = constant(*state, 3, 5);
+    assert_true(tg_backward_with(w, weight));
+    assert_true(tg_backward_with(tg_add(w, w), weight));
+    check_values(w->grad, 9, 15);
+    check_values(weight, 3, 5);
+    tg_copy_from_f64(weight, (double[]){0, 0});
+    check_values(w->grad, 9, 15);
+    tg_tensor *column = tg_reshape(w->grad, TG_SHAPE(2, 1));
+    assert_true(tg_backward_with(tg_t(tg_unsqueeze(tg_flip(w, TG_DIMS(0)), 0)), column));
+    check_values(w->grad, 24, 24);
+}
+
 static void test_accumulation(void **state)
 {
     tg_tensor *w = leaf(*state, 1, 2), *v = leaf(*state, 5, 5);
@@ -754,6 +769,7 @@ int main(void)
         test(not_scalar),
         test(given_gradient),
         test(given_gradient_is_a_grad),
+        test(given_gradient_is_a_view),
         test(accumulation),
         test(twice),
         test(dtypes_in_one_graph),
