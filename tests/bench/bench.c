@@ -8,14 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPEAT_SECONDS 4e-3 /* the least time of a repeat, which the clock resolves well */
-#define MOST_REPEATS   15
-#define FEW_REPEATS    7 /* the number of repeats if one takes longer than LONG_SECONDS */
-#define LONG_SECONDS   20e-3
+#define REPEAT_SECONDS  4e-3 /* the least time of a repeat, which the clock resolves well */
+#define QUICK_SECONDS   1e-3 /* that of the quick set */
+#define MOST_REPEATS    15
+#define FEW_REPEATS     7 /* the number of repeats if one takes longer than LONG_SECONDS */
+#define LONG_SECONDS    20e-3
+#define LEAST_REPEATS   3 /* if one takes longer than LONGEST_SECONDS */
+#define LONGEST_SECONDS 200e-3
 
 static const char *directory;
 static FILE *rows;
 static bool failed;
+static double peak; /* in GFLOP/s; 0: none */
 static FILE *torch_questions, *torch_answers;
 
 double bench_seconds(void)
@@ -86,11 +90,12 @@ static double time_once(const contender *c)
  * NaN if the contender is not installed. */
 static double calibrate(contender *c)
 {
+    const double least = bench_quick() ? QUICK_SECONDS : REPEAT_SECONDS;
     double seconds;
     c->times = 1;
     time_once(c);
-    while ((seconds = time_once(c)) < REPEAT_SECONDS) {
-        double factor = 1.2 * REPEAT_SECONDS / fmax(seconds, 1e-9);
+    while ((seconds = time_once(c)) < least) {
+        double factor = 1.2 * least / fmax(seconds, 1e-9);
         c->times = (long)ceil((double)c->times * fmin(factor, 10));
     }
     return seconds;
@@ -110,10 +115,11 @@ static void measure_repeats(contender *c, int n, int repeats, double (*seconds)[
 
 void bench_measure(contender *c, int n)
 {
-    double seconds[8][MOST_REPEATS];
-    int repeats = MOST_REPEATS;
-    for (int i = 0; i < n; i++)
-        if (calibrate(&c[i]) > LONG_SECONDS) repeats = FEW_REPEATS;
+    double seconds[8][MOST_REPEATS], longest = 0;
+    for (int i = 0; i < n; i++) longest = fmax(longest, calibrate(&c[i])); /* NaN is left out */
+    const int repeats = longest > LONGEST_SECONDS                 ? LEAST_REPEATS
+                        : longest > LONG_SECONDS || bench_quick() ? FEW_REPEATS
+                                                                  : MOST_REPEATS;
     measure_repeats(c, n, repeats, seconds);
     for (int i = 0; i < n; i++) {
         qsort(seconds[i], (size_t)repeats, sizeof(double), compare_doubles);
@@ -179,6 +185,20 @@ static void put_text(const char *key, const char *value)
         fprintf(rows, ", \"%s\": null", key);
 }
 
+/* Our time as a share of the rival's: "leads" below 0.9, "lags" above 1.1, else "ties"; NULL if
+ * nothing was compared. A rate is the other way round. */
+static const char *standing(const row *r, double ratio)
+{
+    const double share = strchr(r->unit, '/') ? 1 / ratio : ratio;
+    return isnan(share) ? NULL : share < 0.9 ? "leads" : share > 1.1 ? "lags" : "ties";
+}
+
+/* The share of the arithmetic peak in percent, or NaN if the row is not compared with it. */
+static double percent_of_peak(const row *r)
+{
+    return peak > 0 && !strcmp(r->unit, "GFLOP/s") ? 100 * r->ours / peak : NAN;
+}
+
 static void put_row(const row *r, double ratio)
 {
     char goal[32];
@@ -189,6 +209,8 @@ static void put_row(const row *r, double ratio)
     put_text("rival", r->rival);
     put_number("theirs", r->rival ? r->theirs : NAN);
     put_number("ratio", ratio);
+    put_text("standing", standing(r, ratio));
+    put_number("percent_of_peak", percent_of_peak(r));
     put_text("target", r->target.limit ? show_target(goal, r->target, r->unit) : NULL);
     fprintf(rows, ", \"met\": %s", met(r, ratio));
     if (r->ours_best > 0) put_number("ours_best", r->ours_best);
@@ -199,16 +221,18 @@ static void put_row(const row *r, double ratio)
 
 void bench_report(const row *r)
 {
-    char ours[32], theirs[32] = "-", goal[32], shown_ratio[32] = "-";
+    char ours[32], theirs[32] = "-", goal[32], shown_ratio[32] = "-", of_peak[32] = "-";
     double ratio = r->rival ? r->ours / r->theirs : NAN;
     if (r->rival && isnan(r->theirs)) strcpy(theirs, "not installed");
     if (!isnan(ratio)) {
         show(theirs, r->theirs, r->unit);
         snprintf(shown_ratio, sizeof shown_ratio, "%.3g", ratio);
     }
+    if (!isnan(percent_of_peak(r)))
+        snprintf(of_peak, sizeof of_peak, "%.0f %%", percent_of_peak(r));
     const char *judged = met(r, ratio);
-    printf("%-26s %-14s %12s  %-22s %13s %8s  %-10s %s\n", r->name, r->size,
-           show(ours, r->ours, r->unit), r->rival ? r->rival : "-", theirs, shown_ratio,
+    printf("%-26s %-16s %12s %6s  %-22s %13s %8s  %-10s %s\n", r->name, r->size,
+           show(ours, r->ours, r->unit), of_peak, r->rival ? r->rival : "-", theirs, shown_ratio,
            show_target(goal, r->target, r->unit),
            *judged == 't'   ? "yes"
            : *judged == 'f' ? "NO"
@@ -256,6 +280,17 @@ double bench_memory(const char *field)
 }
 
 /* ---- The program. */
+
+void bench_set_peak(double gflops)
+{
+    peak = gflops;
+}
+
+bool bench_quick(void)
+{
+    const char *asked = getenv("BENCH_QUICK");
+    return asked && *asked;
+}
 
 const char *bench_directory(void)
 {

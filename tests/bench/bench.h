@@ -44,6 +44,10 @@ typedef struct row {
 
 void bench_report(const row *r);
 
+/* Sets the arithmetic peak in GFLOP/s, which rows that are reported in GFLOP/s are compared with.
+ * 0, as at the start: they are not. */
+void bench_set_peak(double gflops);
+
 /* Reports a row of two measured contenders: in GFLOP/s if flops, the number of floating-point
  * operations of the work, is not 0; else in ns. */
 void bench_compare(const char *name, const char *size, const contender *ours,
@@ -64,6 +68,10 @@ const char *bench_directory(void);
 
 /* Checks a result, not its speed: if ok is false, prints `what`, and bench_end will return 1. */
 void bench_check(bool ok, const char *what);
+
+/* Whether only the quick set is asked for, by BENCH_QUICK in the environment: fewer rows, and fewer
+ * and shorter repeats. */
+bool bench_quick(void);
 
 /* Every program begins with bench_begin, and returns from main what bench_end returns. */
 void bench_begin(int argc, char **argv);

@@ -47,7 +47,7 @@ static const struct {
 static void measure_call(const operation *op, int64_t side, bool tape, bench_target target)
 {
     tg_context *tg = tg_open(NULL);
-    job j = {op, operands_make(tg, side, side)};
+    job j = {.operation = op, .operands = operands_make(tg, TG_F32, side, side)};
     tg_requires_grad_(j.operands.a, tape);
     contender c[] = {{.name = "libtinygrad", .run = job_run, .data = &j}, {.name = "PyTorch"}};
     snprintf(c[1].torch, sizeof c[1].torch, "%s %s %d %d", tape ? "recorded" : "operation",

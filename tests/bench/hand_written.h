@@ -1,5 +1,5 @@
 /* Rivals in C written by hand and compiled for the CPU of this machine: the lecture's training step
- * for two weights, written in three ways, and the arithmetic peak of a core. */
+ * for two weights, written in three ways. */
 #ifndef BENCH_HAND_WRITTEN_H
 #define BENCH_HAND_WRITTEN_H
 
@@ -26,8 +26,5 @@ void hand_five(void *hand, long times);
 /* Training steps of nine loops, one for each operation. Each result is allocated, and freed after
  * its last use. */
 void hand_nine(void *hand, long times);
-
-/* The peak of one core in float32 fused multiply-adds, in GFLOP/s. */
-double hand_peak(void);
 
 #endif

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "bench.h"
-#include "hand_written.h"
 #include "model.h"
+#include "peak.h"
 
 static const int64_t widths[] = {784, 128, 10};
 
@@ -35,7 +35,7 @@ static contender measure_batch(long batch, bench_target against_torch)
 int main(int argc, char **argv)
 {
     bench_begin(argc, argv);
-    double peak = hand_peak();
+    double peak = peak_f32();
     bench_report(&(row){.name = "FMA peak", .size = "1 core", .unit = "GFLOP/s", .ours = peak});
 
     contender ours = measure_batch(64, (bench_target){RATIO_AT_MOST, 0.65});

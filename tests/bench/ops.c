@@ -1,136 +1,99 @@
-/* Each operation, on 10^2 to 10^7 numbers, against PyTorch. No gradients are recorded. */
+/* Each operation and loss on 10^3, 10^5 and 10^7 numbers of both dtypes, forward alone and forward
+ * and backward, against PyTorch. */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench.h"
 #include "operands.h"
 
-/* Each operation is a line here and a line of the same name in rival_torch.py. The result of
- * "over_rows" has an element for each row, and that of "over_columns" one for each column. */
-#define OPERATIONS(OP)                                                                             \
-    OP(add, tg_add(o->a, o->b))                                                                    \
-    OP(mul, tg_mul(o->a, o->b))                                                                    \
-    OP(sqrt, tg_sqrt(o->positive))                                                                 \
-    OP(relu, tg_relu(o->a))                                                                        \
-    OP(exp, tg_exp(o->a))                                                                          \
-    OP(log, tg_log(o->positive))                                                                   \
-    OP(tanh, tg_tanh(o->a))                                                                        \
-    OP(sigmoid, tg_sigmoid(o->a))                                                                  \
-    OP(less_than, tg_lt(o->a, o->b))                                                               \
-    OP(where, tg_where(o->mask, o->a, o->b))                                                       \
-    OP(add_row, tg_add(o->a, o->row))                                                              \
-    OP(add_column, tg_add(o->a, o->column))                                                        \
-    OP(transposed_copy, tg_contiguous(tg_t(o->a)))                                                 \
-    OP(sum, tg_sum(o->a))                                                                          \
-    OP(sum_over_rows, tg_sum_dims(o->a, TG_DIMS(1), false))                                        \
-    OP(sum_over_columns, tg_sum_dims(o->a, TG_DIMS(0), false))                                     \
-    OP(mean, tg_mean(o->a))                                                                        \
-    OP(mean_over_rows, tg_mean_dims(o->a, TG_DIMS(1), false))                                      \
-    OP(mean_over_columns, tg_mean_dims(o->a, TG_DIMS(0), false))                                   \
-    OP(max, tg_max(o->a))                                                                          \
-    OP(max_over_rows, tg_max_dim(o->a, 1, false))                                                  \
-    OP(max_over_columns, tg_max_dim(o->a, 0, false))                                               \
-    OP(argmax, tg_argmax(o->a))                                                                    \
-    OP(argmax_over_rows, tg_argmax_dim(o->a, 1, false))                                            \
-    OP(argmax_over_columns, tg_argmax_dim(o->a, 0, false))
-
-/* Operations that are measured at two sizes only. */
-#define MORE_OPERATIONS(OP)                                                                        \
-    OP(sin, tg_sin(o->a))                                                                          \
-    OP(log1p, tg_log1p(o->positive))                                                               \
-    OP(erf, tg_erf(o->a))                                                                          \
-    OP(gelu, tg_gelu(o->a, TG_GELU_NONE))                                                          \
-    OP(softmax, tg_softmax(o->a, 1))                                                               \
-    OP(log_softmax, tg_log_softmax(o->a, 1))                                                       \
-    OP(cumsum, tg_cumsum(o->a, 1))                                                                 \
-    OP(var_over_rows, tg_var_dims(o->a, TG_DIMS(1), 1, false))                                     \
-    OP(sort_rows, tg_sort(o->a, 1))                                                                \
-    OP(index_select, tg_index_select(o->a, 0, o->order))                                           \
-    OP(gather, tg_gather(o->a, 1, o->labels))
-
-#define DEFINE_RUN(name, expression)                                                               \
+#define BOTH(name, expression)                                                                     \
     static tg_tensor *run_##name(const operands *o)                                                \
     {                                                                                              \
         return expression;                                                                         \
     }
-#define TABLE_ROW(name, expression) {#name, run_##name},
+#define FORWARD BOTH
+#include "operations.def"
+#undef BOTH
+#undef FORWARD
 
-OPERATIONS(DEFINE_RUN)
-MORE_OPERATIONS(DEFINE_RUN)
-
-static const operation operations[] = {OPERATIONS(TABLE_ROW)};
-static const operation more_operations[] = {MORE_OPERATIONS(TABLE_ROW)};
-
-enum { SIZES = 6, NARROW = 4, SMALL = 2, LARGE = 4 /* indices in shapes, for more_operations */ };
+static const struct row_of_table {
+    operation operation;
+    bool both;
+} operations[] = {
+#define BOTH(name, expression)    {{#name, run_##name}, true},
+#define FORWARD(name, expression) {{#name, run_##name}, false},
+#include "operations.def"
+};
 
 typedef struct shape {
     int64_t rows, columns;
+    const char *size;
 } shape;
 
-static const shape shapes[SIZES] = {{10, 10},    {10, 100},    {100, 100},
-                                    {100, 1000}, {1000, 1000}, {1000, 10000}};
+static const shape shapes[] = {{10, 100, "10^3"}, {100, 1000, "10^5"}, {1000, 10000, "10^7"}};
 /* Narrow matrices, whose columns are summed as in the gradient of a bias. */
-static const shape narrow[NARROW] = {{1000, 1}, {100000, 1}, {10000, 2}, {100000, 10}};
+static const shape narrow[] = {
+    {1000, 1, "1000x1"}, {100000, 1, "100000x1"}, {10000, 2, "10000x2"}, {100000, 10, "100000x10"}};
 
-/* The target is 1.5 times PyTorch's speed up to 10^4 numbers and, for exp and tanh, at any size;
- * else it is 0.95 times PyTorch's speed. more_operations have no target. */
-static bench_target target_of(const operation *op, int64_t n)
+static void measure(const job *j, const shape *s)
 {
-    if (op >= more_operations && op < more_operations + sizeof more_operations / sizeof *op)
-        return (bench_target){NO_LIMIT, 0};
-    bool slow = op->run == run_exp || op->run == run_tanh;
-    return (bench_target){RATIO_AT_MOST, 1 / (n <= 10000 || slow ? 1.5 : 0.95)};
-}
-
-static void measure_operation(const operation *op, const operands *o, const char *size)
-{
-    int64_t n = o->a->numel;
-    job j = {op, *o};
-    contender c[] = {{.name = "libtinygrad", .run = job_run, .data = &j}, {.name = "PyTorch"}};
-    snprintf(c[1].torch, sizeof c[1].torch, "operation %s %lld %lld", op->name,
-             (long long)o->a->shape[0], (long long)o->a->shape[1]);
+    const bool wide = j->operands.a->dtype == TG_F64;
+    contender c[] = {{.name = "libtinygrad", .run = job_run, .data = (void *)j},
+                     {.name = "PyTorch"}};
+    const char *ways = j->gradient ? "both" : "forward";
+    snprintf(c[1].torch, sizeof c[1].torch, "operation %s %lld %lld %s %s", j->operation->name,
+             (long long)s->rows, (long long)s->columns, wide ? "float64" : "float32", ways);
     bench_measure(c, 2);
-    bench_check(tg_ok(o->a->context), tg_error(o->a->context));
+    tg_context *tg = j->operands.a->context;
+    bench_check(tg_ok(tg), tg_error(tg));
+    tg_clear_error(tg);
 
-    bench_compare(op->name, size, &c[0], &c[1], 0, target_of(op, n));
+    char size[40];
+    snprintf(size, sizeof size, "%s%s%s", s->size, wide ? " f64" : "", j->gradient ? " both" : "");
+    bench_compare(j->operation->name, size, &c[0], &c[1], 0, (bench_target){RATIO_AT_MOST, 0.8});
 }
 
-static void measure_sizes(tg_context *tg)
+static void measure_forward(const operation *op, const operands *o, const shape *s)
 {
-    operands inputs[SIZES];
-    for (int k = 0; k < SIZES; k++)
-        inputs[k] = operands_make(tg, shapes[k].rows, shapes[k].columns);
-    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
-        for (int k = 0; k < SIZES; k++) {
-            char size[32];
-            snprintf(size, sizeof size, "%lld", (long long)inputs[k].a->numel);
-            measure_operation(&operations[i], &inputs[k], size);
-        }
-    for (size_t i = 0; i < sizeof more_operations / sizeof *more_operations; i++)
-        for (int k = SMALL; k <= LARGE; k += LARGE - SMALL) {
-            char size[32];
-            snprintf(size, sizeof size, "%lld", (long long)inputs[k].a->numel);
-            measure_operation(&more_operations[i], &inputs[k], size);
-        }
+    const job j = {.operation = op, .operands = *o};
+    tg_no_grad_begin(o->a->context);
+    measure(&j, s);
+    tg_no_grad_end(o->a->context);
 }
 
-static void measure_narrow(tg_context *tg)
+static void measure_shape(const shape *s, tg_dtype dtype)
 {
-    for (int k = 0; k < NARROW; k++) {
-        const shape s = narrow[k];
-        const operation op = {"sum_over_columns", run_sum_over_columns};
-        const operands o = operands_make(tg, s.rows, s.columns);
-        char size[48];
-        snprintf(size, sizeof size, "%lldx%lld", (long long)s.rows, (long long)s.columns);
-        measure_operation(&op, &o, size);
+    tg_context *tg = tg_open(NULL);
+    const operands o = operands_make(tg, dtype, s->rows, s->columns);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        const operation *op = &operations[i].operation;
+        measure_forward(op, &o, s);
+        if (!operations[i].both) continue;
+        const job j = job_both_ways(op, &o);
+        measure(&j, s);
+    }
+    tg_close(tg);
+}
+
+static void measure_narrow(void)
+{
+    const operation op = {"sum_over_columns", run_sum_over_columns};
+    for (size_t k = 0; k < sizeof narrow / sizeof *narrow; k++) {
+        tg_context *tg = tg_open(NULL);
+        const operands o = operands_make(tg, TG_F32, narrow[k].rows, narrow[k].columns);
+        measure_forward(&op, &o, &narrow[k]);
+        tg_close(tg);
     }
 }
 
 int main(int argc, char **argv)
 {
     bench_begin(argc, argv);
-    tg_context *tg = tg_open(NULL);
-    measure_sizes(tg);
-    measure_narrow(tg);
-    tg_close(tg);
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        if (bench_quick() && shapes[k].rows != 100) continue;
+        measure_shape(&shapes[k], TG_F32);
+        measure_shape(&shapes[k], TG_F64);
+    }
+    measure_narrow();
     return bench_end();
 }

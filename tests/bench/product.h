@@ -1,4 +1,4 @@
-/* A matrix product, computed by the library and, if it is installed, by OpenBLAS. */
+/* A matrix product, computed by the library and by rivals that are installed. */
 #ifndef BENCH_PRODUCT_H
 #define BENCH_PRODUCT_H
 
@@ -13,7 +13,7 @@ typedef struct product {
     int m, k, n;
     bool a_transposed, b_transposed;
     tg_tensor *a, *b;
-    void *c; /* the result of OpenBLAS */
+    void *c; /* the result of a rival */
 } product;
 
 /* Makes a, b and c for the sizes in p. */
@@ -28,5 +28,14 @@ void product_run(void *data, long times);
 bool openblas_find(void);
 void openblas_threads(int n);
 void openblas_run(void *data, long times);
+
+/* Loads OpenBLAS a second time, with its kernels for AVX-512, which it does not choose by itself on
+ * all CPUs that have it. Returns false if the CPU or OpenBLAS has none. */
+bool openblas_avx512_find(void);
+void openblas_avx512_run(void *data, long times);
+
+/* Loads oneDNN, whose product is for float32 alone. It runs on one thread. */
+bool onednn_find(void);
+void onednn_run(void *data, long times);
 
 #endif
