@@ -33,6 +33,7 @@ bool tg__runs_avx2(const cpu_features *cpu)
 #else
 #pragma GCC push_options
 #pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#pragma GCC optimize("no-thread-jumps")
 #pragma GCC optimize("align-functions=32") /* so that a short loop lies in one cache line */
 #pragma GCC target("avx2,fma")
 #endif

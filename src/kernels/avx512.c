@@ -32,6 +32,7 @@ bool tg__runs_avx512(const cpu_features *cpu)
 #else
 #pragma GCC push_options
 #pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#pragma GCC optimize("no-thread-jumps")
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
 #endif
 

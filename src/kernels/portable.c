@@ -31,8 +31,10 @@ bool tg__runs_portable(const cpu_features *cpu)
 #pragma GCC push_options
 #ifdef SMALL_CODE
 #pragma GCC optimize("Os", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#pragma GCC optimize("no-thread-jumps")
 #else
 #pragma GCC optimize("O2", "tree-vectorize", "fp-contract=off", "no-math-errno", "no-trapping-math")
+#pragma GCC optimize("no-thread-jumps")
 #endif
 #else
 #pragma STDC FP_CONTRACT OFF
