@@ -157,7 +157,8 @@ KERNEL_SET(sgd_set, sgd_kernel);
 
 /* A step of Adam, AdamW, RMSprop or Adagrad, which differ in these constants. It changes the
  * parameters p by their gradients g, and the state of the optimiser, which is first, second and
- * third. In this order:
+ * third. first or third is NULL if the optimiser has no such state: third then counts as 0, and the
+ * optimiser without a first one neither averages nor centers, and its root is 1. In this order:
  *   d      = (maximize ? -g : g) + decay p
  *   first  = beta1 first + gradient_weight d
  *   second = beta2 second + square_weight d^2

@@ -3,11 +3,6 @@
 #include "optim.h"
 
 #include <math.h>
-#include <string.h>
-
-/* The kernel works on that many elements at a time. A state vector that an optimiser does not have
- * is replaced by scratch memory of zeros. */
-enum { ADAPT_CHUNK = 256 };
 
 typedef struct adapt_work {
     adapt_kernel *kernel;
@@ -21,19 +16,10 @@ typedef struct adapt_work {
 static void adapt_some(void *work, int64_t from, int64_t to)
 {
     const adapt_work *w = work;
-    union {
-        float f32[ADAPT_CHUNK];
-        double f64[ADAPT_CHUNK];
-    } scratch[OPTIM_STATES];
-    for (int64_t i = from; i < to; i += ADAPT_CHUNK) {
-        const size_t at = (size_t)i * w->size;
-        void *state[OPTIM_STATES];
-        for (int k = 0; k < OPTIM_STATES; k++)
-            state[k] =
-                w->state[k] ? w->state[k] + at : memset(&scratch[k], 0, ADAPT_CHUNK * w->size);
-        w->kernel(to - i < ADAPT_CHUNK ? to - i : ADAPT_CHUNK, w->p + at, w->g + at, state[0],
-                  state[1], state[2], w->c);
-    }
+    const size_t at = (size_t)from * w->size;
+    char *state[OPTIM_STATES];
+    for (int k = 0; k < OPTIM_STATES; k++) state[k] = w->state[k] ? w->state[k] + at : NULL;
+    w->kernel(to - from, w->p + at, w->g + at, state[0], state[1], state[2], w->c);
 }
 
 /* Makes the step of a parameter with these states. One that it has besides is the average of a
