@@ -391,12 +391,12 @@ TG_API tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim);
 /* The values of tg_min_dim with the indices of tg_argmin_dim, as torch.min(a, dim). */
 TG_API tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim);
 
-/* The product of all elements; 1 for none. Any dtype; that of int64 and bool is int64. The gradient
- * is right where elements are 0, too. */
+/* The product of all elements; 1 for none. Any dtype; that of int64 and bool is int64. float32 is
+ * multiplied in float64. The gradient is right where elements are 0, too. */
 TG_API tg_tensor *tg_prod(tg_tensor *a);
 
-/* The products along dim; 1 for no elements. Any dtype; those of int64 and bool are int64. The
- * gradient is right where elements are 0, too. */
+/* The products along dim; 1 for no elements. Any dtype; those of int64 and bool are int64. float32
+ * is multiplied in float64. The gradient is right where elements are 0, too. */
 TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
 
 /* Running sums along dim: out_i = a_0 + ... + a_i, of a's shape. Any dtype; those of int64 and bool

@@ -71,6 +71,19 @@ tg_tensor *tg__norm_backward(tg_tensor *x, tg_tensor *g, tg_tensor *y)
 
 /* ---- (sum of |x|^p)^(1/p), for a p that is neither 0, 1 nor infinite. REDUCE_OWN is p. */
 
+/* The sum of squares over the dimensions that c reduces, in the order of additions of the sum of a
+ * tensor of the squares. */
+static tg_tensor *sum_of_squares(const call *c)
+{
+    call squares = *c;
+    tg_tensor *x = tg__contiguous(c->in[0]), *sum = NULL;
+    squares.in = &x;
+    if (x) sum = tg__new(c->tg, x->dtype, c->out->ndim, c->out->shape);
+    const bool done = sum && tg__reduce_into(&squares, &tg__sum_squares_kernel,
+                                             &tg__sum_squares_columns_kernel, sum, 0);
+    return done ? sum : NULL;
+}
+
 static tg_tensor *sum_of_powers(tg_tensor *x, double p, tg_shape dims)
 {
     return tg_sum_dims(p == 2 ? tg_square(x) : tg_pow_scalar(tg_abs(x), p), dims, TG_KEEPDIM);
@@ -101,9 +114,10 @@ static tg_tensor *scaled_norm(tg_tensor *x, double p, tg_shape dims)
 }
 
 /* Computes the norms, and replaces those whose sum of powers is not accurate by scaled ones. */
-static tg_tensor *norm_of_terms(tg_tensor *x, double p, tg_shape dims, double terms)
+static tg_tensor *norm_of_terms(const call *c, double p, tg_shape dims, double terms)
 {
-    tg_tensor *sum = sum_of_powers(x, p, dims), *y = pth_root(sum, p), *scaled = NULL;
+    tg_tensor *x = c->in[0], *sum = p == 2 ? sum_of_squares(c) : sum_of_powers(x, p, dims);
+    tg_tensor *y = pth_root(sum, p), *scaled = NULL;
     const size_t size = tg__dtype_size(x->dtype);
     for (int64_t i = 0; y && x->numel > 0 && i < y->numel; i++) {
         if (is_accurate(tg__load(sum->dtype, sum->data, i), x->dtype, terms)) continue;
@@ -124,7 +138,7 @@ static bool norm_forward(const call *c)
     tg__enter(&f, NULL, x);
     tg_no_grad_begin(c->tg);
     const tg_tensor *y =
-        norm_of_terms(x, c->a[REDUCE_OWN].f, (tg_shape){n, dims}, (double)tg__count_terms(x, c->a));
+        norm_of_terms(c, c->a[REDUCE_OWN].f, (tg_shape){n, dims}, (double)tg__count_terms(x, c->a));
     if (y) tg__copy(c->out, y);
     tg_no_grad_end(c->tg);
     tg__leave(&f, NULL);

@@ -124,22 +124,22 @@ typedef void reduction(const reduce_work *w, int64_t first, int64_t outputs);
 struct reduce_work {
     const reduction_layout *f;
     reduction *reduce;
+    reduce_kernel *rows; /* the kernels of reduce_by_kernels, for the dtype */
+    reduce_columns_kernel *columns;
     int level;
     char *values;     /* NULL if the values are not asked for */
     int64_t *indices; /* NULL if the indices are not asked for */
     size_t size;      /* of a value, in bytes */
 };
 
-static void reduce_sums(const reduce_work *w, int64_t first, int64_t outputs)
+static void reduce_by_kernels(const reduce_work *w, int64_t first, int64_t outputs)
 {
     const reduction_layout *f = w->f;
     void *values = w->values + (size_t)first * w->size;
     if (f->term_stride == 1)
-        pick(w->level, sum, f->dtype)(outputs, f->terms, values, first_term(f, first),
-                                      f->output_stride);
+        w->rows(outputs, f->terms, values, first_term(f, first), f->output_stride);
     else
-        pick(w->level, sum_columns, f->dtype)(f->terms, outputs, values, first_term(f, first),
-                                              f->term_stride);
+        w->columns(f->terms, outputs, values, first_term(f, first), f->term_stride);
 }
 
 static void reduce_extremes(const reduce_work *w, bool greatest, int64_t first, int64_t outputs)
@@ -188,27 +188,41 @@ static int64_t outputs_per_block(const reduction_layout *f)
     return grain < NARROW ? NARROW : grain;
 }
 
-static bool reduce_into(const call *c, reduction *reduce, tg_tensor *values, int64_t *indices)
+/* Fills in the rest of the work and does it. Values of outputs without terms become `none`. */
+static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double none)
 {
     reduction_layout f;
     if (!find_layout(c, &f)) return false;
-    if (f.terms == 0 && values) tg__fill(values, 0);
+    if (f.terms == 0 && values) tg__fill(values, none);
     if (f.terms == 0 || f.outputs == 0) return true;
-    reduce_work w = {.f = &f, .reduce = reduce, .level = c->tg->level, .indices = indices};
+    w.f = &f;
     if (values) w.values = values->data;
     if (values) w.size = tg__dtype_size(values->dtype);
     tg__split(c->tg, f.outputs, outputs_per_block(&f), reduce_outputs, &w);
     return true;
 }
 
+bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns_set *columns,
+                     tg_tensor *out, double none)
+{
+    const tg_dtype d = c->in[0]->dtype;
+    const reduce_work w = {.reduce = reduce_by_kernels,
+                           .rows = rows->at[c->tg->level][d],
+                           .columns = columns->at[c->tg->level][d]};
+    return reduce_into(c, w, out, none);
+}
+
 bool tg__sum_into(const call *c, tg_tensor *sum)
 {
-    return reduce_into(c, reduce_sums, sum, NULL);
+    return tg__reduce_into(c, &tg__sum_kernel, &tg__sum_columns_kernel, sum, 0);
 }
 
 bool tg__extreme_into(const call *c, bool greatest, tg_tensor *values, int64_t *indices)
 {
-    return reduce_into(c, greatest ? reduce_greatest : reduce_least, values, indices);
+    const reduce_work w = {.reduce = greatest ? reduce_greatest : reduce_least,
+                           .level = c->tg->level,
+                           .indices = indices};
+    return reduce_into(c, w, values, 0);
 }
 
 tg_tensor *tg__reduce_dims_with(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim,

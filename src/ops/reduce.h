@@ -33,6 +33,10 @@ int64_t tg__count_terms(const tg_tensor *t, const attr *a);
  * is then stored. It is 1 for a single element. */
 bool tg__lie_at_one_stride(const int64_t *shape, const int64_t *strides, int first, int last,
                            int64_t *stride);
+/* Computes each output from its terms by one of two kernels, which take rows and columns; `none` is
+ * the value without terms. False if there is no memory. */
+bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns_set *columns,
+                     tg_tensor *out, double none);
 /* Computes the sums of the terms. Those of int64 and bool are int64; the others have the dtype of
  * the input. The order of the additions does not depend on the number of threads. False if there is
  * no memory. */
@@ -64,6 +68,10 @@ tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
  * history. */
 tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean);
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var);
+
+/* Returns g times the product of the other elements of x along dim, for each element; along dim g
+ * has size 1, and x at least that. In src/ops/scan.c. */
+tg_tensor *tg__times_others(tg_tensor *g, tg_tensor *x, int dim);
 
 /* Returns x g / y, and 0 where y is 0, for g and y that broadcast to x. With a norm y of x this is
  * the gradient of the norm. |y| must be at least |x|; the result is then right even where the

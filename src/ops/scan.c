@@ -1,4 +1,4 @@
-/* cumsum, cumprod and prod. They are one recurrence along a dimension, y[i] = a[i] + x[i] y[i - 1],
+/* cumsum and cumprod. They are one recurrence along a dimension, y[i] = a[i] + x[i] y[i - 1],
  * from the first element to the last or in reverse. Without x it is a running sum. Its gradients
  * are recurrences of the same kind.
  *
@@ -126,14 +126,14 @@ static bool scan_forward(const call *c)
     return true;
 }
 
-/* Shifts t by one element along dim, towards the start or the end. The element that becomes free is
- * 0. */
-static tg_tensor *shift_by_one(tg_tensor *t, int dim, bool to_start)
+/* Shifts t by one element along dim, towards the start or the end. The element that becomes free
+ * gets a value. */
+static tg_tensor *shift_by_one(tg_tensor *t, int dim, bool to_start, double value)
 {
-    if (t->ndim == 0 || t->shape[dim] == 0) return tg_zeros_like(t);
+    if (!t || t->ndim == 0 || t->shape[dim] == 0) return tg_full_like(t, value);
     tg_tensor *rest = tg_narrow(t, dim, to_start, t->shape[dim] - 1);
-    tg_tensor *zero = tg_zeros_like(tg_narrow(t, dim, 0, 1));
-    return to_start ? tg_cat(TG_LIST(rest, zero), dim) : tg_cat(TG_LIST(zero, rest), dim);
+    tg_tensor *free = tg_full_like(tg_narrow(t, dim, 0, 1), value);
+    return to_start ? tg_cat(TG_LIST(rest, free), dim) : tg_cat(TG_LIST(free, rest), dim);
 }
 
 static tg_tensor *running_sums(const char *name, tg_tensor *a, int dim, bool reverse);
@@ -149,8 +149,8 @@ static tg_tensor *scan_grad(const record *r, int i, tg_tensor *g)
     const bool reverse = r->a[SCAN_REVERSE].i != 0;
     if (r->n == 1) return running_sums(r->op->name, g, dim, !reverse);
     tg_tensor *grad_a =
-        running_products(r->op->name, g, shift_by_one(r->in[1].t, dim, !reverse), dim, !reverse);
-    return i == 0 ? grad_a : tg_mul(grad_a, shift_by_one(r->out, dim, reverse));
+        running_products(r->op->name, g, shift_by_one(r->in[1].t, dim, !reverse, 0), dim, !reverse);
+    return i == 0 ? grad_a : tg_mul(grad_a, shift_by_one(r->out, dim, reverse, 0));
 }
 
 static const op_row cumsum_op = {
@@ -219,30 +219,11 @@ tg_tensor *tg_cumprod(tg_tensor *a, int dim)
     return tg__leave(&f, cumprod(a, dim));
 }
 
-static tg_tensor *prod(tg_tensor *a, int dim, bool keepdim)
+tg_tensor *tg__times_others(tg_tensor *g, tg_tensor *x, int dim)
 {
-    int d = a ? tg__dim(a, "prod", dim, a->ndim) : -1;
-    if (d < 0) return NULL;
-    if (a->ndim == 0) return tg_cumprod(a, 0);
-    if (a->shape[d] == 0) { /* ones with the shape and dtype of a sum, which is 0 here */
-        tg_tensor *sum = tg_sum_dims(a, TG_DIMS(d), keepdim);
-        return tg_add_scalar(sum, 1);
-    }
-    tg_tensor *last = tg_narrow(tg_cumprod(a, d), d, a->shape[d] - 1, 1);
-    /* A view would keep the memory of all running products. */
-    return tg_clone(keepdim ? last : tg_squeeze_dim(last, d));
-}
-
-tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
-{
-    frame f;
-    tg__enter(&f, "prod", a);
-    return tg__leave(&f, tg__name_grad_fn(prod(a, dim, keepdim), "ProdBackward1"));
-}
-
-tg_tensor *tg_prod(tg_tensor *a)
-{
-    frame f;
-    tg__enter(&f, "prod", a);
-    return tg__leave(&f, tg__name_grad_fn(prod(tg_flatten(a, 0, -1), 0, false), "ProdBackward0"));
+    tg_tensor *none = tg_zeros_like(tg_narrow(x, dim, 1, x->shape[dim] - 1));
+    tg_tensor *before = shift_by_one(tg_cumprod(x, dim), dim, false, 1);
+    tg_tensor *behind = running_products("prod", tg_cat(TG_LIST(none, g), dim),
+                                         shift_by_one(x, dim, true, 0), dim, true);
+    return tg_mul(behind, before);
 }

@@ -210,18 +210,32 @@ static int64_t first_extreme(int k, int type, bool greatest, int64_t n, const vo
     return place;
 }
 
-static void same_rows(int k, int type, int64_t n, const void *a)
+/* `total` is the dtype of the sums or products, of rows and of columns. */
+static void same_rows_by(int k, int type, int total, int64_t n, const void *a,
+                         const reduce_set *rows_set, const reduce_columns_set *columns_set)
 {
-    const int total = type == K_BOOL ? K_I64 : type;
+    if (!kernel_at(rows_set, k, type)) return;
     for (int64_t columns = 1; columns < 200; columns += columns < 20 ? 1 : 43) {
         const int64_t rows = n / columns, stride = columns + n % 3;
-        pick(LEVEL_portable, sum, type)(rows, columns, nth(expected, 2, total), a, stride);
-        pick(k, sum, type)(rows, columns, nth(found, 2, total), a, stride);
-        check_same(total, rows, "sum of rows", k);
-        pick(LEVEL_portable, sum_columns, type)(rows, columns, nth(expected, 2, total), a, stride);
-        pick(k, sum_columns, type)(rows, columns, nth(found, 2, total), a, stride);
-        check_same(total, columns, "sum_columns", k);
+        kernel_at(rows_set, LEVEL_portable, type)(rows, columns, nth(expected, 2, total), a,
+                                                  stride);
+        kernel_at(rows_set, k, type)(rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, rows, "reduction of rows", k);
+        kernel_at(columns_set, LEVEL_portable, type)(rows, columns, nth(expected, 2, total), a,
+                                                     stride);
+        kernel_at(columns_set, k, type)(rows, columns, nth(found, 2, total), a, stride);
+        check_same(total, columns, "reduction of columns", k);
     }
+}
+
+static void same_rows(int k, int type, int total, int64_t n, const void *a)
+{
+    same_rows_by(k, type, total, n, a, &tg__sum_kernel, &tg__sum_columns_kernel);
+    if (type == K_BOOL) return;
+    same_rows_by(k, type, total, n, a, &tg__prod_kernel, &tg__prod_columns_kernel);
+    if (type != K_I64)
+        same_rows_by(k, type, total, n, a, &tg__sum_squares_kernel,
+                     &tg__sum_squares_columns_kernel);
 }
 
 static void same_reductions(int k, int type, int64_t n)
@@ -231,7 +245,7 @@ static void same_reductions(int k, int type, int64_t n)
     pick(LEVEL_portable, sum, type)(1, n, nth(expected, 2, total), a, n);
     pick(k, sum, type)(1, n, nth(found, 2, total), a, n);
     check_same(total, 1, "sum", k);
-    same_rows(k, type, n, a);
+    same_rows(k, type, total, n, a);
     same_pair(k, type, n, pick(LEVEL_portable, dot, type), pick(k, dot, type));
     same_pair(k, type, n, pick(LEVEL_portable, squared_distance, type),
               pick(k, squared_distance, type));

@@ -1,0 +1,84 @@
+/* Products of many terms, in whichever order they are multiplied, with their gradients. */
+#include "leaf.h"
+
+enum { MANY = 1000 };
+
+/* The fractions 2/1, 3/2, 4/3 ..., whose product is their number plus 1. */
+static tg_tensor *fractions(tg_context *tg, tg_dtype dtype, tg_shape shape)
+{
+    tg_tensor *k = tg_add_scalar(tg_arange(tg, TG_F64, 0, MANY, 1), 1);
+    tg_tensor *t = tg_div(tg_add_scalar(k, 1), k);
+    return tg_cast(tg_reshape(t, shape), dtype);
+}
+
+/* Each factor is off by at most 2^-53 relative, or 2^-24 in float32, and each product in double by
+ * 2^-53. */
+static void test_a_product_of_many_terms(void **state)
+{
+    tg_context *tg = *state;
+    const double exact = MANY + 1;
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+        const double bound = exact * (MANY + 1) * (dtype == TG_F32 ? 0x1p-24 : 0x1p-52);
+        tg_tensor *row = fractions(tg, dtype, TG_SHAPE(1, MANY));
+        const double values[] = {
+            tg_item(tg_prod(row)), tg_item(tg_prod_dim(row, 1, false)),
+            tg_item(tg_prod_dim(tg_t(row), 0, false)),
+            tg_item(tg_prod(tg_prod_dim(fractions(tg, dtype, TG_SHAPE(MANY / 10, 10)), 0, false)))};
+        for (int i = 0; i < 4; i++) assert_true(fabs(values[i] - exact) <= bound);
+    }
+}
+
+/* The product of every other term leaves the range of double; that of all of them is 1. */
+static void test_a_product_in_the_range_whose_parts_leave_it(void **state)
+{
+    tg_context *tg = *state;
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+        tg_tensor *pair = tg_cast(constant(tg, 0x1p100, 0x1p-100), dtype);
+        tg_tensor *pairs = tg_expand(pair, TG_SHAPE(MANY, 2));
+        check_values(tg_prod(pairs), 1);
+        check_values(tg_prod_dim(tg_contiguous(pairs), 0, false), INFINITY, 0);
+    }
+}
+
+/* Infinities, NaN and zeros among many terms. */
+static void test_a_product_with_special_terms(void **state)
+{
+    tg_context *tg = *state;
+    const double term[] = {0, -0.0, INFINITY, -INFINITY, NAN};
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (int i = 0; i < 5; i++) {
+            tg_tensor *t = tg_ones(tg, dtype, TG_SHAPE(MANY));
+            tg_fill_(tg_select(t, 0, 777), term[i]);
+            const double y = tg_item(tg_prod(t));
+            assert_true(isnan(term[i]) ? isnan(y) : y == term[i] && signbit(y) == signbit(term[i]));
+        }
+}
+
+/* The gradient of a term is the product of the others: with one 0 that of the 0 alone, with two
+ * none. */
+static void test_gradients_of_products_with_zeros(void **state)
+{
+    tg_context *tg = *state;
+    for (int zeros = 0; zeros <= 2; zeros++) {
+        tg_tensor *x = tg_full(tg, TG_F64, TG_SHAPE(MANY), 1);
+        tg_fill_(tg_select(x, 0, 3), zeros > 0 ? 0 : 2);
+        tg_fill_(tg_select(x, 0, 900), zeros > 1 ? 0 : 4);
+        assert_true(tg_backward(tg_prod(tg_requires_grad_(x, true))));
+        for (int i = 0; i < MANY; i++) {
+            const double of_3 = zeros > 1 ? 0 : 4, of_900 = zeros > 0 ? 0 : 2;
+            const double others = zeros > 0 ? 0 : 8;
+            assert_true(element_of(x->grad, i) == (i == 3 ? of_3 : i == 900 ? of_900 : others));
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_product_of_many_terms),
+        cmocka_unit_test(test_a_product_in_the_range_whose_parts_leave_it),
+        cmocka_unit_test(test_a_product_with_special_terms),
+        cmocka_unit_test(test_gradients_of_products_with_zeros),
+    };
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
