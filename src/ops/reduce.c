@@ -259,5 +259,6 @@ tg_tensor *tg__restore_dims(const record *r, tg_tensor *t)
 tg_tensor *tg__expand_to_input(const record *r, tg_tensor *g)
 {
     const tg_tensor *x = r->in[0].t;
-    return tg_expand(tg__restore_dims(r, g), (tg_shape){x->ndim, x->shape});
+    if (g && g->ndim > 0) g = tg__restore_dims(r, g);
+    return tg_expand(g, (tg_shape){x->ndim, x->shape});
 }
