@@ -127,11 +127,14 @@ static inline bool wants_gradient(const sweep *s, const operand *in)
 
 /* Checks that the values that the gradient reads are still those of the forward. `reads` has
  * READS_* bits; the error names the input or the result and the operation that has changed it. */
-static bool check_versions(const record *r, unsigned reads)
+static inline bool check_versions(const record *r, unsigned reads)
 {
-    for (int j = 0; j < r->n; j++)
-        if (reads & tg__reads_input(j) && changed(r->in[j].t, r->in[j].version))
+    unsigned bit = READS_0;
+    for (int j = 0; j < r->n; j++) {
+        if (reads & bit && changed(r->in[j].t, r->in[j].version))
             return fail_changed(r, r->in[j].t, "input", j + 1);
+        if (bit < READS_2) bit <<= 1;
+    }
     if (reads & READS_OUT && changed(r->out, r->out_version))
         return fail_changed(r, r->out, "result", 0);
     return true;
@@ -189,8 +192,8 @@ TG_INLINE bool propagate(sweep *s, const record *r, int i, tg_tensor *g, watch *
     if (w) w->quiet--;
     if (own && w && !w->check_gradient(r, i, g, own)) return false;
     const bool may_return = r->op->flags & OP_OWN;
-    if (own && !s->create_graph && !may_return) /* the intermediate results of the gradient */
-        tg__free_elements(s->tg, before, priv(own)->storage->block);
+    if (own && !s->create_graph && !may_return && tg__newest_block(s->tg) != before)
+        tg__free_elements(s->tg, before, priv(own)->storage->block); /* of intermediate results */
     if (own && !s->create_graph && (may_return || own == g))
         own = tg_detach(own); /* a tensor for this operand alone, which will be released */
     return own && accumulate(s, t, own);
@@ -280,7 +283,8 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
 bool tg__check_output(tg_tensor *out, const char *op)
 {
     if (!tg__ready(out->context)) return false;
-    if (!tg__are_plain(1, &out) &&
+    bool needs_grad;
+    if (!tg__are_plain(1, &out, &needs_grad) &&
         (!tg__check_inputs(op, 1, &out) || !tg__check_history(op, 1, &out)))
         return false;
     return out->requires_grad ||

@@ -179,11 +179,6 @@ static void open_page(scope *s, block *page, size_t used)
     s->end = (char *)block_payload(page) + page->bytes;
 }
 
-const block *tg__newest_block(const tg_context *tg)
-{
-    return tg->scope && tg->scope->depth == tg->depth ? tg->scope->blocks : NULL;
-}
-
 void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept)
 {
     if (!tg__newest_block(tg)) return;

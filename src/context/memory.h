@@ -181,7 +181,10 @@ void tg__block_free(tg_context *tg, block *b);
 /* Hands a block over to the scope of that depth, whose struct must exist. */
 void tg__block_move(tg_context *tg, block *b, int64_t depth);
 /* The block that the current scope took last; NULL if it has none. */
-const block *tg__newest_block(const tg_context *tg);
+static inline const block *tg__newest_block(const tg_context *tg)
+{
+    return tg->scope && tg->scope->depth == tg->depth ? tg->scope->blocks : NULL;
+}
 /* Frees all blocks of elements that the current scope took after the block `newest_then`, but for
  * `kept`. The tensors whose elements are freed must not be used again. */
 void tg__free_elements(tg_context *tg, const block *newest_then, const block *kept);

@@ -18,15 +18,23 @@ static TG_NOINLINE tg_tensor *release_result(tg_tensor *out)
 
 tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a)
 {
-    bool plain = tg__are_plain(n, in);
-    if (!plain && !tg__check_inputs(o->name, n, in)) return NULL;
+    bool needs_grad;
+    const bool plain = tg__are_plain(n, in, &needs_grad);
+    if (!plain) {
+        if (!tg__check_inputs(o->name, n, in)) return NULL;
+        needs_grad = tg__needs_grad(n, in);
+    }
     tg_context *tg = in[0]->context;
     call c = {.op = o, .tg = tg, .n = n, .in = in, .a = a};
     spec s;
     if (!o->shape(&c, &s)) return NULL;
-    bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
+    const bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
     tg_tensor *out = c.out = make_result(&c, &s);
     if (!out || (o->forward && !tg__forward_in_own_scope(&c))) return release_result(out);
-    return !differentiable || tg__record(&c) ? out : release_result(out);
+    if (!differentiable || !needs_grad) return out;
+    record *r = tg__make_record(&c);
+    if (!r) return release_result(out);
+    tg__put_on_tape(r, out);
+    return out;
 }

@@ -344,7 +344,8 @@ static bool fail_null(tg_context *tg, const char *op, int i)
 
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
 {
-    if (in && n > 0 && tg__are_plain(n, in)) return true;
+    bool needs_grad;
+    if (in && n > 0 && tg__are_plain(n, in, &needs_grad)) return true;
     tg_context *tg = NULL;
     for (int i = 0; in && i < n && !tg; i++)
         if (in[i]) tg = in[i]->context;

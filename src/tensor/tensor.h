@@ -200,17 +200,22 @@ int tg__dim(const tg_tensor *t, const char *op, int64_t dim, int ndim);
  * tensor that its record has a claim on. */
 bool tg__is_gone(const tg_tensor *t);
 /* The common case of inputs: none is NULL or released, all are of one context, and none is a view
- * that may be stale. If this is true, tg__check_inputs and tg__check_history need not be called. */
-static inline bool tg__are_plain(int n, tg_tensor *const *in)
+ * that may be stale. If this is true, tg__check_inputs and tg__check_history need not be called,
+ * and *needs_grad has become whether an input requires grad. */
+static inline bool tg__are_plain(int n, tg_tensor *const *in, bool *needs_grad)
 {
     const tg_context *tg = in[0] ? in[0]->context : NULL;
+    bool any = false;
     for (int i = 0; i < n; i++) {
         const tensor_priv *p = priv(in[i]);
         if (!p || p->pub.context != tg || p->released) return false;
         if (p->is_view && p->rewrites != p->storage->rewrites) return false;
+        any |= p->pub.requires_grad;
     }
+    *needs_grad = any;
     return true;
 }
+
 /* The inputs of an operation are not NULL, not released, and of one context. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
 /* No input is a view that a recorded write to its base has made stale. */
