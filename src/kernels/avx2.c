@@ -26,6 +26,7 @@ bool tg__runs_avx2(const cpu_features *cpu)
 #define VECTOR_LOAD_F64(n, p)     _mm256_maskload_pd(p, FIRST_F64(n))
 #define VECTOR_STORE_F32(n, p, v) _mm256_maskstore_ps(p, FIRST_F32(n), v)
 #define VECTOR_STORE_F64(n, p, v) _mm256_maskstore_pd(p, FIRST_F64(n), v)
+#define TRANSPOSE_F32             tg__transpose_f32
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

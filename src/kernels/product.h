@@ -14,10 +14,9 @@ enum {
     MATMUL_WHOLE = 1024,
     MATMUL_BLOCK = 128,
     MATMUL_SUMMED = 2048,
-    MATMUL_ROWS = 256,       /* in a packed block of b */
-    MATMUL_ROW_BYTES = 1536, /* in a row of a packed block of b */
-    MATMUL_LINE_BYTES = 64,  /* in a row of a packed panel of a, which is a line of the cache */
-    MATMUL_SUMS = 1 << 20    /* elements of c at a time, where k is cut into blocks */
+    MATMUL_ROWS = 2 * MATMUL_BLOCK, /* in a packed block of b; or half as many, twice as long */
+    MATMUL_ROW_BYTES = 1536,        /* in a row of a packed block of b */
+    MATMUL_SUMS = 1 << 20           /* elements of c at a time, where k is cut into blocks */
 };
 
 /* The fewest and the most rows that a tile has at any level. */

@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 #include <cpuid.h>
+#include <immintrin.h>
 
 /* The kinds of registers that the operating system saves when it switches threads: bits of XCR0. */
 static inline unsigned tg__saved_registers(void)
@@ -33,6 +34,24 @@ static inline cpu_features tg__x86_features(void)
 static inline bool tg__x86_has(const cpu_features *cpu, unsigned instructions, unsigned registers)
 {
     return !(~cpu->instructions & instructions) && !(~cpu->registers & registers);
+}
+
+/* Transpose a block of 16 bytes of each of 8 or 4 columns, for all levels with AVX2: out[l * o0 +
+ * j] = a[l + j * a1]. */
+static inline __attribute__((target("avx2"))) void tg__transpose_f32(float *out, int64_t o0,
+                                                                     const float *a, int64_t a1)
+{
+#define COLUMNS(j)                                                                                 \
+    _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a + (j)*a1)),                         \
+                         _mm_loadu_ps(a + ((j) + 4) * a1), 1)
+    const __m256 p = COLUMNS(0), q = COLUMNS(1), r = COLUMNS(2), s = COLUMNS(3);
+    const __m256 low = _mm256_unpacklo_ps(p, q), low2 = _mm256_unpacklo_ps(r, s);
+    const __m256 high = _mm256_unpackhi_ps(p, q), high2 = _mm256_unpackhi_ps(r, s);
+    _mm256_storeu_ps(out, _mm256_shuffle_ps(low, low2, 0x44));
+    _mm256_storeu_ps(out + o0, _mm256_shuffle_ps(low, low2, 0xee));
+    _mm256_storeu_ps(out + 2 * o0, _mm256_shuffle_ps(high, high2, 0x44));
+    _mm256_storeu_ps(out + 3 * o0, _mm256_shuffle_ps(high, high2, 0xee));
+#undef COLUMNS
 }
 
 #endif

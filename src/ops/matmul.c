@@ -102,8 +102,8 @@ static char *scratch_at_unit(const product_work *w, int64_t first_unit)
     return w->scratch + (size_t)(first_unit / w->grain) * w->scratch_of_part;
 }
 
-/* The kernel needs memory for a packed block of b and a packed panel of a, or for a block of c, and
- * for the sums of long products; product.h says when. Levels differ in the rows of their tiles, and
+/* The kernel needs memory for a packed block of b or for a block of c, and for the sums of long
+ * products; product.h says when. Levels differ in the rows of their tiles, and
  * the answer covers all of them. */
 size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1)
 {
@@ -111,8 +111,7 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
     const size_t size = tg__dtype_size(dtype);
     const bool column = n == 1; /* the kernel computes a column as a row */
     const int64_t width = column ? m : n, most = MATMUL_ROW_BYTES / (int64_t)size;
-    const int64_t line = MATMUL_LINE_BYTES / (int64_t)size, row = width < most ? width : most;
-    const int64_t packed = (k < MATMUL_ROWS ? k : MATMUL_ROWS) * (row + (row > line ? line : 0));
+    const int64_t packed = (k < MATMUL_ROWS ? k : MATMUL_ROWS) * (width < most ? width : most);
     const int64_t all = tg__times(m, n), together = all < MATMUL_SUMS ? all : MATMUL_SUMS;
     int64_t elements = 0;
     if (column || !tg__matmul_in_place(size, MATMUL_FEWEST_ROWS, m, n, k, b1)) elements = packed;

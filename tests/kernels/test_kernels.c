@@ -794,7 +794,7 @@ static void test_extremes(void **state)
 
 /* ---- Products. */
 
-enum { ROWS, COLUMNS, APART, LAYOUTS, PRODUCT_SPACE = 100000 };
+enum { ROWS, COLUMNS, APART, LAYOUTS, PRODUCT_SPACE = 500000 };
 
 static double left[2][PRODUCT_SPACE], right[2][PRODUCT_SPACE]; /* by type */
 
@@ -995,7 +995,8 @@ static void test_products(void **state)
         {70, 1, 300},    {1, 8, 4200},  {1, 9, 4200},  {1, 2, 9000},  {3, 1, 9000},   {9000, 1, 2},
         {1, 1100, 19},   {5, 1030, 41}, {25, 67, 300}, {17, 191, 90}, {19, 193, 87},  {40, 33, 511},
         {130, 100, 257}, {2, 3, 1024},  {2, 3, 1025},  {3, 7, 5000},  {20, 20, 1300}, {1, 15, 3000},
-        {18, 17, 2048},  {9, 33, 1281}, {1, 40, 1025}, {1, 1, 19000}};
+        {18, 17, 2048},  {9, 33, 1281}, {1, 40, 1025}, {1, 1, 19000}, {17, 400, 200}, {9, 380, 257},
+        {12, 93, 513},   {60, 775, 280}};
     int turn = 0;
     for (int type = K_F32; type <= K_F64; type++) {
         fill(type, PRODUCT_SPACE, left[type], false);
