@@ -38,6 +38,10 @@ enum { WIDE_STEP = 4, WIDE_BLOCK = 128 };
  * angle. */
 enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
 
+/* Reduces an angle, |x| >= 2^23 and finite, to r + *low, with |r| at most little more than pi/4.
+ * Returns r and sets *n to the number of quarter turns modulo 4, where x = n pi/2 + r + *low. */
+double tg__reduce_far_angle(double x, double *low, uint64_t *n);
+
 #if defined(__GNUC__)
 /* A square root is a single instruction if it need not set errno, which this promises. */
 float sqrtf(float) __attribute__((const));
