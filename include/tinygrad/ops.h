@@ -51,13 +51,15 @@ TG_API tg_tensor *tg_mul_scalar(tg_tensor *a, double s);
 /* a / s. Floating dtypes. */
 TG_API tg_tensor *tg_div_scalar(tg_tensor *a, double s);
 
-/* The powers a^b, element by element; a and b broadcast. Floating dtypes. NaN for a negative a and
+/* The powers a^b, element by element; a and b broadcast. Floating dtypes. The error is below 1 unit
+ * of the last digit; nearly all results in float32 are rounded correctly. NaN for a negative a and
  * a b that is not whole. The gradient of a is 0 where b is 0, and that of b is 0 where a is 0 and b
  * is not negative. */
 TG_API tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b);
 
-/* a^s. Floating dtypes. NaN for a negative a and an s that is not whole. For s = 0 the gradient is
- * 0. */
+/* a^s. Floating dtypes. For s = 2, 3, -1, -2, 0.5 and -0.5 it multiplies, divides or takes roots,
+ * as PyTorch does, and rounds each step: a^3 is a * a * a. NaN for a negative a and an s that is
+ * not whole. For s = 0 the gradient is 0. */
 TG_API tg_tensor *tg_pow_scalar(tg_tensor *a, double s);
 
 /* The greater of a and b, element by element; a and b broadcast. NaN where either is NaN. Floating

@@ -14,7 +14,6 @@ enum {
     MADE_PRODUCT,
     MADE_DOUBLES,
     MADE_ANGLES,
-    MADE_LIBM,
     MADE_OWN_FILE,
     MADE_SIZES,
     MADE_CASTS
@@ -27,18 +26,15 @@ enum {
 /* FUNCTIONS_made(name, level, others): the functions that make up the kernel at a level, in the
  * order of the dtypes, for the word "made" of its row. "others" is the level whose kernels serve
  * where arithmetic does not bound the time. A function without a level in its name is compiled once
- * for all levels: integers, moves and casts gain too little from wider vectors. The same holds for
- * loops that call libm, which only the portable level has. */
+ * for all levels: integers, moves and casts gain too little from wider vectors. */
 #define FUNCTIONS_LOOP(name, level, others)                                                        \
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
     tg__##name##_f32_##level, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_PRODUCT(name, level, others)                                                     \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_DOUBLES(name, level, others) FUNCTIONS_LOOP(name, level, others)
-#define FUNCTIONS_ANGLES(name, level, others)  FUNCTIONS_LOOP(name, level, others)
-#define FUNCTIONS_LIBM(name, level, others)                                                        \
-    tg__##name##_f32_portable, tg__##name##_f64_portable, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_DOUBLES(name, level, others)  FUNCTIONS_LOOP(name, level, others)
+#define FUNCTIONS_ANGLES(name, level, others)   FUNCTIONS_LOOP(name, level, others)
 #define FUNCTIONS_OWN_FILE(name, level, others) FUNCTIONS_LOOP(name, level, others)
 #define FUNCTIONS_SIZES(name, level, others)                                                       \
     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1

@@ -18,7 +18,6 @@ bool tg__runs_portable(const cpu_features *cpu)
 #endif
 
 #define LEVEL(name) tg__##name##_portable
-#define LIBM_LOOPS    /* the loops that call libm are compiled here, for all levels */
 #ifdef TG_X86_KERNELS /* only CPUs from before AVX2 run this level: small is better than fast */
 #define SMALL_CODE
 #endif
@@ -50,4 +49,3 @@ bool tg__runs_portable(const cpu_features *cpu)
 #pragma GCC pop_options
 #endif
 #undef SMALL_CODE
-#undef LIBM_LOOPS

@@ -3,8 +3,6 @@
  * values are in kernels/elementwise.def. */
 #include "binary.h"
 
-#include <math.h>
-
 static loop binary_loop(const call *c, tg_dtype dtype)
 {
     const binary_set *kernel = c->op->kernel;
