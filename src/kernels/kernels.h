@@ -95,6 +95,16 @@ KERNEL_SET(reduce_columns_set, reduce_columns_kernel);
 typedef void reduce_pair_kernel(int64_t n, void *out, const void *a, const void *b);
 KERNEL_SET(reduce_pair_set, reduce_pair_kernel);
 
+/* What a sum adds up: a, a^2 rounded before it is added, a * b, or (a - b)^2. */
+enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
+/* A sum can be cut into parts of SUM_PART elements, of which the last may be smaller, for threads.
+ * Each part has SUM_LANES sums. They are joined to the bits of a sum that was not cut. */
+enum { SUM_LANES = 16, SUM_PART = 1 << 16 };
+typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
+KERNEL_SET(lane_sums_set, lane_sums_kernel);
+typedef void join_lanes_kernel(int64_t parts, void *out, const void *lanes);
+KERNEL_SET(join_lanes_set, join_lanes_kernel);
+
 /* sum[i] += part[i], and part[i] becomes the rounding error of that addition: the exact sum is
  * sum[i] + part[i]. */
 typedef void accumulate_kernel(int64_t n, void *part, void *sum);

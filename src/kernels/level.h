@@ -24,9 +24,9 @@
 
 /* A sum has LANES lanes. Blocks of LANE_BLOCK elements are summed and then added in a binary tree,
  * as lanes.inc says; TREE_LEVELS levels are enough for every size that a tensor can have. */
-enum { LANES = 16, LANE_BLOCK = 512, TREE_LEVELS = 60 };
-/* What the lanes add up: a, a^2 rounded before it is added, a * b, or (a - b)^2. */
-enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
+enum { LANES = SUM_LANES, LANE_BLOCK = 512, TREE_LEVELS = 60 };
+_Static_assert(SUM_PART % LANE_BLOCK == 0 && !(SUM_PART & (SUM_PART - 1)),
+               "the blocks of a part make a complete binary tree");
 
 /* A float32 function that is computed in double converts WIDE_BLOCK elements at a time. Its inner
  * loop has WIDE_STEP of them, a constant, so that the compiler makes vectors of it. */

@@ -1,5 +1,6 @@
 /* The mean squared error. Attribute a[0] of both operations is the reduction. */
 #include "loss.h"
+#include "../ops/reduce.h"
 
 static bool mse_shape(const call *c, spec *s)
 {
@@ -24,7 +25,11 @@ static bool mse_forward(const call *c)
     }
     tg_tensor *a = tg__contiguous(c->in[0]), *b = a ? tg__contiguous(c->in[1]) : NULL;
     if (!b) return false;
-    pick(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
+    if (!tg__shares_sum(c->tg, a->numel))
+        pick(c->tg->level, squared_distance, a->dtype)(a->numel, c->out->data, a->data, b->data);
+    else if (!tg__share_sum(c->tg, a->dtype, LANES_DISTANCE, a->numel, c->out->data, a->data,
+                            b->data))
+        return false;
     if (c->a[0].i == TG_SUM) return true;
     const double sum = tg__load(a->dtype, c->out->data, 0);
     tg__store(a->dtype, c->out->data, 0, sum / tg__rounded(a->dtype, (double)a->numel));

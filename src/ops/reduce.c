@@ -126,6 +126,7 @@ struct reduce_work {
     reduction *reduce;
     reduce_kernel *rows; /* the kernels of reduce_by_kernels, for the dtype */
     reduce_columns_kernel *columns;
+    int what; /* which sum they are, LANES_SUM or the like; -1: none */
     int level;
     char *values;     /* NULL if the values are not asked for */
     int64_t *indices; /* NULL if the indices are not asked for */
@@ -188,6 +189,39 @@ static int64_t outputs_per_block(const reduction_layout *f)
     return grain < NARROW ? NARROW : grain;
 }
 
+/* A sum that is cut into parts, of each of which the lanes are computed. */
+typedef struct sum_work {
+    int what, level;
+    tg_dtype dtype;
+    int64_t n;
+    char *lanes;
+    const char *a, *b;
+} sum_work;
+
+static void lanes_of_parts(void *work, int64_t from, int64_t to)
+{
+    const sum_work *w = work;
+    const size_t size = tg__dtype_size(w->dtype);
+    for (int64_t i = from; i < to; i++) {
+        const int64_t at = i * SUM_PART, n = w->n - at < SUM_PART ? w->n - at : SUM_PART;
+        pick(w->level, lane_sums, w->dtype)(w->what, n, w->lanes + (size_t)(i * SUM_LANES) * size,
+                                            w->a + (size_t)at * size, w->b + (size_t)at * size);
+    }
+}
+
+bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *out, const void *a,
+                   const void *b)
+{
+    const int64_t parts = (n - 1) / SUM_PART + 1;
+    tg_tensor *lanes = tg__new(tg, dtype, 2, (int64_t[]){parts, SUM_LANES});
+    if (!lanes) return false;
+    sum_work w = {what, tg->level, dtype, n, lanes->data, a, b};
+    tg__split(tg, parts, 1, lanes_of_parts, &w);
+    pick(tg->level, join_lanes, dtype)(parts, out, lanes->data);
+    tg_release(lanes);
+    return true;
+}
+
 /* Fills in the rest of the work and does it. Values of outputs without terms become `none`. */
 static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double none)
 {
@@ -195,6 +229,11 @@ static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double 
     if (!find_layout(c, &f)) return false;
     if (f.terms == 0 && values) tg__fill(values, none);
     if (f.terms == 0 || f.outputs == 0) return true;
+    if (w.reduce == reduce_by_kernels && w.what >= 0 && f.outputs == 1 && f.term_stride == 1 &&
+        tg__is_float(f.dtype) && tg__shares_sum(c->tg, f.terms)) {
+        const void *terms = first_term(&f, 0);
+        return tg__share_sum(c->tg, f.dtype, w.what, f.terms, values->data, terms, terms);
+    }
     w.f = &f;
     if (values) w.values = values->data;
     if (values) w.size = tg__dtype_size(values->dtype);
@@ -208,7 +247,10 @@ bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns
     const tg_dtype d = c->in[0]->dtype;
     const reduce_work w = {.reduce = reduce_by_kernels,
                            .rows = rows->at[c->tg->level][d],
-                           .columns = columns->at[c->tg->level][d]};
+                           .columns = columns->at[c->tg->level][d],
+                           .what = rows == &tg__sum_kernel           ? LANES_SUM
+                                   : rows == &tg__sum_squares_kernel ? LANES_SQUARES
+                                                                     : -1};
     return reduce_into(c, w, out, none);
 }
 

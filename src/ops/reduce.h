@@ -41,6 +41,15 @@ bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns
  * the input. The order of the additions does not depend on the number of threads. False if there is
  * no memory. */
 bool tg__sum_into(const call *c, tg_tensor *sum);
+/* Whether threads share the sum of n elements, which they do by tg__share_sum. */
+static inline bool tg__shares_sum(const tg_context *tg, int64_t n)
+{
+    return tg->team && n >= 2 * SUM_PART;
+}
+/* *out = the sum of n elements that `what` says, which is LANES_SUM or the like. The bits are those
+ * of the kernels sum, dot and squared_distance. False if there is no memory. */
+bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *out, const void *a,
+                   const void *b);
 /* Finds the greatest or the least term of each output, and which of the terms it is, counted from
  * 0; either array may be NULL. Values of outputs without terms become 0. False if there is no
  * memory. */

@@ -374,6 +374,35 @@ static void test_small_work_stays_in_one_piece(void **state)
     for (int i = 0; i < GRAIN; i++) assert_int_equal(atomic_load(&t.times[i]), 1);
 }
 
+/* Sums, means and copies of so many elements, one after the other in a list. */
+static tg_tensor *sums_and_copies(tg_context *tg, tg_dtype dtype, int64_t n)
+{
+    tg_manual_seed(tg, 1);
+    tg_tensor *x = tg_randn(tg, dtype, TG_SHAPE(n)), *y = tg_randn(tg, dtype, TG_SHAPE(n));
+    tg_tensor *sums[] = {tg_sum(x), tg_mean(y), tg_mse_loss(x, y, TG_SUM),
+                         tg_mse_loss(x, y, TG_MEAN)};
+    return tg_cat(TG_LIST(tg_stack((tg_list){4, sums}, 0), tg_clone(x), y), 0);
+}
+
+static void test_sums_and_copies_do_not_depend_on_threads(void **state)
+{
+    static const int64_t sizes[] = {2 * SUM_PART - 1, 2 * SUM_PART,       2 * SUM_PART + 1,
+                                    3 * SUM_PART + 8, 4 * SUM_PART + 513, 7 * SUM_PART};
+    for (int i = 0; i < 12; i++) {
+        const tg_dtype dtype = i % 2 ? TG_F64 : TG_F32;
+        tg_scope_begin(*state);
+        assert_true(tg_set_num_threads(*state, 1));
+        tg_tensor *expected = sums_and_copies(*state, dtype, sizes[i / 2]);
+        for (int threads = 2; threads <= 5; threads += 3) {
+            assert_true(tg_set_num_threads(*state, threads));
+            tg_tensor *found = sums_and_copies(*state, dtype, sizes[i / 2]);
+            assert_memory_equal(found->data, expected->data,
+                                (size_t)found->numel * tg_dtype_size(dtype));
+        }
+        tg_scope_end(*state);
+    }
+}
+
 /* What a forked child does with the context of two threads that it has from its parent. Returns
  * whether all of it was right. */
 typedef bool life(tg_context *tg);
@@ -477,6 +506,7 @@ int main(void)
                                        test(without_memory_the_number_stays),
                                        test(each_block_is_done_once),
                                        test(small_work_stays_in_one_piece),
+                                       test(sums_and_copies_do_not_depend_on_threads),
                                        test(a_forked_child_closes_its_context),
                                        test(a_forked_child_works_with_one_thread),
                                        test(a_forked_child_may_have_threads_again)};

@@ -203,6 +203,23 @@ static void same_pair(int k, int type, int64_t n, reduce_pair_kernel *portable,
     check_same(type, 1, "pair", k);
 }
 
+/* The lanes of a sum, and the sum that they make, cut into parts or not. */
+static void same_lanes(int k, int type, int64_t n)
+{
+    if (!pick(k, lane_sums, type)) return;
+    const void *a = nth(given, 0, type), *b = nth(given, 1, type);
+    for (int what = LANES_SUM; what <= LANES_DISTANCE; what++) {
+        pick(LEVEL_portable, lane_sums, type)(what, n, nth(expected, 2, type), a, b);
+        pick(k, lane_sums, type)(what, n, nth(found, 2, type), a, b);
+        check_same(type, SUM_LANES, "lane_sums", k);
+        for (int64_t parts = 1; parts <= n / SUM_LANES && parts < 20; parts++) {
+            pick(LEVEL_portable, join_lanes, type)(parts, nth(expected, 2, type), a);
+            pick(k, join_lanes, type)(parts, nth(found, 2, type), a);
+            check_same(type, 1, "join_lanes", k);
+        }
+    }
+}
+
 static int64_t first_extreme(int k, int type, bool greatest, int64_t n, const void *a)
 {
     int64_t place;
@@ -249,6 +266,7 @@ static void same_reductions(int k, int type, int64_t n)
     same_pair(k, type, n, pick(LEVEL_portable, dot, type), pick(k, dot, type));
     same_pair(k, type, n, pick(LEVEL_portable, squared_distance, type),
               pick(k, squared_distance, type));
+    same_lanes(k, type, n);
 }
 
 /* The bits of `flags` choose the options. */
