@@ -9,6 +9,7 @@ enum {
     OPERANDS = 4,  /* the result and up to three inputs */
     CHUNK = 448,   /* 8-byte elements in a small array; four arrays stay within 16 KB of stack */
     WIDE_ROW = 64, /* elements that make a row worth a call of the kernel */
+    COPY_GRAIN = 1 << 19, /* bytes of a copy that are worth a block of their own for threads */
 };
 
 /* A small array for elements of any dtype. A kernel writes and reads the member of its type. */
@@ -380,12 +381,25 @@ static void copy_rows_of_plane(void *work, int64_t from, int64_t to)
         address_of(w, 1, from, 0), w->stride[1][r], w->stride[1][c]);
 }
 
+typedef struct copy_work {
+    char *to;
+    const char *from;
+} copy_work;
+
+/* Work that is split: the bytes [from, to). */
+static void copy_bytes(void *work, int64_t from, int64_t to)
+{
+    const copy_work *w = work;
+    memmove(w->to + from, w->from + from, (size_t)(to - from));
+}
+
 void tg__copy(tg_tensor *out, const tg_tensor *a)
 {
     int64_t size = (int64_t)tg__dtype_size(out->dtype);
     if (out->numel == 0) return;
     if (out->numel == a->numel && tg_is_contiguous(out) && tg_is_contiguous(a)) {
-        memmove(out->data, a->data, (size_t)(out->numel * size));
+        copy_work bytes = {out->data, a->data};
+        tg__split(out->context, out->numel * size, COPY_GRAIN, copy_bytes, &bytes);
         return;
     }
     const tg_tensor *t[] = {out, a};
