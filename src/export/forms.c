@@ -69,6 +69,9 @@ static const c_form forms[] = {
     {"mish", "a * b", NULL, NULL},
     {"hardswish", "a * b", NULL, NULL},
     {"gelu", "a * b", NULL, NULL},
+    {"scale_shift", "a * b + c", NULL, NULL},
+    {"batch_norm", "(a - b) * c + d", NULL, NULL},
+    {"layer_norm", "a * b * c + d", NULL, NULL},
 
     {"linear", NULL, tg__write_linear, NULL},
     {"matmul", NULL, tg__write_matmul, NULL},

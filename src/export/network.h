@@ -22,8 +22,8 @@ typedef struct location {
     int64_t shape[TG_MAX_DIMS], strides[TG_MAX_DIMS];
 } location;
 
-/* How an operation is written in C. An elementwise one has a text, in which x or a, b and c stand
- * for the operands and s and t for attributes; another one has a function. */
+/* How an operation is written in C. An elementwise one has a text, in which x or a, b, c and d
+ * stand for the operands and s and t for attributes; another one has a function. */
 typedef struct c_form {
     const char *name; /* of the operation; that of "add" serves add_, add_scalar and add_scalar_ */
     const char *text;

@@ -487,7 +487,7 @@ static int count_uses(const char *form, int i)
 {
     int uses = 0;
     for (const char *c = form; *c; c++)
-        uses += is_alone(form, c) && (*c == "abc"[i] || (*c == 'x' && i == 0));
+        uses += is_alone(form, c) && (*c == "abcd"[i] || (*c == 'x' && i == 0));
     return uses;
 }
 
@@ -517,7 +517,7 @@ static text operand_text(program *g, const loops *l, const node *first, const no
     tg__broadcast_strides(l, &r, strides);
     const text element = tg__element(l, &r, strides);
     if (count_uses(n->form->text, i) < 2) return element;
-    snprintf(t.s, sizeof t.s, "%c%d", "abc"[i], n -> number);
+    snprintf(t.s, sizeof t.s, "%c%d", "abcd"[i], n -> number);
     tg__emit(g, "\tconst float %s = %s;\n", t.s, element.s);
     return t;
 }
@@ -536,6 +536,7 @@ static void put_expression(program *g, const node *n, const text *operands)
                           : *c == 'x' || *c == 'a' ? operands[0].s
                           : *c == 'b'              ? operands[1].s
                           : *c == 'c'              ? operands[2].s
+                          : *c == 'd'              ? operands[3].s
                                                    : NULL;
         length += (size_t)(put ? snprintf(line + length, sizeof line - length, "%.200s", put)
                                : snprintf(line + length, sizeof line - length, "%c", *c));
@@ -545,9 +546,9 @@ static void put_expression(program *g, const node *n, const text *operands)
 
 static void put_statement(program *g, const loops *l, const node *first, const node *n)
 {
-    text operands[3];
+    text operands[4];
     const bool has_number = strstr(n->op, "_scalar") != NULL;
-    for (int i = 0; i < n->n + has_number && i < 3; i++)
+    for (int i = 0; i < n->n + has_number && i < 4; i++)
         operands[i] = operand_text(g, l, first, n, i);
     put_expression(g, n, operands);
 }

@@ -136,6 +136,18 @@ typedef void deviations_kernel(bool by_row, int64_t rows, int64_t n, void *out, 
                                int64_t stride, const double *mean);
 KERNEL_SET(deviations_set, deviations_kernel);
 
+/* The scaled and shifted values of the elements a of rows without gaps, each operation rounded. The
+ * numbers belong to rows or to columns:
+ *   NORMALIZE_ROWS     (a - center[row]) scale[row] + shift[row]
+ *   NORMALIZE_COLUMNS  (a - center[column]) scale[column] + shift[column]
+ *   NORMALIZE_LAYER    a scale[row] weight[column] + shift[column]
+ * Nothing is subtracted where center is NULL. */
+enum { NORMALIZE_ROWS, NORMALIZE_COLUMNS, NORMALIZE_LAYER };
+typedef void normalize_kernel(int form, int64_t rows, int64_t n, void *out, const void *a,
+                              const void *center, const void *scale, const void *weight,
+                              const void *shift);
+KERNEL_SET(normalize_set, normalize_kernel);
+
 /* The greatest or the least value of each row, or in the kernel extreme_columns of each column, and
  * its index there. If values or places is NULL, it is not written. A row or column has at least one
  * element. NaN counts as the extreme, and of equal values the first one gives the index. */

@@ -23,16 +23,36 @@ tg_norm_options tg_norm_defaults(void)
     return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
-/* The output of a layer: centered * inverse_std * weight + bias, where weight and bias are viewed
- * in the given shape. Without a weight and a bias it is centered * inverse_std. */
+/* Whether the last step of the layer can be one pass: all that takes part has one dtype. */
+static bool has_one_dtype(const norm *n, const tg_tensor *x)
+{
+    return n->weight && n->weight->dtype == x->dtype && n->bias->dtype == x->dtype;
+}
+
+/* centered * inverse_std * weight + bias, where weight and bias are viewed in the given shape.
+ * Without a weight and a bias it is centered * inverse_std. */
 static tg_tensor *scale_and_shift(const norm *n, tg_tensor *centered, tg_tensor *inverse_std,
                                   tg_shape shape)
 {
     if (!n->weight || !centered) return tg_mul(centered, inverse_std);
     tg_tensor *weight = tg_view(n->weight, shape), *bias = tg_view(n->bias, shape);
+    if (shape.ndim < centered->ndim && has_one_dtype(n, centered))
+        return tg__normalize_layer(centered, inverse_std, weight, bias);
     tg_tensor *y = shape.ndim < centered->ndim ? tg_mul(tg_mul(centered, inverse_std), weight)
                                                : tg_mul(centered, tg_mul(inverse_std, weight));
     return tg_add(y, bias);
+}
+
+/* The same for a batch: (x - mean) * (inverse_std * weight) + bias, where nothing is subtracted if
+ * mean is NULL. */
+static tg_tensor *normalize_batch(const norm *n, tg_tensor *x, tg_tensor *mean,
+                                  tg_tensor *inverse_std, tg_shape channels)
+{
+    if (!x || !inverse_std) return NULL;
+    if (!has_one_dtype(n, x) || inverse_std->dtype != x->dtype)
+        return scale_and_shift(n, mean ? tg_sub(x, mean) : x, inverse_std, channels);
+    tg_tensor *weight = tg_view(n->weight, channels), *bias = tg_view(n->bias, channels);
+    return tg__normalize_batch(x, mean, tg_mul(inverse_std, weight), bias);
 }
 
 static bool add_weight_and_bias(tg_module *m, norm *n, tg_shape shape)
@@ -188,18 +208,18 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
     if (!check_batch(m, n, x, uses_batch) || !check_statistics(m, n)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->num_features, 1, 1};
     const tg_shape channels = {x->ndim, shape};
-    tg_tensor *mean = NULL, *var = NULL, *centered, *inverse_std;
+    tg_tensor *mean = NULL, *var = NULL, *centered = NULL, *inverse_std, *y;
     frame f;
     tg__enter(&f, n->name, x);
     if (uses_batch) {
         const tg_shape over = {x->ndim - 1, dims};
         centered = tg__center(x, over, &mean);
         inverse_std = tg__inverse_deviation(centered, over, n->o.eps, &var);
+        y = normalize_batch(n, centered, NULL, inverse_std, channels);
     } else {
         inverse_std = tg_rsqrt(tg_add_scalar(tg_view(n->running_var, channels), n->o.eps));
-        centered = tg_sub(x, tg_view(n->running_mean, channels));
+        y = normalize_batch(n, x, tg_view(n->running_mean, channels), inverse_std, channels);
     }
-    tg_tensor *y = scale_and_shift(n, centered, inverse_std, channels);
     tg__name_grad_fn(y, "NativeBatchNormBackward0");
     const bool tracks = m->training && n->running_mean && x->numel > 0;
     return tg__leave(&f, y && tracks && !update_statistics(n, x, mean, var) ? NULL : y);

@@ -269,6 +269,22 @@ static void same_reductions(int k, int type, int64_t n)
     same_lanes(k, type, n);
 }
 
+static void same_normalize(int k, int type, int64_t n)
+{
+    if (!pick(k, normalize, type)) return;
+    const void *scale = nth(given, 1, type), *shift = nth(given, 3, type);
+    for (int form = NORMALIZE_ROWS; form <= NORMALIZE_LAYER; form++)
+        for (int64_t columns = 1; columns <= 40; columns += 13) {
+            const void *center = form != NORMALIZE_LAYER && n % 2 ? nth(given, 2, type) : NULL;
+            const void *a = nth(given, 0, type);
+            pick(LEVEL_portable, normalize, type)(
+                form, n / columns, columns, nth(expected, 2, type), a, center, scale, shift, shift);
+            pick(k, normalize, type)(form, n / columns, columns, nth(found, 2, type), a, center,
+                                     scale, shift, shift);
+            check_same(type, reach, "normalize", k);
+        }
+}
+
 /* The bits of `flags` choose the options. */
 static void same_sgd_with(int flags, int k, int type, int64_t n)
 {
@@ -313,6 +329,7 @@ static void same_as_portable(int k)
             same_moves(k, type, n);
             same_reductions(k, type, n);
             same_sgd(k, type, n);
+            same_normalize(k, type, n);
         }
 }
 
