@@ -14,6 +14,7 @@
 
 #ifdef TG_THREADS
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -46,8 +47,12 @@ typedef struct posix_team {
     pthread_t threads[];
 } posix_team;
 
-static void pause_processor(void)
+/* A pause in the poll number i of a thread. From time to time the thread offers its processor to
+ * others, as the thread whose work it waits for may share the processor with it. */
+static void pause_polling(int i)
 {
+    enum { PAUSES = 64 };
+    if (i % PAUSES == PAUSES - 1) sched_yield();
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__) && defined(__GNUC__)
@@ -67,7 +72,7 @@ static void take_blocks(posix_team *c)
 
 static void wait_for_work(posix_team *c, unsigned seen)
 {
-    for (int i = 0; i < c->spins && atomic_load(&c->posted) == seen; i++) pause_processor();
+    for (int i = 0; i < c->spins && atomic_load(&c->posted) == seen; i++) pause_polling(i);
     if (atomic_load(&c->posted) != seen) return;
     pthread_mutex_lock(&c->lock);
     while (atomic_load(&c->posted) == seen) pthread_cond_wait(&c->work_there, &c->lock);
@@ -103,7 +108,7 @@ static void call_helpers(posix_team *c)
 
 static void wait_for_helpers(posix_team *c)
 {
-    for (int i = 0; i < c->spins && atomic_load(&c->active) > 0; i++) pause_processor();
+    for (int i = 0; i < c->spins && atomic_load(&c->active) > 0; i++) pause_polling(i);
     if (atomic_load(&c->active) == 0) return;
     atomic_store(&c->caller_sleeps, true);
     pthread_mutex_lock(&c->lock);

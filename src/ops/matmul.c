@@ -178,16 +178,21 @@ static void product_of_columns(void *work, int64_t from, int64_t to)
 }
 
 /* Splits one large product among threads: by columns if there are many, because each block of b is
- * then packed by one thread only, else by rows. The bits do not depend on the split. An element of
+ * then packed by one thread only, else by rows. There are several parts for each thread, as one may
+ * share its processor with another program; but a part is large enough to earn back the time of
+ * packing the other matrix for it. The bits do not depend on the split. An element of
  * c is a sum in an order that does not depend on other elements, except that the kernel treats a
  * single row or column differently, and no part is one. */
 static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_dtype dtype)
 {
+    enum { MOST_ROUNDS = 4 };
     const int64_t threads = tg->team->threads;
     const bool wide = w->n >= 96 * threads || w->n > w->m;
     const int64_t units = (wide ? w->n : w->m) / UNIT;
-    const int64_t parts = units >= 24 * threads ? 2 * threads : threads;
-    const int64_t grain = units > parts ? units / parts : 1, most = (grain + 1) * UNIT;
+    const int64_t fewest = (!wide ? 128 : w->a.s1 == 1 ? 96 : 256) / UNIT;
+    const int64_t rounds = units / (fewest * threads);
+    const int64_t parts = threads * (rounds < 1 ? 1 : rounds < MOST_ROUNDS ? rounds : MOST_ROUNDS);
+    const int64_t grain = (units + parts - 1) / parts, most = (grain + 1) * UNIT;
     w->scratch_of_part = tg__product_scratch(dtype, wide || w->m < most ? w->m : most,
                                              wide && w->n > most ? most : w->n, w->k, w->b.s1);
     return split_product(tg, w, units, grain, wide ? product_of_columns : product_of_rows);
