@@ -1,6 +1,6 @@
 /* The kernels for x86-64 with AVX-512: only those whose time arithmetic bounds, which are products
- * alone in float64. Where memory bounds the time, those for AVX2 are as fast and serve this level
- * too. */
+ * and functions. Where memory bounds the time, those for AVX2 are as fast and serve this level too.
+ */
 #include "level.h"
 
 #ifdef TG_X86_KERNELS

@@ -30,11 +30,12 @@ enum {
 #define FUNCTIONS_LOOP(name, level, others)                                                        \
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
-    tg__##name##_f32_##level, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
+    tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_PRODUCT(name, level, others)                                                     \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_DOUBLES(name, level, others)  FUNCTIONS_LOOP(name, level, others)
-#define FUNCTIONS_ANGLES(name, level, others)   FUNCTIONS_LOOP(name, level, others)
+#define FUNCTIONS_DOUBLES(name, level, others)                                                     \
+    tg__##name##_f32_##others, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
+#define FUNCTIONS_ANGLES(name, level, others)   FUNCTIONS_DOUBLES(name, level, others)
 #define FUNCTIONS_OWN_FILE(name, level, others) FUNCTIONS_LOOP(name, level, others)
 #define FUNCTIONS_SIZES(name, level, others)                                                       \
     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
