@@ -32,8 +32,7 @@ cross()
 quick='fma tensor size autograd random random_calls binary_golden compare_golden make_golden
     in_place_golden unary_golden activation_golden choice_golden shapes_golden matmul_golden
     index_golden reductions_golden layers_golden optim lbfgs clip scheduler linalg faults bad_input
-    refusals
-    decimal csv convert safetensors npy zip'
+    refusals functions_golden decimal csv convert safetensors npy zip'
 starting='threads examples page regress print sink source'
 examples="regress $(cd "$root/examples" && ls *.c | sed 's/[.]c$//')"
 
