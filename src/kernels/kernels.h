@@ -163,6 +163,33 @@ typedef void matmul_kernel(int64_t m, int64_t n, int64_t k, void *c, int64_t c0,
                            void *scratch);
 KERNEL_SET(matmul_set, matmul_kernel);
 
+/* The patches of an image as a matrix, for convolutions: row l, column j is the element
+ * offset[l] + j / width * pitch + j % width of the image. Up to 63 bytes behind the last of these
+ * elements are read, too. */
+typedef struct patches {
+    const void *image;
+    const int64_t *offset;
+    int64_t width, pitch;
+} patches;
+/* A product of patches and another matrix, whose strides are s0 between rows and s1 between
+ * columns: c[i * c0 + j] is the sum over l < k of patch(i, l) * other(l, j) if patches_first, else
+ * of other(i, l) * patch(l, j), for i < m and j < n. The terms are added as in matmul. If length is
+ * not 0, the sum of each `length` terms is added to c[i * c0 + j] instead; length divides k, and is
+ * k if patches_first. If patches_first and n is 1, sums are dot products in lanes. scratch has as
+ * many elements as tg__patch_scratch in product.h says. */
+typedef struct patch_product {
+    bool patches_first;
+    patches patches;
+    int64_t m, n, k, length;
+    void *c;
+    int64_t c0;
+    const void *other;
+    int64_t s0, s1;
+    void *scratch;
+} patch_product;
+typedef void patch_product_kernel(const patch_product *p);
+KERNEL_SET(patch_product_set, patch_product_kernel);
+
 /* y[i] += a * x[i], rounded after each operation. a is a number of the dtype. */
 typedef void add_multiple_kernel(int64_t n, void *y, double a, const void *x);
 KERNEL_SET(add_multiple_set, add_multiple_kernel);

@@ -40,4 +40,39 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
                                   (n <= SMALL && k <= SMALL && n * k <= SMALL / (int64_t)size)));
 }
 
+/* ---- Products of patches: see patch_product in kernels.h. */
+
+/* A packed block has at most PATCH_BLOCK bytes, or one tile. Products of so few rows are not
+ * packed. */
+enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_FEW_ROWS = 8 };
+
+/* The terms that are packed together. */
+static inline int64_t tg__patch_rows(int64_t k, int64_t length)
+{
+    return length ? length : k > MATMUL_WHOLE ? MATMUL_BLOCK : k < MATMUL_ROWS ? k : MATMUL_ROWS;
+}
+
+/* The columns of a block of so many rows, a multiple of those of every tile. */
+static inline int64_t tg__patch_columns(size_t size, int64_t rows)
+{
+    const int64_t tiles = PATCH_BLOCK / (int64_t)size / rows / PATCH_TILE;
+    return (tiles > 0 ? tiles : 1) * PATCH_TILE;
+}
+
+/* The elements of scratch memory for a product of patches, at any level. It is enough for fewer
+ * columns and, if the length is k, for a smaller length, too. */
+static inline int64_t tg__patch_scratch(size_t size, int64_t m, int64_t n, int64_t k,
+                                        int64_t length)
+{
+    const int64_t rows = tg__patch_rows(k, length), line = 64 / (int64_t)size;
+    const int64_t tile = rows * PATCH_TILE, most = PATCH_BLOCK / (int64_t)size;
+    const int64_t wide = most > tile ? most : tile;
+    const int64_t width = n < tg__patch_columns(size, rows) ? n : tg__patch_columns(size, rows);
+    const int64_t sums = k <= MATMUL_SUMMED || length ? 0 : m * width;
+    const int64_t blocks =
+        MATMUL_MOST_ROWS * (rows + line) + line + sums + (rows * n < wide ? rows * n : wide);
+    const int64_t plain = k + (m > n ? m : n) + (n == 1 ? MATMUL_MOST_ROWS * (k + line) : 0);
+    return blocks > plain ? blocks : plain;
+}
+
 #endif

@@ -187,6 +187,8 @@ static void test_convolutions_of_many_terms(void **state)
         {130, 5, 6, 2, 3, 3, 1, 1, 1},     {2, 34, 40, 2, 32, 32, 1, 0, 1},
         {2, 40, 44, 2, 33, 35, 1, 2, 1},   {1, 50, 41, 2, 40, 30, 2, 11, 1},
         {1, 1, 2000, 2, 1, 1500, 3, 0, 1}, {1, 3, 1400, 1, 3, 600, 1, 1, 2},
+        {40, 30, 31, 20, 3, 3, 2, 1, 1},   {24, 26, 24, 9, 3, 3, 1, 1, 2},
+        {5, 23, 22, 17, 4, 3, 3, 2, 1},    {4, 40, 9, 4, 1, 1, 1, 0, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int kind = 0; kind < 4; kind++)
@@ -248,6 +250,80 @@ static void test_gradients_have_the_same_bits_at_every_level_on_any_threads(void
     }
 }
 
+/* The result of a convolution and its gradients. */
+typedef struct convolved {
+    tg_tensor *y, *x, *w;
+} convolved;
+
+static convolved convolved_at(tg_context *c, tg_dtype dtype, const conv_case *k, int64_t groups)
+{
+    const tg_conv_options o = {.stride = {k->stride, k->stride},
+                               .padding = {k->padding, k->padding},
+                               .dilation = {k->dilation, k->dilation},
+                               .groups = groups};
+    tg_manual_seed(c, 8);
+    tg_tensor *x = tg_randn(c, dtype, TG_SHAPE(5, groups * k->channels, k->h, k->w));
+    tg_tensor *w = tg_randn(c, dtype, TG_SHAPE(groups * k->out, k->channels, k->kh, k->kw));
+    tg_tensor *y = tg_conv2d(tg_requires_grad_(x, true), tg_requires_grad_(w, true), &o);
+    assert_true(tg_backward_with(y, tg_randn(c, dtype, (tg_shape){y->ndim, y->shape})));
+    return (convolved){y, x->grad, w->grad};
+}
+
+static void check_same_bits(const tg_tensor *got, const tg_tensor *want)
+{
+    const size_t size = want->dtype == TG_F32 ? sizeof(float) : sizeof(double);
+    assert_memory_equal(got->data, want->data, (size_t)want->numel * size);
+}
+
+/* Few and many channels, one channel for each group, strides that sort the elements of the kernel,
+ * and images that take several panels. */
+static void test_convolutions_have_the_same_bits_at_every_level_on_any_threads(void **state)
+{
+    tg_context *tg = *state;
+    static const char *const levels[] = {"portable", "avx2", "avx512"};
+    static const struct {
+        conv_case k;
+        int64_t groups;
+    } cases[] = {{{5, 14, 19, 6, 3, 3, 1, 1, 1}, 1},   {{9, 15, 14, 10, 5, 3, 2, 2, 1}, 2},
+                 {{1, 16, 33, 1, 3, 3, 1, 1, 1}, 7},   {{1, 17, 18, 1, 3, 3, 2, 1, 2}, 5},
+                 {{20, 24, 40, 17, 3, 3, 1, 1, 1}, 1}, {{12, 9, 8, 11, 1, 1, 1, 0, 1}, 1},
+                 {{3, 40, 41, 9, 7, 7, 2, 3, 1}, 1},   {{9, 7, 1, 130, 3, 1, 1, 1, 1}, 1}};
+    for (size_t i = 0; i < 6 * (sizeof cases / sizeof *cases); i++) {
+        tg_context *other = open_at(levels[i % 3]);
+        const tg_dtype dtype = i / 3 % 2 ? TG_F64 : TG_F32;
+        if (tg_ok(other)) {
+            assert_true(tg_set_num_threads(other, 1 + (int)(i % 4)));
+            const convolved want = convolved_at(tg, dtype, &cases[i / 6].k, cases[i / 6].groups);
+            const convolved got = convolved_at(other, dtype, &cases[i / 6].k, cases[i / 6].groups);
+            check_same_bits(got.y, want.y);
+            check_same_bits(got.x, want.x);
+            check_same_bits(got.w, want.w);
+        }
+        tg_close(other);
+    }
+}
+
+/* The last row and the last column of the image do not see the first element of the kernel. */
+static void test_an_infinite_weight_reaches_only_the_elements_that_see_it(void **state)
+{
+    tg_context *tg = *state;
+    enum { CHANNELS = 5, SIZE = 9 };
+    tg_conv_options o = tg_conv_defaults();
+    o.padding[0] = o.padding[1] = 1;
+    tg_tensor *x = tg_ones(tg, TG_F32, TG_SHAPE(1, CHANNELS, SIZE, SIZE));
+    tg_tensor *w = tg_ones(tg, TG_F32, TG_SHAPE(2, CHANNELS, 3, 3));
+    ((float *)w->data)[0] = INFINITY;
+    tg_requires_grad_(x, true);
+    assert_true(tg_backward(tg_sum(tg_conv2d(x, w, &o))));
+    for (int64_t i = 0; i < x->numel; i++) {
+        const int64_t column = i % SIZE, row = i / SIZE % SIZE;
+        const int rows = row == 0 || row == SIZE - 1 ? 2 : 3;
+        const int columns = column == 0 || column == SIZE - 1 ? 2 : 3;
+        const bool sees = i < SIZE * SIZE && row < SIZE - 1 && column < SIZE - 1;
+        assert_true(element_of(x->grad, i) == (sees ? (double)INFINITY : 2 * rows * columns));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_convolutions_of_many_terms),
         cmocka_unit_test(test_gradient_of_the_image_of_a_large_kernel),
         cmocka_unit_test(test_gradients_have_the_same_bits_at_every_level_on_any_threads),
+        cmocka_unit_test(test_convolutions_have_the_same_bits_at_every_level_on_any_threads),
+        cmocka_unit_test(test_an_infinite_weight_reaches_only_the_elements_that_see_it),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }

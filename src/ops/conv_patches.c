@@ -1,0 +1,456 @@
+/* Convolution as products with patches that are read in place: the kernel patch_product packs them
+ * straight from the image. What it reads is an image with its padding, in which neighbours in a row
+ * of the result see neighbours in memory:
+ *
+ *     line 0    | column 0, 2, 4 ... | column 1, 3, 5 ... |      for a stride of 2
+ *     line 1    | column 0, 2, 4 ... | column 1, 3, 5 ... |
+ *     :         :                    :                    :
+ *
+ * The columns of a line are sorted by their remainder modulo the stride, its phase. Each element of
+ * the kernel sees the columns of one phase from some place on, in their order.
+ *
+ * The gradient of the image is a product with patches of y. A row and a column of the image belong
+ * to a phase, too, as they see only those elements of the kernel that are a multiple of the stride
+ * away; each pair of phases is a product of its own. For an element, o terms, one for each output
+ * channel, are summed from 0 for each element of the kernel, and these sums are added in the order
+ * of the elements of the kernel.
+ *
+ * The gradient of the weight is the product of the patches of x and y, transposed. */
+#include "conv_work.h"
+#include "matmul.h"
+#include "../kernels/product.h"
+
+#include <string.h>
+
+enum {
+    CHUNK_BYTES = 1 << 19,   /* of the image with its padding, as much as is laid out at a time */
+    MOST_ELEMENTS = 1 << 22, /* of it, in all rows that one row of the result sees */
+};
+
+/* The image with its padding is (channels, lines, phases * width). It begins at line `top` and
+ * column `left` of the image, which are negative in the padding. */
+struct reading {
+    int64_t channels, h, w; /* of the image, which is y for CONV_INPUT */
+    int64_t rows;           /* of the result, or of each phase of x, that one layout is for */
+    int64_t lines, phases, width, top, left;
+    int64_t step;        /* between the columns of a phase */
+    bool in_place;       /* the image has no padding, and is its own layout */
+    int64_t *offset;     /* of the rows of the patches */
+    const char *weights; /* CONV_INPUT: the weight as (groups, channels, taps, outputs) */
+    int64_t taps;        /* the elements of the kernel in it */
+};
+
+static int64_t stride_of(const conv_work *w, int d)
+{
+    return w->s.a[CONV_STRIDE + d].i;
+}
+
+/* How many elements the kernel spans along dimension d. */
+static int64_t kernel_span(const conv_work *w, int d)
+{
+    return tg__dilated_size(d ? w->s.kw : w->s.kh, w->s.a[CONV_DILATION + d].i);
+}
+
+static int64_t floor_of_quotient(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+/* CONV_INPUT: element number i of a phase sees, through an element of the kernel, element i + d of
+ * the result. This is the range of d. */
+typedef struct tap_range {
+    int64_t least, most;
+} tap_range;
+
+static tap_range range_of_taps(const conv_work *w, int d)
+{
+    const int64_t step = stride_of(w, d), padding = w->s.a[CONV_PADDING + d].i;
+    return (tap_range){floor_of_quotient(padding - kernel_span(w, d) + 1, step),
+                       floor_of_quotient(padding + step - 1, step)};
+}
+
+/* Whether elements of that phase see element k of the kernel; *seen is the element of y that the
+ * first of them sees through it. */
+static bool sees(const conv_work *w, int d, int64_t phase, int64_t k, int64_t *seen)
+{
+    const int64_t at = phase + w->s.a[CONV_PADDING + d].i - k * w->s.a[CONV_DILATION + d].i;
+    *seen = floor_of_quotient(at, stride_of(w, d));
+    return *seen * stride_of(w, d) == at;
+}
+
+/* The phases that the image has along dimension d, and the elements of one of them. */
+static int64_t phases_of(const conv_work *w, int d)
+{
+    const int64_t size = d ? w->s.w : w->s.h, step = stride_of(w, d);
+    return size < step ? size : step;
+}
+static int64_t size_of_phase(const conv_work *w, int d, int64_t phase)
+{
+    return ((d ? w->s.w : w->s.h) - phase - 1) / stride_of(w, d) + 1;
+}
+
+/* ---- The layout. */
+
+/* Writes the layout for the rows of the result from `first` on to `to`, unless the image serves as
+ * it is. The kernel may read a little behind the end, which only the last image has no memory for.
+ */
+static const char *lay_out(const conv_work *w, const char *image, bool last, int64_t first,
+                           char *to)
+{
+    const reading *r = w->patches;
+    const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
+    const int64_t pitch = r->phases * r->width, plane = r->lines * pitch;
+    const int64_t from = top < 0 ? -top : 0;
+    const int64_t end = r->h - top < r->lines ? r->h - top : r->lines;
+    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    if (r->in_place && !last) return image;
+    memset(to, 0, (size_t)(r->channels * plane) * w->size);
+    for (int64_t p = 0; p < r->phases; p++) {
+        const int64_t start = r->left + p; /* the column of the image that the phase begins with */
+        const int64_t skipped = start < 0 ? (r->step - 1 - start) / r->step : 0;
+        const int64_t seen = r->w > start ? (r->w - start - 1) / r->step + 1 : 0;
+        const int64_t n = (seen < r->width ? seen : r->width) - skipped;
+        const int64_t x = start + skipped * r->step;
+        for (int64_t c = 0; c < r->channels && n > 0 && from < end; c++)
+            copy(end - from, n,
+                 to + (size_t)(c * plane + from * pitch + p * r->width + skipped) * w->size, pitch,
+                 1, image + (size_t)((c * r->h + top + from) * r->w + x) * w->size, r->w, r->step);
+    }
+    return to;
+}
+
+static bool is_last(const conv_work *w, int64_t image, int64_t group)
+{
+    return image == w->s.images - 1 && group == w->s.groups - 1;
+}
+
+/* ---- The three products. */
+
+static void multiply_patches(const conv_work *w, const patch_product *p)
+{
+    pick(w->c->tg->level, patch_product, w->c->out->dtype)(p);
+}
+
+/* Where a block lays out the image, and what it works in after that. */
+static char *own_scratch(const conv_work *w, int64_t image, bool work)
+{
+    const reading *r = w->patches;
+    const int64_t line = 64 / (int64_t)w->size;
+    const int64_t layout = r->channels * r->lines * r->phases * r->width + line;
+    return conv_scratch(w, image / w->images_per_block, w->own_at + (work ? layout : 0));
+}
+
+static void compute_result(const conv_work *w, int64_t image, int64_t group)
+{
+    const geometry *s = &w->s;
+    const reading *r = w->patches;
+    for (int64_t first = 0; first < s->oh; first += r->rows) {
+        const int64_t rows = s->oh - first < r->rows ? s->oh - first : r->rows;
+        const char *x = lay_out(w, conv_x(w, image, group), is_last(w, image, group), first,
+                                own_scratch(w, image, false));
+        multiply_patches(
+            w, &(patch_product){
+                   .patches = {x, r->offset, s->ow, stride_of(w, 0) * r->phases * r->width},
+                   .m = s->out_channels,
+                   .n = rows * s->ow,
+                   .k = w->k,
+                   .c = conv_y(w, image, group, first),
+                   .c0 = s->oh * s->ow,
+                   .other = w->w + (size_t)(group * conv_weights(w)) * w->size,
+                   .s0 = w->k,
+                   .s1 = 1,
+                   .scratch = own_scratch(w, image, true)});
+    }
+}
+
+/* The terms of a panel that are summed from 0 before they are added to the sum of a group; 0 if
+ * they are too many for that. */
+static int64_t length_of_panel(const conv_work *w, int64_t rows)
+{
+    return rows * w->s.ow <= MATMUL_WHOLE ? rows * w->s.ow : 0;
+}
+
+static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
+{
+    const geometry *s = &w->s;
+    const reading *r = w->patches;
+    const int64_t b = image / w->images_per_block, n = conv_weights(w);
+    char *sum = conv_scratch(w, b, group * n), *product = own_scratch(w, image, true);
+    for (int64_t panel = 0; panel < w->panels; panel++) {
+        const int64_t first = panel * w->rows;
+        const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
+        const int64_t length = length_of_panel(w, rows);
+        const char *x = lay_out(w, conv_x(w, image, group), is_last(w, image, group), first,
+                                own_scratch(w, image, false));
+        multiply_patches(w, &(patch_product){.patches_first = true,
+                                             .patches = {x, r->offset, s->ow,
+                                                         stride_of(w, 0) * r->phases * r->width},
+                                             .m = w->k,
+                                             .n = s->out_channels,
+                                             .k = rows * s->ow,
+                                             .length = length,
+                                             .c = length ? sum : product,
+                                             .c0 = s->out_channels,
+                                             .other = conv_y(w, image, group, first),
+                                             .s0 = 1,
+                                             .s1 = s->oh * s->ow,
+                                             .scratch = product + (size_t)n * w->size});
+        if (!length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
+        tg__panel_is_added(w, b, group, image % w->images_per_block * w->panels + panel);
+    }
+}
+
+/* Computes the rows from `first` on of two phases of the gradient of an image, which see `taps`
+ * elements of the kernel, from number `tap` on. */
+static void compute_phases(const conv_work *w, int64_t image, int64_t group, const char *y,
+                           int64_t first, int64_t y_phase, int64_t x_phase, int64_t tap,
+                           int64_t taps)
+{
+    const geometry *s = &w->s;
+    const reading *r = w->patches;
+    const int64_t left = size_of_phase(w, 0, y_phase) - first, o = s->out_channels;
+    const int64_t rows = left < r->rows ? left : r->rows, width = size_of_phase(w, 1, x_phase);
+    const bool whole = stride_of(w, 0) == 1 && stride_of(w, 1) == 1;
+    char *x = conv_x(w, image, group) +
+              (size_t)((first * stride_of(w, 0) + y_phase) * s->w + x_phase) * w->size;
+    char *sums = own_scratch(w, image, true), *work = sums;
+    if (rows <= 0 || taps == 0) return;
+    if (!whole) {
+        const size_t bytes = (size_t)(s->channels * rows * width) * w->size;
+        memset(sums, 0, bytes);
+        work += bytes;
+    }
+    multiply_patches(
+        w, &(patch_product){.patches = {y, r->offset + tap * o, width, r->width},
+                            .m = s->channels,
+                            .n = rows * width,
+                            .k = taps * o,
+                            .length = o,
+                            .c = whole ? x : sums,
+                            .c0 = whole ? s->h * s->w : rows * width,
+                            .other = r->weights +
+                                     (size_t)((group * s->channels * r->taps + tap) * o) * w->size,
+                            .s0 = r->taps * o,
+                            .s1 = 1,
+                            .scratch = work});
+    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    for (int64_t c = 0; c < s->channels && !whole; c++)
+        copy(rows, width, x + (size_t)(c * s->h * s->w) * w->size, stride_of(w, 0) * s->w,
+             stride_of(w, 1), sums + (size_t)(c * rows * width) * w->size, width, 1);
+}
+
+/* How many elements of the kernel the elements of a phase see along dimension d. */
+static int64_t count_taps(const conv_work *w, int d, int64_t phase)
+{
+    int64_t n = 0, seen;
+    for (int64_t k = 0; k < (d ? w->s.kw : w->s.kh); k++) n += sees(w, d, phase, k, &seen);
+    return n;
+}
+
+static void compute_image(const conv_work *w, int64_t image, int64_t group)
+{
+    const reading *r = w->patches;
+    for (int64_t first = 0; first < size_of_phase(w, 0, 0); first += r->rows) {
+        const char *y = lay_out(w, conv_y(w, image, group, 0), is_last(w, image, group), first,
+                                own_scratch(w, image, false));
+        int64_t tap = 0;
+        for (int64_t i = 0; i < phases_of(w, 0); i++)
+            for (int64_t j = 0; j < phases_of(w, 1); j++) {
+                const int64_t taps = count_taps(w, 0, i) * count_taps(w, 1, j);
+                compute_phases(w, image, group, y, first, i, j, tap, taps);
+                tap += taps;
+            }
+    }
+}
+
+void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group)
+{
+    switch (w->part) {
+    case CONV_FORWARD: compute_result(w, image, group); break;
+    case CONV_INPUT: compute_image(w, image, group); break;
+    case CONV_WEIGHT: add_to_weight(w, image, group);
+    }
+}
+
+int64_t tg__lay_out_patches(const conv_work *w)
+{
+    const geometry *s = &w->s;
+    const reading *r = w->patches;
+    const int64_t layout = r->channels * r->lines * r->phases * r->width + 64 / (int64_t)w->size;
+    const int64_t o = s->out_channels, n = r->rows * s->ow;
+    int64_t more = 0, work = 0;
+    switch (w->part) {
+    case CONV_FORWARD: work = tg__patch_scratch(w->size, o, n, w->k, 0); break;
+    case CONV_WEIGHT: { /* the last panel may have a length where the others have none */
+        const int64_t sum = tg__patch_scratch(w->size, w->k, o, n, 0);
+        more = conv_weights(w);
+        work = tg__patch_scratch(w->size, w->k, o, n, n < MATMUL_WHOLE ? n : MATMUL_WHOLE);
+        if (work < sum) work = sum;
+        break;
+    }
+    case CONV_INPUT:
+        more = s->channels * r->rows * size_of_phase(w, 1, 0);
+        work = tg__patch_scratch(w->size, s->channels, more / s->channels, r->taps * o, o);
+    }
+    return layout + more + work;
+}
+
+/* ---- Preparing. */
+
+/* The offsets of the elements of x that the patches see, for CONV_FORWARD and CONV_WEIGHT. */
+static void offsets_in_x(const conv_work *w, int64_t *offset)
+{
+    const reading *r = w->patches;
+    const int64_t pitch = r->phases * r->width, step = stride_of(w, 1);
+    for (int64_t c = 0; c < r->channels; c++)
+        for (int64_t i = 0; i < w->s.kh; i++)
+            for (int64_t j = 0; j < w->s.kw; j++) {
+                const int64_t column = j * w->s.a[CONV_DILATION + 1].i;
+                *offset++ = (c * r->lines + i * w->s.a[CONV_DILATION].i) * pitch +
+                            column % step * r->width + column / step;
+            }
+}
+
+/* Adds the element (i, j) of the kernel as number tap: the offsets of what it sees in the layout of
+ * y, and its weights. */
+static void add_tap(const conv_work *w, int64_t tap, int64_t i, int64_t j, int64_t line,
+                    int64_t column, char *weights)
+{
+    const geometry *s = &w->s;
+    const reading *r = w->patches;
+    const int64_t o = s->out_channels, area = s->kh * s->kw, k = w->k;
+    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    for (int64_t c = 0; c < o; c++)
+        r->offset[tap * o + c] = (c * r->lines + line) * r->width + column;
+    for (int64_t g = 0; g < s->groups; g++)
+        copy(s->channels, o, weights + (size_t)((g * s->channels * r->taps + tap) * o) * w->size,
+             r->taps * o, 1, w->w + (size_t)(g * o * k + i * s->kw + j) * w->size, area, k);
+}
+
+/* Sorts the elements of the kernel by the pair of phases that sees them. */
+static void sort_taps(const conv_work *w, char *weights)
+{
+    const tap_range lines = range_of_taps(w, 0), columns = range_of_taps(w, 1);
+    int64_t tap = 0, line, column;
+    for (int64_t y = 0; y < phases_of(w, 0); y++)
+        for (int64_t x = 0; x < phases_of(w, 1); x++)
+            for (int64_t i = 0; i < w->s.kh; i++)
+                for (int64_t j = 0; j < w->s.kw; j++)
+                    if (sees(w, 0, y, i, &line) && sees(w, 1, x, j, &column))
+                        add_tap(w, tap++, i, j, line - lines.least, column - columns.least,
+                                weights);
+}
+
+/* Whether the elements are the sums that patch_product computes. A product of few positions is
+ * summed in lanes elsewhere. */
+static bool has_same_sums(const conv_work *w)
+{
+    enum { FEW = 8, LONG = 16 };
+    const geometry *s = &w->s;
+    const int64_t positions = (s->oh - (w->panels - 1) * w->rows) * s->ow; /* of the last panel */
+    const int64_t rows = w->part == CONV_FORWARD ? s->out_channels : w->k;
+    if (w->part == CONV_WEIGHT) return w->k > 1 && (s->out_channels > 1 || positions >= LONG);
+    return positions > 1 && (rows > 1 || positions > FEW);
+}
+
+/* The same for the gradient of the image, whose sums need no compensation. It multiplies the weight
+ * by the zeros of the padding, and then an infinite weight would make elements NaN that do not see
+ * it. */
+static bool has_same_image(const conv_work *w)
+{
+    const geometry *s = &w->s;
+    const int64_t taps = s->kh * s->kw;
+    union {
+        double f64;
+        float f32;
+    } distance = {0};
+    if (s->out_channels > MATMUL_WHOLE || taps > MATMUL_WHOLE ||
+        tg__times(phases_of(w, 0) * phases_of(w, 1), taps) > MOST_ELEMENTS)
+        return false;
+    pick(w->c->tg->level, squared_distance, w->c->out->dtype)(s->groups * conv_weights(w),
+                                                              &distance, w->w, w->w);
+    return distance.f64 == 0; /* w - w is NaN if an element is not finite */
+}
+
+/* Whether it is faster to add columns to the image. For few channels it is. It also is where many
+ * of the products are with zeros, because the image is larger than what y sees of it. */
+static bool is_slow(const conv_work *w)
+{
+    const geometry *s = &w->s;
+    const double products = (double)(s->h * s->w) / (double)(stride_of(w, 0) * stride_of(w, 1));
+    return (s->channels < 4 && s->out_channels > 1) || 2 * products > 3 * (double)(s->oh * s->ow);
+}
+
+/* Fills the layout for `rows` rows of the result. */
+static void describe_layout(const conv_work *w, reading *r, int64_t rows)
+{
+    const geometry *s = &w->s;
+    r->rows = rows;
+    if (w->part == CONV_INPUT) {
+        const tap_range lines = range_of_taps(w, 0), columns = range_of_taps(w, 1);
+        *r = (reading){s->out_channels,      s->oh, s->ow, rows, .top = lines.least,
+                       .left = columns.least};
+        r->lines = tg__plus(rows, lines.most - lines.least);
+        r->width = tg__plus(size_of_phase(w, 1, 0), columns.most - columns.least);
+        r->phases = r->step = 1;
+    } else {
+        const int64_t step = stride_of(w, 1), span = kernel_span(w, 1);
+        *r = (reading){s->channels,
+                       s->h,
+                       s->w,
+                       rows,
+                       .top = -s->a[CONV_PADDING].i,
+                       .left = -s->a[CONV_PADDING + 1].i};
+        r->lines = tg__plus(tg__times(rows - 1, stride_of(w, 0)), kernel_span(w, 0));
+        r->width = tg__plus(s->ow, (span - 1) / step);
+        r->phases = step < span ? step : span;
+        r->step = step;
+    }
+    r->in_place = r->phases == 1 && r->step == 1 && r->top == 0 && r->left == 0 &&
+                  r->lines == r->h && r->width == r->w;
+}
+
+static int64_t size_of_layout(const reading *r)
+{
+    return tg__times(r->channels, tg__times(r->lines, tg__times(r->phases, r->width)));
+}
+
+/* Chooses how many rows of the result see one layout. The sums of CONV_WEIGHT need panels. */
+static void choose_rows(const conv_work *w, reading *r)
+{
+    const int64_t all = w->part == CONV_INPUT ? size_of_phase(w, 0, 0) : w->s.oh;
+    int64_t rows = w->part == CONV_WEIGHT ? w->rows : all;
+    describe_layout(w, r, rows);
+    while (w->part != CONV_WEIGHT && rows > 1 && !r->in_place &&
+           size_of_layout(r) > CHUNK_BYTES / (int64_t)w->size) {
+        rows = (rows + 1) / 2;
+        describe_layout(w, r, rows);
+    }
+}
+
+bool tg__read_patches(conv_work *w)
+{
+    reading layout;
+    if (!tg__is_float(w->c->out->dtype) || !has_same_sums(w) ||
+        (w->part == CONV_INPUT && (is_slow(w) || !has_same_image(w))))
+        return true;
+    choose_rows(w, &layout);
+    if (size_of_layout(&layout) > MOST_ELEMENTS) return true;
+    for (int64_t i = 0; i < phases_of(w, 0) && w->part == CONV_INPUT; i++)
+        for (int64_t j = 0; j < phases_of(w, 1); j++)
+            layout.taps += count_taps(w, 0, i) * count_taps(w, 1, j);
+    const int64_t rows = w->part == CONV_INPUT ? layout.taps * w->s.out_channels : w->k;
+    const int64_t weights = w->part == CONV_INPUT ? rows * w->s.channels * w->s.groups : 0;
+    const size_t offsets = tg__bytes(rows, sizeof *layout.offset);
+    char *memory = tg__alloc(w->c->tg, sizeof layout + offsets + tg__bytes(weights, w->size));
+    if (!memory) return false;
+    w->patches = (reading *)memory;
+    *w->patches = layout;
+    w->patches->offset = (int64_t *)(memory + sizeof layout);
+    w->patches->weights = memory + sizeof layout + offsets;
+    if (w->part == CONV_INPUT)
+        sort_taps(w, memory + sizeof layout + offsets);
+    else
+        offsets_in_x(w, w->patches->offset);
+    return true;
+}
