@@ -44,6 +44,7 @@ static bool begin_sweep(sweep *s)
 void tg__end_sweep(sweep *s)
 {
     for (tensor_priv *p = s->touched; p; p = p->next_touched) {
+        if (p->pending) priv(p->pending)->mark &= (uint8_t)~MARK_SUM;
         p->pending = p->captured = NULL;
         p->sweep = 0;
         p->wanted &= WANTED_ALWAYS;
@@ -68,12 +69,19 @@ static inline void release_gradient(tg_tensor *g)
     if ((size_t)owner->numel * tg__dtype_size(owner->dtype) >= SMALL) tg_release(g);
 }
 
-/* Whether the sweep may add to a gradient in place: nothing else refers to it. */
+/* Whether the sweep may add to a gradient in place: nothing else refers to it. With create_graph
+ * these are the gradients with a mark, as others may be those of several tensors. */
 static inline bool is_own(const sweep *s, const tg_tensor *g)
 {
     const tensor_priv *p = priv(g);
-    return !s->create_graph && !p->is_view && p->pub.contiguous && p->own.claims == 1 &&
-           p->depth == s->tg->depth;
+    if (s->create_graph) return p->mark & MARK_SUM;
+    return !p->is_view && p->pub.contiguous && p->own.claims == 1 && p->depth == s->tg->depth;
+}
+
+/* Notes that the sweep has made g, and has not yet handed it to anything. */
+static inline void mark_own(const sweep *s, tg_tensor *g)
+{
+    if (s->create_graph && g) priv(g)->mark |= MARK_SUM;
 }
 
 /* Adds g to the pending gradient of t. The sweep owns g from here on and may release it. */
@@ -86,7 +94,7 @@ static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
         if (p->record) s->waiting++;
         return true;
     }
-    if (!s->tg->watch && is_own(s, p->pending)) {
+    if (!s->create_graph && !s->tg->watch && is_own(s, p->pending)) {
         loop add = {.binary = pick(s->tg->level, add, g->dtype)};
         tg__elementwise(add, p->pending, 2, (tg_tensor *[]){p->pending, g});
         release_gradient(g);
@@ -97,6 +105,7 @@ static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
         release_gradient(p->pending);
         release_gradient(g);
     }
+    mark_own(s, sum);
     p->pending = sum;
     return sum != NULL;
 }
@@ -152,8 +161,8 @@ static void complete_parts(sweep *s)
  * makes that gradient here, or has made it itself. */
 static inline bool takes_parts(const sweep *s, const tensor_priv *t)
 {
-    if (s->create_graph) return false;
-    return t->sweep != s->number || !t->pending || is_own(s, t->pending);
+    const bool first = t->sweep != s->number || !t->pending;
+    return first ? !s->create_graph : is_own(s, t->pending);
 }
 
 /* Adds g, the gradient of the part of t that r has recorded, to the gradient of t. The work is in
@@ -163,6 +172,7 @@ static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
 {
     tg_tensor *t = r->in[0].t;
     tensor_priv *p = priv(t);
+    if (s->create_graph) return tg__add_part_by_op(r, p->pending, g);
     const part_range part = tg__part_range(r);
     const bool first = p->sweep != s->number || !p->pending;
     if (first) {
@@ -196,6 +206,7 @@ TG_INLINE bool propagate(sweep *s, const record *r, int i, tg_tensor *g, watch *
         tg__free_elements(s->tg, before, priv(own)->storage->block); /* of intermediate results */
     if (own && !s->create_graph && (may_return || own == g))
         own = tg_detach(own); /* a tensor for this operand alone, which will be released */
+    if (r->op->flags & OP_PART) mark_own(s, own);
     return own && accumulate(s, t, own);
 }
 
@@ -217,6 +228,7 @@ static bool run_record(sweep *s, const record *r)
     if (!g || p->sweep != s->number) return true;
     if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
     p->pending = NULL;
+    priv(g)->mark &= (uint8_t)~MARK_SUM;
     s->waiting--;
     /* The wanted gradient is that of the values which the result has now. If a write in place has
      * replaced the values that r made, the result has another record than r. */

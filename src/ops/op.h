@@ -158,6 +158,8 @@ bool tg__extend_range(part_range *range, part_range more);
 /* Adds g to the part of `whole`, or writes it there. */
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g);
 void tg__write_part(const record *r, tg_tensor *whole, tg_tensor *g);
+/* Adds g by an operation in place, which is recorded. False after an error. */
+bool tg__add_part_by_op(const record *r, tg_tensor *whole, tg_tensor *g);
 /* Writes zeros to the part of `whole` outside of the range. */
 void tg__fill_rest(tg_tensor *whole, part_range range);
 

@@ -1,6 +1,6 @@
 /* select, narrow, slice and diagonal: views of a part of a tensor; and split and chunk, which
  * return lists of such views. The gradient is a tensor of zeros but for that part, which is g.
- * Backward makes it only for create_graph: else it writes or adds g to that part of the gradient.
+ * Backward seldom makes it: it writes g to that part of a gradient, or adds g there.
  */
 #include "view.h"
 
@@ -57,33 +57,37 @@ static tg_tensor *part_of_whole(stack_tensor *part, const tg_tensor *whole, cons
     return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
 }
 
-/* The same for the part that r has recorded. */
-static tg_tensor *recorded_part(stack_tensor *part, const record *r, tg_tensor *whole)
+/* The same for the part that the view `op` with the attributes a takes of `whole`. */
+static tg_tensor *taken_part(stack_tensor *part, const op_row *op, const attr *a, tg_tensor *whole)
 {
-    const call inner = {.op = r->op, .tg = whole->context, .n = 1, .in = &whole, .a = r->a};
+    const call inner = {.op = op, .tg = whole->context, .n = 1, .in = &whole, .a = a};
     spec s;
-    r->op->shape(&inner, &s); /* this cannot fail, as the rule has passed in the forward */
+    op->shape(&inner, &s); /* this cannot fail, as the rule has passed in the forward */
     return part_of_whole(part, whole, &s);
+}
+
+static void add_to(tg_tensor *part, tg_tensor *g)
+{
+    loop add = {.binary = pick(g->context->level, add, g->dtype)};
+    tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
 }
 
 void tg__write_part(const record *r, tg_tensor *whole, tg_tensor *g)
 {
     stack_tensor part;
-    tg__copy(recorded_part(&part, r, whole), g);
+    tg__copy(taken_part(&part, r->op, r->a, whole), g);
 }
 
 void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
 {
-    stack_tensor part_room;
-    tg_tensor *part = recorded_part(&part_room, r, whole);
-    loop add = {.binary = pick(g->context->level, add, g->dtype)};
-    tg__elementwise(add, part, 2, (tg_tensor *[]){part, g});
+    stack_tensor part;
+    add_to(taken_part(&part, r->op, r->a, whole), g);
 }
 
-/* The rows of the views, and at the same index in a second array the rows of the operations that
- * are their gradients. */
+/* The rows of the views, and at the same index in two other arrays the rows of the operations that
+ * are their gradients, and that add these gradients to one. */
 enum { SLICE, SELECT, DIAGONAL, PARTS };
-static const op_row part_ops[PARTS], part_backward_ops[PARTS];
+static const op_row part_ops[PARTS], part_backward_ops[PARTS], part_add_ops[PARTS];
 
 part_range tg__part_range(const record *r)
 {
@@ -134,17 +138,12 @@ static tg_tensor *part_grad(const record *r, int i, tg_tensor *g)
 }
 
 /* Makes a tensor of zeros, except for the part. The inputs are the gradient of the part and a
- * tensor with the shape of the whole. The shape rule of the view, applied to the result, tells
- * where the part lies. */
+ * tensor with the shape of the whole. */
 static bool part_backward_forward(const call *c)
 {
-    call inner = *c;
-    spec s;
-    tg__fill(c->out, 0);
-    inner.in = &c->out;
-    if (!part_ops[c->op - part_backward_ops].shape(&inner, &s)) return false;
     stack_tensor part;
-    tg__copy(part_of_whole(&part, c->out, &s), c->in[0]);
+    tg__fill(c->out, 0);
+    tg__copy(taken_part(&part, &part_ops[c->op - part_backward_ops], c->a, c->out), c->in[0]);
     return true;
 }
 
@@ -152,6 +151,25 @@ static tg_tensor *part_backward_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
     return tg__apply(&part_ops[r->op - part_backward_ops], 1, &g, r->a);
+}
+
+/* Adds the second input to the part of the first, in place. */
+static bool part_add_forward(const call *c)
+{
+    stack_tensor part;
+    add_to(taken_part(&part, &part_ops[c->op - part_add_ops], c->a, c->out), c->in[1]);
+    return true;
+}
+
+static tg_tensor *part_add_grad(const record *r, int i, tg_tensor *g)
+{
+    return i == 0 ? g : tg__apply(&part_ops[r->op - part_add_ops], 1, &g, r->a);
+}
+
+bool tg__add_part_by_op(const record *r, tg_tensor *whole, tg_tensor *g)
+{
+    tg_tensor *both[] = {whole, g};
+    return tg__apply_in_place(&part_add_ops[r->op - part_ops], 2, both, r->a);
 }
 
 static const op_row part_ops[PARTS] = {
@@ -187,6 +205,24 @@ static const op_row part_backward_ops[PARTS] = {
                   .shape = tg__shape_of_second,
                   .forward = part_backward_forward,
                   .grad = part_backward_grad},
+};
+
+static const op_row part_add_ops[PARTS] = {
+    [SLICE] = {.name = "slice_backward_",
+               .grad_name = "SliceBackwardBackward0",
+               .shape = tg__same_shape,
+               .forward = part_add_forward,
+               .grad = part_add_grad},
+    [SELECT] = {.name = "select_backward_",
+                .grad_name = "SelectBackwardBackward0",
+                .shape = tg__same_shape,
+                .forward = part_add_forward,
+                .grad = part_add_grad},
+    [DIAGONAL] = {.name = "diagonal_backward_",
+                  .grad_name = "DiagonalBackwardBackward0",
+                  .shape = tg__same_shape,
+                  .forward = part_add_forward,
+                  .grad = part_add_grad},
 };
 
 /* dim as an index from 0, or -1 with the error, also for a 0-d tensor: no part can be taken of

@@ -66,16 +66,17 @@ typedef struct tensor_priv {
 /* Why `captured` is to be filled: tg_retain_grad asks for it in every sweep, or the sweep under way
  * has the tensor among its inputs. */
 enum { WANTED_ALWAYS = 1, WANTED_HERE = 2 };
-/* Each mark is used by one file. The pass that sets DISCOVERED, HANDED_OUT or LISTED also clears
- * it. DEPENDS is valid only within tg__mark_paths. GROUPED stays, and TRACED stays on tensors that
- * die with the pass. */
+/* Each mark is used by one file. The pass that sets DISCOVERED, HANDED_OUT, LISTED or SUM also
+ * clears it. DEPENDS is valid only within tg__mark_paths. GROUPED stays, and TRACED stays on
+ * tensors that die with the pass. */
 enum {
     MARK_DISCOVERED = 1,
     MARK_DEPENDS = 2,
     MARK_HANDED_OUT = 4,
     MARK_LISTED = 8,
     MARK_GROUPED = 16,
-    MARK_TRACED = 32
+    MARK_TRACED = 32,
+    MARK_SUM = 64
 };
 
 /* The private half of a tensor, which a stack_tensor (loops.h) does not have. */

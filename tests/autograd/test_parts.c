@@ -195,6 +195,29 @@ static void test_a_sweep_holds_few_gradients_at_a_time(void **state)
     }
 }
 
+/* A gradient that has a gradient keeps what it is made of, and that grows with the number of steps,
+ * not with its square. */
+static void test_a_gradient_with_a_graph_grows_with_the_steps(void **state)
+{
+    enum { STEPS = 100, PART = 64 * 64 };
+    const size_t before = tg_get_stats(*state).peak_bytes;
+    tg_tensor *x = tg_ones(*state, TG_F32, TG_SHAPE(STEPS, 64, 64)), *g;
+    tg_tensor *sum = tg_scalar(*state, TG_F32, 0);
+    tg_requires_grad_(x, true);
+    for (int t = 0; t < STEPS; t++)
+        sum = tg_add(sum, tg_mul_scalar(tg_sum(tg_square(tg_select(x, 0, t))), t));
+    const tg_grad_options o = {.create_graph = true};
+    assert_true(tg_grad(TG_LIST(sum), TG_LIST(x), &g, &o));
+    assert_true(tg_backward(tg_sum(tg_square(g))));
+    for (int t = 0; t < STEPS; t++) { /* g = 2 t x, and the derivative of its square is 8 t^2 x */
+        assert_true(tg_get(g, TG_SHAPE(t, 63, 0)) == 2 * t);
+        assert_true(tg_get(x->grad, TG_SHAPE(t, 0, 63)) == 8 * t * t);
+    }
+    const size_t bytes = tg_get_stats(*state).peak_bytes - before,
+                 most = sizeof(float) * STEPS * PART * 16;
+    if (bytes > most) fail_msg("%zu bytes, not %zu", bytes, most);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
@@ -203,6 +226,7 @@ int main(void)
         test(parts_keep_the_sign_of_zero),
         test(a_part_whose_gradient_is_wanted),
         test(a_sweep_holds_few_gradients_at_a_time),
+        test(a_gradient_with_a_graph_grows_with_the_steps),
     };
     return cmocka_run_group_tests_name("parts", tests, NULL, NULL);
 }
