@@ -317,17 +317,27 @@ static inline void fill_chunk(chunk *c, size_t size, int64_t n, const void *p)
 }
 _Static_assert(CHUNK % 4 == 0, "fill_chunk may write up to three elements more than asked for");
 
-/* The same for a few elements, with single values among the inputs. */
+/* The same for a few elements. Single values and matrices of any strides, such as a row or a column
+ * that is broadcast, are copied to small arrays first. */
 static TG_NOINLINE bool run_few(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     chunk filled[OPERANDS - 1];
     const void *data[OPERANDS - 1];
     if (!out->contiguous) return false;
     for (int i = 0; i < inputs; i++) {
-        const bool alike = in[i]->numel == out->numel && in[i]->contiguous;
-        if (!alike && !is_single(in[i])) return false;
-        data[i] = alike ? in[i]->data : &filled[i];
-        if (!alike) fill_chunk(&filled[i], tg__dtype_size(in[i]->dtype), out->numel, in[i]->data);
+        const tg_tensor *t = in[i];
+        const int64_t size = (int64_t)tg__dtype_size(t->dtype);
+        data[i] = &filled[i];
+        if (t->numel == out->numel && t->contiguous)
+            data[i] = t->data;
+        else if (is_single(t))
+            fill_chunk(&filled[i], (size_t)size, out->numel, t->data);
+        else if (out->ndim == 2)
+            pick(out->context->level, copy,
+                 type_of_size(size))(out->shape[0], out->shape[1], &filled[i], out->shape[1], 1,
+                                     t->data, stride_along(t, 2, 0), stride_along(t, 2, 1));
+        else
+            return false;
     }
     call_loop(f, inputs, out->numel, out->data, data);
     return true;
