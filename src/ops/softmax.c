@@ -38,23 +38,22 @@ static void softmax_rows(const softmax_work *w, int64_t first, int64_t rows)
     const size_t size = tg__dtype_size(d), row_bytes = (size_t)w->n * size;
     const char *x = w->x + (size_t)first * row_bytes;
     char *y = w->y + (size_t)first * row_bytes;
-    row_values most, sum;
-    affine_kernel *affine = pick(level, affine, d);
-    pick(level, extreme, d)(true, rows, w->n, &most, NULL, x, w->n);
-    memcpy(y, x, (size_t)rows * row_bytes);
-    for (int64_t i = 0; i < rows; i++)
-        affine(w->n, y + (size_t)i * row_bytes, -tg__load(d, &most, i), 1);
+    row_values values, sum;
+    double most[BLOCK_ROWS];
+    deviations_kernel *subtract = pick(level, deviations, d);
+    pick(level, extreme, d)(true, rows, w->n, &values, NULL, x, w->n);
+    for (int64_t i = 0; i < rows; i++) most[i] = tg__load(d, &values, i);
+    subtract(true, rows, w->n, y, x, w->n, most);
     pick(level, exp, d)(rows * w->n, y, y);
     pick(level, sum, d)(rows, w->n, &sum, y, w->n);
     if (w->logarithm) {
         pick(level, log, d)(rows, &sum, &sum);
-        memcpy(y, x, (size_t)rows * row_bytes);
+        subtract(true, rows, w->n, y, x, w->n, most);
     }
     for (int64_t i = 0; i < rows; i++) {
-        char *row = y + (size_t)i * row_bytes;
-        if (w->logarithm) affine(w->n, row, -tg__load(d, &most, i), 1);
-        affine(w->n, row, w->logarithm ? -tg__load(d, &sum, i) : 0,
-               w->logarithm ? 1 : 1 / tg__load(d, &sum, i));
+        const double total = tg__load(d, &sum, i);
+        pick(level, affine, d)(w->n, y + (size_t)i * row_bytes, w->logarithm ? -total : 0,
+                               w->logarithm ? 1 : 1 / total);
     }
 }
 
