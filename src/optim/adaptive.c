@@ -43,15 +43,18 @@ static unsigned adam_states(const any_options *o)
     return STATE_0 | STATE_1 | (o->adam.amsgrad ? STATE_2 : 0);
 }
 
-static adapt_constants adam_constants(const slot *s, const tg_adam_options *o)
+/* The powers are the library's own, as those of libm differ from machine to machine. */
+static adapt_constants adam_constants(const tg_context *tg, const slot *s, const tg_adam_options *o)
 {
-    const double step = (double)(s->steps + 1), correction = 1 - pow(o->beta1, step);
-    return (adapt_constants){.lr = o->lr / correction,
+    const double step = (double)(s->steps + 1);
+    double power[2];
+    pick(tg->level, pow, TG_F64)(2, power, (double[]){o->beta1, o->beta2}, (double[]){step, step});
+    return (adapt_constants){.lr = o->lr / (1 - power[0]),
                              .beta1 = o->beta1,
                              .gradient_weight = 1 - o->beta1,
                              .beta2 = o->beta2,
                              .square_weight = 1 - o->beta2,
-                             .root = sqrt(1 - pow(o->beta2, step)),
+                             .root = sqrt(1 - power[1]),
                              .eps = o->eps,
                              .shrink = 1,
                              .maximize = o->maximize,
@@ -61,14 +64,14 @@ static adapt_constants adam_constants(const slot *s, const tg_adam_options *o)
 
 static void adam_update(const tg_context *tg, slot *s, const any_options *o)
 {
-    adapt_constants c = adam_constants(s, &o->adam);
+    adapt_constants c = adam_constants(tg, s, &o->adam);
     c.decay = o->adam.weight_decay;
     adapt(tg, s, adam_states(o), &c);
 }
 
 static void adamw_update(const tg_context *tg, slot *s, const any_options *o)
 {
-    adapt_constants c = adam_constants(s, &o->adam);
+    adapt_constants c = adam_constants(tg, s, &o->adam);
     c.shrink = 1 - o->adam.lr * o->adam.weight_decay;
     adapt(tg, s, adam_states(o), &c);
 }

@@ -16,6 +16,13 @@ static bool check_clip(const char *name, tg_list parameters, double value)
     return value >= 0 || tg__fail(tg, TG_ERR_ARGUMENT, "%s: the bound %g is negative", name, value);
 }
 
+/* The library's own power, as that of libm differs from machine to machine. */
+static double power(const tg_context *tg, double base, double exponent)
+{
+    pick(tg->level, pow, TG_F64)(1, &base, &base, &exponent);
+    return base;
+}
+
 /* The sum of (norm / scale)^order over all gradients, where norm is the norm of one gradient; for
  * an infinite order the sum is 0. *largest becomes the greatest norm, or NaN if one is NaN. */
 static double sum_of_norms(tg_list parameters, double order, double scale, double *largest)
@@ -25,7 +32,7 @@ static double sum_of_norms(tg_list parameters, double order, double scale, doubl
         tg_tensor *g = parameters.items[i]->grad;
         if (!g || g->numel == 0) continue;
         const double norm = tg_item(tg_norm(g, order)), share = norm / scale;
-        total += order == 2 ? share * share : isinf(order) ? 0 : pow(share, order);
+        total += order == 2 ? share * share : isinf(order) ? 0 : power(g->context, share, order);
         if (!(norm <= *largest) && !isnan(*largest)) *largest = norm;
     }
     return total;
@@ -42,7 +49,8 @@ static double total_norm(tg_list parameters, double order)
         scale = largest;
         total = sum_of_norms(parameters, order, scale, &largest);
     }
-    return scale * (order == 2 ? sqrt(total) : pow(total, 1 / order));
+    return scale *
+           (order == 2 ? sqrt(total) : power(parameters.items[0]->context, total, 1 / order));
 }
 
 double tg_clip_grad_norm_(tg_list parameters, double max_norm, double norm_type,

@@ -93,14 +93,22 @@ tg_scheduler *tg_exponential_lr(tg_optim *optim, double gamma)
     return make_periodic(optim, NULL, 1, "gamma", gamma, step_rate);
 }
 
+/* The library's own cosine, as that of libm differs from machine to machine. */
+static double cosine(const tg_scheduler *s, double angle)
+{
+    pick(s->optim->tg->level, cos, TG_F64)(1, &angle, &angle);
+    return angle;
+}
+
 /* The recursion of PyTorch's CosineAnnealingLR. It continues from the present rate, which the
  * program may have changed. */
 static double cosine_rate(const tg_scheduler *s, double lr, double base_lr)
 {
     const double period = (double)s->period, step = (double)s->step, least = s->number;
     if ((s->step - 1 - s->period) % (2 * s->period) == 0)
-        return lr + (base_lr - least) * (1 - cos(pi / period)) / 2;
-    return (1 + cos(pi * step / period)) / (1 + cos(pi * (step - 1) / period)) * (lr - least) +
+        return lr + (base_lr - least) * (1 - cosine(s, pi / period)) / 2;
+    return (1 + cosine(s, pi * step / period)) / (1 + cosine(s, pi * (step - 1) / period)) *
+               (lr - least) +
            least;
 }
 
@@ -129,10 +137,10 @@ tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_steps)
 
 /* The value after that fraction of a phase, in which it moves from start to end on half a wave of a
  * cosine or on a line. */
-static double anneal(const tg_one_cycle_options *o, double start, double end, double fraction)
+static double anneal(const tg_scheduler *s, double start, double end, double fraction)
 {
-    if (o->linear) return (end - start) * fraction + start;
-    return end + (start - end) / 2 * (cos(pi * fraction) + 1);
+    if (s->cycle.linear) return (end - start) * fraction + start;
+    return end + (start - end) / 2 * (cosine(s, pi * fraction) + 1);
 }
 
 /* The phase of the cycle that the step is in: 0 rises to max_lr, 1 (with three_phase only) falls
@@ -160,9 +168,9 @@ static double cycle_rate(const tg_scheduler *s, double lr, double base_lr)
     double fraction;
     const int phase = phase_of(s, &fraction);
     (void)lr, (void)base_lr;
-    if (phase == 0) return anneal(o, low, o->max_lr, fraction);
-    if (phase == 1) return anneal(o, o->max_lr, low, fraction);
-    return anneal(o, o->three_phase ? low : o->max_lr, least, fraction);
+    if (phase == 0) return anneal(s, low, o->max_lr, fraction);
+    if (phase == 1) return anneal(s, o->max_lr, low, fraction);
+    return anneal(s, o->three_phase ? low : o->max_lr, least, fraction);
 }
 
 /* Sets the momentum, which falls while the rate rises and rises while it falls. */
@@ -172,9 +180,9 @@ static void cycle_momentum(const tg_scheduler *s)
     double fraction, value = o->max_momentum;
     const int phase = phase_of(s, &fraction);
     if (!o->cycle_momentum) return;
-    if (phase == 0) value = anneal(o, o->max_momentum, o->base_momentum, fraction);
+    if (phase == 0) value = anneal(s, o->max_momentum, o->base_momentum, fraction);
     if (phase == 1 || (phase == 2 && !o->three_phase))
-        value = anneal(o, o->base_momentum, o->max_momentum, fraction);
+        value = anneal(s, o->base_momentum, o->max_momentum, fraction);
     for (group *g = s->optim->groups; g; g = g->next) g->o.number[s->optim->kind->momentum] = value;
 }
 

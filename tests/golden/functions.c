@@ -4,7 +4,7 @@
  *     cc -O2 -Iinclude tests/golden/functions.c build/libtinygrad.a -lmpfr -lgmp -lm -pthread
  *     ./a.out f64 1000000 [NAME...]   prints the largest error of each function, or of those named,
  *                                     over so many random arguments of a dtype, in ulp
- *     ./a.out golden 1000000          writes the golden data to its output
+ *     ./a.out golden 1000000          writes the golden data, and the largest errors to stderr
  *
  * A line of the golden data has the name of a function and, in hexadecimal, the bits of one or two
  * arguments in float64, of the correctly rounded result, and of the number on the other side of the
@@ -286,14 +286,13 @@ int main(int argc, char **argv)
         if (!wanted) continue;
         found worst[WORST];
         search(tg, f, dtype, n, worst);
-        if (golden) {
-            f->exact ? print_borders(f) : print_pairs(f);
-            for (int k = 0; k < WORST; k++) print_case(f, worst[k].x[0], worst[k].x[1]);
-        } else {
-            printf("%-8s %.3f ulp at %a", f->name, worst[0].error, worst[0].x[0]);
-            f->exact_of_two ? printf(", %a\n", worst[0].x[1]) : puts("");
-            fflush(stdout);
-        }
+        FILE *out = golden ? stderr : stdout;
+        fprintf(out, "%-8s %.3f ulp at %a", f->name, worst[0].error, worst[0].x[0]);
+        f->exact_of_two ? fprintf(out, ", %a\n", worst[0].x[1]) : fprintf(out, "\n");
+        fflush(out);
+        if (!golden) continue;
+        f->exact ? print_borders(f) : print_pairs(f);
+        for (int k = 0; k < WORST; k++) print_case(f, worst[k].x[0], worst[k].x[1]);
     }
     mpfr_clears(arguments[0], arguments[1], exact, (mpfr_ptr)0);
     const int failed = !tg_ok(tg);
