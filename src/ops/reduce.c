@@ -178,15 +178,15 @@ static void reduce_outputs(void *work, int64_t from, int64_t to)
 }
 
 /* The number of outputs that are worth a block of their own when threads share the work. The kernel
- * of sums over columns takes another order of additions if there are few columns. Such a piece is
- * not cut, as the bits would then depend on the number of threads. */
+ * of sums over columns takes STRIP columns of float32 at a time; narrower blocks would read parts
+ * of cache lines. It also takes another order of additions if there are few columns. Such a piece
+ * is not cut, as the bits would then depend on the number of threads. */
 static int64_t outputs_per_block(const reduction_layout *f)
 {
-    enum { NARROW = 64 };
-    int64_t grain = tg__grain_of(f->terms);
-    if (f->term_stride == 1) return grain;
-    if (f->piece <= NARROW) return (grain + f->piece - 1) / f->piece * f->piece;
-    return grain < NARROW ? NARROW : grain;
+    enum { NARROW = 64, STRIP = 128 };
+    const int64_t grain = tg__grain_of(f->terms);
+    const int64_t unit = f->term_stride == 1 ? 1 : f->piece <= NARROW ? f->piece : STRIP;
+    return (grain + unit - 1) / unit * unit;
 }
 
 /* A sum that is cut into parts, of each of which the lanes are computed. */

@@ -116,6 +116,18 @@ static uint64_t train(tg_context *tg, tg_dtype dtype, int64_t rows, int64_t inpu
     return hash;
 }
 
+/* Running sums, products and norms, along both dimensions of a matrix. */
+static uint64_t reduce(uint64_t hash, tg_tensor *a)
+{
+    for (int dim = 0; dim < 2; dim++) {
+        hash = hash_tensor(hash, tg_cumsum(a, dim));
+        hash = hash_tensor(hash, tg_cumprod(a, dim));
+        hash = hash_tensor(hash, tg_prod_dim(a, dim, false));
+        hash = hash_tensor(hash, tg_norm_dims(a, 2, TG_DIMS(dim), false));
+    }
+    return hash;
+}
+
 /* The operations that a network leaves out, on odd sizes and through views, in float64 too. They
  * are large enough to be split among threads. */
 static uint64_t calculate(tg_context *tg, tg_dtype dtype)
@@ -136,6 +148,7 @@ static uint64_t calculate(tg_context *tg, tg_dtype dtype)
     hash = hash_tensor(hash, tg_matmul(a, tg_select(b, 1, 7)));
     hash = hash_tensor(hash, tg_max_dim(t, 0, false));
     hash = hash_tensor(hash, tg_min_dim(t, 1, false));
+    hash = reduce(reduce(hash, b), tg_t(b));
     tg_tensor *tall = tg_reshape(tg_narrow(wide, 0, 0, 1200), TG_SHAPE(48000, 10));
     hash = hash_tensor(hash, tg_sum_dims(tall, TG_DIMS(0), false));
     hash = hash_tensor(hash, tg_sum_dims(tall, TG_DIMS(1), false));
