@@ -19,12 +19,19 @@
 #define FMA(a, b, c)                                 NAME_FMA(a, b, c)
 #define WHOLE(function, v)                           function##f(v)
 #define OWN(function, ...)                           (float)NAME_##function##_wide(__VA_ARGS__)
+#define CLAMP(v, low, high)                          NAME_min(NAME_max(v, low), high)
 #define TYPED(function)                              NAME_##function
 #define TEXT(...)                                    #__VA_ARGS__
 #define TEXT_unary(value)                            TEXT(value)
 #define TEXT_binary(value)                           TEXT(value)
+#define TEXT_map1(value)                             TEXT(value)
+#define TEXT_map2(value)                             TEXT(value)
+#define TEXT_map3(value)                             TEXT(value)
 #define TEXT_compare(value)                          "(" TEXT(value) ") ? 1.0f : 0.0f"
 #define ELEMENTWISE(kind, name, dtypes, made, value) {#name, TEXT_##kind(value), NULL, NULL},
+
+/* log(1 + exp(-|v|)) */
+#define LOG1P_EXP(v) "(float)NAME_log1p_wide((double)NAME_exp(-fabsf(" v ")))"
 
 /* ---- Why a call cannot be written. */
 
@@ -60,15 +67,16 @@ static const c_form forms[] = {
     {"clone", "a", NULL, NULL},
     {"copy", "a", NULL, NULL},
     {"cast", "a", NULL, refuse_cast},
-    {"clamp", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
     {"hardtanh", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
-    {"elu", "a <= 0 ? (float)NAME_expm1_wide((double)NAME_min(a, 0)) * s : a", NULL, NULL},
-    {"softplus", "(a < 0 ? 0 : a) + (float)NAME_log1p_wide((double)NAME_exp(-fabsf(a)))", NULL,
+    {"elu", "(a <= 0 ? (float)NAME_expm1_wide((double)NAME_min(a, 0)) * s : a) * t", NULL, NULL},
+    {"softplus", "a * s > t ? a : ((a * s < 0 ? 0 : a * s) + " LOG1P_EXP("a * s") ") / s", NULL,
      NULL},
-    {"silu", "a * b", NULL, NULL},
-    {"mish", "a * b", NULL, NULL},
-    {"hardswish", "a * b", NULL, NULL},
-    {"gelu", "a * b", NULL, NULL},
+    {"logsigmoid", "-((a > 0 ? 0 : -a) + " LOG1P_EXP("a") ")", NULL, NULL},
+    {"silu", "a * NAME_sigmoid(a)", NULL, NULL},
+    {"mish", "a * NAME_tanh((a < 0 ? 0 : a) + " LOG1P_EXP("a") ")", NULL, NULL},
+    {"gelu", "a * (((float)NAME_erf_wide((double)(a * 0x1.6a09e6p-1f)) + 1) * 0.5f)", NULL, NULL},
+    {"gelu_tanh", "a * ((NAME_tanh((a + a * a * a * 0x1.6e4e26p-5f) * 0x1.988454p-1f) + 1) * 0.5f)",
+     NULL, NULL},
     {"scale_shift", "a * b + c", NULL, NULL},
     {"batch_norm", "(a - b) * c + d", NULL, NULL},
     {"layer_norm", "a * b * c + d", NULL, NULL},
@@ -99,11 +107,16 @@ static const c_form forms[] = {
 #undef FMA
 #undef WHOLE
 #undef OWN
+#undef CLAMP
 #undef TYPED
 #undef TEXT
 #undef TEXT_unary
+#undef TEXT_map1
+#undef TEXT_map2
+#undef TEXT_map3
 #undef TEXT_binary
 #undef TEXT_compare
+#undef LOG1P_EXP
 #undef ELEMENTWISE
 
 /* Whether the functions that a text calls can be written. */

@@ -72,6 +72,12 @@ KERNEL_SET(binary_set, binary_kernel);
 /* out[i] = whether a[i] and b[i] compare so. out is of bool. */
 typedef binary_kernel compare_kernel;
 KERNEL_SET(compare_set, compare_kernel);
+/* out[i] = f(in[0][i], in[1][i], ...; s, t) with one, two or three inputs, where s and t are two
+ * doubles at `numbers`, converted to the dtype. out may be one of the inputs. */
+typedef void map_kernel(int64_t n, void *out, const void *const *in, const void *numbers);
+KERNEL_SET(map_set, map_kernel);
+typedef map_kernel map1_kernel, map2_kernel, map3_kernel;
+typedef map_set map1_set, map2_set, map3_set;
 /* out[i] = condition[i] ? a[i] : b[i]. condition is of bool. */
 typedef void where_kernel(int64_t n, void *out, const void *condition, const void *a,
                           const void *b);

@@ -14,6 +14,12 @@
 
 #include "begin.inc"
 
+/* The int64 that is nearest to x, which is whole or infinite. */
+static int64_t nearest_int64(double x)
+{
+    return x < 0x1p63 ? x > -0x1p63 ? (int64_t)x : INT64_MIN : INT64_MAX;
+}
+
 #define FLOATING            0
 #define NUMERIC             1
 #define T                   int64_t
@@ -23,6 +29,7 @@
 #define VECTOR_FMA(a, b, c) ((a) * (b) + (c))
 #define ABS(x)              (x < 0 ? -WRAP(x) : WRAP(x))
 #define WHOLE(name, x)      (x)
+#define NUMBER(x)           nearest_int64(x)
 #include "typed.inc"
 
 #define FLOATING    0

@@ -1,257 +1,290 @@
-/* Activations. Most of them are composed of other operations, from which their gradients follow.
- * relu, sigmoid and tanh, which have kernels of their own, are in unary.c. */
-#include "op.h"
+/* Activations, each of which reads memory once and writes it once, and so does its gradient. relu,
+ * sigmoid and tanh are in unary.c, relu6 and hardtanh in clamp.c. */
 #include "binary.h"
+#include "passes.h"
 
 #include <math.h>
-#include <string.h>
 
-tg_tensor *tg_relu6(tg_tensor *a)
+static bool map_shape(const call *c, spec *s)
 {
-    frame f;
-    tg__enter(&f, "relu6", a);
-    return tg__leave(&f, tg_hardtanh(a, 0, 6));
+    return tg__check_map(c) && tg__same_shape(c, s);
 }
 
-/* ---- Activations of the form x gate(x). The gate is computed once and becomes the second input,
- * without a history. The gradient function multiplies g by the derivative gate(x) + x gate'(x),
- * which is finite for a finite x; the gradients of a composed x * gate(x) would give 0 * infinity =
- * NaN for an infinite g at x = 0. */
-
-static bool float_shape(const call *c, spec *s)
+static bool passes_shape(const call *c, spec *s)
 {
-    return tg__check_dtype(c, c->in[0], tg__is_float(c->in[0]->dtype)) && tg__same_shape(c, s);
+    const tg_tensor *x = c->in[0];
+    return tg__check_dtype(c, x, tg__is_float(x->dtype)) &&
+           tg__check_value(c->tg, c->op->name, x->dtype, c->a[0].f) &&
+           tg__check_value(c->tg, c->op->name, x->dtype, c->a[1].f) && tg__same_shape(c, s);
 }
 
-static bool gated_forward(const call *c)
+/* Defines the operation NAME_op, which PyTorch reports as `reported`. `way` is "map" if its value
+ * and its gradient have kernels of these names, tg__NAME_kernel and tg__NAME_backward_kernel; it is
+ * "passes" if they are functions of tiles, NAME_passes and NAME_backward_passes. `formula` is the
+ * gradient for x, in terms of g and the numbers s and t, by operations that have gradients in turn.
+ * It is used if the gradient is to have a gradient. */
+#define ACTIVATION(name_, reported, way, formula)                                                  \
+    static const op_row name_##_backward_op = {.name = #name_ "_backward",                         \
+                                               .shape = tg__same_shape,                            \
+                                               .forward = tg__##way##_forward,                     \
+                                               .kernel = KERNEL_##way(name_##_backward)};          \
+    static tg_tensor *name_##_grad(const record *r, int i, tg_tensor *g)                           \
+    {                                                                                              \
+        tg_tensor *x = r->in[0].t;                                                                 \
+        const double s = r->a[0].f, t = r->a[1].f;                                                 \
+        (void)i, (void)s, (void)t;                                                                 \
+        if (x->context->no_grad)                                                                   \
+            return tg__apply(&name_##_backward_op, 2, (tg_tensor *[]){g, x}, r->a);                \
+        return formula;                                                                            \
+    }                                                                                              \
+    static const op_row name_##_op = {.name = #name_,                                              \
+                                      .grad_name = reported,                                       \
+                                      .shape = way##_shape,                                        \
+                                      .forward = tg__##way##_forward,                              \
+                                      .grad = name_##_grad,                                        \
+                                      .reads = {READS_0},                                          \
+                                      .kernel = KERNEL_##way(name_)};
+#define KERNEL_map(name) &tg__##name##_kernel
+#define KERNEL_passes(name)                                                                        \
+    &(const passes_set)                                                                            \
+    {                                                                                              \
+        name##_passes                                                                              \
+    }
+
+static tg_tensor *activate(const op_row *o, tg_tensor *a, double s, double t)
 {
-    tg__elementwise((loop){.binary = pick(c->tg->level, mul, c->out->dtype)}, c->out, 2, c->in);
-    return true;
+    return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}, {.f = t}});
 }
 
-typedef tg_tensor *function(tg_tensor *a);
-
-static tg_tensor *apply_gate(const op_row *o, tg_tensor *a, function *gate)
+static tg_tensor *zero_for(const tg_tensor *t)
 {
-    frame f;
-    if (!a) return NULL;
-    tg__enter(&f, o->name, a);
-    tg_no_grad_begin(a->context);
-    tg_tensor *both[] = {a, gate(a)};
-    tg_no_grad_end(a->context);
-    return tg__leave(&f, tg__apply(o, 2, both, NULL));
+    return tg_scalar(t->context, t->dtype, 0);
 }
 
-/* The gate that the forward has computed or, if the gradient itself is to have a gradient, the gate
- * computed again with its history. */
-static tg_tensor *saved_gate(const record *r, function *gate)
-{
-    return r->out->context->no_grad ? r->in[1].t : gate(r->in[0].t);
-}
+/* ---- Activations of the form x gate(x). The gradient multiplies g by gate(x) + x gate'(x), which
+ * is finite for a finite x; the gradients of a product x * gate(x) would give 0 * infinity = NaN
+ * for an infinite g at x = 0. */
 
 /* silu: gate(x) = s with s = sigmoid(x). The derivative is s + x s (1 - s). */
-static tg_tensor *silu_gate(tg_tensor *a)
+static void silu_passes(const tile *b)
 {
-    return tg_sigmoid(a);
+    tg__pass1(b, &tg__sigmoid_kernel, b->out, b->in[0]);
+    tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
 }
 
-static tg_tensor *silu_grad(const record *r, int i, tg_tensor *g)
+/* out = g (gate + slope). */
+static void end_gate_gradient(const tile *b, const void *gate, const void *slope)
 {
-    tg_tensor *x = r->in[i].t, *gate = saved_gate(r, silu_gate);
+    tg__pass2(b, &tg__add_kernel, b->out, gate, slope);
+    tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
+}
+
+static void silu_backward_passes(const tile *b)
+{
+    const void *x = b->in[1];
+    void *gate = b->work[0];
+    tg__pass1(b, &tg__sigmoid_kernel, gate, x);
+    tg__map_pass(b, &tg__sigmoid_gate_backward_kernel, b->out, 0, 0, b->in[0], x, gate);
+}
+
+static tg_tensor *silu_gradient(tg_tensor *g, tg_tensor *x)
+{
+    tg_tensor *gate = tg_sigmoid(x);
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x, gate)));
 }
-
-static const op_row silu_op = {
-    .name = "silu",
-    .grad_name = "SiluBackward0",
-    .shape = float_shape,
-    .forward = gated_forward,
-    .grad = silu_grad,
-    .reads = {READS_0 | READS_1},
-};
+ACTIVATION(silu, "SiluBackward0", passes, silu_gradient(g, x))
 
 tg_tensor *tg_silu(tg_tensor *a)
 {
-    return apply_gate(&silu_op, a, silu_gate);
+    return activate(&silu_op, a, 0, 0);
+}
+
+/* log(1 + exp(s x)) / s, or x where s x > t. The exponential is log(1 + exp(-|s x|)) + max(s x, 0),
+ * where no exp overflows. */
+static void softplus(const tile *b, double s, double t, void *to, const void *x)
+{
+    tg__map_pass(b, &tg__softplus_begin_kernel, to, s, t, x);
+    tg__pass1(b, &tg__exp_kernel, to, to);
+    tg__pass1(b, &tg__log1p_kernel, to, to);
+    tg__map_pass(b, &tg__softplus_end_kernel, to, s, t, x, to);
 }
 
 /* mish: gate(x) = t with t = tanh(softplus(x)). The derivative is t + x sigmoid(x) (1 - t^2). */
-static tg_tensor *mish_gate(tg_tensor *a)
+static void mish_gate(const tile *b, void *to, const void *x)
 {
-    return tg_tanh(tg_softplus(a, 1, INFINITY));
+    softplus(b, 1, INFINITY, to, x);
+    tg__pass1(b, &tg__tanh_kernel, to, to);
 }
 
-static tg_tensor *mish_grad(const record *r, int i, tg_tensor *g)
+static void mish_passes(const tile *b)
 {
-    tg_tensor *x = r->in[i].t, *gate = saved_gate(r, mish_gate);
+    mish_gate(b, b->out, b->in[0]);
+    tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
+}
+
+static void mish_backward_passes(const tile *b)
+{
+    const void *x = b->in[1];
+    void *gate = b->work[0];
+    mish_gate(b, gate, x);
+    tg__pass1(b, &tg__sigmoid_kernel, b->out, x);
+    tg__pass2(b, &tg__mul_kernel, b->out, x, b->out);
+    tg__pass2(b, &tg__tanh_backward_kernel, b->out, b->out, gate);
+    end_gate_gradient(b, gate, b->out);
+}
+
+static tg_tensor *mish_gradient(tg_tensor *g, tg_tensor *x)
+{
+    tg_tensor *gate = tg_tanh(tg_softplus(x, 1, INFINITY));
     return tg_mul(g, tg_add(gate, tg__tanh_backward(tg_mul(x, tg_sigmoid(x)), gate)));
 }
-
-static const op_row mish_op = {
-    .name = "mish",
-    .grad_name = "MishBackward0",
-    .shape = float_shape,
-    .forward = gated_forward,
-    .grad = mish_grad,
-    .reads = {READS_0 | READS_1},
-};
+ACTIVATION(mish, "MishBackward0", passes, mish_gradient(g, x))
 
 tg_tensor *tg_mish(tg_tensor *a)
 {
-    return apply_gate(&mish_op, a, mish_gate);
+    return activate(&mish_op, a, 0, 0);
 }
 
-/* hardswish: gate(x) = clamp(x + 3, 0, 6) / 6. */
-static tg_tensor *hardswish_gate(tg_tensor *a)
+/* hardswish: gate(x) = clamp(x + 3, 0, 6) / 6. The derivative is 0 below -3, 1 above 3, and (2 x +
+ * 3) / 6 in between, as in PyTorch. */
+static tg_tensor *hardswish_gradient(tg_tensor *g, tg_tensor *x)
 {
-    return tg_div_scalar(tg_clamp(tg_add_scalar(a, 3), 0, 6), 6);
-}
-
-/* The derivative is 0 below -3, 1 above 3, and (2 x + 3) / 6 in between, as in PyTorch. */
-static tg_tensor *hardswish_grad(const record *r, int i, tg_tensor *g)
-{
-    tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
     tg_tensor *inside = tg_mul(g, tg_add_scalar(tg_div_scalar(x, 3), 0.5));
-    return tg_where(tg_lt_scalar(x, -3), zero, tg_where(tg_gt_scalar(x, 3), g, inside));
+    return tg_where(tg_lt_scalar(x, -3), zero_for(g), tg_where(tg_gt_scalar(x, 3), g, inside));
 }
-
-static const op_row hardswish_op = {
-    .name = "hardswish",
-    .grad_name = "HardswishBackward0",
-    .shape = float_shape,
-    .forward = gated_forward,
-    .grad = hardswish_grad,
-    .reads = {READS_0},
-};
+ACTIVATION(hardswish, "HardswishBackward0", map, hardswish_gradient(g, x))
 
 tg_tensor *tg_hardswish(tg_tensor *a)
 {
-    return apply_gate(&hardswish_op, a, hardswish_gate);
+    return activate(&hardswish_op, a, 0, 0);
 }
+
+#define ROOT_HALF       0.707106781186547524400844362104849039
+#define ROOT_HALF_BY_PI 0.398942280401432677939946059934381868
+#define ROOT_TWO_BY_PI  0.797884560802865355879892119868763737
+#define CUBIC           0.044715
 
 /* gelu: gate(x) is the cumulative distribution function of the standard normal, (1 + erf(x /
- * sqrt(2))) / 2, or its approximation by tanh. The derivative of the exact form is gate(x) + x
- * exp(-x^2 / 2) / sqrt(2 pi). */
-
-static tg_tensor *gelu_gate(tg_tensor *a)
+ * sqrt(2))) / 2. The derivative is gate(x) + x exp(-x^2 / 2) / sqrt(2 pi). */
+static void gelu_gate(const tile *b, void *to, const void *x)
 {
-    const double root_half = 0.707106781186547524400844362104849039;
-    return tg_mul_scalar(tg_add_scalar(tg_erf(tg_mul_scalar(a, root_half)), 1), 0.5);
+    tg__scale_pass(b, to, x, ROOT_HALF);
+    tg__pass1(b, &tg__erf_kernel, to, to);
+    tg__map_pass(b, &tg__scale_kernel, to, 0.5, 0.5, to);
 }
 
-static tg_tensor *gelu_grad(const record *r, int i, tg_tensor *g)
+static void gelu_passes(const tile *b)
 {
-    const double root_half_by_pi = 0.398942280401432677939946059934381868;
-    tg_tensor *x = r->in[i].t, *density = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
-    tg_tensor *x_slope = tg_mul(x, tg_mul_scalar(density, root_half_by_pi));
-    return tg_mul(g, tg_add(saved_gate(r, gelu_gate), x_slope));
+    gelu_gate(b, b->out, b->in[0]);
+    tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
 }
 
-#define ROOT_TWO_BY_PI 0.797884560802865355879892119868763737
-#define CUBIC          0.044715
-
-/* (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3). */
-static tg_tensor *gelu_tanh_gate(tg_tensor *a)
+static void gelu_backward_passes(const tile *b)
 {
+    const void *x = b->in[1];
+    gelu_gate(b, b->work[0], x);
+    tg__pass1(b, &tg__square_kernel, b->out, x);
+    tg__scale_pass(b, b->out, b->out, -0.5);
+    tg__pass1(b, &tg__exp_kernel, b->out, b->out);
+    tg__scale_pass(b, b->out, b->out, ROOT_HALF_BY_PI);
+    tg__pass2(b, &tg__mul_kernel, b->out, x, b->out);
+    end_gate_gradient(b, b->work[0], b->out);
+}
+
+static tg_tensor *gelu_gradient(tg_tensor *g, tg_tensor *x)
+{
+    tg_tensor *density = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
+    tg_tensor *slope = tg_mul(x, tg_mul_scalar(density, ROOT_HALF_BY_PI));
+    tg_tensor *gate = tg_mul_scalar(tg_add_scalar(tg_erf(tg_mul_scalar(x, ROOT_HALF)), 1), 0.5);
+    return tg_mul(g, tg_add(gate, slope));
+}
+ACTIVATION(gelu, "GeluBackward0", passes, gelu_gradient(g, x))
+
+/* Its approximation: gate(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), which is
+ * s = sigmoid(2 u). The derivative is s + x s (1 - s) 2 u' with u' = sqrt(2 / pi) (1 + 3 * 0.044715
+ * x^2). s (1 - s) is 0 from |x| = 22 on. x is clamped, as an infinite u' times 0 would be NaN. */
+static void gelu_tanh_gate(const tile *b, void *to, const void *x)
+{
+    tg__pass1(b, &tg__square_kernel, to, x);
+    tg__pass2(b, &tg__mul_kernel, to, to, x);
+    tg__scale_pass(b, to, to, CUBIC);
+    tg__pass2(b, &tg__add_kernel, to, x, to);
+    tg__scale_pass(b, to, to, ROOT_TWO_BY_PI);
+    tg__pass1(b, &tg__tanh_kernel, to, to);
+    tg__map_pass(b, &tg__scale_kernel, to, 0.5, 0.5, to);
+}
+
+static void gelu_tanh_passes(const tile *b)
+{
+    gelu_tanh_gate(b, b->out, b->in[0]);
+    tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
+}
+
+static void gelu_tanh_backward_passes(const tile *b)
+{
+    void *gate = b->work[0], *x = b->work[1];
+    gelu_tanh_gate(b, gate, b->in[1]);
+    tg__map_pass(b, &tg__clamp_kernel, x, -100, 100, b->in[1]);
+    tg__pass1(b, &tg__square_kernel, b->out, x);
+    tg__map_pass(b, &tg__scale_kernel, b->out, 3 * CUBIC, 1, b->out);
+    tg__scale_pass(b, b->out, b->out, 2 * ROOT_TWO_BY_PI);
+    tg__pass2(b, &tg__mul_kernel, b->out, x, b->out);
+    tg__map_pass(b, &tg__sigmoid_gate_backward_kernel, b->out, 0, 0, b->in[0], b->out, gate);
+}
+
+static tg_tensor *gelu_tanh_gradient(tg_tensor *g, tg_tensor *a)
+{
+    tg_tensor *x = tg_clamp(a, -100, 100);
     tg_tensor *cube = tg_mul_scalar(tg_mul(tg_square(a), a), CUBIC);
     tg_tensor *tanh_u = tg_tanh(tg_mul_scalar(tg_add(a, cube), ROOT_TWO_BY_PI));
-    return tg_mul_scalar(tg_add_scalar(tanh_u, 1), 0.5);
-}
-
-/* (1 + tanh(u)) / 2 is s = sigmoid(2 u), and the derivative is s + x s (1 - s) 2 u' with u' =
- * sqrt(2 / pi) (1 + 3 * 0.044715 x^2). s (1 - s) is 0 from |x| = 22 on. x is clamped, as an
- * infinite u' times 0 would be NaN. */
-static tg_tensor *gelu_tanh_grad(const record *r, int i, tg_tensor *g)
-{
-    tg_tensor *x = tg_clamp(r->in[i].t, -100, 100), *gate = saved_gate(r, gelu_tanh_gate);
+    tg_tensor *gate = tg_mul_scalar(tg_add_scalar(tanh_u, 1), 0.5);
     tg_tensor *slope = tg_add_scalar(tg_mul_scalar(tg_square(x), 3 * CUBIC), 1);
     tg_tensor *x_slope = tg_mul(x, tg_mul_scalar(slope, 2 * ROOT_TWO_BY_PI));
     return tg_mul(g, tg_add(gate, tg__sigmoid_backward(x_slope, gate)));
 }
-
-static const op_row gelu_op = {
-    .name = "gelu",
-    .grad_name = "GeluBackward0",
-    .shape = float_shape,
-    .forward = gated_forward,
-    .grad = gelu_grad,
-    .reads = {READS_0 | READS_1},
-};
-static const op_row gelu_tanh_op = {
-    .name = "gelu",
-    .grad_name = "GeluBackward0",
-    .shape = float_shape,
-    .forward = gated_forward,
-    .grad = gelu_tanh_grad,
-    .reads = {READS_0 | READS_1},
-};
+ACTIVATION(gelu_tanh, "GeluBackward0", passes, gelu_tanh_gradient(g, x))
 
 tg_tensor *tg_gelu(tg_tensor *a, int approximate)
 {
+    frame f;
     if (!a) return NULL;
-    if (approximate == TG_GELU_NONE) return apply_gate(&gelu_op, a, gelu_gate);
-    if (approximate == TG_GELU_TANH) return apply_gate(&gelu_tanh_op, a, gelu_tanh_gate);
-    return tg__fail(a->context, TG_ERR_ARGUMENT,
-                    "gelu: there is no approximation %d; use TG_GELU_NONE or TG_GELU_TANH",
-                    approximate);
+    if (approximate != TG_GELU_NONE && approximate != TG_GELU_TANH)
+        return tg__fail(a->context, TG_ERR_ARGUMENT,
+                        "gelu: there is no approximation %d; use TG_GELU_NONE or TG_GELU_TANH",
+                        approximate);
+    tg__enter(&f, "gelu", a);
+    return tg__leave(&f, activate(approximate == TG_GELU_NONE ? &gelu_op : &gelu_tanh_op, a, 0, 0));
 }
 
-/* ---- elu: x for x > 0, else alpha (exp(x) - 1). a[0] is alpha. */
-
-/* Computes alpha expm1(min(x, 0)) everywhere, and then takes x where x > 0. */
-static bool elu_forward(const call *c)
+/* ---- elu: x for x > 0, else s (exp(x) - 1); then times t, which is 1 but for selu. The derivative
+ * is 1 for x > 0, else s exp(x). x is clamped first, since exp(x) could overflow where it is not
+ * used. */
+static void elu_passes(const tile *b)
 {
-    tg_tensor *x = c->in[0], *out = c->out;
-    tg_tensor *below = tg__new(c->tg, TG_BOOL, x->ndim, x->shape);
-    if (!below) return false;
-    const tg_dtype d = out->dtype;
-    const int level = c->tg->level;
-    stack_tensor zero;
-    tg__elementwise((loop){.binary = pick(level, le, d)}, below, 2,
-                    (tg_tensor *[]){x, tg__scalar(&zero, out, 0)});
-    tg__elementwise_number(pick(level, minimum, d), out, x, 0);
-    tg__elementwise((loop){.unary = pick(level, expm1, d)}, out, 1, &out);
-    tg__elementwise_number(pick(level, mul, d), out, out, c->a[0].f);
-    tg__elementwise((loop){.where = pick(level, where, d)}, out, 3, (tg_tensor *[]){below, out, x});
-    return true;
+    tg__map_pass(b, &tg__clamp_kernel, b->out, -INFINITY, 0, b->in[0]);
+    tg__pass1(b, &tg__expm1_kernel, b->out, b->out);
+    tg__map_pass(b, &tg__elu_end_kernel, b->out, b->s, b->t, b->in[0], b->out);
 }
 
-/* The derivative is 1 for x > 0, else alpha exp(x). x is clamped first, since exp(x) could overflow
- * where it is not used. */
-static tg_tensor *elu_grad(const record *r, int i, tg_tensor *g)
+static void elu_backward_passes(const tile *b)
 {
-    tg_tensor *x = r->in[i].t;
-    tg_tensor *below = tg_mul(tg_mul_scalar(g, r->a[0].f), tg_exp(tg_clamp(x, -INFINITY, 0)));
+    const void *x = b->in[1];
+    tg__map_pass(b, &tg__clamp_kernel, b->out, -INFINITY, 0, x);
+    tg__pass1(b, &tg__exp_kernel, b->out, b->out);
+    tg__map_pass(b, &tg__elu_backward_end_kernel, b->out, b->s, b->t, b->in[0], x, b->out);
+}
+
+static tg_tensor *elu_gradient(tg_tensor *g, tg_tensor *x, double s, double t)
+{
+    if (t != 1) g = tg_mul_scalar(g, t);
+    tg_tensor *below = tg_mul(tg_mul_scalar(g, s), tg_exp(tg_clamp(x, -INFINITY, 0)));
     return tg_where(tg_le_scalar(x, 0), below, g);
 }
-
-static bool elu_shape(const call *c, spec *s)
-{
-    return float_shape(c, s) && tg__check_value(c->tg, c->op->name, s->dtype, c->a[0].f);
-}
-
-static const op_row elu_op = {
-    .name = "elu",
-    .grad_name = "EluBackward0",
-    .shape = elu_shape,
-    .forward = elu_forward,
-    .grad = elu_grad,
-    .reads = {READS_0},
-};
+ACTIVATION(elu, "EluBackward0", passes, elu_gradient(g, x, s, t))
 
 tg_tensor *tg_elu(tg_tensor *a, double alpha)
 {
-    return tg__apply(&elu_op, 1, &a, (attr[TG_ATTRS]){{.f = alpha}});
-}
-
-/* ---- Activations composed of other operations. */
-
-tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope)
-{
-    frame f;
-    tg__enter(&f, "leaky_relu", a);
-    tg_tensor *y = tg_where(tg_gt_scalar(a, 0), a, tg_mul_scalar(a, negative_slope));
-    return tg__leave(&f, tg__name_grad_fn(y, "LeakyReluBackward0"));
+    return activate(&elu_op, a, alpha, 1);
 }
 
 tg_tensor *tg_selu(tg_tensor *a)
@@ -260,76 +293,92 @@ tg_tensor *tg_selu(tg_tensor *a)
     const double scale = 1.0507009873554804934193349852946;
     frame f;
     tg__enter(&f, "selu", a);
-    tg_tensor *y = tg_mul_scalar(tg_elu(a, alpha), scale);
-    return tg__leave(&f, tg__name_grad_fn(y, "EluBackward0")); /* PyTorch's selu is its elu */
+    return tg__leave(&f, activate(&elu_op, a, alpha, scale));
 }
 
-/* log(sigmoid(a)) = min(a, 0) - log(1 + exp(-|a|)). */
-tg_tensor *tg_logsigmoid(tg_tensor *a)
+/* ---- Others. */
+
+/* leaky_relu: x for x > 0, else s x. */
+static tg_tensor *leaky_relu_gradient(tg_tensor *g, tg_tensor *x, double s)
 {
-    frame f;
-    tg__enter(&f, "logsigmoid", a);
-    tg_tensor *y = tg_neg(tg_softplus(tg_neg(a), 1, INFINITY));
-    return tg__leave(&f, tg__name_grad_fn(y, "LogSigmoidBackward0"));
+    tg_tensor *above = tg_gt_scalar(x, 0), *zero = zero_for(g);
+    return tg_add(tg_where(above, g, zero), tg_mul_scalar(tg_where(above, zero, g), s));
 }
+ACTIVATION(leaky_relu, "LeakyReluBackward0", map, leaky_relu_gradient(g, x, s))
 
-/* log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), where no exp overflows. */
-static bool softplus_forward(const call *c)
+tg_tensor *tg_leaky_relu(tg_tensor *a, double negative_slope)
 {
-    tg_tensor *x = c->in[0], *work = tg__new(c->tg, x->dtype, x->ndim, x->shape);
-    if (!work) return false;
-    const int level = c->tg->level;
-    const tg_dtype d = x->dtype;
-    tg__elementwise((loop){.unary = pick(level, abs, d)}, work, 1, &x);
-    tg__elementwise((loop){.unary = pick(level, neg, d)}, work, 1, &work);
-    tg__elementwise((loop){.unary = pick(level, exp, d)}, work, 1, &work);
-    tg__elementwise((loop){.unary = pick(level, log1p, d)}, work, 1, &work);
-    tg__elementwise((loop){.unary = pick(level, relu, d)}, c->out, 1, &x);
-    tg__elementwise((loop){.binary = pick(level, add, d)}, c->out, 2,
-                    (tg_tensor *[]){c->out, work});
-    tg_release(work);
-    return true;
+    return activate(&leaky_relu_op, a, negative_slope, 0);
 }
 
-/* The derivative of log(1 + exp(x)) is sigmoid(x). */
-static tg_tensor *softplus_grad(const record *r, int i, tg_tensor *g)
+/* softplus: log(1 + exp(s x)) / s, but x where s x is greater than t. The derivative is sigmoid(s
+ * x) or 1. */
+static void softplus_passes(const tile *b)
 {
-    return tg_mul(g, tg_sigmoid(r->in[i].t));
+    softplus(b, b->s, b->t, b->out, b->in[0]);
 }
 
-static const op_row softplus_op = {
-    .name = "softplus",
-    .grad_name = "SoftplusBackward0",
-    .shape = float_shape,
-    .forward = softplus_forward,
-    .grad = softplus_grad,
-    .reads = {READS_0},
-};
+static void softplus_backward_passes(const tile *b)
+{
+    const void *x = b->in[1];
+    tg__scale_pass(b, b->out, x, b->s);
+    tg__pass1(b, &tg__sigmoid_kernel, b->out, b->out);
+    tg__map_pass(b, &tg__softplus_backward_end_kernel, b->out, b->s, b->t, b->in[0], x, b->out);
+}
+
+static tg_tensor *softplus_gradient(tg_tensor *g, tg_tensor *x, double s, double t)
+{
+    tg_tensor *y = s == 1 ? x : tg_mul_scalar(x, s), *linear = NULL;
+    if (t < INFINITY) {
+        tg_tensor *is_linear = tg_gt_scalar(y, t), *zero = zero_for(g);
+        linear = tg_where(is_linear, g, zero);
+        g = tg_where(is_linear, zero, g);
+    }
+    g = tg_mul(s == 1 ? g : tg_div_scalar(g, s), tg_sigmoid(y));
+    if (s != 1) g = tg_mul_scalar(g, s);
+    return linear ? tg_add(linear, g) : g;
+}
+ACTIVATION(softplus, "SoftplusBackward0", passes, softplus_gradient(g, x, s, t))
 
 tg_tensor *tg_softplus(tg_tensor *a, double beta, double threshold)
 {
-    frame f;
-    tg__enter(&f, "softplus", a);
-    tg_tensor *x = beta == 1 ? a : tg_mul_scalar(a, beta);
-    tg_tensor *y = tg__apply(&softplus_op, 1, &x, NULL);
-    if (beta != 1) y = tg_div_scalar(y, beta);
-    if (threshold < INFINITY) y = tg_where(tg_gt_scalar(x, threshold), a, y);
-    return tg__leave(&f, tg__name_grad_fn(y, softplus_op.grad_name));
+    return activate(&softplus_op, a, beta, threshold);
 }
+
+/* logsigmoid: log(sigmoid(x)) = -log(1 + exp(-x)), which is softplus with s = -1. */
+#define logsigmoid_passes          softplus_passes
+#define logsigmoid_backward_passes softplus_backward_passes
+ACTIVATION(logsigmoid, "LogSigmoidBackward0", passes, softplus_gradient(g, x, s, t))
+
+tg_tensor *tg_logsigmoid(tg_tensor *a)
+{
+    return activate(&logsigmoid_op, a, -1, INFINITY);
+}
+
+/* softsign: x / (|x| + 1). */
+static tg_tensor *softsign_gradient(tg_tensor *g, tg_tensor *x)
+{
+    tg_tensor *y = tg_add_scalar(tg_abs(x), 1), *by_x = tg_div(g, y);
+    tg_tensor *by_y = tg_neg(tg_div(tg_mul(g, tg_div(x, y)), y));
+    return tg_add(by_x, tg_mul(by_y, tg_sign(x)));
+}
+ACTIVATION(softsign, "DivBackward0", map, softsign_gradient(g, x))
 
 tg_tensor *tg_softsign(tg_tensor *a)
 {
-    frame f;
-    tg__enter(&f, "softsign", a);
-    return tg__leave(&f, tg_div(a, tg_add_scalar(tg_abs(a), 1)));
+    return activate(&softsign_op, a, 0, 0);
 }
 
-/* relu6(x + 3) / 6. PyTorch gives a gradient of 0 at NaN here, but not in relu6. */
+/* hardsigmoid: relu6(x + 3) / 6. PyTorch gives a gradient of 0 at NaN here, but not in relu6. */
+static tg_tensor *hardsigmoid_gradient(tg_tensor *g, tg_tensor *x)
+{
+    tg_tensor *y = tg_add_scalar(x, 3);
+    tg_tensor *inside = tg_logical_and(tg_gt_scalar(y, 0), tg_lt_scalar(y, 6));
+    return tg_where(inside, tg_div_scalar(g, 6), zero_for(g));
+}
+ACTIVATION(hardsigmoid, "HardsigmoidBackward0", map, hardsigmoid_gradient(g, x))
+
 tg_tensor *tg_hardsigmoid(tg_tensor *a)
 {
-    frame f;
-    tg__enter(&f, "hardsigmoid", a);
-    tg_tensor *inside = tg_div_scalar(tg_relu6(tg_add_scalar(a, 3)), 6);
-    tg_tensor *y = tg_where(tg_isnan(a), tg_detach(a), inside);
-    return tg__leave(&f, tg__name_grad_fn(y, "HardsigmoidBackward0"));
+    return activate(&hardsigmoid_op, a, 0, 0);
 }

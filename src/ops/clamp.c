@@ -1,14 +1,13 @@
-/* clamp, hardtanh and clamp_tensors: values limited to an interval whose bounds are numbers, or
- * tensors that broadcast. */
-#include "op.h"
+/* clamp, hardtanh, relu6 and clamp_tensors: values limited to an interval whose bounds are numbers,
+ * or tensors that broadcast. */
+#include "passes.h"
 
 #include <math.h>
 
-/* ---- clamp and hardtanh: bounds that are numbers. */
+/* ---- clamp, hardtanh and relu6: bounds that are numbers. */
 
-/* The attributes: the bounds, and whether the gradient is 0 for values that are equal to a bound,
- * as PyTorch has it for hardtanh but not for clamp. */
-enum { CLAMP_MIN, CLAMP_MAX, CLAMP_OPEN };
+/* The attributes. */
+enum { CLAMP_MIN, CLAMP_MAX };
 
 static bool clamp_shape(const call *c, spec *s)
 {
@@ -20,29 +19,42 @@ static bool clamp_shape(const call *c, spec *s)
     return tg__check_dtype(c, x, tg__is_number(x->dtype)) && tg__same_shape(c, s);
 }
 
+/* The kernel would let a bound that is NaN have no effect. */
 static bool clamp_forward(const call *c)
 {
-    tg_tensor *x = c->in[0];
-    const double low = c->a[CLAMP_MIN].f, high = c->a[CLAMP_MAX].f;
-    if (low > -INFINITY || isnan(low)) {
-        tg__elementwise_number(pick(c->tg->level, maximum, x->dtype), c->out, x, low);
-        x = c->out;
-    }
-    if (high < INFINITY || isnan(high)) {
-        tg__elementwise_number(pick(c->tg->level, minimum, x->dtype), c->out, x, high);
-        x = c->out;
-    }
-    if (x != c->out) tg__copy(c->out, x);
+    if (!isnan(c->a[CLAMP_MIN].f) && !isnan(c->a[CLAMP_MAX].f)) return tg__map_forward(c);
+    tg__fill(c->out, NAN);
     return true;
 }
 
+static const op_row clamp_backward_op = {.name = "clamp_backward",
+                                         .shape = tg__same_shape,
+                                         .forward = tg__map_forward,
+                                         .kernel = &tg__clamp_backward_kernel};
+static const op_row hardtanh_backward_op = {.name = "hardtanh_backward",
+                                            .shape = tg__same_shape,
+                                            .forward = tg__map_forward,
+                                            .kernel = &tg__hardtanh_backward_kernel};
+
+/* The same by operations, for a gradient that is to have a gradient. As PyTorch has it, a value
+ * that is equal to a bound gets a gradient from clamp, but not from hardtanh. */
 static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[i].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *x = r->in[i].t;
     const double low = r->a[CLAMP_MIN].f, high = r->a[CLAMP_MAX].f;
-    if (r->a[CLAMP_OPEN].i != 0)
-        return tg_where(tg_le_scalar(x, low), zero, tg_where(tg_ge_scalar(x, high), zero, g));
+    if (x->context->no_grad) return tg__apply(&clamp_backward_op, 2, (tg_tensor *[]){g, x}, r->a);
+    tg_tensor *zero = tg_scalar(g->context, g->dtype, 0);
     return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
+}
+
+static tg_tensor *hardtanh_grad(const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *x = r->in[i].t;
+    const double low = r->a[CLAMP_MIN].f, high = r->a[CLAMP_MAX].f;
+    if (x->context->no_grad)
+        return tg__apply(&hardtanh_backward_op, 2, (tg_tensor *[]){g, x}, r->a);
+    tg_tensor *zero = tg_scalar(g->context, g->dtype, 0);
+    return tg_where(tg_le_scalar(x, low), zero, tg_where(tg_ge_scalar(x, high), zero, g));
 }
 
 static const op_row clamp_op = {
@@ -52,23 +64,22 @@ static const op_row clamp_op = {
     .forward = clamp_forward,
     .grad = clamp_grad,
     .reads = {READS_0},
+    .kernel = &tg__clamp_kernel,
 };
 static const op_row hardtanh_op = {
     .name = "hardtanh",
     .grad_name = "HardtanhBackward0",
     .shape = clamp_shape,
     .forward = clamp_forward,
-    .grad = clamp_grad,
+    .grad = hardtanh_grad,
     .reads = {READS_0},
+    .kernel = &tg__clamp_kernel,
 };
 
 static tg_tensor *apply_clamp(const op_row *o, tg_tensor *a, double min, double max)
 {
-    bool open = o == &hardtanh_op;
-    return tg__apply(
-        o, 1, &a,
-        (attr[TG_ATTRS]){
-            [CLAMP_MIN] = {.f = min}, [CLAMP_MAX] = {.f = max}, [CLAMP_OPEN] = {.i = open}});
+    return tg__apply(o, 1, &a,
+                     (attr[TG_ATTRS]){[CLAMP_MIN] = {.f = min}, [CLAMP_MAX] = {.f = max}});
 }
 
 tg_tensor *tg_clamp(tg_tensor *a, double min, double max)
@@ -79,6 +90,13 @@ tg_tensor *tg_clamp(tg_tensor *a, double min, double max)
 tg_tensor *tg_hardtanh(tg_tensor *a, double min_val, double max_val)
 {
     return apply_clamp(&hardtanh_op, a, min_val, max_val);
+}
+
+tg_tensor *tg_relu6(tg_tensor *a)
+{
+    frame f;
+    tg__enter(&f, "relu6", a);
+    return tg__leave(&f, tg_hardtanh(a, 0, 6));
 }
 
 /* ---- clamp_tensors: bounds that are tensors. */

@@ -120,7 +120,9 @@ static int type_of_size(int64_t size)
 
 static inline void call_loop(loop f, int inputs, int64_t n, void *out, const void *const *in)
 {
-    if (inputs == 1)
+    if (f.with)
+        f.map(n, out, in, f.with);
+    else if (inputs == 1)
         f.unary(n, out, in[0]);
     else if (inputs == 2)
         f.binary(n, out, in[0], in[1]);
@@ -322,7 +324,7 @@ _Static_assert(CHUNK % 4 == 0, "fill_chunk may write up to three elements more t
 static TG_NOINLINE bool run_few(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     chunk filled[OPERANDS - 1];
-    const void *data[OPERANDS - 1];
+    const void *data[OPERANDS - 1] = {NULL};
     if (!out->contiguous) return false;
     for (int i = 0; i < inputs; i++) {
         const tg_tensor *t = in[i];

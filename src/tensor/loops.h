@@ -5,11 +5,16 @@
 #include "../context/threads.h"
 #include "tensor.h"
 
-/* The kernel of an elementwise loop: for one, two or three inputs. */
-typedef union loop {
-    unary_kernel *unary;
-    binary_kernel *binary;
-    where_kernel *where;
+/* The kernel of an elementwise loop: for one, two or three inputs; or for any number of these, with
+ * something more. */
+typedef struct loop {
+    union {
+        unary_kernel *unary;
+        binary_kernel *binary;
+        where_kernel *where;
+        map_kernel *map;
+    };
+    const void *with; /* the last argument of map; NULL for the other kernels */
 } loop;
 
 /* out = f(in[0], ...), element by element, with a kernel that is not NULL. The inputs broadcast to

@@ -119,7 +119,7 @@ static void check_same(int type, int64_t n, const char *what, int k)
     fail_msg("%s of type %d differs at %s for n = %d", what, type, tg__level_name(k), (int)n);
 }
 
-enum { KIND_unary, KIND_binary, KIND_compare };
+enum { KIND_unary, KIND_binary, KIND_compare, KIND_map1, KIND_map2, KIND_map3 };
 static const struct {
     int kind;
     const char *name;
@@ -162,12 +162,39 @@ static void same_binary(const binary_set *set, const char *name, int out, int k,
     copy_nth(found, 2, expected, 2);
 }
 
+/* The numbers s and t are different each time. */
+static void same_map(const map_set *set, const char *name, int k, int type, int64_t n)
+{
+    static const double special[] = {0, -0.0, 1, -1, 2.5, -3.25, INFINITY, -INFINITY, NAN};
+    map_kernel *a = kernel_at(set, k, type), *b = kernel_at(set, LEVEL_portable, type);
+    assert_true(!a == !b);
+    if (!a) return;
+    const size_t some = type == K_I64 ? 8 : COUNT(special); /* an int64 is never NaN */
+    const double numbers[] = {special[random_bits() % some], special[random_bits() % some]};
+    const double whole[] = {trunc(numbers[0]), trunc(numbers[1])};
+    const double *with = type == K_I64 ? whole : numbers;
+    const void *in[] = {nth(given, 0, type), nth(given, 1, type), nth(given, 3, type)};
+    b(n, nth(expected, 2, type), in, with);
+    a(n, nth(found, 2, type), in, with);
+    check_same(type, reach, name, k);
+    for (int i = 0; i < 2; i++) { /* the result takes the place of an input */
+        copy_nth(found, 2, given, i);
+        const void *self[] = {in[0], in[1], in[2]};
+        self[i] = nth(found, 2, type);
+        a(n, nth(found, 2, type), self, with);
+        check_same(type, n, name, k);
+    }
+    copy_nth(found, 2, expected, 2);
+}
+
 static void same_elementwise(int k, int type, int64_t n)
 {
     for (size_t row = 0; row < COUNT(elementwise); row++) {
         const int kind = elementwise[row].kind, out = kind == KIND_compare ? K_BOOL : type;
         if (kind == KIND_unary)
             same_unary(elementwise[row].kernel, elementwise[row].name, k, type, n);
+        else if (kind >= KIND_map1)
+            same_map(elementwise[row].kernel, elementwise[row].name, k, type, n);
         else
             same_binary(elementwise[row].kernel, elementwise[row].name, out, k, type, n);
     }
