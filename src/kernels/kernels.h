@@ -83,6 +83,11 @@ typedef void where_kernel(int64_t n, void *out, const void *condition, const voi
                           const void *b);
 KERNEL_SET(where_set, where_kernel);
 
+/* *out = the sum of the elements that f gives for n elements of up to three inputs. */
+typedef void map_sum_kernel(int64_t n, void *out, int inputs, const void *const *in, map_kernel *f,
+                            const void *with);
+KERNEL_SET(map_sum_set, map_sum_kernel);
+
 /* out[i * o0 + j * o1] = a[i * a0 + j * a1] for n0 times n1 elements. */
 typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t o1, const void *a,
                          int64_t a0, int64_t a1);

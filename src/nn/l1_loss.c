@@ -1,21 +1,80 @@
 /* Losses that grow with the distance: l1_loss, huber_loss and smooth_l1_loss. */
 #include "loss.h"
 
+/* ---- l1_loss: |d| with d = input - target. */
+
+static const op_row l1_backward_op = {.name = "l1_loss_backward",
+                                      .shape = tg__shape_of_second,
+                                      .forward = tg__map_forward,
+                                      .kernel = &tg__l1_loss_backward_kernel};
+
+static tg_tensor *l1_grad(const record *r, int i, tg_tensor *g)
+{
+    g = tg__gradient_of_terms(r, g);
+    g = r->out->context->no_grad ? tg__apply_loss_backward(&l1_backward_op, r, g)
+                                 : tg_mul(g, tg_sign(tg_sub(r->in[0].t, r->in[1].t)));
+    return i == 0 ? g : tg_neg(g);
+}
+
+static const op_row l1_op = {.name = "l1_loss",
+                             .shape = tg__loss_shape,
+                             .forward = tg__map_forward,
+                             .grad = l1_grad,
+                             .reads = {READS_0 | READS_1, READS_0 | READS_1},
+                             .kernel = &tg__l1_loss_kernel};
+
+/* PyTorch's l1_loss is made of several operations; the last one names the result. */
+static tg_tensor *l1_loss(tg_tensor *input, tg_tensor *target, int reduction)
+{
+    static const char *const names[] = {"AbsBackward0", "SumBackward0", "MeanBackward0"};
+    tg_tensor *loss = tg__apply_loss(&l1_op, input, target, 0, 0, reduction);
+    const int kind = reduction & ~TG_BROADCAST;
+    return tg__name_grad_fn(loss, names[kind == TG_NONE ? 0 : kind == TG_SUM ? 1 : 2]);
+}
+
 tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
     frame f;
     const tg_loss_options o = tg__enter_loss(&f, "l1_loss", &input, &target, options);
-    return tg__leave(&f, tg__reduce_loss(tg_abs(tg_sub(input, target)), o.reduction));
+    return tg__leave(&f, l1_loss(input, target, o.reduction));
 }
 
-/* Let d = input - target. Each element is d^2 / 2 where |d| <= delta, and delta (|d| - delta / 2)
- * elsewhere, divided by scale. Both are near (d - near / 2) with near = d clamped to +-delta. */
-static tg_tensor *huber(tg_tensor *input, tg_tensor *target, double delta, double scale)
+/* ---- huber_loss and smooth_l1_loss: d^2 / 2 where |d| <= s, and s (|d| - s / 2) elsewhere,
+ * divided by t. Both are near (d - near / 2) / t with near = d limited to +-s. */
+
+static const op_row huber_backward_op = {.name = "huber_loss_backward",
+                                         .shape = tg__shape_of_second,
+                                         .forward = tg__map_forward,
+                                         .kernel = &tg__huber_loss_backward_kernel};
+
+/* The derivative by input, near / t, is the sum of those by d and by near. */
+static tg_tensor *huber_gradient(tg_tensor *g, tg_tensor *d, double s, double t)
 {
-    tg_tensor *d = tg_sub(input, target), *near = tg_hardtanh(d, -delta, delta);
+    tg_tensor *near = tg_hardtanh(d, -s, s), *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *for_d = tg_mul(g, tg_div_scalar(near, t));
     tg_tensor *rest = tg_sub(d, tg_mul_scalar(near, 0.5));
-    return tg_mul(scale == 1 ? near : tg_div_scalar(near, scale), rest);
+    tg_tensor *for_near = tg_sub(tg_div_scalar(tg_mul(g, rest), t), tg_mul_scalar(for_d, 0.5));
+    tg_tensor *inside = tg_logical_or(tg_le_scalar(d, -s), tg_ge_scalar(d, s));
+    return tg_add(for_d, tg_where(inside, zero, for_near));
 }
+
+static tg_tensor *huber_grad(const record *r, int i, tg_tensor *g)
+{
+    const double s = r->a[MAP_S].f, t = r->a[MAP_T].f;
+    g = tg__gradient_of_terms(r, g);
+    if (g)
+        g = g->context->no_grad ? tg__apply_loss_backward(&huber_backward_op, r, g)
+                                : huber_gradient(g, tg_sub(r->in[0].t, r->in[1].t), s, t);
+    return i == 0 ? g : tg_neg(g);
+}
+
+static const op_row huber_op = {.name = "huber_loss",
+                                .grad_name = "HuberLossBackward0",
+                                .shape = tg__loss_shape,
+                                .forward = tg__map_forward,
+                                .grad = huber_grad,
+                                .reads = {READS_0 | READS_1, READS_0 | READS_1},
+                                .kernel = &tg__huber_loss_kernel};
 
 tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
@@ -25,9 +84,7 @@ tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_opti
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
                          "huber_loss: delta is %g, but must be positive%s", o.delta,
                          o.delta == 0 ? "; TG_LOSS and tg_loss_defaults() set it to 1" : "");
-    tg_tensor *loss = input ? huber(input, target, tg__rounded(input->dtype, o.delta), 1) : NULL;
-    loss = tg__reduce_loss(loss, o.reduction);
-    return tg__leave(&f, tg__name_grad_fn(loss, "HuberLossBackward0"));
+    return tg__leave(&f, tg__apply_loss(&huber_op, input, target, o.delta, 1, o.reduction));
 }
 
 tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
@@ -38,7 +95,7 @@ tg_tensor *tg_smooth_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_
         input = tg__fail(input->context, TG_ERR_ARGUMENT,
                          "smooth_l1_loss: beta is %g, but must not be negative", o.beta);
     const double beta = input ? tg__rounded(input->dtype, o.beta) : 0;
-    tg_tensor *loss = beta == 0 ? tg_abs(tg_sub(input, target)) : huber(input, target, beta, beta);
-    loss = tg__reduce_loss(loss, o.reduction);
+    tg_tensor *loss = beta == 0 ? l1_loss(input, target, o.reduction)
+                                : tg__apply_loss(&huber_op, input, target, beta, beta, o.reduction);
     return tg__leave(&f, tg__name_grad_fn(loss, "SmoothL1LossBackward0"));
 }

@@ -89,6 +89,36 @@ tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
     return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
 }
 
+tg_tensor *tg__apply_loss(const op_row *o, tg_tensor *input, tg_tensor *target, double s, double t,
+                          int reduction)
+{
+    const int kind = reduction & ~TG_BROADCAST;
+    const int result = kind == TG_NONE ? MAP_ELEMENTS : kind == TG_SUM ? MAP_SUM : MAP_MEAN;
+    return tg__apply(o, 2, (tg_tensor *[]){input, target},
+                     (attr[TG_ATTRS]){{.f = s}, {.f = t}, {.i = result}});
+}
+
+bool tg__loss_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    if (c->a[MAP_RESULT].i != MAP_ELEMENTS) s->ndim = 0;
+    return true;
+}
+
+tg_tensor *tg__gradient_of_terms(const record *r, tg_tensor *g)
+{
+    const tg_tensor *x = r->in[0].t;
+    if (r->a[MAP_RESULT].i == MAP_MEAN && x->numel > 0) g = tg_div_scalar(g, (double)x->numel);
+    if (!g || g->context->no_grad) return g;
+    return tg_expand(g, (tg_shape){x->ndim, x->shape});
+}
+
+tg_tensor *tg__apply_loss_backward(const op_row *o, const record *r, tg_tensor *g)
+{
+    return tg__apply(o, 3, (tg_tensor *[]){g, r->in[0].t, r->in[1].t},
+                     (attr[TG_ATTRS]){r->a[MAP_S], r->a[MAP_T]});
+}
+
 /* ---- tg_criterion, which makes a module of any loss. */
 
 typedef struct criterion {

@@ -2,6 +2,7 @@
 #ifndef TG_LOSS_H
 #define TG_LOSS_H
 
+#include "../ops/passes.h"
 #include "module.h"
 
 /* Checks the input and the target of a loss, which messages call `name`. Sides of different shape
@@ -12,6 +13,18 @@ bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int
 bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
 /* Returns the mean or the sum of the losses of all elements, or `loss` itself for TG_NONE. */
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
+/* Applies o, an operation of src/ops/passes.h with a loss for each element, to both sides, whose
+ * shapes are equal. s and t are its numbers. */
+tg_tensor *tg__apply_loss(const op_row *o, tg_tensor *input, tg_tensor *target, double s, double t,
+                          int reduction);
+/* The shape rule of o. */
+bool tg__loss_shape(const call *c, spec *s);
+/* The gradient of each element, given that of the loss: one number, or as many as there are elements
+ * if it is to have a gradient. */
+tg_tensor *tg__gradient_of_terms(const record *r, tg_tensor *g);
+/* Applies the operation of a gradient of a loss to that gradient and both sides. Its numbers are
+ * those of the loss. */
+tg_tensor *tg__apply_loss_backward(const op_row *o, const record *r, tg_tensor *g);
 /* The check in tg__loss_sides. If the sides differ in shape and may broadcast, s gets their common
  * shape; if they have the same shape, s is left as it is. */
 bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction, spec *s);

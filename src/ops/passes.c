@@ -11,16 +11,36 @@ bool tg__check_map(const call *c)
 {
     const tg_dtype d = c->in[0]->dtype;
     return tg__check_dtype(c, c->in[0], map_loop(c, d).map) &&
-           tg__check_value(c->tg, c->op->name, d, c->a[0].f) &&
-           tg__check_value(c->tg, c->op->name, d, c->a[1].f);
+           tg__check_value(c->tg, c->op->name, d, c->a[MAP_S].f) &&
+           tg__check_value(c->tg, c->op->name, d, c->a[MAP_T].f);
+}
+
+/* Computes the elements of the result, their sum or their mean. */
+static bool run(const call *c, loop f)
+{
+    if (c->a[MAP_RESULT].i == MAP_ELEMENTS) {
+        tg__elementwise(f, c->out, c->n, c->in);
+        return true;
+    }
+    const tg_dtype d = c->out->dtype;
+    const int64_t n = c->in[0]->numel;
+    const void *in[3];
+    for (int i = 0; i < c->n; i++) {
+        const tg_tensor *t = tg__contiguous(c->in[i]);
+        if (!t) return false;
+        in[i] = t->data;
+    }
+    pick(c->tg->level, map_sum, d)(n, c->out->data, c->n, in, f.map, f.with);
+    if (c->a[MAP_RESULT].i == MAP_MEAN)
+        tg__store(d, c->out->data, 0, tg__load(d, c->out->data, 0) / tg__rounded(d, (double)n));
+    return true;
 }
 
 bool tg__map_forward(const call *c)
 {
     loop f = map_loop(c, c->out->dtype);
-    f.with = (const double[]){c->a[0].f, c->a[1].f};
-    tg__elementwise(f, c->out, c->n, c->in);
-    return true;
+    f.with = (const double[]){c->a[MAP_S].f, c->a[MAP_T].f};
+    return run(c, f);
 }
 
 /* What run_tiles needs. */
@@ -56,7 +76,6 @@ bool tg__passes_forward(const call *c)
     const tiles w = {
         set->run,
         c->n,
-        {.level = c->tg->level, .dtype = c->out->dtype, .s = c->a[0].f, .t = c->a[1].f}};
-    tg__elementwise((loop){.map = run_tiles, .with = &w}, c->out, c->n, c->in);
-    return true;
+        {.level = c->tg->level, .dtype = c->out->dtype, .s = c->a[MAP_S].f, .t = c->a[MAP_T].f}};
+    return run(c, (loop){.map = run_tiles, .with = &w});
 }

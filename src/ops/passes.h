@@ -1,10 +1,14 @@
 /* Elementwise operations that read memory once and write it once: those with a kernel of the kind
- * map1, map2 or map3, and those that several kernels compute in turn, tile by tile. a[0] and a[1]
- * are their numbers s and t. */
+ * map1, map2 or map3, and those that several kernels compute in turn, tile by tile. They may sum up
+ * the elements of the result, which then need no memory. */
 #ifndef TG_PASSES_H
 #define TG_PASSES_H
 
 #include "op.h"
+
+/* The attributes: the numbers s and t, and what the result is. */
+enum { MAP_S, MAP_T, MAP_RESULT };
+enum { MAP_ELEMENTS, MAP_SUM, MAP_MEAN };
 
 /* Operations whose `kernel` is a map_set. tg__check_map says whether there is a kernel for the
  * dtype of the first input, which must hold both numbers, or records the error. */
