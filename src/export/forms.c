@@ -67,6 +67,7 @@ static const c_form forms[] = {
     {"clone", "a", NULL, NULL},
     {"copy", "a", NULL, NULL},
     {"cast", "a", NULL, refuse_cast},
+    {"sub_alpha", "a + b * s", NULL, NULL},
     {"hardtanh", "NAME_min(NAME_max(a, s), t)", NULL, NULL},
     {"elu", "(a <= 0 ? (float)NAME_expm1_wide((double)NAME_min(a, 0)) * s : a) * t", NULL, NULL},
     {"softplus", "a * s > t ? a : ((a * s < 0 ? 0 : a * s) + " LOG1P_EXP("a * s") ") / s", NULL,

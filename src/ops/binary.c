@@ -2,6 +2,7 @@
  * each function its gradient, its row and the public function stand together. The formulas of the
  * values are in kernels/elementwise.def. */
 #include "binary.h"
+#include "passes.h"
 
 static loop binary_loop(const call *c, tg_dtype dtype)
 {
@@ -350,12 +351,42 @@ tg_tensor *tg__atan2_backward(tg_tensor *a, tg_tensor *b) { return apply_binary(
 
 /* clang-format on */
 
-/* ---- add and sub with a factor alpha for the second tensor. */
+/* ---- add and sub with a factor alpha for the second tensor: a + b alpha, and a + b -alpha. */
 
+static bool add_alpha_shape(const call *c, spec *s)
+{
+    return tg__check_value(c->tg, c->op->name, c->in[1]->dtype, c->a[MAP_S].f) &&
+           tg__check_dtype(c, c->in[0], tg__is_number(c->in[0]->dtype)) &&
+           tg__broadcast_shape(c, s);
+}
+
+static tg_tensor *add_alpha_grad(const record *r, int i, tg_tensor *g)
+{
+    return i == 0 ? g : tg_mul_scalar(g, r->a[MAP_S].f);
+}
+
+static const op_row add_alpha_op = {.name = "add_alpha",
+                                    .grad_name = "AddBackward0",
+                                    .shape = add_alpha_shape,
+                                    .forward = tg__map_forward,
+                                    .grad = add_alpha_grad,
+                                    .flags = OP_BROADCAST,
+                                    .kernel = &tg__add_alpha_kernel};
+static const op_row sub_alpha_op = {.name = "sub_alpha",
+                                    .grad_name = "SubBackward0",
+                                    .shape = add_alpha_shape,
+                                    .forward = tg__map_forward,
+                                    .grad = add_alpha_grad,
+                                    .flags = OP_BROADCAST,
+                                    .kernel = &tg__add_alpha_kernel};
+
+/* Integers take two operations. */
 tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha)
 {
     frame f;
     if (!tg__check_inputs("add_alpha", 2, (tg_tensor *[]){a, b})) return NULL;
+    if (tg__is_float(b->dtype))
+        return tg__apply(&add_alpha_op, 2, (tg_tensor *[]){a, b}, (attr[TG_ATTRS]){{.f = alpha}});
     tg__enter(&f, "add_alpha", a);
     return tg__leave(&f, tg_add(a, tg_mul_scalar(b, alpha)));
 }
@@ -364,6 +395,8 @@ tg_tensor *tg_sub_alpha(tg_tensor *a, tg_tensor *b, double alpha)
 {
     frame f;
     if (!tg__check_inputs("sub_alpha", 2, (tg_tensor *[]){a, b})) return NULL;
+    if (tg__is_float(b->dtype))
+        return tg__apply(&sub_alpha_op, 2, (tg_tensor *[]){a, b}, (attr[TG_ATTRS]){{.f = -alpha}});
     tg__enter(&f, "sub_alpha", a);
     return tg__leave(&f, tg_sub(a, tg_mul_scalar(b, alpha)));
 }

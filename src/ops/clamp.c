@@ -116,7 +116,10 @@ static bool clamp_tensors_forward(const call *c)
     tg_tensor *x = c->in[0], *min = c->in[1], *max = c->in[2], *out = c->out;
     const int level = c->tg->level;
     const tg_dtype d = out->dtype;
-    if (d == TG_BOOL) {
+    if (tg__is_float(d)) {
+        const loop f = {.map = pick(level, clamp_tensors, d), .with = (const double[2]){0}};
+        tg__elementwise(f, out, 3, c->in);
+    } else if (d == TG_BOOL) {
         const loop where = {.where = pick(level, where, d)};
         tg__elementwise(where, out, 3, (tg_tensor *[]){x, x, min});
         tg__elementwise(where, out, 3, (tg_tensor *[]){out, max, out});
