@@ -484,9 +484,66 @@ static void test_weighted_means_of_many_rows(void **state)
     check_sum(tg_item(tg_nll_loss(x, labels, &o)), want, unit_of(TG_F64), 32 + 11 + 4);
 }
 
+/* ---- One pass over memory. */
+
+/* n numbers in (0, 1), every second element of a tensor. */
+static tg_tensor *strided(tg_context *tg, tg_dtype dtype, int64_t n)
+{
+    tg_tensor *t = tg_rand(tg, dtype, TG_SHAPE(n, 2));
+    return tg_requires_grad_(tg_detach(tg_select(t, 1, 1)), true);
+}
+
+static bool have_same_bits(tg_tensor *a, tg_tensor *b)
+{
+    for (int64_t i = 0; i < a->numel; i++) {
+        const double x = element_of(a, i), y = element_of(b, i);
+        if (memcmp(&x, &y, sizeof x)) return false;
+    }
+    return a->numel == b->numel;
+}
+
+/* Sums and means are those of the losses of all elements, for sizes below and above those of a
+ * block. */
+static void test_sums_of_losses_have_the_bits_of_the_sum_of_all(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t sizes[] = {0, 1, 15, 511, 512, 513, 1024, 3001};
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++)
+        for (int i = 0; i < LOSSES; i++)
+            for (int k = 0; k < 8; k++) {
+                tg_tensor *x = strided(tg, d, sizes[k]), *y = strided(tg, d, sizes[k]);
+                tg_tensor *each = losses[i](x, y, TG_LOSS(.reduction = TG_NONE));
+                tg_tensor *sum = losses[i](x, y, TG_LOSS(.reduction = TG_SUM));
+                tg_tensor *mean = losses[i](x, y, TG_LOSS(.reduction = TG_MEAN));
+                assert_true(have_same_bits(sum, tg_sum(each)));
+                assert_true(sizes[k] ? have_same_bits(mean, tg_mean(each)) : isnan(tg_item(mean)));
+            }
+}
+
+/* The gradients with a history are computed by operations, those without by kernels. */
+static void test_gradients_with_and_without_a_history_have_the_same_bits(void **state)
+{
+    tg_context *tg = *state;
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++)
+        for (int i = 0; i < LOSSES; i++)
+            for (int reduction = TG_MEAN; reduction <= TG_NONE; reduction++) {
+                tg_tensor *x = strided(tg, d, 1500), *y = strided(tg, d, 1500), *g[2], *h[2];
+                tg_tensor *loss = losses[i](x, y, TG_LOSS(.reduction = reduction));
+                tg_grad_options how = {
+                    .grad_outputs = TG_LIST(tg_rand(tg, d, (tg_shape){loss->ndim, loss->shape}))};
+                assert_true(tg_grad(TG_LIST(loss), TG_LIST(x, y), g, &how));
+                how.create_graph = true;
+                assert_true(tg_grad(TG_LIST(loss), TG_LIST(x, y), h, &how));
+                if (!have_same_bits(g[0], h[0]) || !have_same_bits(g[1], h[1]))
+                    fail_msg("%s, reduction %d", names[i], reduction);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums_of_losses_have_the_bits_of_the_sum_of_all),
+        cmocka_unit_test(test_gradients_with_and_without_a_history_have_the_same_bits),
         cmocka_unit_test(test_shapes_that_differ_are_refused_without_tg_broadcast),
         cmocka_unit_test(test_wrong_dtypes_and_reductions_are_refused),
         cmocka_unit_test(test_numbers_out_of_range_are_refused),
