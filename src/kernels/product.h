@@ -43,8 +43,8 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
 /* ---- Products of patches: see patch_product in kernels.h. */
 
 /* A packed block has at most PATCH_BLOCK bytes, or one tile. Products of so few rows are not
- * packed. */
-enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_FEW_ROWS = 8 };
+ * packed, and dot products have at most so many terms. */
+enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_FEW_ROWS = 8, PATCH_DOTS = 1 << 18 };
 
 /* The terms that are packed together. */
 static inline int64_t tg__patch_rows(int64_t k, int64_t length)
@@ -71,7 +71,7 @@ static inline int64_t tg__patch_scratch(size_t size, int64_t m, int64_t n, int64
     const int64_t sums = k <= MATMUL_SUMMED || length ? 0 : m * width;
     const int64_t blocks =
         MATMUL_MOST_ROWS * (rows + line) + line + sums + (rows * n < wide ? rows * n : wide);
-    const int64_t plain = k + (m > n ? m : n) + (n == 1 ? MATMUL_MOST_ROWS * (k + line) : 0);
+    const int64_t plain = k + (m > n ? m : n) + (n == 1 ? MATMUL_MOST_ROWS * (512 + line) : 0);
     return blocks > plain ? blocks : plain;
 }
 

@@ -131,13 +131,18 @@ static void multiply_patches(const conv_work *w, const patch_product *p)
     pick(w->c->tg->level, patch_product, w->c->out->dtype)(p);
 }
 
+/* The elements that a layout takes, and what may be read behind it. */
+static int64_t size_of_layout(const conv_work *w, const reading *r)
+{
+    const int64_t lines = tg__times(r->channels, r->lines), line = 64 / (int64_t)w->size;
+    return conv_lines(w, tg__plus(tg__times(lines, tg__times(r->phases, r->width)), line));
+}
+
 /* Where a block lays out the image, and what it works in after that. */
 static char *own_scratch(const conv_work *w, int64_t image, bool work)
 {
-    const reading *r = w->patches;
-    const int64_t line = 64 / (int64_t)w->size;
-    const int64_t layout = r->channels * r->lines * r->phases * r->width + line;
-    return conv_scratch(w, image / w->images_per_block, w->own_at + (work ? layout : 0));
+    return conv_scratch(w, image / w->images_per_block,
+                        w->own_at + (work ? size_of_layout(w, w->patches) : 0));
 }
 
 static void compute_result(const conv_work *w, int64_t image, int64_t group)
@@ -182,19 +187,20 @@ static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
         const int64_t length = length_of_panel(w, rows);
         const char *x = lay_out(w, conv_x(w, image, group), is_last(w, image, group), first,
                                 own_scratch(w, image, false));
-        multiply_patches(w, &(patch_product){.patches_first = true,
-                                             .patches = {x, r->offset, s->ow,
-                                                         stride_of(w, 0) * r->phases * r->width},
-                                             .m = w->k,
-                                             .n = s->out_channels,
-                                             .k = rows * s->ow,
-                                             .length = length,
-                                             .c = length ? sum : product,
-                                             .c0 = s->out_channels,
-                                             .other = conv_y(w, image, group, first),
-                                             .s0 = 1,
-                                             .s1 = s->oh * s->ow,
-                                             .scratch = product + (size_t)n * w->size});
+        multiply_patches(w,
+                         &(patch_product){.patches_first = true,
+                                          .patches = {x, r->offset, s->ow,
+                                                      stride_of(w, 0) * r->phases * r->width},
+                                          .m = w->k,
+                                          .n = s->out_channels,
+                                          .k = rows * s->ow,
+                                          .length = length,
+                                          .c = length ? sum : product,
+                                          .c0 = s->out_channels,
+                                          .other = conv_y(w, image, group, first),
+                                          .s0 = 1,
+                                          .s1 = s->oh * s->ow,
+                                          .scratch = product + (size_t)conv_lines(w, n) * w->size});
         if (!length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
         tg__panel_is_added(w, b, group, image % w->images_per_block * w->panels + panel);
     }
@@ -216,7 +222,7 @@ static void compute_phases(const conv_work *w, int64_t image, int64_t group, con
     char *sums = own_scratch(w, image, true), *work = sums;
     if (rows <= 0 || taps == 0) return;
     if (!whole) {
-        const size_t bytes = (size_t)(s->channels * rows * width) * w->size;
+        const size_t bytes = (size_t)conv_lines(w, s->channels * rows * width) * w->size;
         memset(sums, 0, bytes);
         work += bytes;
     }
@@ -276,7 +282,6 @@ int64_t tg__lay_out_patches(const conv_work *w)
 {
     const geometry *s = &w->s;
     const reading *r = w->patches;
-    const int64_t layout = r->channels * r->lines * r->phases * r->width + 64 / (int64_t)w->size;
     const int64_t o = s->out_channels, n = r->rows * s->ow;
     int64_t more = 0, work = 0;
     switch (w->part) {
@@ -292,7 +297,7 @@ int64_t tg__lay_out_patches(const conv_work *w)
         more = s->channels * r->rows * size_of_phase(w, 1, 0);
         work = tg__patch_scratch(w->size, s->channels, more / s->channels, r->taps * o, o);
     }
-    return layout + more + work;
+    return size_of_layout(w, r) + conv_lines(w, more) + work;
 }
 
 /* ---- Preparing. */
@@ -349,7 +354,9 @@ static bool has_same_sums(const conv_work *w)
     const geometry *s = &w->s;
     const int64_t positions = (s->oh - (w->panels - 1) * w->rows) * s->ow; /* of the last panel */
     const int64_t rows = w->part == CONV_FORWARD ? s->out_channels : w->k;
-    if (w->part == CONV_WEIGHT) return w->k > 1 && (s->out_channels > 1 || positions >= LONG);
+    if (w->part == CONV_WEIGHT)
+        return w->k > 1 &&
+               (s->out_channels > 1 || (positions >= LONG && w->rows * s->ow <= PATCH_DOTS));
     return positions > 1 && (rows > 1 || positions > FEW);
 }
 
@@ -410,11 +417,6 @@ static void describe_layout(const conv_work *w, reading *r, int64_t rows)
                   r->lines == r->h && r->width == r->w;
 }
 
-static int64_t size_of_layout(const reading *r)
-{
-    return tg__times(r->channels, tg__times(r->lines, tg__times(r->phases, r->width)));
-}
-
 /* Chooses how many rows of the result see one layout. The sums of CONV_WEIGHT need panels. */
 static void choose_rows(const conv_work *w, reading *r)
 {
@@ -422,7 +424,7 @@ static void choose_rows(const conv_work *w, reading *r)
     int64_t rows = w->part == CONV_WEIGHT ? w->rows : all;
     describe_layout(w, r, rows);
     while (w->part != CONV_WEIGHT && rows > 1 && !r->in_place &&
-           size_of_layout(r) > CHUNK_BYTES / (int64_t)w->size) {
+           size_of_layout(w, r) > CHUNK_BYTES / (int64_t)w->size) {
         rows = (rows + 1) / 2;
         describe_layout(w, r, rows);
     }
@@ -435,7 +437,7 @@ bool tg__read_patches(conv_work *w)
         (w->part == CONV_INPUT && (is_slow(w) || !has_same_image(w))))
         return true;
     choose_rows(w, &layout);
-    if (size_of_layout(&layout) > MOST_ELEMENTS) return true;
+    if (size_of_layout(w, &layout) > MOST_ELEMENTS) return true;
     for (int64_t i = 0; i < phases_of(w, 0) && w->part == CONV_INPUT; i++)
         for (int64_t j = 0; j < phases_of(w, 1); j++)
             layout.taps += count_taps(w, 0, i) * count_taps(w, 1, j);

@@ -84,14 +84,14 @@ static geometry geometry_of(const tg_tensor *x, const tg_tensor *w, const tg_ten
 static void lay_out_block(conv_work *w)
 {
     if (w->part == CONV_WEIGHT) {
-        w->own_at = w->c->out->numel;
+        w->own_at = conv_lines(w, w->c->out->numel);
         if (tg__is_float(w->c->out->dtype) && w->images_per_block * w->panels > CONV_SUMMED) {
             w->totals_at = w->own_at;
             w->own_at = tg__times(w->own_at, 2);
         }
     }
-    w->block_elements =
-        tg__plus(w->own_at, w->patches ? tg__lay_out_patches(w) : tg__lay_out_columns(w));
+    w->block_elements = conv_lines(
+        w, tg__plus(w->own_at, w->patches ? tg__lay_out_patches(w) : tg__lay_out_columns(w)));
     w->blocks_at_a_time = w->c->tg->team ? CONV_BLOCKS : 1;
 }
 

@@ -79,6 +79,14 @@ static inline int64_t conv_weights(const conv_work *w)
     return w->s.out_channels * w->k;
 }
 
+/* The elements of whole cache lines that hold n elements. The parts of the scratch memory begin at
+ * lines, so that vectors do not cross them. */
+static inline int64_t conv_lines(const conv_work *w, int64_t n)
+{
+    const int64_t line = 64 / (int64_t)w->size;
+    return tg__plus(n, line - 1) / line * line;
+}
+
 /* How many elements a kernel of at least one element spans when it is dilated. */
 static inline int64_t tg__dilated_size(int64_t kernel, int64_t dilation)
 {
