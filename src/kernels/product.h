@@ -30,12 +30,13 @@ static inline bool tg__matmul_is_dots(int64_t m, int64_t n, int64_t k)
     return k >= LONG && ((m == 1 && n <= FEW) || (n == 1 && m <= FEW));
 }
 
-/* Whether tiles of tile_rows rows read b in place, as it lies in memory; else b is packed. An
- * element has `size` bytes, and b1 is the stride between the columns of b. */
+/* Whether tiles of tile_rows rows read the whole b in place, as it lies in memory: the second-level
+ * cache holds it. Else it is taken in blocks, which are packed. An element has `size` bytes, and b1
+ * is the stride between the columns of b. */
 static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
                                        int64_t b1)
 {
-    enum { SMALL = 65536 };
+    enum { SMALL = 1 << 20 };
     return k == 0 || (b1 == 1 && (m <= 2 * tile_rows ||
                                   (n <= SMALL && k <= SMALL && n * k <= SMALL / (int64_t)size)));
 }
