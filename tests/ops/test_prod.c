@@ -54,6 +54,22 @@ static void test_a_product_with_special_terms(void **state)
         }
 }
 
+/* The product is infinite, or 0, long before a last term that changes it. */
+static void test_a_product_beyond_the_range_and_one_more_term(void **state)
+{
+    tg_context *tg = *state;
+    static const double last[] = {-1, 1, 0, NAN, INFINITY};
+    static const double after_2[] = {-INFINITY, INFINITY, NAN, NAN, INFINITY};
+    static const double after_half[] = {-0.0, 0, 0, NAN, NAN};
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (int i = 0; i < 10; i++) {
+            tg_tensor *t = tg_full(tg, dtype, TG_SHAPE(5 * MANY), i < 5 ? 2 : 0.5);
+            tg_fill_(tg_select(t, 0, 4500), last[i % 5]);
+            const double y = tg_item(tg_prod(t)), want = i < 5 ? after_2[i] : after_half[i - 5];
+            assert_true(isnan(want) ? isnan(y) : y == want && signbit(y) == signbit(want));
+        }
+}
+
 /* The gradient of a term is the product of the others: with one 0 that of the 0 alone, with two
  * none. */
 static void test_gradients_of_products_with_zeros(void **state)
@@ -78,6 +94,7 @@ int main(void)
         cmocka_unit_test(test_a_product_of_many_terms),
         cmocka_unit_test(test_a_product_in_the_range_whose_parts_leave_it),
         cmocka_unit_test(test_a_product_with_special_terms),
+        cmocka_unit_test(test_a_product_beyond_the_range_and_one_more_term),
         cmocka_unit_test(test_gradients_of_products_with_zeros),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
