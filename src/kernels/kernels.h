@@ -93,6 +93,17 @@ typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t 
                          int64_t a0, int64_t a1);
 KERNEL_SET(copy_set, copy_kernel);
 
+/* A line of n elements of which each is chosen by an index: element i is number index[i *
+ * index_step] of `size` elements, which begin at i * line_step and are `step` apart. Another array
+ * has an element for each index, `other_step` apart. */
+typedef struct chosen_line {
+    int64_t n, size, step, line_step, index_step, other_step;
+} chosen_line;
+/* Copies the chosen elements of a to out. Returns n; or i, if index number i is the first that is
+ * out of range, after the elements before it are copied. */
+typedef int64_t take_kernel(const chosen_line *l, void *out, const void *a, const int64_t *index);
+KERNEL_SET(take_set, take_kernel);
+
 /* Reduces rows: out[i] is made of the n values a[i * stride], a[i * stride + 1] ..., for each row
  * i. */
 typedef void reduce_kernel(int64_t rows, int64_t n, void *out, const void *a, int64_t stride);

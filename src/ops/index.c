@@ -26,65 +26,58 @@ static bool check_index(const call *c, const tg_tensor *a, const tg_tensor *inde
     return true;
 }
 
-/* A walk over the elements of index in row-major order. A line is the elements along the last
- * dimension. The walk also goes over a third tensor with the shape of index, which is the result of
- * gather or the source of scatter_add; and over a, in which dimension dim is left out, because its
- * index is an element of index. */
+/* A walk over the elements of index in row-major order, line by line. A line is the elements along
+ * the last dimension that has more than one. The walk also goes over a third tensor with the shape
+ * of index, which is the result of gather or the source of scatter_add; and over a, in which
+ * dimension dim is left out, because its index is an element of index. */
+enum { IN_A, IN_INDEX, IN_THIRD, WALKED };
 typedef struct lines {
-    int64_t n, count;                       /* the elements of a line, and the number of lines */
-    int64_t index_step, a_step, third_step; /* the strides along a line */
-    int64_t dim_step;                       /* the stride of dim in a */
-    int64_t size;                           /* the size of dim in a */
+    chosen_line line;
+    int64_t count;           /* the number of lines */
+    int ndim;                /* the dimensions before that of the lines */
+    int64_t n[TG_MAX_DIMS];  /* their sizes */
+    int64_t at[TG_MAX_DIMS]; /* the place of the current line in them */
+    int64_t stride[WALKED][TG_MAX_DIMS];
+    int64_t offset[WALKED]; /* at which the current line begins, in elements */
 } lines;
 
 static lines lines_of(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third, int dim)
 {
-    const int last = index->ndim - 1;
-    lines l = {.n = 1, .count = index->numel, .size = 1};
+    lines l = {.line = {.n = 1, .size = 1}, .count = index->numel};
+    int last = index->ndim - 1;
+    while (last > 0 && index->shape[last] == 1) last--;
     if (last < 0) return l;
-    l.n = index->shape[last];
-    l.count = l.n ? index->numel / l.n : 0;
-    l.index_step = index->strides[last];
-    l.third_step = third->strides[last];
-    l.a_step = last == dim ? 0 : a->strides[last];
-    l.dim_step = a->ndim ? a->strides[dim] : 0;
-    l.size = a->ndim ? a->shape[dim] : 1;
+    for (int d = 0; d <= last; d++) {
+        l.n[d] = index->shape[d];
+        l.stride[IN_A][d] = d == dim ? 0 : a->strides[d];
+        l.stride[IN_INDEX][d] = index->strides[d];
+        l.stride[IN_THIRD][d] = third->strides[d];
+    }
+    l.line = (chosen_line){.n = l.n[last],
+                           .size = a->ndim ? a->shape[dim] : 1,
+                           .step = a->ndim ? a->strides[dim] : 0,
+                           .line_step = l.stride[IN_A][last],
+                           .index_step = l.stride[IN_INDEX][last],
+                           .other_step = l.stride[IN_THIRD][last]};
+    l.ndim = last;
+    l.count = index->numel ? index->numel / l.line.n : 0;
     return l;
 }
 
-/* The offsets, in elements, at which a line begins. */
-typedef struct place {
-    int64_t in_index, in_a, in_third;
-} place;
-
-static inline place line_start(const tg_tensor *a, const tg_tensor *index, const tg_tensor *third,
-                               int dim, int64_t line)
+static void next_line(lines *l)
 {
-    place p = {0, 0, 0};
-    for (int d = index->ndim - 2; d >= 0; d--) {
-        const int64_t at = line % index->shape[d];
-        line /= index->shape[d];
-        p.in_index += at * index->strides[d];
-        p.in_third += at * third->strides[d];
-        if (d != dim) p.in_a += at * a->strides[d];
+    for (int d = l->ndim - 1; d >= 0; d--) {
+        for (int t = 0; t < WALKED; t++) l->offset[t] += l->stride[t][d];
+        if (++l->at[d] < l->n[d]) return;
+        for (int t = 0; t < WALKED; t++) l->offset[t] -= l->n[d] * l->stride[t][d];
+        l->at[d] = 0;
     }
-    return p;
 }
 
-/* Checks that every index is in range. This happens before anything is written. */
-static bool check_indices(const call *c, const tg_tensor *a, const tg_tensor *index, int dim)
+static bool refuse_index(const call *c, int64_t at, const tg_tensor *a, int dim)
 {
-    const lines l = lines_of(a, index, index, dim);
-    for (int64_t line = 0; line < l.count; line++) {
-        const int64_t *at = index->data;
-        at += line_start(a, index, index, dim, line).in_index;
-        for (int64_t i = 0; i < l.n; i++, at += l.index_step)
-            if (*at < 0 || *at >= l.size)
-                return tg__fail(c->tg, TG_ERR_INDEX,
-                                "%s: index %lld is out of range for dimension %d of %s",
-                                c->op->name, (long long)*at, dim, SHOW(a));
-    }
-    return true;
+    return tg__fail(c->tg, TG_ERR_INDEX, "%s: index %lld is out of range for dimension %d of %s",
+                    c->op->name, (long long)at, dim, SHOW(a));
 }
 
 static bool gather_shape(const call *c, spec *s)
@@ -101,31 +94,24 @@ static bool gather_forward(const call *c)
 {
     const tg_tensor *a = c->in[0], *index = c->in[1];
     const int dim = (int)c->a[0].i;
-    const lines l = lines_of(a, index, c->out, dim);
-    const size_t size = tg__dtype_size(a->dtype);
-    char *out = c->out->data;
-    const char *in = a->data;
-    if (!check_indices(c, a, index, dim)) return false;
-    for (int64_t line = 0; line < l.count; line++) {
-        const place p = line_start(a, index, c->out, dim, line);
-        const int64_t *at = (const int64_t *)index->data + p.in_index;
-        for (int64_t i = 0; i < l.n; i++) {
-            const int64_t from = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
-            const int64_t to = p.in_third + i * l.third_step;
-            switch (size) { /* a memcpy of a constant size is one instruction */
-            case 1: out[to] = in[from]; break;
-            case 4: memcpy(out + 4 * to, in + 4 * from, 4); break;
-            case 8: memcpy(out + 8 * to, in + 8 * from, 8); break;
-            default: memcpy(out + to * (int64_t)size, in + from * (int64_t)size, size);
-            }
-        }
+    const int64_t size = (int64_t)tg__dtype_size(a->dtype);
+    take_kernel *take = pick(c->tg->level, take, a->dtype);
+    lines l = lines_of(a, index, c->out, dim);
+    for (int64_t i = 0; i < l.count; i++, next_line(&l)) {
+        const int64_t *at = (const int64_t *)index->data + l.offset[IN_INDEX];
+        const int64_t done = take(&l.line, (char *)c->out->data + l.offset[IN_THIRD] * size,
+                                  (const char *)a->data + l.offset[IN_A] * size, at);
+        if (done < l.line.n) return refuse_index(c, at[done * l.line.index_step], a, dim);
     }
     return true;
 }
 
+static const op_row gather_backward_op;
+
 static tg_tensor *gather_grad(const record *r, int i, tg_tensor *g)
 {
-    return tg_scatter_add(tg_zeros_like(r->in[i].t), (int)r->a[0].i, r->in[1].t, g);
+    tg_tensor *in[] = {tg__sizes_of(r->in[i].t), r->in[1].t, g};
+    return tg__apply(&gather_backward_op, 3, in, r->a);
 }
 
 static const op_row gather_op = {
@@ -156,71 +142,128 @@ static bool scatter_add_shape(const call *c, spec *s)
     return tg__same_shape(c, s);
 }
 
-/* Adds each element of source to the sum that its index chooses. The sums are an array like the
- * result or, if they are wide, an array of double for float32 and of long_sum for float64. */
-static void add_at_indices(const call *c, void *sums, bool wide)
+/* add_chosen functions add a line of source to the sums that its indices choose. They return the
+ * number of elements that were added before an index out of range. */
+typedef int64_t add_chosen(const chosen_line *l, void *sums, const void *source,
+                           const int64_t *index);
+#define ADD_LINE(name, S, T, ADD)                                                                  \
+    static int64_t name(const chosen_line *l, void *sums, const void *source,                      \
+                        const int64_t *index)                                                      \
+    {                                                                                              \
+        const int64_t n = l->n, step = l->step, index_step = l->index_step;                        \
+        const int64_t line_step = l->line_step, other_step = l->other_step;                        \
+        const uint64_t size = (uint64_t)l->size;                                                   \
+        S *to = sums;                                                                              \
+        const T *x = source;                                                                       \
+        if (step == 1 && line_step == 0 && index_step == 1 && other_step == 1) {                   \
+            for (int64_t i = 0; i < n; i++) {                                                      \
+                if ((uint64_t)index[i] >= size) return i;                                          \
+                S *const sum = to + index[i];                                                      \
+                const T term = x[i];                                                               \
+                ADD;                                                                               \
+            }                                                                                      \
+            return n;                                                                              \
+        }                                                                                          \
+        for (int64_t i = 0; i < n; i++, to += line_step, x += other_step, index += index_step) {   \
+            if ((uint64_t)*index >= size) return i;                                                \
+            S *const sum = to + *index * step;                                                     \
+            const T term = *x;                                                                     \
+            ADD;                                                                                   \
+        }                                                                                          \
+        return n;                                                                                  \
+    }
+ADD_LINE(add_chosen_f32, float, float, *sum += term)
+ADD_LINE(add_chosen_f64, double, double, *sum += term)
+ADD_LINE(add_chosen_i64, uint64_t, uint64_t, *sum += term)
+ADD_LINE(add_chosen_f32_wide, double, float, *sum += (double)term)
+ADD_LINE(add_chosen_f64_wide, long_sum, double, tg__add_term(sum, term))
+
+/* Adds n elements of source to sums; both are contiguous. */
+static void add_row(const call *c, int64_t n, void *sums, const void *source, bool wide)
 {
-    const tg_tensor *index = c->in[1], *source = c->in[2];
-    const int dim = (int)c->a[0].i;
-    const lines l = lines_of(c->out, index, source, dim);
-    const void *terms = source->data;
-    for (int64_t line = 0; line < l.count; line++) {
-        const place p = line_start(c->out, index, source, dim, line);
-        const int64_t *at = (const int64_t *)index->data + p.in_index;
-        for (int64_t i = 0; i < l.n; i++) {
-            const int64_t to = p.in_a + i * l.a_step + at[i * l.index_step] * l.dim_step;
-            const int64_t from = p.in_third + i * l.third_step;
-            switch (c->out->dtype) {
-            case TG_F32:
-                if (wide)
-                    ((double *)sums)[to] += (double)((const float *)terms)[from];
-                else
-                    ((float *)sums)[to] += ((const float *)terms)[from];
-                break;
-            case TG_F64:
-                if (wide)
-                    tg__add_term((long_sum *)sums + to, ((const double *)terms)[from]);
-                else
-                    ((double *)sums)[to] += ((const double *)terms)[from];
-                break;
-            case TG_I64: ((uint64_t *)sums)[to] += ((const uint64_t *)terms)[from]; break;
-            case TG_BOOL: break;
-            }
-        }
+    enum { CHUNK = 256 };
+    double terms[CHUNK], *to = sums;
+    if (!wide) {
+        pick(c->tg->level, add, c->out->dtype)(n, sums, sums, source);
+        return;
+    }
+    for (const float *from = source; n > 0; n -= CHUNK, from += CHUNK, to += CHUNK) {
+        const int64_t some = n < CHUNK ? n : CHUNK;
+        pick(c->tg->level, to_f64, TG_F32)(some, terms, from);
+        pick(c->tg->level, add, TG_F64)(some, to, to, terms);
     }
 }
 
-static void add_compensated(const call *c, long_sum *sums)
+/* Adds each element of source to the sum that its index chooses. The sums are an array like the
+ * result or, if they are wide, an array of double for float32 and of long_sum for float64. */
+static bool add_at_indices(const call *c, void *sums, bool wide)
+{
+    static add_chosen *const adds[TG_DTYPES][2] = {
+        [TG_F32] = {add_chosen_f32, add_chosen_f32_wide},
+        [TG_F64] = {add_chosen_f64, add_chosen_f64_wide},
+        [TG_I64] = {add_chosen_i64, NULL},
+    };
+    const tg_tensor *index = c->in[1], *source = c->in[2];
+    const int dim = (int)c->a[0].i;
+    const int64_t size = (int64_t)tg__dtype_size(source->dtype);
+    const int64_t sum_size = !wide ? size : source->dtype == TG_F32 ? 8 : (int64_t)sizeof(long_sum);
+    lines l = lines_of(c->out, index, source, dim);
+    /* Whether a line has a single index, which chooses neighbours to which neighbours are added. */
+    const bool rows =
+        l.line.index_step == 0 && l.line.line_step == 1 && l.line.other_step == 1 && sum_size <= 8;
+    for (int64_t i = 0; i < l.count; i++, next_line(&l)) {
+        const int64_t *at = (const int64_t *)index->data + l.offset[IN_INDEX];
+        char *to = (char *)sums + l.offset[IN_A] * sum_size;
+        const char *from = (const char *)source->data + l.offset[IN_THIRD] * size;
+        if (rows && *at >= 0 && *at < l.line.size) {
+            add_row(c, l.line.n, to + *at * l.line.step * sum_size, from, wide);
+            continue;
+        }
+        const int64_t done = adds[source->dtype][wide](&l.line, to, from, at);
+        if (done < l.line.n) return refuse_index(c, at[done * l.line.index_step], c->out, dim);
+    }
+    return true;
+}
+
+static bool add_compensated(const call *c, long_sum *sums)
 {
     double *out = c->out->data;
     for (int64_t i = 0; i < c->out->numel; i++) sums[i] = (long_sum){out[i], 0};
-    add_at_indices(c, sums, true);
+    if (!add_at_indices(c, sums, true)) return false;
     for (int64_t i = 0; i < c->out->numel; i++) out[i] = tg__value_of_sum(sums[i]);
+    return true;
 }
 
-/* If many elements are added to each sum, floating sums are wide and are rounded once at the end.
- * The time and memory that wide sums take is then small in comparison. */
-static bool scatter_add_forward(const call *c)
+static bool add_in_double(const call *c, double *sums)
+{
+    const int64_t n = c->out->numel;
+    pick(0, to_f64, TG_F32)(n, sums, c->out->data);
+    if (!add_at_indices(c, sums, true)) return false;
+    pick(0, to_f32, TG_F64)(n, c->out->data, sums);
+    return true;
+}
+
+/* Adds the source to the result, which holds what it is added to. If many elements are added to
+ * each sum, floating sums are wide and are rounded once at the end. The time and memory that wide
+ * sums take is then small in comparison. */
+static bool add_source(const call *c)
 {
     enum { MANY = 4 }; /* elements of the source for each of the result */
     const int64_t n = c->out->numel;
-    if (!check_indices(c, c->out, c->in[1], (int)c->a[0].i)) return false;
-    tg__copy(c->out, c->in[0]);
-    if (!tg__is_float(c->out->dtype) || c->in[1]->numel / MANY < n) {
-        add_at_indices(c, c->out->data, false);
-        return true;
-    }
-    tg_tensor *sums = tg__new(c->tg, TG_F64, 2, (int64_t[]){n, c->out->dtype == TG_F64 ? 2 : 1});
-    if (!sums) return false;
-    if (c->out->dtype == TG_F64) {
-        add_compensated(c, sums->data);
-    } else {
-        pick(0, to_f64, TG_F32)(n, sums->data, c->out->data);
-        add_at_indices(c, sums->data, true);
-        pick(0, to_f32, TG_F64)(n, c->out->data, sums->data);
-    }
+    const bool compensates = c->out->dtype == TG_F64;
+    if (!tg__is_float(c->out->dtype) || c->in[1]->numel / MANY < n)
+        return add_at_indices(c, c->out->data, false);
+    tg_tensor *sums = tg__new(c->tg, TG_F64, 2, (int64_t[]){n, compensates ? 2 : 1});
+    const bool done =
+        sums && (compensates ? add_compensated(c, sums->data) : add_in_double(c, sums->data));
     tg_release(sums);
-    return true;
+    return done;
+}
+
+static bool scatter_add_forward(const call *c)
+{
+    tg__copy(c->out, c->in[0]);
+    return add_source(c);
 }
 
 static tg_tensor *scatter_add_grad(const record *r, int i, tg_tensor *g)
@@ -233,6 +276,22 @@ static const op_row scatter_add_op = {
     .grad_name = "ScatterAddBackward0",
     .shape = scatter_add_shape,
     .forward = scatter_add_forward,
+    .grad = scatter_add_grad,
+    .reads = {0, 0, READS_1},
+};
+
+/* The same for a result that begins with zeros and needs only the sizes of its first input. */
+static bool gather_backward_forward(const call *c)
+{
+    tg__fill(c->out, 0);
+    return add_source(c);
+}
+
+static const op_row gather_backward_op = {
+    .name = "gather_backward",
+    .grad_name = "ScatterAddBackward0",
+    .shape = tg__same_shape,
+    .forward = gather_backward_forward,
     .grad = scatter_add_grad,
     .reads = {0, 0, READS_1},
 };
@@ -306,9 +365,19 @@ static bool index_select_forward(const call *c)
                          tg__dtype_size(a->dtype);
     const int64_t outer = a->ndim ? tg__numel(dim, a->shape) : 1;
     char *to = c->out->data;
-    for (int64_t o = 0; o < outer; o++)
+    const chosen_line line = {index->numel, n, 1, 0, 1, 1};
+    take_kernel *take =
+        slice == tg__dtype_size(a->dtype) ? pick(c->tg->level, take, a->dtype) : NULL;
+    for (int64_t o = 0; o < outer; o++) {
+        const char *from = (const char *)a->data + (size_t)(o * n) * slice;
+        if (take) {
+            take(&line, to, from, at);
+            to += (size_t)index->numel * slice;
+            continue;
+        }
         for (int64_t i = 0; i < index->numel; i++, to += slice)
-            memcpy(to, (const char *)a->data + (size_t)(o * n + at[i]) * slice, slice);
+            memcpy(to, from + (size_t)at[i] * slice, slice);
+    }
     return true;
 }
 

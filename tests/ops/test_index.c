@@ -1,5 +1,5 @@
 /* scatter_add, and gradients of elements that are taken many times: the accuracy of sums of many
- * terms, and infinities, NaN and -0 in them. */
+ * terms, and infinities, NaN and -0 in them. gather and scatter_add in every layout. */
 #include "exact_sum.h"
 
 /* ---- Sums of many float64 terms in one element. With n terms, the error is at most u + (n u)^2
@@ -122,6 +122,107 @@ static void test_scatter_add_adds_to_the_values_that_are_there(void **state)
     check_values(tg_scatter_add(a, 0, index, tg_full(tg, TG_F32, TG_SHAPE(12), 0.5)), 2.25, -3, 11);
 }
 
+/* ---- Every layout: gather and scatter_add against loops over single elements. The numbers are
+ * small integers, which every dtype adds exactly. */
+
+static uint64_t random_state = 1;
+
+static int64_t below(int64_t n)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)(random_state >> 33) % n;
+}
+
+/* A tensor of this shape whose elements lie in memory in one of several orders: row-major, with its
+ * dimensions reversed, with gaps, or with one element for all places of its last dimension. */
+static tg_tensor *laid_out(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape,
+                           int64_t most, int layout)
+{
+    int64_t sizes[3], axes[3];
+    for (int d = 0; d < ndim; d++) {
+        sizes[d] = layout == 1 ? shape[ndim - 1 - d] : shape[d];
+        axes[d] = ndim - 1 - d;
+    }
+    if (layout == 2 && ndim) sizes[ndim - 1] *= 2;
+    if (layout == 3 && ndim) sizes[ndim - 1] = 1;
+    tg_tensor *whole = tg_empty(tg, TG_I64, (tg_shape){ndim, sizes});
+    for (int64_t i = 0; i < whole->numel; i++) ((int64_t *)whole->data)[i] = below(most);
+    whole = tg_cast(whole, dtype);
+    if (layout == 1) return tg_permute(whole, (tg_shape){ndim, axes});
+    if (layout == 2 && ndim) return tg_slice(whole, ndim - 1, 0, sizes[ndim - 1], 2);
+    return tg_expand(whole, (tg_shape){ndim, shape});
+}
+
+/* Checks gather and scatter_add along dim. The number of an element is its place in row-major
+ * order. */
+static void check_chosen(tg_tensor *a, tg_tensor *index, tg_tensor *source, int dim)
+{
+    tg_tensor *picked = tg_gather(a, dim, index);
+    tg_tensor *sums = a->dtype == TG_BOOL ? NULL : tg_scatter_add(a, dim, index, source);
+    double *expected = malloc((size_t)a->numel * sizeof *expected + 1);
+    for (int64_t i = 0; i < a->numel; i++) expected[i] = element_of(a, i);
+    for (int64_t i = 0; i < index->numel; i++) {
+        int64_t at[3] = {0}, rest = i, number = 0;
+        for (int d = index->ndim - 1; d >= 0; d--) {
+            at[d] = rest % index->shape[d];
+            rest /= index->shape[d];
+        }
+        at[dim] = (int64_t)element_of(index, i);
+        for (int d = 0; d < a->ndim; d++) number = number * a->shape[d] + at[d];
+        assert_true(element_of(picked, i) == element_of(a, number));
+        expected[number] += element_of(source, i);
+    }
+    for (int64_t i = 0; sums && i < a->numel; i++) assert_true(element_of(sums, i) == expected[i]);
+    free(expected);
+}
+
+static void test_gather_and_scatter_add_in_every_layout(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t sizes[] = {1, 3, 18, 0};
+    for (int round = 0; round < 600; round++) {
+        tg_scope_begin(tg);
+        const tg_dtype dtype = (tg_dtype)(round % 4);
+        const int ndim = (int)below(4), dim = ndim ? (int)below(ndim) : 0;
+        int64_t shape[3] = {0}, chosen[3] = {0};
+        for (int d = 0; d < ndim; d++) {
+            shape[d] = sizes[below(round % 16 ? 3 : 4)];
+            chosen[d] = d == dim ? sizes[below(4)] : shape[d] ? below(shape[d] + 1) : 0;
+        }
+        if (ndim && shape[dim] == 0) chosen[dim] = 0;
+        const int64_t most = ndim && shape[dim] > 0 ? shape[dim] : 1;
+        tg_tensor *index = laid_out(tg, TG_I64, ndim, chosen, most, (int)below(4));
+        tg_tensor *source = laid_out(tg, dtype, ndim, chosen, 9, (int)below(4));
+        check_chosen(laid_out(tg, dtype, ndim, shape, 9, (int)below(3)), index, source, dim);
+        check_ok(tg);
+        tg_scope_end(tg);
+    }
+}
+
+/* Of several bad indices the message names the first in row-major order. */
+static void test_the_first_bad_index_is_named(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t at[] = {0, 1, 1, -7, 0, 9, 8, 0};
+    tg_tensor *a = tg_zeros(tg, TG_F32, TG_SHAPE(2, 4));
+    tg_tensor *index = tg_from_i64(tg, TG_SHAPE(2, 4), at);
+    assert_null(tg_gather(a, 0, index));
+    check_error(tg, TG_ERR_INDEX, "gather: index -7 is out of range for dimension 0 of [2, 4]");
+    assert_null(tg_gather(a, 0, tg_narrow(index, 1, 1, 1)));
+    check_error(tg, TG_ERR_INDEX, "gather: index 9 is out of range for dimension 0 of [2, 4]");
+    assert_null(tg_gather(tg_t(a), 1, tg_t(index)));
+    check_error(tg, TG_ERR_INDEX, "gather: index 9 is out of range for dimension 1 of [4, 2]");
+    assert_null(tg_scatter_add(a, 0, index, a));
+    check_error(tg, TG_ERR_INDEX,
+                "scatter_add: index -7 is out of range for dimension 0 of [2, 4]");
+    tg_tensor *row = tg_expand(tg_from_i64(tg, TG_SHAPE(1, 1), &at[6]), TG_SHAPE(1, 4));
+    assert_null(tg_scatter_add(a, 0, row, a));
+    check_error(tg, TG_ERR_INDEX, "scatter_add: index 8 is out of range for dimension 0 of [2, 4]");
+    assert_null(tg_index_select(a, 1, tg_select(index, 0, 1)));
+    check_error(tg, TG_ERR_INDEX,
+                "index_select: index 9 is out of range for dimension 1 of [2, 4]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +233,8 @@ int main(void)
         cmocka_unit_test(test_scatter_add_passes_2_to_the_24),
         cmocka_unit_test(test_float32_gradients_of_an_element_that_is_taken_many_times),
         cmocka_unit_test(test_scatter_add_adds_to_the_values_that_are_there),
+        cmocka_unit_test(test_gather_and_scatter_add_in_every_layout),
+        cmocka_unit_test(test_the_first_bad_index_is_named),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
