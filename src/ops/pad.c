@@ -1,36 +1,54 @@
-/* pad: elements of a constant value added around a tensor. One operation pads one dimension,
- * because the numbers for all dimensions would not fit into the attributes of a record. */
+/* pad: elements of a constant value added around a tensor. */
 #include "op.h"
 
 #include <string.h>
 
-/* The attributes: the dimension, how many elements to add before and after it, none of them
- * negative, and their value. */
-enum { PAD_DIM, PAD_BEFORE, PAD_AFTER, PAD_VALUE };
+/* The inputs are the tensor and one that has the sizes of the result, but no elements. The
+ * attributes: how many elements to add before each dimension, and their value. */
+enum { PAD_VALUE = TG_MAX_DIMS };
 
 static bool pad_shape(const call *c, spec *s)
 {
-    tg__same_shape(c, s);
-    s->shape[c->a[PAD_DIM].i] += c->a[PAD_BEFORE].i + c->a[PAD_AFTER].i;
-    return tg__any_dtype(c->op->name, c->in[0]);
+    return tg__any_dtype(c->op->name, c->in[0]) && tg__shape_of_second(c, s);
 }
 
+/* The part of a tensor that begins at element `start`. */
+static tg_tensor *part_at(stack_tensor *part, const tg_tensor *t, int64_t start,
+                          const int64_t *shape)
+{
+    char *data = (char *)t->data + start * (int64_t)tg__dtype_size(t->dtype);
+    return tg__array(part, t, data, t->ndim, shape, t->strides);
+}
+
+/* Fills the elements before and after each dimension of what the dimensions before it have left,
+ * and copies the input to what all of them leave. */
 static bool pad_forward(const call *c)
 {
     const tg_tensor *t = c->in[0], *out = c->out;
-    tg__fill(c->out, c->a[PAD_VALUE].f);
-    if (t->numel == 0) return true;
-    stack_tensor inner;
-    const int64_t at =
-        c->a[PAD_BEFORE].i * out->strides[c->a[PAD_DIM].i] * (int64_t)tg__dtype_size(out->dtype);
-    tg__copy(tg__array(&inner, out, (char *)out->data + at, t->ndim, t->shape, out->strides), t);
+    stack_tensor part;
+    int64_t start = 0, shape[TG_MAX_DIMS];
+    if (out->numel == 0) return true;
+    memcpy(shape, out->shape, sizeof shape);
+    for (int d = 0; d < t->ndim; d++) {
+        const int64_t before = c->a[d].i, after = out->shape[d] - t->shape[d] - before;
+        const int64_t end = start + (before + t->shape[d]) * out->strides[d];
+        shape[d] = before;
+        if (before) tg__fill(part_at(&part, out, start, shape), c->a[PAD_VALUE].f);
+        shape[d] = after;
+        if (after) tg__fill(part_at(&part, out, end, shape), c->a[PAD_VALUE].f);
+        shape[d] = t->shape[d];
+        start += before * out->strides[d];
+    }
+    if (t->numel > 0) tg__copy(part_at(&part, out, start, shape), t);
     return true;
 }
 
 static tg_tensor *pad_grad(const record *r, int i, tg_tensor *g)
 {
-    const int d = (int)r->a[PAD_DIM].i;
-    return tg_narrow(g, d, r->a[PAD_BEFORE].i, r->in[i].t->shape[d]);
+    const tg_tensor *t = r->in[i].t;
+    for (int d = 0; g && d < t->ndim; d++)
+        if (g->shape[d] != t->shape[d]) g = tg_narrow(g, d, r->a[d].i, t->shape[d]);
+    return g;
 }
 
 static const op_row pad_op = {
@@ -76,15 +94,26 @@ static tg_tensor *crop_dim(tg_tensor *t, int d, int64_t before, int64_t after)
     return skip || drop ? tg_narrow(t, d, skip, t->shape[d] - skip - drop) : t;
 }
 
-/* Adds as many elements to the ends of dimension d as the positive numbers say. */
-static tg_tensor *pad_dim(tg_tensor *t, int d, int64_t before, int64_t after, double value)
+/* Adds as many elements to the ends of the dimensions as the positive numbers say. */
+static tg_tensor *pad_dims(tg_tensor *t, tg_shape pad, double value)
 {
-    if (before <= 0 && after <= 0) return t;
-    return tg__apply(&pad_op, 1, &t,
-                     (attr[TG_ATTRS]){[PAD_DIM] = {.i = d},
-                                      [PAD_BEFORE] = {.i = before > 0 ? before : 0},
-                                      [PAD_AFTER] = {.i = after > 0 ? after : 0},
-                                      [PAD_VALUE] = {.f = value}});
+    attr a[TG_ATTRS] = {[PAD_VALUE] = {.f = value}};
+    int64_t shape[TG_MAX_DIMS];
+    bool adds = false;
+    memcpy(shape, t->shape, sizeof shape);
+    for (int i = 0; i < pad.ndim / 2; i++) {
+        const int64_t before = pad.dims[2 * i], after = pad.dims[2 * i + 1];
+        const int d = t->ndim - 1 - i;
+        a[d].i = before > 0 ? before : 0;
+        shape[d] += a[d].i + (after > 0 ? after : 0);
+        adds |= before > 0 || after > 0;
+    }
+    if (!adds) return t;
+    static const int64_t strides[TG_MAX_DIMS] = {0};
+    tg_context *tg = t->context;
+    tg_tensor *sizes =
+        tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, shape}, strides, NULL);
+    return tg__apply(&pad_op, 2, (tg_tensor *[]){t, sizes}, a);
 }
 
 tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
@@ -98,8 +127,7 @@ tg_tensor *tg_pad(tg_tensor *t, tg_shape pad, double value)
     /* All cuts come first; no intermediate result is then larger than the last one. */
     for (int i = 0; out && i < pad.ndim / 2; i++)
         out = crop_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1]);
-    for (int i = 0; out && i < pad.ndim / 2; i++)
-        out = pad_dim(out, t->ndim - 1 - i, pad.dims[2 * i], pad.dims[2 * i + 1], value);
+    if (out) out = pad_dims(out, pad, value);
     if (out == t || (out && priv(out)->is_view)) out = tg_clone(out);
     return tg__leave(&f, tg__name_grad_fn(out, pad_op.grad_name));
 }

@@ -3,6 +3,7 @@
  * their elements are gathered in small arrays on the stack where needed. */
 #include "loops.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -426,7 +427,10 @@ void tg__copy(tg_tensor *out, const tg_tensor *a)
 void tg__fill(tg_tensor *t, double value)
 {
     stack_tensor one;
-    tg__copy(t, tg__scalar(&one, t, value));
+    if (value == 0 && !signbit(value) && t->contiguous && t->numel > 0)
+        memset(t->data, 0, (size_t)t->numel * tg__dtype_size(t->dtype));
+    else
+        tg__copy(t, tg__scalar(&one, t, value));
 }
 
 tg_tensor *tg__scalar(stack_tensor *s, const tg_tensor *like, double value)
