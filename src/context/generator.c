@@ -1,7 +1,12 @@
 /* MT19937 (Matsumoto and Nishimura, 1998), seeded as its authors' init_genrand does. */
 #include "generator.h"
 
-enum { MT_WORDS = TG_MT_WORDS, MT_SHIFT = 397 };
+#if defined(__GNUC__) && !defined(__clang__) /* so that loops over words become vectors */
+#pragma GCC push_options
+#pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
+#endif
+
+enum { MT_WORDS = TG_MT_WORDS, MT_SHIFT = 397, SAMPLES = 256 /* made at once */ };
 
 void tg__seed(generator *g, uint64_t seed)
 {
@@ -52,22 +57,44 @@ uint64_t tg__u64(generator *g)
     return high << 32 | tg__u32(g);
 }
 
-void tg__uniforms_f32(generator *g, int64_t n, float *out)
+void tg__words(generator *g, int n, uint32_t *out)
 {
-    for (int64_t i = 0; i < n;) {
+    for (int run; n > 0; n -= run, out += run) {
         if (g->next == MT_WORDS) mt_twist(g);
-        int ready = MT_WORDS - g->next;
-        int run = n - i < ready ? (int)(n - i) : ready;
+        run = n < MT_WORDS - g->next ? n : MT_WORDS - g->next;
         const uint32_t *word = g->mt + g->next;
-        for (int j = 0; j < run; j++)
-            out[i + j] = (float)(int32_t)(mt_temper(word[j]) & 0xffffffu) * 0x1p-24f;
+        for (int i = 0; i < run; i++) out[i] = mt_temper(word[i]);
         g->next += run;
-        i += run;
     }
 }
 
+void tg__uniforms_f32(generator *g, int64_t n, float *out)
+{
+    uint32_t word[SAMPLES];
+    for (int some; n > 0; n -= some, out += some) {
+        some = n < SAMPLES ? (int)n : SAMPLES;
+        tg__words(g, some, word);
+        for (int i = 0; i < some; i++) out[i] = (float)(int32_t)(word[i] & 0xffffffu) * 0x1p-24f;
+    }
+}
+
+/* The 53 bits of a sample are the low 21 of the first word and all of the second. Each half becomes
+ * a double by way of int32, for which processors have an instruction, and all sums are exact. */
 void tg__uniforms_f64(generator *g, int64_t n, double *out)
 {
-    for (int64_t i = 0; i < n; i++)
-        out[i] = (double)(tg__u64(g) & ((UINT64_C(1) << 53) - 1)) * 0x1p-53;
+    uint32_t word[2 * SAMPLES];
+    for (int some; n > 0; n -= some, out += some) {
+        some = n < SAMPLES ? (int)n : SAMPLES;
+        tg__words(g, 2 * some, word);
+        for (int i = 0; i < some; i++) {
+            const int32_t high = (int32_t)(word[2 * i] & 0x1fffffu);
+            const int32_t low = (int32_t)(word[2 * i + 1] >> 1),
+                          last = (int32_t)(word[2 * i + 1] & 1);
+            out[i] = ((double)high * 0x1p32 + ((double)low * 2 + (double)last)) * 0x1p-53;
+        }
+    }
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif

@@ -21,6 +21,8 @@ void tg__seed(generator *g, uint64_t seed);
 uint32_t tg__u32(generator *g);
 /* A number of two words; the first word drawn is the high half. */
 uint64_t tg__u64(generator *g);
+/* The next n words. */
+void tg__words(generator *g, int n, uint32_t *out);
 /* n uniform samples on [0, 1). A float32 has 24 random bits, the low ones of a word; a float64 has
  * 53, from two words. */
 void tg__uniforms_f32(generator *g, int64_t n, float *out);

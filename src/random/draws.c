@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+enum { DRAWS = 256 }; /* how many numbers of a distribution are made from drawn ones together */
+
 /* A function that draws n contiguous elements; a and b are the parameters of the distribution. */
 typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
 
@@ -30,10 +32,11 @@ static void draw_bernoulli(tg_context *tg, tg_dtype dtype, int64_t n, void *out,
                            double unused)
 {
     (void)unused;
-    for (int64_t i = 0; i < n; i++) {
-        double u;
-        tg__uniforms_f64(&tg->random, 1, &u);
-        tg__store(dtype, out, i, u < p);
+    double u[DRAWS];
+    for (int64_t from = 0; from < n; from += DRAWS) {
+        const int64_t to = n - from < DRAWS ? n : from + DRAWS;
+        tg__uniforms_f64(&tg->random, to - from, u);
+        for (int64_t i = from; i < to; i++) tg__store(dtype, out, i, u[i - from] < p);
     }
 }
 
@@ -133,6 +136,27 @@ tg_tensor *tg_randn(tg_context *tg, tg_dtype dtype, tg_shape shape)
     return t ? draw_into(t, "randn", tg__normals, 0, 1) : NULL;
 }
 
+/* word % range, for a range below 2^32, by multiplications: the fraction of word / range is that of
+ * word * inverse / 2^64, where inverse is 2^64 / range, rounded up; and times the range it is the
+ * remainder (Lemire, Kaser and Kurz, Softw. Pract. Exp. 49, 2019, section 3). */
+static uint64_t remainder_of(uint32_t word, uint64_t range, uint64_t inverse)
+{
+    const uint64_t fraction = inverse * word;
+    return ((fraction >> 32) * range + ((fraction & UINT32_MAX) * range >> 32)) >> 32;
+}
+
+static void draw_integers(generator *g, int64_t n, int64_t *out, int64_t low, uint64_t range)
+{
+    const uint64_t inverse = UINT64_MAX / range + 1; /* 0 for 1, which gives 0 */
+    uint32_t word[DRAWS];
+    for (int64_t i = 0; range > UINT32_MAX && i < n; i++)
+        out[i] = (int64_t)(tg__u64(g) % range + (uint64_t)low);
+    for (int64_t i = 0; range <= UINT32_MAX && i < n; i++) {
+        if (i % DRAWS == 0) tg__words(g, n - i < DRAWS ? (int)(n - i) : DRAWS, word);
+        out[i] = (int64_t)(remainder_of(word[i % DRAWS], range, inverse) + (uint64_t)low);
+    }
+}
+
 /* An element is one word modulo the range, or two words if the range needs them. As in PyTorch,
  * some numbers are therefore slightly more probable than others. */
 tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
@@ -143,22 +167,21 @@ tg_tensor *tg_randint(tg_context *tg, int64_t low, int64_t high, tg_shape shape)
                         (long long)low, (long long)high);
     tg_tensor *t = make_empty(tg, "randint", TG_I64, shape);
     if (!t) return NULL;
-    uint64_t range = (uint64_t)high - (uint64_t)low;
     tg__before_draw(tg);
-    int64_t *out = t->data;
-    for (int64_t i = 0; i < t->numel; i++) {
-        uint64_t word = range > UINT32_MAX ? tg__u64(&tg->random) : tg__u32(&tg->random);
-        out[i] = (int64_t)(word % range + (uint64_t)low);
-    }
+    draw_integers(&tg->random, t->numel, t->data, low, (uint64_t)high - (uint64_t)low);
     return t;
 }
 
 void tg__permute(generator *g, int64_t n, int64_t *out)
 {
+    uint32_t word[DRAWS];
     for (int64_t i = 0; i < n; i++) out[i] = i;
     for (int64_t i = 0; i < n - 1; i++) {
-        int64_t other = i + tg__u32(g) % (n - i);
-        int64_t moved = out[i];
+        const int64_t left = n - i, draws = left - 1 < DRAWS ? left - 1 : DRAWS;
+        if (i % DRAWS == 0) tg__words(g, (int)draws, word);
+        const uint32_t w = word[i % DRAWS]; /* a division of 32 bits takes less time */
+        const int64_t other = i + (left > UINT32_MAX ? w : w % (uint32_t)left);
+        const int64_t moved = out[i];
         out[i] = out[other];
         out[other] = moved;
     }
@@ -176,19 +199,42 @@ tg_tensor *tg_randperm(tg_context *tg, int64_t n)
     return t;
 }
 
+/* Checks that all elements lie in [0, 1]. If the least or the greatest, or a NaN, does not, the
+ * message names the first element that does not. */
+static bool check_probabilities(const tg_tensor *p)
+{
+    extreme_kernel *extreme = pick(p->context->level, extreme, p->dtype);
+    double least[1], most[1];
+    if (p->numel == 0) return true;
+    extreme(false, 1, p->numel, least, NULL, p->data, p->numel);
+    extreme(true, 1, p->numel, most, NULL, p->data, p->numel);
+    if (tg__load(p->dtype, least, 0) >= 0 && tg__load(p->dtype, most, 0) <= 1) return true;
+    for (int64_t i = 0; i < p->numel; i++)
+        if (!check_probability(p->context, "bernoulli", tg__load(p->dtype, p->data, i)))
+            return false;
+    return true;
+}
+
 static tg_tensor *bernoulli(tg_tensor *p)
 {
     tg_context *tg = p->context;
-    tg_tensor *contiguous = tg__contiguous(p);
-    tg_tensor *t = contiguous ? tg__new(tg, p->dtype, p->ndim, p->shape) : NULL;
-    if (!t) return NULL;
     const tg_dtype d = p->dtype;
-    for (int64_t i = 0; i < t->numel; i++)
-        if (!check_probability(tg, "bernoulli", tg__load(d, contiguous->data, i))) return NULL;
+    const unary_set *to_dtype = d == TG_F32 ? &tg__to_f32_kernel : &tg__to_f64_kernel;
+    p = tg__contiguous(p);
+    tg_tensor *t = p && check_probabilities(p) ? tg__new(tg, d, p->ndim, p->shape) : NULL;
+    if (!t) return NULL;
     tg__before_draw(tg);
     draw_unit_interval(tg, d, t->numel, t->data);
-    for (int64_t i = 0; i < t->numel; i++) /* whether the draw is less than the probability */
-        tg__store(d, t->data, i, tg__load(d, t->data, i) < tg__load(d, contiguous->data, i));
+    const char *probability = p->data;
+    char *draws = t->data;
+    for (int64_t left = t->numel, some; left > 0; left -= some) {
+        uint8_t is_below[DRAWS];
+        some = left < DRAWS ? left : DRAWS;
+        pick(tg->level, lt, d)(some, is_below, draws, probability);
+        kernel_at(to_dtype, 0, K_BOOL)(some, draws, is_below);
+        draws += some * (int64_t)tg__dtype_size(d);
+        probability += some * (int64_t)tg__dtype_size(d);
+    }
     return t;
 }
 

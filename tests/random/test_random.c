@@ -542,6 +542,81 @@ static void leaves_that_require_gradients_may_be_drawn(void **state)
     assert_true(tg_get(w, TG_INDEX(0)) != 0);
 }
 
+/* ---- Draws that are made together, against the words of the generator one by one. Odd numbers of
+ * words make samples of two words begin at every place between two twists. */
+
+static void check_integers(tg_tensor *t, generator *g, int64_t low, uint64_t range)
+{
+    for (int64_t i = 0; i < t->numel; i++) {
+        const uint64_t word = range > UINT32_MAX ? tg__u64(g) : tg__u32(g);
+        assert_int_equal(((int64_t *)t->data)[i], (int64_t)(word % range + (uint64_t)low));
+    }
+}
+
+static void draws_take_the_words_in_order(void **state)
+{
+    tg_context *tg = *state;
+    static const uint64_t ranges[] = {1,          2,          3,          1000,       65537,
+                                      0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x100000000};
+    tg_manual_seed(tg, 5);
+    generator g = tg->random;
+    for (int round = 0; round < 40; round++) {
+        tg_scope_begin(tg);
+        const int64_t n = 2 * round * round + 1;
+        tg_tensor *t = tg_rand(tg, TG_F32, TG_SHAPE(n));
+        for (int64_t i = 0; i < n; i++)
+            assert_true(((float *)t->data)[i] == (float)(tg__u32(&g) & 0xffffff) * 0x1p-24f);
+        t = tg_rand(tg, TG_F64, TG_SHAPE(n));
+        for (int64_t i = 0; i < n; i++)
+            assert_true(((double *)t->data)[i] ==
+                        (double)(tg__u64(&g) & ((UINT64_C(1) << 53) - 1)) * 0x1p-53);
+        const uint64_t range = ranges[round % 10];
+        const int64_t low = round % 3 ? -7 : INT64_MIN;
+        t = tg_randint(tg, low, (int64_t)((uint64_t)low + range), TG_SHAPE(n));
+        check_integers(t, &g, low, range);
+        t = tg_randperm(tg, n);
+        int64_t *order = malloc((size_t)n * sizeof *order);
+        for (int64_t i = 0; i < n; i++) order[i] = i;
+        for (int64_t i = 0; i < n - 1; i++) {
+            const int64_t other = i + tg__u32(&g) % (n - i), moved = order[i];
+            order[i] = order[other];
+            order[other] = moved;
+        }
+        assert_memory_equal(order, t->data, (size_t)n * sizeof *order);
+        free(order);
+        tg_scope_end(tg);
+    }
+    assert_memory_equal(&g, &tg->random, sizeof g);
+}
+
+/* Bernoulli draws compare a uniform sample with the probability; 0 and 1 are never missed. */
+static void bernoulli_draws_compare_uniform_samples(void **state)
+{
+    tg_context *tg = *state;
+    tg_manual_seed(tg, 6);
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        const int64_t n = 1037;
+        tg_tensor *p = tg_rand(tg, d, TG_SHAPE(n));
+        tg_fill_(tg_narrow(p, 0, 20, 50), 0);
+        tg_fill_(tg_narrow(p, 0, 80, 50), 1);
+        generator before = tg->random;
+        tg_tensor *draws = tg_bernoulli(p);
+        tg->random = before;
+        tg_tensor *samples = tg_rand(tg, d, TG_SHAPE(n));
+        for (int64_t i = 0; i < n; i++)
+            assert_true(element_of(draws, i) == (element_of(samples, i) < element_of(p, i)));
+    }
+    for (tg_dtype d = TG_F32; d <= TG_BOOL; d++) {
+        tg_tensor *draws = tg_empty(tg, d, TG_SHAPE(777));
+        generator before = tg->random;
+        tg_bernoulli_(draws, 0.3);
+        tg->random = before;
+        tg_tensor *samples = tg_rand(tg, TG_F64, TG_SHAPE(777));
+        for (int64_t i = 0; i < 777; i++)
+            assert_true(element_of(draws, i) == (element_of(samples, i) < 0.3));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -566,6 +641,8 @@ int main(void)
         TEST(null_arguments_give_null),
         TEST(nothing_is_drawn_when_memory_runs_out),
         TEST(leaves_that_require_gradients_may_be_drawn),
+        TEST(draws_take_the_words_in_order),
+        TEST(bernoulli_draws_compare_uniform_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
