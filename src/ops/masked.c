@@ -17,38 +17,50 @@ tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
     return tg__leave(&f, tg__name_grad_fn(filled, "MaskedFillBackward0"));
 }
 
-static int64_t count_true(const tg_tensor *t)
-{
-    const uint8_t *v = t->data;
-    int64_t n = 0;
-    for (int64_t i = 0; i < t->numel; i++) n += v[i] != 0;
-    return n;
-}
-
 /* The input is contiguous and bool. The result has a row for each true element, with its index
  * along every dimension. */
 static bool nonzero_shape(const call *c, spec *s)
 {
+    const tg_tensor *t = c->in[0];
     s->dtype = TG_I64;
     s->ndim = 2;
-    s->shape[0] = count_true(c->in[0]);
-    s->shape[1] = c->in[0]->ndim;
+    s->shape[1] = t->ndim;
+    s->shape[0] = 0;
+    if (t->numel) pick(c->tg->level, sum, TG_BOOL)(1, t->numel, s->shape, t->data, t->numel);
     return tg__check_shape(c->tg, "nonzero", (tg_shape){2, s->shape});
 }
 
+/* Finds which of n elements are true, and returns how many. No branch depends on an element, as a
+ * processor cannot predict it. */
+static int64_t find_true(int64_t n, const uint8_t *v, int64_t *found)
+{
+    int64_t many = 0;
+    for (int64_t i = 0; i < n; i++) {
+        found[many] = i;
+        many += v[i] != 0;
+    }
+    return many;
+}
+
+/* Goes through a part of a line along the last dimension at a time. */
 static bool nonzero_forward(const call *c)
 {
+    enum { PART = 512 };
     const tg_tensor *t = c->in[0];
+    const int ndim = t->ndim, last = ndim - 1;
+    const int64_t n = ndim ? t->shape[last] : 1;
     const uint8_t *v = t->data;
-    int64_t *to = c->out->data;
-    for (int64_t i = 0; i < t->numel && c->out->numel > 0; i++) {
-        if (!v[i]) continue;
-        int64_t rest = i;
-        for (int d = t->ndim - 1; d >= 0; d--) {
-            to[d] = rest % t->shape[d];
-            rest /= t->shape[d];
+    int64_t *to = c->out->data, at[TG_MAX_DIMS] = {0}, found[PART];
+    if (c->out->numel == 0) return true;
+    for (int64_t line = 0; line < t->numel / n; line++) {
+        for (int64_t j = 0, some; j < n; j += some, v += some) {
+            some = n - j < PART ? n - j : PART;
+            const int64_t many = find_true(some, v, found);
+            for (int d = 0; d < last; d++)
+                for (int64_t k = 0; k < many; k++) to[k * ndim + d] = at[d];
+            for (int64_t k = 0; k < many; k++, to += ndim) to[last] = j + found[k];
         }
-        to += t->ndim;
+        for (int d = last - 1; d >= 0 && ++at[d] == t->shape[d]; d--) at[d] = 0;
     }
     return true;
 }

@@ -223,6 +223,36 @@ static void test_the_first_bad_index_is_named(void **state)
                 "index_select: index 9 is out of range for dimension 1 of [2, 4]");
 }
 
+/* nonzero and masked_select, against a loop over the elements. Lines of more than 512 elements are
+ * searched in parts. */
+static void test_elements_that_are_true_in_every_layout(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t lines[] = {1, 3, 511, 512, 513, 1200};
+    for (int round = 0; round < 48; round++) {
+        tg_scope_begin(tg);
+        const int64_t shape[] = {below(3) + 1, below(4) + 1, lines[round % 6]};
+        const int ndim = round / 6 % 3 + 1;
+        tg_tensor *t = laid_out(tg, TG_F32, ndim, shape + 3 - ndim, round % 5 + 1, round % 4);
+        tg_tensor *places = tg_nonzero(t), *chosen = tg_masked_select(t, tg_ne_scalar(t, 0));
+        int64_t found = 0;
+        for (int64_t i = 0; i < t->numel; i++) {
+            if (element_of(t, i) == 0) continue;
+            assert_true(found < chosen->numel && element_of(chosen, found) == element_of(t, i));
+            int64_t rest = i;
+            for (int d = ndim - 1; d >= 0; d--) {
+                assert_true(element_of(places, found * ndim + d) == (double)(rest % t->shape[d]));
+                rest /= t->shape[d];
+            }
+            found++;
+        }
+        assert_int_equal(found, chosen->numel);
+        assert_int_equal(found, places->shape[0]);
+        check_ok(tg);
+        tg_scope_end(tg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_scatter_add_adds_to_the_values_that_are_there),
         cmocka_unit_test(test_gather_and_scatter_add_in_every_layout),
         cmocka_unit_test(test_the_first_bad_index_is_named),
+        cmocka_unit_test(test_elements_that_are_true_in_every_layout),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
