@@ -252,6 +252,11 @@ KERNEL_SET(normal_set, normal_kernel);
 /* values[i] = from + width * values[i], rounded once. */
 typedef void affine_kernel(int64_t n, void *values, double from, double width);
 KERNEL_SET(affine_set, affine_kernel);
+/* out[i] = start + step * (first + by * i), computed in double and then rounded to the dtype. first
+ * is whole, and by is 1 or -1. */
+typedef void sequence_kernel(int64_t n, void *out, double start, double step, double first,
+                             double by);
+KERNEL_SET(sequence_set, sequence_kernel);
 
 /* For QR factorizations of float64: a block of rows is stored by columns, which begin `stride`
  * elements apart; the number of rows is a multiple of 16, as rows of zeros may fill the block.

@@ -241,7 +241,7 @@ tg_tensor *tg_arange(tg_context *tg, tg_dtype dtype, double start, double end, d
         return NULL;
     if (count >= 0x1p62) count = 0x1p62;
     tg_tensor *t = make(tg, "arange", dtype, TG_SHAPE((int64_t)count));
-    for (int64_t i = 0; t && i < t->numel; i++) write_value(t, i, start + (double)i * step);
+    if (t) pick(tg->level, sequence, dtype)(t->numel, t->data, start, step, 0, 1);
     return t;
 }
 
@@ -266,15 +266,15 @@ tg_tensor *tg_linspace(tg_context *tg, tg_dtype dtype, double start, double end,
                                 !tg__check_value(tg, "linspace", dtype, end)))
         return NULL;
     tg_tensor *t = make(tg, "linspace", dtype, TG_SHAPE(steps));
-    if (!t) return NULL;
+    if (!t || steps == 0) return t;
     const double step = steps > 1 ? step_between(dtype, start, end, steps - 1) : 0;
     start = tg__rounded(dtype, start);
     end = tg__rounded(dtype, end);
-    for (int64_t i = 0; i < steps; i++) {
-        bool from_start = i < steps / 2 || steps == 1;
-        write_value(t, i,
-                    from_start ? start + step * (double)i : end - step * (double)(steps - 1 - i));
-    }
+    const int64_t half = steps == 1 ? 1 : steps / 2;
+    char *second = (char *)t->data + half * (int64_t)tg__dtype_size(dtype);
+    sequence_kernel *write = pick(tg->level, sequence, dtype);
+    write(half, t->data, start, step, 0, 1);
+    write(steps - half, second, end, -step, (double)(steps - 1 - half), -1);
     return t;
 }
 

@@ -344,6 +344,21 @@ static void same_sgd(int k, int type, int64_t n)
     for (int flags = 0; flags < 32; flags++) same_sgd_with(flags, k, type, n);
 }
 
+static void same_sequence(int k, int type, int64_t n)
+{
+    if (!pick(k, sequence, type)) return;
+    for (int by = -1; by <= 1; by += 2) {
+        const double start = 4 * random_value(), step = random_value(), first = (double)(3 * n);
+        for (int64_t i = 0; i < n; i++) {
+            const double x = start + step * (first + (double)(by * i));
+            if (type == K_F32) ((float *)nth(expected, 2, type))[i] = (float)x;
+            if (type == K_F64) ((double *)nth(expected, 2, type))[i] = x;
+        }
+        pick(k, sequence, type)(n, nth(found, 2, type), start, step, first, by);
+        check_same(type, n, "sequence", k);
+    }
+}
+
 static void same_as_portable(int k)
 {
     if (k == LEVEL_portable) return;
@@ -357,6 +372,7 @@ static void same_as_portable(int k)
             same_reductions(k, type, n);
             same_sgd(k, type, n);
             same_normalize(k, type, n);
+            same_sequence(k, type, n);
         }
 }
 
