@@ -32,14 +32,41 @@ static void move_median(pair *first, pair *a, pair *b, pair *c)
     swap_pairs(first, median);
 }
 
-/* Hoare's partition of [first + 1, last) around the median of three, which moves to *first. The
- * loops need no check of bounds, because neither of the other two of the three lies on the wrong
- * side of it. Returns where the second part begins. */
+/* Hoare's partition of [first + 1, last) around the median of three, which moves to *first. Returns
+ * where the second part begins.
+ *
+ * The pairs on the left that are not less than the pivot change places with those on the right that
+ * are not greater, in the order from both ends. As long as both ends are far apart, they are sought
+ * block by block without branches, which a processor could not predict. The last loops need no
+ * check of bounds, because neither of the other two of the three lies on the wrong side of the
+ * pivot. */
 static pair *partition(pair *first, pair *last)
 {
+    enum { BLOCK = 64 };
+    uint8_t left[BLOCK], right[BLOCK]; /* the places in a block, counted from the ends */
+    int lefts = 0, rights = 0, next_left = 0, next_right = 0;
     move_median(first, first + 1, first + (last - first) / 2, last - 1);
-    int64_t pivot = first->key;
-    for (pair *low = first + 1, *high = last;; low++) {
+    const int64_t pivot = first->key;
+    pair *low = first + 1, *high = last;
+    while (high - low > 2 * BLOCK) {
+        if (next_left == lefts)
+            for (int i = next_left = lefts = 0; i < BLOCK; i++) {
+                left[lefts] = (uint8_t)i;
+                lefts += low[i].key >= pivot;
+            }
+        if (next_right == rights)
+            for (int i = next_right = rights = 0; i < BLOCK; i++) {
+                right[rights] = (uint8_t)i;
+                rights += high[-1 - i].key <= pivot;
+            }
+        while (next_left < lefts && next_right < rights)
+            swap_pairs(low + left[next_left++], high - 1 - right[next_right++]);
+        if (next_left == lefts) low += BLOCK;
+        if (next_right == rights) high -= BLOCK;
+    }
+    if (next_left < lefts) low += left[next_left];
+    if (next_right < rights) high -= right[next_right];
+    for (;; low++) {
         while (low->key < pivot) low++;
         do high--;
         while (pivot < high->key);
