@@ -95,26 +95,30 @@ static void sift(pair *heap, int64_t hole, int64_t n, pair value)
     heap[hole] = value;
 }
 
-/* Moves the k least of n pairs to the front, as a heap with the greatest of them on top. */
+static void make_heap(pair *p, int64_t n)
+{
+    for (int64_t i = (n - 2) / 2; i >= 0; i--) sift(p, i, n, p[i]);
+}
+
+/* Puts a heap, with the greatest pair on top, in order. */
+static void sort_heap(pair *p, int64_t n)
+{
+    for (int64_t last = n - 1; last > 0; last--) {
+        pair value = p[last];
+        p[last] = p[0];
+        sift(p, 0, last, value);
+    }
+}
+
+/* Moves the k least of n pairs to the front, as a heap. */
 static void heap_select(pair *p, int64_t k, int64_t n)
 {
-    for (int64_t i = (k - 2) / 2; i >= 0; i--) sift(p, i, k, p[i]);
+    make_heap(p, k);
     for (int64_t i = k; i < n; i++) {
         if (p[i].key >= p[0].key) continue;
         pair value = p[i];
         p[i] = p[0];
         sift(p, 0, k, value);
-    }
-}
-
-/* Moves the k least of n pairs to the front, in order. */
-static void heap_sort(pair *p, int64_t k, int64_t n)
-{
-    heap_select(p, k, n);
-    for (int64_t last = k - 1; last > 0; last--) {
-        pair value = p[last];
-        p[last] = p[0];
-        sift(p, 0, last, value);
     }
 }
 
@@ -124,7 +128,8 @@ static void intro_sort(pair *first, pair *last, int depth)
 {
     while (last - first > INSERTION_LENGTH) {
         if (depth-- == 0) {
-            heap_sort(first, last - first, last - first);
+            make_heap(first, last - first);
+            sort_heap(first, last - first);
             return;
         }
         pair *middle = partition(first, last);
@@ -173,36 +178,22 @@ static void intro_select(pair *p, int64_t k, int64_t n)
     insertion_sort(first, last - first);
 }
 
-/* Moves the k least to the front, in order if `sorted`, by the steps of PyTorch's topk. */
-static void top_k(pair *p, int64_t k, int64_t n, bool sorted)
+/* The bits of a float as an integer that compares with others as the float does. -0 equals +0, and
+ * NaN is the greatest. */
+static inline int64_t key_f64(double x)
 {
-    if (k == 0) return;
-    if (k * 64 <= n) {
-        heap_sort(p, k, n);
-        return;
-    }
-    intro_select(p, k, n);
-    if (sorted) sort_pairs(p, k - 1);
-}
-
-/* An integer that compares with others as the element does. -0 equals +0, and NaN is the
- * greatest. */
-static int64_t sort_key(const tg_tensor *t, int64_t at)
-{
-    if (t->dtype == TG_I64) return ((const int64_t *)t->data)[at];
-    const double v = tg__load(t->dtype, t->data, at);
-    if (v != v) return INT64_MAX;
-    if (v == 0) return 0;
     int64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    return bits < 0 ? INT64_MIN - bits : bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = bits < 0 ? INT64_MIN - bits : bits;
+    return x != x ? INT64_MAX : bits;
 }
 
-static bool argsort_shape(const call *c, spec *s)
+static inline int64_t key_f32(float x)
 {
-    tg__same_shape(c, s);
-    s->dtype = TG_I64;
-    return tg__any_dtype(c->op->name, c->in[0]);
+    int32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = bits < 0 ? INT32_MIN - bits : bits;
+    return x != x ? INT64_MAX : bits;
 }
 
 /* Puts pairs with equal keys, which are neighbours, in the order of their indices. */
@@ -228,35 +219,127 @@ static int64_t sort_line_start(const tg_tensor *t, int dim, int64_t line)
 }
 
 /* The attributes of argsort: the dimension, whether the order is descending, one of SORT_*, and for
- * topk the k. The last entries of the result are then unspecified. */
+ * topk the k. */
 enum { SORT_DIM, SORT_DESCENDING, SORT_HOW, SORT_K };
 enum { SORT_PLAIN, SORT_STABLE, SORT_TOP_K, SORT_TOP_K_SORTED };
+
+static bool argsort_shape(const call *c, spec *s)
+{
+    tg__same_shape(c, s);
+    s->dtype = TG_I64;
+    if (s->ndim && c->a[SORT_HOW].i >= SORT_TOP_K) s->shape[c->a[SORT_DIM].i] = c->a[SORT_K].i;
+    return tg__any_dtype(c->op->name, c->in[0]);
+}
+
+/* Lines of n elements that are sorted, of which the indices of the first k go to the result. */
+typedef struct sort_work {
+    const tg_tensor *in, *out;
+    int dim, how;
+    bool descending;
+    int64_t n, k, step, out_step; /* the steps are along a line */
+    pair *pairs;                  /* room for a line */
+} sort_work;
+
+/* Makes pairs of the elements from number i on, of a line that begins at element `from`. */
+static void make_pairs(const sort_work *w, int64_t from, int64_t i, int64_t n, pair *pairs)
+{
+    const int64_t step = w->step, flip = w->descending ? -1 : 0;
+#define MAKE(dtype_, type, key)                                                                    \
+    if (w->in->dtype == (dtype_)) {                                                                \
+        const type *x = (const type *)w->in->data + from + i * step;                               \
+        for (int64_t j = 0; j < n; j++, x += step) pairs[j] = (pair){(key) ^ flip, i + j};         \
+    }
+    MAKE(TG_F32, float, key_f32(*x))
+    MAKE(TG_F64, double, key_f64(*x))
+    MAKE(TG_I64, int64_t, *x)
+    MAKE(TG_BOOL, uint8_t, *x != 0)
+#undef MAKE
+}
+
+/* The first element of a line, from number i on, whose key may be less than that of element
+ * `worst`; n if there is none. A NaN is less than no number and no number less than NaN, so what is
+ * compared with it is always returned. */
+static int64_t next_better(const sort_work *w, int64_t from, int64_t i, int64_t worst)
+{
+    const int64_t n = w->n, step = w->step;
+#define FIND(row, name, type, ...)                                                                 \
+    if (w->in->dtype == (row)) {                                                                   \
+        const type *x = (const type *)w->in->data + from, bound = x[worst * step];                 \
+        if (w->descending)                                                                         \
+            while (i < n && x[i * step] <= bound) i++;                                             \
+        else                                                                                       \
+            while (i < n && x[i * step] >= bound) i++;                                             \
+    }
+    TG_EACH_DTYPE(FIND)
+#undef FIND
+    return i;
+}
+
+/* Finds the k least pairs of a line, in order: the std::partial_sort of libstdc++, which keeps a
+ * heap of the k least so far. */
+static void partial_sort(const sort_work *w, int64_t from, pair *heap)
+{
+    const int64_t k = w->k;
+    make_pairs(w, from, 0, k, heap);
+    make_heap(heap, k);
+    for (int64_t i = k; (i = next_better(w, from, i, heap[0].index)) < w->n; i++) {
+        pair value;
+        make_pairs(w, from, i, 1, &value);
+        if (value.key < heap[0].key) sift(heap, 0, k, value);
+    }
+    sort_heap(heap, k);
+}
+
+static bool is_partial(const sort_work *w)
+{
+    return w->how >= SORT_TOP_K && w->k * 64 <= w->n;
+}
+
+/* Sorts a line that begins at element `from`, or finds its k least pairs by the steps of PyTorch's
+ * topk. */
+static void sort_line(const sort_work *w, int64_t from, pair *pairs)
+{
+    if (is_partial(w)) {
+        partial_sort(w, from, pairs);
+        return;
+    }
+    make_pairs(w, from, 0, w->n, pairs);
+    if (w->how >= SORT_TOP_K) intro_select(pairs, w->k, w->n);
+    if (w->how == SORT_TOP_K_SORTED) sort_pairs(pairs, w->k - 1);
+    if (w->how <= SORT_STABLE) sort_pairs(pairs, w->n);
+    if (w->how == SORT_STABLE) make_stable(pairs, w->n);
+}
+
+static void sort_lines(void *work, int64_t first, int64_t end)
+{
+    const sort_work *w = work;
+    for (int64_t line = first; line < end; line++) {
+        int64_t *to = w->out->data;
+        to += sort_line_start(w->out, w->dim, line);
+        sort_line(w, sort_line_start(w->in, w->dim, line), w->pairs);
+        for (int64_t i = 0; i < w->k; i++) to[i * w->out_step] = w->pairs[i].index;
+    }
+}
 
 static bool argsort_forward(const call *c)
 {
     const tg_tensor *t = c->in[0];
-    int dim = (int)c->a[SORT_DIM].i;
-    int64_t n = t->ndim ? t->shape[dim] : 1, step = t->ndim ? t->strides[dim] : 1;
-    int64_t out_step = t->ndim ? c->out->strides[dim] : 1;
-    if (t->numel == 0) return true;
-    tg_tensor *work = tg__new(c->tg, TG_I64, 2, (int64_t[]){n, 2});
-    if (!work) return false;
-    pair *pairs = work->data;
-    for (int64_t line = 0; line < t->numel / n; line++) {
-        int64_t from = sort_line_start(t, dim, line), *to = c->out->data;
-        to += sort_line_start(c->out, dim, line);
-        for (int64_t i = 0; i < n; i++) {
-            int64_t key = sort_key(t, from + i * step);
-            pairs[i] = (pair){c->a[SORT_DESCENDING].i ? ~key : key, i};
-        }
-        if (c->a[SORT_HOW].i >= SORT_TOP_K)
-            top_k(pairs, c->a[SORT_K].i, n, c->a[SORT_HOW].i == SORT_TOP_K_SORTED);
-        else
-            sort_pairs(pairs, n);
-        if (c->a[SORT_HOW].i == SORT_STABLE) make_stable(pairs, n);
-        for (int64_t i = 0; i < n; i++) to[i * out_step] = pairs[i].index;
-    }
-    tg_release(work);
+    const int dim = (int)c->a[SORT_DIM].i;
+    sort_work w = {.in = t,
+                   .out = c->out,
+                   .dim = dim,
+                   .how = (int)c->a[SORT_HOW].i,
+                   .descending = c->a[SORT_DESCENDING].i != 0,
+                   .n = t->ndim ? t->shape[dim] : 1,
+                   .k = t->ndim ? c->out->shape[dim] : 1,
+                   .step = t->ndim ? t->strides[dim] : 1,
+                   .out_step = t->ndim ? c->out->strides[dim] : 1};
+    if (c->out->numel == 0) return true;
+    tg_tensor *room = tg__new(c->tg, TG_I64, 2, (int64_t[]){is_partial(&w) ? w.k : w.n, 2});
+    if (!room) return false;
+    w.pairs = room->data;
+    sort_lines(&w, 0, t->numel / w.n);
+    tg_release(room);
     return true;
 }
 
@@ -315,9 +398,7 @@ tg_indexed tg_topk(tg_tensor *a, int64_t k, int dim, bool largest, bool sorted)
     tg__enter(&f, "topk", a);
     tg_tensor *order = argsort(a, d, largest, sorted ? SORT_TOP_K_SORTED : SORT_TOP_K, k),
               *r[] = {NULL, order};
-    /* A view would keep the memory of all n indices. */
-    if (a->ndim) r[1] = tg_clone(tg_narrow(order, d, 0, k));
-    r[0] = tg__name_grad_fn(tg_gather(a, d, r[1]), "TopkBackward0");
+    r[0] = tg__name_grad_fn(tg_gather(a, d, order), "TopkBackward0");
     tg__leave_with(&f, 2, r);
     return r[0] ? (tg_indexed){r[0], r[1]} : none;
 }

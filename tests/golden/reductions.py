@@ -297,6 +297,12 @@ def sort_cases():
             case(op, MOVES, f, [of(edge, F64, grad=False)], [0])
         case(op, MOVES, f, [of(INTEGERS * 3, I64)], [0])
         case(op, MOVES, f, [make((3, 2), F32)], [2], fails=True)
+    # Long enough for a partition that goes block by block.
+    places = lambda x, k, d, largest, sort: torch.topk(x[0], int(k), int(d), bool(largest), bool(sort))[1]
+    for dtype in (F32, I64):
+        case("argsort", MOVES, argsort, [make((700,), dtype, "ties", grad=False)], [0])
+        for k, largest, order in ((60, 0, 1), (60, 1, 0), (10, 1, 1)):
+            case("topk_places", MOVES, places, [make((700,), dtype, "ties", grad=False)], [k, 0, largest, order])
 
 
 write(product_cases, extreme_cases, statistics_cases, row_cases, order_cases, (2002, sum_cases), max_cases,
