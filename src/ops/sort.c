@@ -237,7 +237,8 @@ typedef struct sort_work {
     int dim, how;
     bool descending;
     int64_t n, k, step, out_step; /* the steps are along a line */
-    pair *pairs;                  /* room for a line */
+    pair *pairs;                  /* room for a line, for each block of lines */
+    int64_t room, block;          /* pairs in the room for a line, and lines in a block */
 } sort_work;
 
 /* Makes pairs of the elements from number i on, of a line that begins at element `from`. */
@@ -313,12 +314,24 @@ static void sort_line(const sort_work *w, int64_t from, pair *pairs)
 static void sort_lines(void *work, int64_t first, int64_t end)
 {
     const sort_work *w = work;
+    pair *pairs = w->pairs + first / w->block * w->room;
     for (int64_t line = first; line < end; line++) {
         int64_t *to = w->out->data;
         to += sort_line_start(w->out, w->dim, line);
-        sort_line(w, sort_line_start(w->in, w->dim, line), w->pairs);
-        for (int64_t i = 0; i < w->k; i++) to[i * w->out_step] = w->pairs[i].index;
+        sort_line(w, sort_line_start(w->in, w->dim, line), pairs);
+        for (int64_t i = 0; i < w->k; i++) to[i * w->out_step] = pairs[i].index;
     }
+}
+
+/* In how many blocks the lines are divided: several for each thread, as another program may slow
+ * one thread down. */
+static int64_t blocks_of(const sort_work *w, const tg_context *tg, int64_t lines)
+{
+    enum { EACH = 4 }; /* blocks for a thread */
+    const int64_t most = tg->team ? EACH * tg->team->threads : 1;
+    const int64_t least = is_partial(w) ? TG_GRAIN : TG_GRAIN / 16; /* elements of a block */
+    const int64_t large = lines / (least / w->n + 1);
+    return large < 1 ? 1 : large < most ? large : most;
 }
 
 static bool argsort_forward(const call *c)
@@ -335,10 +348,13 @@ static bool argsort_forward(const call *c)
                    .step = t->ndim ? t->strides[dim] : 1,
                    .out_step = t->ndim ? c->out->strides[dim] : 1};
     if (c->out->numel == 0) return true;
-    tg_tensor *room = tg__new(c->tg, TG_I64, 2, (int64_t[]){is_partial(&w) ? w.k : w.n, 2});
+    const int64_t lines = t->numel / w.n, blocks = blocks_of(&w, c->tg, lines);
+    w.room = is_partial(&w) ? w.k : w.n;
+    w.block = (lines + blocks - 1) / blocks;
+    tg_tensor *room = tg__new(c->tg, TG_I64, 3, (int64_t[]){blocks, w.room, 2});
     if (!room) return false;
     w.pairs = room->data;
-    sort_lines(&w, 0, t->numel / w.n);
+    tg__split(c->tg, lines, w.block, sort_lines, &w);
     tg_release(room);
     return true;
 }

@@ -211,8 +211,31 @@ static uint64_t learn(tg_context *tg, tg_dtype dtype)
     return hash;
 }
 
+/* Operations that rearrange elements, large enough to be split among threads. */
+static uint64_t rearrange(tg_context *tg, tg_dtype dtype)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    tg_tensor *a = tg_round(tg_mul_scalar(tg_randn(tg, dtype, TG_SHAPE(307, 911)), 1000));
+    tg_tensor *index = tg_randint(tg, 0, 307, TG_SHAPE(307, 911));
+    tg_tensor *row = tg_linspace(tg, dtype, -3, 7, 911);
+    hash = hash_tensor(hash, tg_argsort(a, 1));
+    hash = hash_tensor(hash, tg_sort(tg_add(a, row), 0));
+    hash = hash_tensor(hash, tg_topk(a, 9, 1, true, true).indices);
+    hash = hash_tensor(hash, tg_topk(tg_t(a), 40, 1, false, true).indices);
+    hash = hash_tensor(hash, tg_gather(a, 0, index));
+    hash = hash_tensor(hash, tg_gather(a, 1, index));
+    hash = hash_tensor(hash, tg_scatter_add(a, 0, index, a));
+    hash = hash_tensor(hash, tg_scatter_add(a, 1, index, a));
+    hash = hash_tensor(hash, tg_index_select(a, 1, tg_select(index, 0, 5)));
+    hash = hash_tensor(hash, tg_nonzero(tg_gt_scalar(a, 500)));
+    hash = hash_tensor(hash, tg_flip(tg_pad(a, TG_SHAPE(1, 2, 3, 0), 0.5), TG_DIMS(0)));
+    hash = hash_tensor(hash, tg_dropout(a, 0.25, true));
+    if (!tg_ok(tg)) fail_msg("%s", tg_error(tg));
+    return hash;
+}
+
 /* The number of hashes of what is split among threads, and that of all hashes. */
-enum { SPLIT = 8, ALL = SPLIT + 2 };
+enum { SPLIT = 10, ALL = SPLIT + 2 };
 
 static void run_all(tg_context *tg, uint64_t hashes[ALL])
 {
@@ -225,9 +248,11 @@ static void run_all(tg_context *tg, uint64_t hashes[ALL])
     hashes[5] = calculate(tg, TG_F64);
     hashes[6] = learn(tg, TG_F32);
     hashes[7] = learn(tg, TG_F64);
+    hashes[8] = rearrange(tg, TG_F32);
+    hashes[9] = rearrange(tg, TG_F64);
     if (tg_get_num_threads(tg) > 1) return;
-    hashes[8] = evaluate(tg, TG_F32);
-    hashes[9] = evaluate(tg, TG_F64);
+    hashes[SPLIT] = evaluate(tg, TG_F32);
+    hashes[SPLIT + 1] = evaluate(tg, TG_F64);
 }
 
 /* Skips the test in valgrind, where it would take minutes, and whose vfnmadd gives another zero. */
