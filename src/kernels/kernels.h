@@ -18,6 +18,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Stands in front of a loop whose body is so short that counting would take as much time. */
+#if defined(__clang__)
+#define TG_UNROLLED_BY_4 _Pragma("clang loop unroll_count(4)")
+#elif defined(__GNUC__)
+#define TG_UNROLLED_BY_4 _Pragma("GCC unroll 4")
+#else
+#define TG_UNROLLED_BY_4
+#endif
+
 /* ---- Levels and sets. */
 
 #define ROW(level, ...) LEVEL_##level,

@@ -156,6 +156,7 @@ typedef int64_t add_chosen(const chosen_line *l, void *sums, const void *source,
         S *to = sums;                                                                              \
         const T *x = source;                                                                       \
         if (step == 1 && line_step == 0 && index_step == 1 && other_step == 1) {                   \
+            TG_UNROLLED_BY_4                                                                       \
             for (int64_t i = 0; i < n; i++) {                                                      \
                 if ((uint64_t)index[i] >= size) return i;                                          \
                 S *const sum = to + index[i];                                                      \
