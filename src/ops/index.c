@@ -74,10 +74,72 @@ static void next_line(lines *l)
     }
 }
 
-static bool refuse_index(const call *c, int64_t at, const tg_tensor *a, int dim)
+static void go_to_line(lines *l, int64_t line)
 {
-    return tg__fail(c->tg, TG_ERR_INDEX, "%s: index %lld is out of range for dimension %d of %s",
-                    c->op->name, (long long)at, dim, SHOW(a));
+    for (int d = l->ndim - 1; d >= 0; d--) {
+        l->at[d] = line % l->n[d];
+        line /= l->n[d];
+        for (int t = 0; t < WALKED; t++) l->offset[t] += l->at[d] * l->stride[t][d];
+    }
+}
+
+/* What is done to each line, which `each` does. It returns the number of elements that it has done
+ * before an index out of range, as a take_kernel does. */
+typedef struct index_walk {
+    int64_t (*each)(const struct index_walk *w, void *a, void *third, const int64_t *index);
+    const call *c;
+    lines l;
+    const int64_t *index;
+    char *a, *third;
+    int64_t a_size, third_size; /* of an element, in bytes */
+    bool wide;                  /* of scatter_add: the sums are wide */
+    int64_t block;              /* the lines that are done in one piece */
+    int64_t *bad;               /* for each block, 1 + the offset of its first index that is out of
+                                   range, or 0; `only`, if there is one block */
+    int64_t only;
+} index_walk;
+
+/* Work that is split: the lines [from, to). */
+static void walk_lines(void *work, int64_t from, int64_t to)
+{
+    const index_walk *w = work;
+    lines l = w->l;
+    go_to_line(&l, from);
+    for (int64_t i = from; i < to; i++, next_line(&l)) {
+        const int64_t done =
+            w->each(w, w->a + l.offset[IN_A] * w->a_size,
+                    w->third + l.offset[IN_THIRD] * w->third_size, w->index + l.offset[IN_INDEX]);
+        if (done == l.line.n) continue;
+        w->bad[from / w->block] = 1 + l.offset[IN_INDEX] + done * l.line.index_step;
+        return;
+    }
+}
+
+/* Goes over all lines, on several threads if no two lines write to one place. False: an index is
+ * out of range; the message names the first one. */
+static bool walk_all(index_walk *w, const tg_tensor *a, int dim, bool apart)
+{
+    tg_context *tg = w->c->tg;
+    const int64_t count = w->l.count, grain = tg__grain_of(w->l.line.n);
+    int64_t first = 0;
+    tg_tensor *of_blocks = NULL;
+    w->block = count;
+    w->bad = &w->only;
+    if (count == 0) return true;
+    if (apart && tg->team && count >= 2 * grain) {
+        const int64_t blocks = (count + grain - 1) / grain;
+        of_blocks = tg__new(tg, TG_I64, 1, &blocks);
+        if (!of_blocks) return false;
+        tg__fill(of_blocks, 0);
+        w->block = grain;
+        w->bad = of_blocks->data;
+    }
+    tg__split(tg, count, w->block, walk_lines, w);
+    for (int64_t i = 0; i < count && !first; i += w->block) first = w->bad[i / w->block];
+    tg_release(of_blocks);
+    return !first ||
+           tg__fail(tg, TG_ERR_INDEX, "%s: index %lld is out of range for dimension %d of %s",
+                    w->c->op->name, (long long)w->index[first - 1], dim, SHOW(a));
 }
 
 static bool gather_shape(const call *c, spec *s)
@@ -90,20 +152,25 @@ static bool gather_shape(const call *c, spec *s)
     return true;
 }
 
+static int64_t take_line(const index_walk *w, void *a, void *third, const int64_t *index)
+{
+    return pick(0, take, w->c->out->dtype)(&w->l.line, third, a, index);
+}
+
 static bool gather_forward(const call *c)
 {
     const tg_tensor *a = c->in[0], *index = c->in[1];
     const int dim = (int)c->a[0].i;
     const int64_t size = (int64_t)tg__dtype_size(a->dtype);
-    take_kernel *take = pick(c->tg->level, take, a->dtype);
-    lines l = lines_of(a, index, c->out, dim);
-    for (int64_t i = 0; i < l.count; i++, next_line(&l)) {
-        const int64_t *at = (const int64_t *)index->data + l.offset[IN_INDEX];
-        const int64_t done = take(&l.line, (char *)c->out->data + l.offset[IN_THIRD] * size,
-                                  (const char *)a->data + l.offset[IN_A] * size, at);
-        if (done < l.line.n) return refuse_index(c, at[done * l.line.index_step], a, dim);
-    }
-    return true;
+    index_walk w = {.each = take_line,
+                    .c = c,
+                    .l = lines_of(a, index, c->out, dim),
+                    .index = index->data,
+                    .a = a->data,
+                    .third = c->out->data,
+                    .a_size = size,
+                    .third_size = size};
+    return walk_all(&w, a, dim, true);
 }
 
 static const op_row gather_backward_op;
@@ -195,35 +262,43 @@ static void add_row(const call *c, int64_t n, void *sums, const void *source, bo
     }
 }
 
-/* Adds each element of source to the sum that its index chooses. The sums are an array like the
- * result or, if they are wide, an array of double for float32 and of long_sum for float64. */
-static bool add_at_indices(const call *c, void *sums, bool wide)
+/* Adds a line of source to the sums that its indices choose. */
+static int64_t add_to_sums(const index_walk *w, void *a, void *third, const int64_t *index)
 {
     static add_chosen *const adds[TG_DTYPES][2] = {
         [TG_F32] = {add_chosen_f32, add_chosen_f32_wide},
         [TG_F64] = {add_chosen_f64, add_chosen_f64_wide},
         [TG_I64] = {add_chosen_i64, NULL},
     };
+    const chosen_line *l = &w->l.line;
+    /* A line may have one index, which chooses neighbours to which neighbours are added. */
+    if (l->index_step == 0 && l->line_step == 1 && l->other_step == 1 && w->a_size <= 8 &&
+        *index >= 0 && *index < l->size) {
+        add_row(w->c, l->n, (char *)a + *index * l->step * w->a_size, third, w->wide);
+        return l->n;
+    }
+    return adds[w->c->out->dtype][w->wide](l, a, third, index);
+}
+
+/* Adds each element of source to the sum that its index chooses. The sums are an array like the
+ * result or, if they are wide, an array of double for float32 and of long_sum for float64. */
+static bool add_at_indices(const call *c, void *sums, bool wide)
+{
     const tg_tensor *index = c->in[1], *source = c->in[2];
     const int dim = (int)c->a[0].i;
     const int64_t size = (int64_t)tg__dtype_size(source->dtype);
-    const int64_t sum_size = !wide ? size : source->dtype == TG_F32 ? 8 : (int64_t)sizeof(long_sum);
-    lines l = lines_of(c->out, index, source, dim);
-    /* Whether a line has a single index, which chooses neighbours to which neighbours are added. */
-    const bool rows =
-        l.line.index_step == 0 && l.line.line_step == 1 && l.line.other_step == 1 && sum_size <= 8;
-    for (int64_t i = 0; i < l.count; i++, next_line(&l)) {
-        const int64_t *at = (const int64_t *)index->data + l.offset[IN_INDEX];
-        char *to = (char *)sums + l.offset[IN_A] * sum_size;
-        const char *from = (const char *)source->data + l.offset[IN_THIRD] * size;
-        if (rows && *at >= 0 && *at < l.line.size) {
-            add_row(c, l.line.n, to + *at * l.line.step * sum_size, from, wide);
-            continue;
-        }
-        const int64_t done = adds[source->dtype][wide](&l.line, to, from, at);
-        if (done < l.line.n) return refuse_index(c, at[done * l.line.index_step], c->out, dim);
-    }
-    return true;
+    index_walk w = {.each = add_to_sums,
+                    .c = c,
+                    .l = lines_of(c->out, index, source, dim),
+                    .index = index->data,
+                    .a = sums,
+                    .third = source->data,
+                    .a_size = !wide                     ? size
+                              : c->out->dtype == TG_F32 ? 8
+                                                        : (int64_t)sizeof(long_sum),
+                    .third_size = size,
+                    .wide = wide};
+    return walk_all(&w, c->out, dim, dim >= w.l.ndim);
 }
 
 static bool add_compensated(const call *c, long_sum *sums)
