@@ -223,6 +223,23 @@ static void test_the_first_bad_index_is_named(void **state)
                 "index_select: index 9 is out of range for dimension 1 of [2, 4]");
 }
 
+static void test_the_first_bad_index_is_named_on_several_threads(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = tg_zeros(tg, TG_F32, TG_SHAPE(700, 600));
+    tg_tensor *index = tg_zeros(tg, TG_I64, TG_SHAPE(700, 600));
+    for (int64_t row = 650; row >= 200; row -= 50)
+        tg_set(index, TG_SHAPE(row, 599), (double)(1000 + row));
+    assert_true(tg_set_num_threads(tg, 3));
+    assert_null(tg_gather(a, 1, index));
+    check_error(tg, TG_ERR_INDEX,
+                "gather: index 1200 is out of range for dimension 1 of [700, 600]");
+    assert_null(tg_scatter_add(a, 1, index, a));
+    check_error(tg, TG_ERR_INDEX,
+                "scatter_add: index 1200 is out of range for dimension 1 of [700, 600]");
+    assert_true(tg_set_num_threads(tg, 1));
+}
+
 /* nonzero and masked_select, against a loop over the elements. Lines of more than 512 elements are
  * searched in parts. */
 static void test_elements_that_are_true_in_every_layout(void **state)
@@ -265,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_scatter_add_adds_to_the_values_that_are_there),
         cmocka_unit_test(test_gather_and_scatter_add_in_every_layout),
         cmocka_unit_test(test_the_first_bad_index_is_named),
+        cmocka_unit_test(test_the_first_bad_index_is_named_on_several_threads),
         cmocka_unit_test(test_elements_that_are_true_in_every_layout),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
