@@ -175,10 +175,16 @@ static bool gather_forward(const call *c)
 
 static const op_row gather_backward_op;
 
+/* g, added to zeros of the shape of t at the places along dim that the index names. */
+static tg_tensor *add_to_zeros(const tg_tensor *t, int dim, tg_tensor *index, tg_tensor *g)
+{
+    tg_tensor *in[] = {tg__sizes_of(t), index, g};
+    return tg__apply(&gather_backward_op, 3, in, (attr[TG_ATTRS]){{.i = dim}});
+}
+
 static tg_tensor *gather_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *in[] = {tg__sizes_of(r->in[i].t), r->in[1].t, g};
-    return tg__apply(&gather_backward_op, 3, in, r->a);
+    return add_to_zeros(r->in[i].t, (int)r->a[0].i, r->in[1].t, g);
 }
 
 static const op_row gather_op = {
@@ -469,7 +475,7 @@ static tg_tensor *expand_index(tg_tensor *index, const tg_tensor *t, int dim)
 static tg_tensor *index_select_grad(const record *r, int i, tg_tensor *g)
 {
     const int dim = (int)r->a[0].i;
-    return tg_scatter_add(tg_zeros_like(r->in[i].t), dim, expand_index(r->in[1].t, g, dim), g);
+    return add_to_zeros(r->in[i].t, dim, expand_index(r->in[1].t, g, dim), g);
 }
 
 static const op_row index_select_op = {
