@@ -28,39 +28,49 @@ static void normals_one_by_one(generator *g, tg_dtype dtype, int64_t n, void *ou
     for (int64_t i = 0; i < n; i++) tg__store(dtype, out, i, TG_FMA64(normal_sample(g), std, mean));
 }
 
-/* Turns uniform samples into normal ones in place; n is a multiple of 16. The first half of a block
- * gives the radii, the second half the angles. */
-static void transform_blocks_f64(int64_t n, double *values, double mean, double std)
+/* Turns a block of uniform samples into normal ones. Its first half gives the radii, the second
+ * half the angles. */
+static void transform_block_f64(double *a, double mean, double std)
 {
-    for (int64_t i = 0; i < n; i += NORMAL_BLOCK) {
-        double *a = values + i, *b = a + NORMAL_BLOCK / 2;
-        for (int j = 0; j < NORMAL_BLOCK / 2; j++) {
-            double radius = sqrt(-2.0 * log(1.0 - a[j])), angle = two_pi * b[j];
-            a[j] = TG_FMA64(radius * cos(angle), std, mean);
-            b[j] = TG_FMA64(radius * sin(angle), std, mean);
-        }
+    double *b = a + NORMAL_BLOCK / 2;
+    for (int j = 0; j < NORMAL_BLOCK / 2; j++) {
+        double radius = sqrt(-2.0 * log(1.0 - a[j])), angle = two_pi * b[j];
+        a[j] = TG_FMA64(radius * cos(angle), std, mean);
+        b[j] = TG_FMA64(radius * sin(angle), std, mean);
     }
 }
 
-/* If the last elements do not fill a block, the last 16 are drawn anew, as in PyTorch. */
-static void normals_in_blocks_f32(tg_context *tg, int64_t n, float *out, float mean, float std)
+typedef struct normal_work {
+    tg_dtype dtype;
+    int level;
+    void *values;
+    double mean, std;
+} normal_work;
+
+/* Work that is split: the blocks [from, to). */
+static void transform_blocks(void *work, int64_t from, int64_t to)
 {
-    tg__uniforms_f32(&tg->random, n, out);
-    pick(tg->level, normal_blocks, TG_F32)(n - n % NORMAL_BLOCK, out, mean, std);
-    if (n % NORMAL_BLOCK == 0) return;
-    float *tail = out + n - NORMAL_BLOCK;
-    tg__uniforms_f32(&tg->random, NORMAL_BLOCK, tail);
-    pick(tg->level, normal_blocks, TG_F32)(NORMAL_BLOCK, tail, mean, std);
+    const normal_work *w = work;
+    if (w->dtype == TG_F32)
+        pick(w->level, normal_blocks, TG_F32)((to - from) * NORMAL_BLOCK,
+                                              (float *)w->values + from * NORMAL_BLOCK,
+                                              (float)w->mean, (float)w->std);
+    else
+        for (int64_t i = from; i < to; i++)
+            transform_block_f64((double *)w->values + i * NORMAL_BLOCK, w->mean, w->std);
 }
 
-static void normals_in_blocks_f64(tg_context *tg, int64_t n, double *out, double mean, double std)
+/* The samples are drawn by one thread and transformed by all. */
+static void normals_in_blocks(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean,
+                              double std)
 {
-    tg__uniforms_f64(&tg->random, n, out);
-    transform_blocks_f64(n - n % NORMAL_BLOCK, out, mean, std);
-    if (n % NORMAL_BLOCK == 0) return;
-    double *tail = out + n - NORMAL_BLOCK;
-    tg__uniforms_f64(&tg->random, NORMAL_BLOCK, tail);
-    transform_blocks_f64(NORMAL_BLOCK, tail, mean, std);
+    const int64_t grain = TG_GRAIN / NORMAL_BLOCK / (dtype == TG_F32 ? 1 : 8);
+    normal_work work = {dtype, tg->level, out, mean, std};
+    if (dtype == TG_F32)
+        tg__uniforms_f32(&tg->random, n, out);
+    else
+        tg__uniforms_f64(&tg->random, n, out);
+    tg__split(tg, n / NORMAL_BLOCK, grain, transform_blocks, &work);
 }
 
 void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double mean, double std)
@@ -69,10 +79,9 @@ void tg__normals(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double me
         normals_one_by_one(&tg->random, dtype, n, out, mean, std);
         return;
     }
-    switch (dtype) {
-    case TG_F32: normals_in_blocks_f32(tg, n, out, (float)mean, (float)std); break;
-    case TG_F64: normals_in_blocks_f64(tg, n, out, mean, std); break;
-    case TG_I64:
-    case TG_BOOL: break;
-    }
+    normals_in_blocks(tg, dtype, n, out, mean, std);
+    if (n % NORMAL_BLOCK == 0) return;
+    /* As in PyTorch, the last elements, which do not fill a block, are drawn anew with others. */
+    char *tail = (char *)out + (n - NORMAL_BLOCK) * (int64_t)tg__dtype_size(dtype);
+    normals_in_blocks(tg, dtype, NORMAL_BLOCK, tail, mean, std);
 }
