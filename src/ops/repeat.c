@@ -1,5 +1,4 @@
-/* repeat and tile: copies that repeat a tensor along its dimensions. They are composed of other
- * operations, which give their gradients. */
+/* repeat and tile: copies that repeat a tensor along its dimensions. */
 #include "op.h"
 
 #include <string.h>
@@ -28,34 +27,97 @@ static bool check_repeats(const tg_tensor *t, tg_shape repeats)
     return tg__check_shape(t->context, "repeat", (tg_shape){repeats.ndim, shape});
 }
 
-/* Repeats t n times along dimension d. The result may be a view of t. */
-static tg_tensor *repeat_dim(tg_tensor *t, int64_t n, int d)
+/* The attributes are the numbers of dimensions and of repeats along each. */
+enum { REPEAT_NDIM, REPEATS };
+
+static bool repeat_shape(const call *c, spec *s)
 {
-    int64_t shape[TG_MAX_DIMS];
-    const tg_shape repeated = {t->ndim, shape};
-    memcpy(shape, t->shape, sizeof shape);
-    shape[d] *= n;
-    if (t->shape[d] == 1) return tg_expand(t, repeated);
-    /* [before, after] becomes [before, 1, after], then [before, n, after], whose last two
-     * dimensions or first two are then joined in row-major order. */
-    const int64_t before = tg__numel(d, t->shape), after = tg__numel(t->ndim - d, t->shape + d);
-    t = tg_expand(tg_reshape(t, TG_SHAPE(before, 1, after)), TG_SHAPE(before, n, after));
-    return tg_reshape(t, repeated);
+    const tg_tensor *t = c->in[0];
+    s->dtype = t->dtype;
+    s->ndim = (int)c->a[REPEAT_NDIM].i;
+    for (int d = 0; d < s->ndim; d++) {
+        const int own = d - (s->ndim - t->ndim);
+        s->shape[d] = c->a[REPEATS + d].i * (own < 0 ? 1 : t->shape[own]);
+    }
+    return true;
 }
+
+/* Repeats the first n bytes until there are `total`. Copies are made of those that are still in the
+ * cache. */
+static void repeat_bytes(char *at, size_t n, size_t total)
+{
+    enum { CACHED = 1 << 14 };
+    const size_t most = n < CACHED ? CACHED / n * n : n;
+    for (size_t done = n, some; done < total; done += some) {
+        some = done < most ? done : most;
+        if (some > total - done) some = total - done;
+        memcpy(at + done, at, some);
+    }
+}
+
+/* Copies the input to the first place, then repeats along one dimension after the other, beginning
+ * with the last. n has the sizes of the input, with ones in front. */
+static bool repeat_forward(const call *c)
+{
+    tg_tensor *out = c->out;
+    const size_t size = tg__dtype_size(out->dtype);
+    int64_t n[TG_MAX_DIMS];
+    stack_tensor first;
+    if (out->numel == 0) return true;
+    for (int d = 0; d < out->ndim; d++) n[d] = out->shape[d] / c->a[REPEATS + d].i;
+    tg__copy(tg__array(&first, out, out->data, out->ndim, n, out->strides), c->in[0]);
+    for (int d = out->ndim - 1; d >= 0; d--) {
+        if (c->a[REPEATS + d].i == 1) continue;
+        const size_t bytes = (size_t)(n[d] * out->strides[d]) * size;
+        int64_t at[TG_MAX_DIMS] = {0}, start = 0;
+        for (int64_t left = tg__numel(d, n); left > 0; left--) {
+            repeat_bytes((char *)out->data + (size_t)start * size, bytes,
+                         bytes * (size_t)c->a[REPEATS + d].i);
+            for (int k = d - 1; k >= 0; k--) {
+                start += out->strides[k];
+                if (++at[k] < n[k]) break;
+                start -= at[k] * out->strides[k];
+                at[k] = 0;
+            }
+        }
+    }
+    return true;
+}
+
+/* Sums over the repeats along one dimension after the other. */
+static tg_tensor *repeat_grad(const record *r, int i, tg_tensor *g)
+{
+    const tg_tensor *t = r->in[i].t;
+    for (int d = g->ndim - 1; g && d >= 0; d--) {
+        const int64_t repeats = r->a[REPEATS + d].i;
+        int64_t shape[TG_MAX_DIMS];
+        if (repeats == 1) continue;
+        memcpy(shape, g->shape, sizeof shape);
+        const int own = d - (g->ndim - t->ndim);
+        shape[d] = own < 0 ? 1 : t->shape[own];
+        const int64_t before = tg__numel(d, shape), after = tg__numel(g->ndim - d, shape + d);
+        tg_tensor *parts = tg_reshape(g, TG_SHAPE(before, repeats, after));
+        g = tg_reshape(tg_sum_dims(parts, TG_DIMS(1), false), (tg_shape){g->ndim, shape});
+    }
+    return tg_reshape(g, (tg_shape){t->ndim, t->shape});
+}
+
+static const op_row repeat_op = {
+    .name = "repeat",
+    .grad_name = "RepeatBackward0",
+    .shape = repeat_shape,
+    .forward = repeat_forward,
+    .grad = repeat_grad,
+};
 
 tg_tensor *tg_repeat(tg_tensor *t, tg_shape repeats)
 {
-    frame f;
     if (!t || !tg__check_list(t->context, "repeat", "repeats", repeats) ||
         !check_repeats(t, repeats))
         return NULL;
-    tg__enter(&f, "repeat", t);
-    const tg_tensor *last = NULL;
-    while (t && t->ndim < repeats.ndim) t = tg_unsqueeze(t, 0);
-    for (int d = 0; t && d < repeats.ndim; d++)
-        if (repeats.dims[d] != 1) last = t = repeat_dim(t, repeats.dims[d], d);
-    t = t == last ? tg_contiguous(t) : tg_clone(t);
-    return tg__leave(&f, tg__name_grad_fn(t, "RepeatBackward0"));
+    attr a[TG_ATTRS] = {[REPEAT_NDIM] = {.i = repeats.ndim}};
+    for (int d = 0; d < repeats.ndim; d++) a[REPEATS + d].i = repeats.dims[d];
+    return tg__apply(&repeat_op, 1, &t, a);
 }
 
 tg_tensor *tg_tile(tg_tensor *t, tg_shape dims)
