@@ -660,7 +660,7 @@ TG_API tg_tensor *tg_gather(tg_tensor *a, int dim, tg_tensor *index);
  * with what its additions round away added up as well, so that a sum has little more error than one
  * rounding. Else each addition rounds: k terms in one place have an error of up to k roundings, and
  * a sum of equal terms in float32 stops growing at 2^24 of them. The same holds for the gradients
- * of gather, index_select and embedding, which are computed by this operation. */
+ * of gather, index_select and embedding, which add in the same way. */
 TG_API tg_tensor *tg_scatter_add(tg_tensor *a, int dim, tg_tensor *index, tg_tensor *source);
 
 /* The slices of a along dim that a 1-d index names, in its order: the size of dim becomes that of
