@@ -92,11 +92,6 @@ typedef void where_kernel(int64_t n, void *out, const void *condition, const voi
                           const void *b);
 KERNEL_SET(where_set, where_kernel);
 
-/* *out = the sum of the elements that f gives for n elements of up to three inputs. */
-typedef void map_sum_kernel(int64_t n, void *out, int inputs, const void *const *in, map_kernel *f,
-                            const void *with);
-KERNEL_SET(map_sum_set, map_sum_kernel);
-
 /* out[i * o0 + j * o1] = a[i * a0 + j * a1] for n0 times n1 elements. */
 typedef void copy_kernel(int64_t n0, int64_t n1, void *out, int64_t o0, int64_t o1, const void *a,
                          int64_t a0, int64_t a1);
@@ -133,6 +128,10 @@ enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
 enum { SUM_LANES = 16, SUM_PART = 1 << 16 };
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
+/* The same for the elements that f gives for n elements of up to three inputs. */
+typedef void map_lane_sums_kernel(int64_t n, void *lanes, int inputs, const void *const *in,
+                                  map_kernel *f, const void *with);
+KERNEL_SET(map_lane_sums_set, map_lane_sums_kernel);
 typedef void join_lanes_kernel(int64_t parts, void *out, const void *lanes);
 KERNEL_SET(join_lanes_set, join_lanes_kernel);
 

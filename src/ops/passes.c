@@ -15,6 +15,52 @@ bool tg__check_map(const call *c)
            tg__check_value(c->tg, c->op->name, d, c->a[MAP_T].f);
 }
 
+/* A sum that is cut into parts of SUM_PART elements, whose lanes are stored one after the other. */
+typedef struct map_sum_work {
+    const call *c;
+    loop f;
+    const char *in[3];
+    char *lanes;
+} map_sum_work;
+
+/* Work that is split: the parts [from, to). */
+static void sum_parts(void *work, int64_t from, int64_t to)
+{
+    const map_sum_work *w = work;
+    const tg_dtype d = w->c->out->dtype;
+    const int64_t n = w->c->in[0]->numel;
+    for (int64_t i = from; i < to; i++) {
+        const int64_t at = i * SUM_PART, left = n - at;
+        const void *in[3] = {NULL};
+        for (int k = 0; k < w->c->n; k++) in[k] = w->in[k] + (size_t)at * tg__dtype_size(d);
+        pick(w->c->tg->level, map_lane_sums,
+             d)(left < SUM_PART ? left : SUM_PART,
+                w->lanes + (size_t)(i * SUM_LANES) * tg__dtype_size(d), w->c->n, in, w->f.map,
+                w->f.with);
+    }
+}
+
+static bool sum_elements(const call *c, loop f)
+{
+    const tg_dtype d = c->out->dtype;
+    const int64_t n = c->in[0]->numel, parts = (n - 1) / SUM_PART + 1, sums = parts * SUM_LANES;
+    double one_part[SUM_LANES];
+    map_sum_work w = {.c = c, .f = f, .lanes = (char *)one_part};
+    if (parts > 1) {
+        const tg_tensor *lanes = tg__new(c->tg, d, 1, &sums);
+        if (!lanes) return false;
+        w.lanes = lanes->data;
+    }
+    for (int i = 0; i < c->n; i++) {
+        const tg_tensor *t = tg__contiguous(c->in[i]);
+        if (!t) return false;
+        w.in[i] = t->data;
+    }
+    tg__split(c->tg, parts, 1, sum_parts, &w);
+    pick(c->tg->level, join_lanes, d)(parts, c->out->data, w.lanes);
+    return true;
+}
+
 /* Computes the elements of the result, their sum or their mean. */
 static bool run(const call *c, loop f)
 {
@@ -22,18 +68,14 @@ static bool run(const call *c, loop f)
         tg__elementwise(f, c->out, c->n, c->in);
         return true;
     }
+    tg_scope_begin(c->tg);
+    const bool done = sum_elements(c, f);
+    tg_scope_end(c->tg);
     const tg_dtype d = c->out->dtype;
-    const int64_t n = c->in[0]->numel;
-    const void *in[3];
-    for (int i = 0; i < c->n; i++) {
-        const tg_tensor *t = tg__contiguous(c->in[i]);
-        if (!t) return false;
-        in[i] = t->data;
-    }
-    pick(c->tg->level, map_sum, d)(n, c->out->data, c->n, in, f.map, f.with);
-    if (c->a[MAP_RESULT].i == MAP_MEAN)
-        tg__store(d, c->out->data, 0, tg__load(d, c->out->data, 0) / tg__rounded(d, (double)n));
-    return true;
+    void *out = c->out->data;
+    if (done && c->a[MAP_RESULT].i == MAP_MEAN)
+        tg__store(d, out, 0, tg__load(d, out, 0) / tg__rounded(d, (double)c->in[0]->numel));
+    return done;
 }
 
 bool tg__map_forward(const call *c)

@@ -520,6 +520,28 @@ static void test_sums_of_losses_have_the_bits_of_the_sum_of_all(void **state)
             }
 }
 
+/* A sum that threads share is cut into parts. Copies that it needed are freed. */
+static void test_sums_of_losses_do_not_depend_on_threads(void **state)
+{
+    tg_context *tg = *state;
+    enum { MANY = 200001 };
+    tg_tensor *x = strided(tg, TG_F32, MANY), *y = strided(tg, TG_F32, MANY);
+    for (int i = 0; i < LOSSES; i++) {
+        tg_tensor *loss[2];
+        for (int threads = 1; threads <= 2; threads++) {
+            assert_true(tg_set_num_threads(tg, threads));
+            loss[threads - 1] = losses[i](x, y, NULL);
+        }
+        assert_true(have_same_bits(loss[0], loss[1]));
+    }
+    tg_set_num_threads(tg, 1);
+    tg_no_grad_begin(tg);
+    const size_t before = tg_get_stats(tg).live_bytes;
+    tg_l1_loss(x, y, NULL), tg_huber_loss(x, y, NULL);
+    assert_true(tg_get_stats(tg).live_bytes - before < MANY);
+    tg_no_grad_end(tg);
+}
+
 /* The gradients with a history are computed by operations, those without by kernels. */
 static void test_gradients_with_and_without_a_history_have_the_same_bits(void **state)
 {
@@ -543,6 +565,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums_of_losses_have_the_bits_of_the_sum_of_all),
+        cmocka_unit_test(test_sums_of_losses_do_not_depend_on_threads),
         cmocka_unit_test(test_gradients_with_and_without_a_history_have_the_same_bits),
         cmocka_unit_test(test_shapes_that_differ_are_refused_without_tg_broadcast),
         cmocka_unit_test(test_wrong_dtypes_and_reductions_are_refused),
