@@ -28,9 +28,8 @@ enum { LANES = SUM_LANES, LANE_BLOCK = 512, TREE_LEVELS = 60 };
 _Static_assert(SUM_PART % LANE_BLOCK == 0 && !(SUM_PART & (SUM_PART - 1)),
                "the blocks of a part make a complete binary tree");
 
-/* A float32 function that is computed in double converts WIDE_BLOCK elements at a time. Its inner
- * loop has WIDE_STEP of them, a constant, so that the compiler makes vectors of it. */
-enum { WIDE_STEP = 4, WIDE_BLOCK = 128 };
+/* A float32 function that is computed in double converts WIDE_BLOCK elements at a time. */
+enum { WIDE_BLOCK = 128 };
 
 /* The functions of an angle, which reduce a large angle modulo a turn first. QUARTER_sin and
  * QUARTER_cos are the number of quarter turns to add: the function is the sine of the angle and
@@ -41,6 +40,14 @@ enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
 /* Reduces an angle, |x| >= 2^23 and finite, to r + *low, with |r| at most little more than pi/4.
  * Returns r and sets *n to the number of quarter turns modulo 4, where x = n pi/2 + r + *low. */
 double tg__reduce_far_angle(double x, double *low, uint64_t *n);
+
+/* For elements that are rare. The portable level has these functions, and all levels call them. The
+ * first two compute the sine, cosine or tangent, as `quarter` says, of an angle that is NaN or
+ * large: |x| >= 2^23, or 2^50 in float32. The last makes of z, which the formulas give, what C99
+ * says of pow(x, y). */
+double tg__of_far_angle(double x, int quarter);
+double tg__of_huge_angle(float x, int quarter);
+double tg__signed_power(double x, double y, double z);
 
 #if defined(__GNUC__)
 /* A square root is a single instruction if it need not set errno, which this promises. */

@@ -1,10 +1,9 @@
 /* The SIMD levels that this build has, one row each, the slowest first: ROW(name, others, ...). A
  * CPU that runs a level runs all levels before it.
  *
- * Every level has its own kernels where arithmetic bounds the time, not memory: those whose row in
- * kernels.def or elementwise.def says LANES or PRODUCT, and in float64 also DOUBLES or ANGLES. Its
- * other kernels are those of the level that the column "others" names, which may be the level
- * itself.
+ * Every level has its own kernels where arithmetic bounds the time, not memory: those for whose
+ * word in the column "made" names.h takes the functions of the level. Its other kernels are those
+ * of the level that the column "others" names, which may be the level itself.
  *
  * To add a level, say "sve", add its row here and write one source file that defines
  * - bool tg__runs_sve(const cpu_features *cpu), which says whether that CPU has the instructions;

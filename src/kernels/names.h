@@ -10,11 +10,13 @@
 enum { DTYPES_F32, DTYPES_F64, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_ALL };
 enum {
     MADE_LOOP,
+    MADE_WIDE,
     MADE_LANES,
     MADE_PRODUCT,
     MADE_DOUBLES,
     MADE_ANGLES,
     MADE_OWN_FILE,
+    MADE_OWN_LANES,
     MADE_SIZES,
     MADE_CASTS
 };
@@ -31,12 +33,12 @@ enum {
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_PRODUCT(name, level, others)                                                     \
-    tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_DOUBLES(name, level, others)                                                     \
-    tg__##name##_f32_##others, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_ANGLES(name, level, others)   FUNCTIONS_DOUBLES(name, level, others)
-#define FUNCTIONS_OWN_FILE(name, level, others) FUNCTIONS_LOOP(name, level, others)
+#define FUNCTIONS_WIDE(name, level, others)      FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_PRODUCT(name, level, others)   FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_DOUBLES(name, level, others)   FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_ANGLES(name, level, others)    FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_OWN_FILE(name, level, others)  FUNCTIONS_LOOP(name, level, others)
+#define FUNCTIONS_OWN_LANES(name, level, others) FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_SIZES(name, level, others)                                                       \
     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
 #define FUNCTIONS_CASTS(name, level, others)                                                       \

@@ -17,8 +17,9 @@ bool tg__runs_portable(const cpu_features *cpu)
 #define TILE_ROWS               8
 #endif
 
-#define LEVEL(name) tg__##name##_portable
-#ifdef TG_X86_KERNELS /* only CPUs from before AVX2 run this level: small is better than fast */
+#define LEVEL(name)    tg__##name##_portable
+#define RARE_FUNCTIONS /* are compiled here, for all levels */
+#ifdef TG_X86_KERNELS  /* only CPUs from before AVX2 run this level: small is better than fast */
 #define SMALL_CODE
 #endif
 #if defined(__clang__)
@@ -49,3 +50,4 @@ bool tg__runs_portable(const cpu_features *cpu)
 #pragma GCC pop_options
 #endif
 #undef SMALL_CODE
+#undef RARE_FUNCTIONS
