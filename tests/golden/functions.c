@@ -9,8 +9,8 @@
  * A line of the golden data has the name of a function and, in hexadecimal, the bits of one or two
  * arguments in float64, of the correctly rounded result, and of the number on the other side of the
  * exact result. A function with an error below 1 ulp gives one of the two. The arguments are
- * special values, borders between the ways to compute a function, and those of so many random ones
- * at which the library's errors are largest. */
+ * special values, borders between the ways to compute a function, numbers next to multiples of
+ * pi/2, and those of so many random ones at which the library's errors are largest. */
 #include <float.h>
 #include <math.h>
 #include <mpfr.h>
@@ -261,6 +261,20 @@ static void print_borders(const function *f)
         }
 }
 
+/* Prints the cases of the numbers nearest to multiples of pi/2, of which the reduction of an angle
+ * cancels nearly all digits. */
+static void print_multiples(const function *f)
+{
+    mpfr_t x;
+    mpfr_init2(x, PRECISION);
+    for (double n = 1; n < 0x1p60; n *= 3) {
+        mpfr_const_pi(x, MPFR_RNDN);
+        mpfr_mul_d(x, x, 0.5 * n, MPFR_RNDN);
+        print_case(f, mpfr_get_d(x, MPFR_RNDN), 0);
+    }
+    mpfr_clear(x);
+}
+
 /* Prints the cases of all pairs of some borders with either sign. */
 static void print_pairs(const function *f)
 {
@@ -292,6 +306,8 @@ int main(int argc, char **argv)
         fflush(out);
         if (!golden) continue;
         f->exact ? print_borders(f) : print_pairs(f);
+        if (f->exact == mpfr_sin || f->exact == mpfr_cos || f->exact == mpfr_tan)
+            print_multiples(f);
         for (int k = 0; k < WORST; k++) print_case(f, worst[k].x[0], worst[k].x[1]);
     }
     mpfr_clears(arguments[0], arguments[1], exact, (mpfr_ptr)0);
