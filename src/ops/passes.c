@@ -44,6 +44,10 @@ static bool sum_elements(const call *c, loop f)
 {
     const tg_dtype d = c->out->dtype;
     const int64_t n = c->in[0]->numel, parts = (n - 1) / SUM_PART + 1, sums = parts * SUM_LANES;
+    if (n == 0) {
+        tg__store(d, c->out->data, 0, 0);
+        return true;
+    }
     double one_part[SUM_LANES];
     map_sum_work w = {.c = c, .f = f, .lanes = (char *)one_part};
     if (parts > 1) {
