@@ -43,9 +43,9 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
 
 /* ---- Products of patches: see patch_product in kernels.h. */
 
-/* A packed block has at most PATCH_BLOCK bytes, or one tile. Products of so few rows are not
- * packed, and dot products have at most so many terms. */
-enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_FEW_ROWS = 8, PATCH_DOTS = 1 << 18 };
+/* A packed block has at most PATCH_BLOCK bytes, or one tile. Dot products have at most PATCH_DOTS
+ * terms. */
+enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_DOTS = 1 << 18 };
 
 /* The terms that are packed together. */
 static inline int64_t tg__patch_rows(int64_t k, int64_t length)
