@@ -1119,10 +1119,33 @@ static void copies(int k)
                 }
 }
 
+/* Long rows, to places a few bytes behind and before those of the input modulo a page. */
+static void long_rows(int k)
+{
+    enum { PAGE = 4096, STRIDE = 3 * 1024 };
+    static _Alignas(PAGE) char memory[4 * PAGE];
+    static char want[2 * STRIDE];
+    char *in = memory, *out = memory + 2 * PAGE;
+    for (int type = 0; type < K_TYPES; type++)
+        for (int64_t at = -8; at <= 72; at += 8)
+            for (int64_t bytes = 960; bytes <= 1400; bytes += 8) {
+                const int64_t size = (int64_t)element_size[type];
+                for (int i = 0; i < 2 * PAGE; i++) in[i] = (char)(i * 7 + i / 251);
+                memset(out - 8, 0, sizeof want);
+                memset(want, 0, sizeof want);
+                for (int i = 0; i < 2; i++)
+                    memcpy(want + 8 + at + i * 2000, in + i * STRIDE, (size_t)bytes);
+                pick(k, copy, type)(2, bytes / size, out + at, 2000 / size, 1, in, STRIDE / size,
+                                    1);
+                assert_memory_equal(out - 8, want, sizeof want);
+            }
+}
+
 static void test_copies(void **state)
 {
     (void)state;
     each_level(copies);
+    each_level(long_rows);
 }
 
 /* ---- One step of the optimiser, compared with the formula. */
