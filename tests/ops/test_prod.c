@@ -17,7 +17,7 @@ static void test_a_product_of_many_terms(void **state)
 {
     tg_context *tg = *state;
     const double exact = MANY + 1;
-    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+    for (tg_dtype dtype = TG_F32; dtype <= TG_F64; dtype++) {
         const double bound = exact * (MANY + 1) * (dtype == TG_F32 ? 0x1p-24 : 0x1p-52);
         tg_tensor *row = fractions(tg, dtype, TG_SHAPE(1, MANY));
         const double values[] = {
@@ -32,7 +32,7 @@ static void test_a_product_of_many_terms(void **state)
 static void test_a_product_in_the_range_whose_parts_leave_it(void **state)
 {
     tg_context *tg = *state;
-    for (int dtype = TG_F32; dtype <= TG_F64; dtype++) {
+    for (tg_dtype dtype = TG_F32; dtype <= TG_F64; dtype++) {
         tg_tensor *pair = tg_cast(constant(tg, 0x1p100, 0x1p-100), dtype);
         tg_tensor *pairs = tg_expand(pair, TG_SHAPE(MANY, 2));
         check_values(tg_prod(pairs), 1);
@@ -45,7 +45,7 @@ static void test_a_product_with_special_terms(void **state)
 {
     tg_context *tg = *state;
     const double term[] = {0, -0.0, INFINITY, -INFINITY, NAN};
-    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+    for (tg_dtype dtype = TG_F32; dtype <= TG_F64; dtype++)
         for (int i = 0; i < 5; i++) {
             tg_tensor *t = tg_ones(tg, dtype, TG_SHAPE(MANY));
             tg_fill_(tg_select(t, 0, 777), term[i]);
@@ -61,7 +61,7 @@ static void test_a_product_beyond_the_range_and_one_more_term(void **state)
     static const double last[] = {-1, 1, 0, NAN, INFINITY};
     static const double after_2[] = {-INFINITY, INFINITY, NAN, NAN, INFINITY};
     static const double after_half[] = {-0.0, 0, 0, NAN, NAN};
-    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+    for (tg_dtype dtype = TG_F32; dtype <= TG_F64; dtype++)
         for (int i = 0; i < 10; i++) {
             tg_tensor *t = tg_full(tg, dtype, TG_SHAPE(5 * MANY), i < 5 ? 2 : 0.5);
             tg_fill_(tg_select(t, 0, 4500), last[i % 5]);
