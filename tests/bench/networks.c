@@ -40,9 +40,19 @@ static tg_module *make_lenet(tg_context *tg, const int64_t *sizes)
                                     tg_linear(tg, 84, 10, TG_BIAS)));
 }
 
+/* Gives back what only a recorded operation may still need, as Python does when a temporary result
+ * goes out of use. */
+static void release(tg_list temporary)
+{
+    for (int i = 0; i < temporary.n; i++) tg_release(temporary.items[i]);
+}
+
 static tg_tensor *forward_residual(tg_module *self, tg_tensor *x)
 {
-    return tg_relu(tg_add(tg_forward(tg_submodule(self, "path"), x), x));
+    tg_tensor *y = tg_forward(tg_submodule(self, "path"), x), *sum = tg_add(y, x);
+    tg_tensor *result = tg_relu(sum);
+    release(TG_LIST(y, sum));
+    return result;
 }
 
 static tg_module *make_residual(tg_context *tg, const int64_t *sizes)
@@ -67,12 +77,17 @@ static tg_tensor *forward_lstm(tg_module *self, tg_tensor *x)
     const int64_t size = tg_param(hidden, "weight")->shape[1];
     tg_tensor *h = tg_zeros(x->context, x->dtype, TG_SHAPE(x->shape[1], size)), *c = h;
     for (int64_t t = 0; t < x->shape[0]; t++) {
-        const tg_list gates =
-            tg_chunk(tg_add(tg_forward(input, tg_select(x, 0, t)), tg_forward(hidden, h)), 4, 1);
+        tg_tensor *a = tg_forward(input, tg_select(x, 0, t)), *b = tg_forward(hidden, h);
+        tg_tensor *sum = tg_add(a, b);
+        release(TG_LIST(a, b));
+        const tg_list gates = tg_chunk(sum, 4, 1);
         if (gates.n != 4) return NULL;
-        c = tg_add(tg_mul(tg_sigmoid(gates.items[1]), c),
-                   tg_mul(tg_sigmoid(gates.items[0]), tg_tanh(gates.items[2])));
+        tg_tensor *kept = tg_mul(tg_sigmoid(gates.items[1]), c),
+                  *taken = tg_mul(tg_sigmoid(gates.items[0]), tg_tanh(gates.items[2]));
+        c = tg_add(kept, taken);
         h = tg_mul(tg_sigmoid(gates.items[3]), tg_tanh(c));
+        release(TG_LIST(kept, taken, sum));
+        release(gates);
     }
     return h;
 }
@@ -99,16 +114,23 @@ static tg_tensor *split_heads(tg_tensor *t, int64_t batch, int64_t length)
 static tg_tensor *forward_attention(tg_module *self, tg_tensor *x)
 {
     const int64_t batch = x->shape[0], length = x->shape[1], width = x->shape[2];
-    const tg_list parts = tg_chunk(tg_forward(tg_submodule(self, "project"), x), 3, 2);
+    tg_tensor *projected = tg_forward(tg_submodule(self, "project"), x);
+    const tg_list parts = tg_chunk(projected, 3, 2);
     if (parts.n != 3) return NULL;
     tg_tensor *q = split_heads(parts.items[0], batch, length),
               *k = split_heads(parts.items[1], batch, length),
               *v = split_heads(parts.items[2], batch, length);
+    release(parts);
+    tg_release(projected);
     const double scale = 1 / sqrt((double)width / HEADS);
-    tg_tensor *weights =
-        tg_softmax(tg_mul_scalar(tg_bmm(q, tg_transpose(k, 1, 2)), (float)scale), 2);
-    tg_tensor *y = tg_view(tg_bmm(weights, v), TG_SHAPE(batch, HEADS, length, -1));
-    y = tg_reshape(tg_permute(y, TG_DIMS(0, 2, 1, 3)), TG_SHAPE(batch, length, width));
+    tg_tensor *products = tg_bmm(q, tg_transpose(k, 1, 2));
+    tg_tensor *scores = tg_mul_scalar(products, (float)scale);
+    tg_tensor *weights = tg_softmax(scores, 2);
+    tg_tensor *heads = tg_bmm(weights, v);
+    tg_tensor *y =
+        tg_permute(tg_view(heads, TG_SHAPE(batch, HEADS, length, -1)), TG_DIMS(0, 2, 1, 3));
+    y = tg_reshape(y, TG_SHAPE(batch, length, width));
+    release(TG_LIST(products, scores, heads));
     return tg_forward(tg_submodule(self, "out"), y);
 }
 

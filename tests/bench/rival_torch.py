@@ -464,6 +464,7 @@ def peak_kilobytes(tight, kind, *arguments):
             ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 16)
         small = [*arguments[:2], *SMALL_INPUTS[arguments[0]]] if kind == "network" else ["2"] * len(arguments)
         prepare(kind, *small)()  # brings the code into memory, which is not measured
+        prepare.cache_clear()
         before = status("VmRSS")
         step = prepare(kind, *arguments)
         for _ in range(3):
