@@ -125,15 +125,15 @@ static bool has_threads(const team *t)
 static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *work)
 {
     posix_team *c = (posix_team *)t;
-    if (!has_threads(t)) {
-        f(work, 0, n);
-        return;
-    }
     c->n = n;
     c->grain = grain;
     c->f = f;
     c->work = work;
     atomic_store(&c->next_block, 0);
+    if (!has_threads(t)) {
+        take_blocks(c);
+        return;
+    }
     atomic_store(&c->open, true);
     call_helpers(c);
     take_blocks(c);

@@ -192,7 +192,8 @@ static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_
     const int64_t fewest = (!wide ? 128 : w->a.s1 == 1 ? 96 : 256) / UNIT;
     const int64_t rounds = units / (fewest * threads);
     const int64_t parts = threads * (rounds < 1 ? 1 : rounds < MOST_ROUNDS ? rounds : MOST_ROUNDS);
-    const int64_t grain = (units + parts - 1) / parts, most = (grain + 1) * UNIT;
+    const int64_t even = (units + parts - 1) / parts, half = units / 2; /* at least two parts */
+    const int64_t grain = even < half ? even : half, most = (grain + 1) * UNIT;
     w->scratch_of_part = tg__product_scratch(dtype, wide || w->m < most ? w->m : most,
                                              wide && w->n > most ? most : w->n, w->k, w->b.s1);
     return split_product(tg, w, units, grain, wide ? product_of_columns : product_of_rows);

@@ -403,6 +403,39 @@ static void test_sums_and_copies_do_not_depend_on_threads(void **state)
     }
 }
 
+/* Multiplies ones, with rows or columns of the second matrix that are contiguous: each element of
+ * the product is the number of terms. */
+static bool multiplies_right(tg_context *tg, int64_t m, int64_t n, bool rows)
+{
+    enum { TERMS = 250 };
+    tg_scope_begin(tg);
+    tg_tensor *a = tg_ones(tg, TG_F32, TG_SHAPE(m, TERMS));
+    tg_tensor *b = rows ? tg_ones(tg, TG_F32, TG_SHAPE(TERMS, n))
+                        : tg_t(tg_ones(tg, TG_F32, TG_SHAPE(n, TERMS)));
+    tg_tensor *c = tg_matmul(a, b);
+    const bool right = tg_item(tg_min(c)) == TERMS && tg_item(tg_max(c)) == TERMS;
+    tg_scope_end(tg);
+    return right;
+}
+
+/* The number of 16 rows or columns that a product has decides into how many parts it is cut. */
+static void test_products_of_any_size_stay_in_their_memory(void **state)
+{
+    guarded g = {0};
+    tg_options o = guarded_options(&g);
+    tg_context *tg = tg_open(&o);
+    (void)state;
+    for (int threads = 2; threads <= 5; threads++) {
+        assert_true(tg_set_num_threads(tg, threads));
+        for (int64_t large = 47; large < 400; large += 16) {
+            assert_true(multiplies_right(tg, 44, large, false));
+            assert_true(multiplies_right(tg, large, 44, false));
+        }
+    }
+    tg_close(tg);
+    assert_false(g.damaged);
+}
+
 /* What a forked child does with the context of two threads that it has from its parent. Returns
  * whether all of it was right. */
 typedef bool life(tg_context *tg);
@@ -416,8 +449,8 @@ static bool adds_right(tg_context *tg)
 
 static bool works_on_alone(tg_context *tg)
 {
-    return tg_get_num_threads(tg) == 1 && adds_right(tg) && tg_set_num_threads(tg, 1) &&
-           adds_right(tg);
+    return tg_get_num_threads(tg) == 1 && adds_right(tg) && multiplies_right(tg, 160, 2000, true) &&
+           tg_set_num_threads(tg, 1) && adds_right(tg);
 }
 
 static bool gathers_a_team(tg_context *tg)
@@ -507,6 +540,7 @@ int main(void)
                                        test(each_block_is_done_once),
                                        test(small_work_stays_in_one_piece),
                                        test(sums_and_copies_do_not_depend_on_threads),
+                                       test(products_of_any_size_stay_in_their_memory),
                                        test(a_forked_child_closes_its_context),
                                        test(a_forked_child_works_with_one_thread),
                                        test(a_forked_child_may_have_threads_again)};
