@@ -40,6 +40,21 @@ static void test_a_product_in_the_range_whose_parts_leave_it(void **state)
     }
 }
 
+/* Two terms that lie 16 apart have a product below the normal numbers of double, which keeps few of
+ * its bits; that of the terms up to any one is exact. */
+static void test_a_product_in_the_range_whose_pairs_lose_bits(void **state)
+{
+    tg_context *tg = *state;
+    const double term[] = {0x1.8000001p-530, 0x1p-530, 0x1p500, 0x1p500};
+    const double next[] = {0x1p510, 0x1p510, 0x1p-500, 0x1p-500};
+    tg_tensor *t = tg_ones(tg, TG_F64, TG_SHAPE(MANY));
+    for (int i = 0; i < 4; i++) {
+        assert_true(tg_set(t, TG_SHAPE(7 + 16 * i), term[i]));
+        assert_true(tg_set(t, TG_SHAPE(8 + 16 * i), next[i]));
+    }
+    check_values(tg_prod(t), 0x1.8000001p-40);
+}
+
 /* Infinities, NaN and zeros among many terms. */
 static void test_a_product_with_special_terms(void **state)
 {
@@ -93,6 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_product_of_many_terms),
         cmocka_unit_test(test_a_product_in_the_range_whose_parts_leave_it),
+        cmocka_unit_test(test_a_product_in_the_range_whose_pairs_lose_bits),
         cmocka_unit_test(test_a_product_with_special_terms),
         cmocka_unit_test(test_a_product_beyond_the_range_and_one_more_term),
         cmocka_unit_test(test_gradients_of_products_with_zeros),
