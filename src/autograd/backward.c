@@ -142,7 +142,7 @@ static inline bool check_versions(const record *r, unsigned reads)
     for (int j = 0; j < r->n; j++) {
         if (reads & bit && changed(r->in[j].t, r->in[j].version))
             return fail_changed(r, r->in[j].t, "input", j + 1);
-        if (bit < READS_2) bit <<= 1;
+        if (bit < READS_3) bit <<= 1;
     }
     if (reads & READS_OUT && changed(r->out, r->out_version))
         return fail_changed(r, r->out, "result", 0);

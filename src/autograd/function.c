@@ -38,7 +38,7 @@ static user_op *make_op(tg_context *tg, const tg_autograd_function *f, tg_list i
     const size_t list = tg__bytes(inputs.n, sizeof inputs.items[0]);
     user_op *o = tg__alloc(tg, sizeof *o + list);
     if (!o) return NULL;
-    const unsigned all = READS_0 | READS_1 | READS_2 | READS_OUT;
+    const unsigned all = READS_0 | READS_1 | READS_2 | READS_3 | READS_OUT;
     o->function = f;
     memcpy(o->inputs, inputs.items, list);
     snprintf(o->grad_name, sizeof o->grad_name, "%sBackward", f->name);

@@ -69,13 +69,13 @@ enum {
     OP_PART = 8       /* a view of a part of its input, whose gradient tg__add_part adds there */
 };
 /* The values that the gradient for one input reads: some inputs, or the result. Backward fails
- * if one of them was changed in place after the forward. READS_2 means all inputs from the third
+ * if one of them was changed in place after the forward. READS_3 means all inputs from the fourth
  * on. */
-enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_OUT = 8 };
+enum { READS_NOTHING = 0, READS_0 = 1, READS_1 = 2, READS_2 = 4, READS_3 = 8, READS_OUT = 16 };
 
 static inline unsigned tg__reads_input(int i)
 {
-    return (unsigned)READS_0 << (i < 2 ? i : 2);
+    return (unsigned)READS_0 << (i < 3 ? i : 3);
 }
 
 /* What defines an operation. Its row, a static constant, names the members that it sets; the others

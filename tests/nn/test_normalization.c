@@ -151,6 +151,26 @@ static void test_running_mean_of_many_batches(void **state)
     check_running_mean(tg, 0.1, 4 / 0.1);
 }
 
+/* No gradient reads the bias. Backward works after a write to it, and finds the same gradients. */
+static void test_bias_may_change_before_backward(void **state)
+{
+    tg_context *tg = *state;
+    for (int kind = 0; kind < 3; kind++) {
+        tg_tensor *x = tg_randn(tg, TG_F32, kind == 1 ? TG_SHAPE(4, 3, 2, 2) : TG_SHAPE(4, 3));
+        tg_module *m = of_dtype(tg, TG_F32, kind, 3);
+        if (kind < 2) tg_eval(m);
+        tg_tensor *w = tg_parameters(m).items[0], *b = tg_parameters(m).items[1], *grads[2][3];
+        tg_tensor *loss = tg_sum(tg_square(tg_forward(m, tg_requires_grad_(x, true))));
+        assert_true(tg_grad(TG_LIST(loss), TG_LIST(x, w, b), grads[0], NULL));
+        tg_no_grad_begin(tg);
+        tg_add_scalar_(b, 1);
+        tg_no_grad_end(tg);
+        assert_true(tg_grad(TG_LIST(loss), TG_LIST(x, w, b), grads[1], NULL));
+        for (int i = 0; i < 3; i++)
+            assert_true(tg_item(tg_all(tg_eq(grads[0][i], grads[1][i]))) == 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_channels_whose_squares_leave_the_range),
         cmocka_unit_test(test_layouts_of_batchnorm_agree),
         cmocka_unit_test(test_running_mean_of_many_batches),
+        cmocka_unit_test(test_bias_may_change_before_backward),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
