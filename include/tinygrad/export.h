@@ -42,7 +42,7 @@ TG_API tg_export_options tg_export_defaults(void);
  * that would change bits; they share one loop with the activation that follows.
  *
  * The forward is run twice, and the operations that lead from the input to the output are written
- * down: those of the layers of nn.h but Embedding; arithmetic, comparisons, where, clamp,
+ * down: those of the layers of nn.h but Embedding; arithmetic, comparisons, where, clamp, lerp,
  * roundings, sqrt, exp, log, expm1, log1p, erf and activations; powers with the exponents 1, 2, 3,
  * -1, -2, 0.5 and -0.5; views, cat, stack, products, convolution, pooling, softmax, sums and means
  * over the last dimensions, and copy_, fill_ and zero_ of all elements of a tensor that the forward

@@ -61,13 +61,13 @@ static int64_t span_of(const location *p)
 }
 
 /* The elements of a constant, which has a memory of its own here unless it lives longer than the
- * forward. The copy has the same strides, since they decide in which order a product is added up,
- * and zeros in the gaps. A dimension that is repeated, with stride 0, is copied once. False if
- * there is no memory. */
+ * forward or has no elements, as one that only tells sizes. The copy has the same strides, since
+ * they decide in which order a product is added up, and zeros in the gaps. A dimension that is
+ * repeated, with stride 0, is copied once. False if there is no memory. */
 static bool hold_constant(const capture *k, tg_tensor *t, location *p)
 {
     p->data = t->data;
-    if (priv(t)->storage->depth <= k->depth) return true;
+    if (!t->data || priv(t)->storage->depth <= k->depth) return true;
     int64_t shape[TG_MAX_DIMS], span = span_of(p);
     for (int d = 0; d < t->ndim; d++) shape[d] = t->strides[d] == 0 ? 1 : t->shape[d];
     tg_tensor *copy = tg__new_at(k->tg, k->depth, t->dtype, 1, &span);

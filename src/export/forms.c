@@ -1,5 +1,6 @@
 /* How each operation is written in C. */
 #include "program.h"
+#include "../ops/passes.h"
 #include "../ops/pool.h"
 
 #include <math.h>
@@ -49,6 +50,13 @@ static const char *refuse_power(const call *c)
     return "has a form in C for the exponents 1, 2, 3, -1, -2, 0.5 and -0.5 alone";
 }
 
+static const char *refuse_sum_of_losses(const call *c)
+{
+    return c->a[MAP_RESULT].i == MAP_ELEMENTS
+               ? NULL
+               : "as a sum or mean has no form in C; use TG_NONE, then tg_sum or tg_mean";
+}
+
 static const char *refuse_pool(const call *c)
 {
     for (int i = 0; i < POOL_CEIL; i++)
@@ -58,6 +66,7 @@ static const char *refuse_pool(const call *c)
 
 static const c_form forms[] = {
     {"pow", "NAME_power(a, b)", NULL, refuse_power},
+    {"l1_loss", "fabsf(a - b)", NULL, refuse_sum_of_losses},
 #include "../kernels/elementwise.def"
     /* The operands of rsub, gt and ge are those of sub, lt and le in reverse order. */
     {"rsub", "b - a", NULL, NULL},

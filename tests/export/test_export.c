@@ -592,6 +592,16 @@ static tg_tensor *sum_of_columns(tg_tensor *x)
     return tg_sum_dims(x, TG_DIMS(0), false);
 }
 
+static tg_tensor *mean_of_distances(tg_tensor *x)
+{
+    return tg_l1_loss(x, tg_zeros_like(x), NULL);
+}
+
+static tg_tensor *padded(tg_tensor *x)
+{
+    return tg_pad(x, TG_SHAPE(1, 1), 0);
+}
+
 /* The library adds these terms as those of columns, since their sums are made of neighbours. */
 static tg_tensor *repeated_terms(tg_tensor *x)
 {
@@ -650,6 +660,9 @@ static void functions_without_a_form_are_refused(void **state)
     } all[] = {
         {sorted, "export_c: sort has no form in C"},
         {tg_sin, "export_c: sin has no form in C"},
+        {padded, "export_c: pad has no form in C"},
+        {mean_of_distances, "export_c: l1_loss as a sum or mean has no form in C; use TG_NONE, "
+                            "then tg_sum or tg_mean"},
         {repeated_terms,
          "export_c: sum over elements that do not lie side by side has no form in C; sum over the "
          "last dimensions, of a tg_contiguous tensor"},
