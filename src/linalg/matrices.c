@@ -164,14 +164,21 @@ void tg__add_multiple(int64_t n, double *restrict y, double a, const double *res
     for (int64_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
+/* The square root of 1 + x^2, whose square may be out of range. The hypot of libm differs from
+ * machine to machine. */
+static double root_of_one_and_square(double x)
+{
+    return fabs(x) < 0x1p500 ? sqrt(TG_FMA64(x, x, 1)) : fabs(x);
+}
+
 double tg__tangent(double zeta)
 {
-    return copysign(1, zeta) / (fabs(zeta) + hypot(1, zeta));
+    return copysign(1, zeta) / (fabs(zeta) + root_of_one_and_square(zeta));
 }
 
 void tg__rotate(int level, int64_t n, double *a, double *b, double tangent)
 {
-    const double cosine = 1 / hypot(1, tangent);
+    const double cosine = 1 / root_of_one_and_square(tangent);
     pick(level, rotate, TG_F64)(n, a, b, cosine, cosine * tangent);
 }
 

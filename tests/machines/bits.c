@@ -77,6 +77,8 @@ static void print_arithmetic(tg_context *tg, tg_dtype dtype)
     print_hash("vector", tg_matmul(a, tg_select(b, 1, 7)));
     print_hash("sum", tg_sum(a));
     print_hash("means", tg_mean_dims(a, TG_DIMS(0), false));
+    print_hash("singular values", tg_svd(a).s);
+    print_hash("eigenvectors", tg_eigh(tg_matmul(tg_t(b), b)).vectors);
     print_hash("quotient", tg_div(tg_select(b, 1, 7), tg_sqrt(tg_select(b, 1, 8))));
 }
 
