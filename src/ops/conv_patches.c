@@ -92,8 +92,8 @@ static int64_t size_of_phase(const conv_work *w, int d, int64_t phase)
 /* ---- The layout. */
 
 /* Writes the layout for the rows of the result from `first` on to `to`, unless the image serves as
- * it is. The kernel may read a little behind the end, which only the last image has no memory for.
- */
+ * it is. The kernel may read a little behind the end of an image. Behind the last image there may
+ * be no memory, so that it is always written to `to`. */
 static const char *lay_out(const conv_work *w, const char *image, bool last, int64_t first,
                            char *to)
 {
