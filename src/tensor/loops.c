@@ -7,9 +7,10 @@
 #include <string.h>
 
 enum {
-    OPERANDS = 4,  /* the result and up to three inputs */
-    CHUNK = 448,   /* 8-byte elements in a small array; four arrays stay within 16 KB of stack */
-    WIDE_ROW = 64, /* elements that make a row worth a call of the kernel */
+    OPERANDS = 4,     /* the result and up to three inputs */
+    CHUNK = 448,      /* 8-byte elements in a small array; four arrays stay within 16 KB of stack */
+    ROW_CHUNK = 1024, /* bytes of a small array that are filled for a row */
+    WIDE_ROW = 64,    /* elements that make a row worth a call of the kernel */
     COPY_GRAIN = 1 << 19, /* bytes of a copy that are worth a block of their own for threads */
 };
 
@@ -18,7 +19,7 @@ typedef union chunk {
     float f32[2 * CHUNK];
     double f64[CHUNK];
     int64_t i64[CHUNK];
-    uint8_t b[2 * CHUNK];
+    uint8_t b[8 * CHUNK];
 } chunk;
 
 /* A walk over the elements of up to four operands, the result first. Neighbouring dimensions are
@@ -141,18 +142,40 @@ typedef struct arrays {
     int64_t size[OPERANDS]; /* of an element, the result first, in bytes */
 } arrays;
 
+/* Makes the first n elements of an array, and up to three more, equal to the one at p. Four are
+ * written at a time, which gcc 12 at -O2 does in vectors. */
+static inline void fill_chunk(chunk *c, size_t size, int64_t n, const void *p)
+{
+    if (size == sizeof(float)) {
+        const float x = *(const float *)p;
+        for (int64_t i = 0; i < n; i += 4)
+            for (int64_t j = i; j < i + 4; j++) c->f32[j] = x;
+    } else if (size == sizeof(int64_t)) {
+        int64_t x;
+        memcpy(&x, p, sizeof x);
+        for (int64_t i = 0; i < n; i += 4)
+            for (int64_t j = i; j < i + 4; j++) c->i64[j] = x;
+    } else {
+        memset(c->b, *(const unsigned char *)p, (size_t)n);
+    }
+}
+_Static_assert(CHUNK % 4 == 0, "fill_chunk may write up to three elements more than asked for");
+
 /* Calls the kernel piece by piece. A small array is filled with each single value and serves for
- * all pieces. For a row of many it is smaller, as it must be filled again for the next row. */
-static void run_pieces(loop f, int64_t n, const arrays *r, int level)
+ * all pieces. For a row of many it is smaller, as it must be filled again for the next row. It is
+ * not much smaller, because each call of the kernel takes time, too. */
+static void run_pieces(loop f, int64_t n, const arrays *r)
 {
     chunk filled[OPERANDS - 1];
     const void *in[OPERANDS - 1] = {NULL};
-    int64_t most = r->row ? CHUNK / 4 : CHUNK;
+    int64_t size = 1, most;
+    for (int i = 0; i < r->inputs; i++)
+        if (r->single[i] && r->size[i + 1] > size) size = r->size[i + 1];
+    most = (r->row ? ROW_CHUNK : (int64_t)sizeof(chunk)) / size;
     if (n < most) most = n;
     for (int i = 0; i < r->inputs; i++) {
         if (!r->single[i]) continue;
-        pick(level, copy, type_of_size(r->size[i + 1]))(1, most, &filled[i], most, 1, r->in[i], 0,
-                                                        0);
+        fill_chunk(&filled[i], (size_t)r->size[i + 1], most, r->in[i]);
         in[i] = &filled[i];
     }
     for (int64_t at = 0; at < n; at += most) {
@@ -163,12 +186,12 @@ static void run_pieces(loop f, int64_t n, const arrays *r, int level)
     }
 }
 
-static void run_loop(loop f, int64_t n, const arrays *r, int level)
+static void run_loop(loop f, int64_t n, const arrays *r)
 {
     bool pieces = false;
     for (int i = 0; i < r->inputs; i++) pieces |= r->single[i];
     if (pieces)
-        run_pieces(f, n, r, level);
+        run_pieces(f, n, r);
     else
         call_loop(f, r->inputs, n, r->out, r->in);
 }
@@ -195,7 +218,7 @@ static arrays arrays_of(const walk *w)
 }
 
 /* Calls the kernel for each of the rows [from, to) of the current plane. */
-static void plane_by_rows(const walk *w, loop f, int level, int64_t from, int64_t to)
+static void plane_by_rows(const walk *w, loop f, int64_t from, int64_t to)
 {
     int rows = w->ndim - 2, columns = w->ndim - 1;
     arrays r = arrays_of(w);
@@ -206,7 +229,7 @@ static void plane_by_rows(const walk *w, loop f, int level, int64_t from, int64_
             r.in[o - 1] = address_of(w, o, i, 0);
             r.single[o - 1] = w->stride[o][columns] == 0;
         }
-        run_loop(f, w->n[columns], &r, level);
+        run_loop(f, w->n[columns], &r);
     }
 }
 
@@ -242,7 +265,7 @@ static void plane_by_copies(const walk *w, loop f, int level, int64_t from, int6
             char *destination = address_of(w, 0, i, j);
             bool contiguous = s1 == 1 && (s0 == v || h == 1);
             p.out = contiguous ? (void *)destination : &buffer[0];
-            run_loop(f, h * v, &p, level);
+            run_loop(f, h * v, &p);
             if (!contiguous)
                 pick(level, copy, type_of_size(w->size[0]))(h, v, destination, s0, s1, &buffer[0],
                                                             v, 1);
@@ -260,7 +283,10 @@ typedef struct plane_work {
 static void rows_of_plane(void *work, int64_t from, int64_t to)
 {
     const plane_work *p = work;
-    (rows_suit_kernel(p->w) ? plane_by_rows : plane_by_copies)(p->w, p->f, p->level, from, to);
+    if (rows_suit_kernel(p->w))
+        plane_by_rows(p->w, p->f, from, to);
+    else
+        plane_by_copies(p->w, p->f, p->level, from, to);
 }
 
 /* The common case: all operands are contiguous and of one shape, and one thread does the work. */
@@ -279,7 +305,6 @@ static inline bool run_same_shape(loop f, tg_tensor *out, int inputs, tg_tensor 
 typedef struct contiguous_work {
     loop f;
     const arrays *r;
-    int level;
 } contiguous_work;
 
 /* Work that is split: the elements [from, to). */
@@ -290,7 +315,7 @@ static void part_of_arrays(void *work, int64_t from, int64_t to)
     r.out = (char *)r.out + from * r.size[0];
     for (int i = 0; i < r.inputs; i++)
         if (!r.single[i]) r.in[i] = (const char *)r.in[i] + from * r.size[i + 1];
-    run_loop(d->f, to - from, &r, d->level);
+    run_loop(d->f, to - from, &r);
 }
 
 /* Whether all elements of t are one, as in a scalar and what it was expanded to. */
@@ -300,25 +325,6 @@ static inline bool is_single(const tg_tensor *t)
     for (int d = 0; d < t->ndim; d++) single &= t->shape[d] == 1 || t->strides[d] == 0;
     return single;
 }
-
-/* Makes the first n elements of an array, and up to three more, equal to the one at p. Four are
- * written at a time, which gcc 12 at -O2 does in vectors. */
-static inline void fill_chunk(chunk *c, size_t size, int64_t n, const void *p)
-{
-    if (size == sizeof(float)) {
-        const float x = *(const float *)p;
-        for (int64_t i = 0; i < n; i += 4)
-            for (int64_t j = i; j < i + 4; j++) c->f32[j] = x;
-    } else if (size == sizeof(int64_t)) {
-        int64_t x;
-        memcpy(&x, p, sizeof x);
-        for (int64_t i = 0; i < n; i += 4)
-            for (int64_t j = i; j < i + 4; j++) c->i64[j] = x;
-    } else {
-        memset(c->b, *(const unsigned char *)p, (size_t)n);
-    }
-}
-_Static_assert(CHUNK % 4 == 0, "fill_chunk may write up to three elements more than asked for");
 
 /* The same for a few elements. Single values and matrices of any strides, such as a row or a column
  * that is broadcast, are copied to small arrays first. */
@@ -358,7 +364,7 @@ static TG_NOINLINE bool run_contiguous(loop f, tg_tensor *out, int inputs, tg_te
         r.in[i] = in[i]->data;
         r.size[i + 1] = (int64_t)tg__dtype_size(in[i]->dtype);
     }
-    contiguous_work work = {f, &r, out->context->level};
+    contiguous_work work = {f, &r};
     tg__split(out->context, out->numel, TG_GRAIN, part_of_arrays, &work);
     return true;
 }

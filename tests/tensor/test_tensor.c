@@ -647,6 +647,27 @@ static void test_const_memory(void **state)
     assert_null(tg_wrap_const(NULL, TG_F32, TG_SHAPE(2), TG_CONTIGUOUS, weights));
 }
 
+/* Rows around the lengths that are computed in one piece, whose last piece may be one element. */
+static void test_long_rows_with_columns(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t lengths[] = {224, 256, 257, 1025, 4097};
+    const tg_dtype dtypes[] = {TG_F32, TG_F64, TG_I64};
+    for (int k = 0; k < 15; k++) {
+        const int64_t n = lengths[k / 3];
+        tg_tensor *row = tg_arange(tg, dtypes[k % 3], 0, (double)n, 1);
+        tg_tensor *column = tg_arange(tg, dtypes[k % 3], 0, 3, 1);
+        tg_tensor *sum = tg_add(tg_unsqueeze(tg_mul_scalar(column, 5000), 1), row);
+        tg_tensor *past = tg_logical_not(tg_lt(row, tg_unsqueeze(column, 1)));
+        assert_non_null(sum);
+        assert_non_null(past);
+        for (int64_t i = 0; i < 3 * n; i++) {
+            assert_true(element_of(sum, i) == (double)(i / n * 5000 + i % n));
+            assert_true(element_of(past, i) == (i % n >= i / n));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +694,7 @@ int main(void)
         IN_CONTEXT(test_read),
         IN_CONTEXT(test_write),
         IN_CONTEXT(test_in_place),
+        IN_CONTEXT(test_long_rows_with_columns),
         IN_CONTEXT(test_in_place_on_itself),
         IN_CONTEXT(test_in_place_refused),
     };
