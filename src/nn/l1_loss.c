@@ -8,11 +8,24 @@ static const op_row l1_backward_op = {.name = "l1_loss_backward",
                                       .forward = tg__map_forward,
                                       .kernel = &tg__l1_loss_backward_kernel};
 
+/* The gradient of the target is that of the input, negated. To exchange the sides instead would
+ * change the sign of a 0. */
+static void l1_target_passes(const tile *b)
+{
+    tg__map_pass(b, &tg__l1_loss_backward_kernel, b->out, 0, 0, b->in[0], b->in[1], b->in[2]);
+    tg__pass1(b, &tg__neg_kernel, b->out, b->out);
+}
+static const op_row l1_target_op = {.name = "l1_loss_backward",
+                                    .shape = tg__shape_of_second,
+                                    .forward = tg__passes_forward,
+                                    .kernel = &(const passes_set){l1_target_passes}};
+
 static tg_tensor *l1_grad(const record *r, int i, tg_tensor *g)
 {
     g = tg__gradient_of_terms(r, g);
-    g = r->out->context->no_grad ? tg__apply_loss_backward(&l1_backward_op, r, g)
-                                 : tg_mul(g, tg_sign(tg_sub(r->in[0].t, r->in[1].t)));
+    if (r->out->context->no_grad)
+        return tg__apply_loss_backward(i == 0 ? &l1_backward_op : &l1_target_op, r, g);
+    g = tg_mul(g, tg_sign(tg_sub(r->in[0].t, r->in[1].t)));
     return i == 0 ? g : tg_neg(g);
 }
 
@@ -42,10 +55,33 @@ tg_tensor *tg_l1_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options
 /* ---- huber_loss and smooth_l1_loss: d^2 / 2 where |d| <= s, and s (|d| - s / 2) elsewhere,
  * divided by t. Both are near (d - near / 2) / t with near = d limited to +-s. */
 
+/* Where t is 1, the kernels that do not divide are faster and give the same bits. */
+static void huber_passes(const tile *b)
+{
+    const map_set *f = b->t == 1 ? &tg__huber_loss_kernel : &tg__smooth_l1_loss_kernel;
+    tg__map_pass(b, f, b->out, b->s, b->t, b->in[0], b->in[1]);
+}
+
+static void huber_backward_passes(const tile *b)
+{
+    const map_set *f =
+        b->t == 1 ? &tg__huber_loss_backward_kernel : &tg__smooth_l1_loss_backward_kernel;
+    tg__map_pass(b, f, b->out, b->s, b->t, b->in[0], b->in[1], b->in[2]);
+}
 static const op_row huber_backward_op = {.name = "huber_loss_backward",
                                          .shape = tg__shape_of_second,
-                                         .forward = tg__map_forward,
-                                         .kernel = &tg__huber_loss_backward_kernel};
+                                         .forward = tg__passes_forward,
+                                         .kernel = &(const passes_set){huber_backward_passes}};
+
+static void huber_target_passes(const tile *b)
+{
+    huber_backward_passes(b);
+    tg__pass1(b, &tg__neg_kernel, b->out, b->out);
+}
+static const op_row huber_target_op = {.name = "huber_loss_backward",
+                                       .shape = tg__shape_of_second,
+                                       .forward = tg__passes_forward,
+                                       .kernel = &(const passes_set){huber_target_passes}};
 
 /* The derivative by input, near / t, is the sum of those by d and by near. */
 static tg_tensor *huber_gradient(tg_tensor *g, tg_tensor *d, double s, double t)
@@ -62,19 +98,19 @@ static tg_tensor *huber_grad(const record *r, int i, tg_tensor *g)
 {
     const double s = r->a[MAP_S].f, t = r->a[MAP_T].f;
     g = tg__gradient_of_terms(r, g);
-    if (g)
-        g = g->context->no_grad ? tg__apply_loss_backward(&huber_backward_op, r, g)
-                                : huber_gradient(g, tg_sub(r->in[0].t, r->in[1].t), s, t);
+    if (r->out->context->no_grad)
+        return tg__apply_loss_backward(i == 0 ? &huber_backward_op : &huber_target_op, r, g);
+    if (g) g = huber_gradient(g, tg_sub(r->in[0].t, r->in[1].t), s, t);
     return i == 0 ? g : tg_neg(g);
 }
 
 static const op_row huber_op = {.name = "huber_loss",
                                 .grad_name = "HuberLossBackward0",
                                 .shape = tg__loss_shape,
-                                .forward = tg__map_forward,
+                                .forward = tg__passes_forward,
                                 .grad = huber_grad,
                                 .reads = {READS_0 | READS_1, READS_0 | READS_1},
-                                .kernel = &tg__huber_loss_kernel};
+                                .kernel = &(const passes_set){huber_passes}};
 
 tg_tensor *tg_huber_loss(tg_tensor *input, tg_tensor *target, const tg_loss_options *options)
 {
