@@ -252,13 +252,17 @@ ADD_LINE(add_chosen_i64, uint64_t, uint64_t, *sum += term)
 ADD_LINE(add_chosen_f32_wide, double, float, *sum += (double)term)
 ADD_LINE(add_chosen_f64_wide, long_sum, double, tg__add_term(sum, term))
 
-/* Adds n elements of source to sums; both are contiguous. */
+/* Adds n elements of source to sums; both are contiguous. Wide sums are as in add_at_indices. */
 static void add_row(const call *c, int64_t n, void *sums, const void *source, bool wide)
 {
     enum { CHUNK = 256 };
     double terms[CHUNK], *to = sums;
     if (!wide) {
         pick(c->tg->level, add, c->out->dtype)(n, sums, sums, source);
+        return;
+    }
+    if (c->out->dtype == TG_F64) {
+        pick(c->tg->level, add_terms, TG_F64)(n, sums, source);
         return;
     }
     for (const float *from = source; n > 0; n -= CHUNK, from += CHUNK, to += CHUNK) {
@@ -278,8 +282,8 @@ static int64_t add_to_sums(const index_walk *w, void *a, void *third, const int6
     };
     const chosen_line *l = &w->l.line;
     /* A line may have one index, which chooses neighbours to which neighbours are added. */
-    if (l->index_step == 0 && l->line_step == 1 && l->other_step == 1 && w->a_size <= 8 &&
-        *index >= 0 && *index < l->size) {
+    if (l->index_step == 0 && l->line_step == 1 && l->other_step == 1 && *index >= 0 &&
+        *index < l->size) {
         add_row(w->c, l->n, (char *)a + *index * l->step * w->a_size, third, w->wide);
         return l->n;
     }

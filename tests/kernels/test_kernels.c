@@ -1167,6 +1167,34 @@ static void test_sgd(void **state)
     each_level(one_step);
 }
 
+/* ---- Terms that are added to compensated sums. */
+
+/* Whole numbers, whose sums with 2^60 are rounded: what is rounded away is kept. */
+static void keep_rounding_errors(int k)
+{
+    enum { TERMS = 35 };
+    for (int64_t n = 0; n < TERMS; n++) {
+        double sums[2 * TERMS], terms[TERMS];
+        for (int64_t i = 0; i < TERMS; i++) {
+            terms[i] = (double)(i % 2 ? 1001 * i + 1 : -777 * i - 5);
+            sums[2 * i] = 0x1p60;
+            sums[2 * i + 1] = 3;
+        }
+        pick(k, add_terms, K_F64)(n, sums, terms);
+        for (int64_t i = 0; i < TERMS; i++) {
+            const int64_t term = i < n ? (int64_t)terms[i] : 0, exact = (INT64_C(1) << 60) + term;
+            assert_true(sums[2 * i] == (double)exact);
+            assert_true(sums[2 * i + 1] == (double)(exact - (int64_t)sums[2 * i] + 3));
+        }
+    }
+}
+
+static void test_add_terms(void **state)
+{
+    (void)state;
+    each_level(keep_rounding_errors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1179,6 +1207,7 @@ int main(void)
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_sgd),
+        cmocka_unit_test(test_add_terms),
     };
     return cmocka_run_group_tests(tests, find_best_level, NULL);
 }
