@@ -91,10 +91,20 @@ static int64_t size_of_phase(const conv_work *w, int d, int64_t phase)
 
 /* ---- The layout. */
 
+/* The bytes that the kernel may read behind the end of an image, with its last vector. */
+enum { READ_BEHIND = 64 };
+
+/* Whether fewer bytes than these follow in memory behind the part of an image that a group sees. */
+static bool is_near_end(const conv_work *w, int64_t image, int64_t group)
+{
+    const reading *r = w->patches;
+    const int64_t behind = w->s.images * w->s.groups - 1 - (image * w->s.groups + group);
+    return behind * r->channels * r->h * r->w * (int64_t)w->size < READ_BEHIND;
+}
+
 /* Writes the layout for the rows of the result from `first` on to `to`, unless the image serves as
- * it is. The kernel may read a little behind the end of an image. Behind the last image there may
- * be no memory, so that it is always written to `to`. */
-static const char *lay_out(const conv_work *w, const char *image, bool last, int64_t first,
+ * it is. */
+static const char *lay_out(const conv_work *w, const char *image, bool near_end, int64_t first,
                            char *to)
 {
     const reading *r = w->patches;
@@ -103,7 +113,7 @@ static const char *lay_out(const conv_work *w, const char *image, bool last, int
     const int64_t from = top < 0 ? -top : 0;
     const int64_t end = r->h - top < r->lines ? r->h - top : r->lines;
     copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
-    if (r->in_place && !last) return image;
+    if (r->in_place && !near_end) return image;
     memset(to, 0, (size_t)(r->channels * plane) * w->size);
     for (int64_t p = 0; p < r->phases; p++) {
         const int64_t start = r->left + p; /* the column of the image that the phase begins with */
@@ -119,11 +129,6 @@ static const char *lay_out(const conv_work *w, const char *image, bool last, int
     return to;
 }
 
-static bool is_last(const conv_work *w, int64_t image, int64_t group)
-{
-    return image == w->s.images - 1 && group == w->s.groups - 1;
-}
-
 /* ---- The three products. */
 
 static void multiply_patches(const conv_work *w, const patch_product *p)
@@ -134,7 +139,7 @@ static void multiply_patches(const conv_work *w, const patch_product *p)
 /* The elements that a layout takes, and what may be read behind it. */
 static int64_t size_of_layout(const conv_work *w, const reading *r)
 {
-    const int64_t lines = tg__times(r->channels, r->lines), line = 64 / (int64_t)w->size;
+    const int64_t lines = tg__times(r->channels, r->lines), line = READ_BEHIND / (int64_t)w->size;
     return conv_lines(w, tg__plus(tg__times(lines, tg__times(r->phases, r->width)), line));
 }
 
@@ -151,7 +156,7 @@ static void compute_result(const conv_work *w, int64_t image, int64_t group)
     const reading *r = w->patches;
     for (int64_t first = 0; first < s->oh; first += r->rows) {
         const int64_t rows = s->oh - first < r->rows ? s->oh - first : r->rows;
-        const char *x = lay_out(w, conv_x(w, image, group), is_last(w, image, group), first,
+        const char *x = lay_out(w, conv_x(w, image, group), is_near_end(w, image, group), first,
                                 own_scratch(w, image, false));
         multiply_patches(
             w, &(patch_product){
@@ -185,7 +190,7 @@ static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
         const int64_t first = panel * w->rows;
         const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
         const int64_t length = length_of_panel(w, rows);
-        const char *x = lay_out(w, conv_x(w, image, group), is_last(w, image, group), first,
+        const char *x = lay_out(w, conv_x(w, image, group), is_near_end(w, image, group), first,
                                 own_scratch(w, image, false));
         multiply_patches(w,
                          &(patch_product){.patches_first = true,
@@ -257,7 +262,7 @@ static void compute_image(const conv_work *w, int64_t image, int64_t group)
 {
     const reading *r = w->patches;
     for (int64_t first = 0; first < size_of_phase(w, 0, 0); first += r->rows) {
-        const char *y = lay_out(w, conv_y(w, image, group, 0), is_last(w, image, group), first,
+        const char *y = lay_out(w, conv_y(w, image, group, 0), is_near_end(w, image, group), first,
                                 own_scratch(w, image, false));
         int64_t tap = 0;
         for (int64_t i = 0; i < phases_of(w, 0); i++)
