@@ -99,6 +99,12 @@ typedef struct index_walk {
     int64_t only;
 } index_walk;
 
+/* The place so many bytes behind the first element; NULL if there is no element. */
+static char *place(char *first, int64_t bytes)
+{
+    return first ? first + bytes : NULL;
+}
+
 /* Work that is split: the lines [from, to). */
 static void walk_lines(void *work, int64_t from, int64_t to)
 {
@@ -106,9 +112,9 @@ static void walk_lines(void *work, int64_t from, int64_t to)
     lines l = w->l;
     go_to_line(&l, from);
     for (int64_t i = from; i < to; i++, next_line(&l)) {
-        const int64_t done =
-            w->each(w, w->a + l.offset[IN_A] * w->a_size,
-                    w->third + l.offset[IN_THIRD] * w->third_size, w->index + l.offset[IN_INDEX]);
+        const int64_t done = w->each(w, place(w->a, l.offset[IN_A] * w->a_size),
+                                     place(w->third, l.offset[IN_THIRD] * w->third_size),
+                                     w->index + l.offset[IN_INDEX]);
         if (done == l.line.n) continue;
         w->bad[from / w->block] = 1 + l.offset[IN_INDEX] + done * l.line.index_step;
         return;
