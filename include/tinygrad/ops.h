@@ -52,14 +52,14 @@ TG_API tg_tensor *tg_mul_scalar(tg_tensor *a, double s);
 TG_API tg_tensor *tg_div_scalar(tg_tensor *a, double s);
 
 /* The powers a^b, element by element; a and b broadcast. Floating dtypes. The error is below 1 unit
- * of the last digit; nearly all results in float32 are rounded correctly. NaN for a negative a and
+ * of the last place; nearly all results in float32 are rounded correctly. NaN for a negative a and
  * a b that is not whole. The gradient of a is 0 where b is 0, and that of b is 0 where a is 0 and b
  * is not negative. */
 TG_API tg_tensor *tg_pow(tg_tensor *a, tg_tensor *b);
 
-/* a^s. Floating dtypes. For s = 2, 3, -1, -2, 0.5 and -0.5 it multiplies, divides or takes roots,
- * as PyTorch does, and rounds each step: a^3 is a * a * a. NaN for a negative a and an s that is
- * not whole. For s = 0 the gradient is 0. */
+/* a^s. Floating dtypes. For s = 2, 3, -1, -2, 0.5 and -0.5 the power is computed by products,
+ * divisions and square roots, as in PyTorch, each of which rounds: a^3 is a * a * a. NaN for a
+ * negative a and an s that is not whole. For s = 0 the gradient is 0. */
 TG_API tg_tensor *tg_pow_scalar(tg_tensor *a, double s);
 
 /* The greater of a and b, element by element; a and b broadcast. NaN where either is NaN. Floating
@@ -394,12 +394,13 @@ TG_API tg_indexed tg_max_indexed(tg_tensor *a, int dim, bool keepdim);
 /* The values of tg_min_dim with the indices of tg_argmin_dim, as torch.min(a, dim). */
 TG_API tg_indexed tg_min_indexed(tg_tensor *a, int dim, bool keepdim);
 
-/* The product of all elements; 1 for none. Any dtype; that of int64 and bool is int64. float32 is
- * multiplied in float64. The gradient is right where elements are 0, too. */
+/* The product of all elements; 1 for none. Any dtype; that of int64 and bool is int64. Elements of
+ * float32 are multiplied in float64. The gradient is right where elements are 0, too. */
 TG_API tg_tensor *tg_prod(tg_tensor *a);
 
-/* The products along dim; 1 for no elements. Any dtype; those of int64 and bool are int64. float32
- * is multiplied in float64. The gradient is right where elements are 0, too. */
+/* The products along dim; 1 for no elements. Any dtype; those of int64 and bool are int64.
+ * Elements of float32 are multiplied in float64. The gradient is right where elements are 0, too.
+ */
 TG_API tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim);
 
 /* Running sums along dim: out_i = a_0 + ... + a_i, of a's shape. Any dtype; those of int64 and bool
