@@ -69,8 +69,9 @@ static inline void release_gradient(tg_tensor *g)
     if ((size_t)owner->numel * tg__dtype_size(owner->dtype) >= SMALL) tg_release(g);
 }
 
-/* Whether the sweep may add to a gradient in place: nothing else refers to it. With create_graph
- * these are the gradients with a mark, as others may be those of several tensors. */
+/* Whether the sweep may add to the gradient g in place, because nothing else refers to g. With
+ * create_graph only a gradient with MARK_SUM is certain to be of this kind, as any other may be the
+ * gradient of several tensors. */
 static inline bool is_own(const sweep *s, const tg_tensor *g)
 {
     const tensor_priv *p = priv(g);
@@ -78,7 +79,7 @@ static inline bool is_own(const sweep *s, const tg_tensor *g)
     return !p->is_view && p->pub.contiguous && p->own.claims == 1 && p->depth == s->tg->depth;
 }
 
-/* Notes that the sweep has made g, and has not yet handed it to anything. */
+/* Notes, for is_own, that the sweep has made g and has not yet handed it to anything. */
 static inline void mark_own(const sweep *s, tg_tensor *g)
 {
     if (s->create_graph && g) priv(g)->mark |= MARK_SUM;
@@ -149,7 +150,7 @@ static inline bool check_versions(const record *r, unsigned reads)
     return true;
 }
 
-/* Writes zeros to the rest of the gradient of which only some parts have been written. */
+/* If there is a gradient of which only some parts have been written, writes zeros to its rest. */
 static void complete_parts(sweep *s)
 {
     if (!s->whole) return;
@@ -157,8 +158,9 @@ static void complete_parts(sweep *s)
     s->whole = NULL;
 }
 
-/* Whether the sweep adds the gradient of a view of a part of t in place to the gradient of t: it
- * makes that gradient here, or has made it itself. */
+/* Whether the sweep adds the gradient of a view of a part of t in place to the gradient of t. It
+ * does if t has no gradient yet, which add_to_part then makes, or if the sweep owns the one that t
+ * has. */
 static inline bool takes_parts(const sweep *s, const tensor_priv *t)
 {
     const bool first = t->sweep != s->number || !t->pending;
@@ -167,7 +169,7 @@ static inline bool takes_parts(const sweep *s, const tensor_priv *t)
 
 /* Adds g, the gradient of the part of t that r has recorded, to the gradient of t. The work is in
  * proportion to the size of the part, not to that of t. If neighbouring parts come one after the
- * other, as those of a split do, each is written once and nothing is filled with zeros before. */
+ * other, as those of a split do, each is written once, and no zeros are written before. */
 static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
 {
     tg_tensor *t = r->in[0].t;
@@ -266,8 +268,9 @@ static record *newest_of(tg_list outputs)
     return newest;
 }
 
-/* The gradient with which the sweep begins. Backward will add to the grads of leaves: a weight in
- * their memory is copied. With create_graph the copy has the history of the weight. */
+/* The gradient with which the sweep begins. A weight that lies in the memory of the grad of a leaf
+ * is copied, because backward will add to this grad. With create_graph every weight is copied, by
+ * an operation that gives the copy the history of the weight. */
 static tg_tensor *first_gradient(const sweep *s, tg_tensor *weight)
 {
     const bool copies = s->create_graph || tg__owner(priv(weight)->storage)->is_grad;

@@ -27,8 +27,10 @@ typedef struct sweep {
     int64_t oldest;       /* the walk may stop before records with a smaller number */
     int64_t waiting;      /* how many tensors have a pending gradient and a record to run */
     tensor_priv *touched; /* the list of all tensors that have state of this sweep */
-    tensor_priv *whole; /* of whose pending gradient only the parts in `written` have been written;
-                           NULL: there is none. Only the next record may leave it so. */
+    /* The tensor of whose pending gradient only the elements in `written` have been written; NULL
+     * if there is none. The rest becomes zeros before a record runs that has not recorded a view of
+     * a part of this tensor. */
+    tensor_priv *whole;
     part_range written;
     saved_state *saved; /* the state of outer sweeps that this one has replaced */
     struct sweep *outer;

@@ -27,8 +27,8 @@ static inline int64_t tg__grain_of(int64_t elements)
 }
 
 /* Runs f over [0, n). If the context has several threads and [0, n) has at least two blocks of
- * `grain`, the threads share these blocks, of which a call of f does one; else one call does all.
- * In a child of fork, where the other threads do not run, its thread does all blocks. */
+ * `grain`, the threads share these blocks, and each call of f does one; else one call does all. In
+ * a child of fork, where the other threads do not run, the only thread does all blocks. */
 static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, portion *f, void *work)
 {
     TG_CHECK(n >= 0 && grain > 0 && grain <= INT64_MAX / 2);
