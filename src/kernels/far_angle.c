@@ -7,7 +7,7 @@
 #pragma GCC optimize("fp-contract=off")
 #endif
 
-/* The bits of 2/pi after the point. The first word has those before it, which are zeros. */
+/* The bits of 2/pi. The first word has those before the point, which are zeros. */
 static const uint64_t two_over_pi[] = {
     0x0000000000000000, 0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041,
     0xfe5163abdebbc561, 0xb7246e3a424dd2e0, 0x06492eea09d1921c, 0xfe1deb1cb129a73e,
@@ -28,7 +28,8 @@ static uint64_t multiply_word(uint64_t a, uint64_t b, uint64_t *carry)
 /* |x| is m 2^e with an integer m of 53 bits. The number of quarter turns in x, 2/pi times x, is
  * needed modulo 4, and only some bits of 2/pi have an influence on that (Payne and Hanek): a bit
  * before number `at` has a weight of 4 or more in 2/pi times 2^e. Of the bits that are left, 192
- * are enough: no quotient lies closer to an integer than 2^-62, and each has 53 bits. */
+ * are enough: those behind them change the number of quarter turns by less than 2^-137, and no
+ * such number of a double lies closer to an integer than 2^-62. */
 double tg__reduce_far_angle(double x, double *low, uint64_t *n)
 {
     uint64_t bits, word[3], carry = 0;
@@ -39,12 +40,12 @@ double tg__reduce_far_angle(double x, double *low, uint64_t *n)
         const uint64_t *w = two_over_pi + at / 64 + i;
         word[i] = multiply_word(m, shift ? w[0] << shift | w[1] >> (64 - shift) : w[0], &carry);
     }
-    /* The first word has the unit 2^-62. The rest of it, after the nearest integer, is made
-     * positive. */
+    /* The last bit of the first word stands for 2^-62. The nearest integer is subtracted, and the
+     * rest is made positive. */
     *n = (word[0] + (UINT64_C(1) << 61)) >> 62;
     word[0] -= *n << 62;
     const uint64_t negative = 0 - (word[0] >> 63);
-    for (int i = 0; i < 3; i++) word[i] ^= negative; /* but for 1 in the last of 192 bits */
+    for (int i = 0; i < 3; i++) word[i] ^= negative; /* up to 1 in the last of 192 bits */
     int exponent = -62;
     for (; !(word[0] >> 63); exponent--) {
         word[0] = word[0] << 1 | word[1] >> 63;
