@@ -124,11 +124,12 @@ KERNEL_SET(reduce_pair_set, reduce_pair_kernel);
 /* What a sum adds up: a, a^2 rounded before it is added, a * b, or (a - b)^2. */
 enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
 /* A sum can be cut into parts of SUM_PART elements, of which the last may be smaller, for threads.
- * Each part has SUM_LANES sums. They are joined to the bits of a sum that was not cut. */
+ * Each part has SUM_LANES sums, one for each lane. Joining the lanes of all parts gives the bits of
+ * a sum that is not cut. */
 enum { SUM_LANES = 16, SUM_PART = 1 << 16 };
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
-/* The same for the elements that f gives for n elements of up to three inputs. */
+/* The lanes of the sum of the n results that f computes from up to three inputs. */
 typedef void map_lane_sums_kernel(int64_t n, void *lanes, int inputs, const void *const *in,
                                   map_kernel *f, const void *with);
 KERNEL_SET(map_lane_sums_set, map_lane_sums_kernel);

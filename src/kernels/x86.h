@@ -36,8 +36,8 @@ static inline bool tg__x86_has(const cpu_features *cpu, unsigned instructions, u
     return !(~cpu->instructions & instructions) && !(~cpu->registers & registers);
 }
 
-/* Transpose a block of 16 bytes of each of 8 or 4 columns, for all levels with AVX2: out[l * o0 +
- * j] = a[l + j * a1]. */
+/* Each of these functions transposes a block, 16 bytes of each of 8 or 4 columns, for all levels
+ * with AVX2: out[l * o0 + j] = a[l + j * a1]. */
 static inline __attribute__((target("avx2"))) void tg__transpose_f32(float *out, int64_t o0,
                                                                      const float *a, int64_t a1)
 {
