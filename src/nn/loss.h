@@ -19,8 +19,8 @@ tg_tensor *tg__apply_loss(const op_row *o, tg_tensor *input, tg_tensor *target, 
                           int reduction);
 /* The shape rule of o. */
 bool tg__loss_shape(const call *c, spec *s);
-/* The gradient of each element, given that of the loss: one number, or as many as there are
- * elements if it is to have a gradient. */
+/* The gradient of each element, given the gradient g of the loss. The result has one number for all
+ * elements, or one for each element if the result is to have a gradient itself. */
 tg_tensor *tg__gradient_of_terms(const record *r, tg_tensor *g);
 /* Applies the operation of a gradient of a loss to that gradient and both sides. Its numbers are
  * those of the loss. */

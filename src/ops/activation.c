@@ -99,8 +99,8 @@ tg_tensor *tg_silu(tg_tensor *a)
     return activate(&silu_op, a, 0, 0);
 }
 
-/* log(1 + exp(s x)) / s, or x where s x > t. The exponential is log(1 + exp(-|s x|)) + max(s x, 0),
- * where no exp overflows. */
+/* log(1 + exp(s x)) / s, or x where s x > t. The logarithm is computed as log(1 + exp(-|s x|)) +
+ * max(s x, 0), where no exp overflows. */
 static void softplus(const tile *b, double s, double t, void *to, const void *x)
 {
     tg__map_pass(b, &tg__softplus_begin_kernel, to, s, t, x);

@@ -106,8 +106,8 @@ static void move_patches(const geometry *s, tg_dtype dtype, char *image, int64_t
 }
 
 /* ---- The gradient of the image. An element has a term for each element of the kernel. If the
- * kernel has more than CONV_LARGE, the terms of CONV_ADDED elements of the kernel are added before
- * their sum moves to a compensated total. */
+ * kernel has more than CONV_LARGE elements, the terms of CONV_ADDED of these are added before their
+ * sum moves to a compensated total. */
 enum { CONV_LARGE = 1024, CONV_ADDED = 128 };
 
 /* The elements [from, to) of a dimension of the image. */

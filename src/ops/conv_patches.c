@@ -11,9 +11,9 @@
  *
  * The gradient of the image is a product with patches of y. A row and a column of the image belong
  * to a phase, too, as they see only those elements of the kernel that are a multiple of the stride
- * away; each pair of phases is a product of its own. For an element, o terms, one for each output
- * channel, are summed from 0 for each element of the kernel, and these sums are added in the order
- * of the elements of the kernel.
+ * away; each pair of phases is a product of its own. For each element of the kernel, the terms of
+ * all output channels are summed from 0, and these sums are added in the order of the elements of
+ * the kernel.
  *
  * The gradient of the weight is the product of the patches of x and y, transposed. */
 #include "conv_work.h"
@@ -211,8 +211,8 @@ static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
     }
 }
 
-/* Computes the rows from `first` on of two phases of the gradient of an image, which see `taps`
- * elements of the kernel, from number `tap` on. */
+/* Computes the rows from `first` on of a pair of phases of the gradient of an image. These phases
+ * see `taps` elements of the kernel, from number `tap` on. */
 static void compute_phases(const conv_work *w, int64_t image, int64_t group, const char *y,
                            int64_t first, int64_t y_phase, int64_t x_phase, int64_t tap,
                            int64_t taps)
@@ -351,8 +351,8 @@ static void sort_taps(const conv_work *w, char *weights)
                                 weights);
 }
 
-/* Whether the elements are the sums that patch_product computes. A product of few positions is
- * summed in lanes elsewhere. */
+/* Whether patch_product gives the elements the bits that the matrix products of conv_columns.c give
+ * them, which sum some products of few positions in lanes. */
 static bool has_same_sums(const conv_work *w)
 {
     enum { FEW = 8, LONG = 16 };
@@ -365,9 +365,9 @@ static bool has_same_sums(const conv_work *w)
     return positions > 1 && (rows > 1 || positions > FEW);
 }
 
-/* The same for the gradient of the image, whose sums need no compensation. It multiplies the weight
- * by the zeros of the padding, and then an infinite weight would make elements NaN that do not see
- * it. */
+/* What holds besides for the gradient of the image: its sums are short enough to need no
+ * compensation, and all weights are finite. patch_product multiplies weights by the zeros of the
+ * padding, and an infinite weight would make NaN of elements that do not see this weight. */
 static bool has_same_image(const conv_work *w)
 {
     const geometry *s = &w->s;
@@ -384,8 +384,8 @@ static bool has_same_image(const conv_work *w)
     return distance.f64 == 0; /* w - w is NaN if an element is not finite */
 }
 
-/* Whether it is faster to add columns to the image. For few channels it is. It also is where many
- * of the products are with zeros, because the image is larger than what y sees of it. */
+/* Whether adding columns to the image is faster. This is the case for few channels. It is also the
+ * case where many of the products are with zeros, because the image is larger than y. */
 static bool is_slow(const conv_work *w)
 {
     const geometry *s = &w->s;

@@ -83,7 +83,7 @@ static void go_to_line(lines *l, int64_t line)
     }
 }
 
-/* What is done to each line, which `each` does. It returns the number of elements that it has done
+/* A walk that calls `each` for each line. `each` returns the number of elements that it has done
  * before an index out of range, as a take_kernel does. */
 typedef struct index_walk {
     int64_t (*each)(const struct index_walk *w, void *a, void *third, const int64_t *index);

@@ -1,4 +1,5 @@
-/* What a normalization layer makes of centered values: scaled and shifted ones, in one pass. */
+/* The last step of a normalization layer: one pass that scales and shifts values and, for a batch,
+ * centers them before. */
 #include "reduce.h"
 
 typedef struct normalize_work {

@@ -20,8 +20,9 @@ static tg_tensor *part_at(stack_tensor *part, const tg_tensor *t, int64_t start,
     return tg__array(part, t, data, t->ndim, shape, t->strides);
 }
 
-/* Fills the elements before and after each dimension of what the dimensions before it have left,
- * and copies the input to what all of them leave. */
+/* Goes through the dimensions in order. Along each, it fills the elements before and after the
+ * input, and leaves the part between them to the dimensions that follow. The input is copied to the
+ * part that is left at the end. */
 static bool pad_forward(const call *c)
 {
     const tg_tensor *t = c->in[0], *out = c->out;

@@ -31,7 +31,7 @@ typedef struct tile {
 typedef struct passes_set {
     void (*run)(const tile *b);
 } passes_set;
-/* The inputs broadcast to the shape of the result. */
+/* Operations whose `kernel` is a passes_set. The inputs broadcast to the shape of the result. */
 bool tg__passes_forward(const call *c);
 
 /* One pass over a tile each; `to` may be an operand. */

@@ -179,8 +179,8 @@ static void reduce_outputs(void *work, int64_t from, int64_t to)
 
 /* The number of outputs that are worth a block of their own when threads share the work. The kernel
  * of sums over columns takes STRIP columns of float32 at a time; narrower blocks would read parts
- * of cache lines. It also takes another order of additions if there are few columns. Such a piece
- * is not cut, as the bits would then depend on the number of threads. */
+ * of cache lines. If there are few columns, the kernel adds in another order. A piece of few
+ * columns is not cut, as the bits would then depend on the number of threads. */
 static int64_t outputs_per_block(const reduction_layout *f)
 {
     enum { NARROW = 64, STRIP = 128 };

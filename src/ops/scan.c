@@ -27,8 +27,9 @@ typedef struct scan_lines {
     void *y;
 } scan_lines;
 
-/* One element of a run depends on the one before it: four runs at a time do not wait for each
- * other. Runs that lie side by side, such as columns, are computed row by row. */
+/* An element of a run has to wait for the one before it, but runs do not wait for each other: four
+ * at a time keep the CPU busy. Runs that lie side by side, such as columns, are computed row by
+ * row. */
 #define SCAN(name, type, wide, first, next)                                                        \
     static void name(const scan_lines *l)                                                          \
     {                                                                                              \
@@ -147,7 +148,7 @@ static void sum_f64(const scan_lines *l)
 
 typedef void scan_function(const scan_lines *l);
 
-/* A work of several threads: groups of runs that lie side by side, or rows. */
+/* Work that is split among threads: groups of runs that lie side by side, or rows. */
 typedef struct scan_work {
     scan_function *scan;
     size_t size;

@@ -1,7 +1,7 @@
 /* select, narrow, slice and diagonal: views of a part of a tensor; and split and chunk, which
- * return lists of such views. The gradient is a tensor of zeros but for that part, which is g.
- * Backward seldom makes it: it writes g to that part of a gradient, or adds g there.
- */
+ * return lists of such views. The gradient of the whole tensor is a tensor of zeros but for that
+ * part, which is g. Backward seldom makes such a tensor: it writes g to that part of a gradient, or
+ * adds g there. */
 #include "view.h"
 
 /* The attributes of each view. */

@@ -258,8 +258,8 @@ static void make_pairs(const sort_work *w, int64_t from, int64_t i, int64_t n, p
 }
 
 /* The first element of a line, from number i on, whose key may be less than that of element
- * `worst`; n if there is none. A NaN is less than no number and no number less than NaN, so what is
- * compared with it is always returned. */
+ * `worst`; n if there is none. Comparisons with NaN are false, so that an element is always
+ * returned if it or element `worst` is NaN. */
 static int64_t next_better(const sort_work *w, int64_t from, int64_t i, int64_t worst)
 {
     const int64_t n = w->n, step = w->step;

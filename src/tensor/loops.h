@@ -5,8 +5,8 @@
 #include "../context/threads.h"
 #include "tensor.h"
 
-/* The kernel of an elementwise loop: for one, two or three inputs; or for any number of these, with
- * something more. */
+/* The kernel of an elementwise loop: unary, binary and where take one, two and three inputs; map
+ * takes any of these numbers of inputs, and `with` besides. */
 typedef struct loop {
     union {
         unary_kernel *unary;
