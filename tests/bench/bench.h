@@ -45,7 +45,7 @@ typedef struct row {
 void bench_report(const row *r);
 
 /* Sets the arithmetic peak in GFLOP/s, which rows that are reported in GFLOP/s are compared with.
- * 0, as at the start: they are not. */
+ * 0, which it is at the start, means that they are not compared. */
 void bench_set_peak(double gflops);
 
 /* Reports a row of two measured contenders: in GFLOP/s if flops, the number of floating-point
