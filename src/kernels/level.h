@@ -32,9 +32,9 @@ _Static_assert(SUM_PART % LANE_BLOCK == 0 && !(SUM_PART & (SUM_PART - 1)),
 enum { WIDE_BLOCK = 128 };
 
 /* The functions of an angle, which reduce a large angle modulo a turn first. QUARTER_sin and
- * QUARTER_cos are the number of quarter turns to add: the function is the sine of the angle and
- * these. QUARTER_tan stands for the tangent, and QUARTER_none for a function whose argument is no
- * angle. */
+ * QUARTER_cos are the number of quarter turns to add: the function is the sine of the angle
+ * plus these turns. QUARTER_tan stands for the tangent, and QUARTER_none for a function whose
+ * argument is no angle. */
 enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
 
 /* Reduces an angle, |x| >= 2^23 and finite, to r + *low, with |r| at most little more than pi/4.

@@ -1,9 +1,10 @@
 /* The SIMD levels that this build has, one row each, the slowest first: ROW(name, others, ...). A
  * CPU that runs a level runs all levels before it.
  *
- * Every level has its own kernels where arithmetic bounds the time, not memory: those for whose
- * word in the column "made" names.h takes the functions of the level. Its other kernels are those
- * of the level that the column "others" names, which may be the level itself.
+ * Every level has its own kernels where arithmetic, not memory, bounds the time. The column "made"
+ * of elementwise.def and kernels.def tells which kernels these are, and names.h takes their
+ * functions from the level. The other kernels are those of the level that the column "others"
+ * names, which may be the level itself.
  *
  * To add a level, say "sve", add its row here and write one source file that defines
  * - bool tg__runs_sve(const cpu_features *cpu), which says whether that CPU has the instructions;
