@@ -365,8 +365,8 @@ static bool has_same_sums(const conv_work *w)
     return positions > 1 && (rows > 1 || positions > FEW);
 }
 
-/* What holds besides for the gradient of the image: its sums are short enough to need no
- * compensation, and all weights are finite. patch_product multiplies weights by the zeros of the
+/* Whether the gradient of the image can be made of such products: its sums are short enough to need
+ * no compensation, and all weights are finite. patch_product multiplies weights by the zeros of the
  * padding, and an infinite weight would make NaN of elements that do not see this weight. */
 static bool has_same_image(const conv_work *w)
 {

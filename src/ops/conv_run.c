@@ -53,7 +53,7 @@ static void compute(conv_work *w, char *sum)
     }
 }
 
-/* The sums of patches are transposed: writes them to the gradient of the weight. */
+/* Writes the sums, which conv_patches.c leaves transposed, to the gradient of the weight. */
 static void transpose_sums(const conv_work *w, const char *sums)
 {
     const int64_t n = conv_weights(w), o = w->s.out_channels;

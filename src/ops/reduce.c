@@ -189,7 +189,7 @@ static int64_t outputs_per_block(const reduction_layout *f)
     return (grain + unit - 1) / unit * unit;
 }
 
-/* A sum that is cut into parts, of each of which the lanes are computed. */
+/* A sum that is cut into parts. The lanes of each part are computed. */
 typedef struct sum_work {
     int what, level;
     tg_dtype dtype;

@@ -42,8 +42,8 @@ static bool repeat_shape(const call *c, spec *s)
     return true;
 }
 
-/* Repeats the first n bytes until there are `total`. Copies are made of those that are still in the
- * cache. */
+/* Repeats the first n bytes until there are `total`. If n is small, only the first CACHED bytes are
+ * read again and again, as they stay in the cache. */
 static void repeat_bytes(char *at, size_t n, size_t total)
 {
     enum { CACHED = 1 << 14 };

@@ -57,7 +57,7 @@ static tg_tensor *part_of_whole(stack_tensor *part, const tg_tensor *whole, cons
     return tg__array(part, whole, data, s->ndim, s->shape, s->strides);
 }
 
-/* The same for the part that the view `op` with the attributes a takes of `whole`. */
+/* The same for the part of `whole` that the view `op` with the attributes a shows. */
 static tg_tensor *taken_part(stack_tensor *part, const op_row *op, const attr *a, tg_tensor *whole)
 {
     const call inner = {.op = op, .tg = whole->context, .n = 1, .in = &whole, .a = a};
@@ -84,8 +84,8 @@ void tg__add_part(const record *r, tg_tensor *whole, tg_tensor *g)
     add_to(taken_part(&part, r->op, r->a, whole), g);
 }
 
-/* The rows of the views, and at the same index in two other arrays the rows of the operations that
- * are their gradients, and that add these gradients to one. */
+/* The rows of the views. Two other arrays have, at the same index, the row of the operation that
+ * makes the gradient of such a view, and of the one that adds this gradient to another gradient. */
 enum { SLICE, SELECT, DIAGONAL, PARTS };
 static const op_row part_ops[PARTS], part_backward_ops[PARTS], part_add_ops[PARTS];
 

@@ -36,9 +36,9 @@ static void move_median(pair *first, pair *a, pair *b, pair *c)
  * where the second part begins.
  *
  * The pairs on the left that are not less than the pivot change places with those on the right that
- * are not greater, in the order from both ends. As long as both ends are far apart, they are sought
- * block by block without branches, which a processor could not predict. The last loops need no
- * check of bounds, because neither of the other two of the three lies on the wrong side of the
+ * are not greater, in the order from both ends. As long as both ends are far apart, such pairs are
+ * sought block by block without branches, which a processor could not predict. The last loops need
+ * no check of bounds, because neither of the other two of the three lies on the wrong side of the
  * pivot. */
 static pair *partition(pair *first, pair *last)
 {

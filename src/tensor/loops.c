@@ -161,9 +161,10 @@ static inline void fill_chunk(chunk *c, size_t size, int64_t n, const void *p)
 }
 _Static_assert(CHUNK % 4 == 0, "fill_chunk may write up to three elements more than asked for");
 
-/* Calls the kernel piece by piece. A small array is filled with each single value and serves for
- * all pieces. For a row of many it is smaller, as it must be filled again for the next row. It is
- * not much smaller, because each call of the kernel takes time, too. */
+/* Calls the kernel piece by piece. One small array for each single value is filled with it and
+ * serves for all pieces. If the row is one of many, the array is smaller, as it must be filled
+ * again for the next row. It is not much smaller, because each call of the kernel takes time, too.
+ */
 static void run_pieces(loop f, int64_t n, const arrays *r)
 {
     chunk filled[OPERANDS - 1];
