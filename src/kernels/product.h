@@ -43,8 +43,8 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
 
 /* ---- Products of patches: see patch_product in kernels.h. */
 
-/* A packed block has at most PATCH_BLOCK bytes, or one tile. Dot products have at most PATCH_DOTS
- * terms. */
+/* PATCH_TILE is a multiple of the columns of every tile. A packed block has at most PATCH_BLOCK
+ * bytes, or PATCH_TILE columns if these take more. Dot products have at most PATCH_DOTS terms. */
 enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_DOTS = 1 << 18 };
 
 /* The terms that are packed together. */
