@@ -1,6 +1,7 @@
 /* The kernels of every SIMD level that this CPU runs: their values are compared with long double or
  * libm, and all levels give the same bits. */
 #include "each_level.h"
+#include "elements.h"
 #include "ops/matmul.h"
 
 #include <float.h>
@@ -894,19 +895,6 @@ typedef struct {
     strides a, b;
     int64_t c0;
 } product;
-
-static double element(int type, const void *p, int64_t i)
-{
-    return type == K_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
-}
-
-static void set_element(int type, void *p, int64_t i, double x)
-{
-    if (type == K_F32)
-        ((float *)p)[i] = (float)x;
-    else
-        ((double *)p)[i] = x;
-}
 
 /* Whether the elements of a product are dot products over lanes, as matmul.inc says. */
 static bool in_order_of_dot(const product *p)

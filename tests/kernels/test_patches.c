@@ -2,6 +2,7 @@
  * sums in the order that kernels.h promises, bit for bit. Image and scratch memory have not one
  * byte more than the kernel may use, which a sanitizer checks. */
 #include "each_level.h"
+#include "elements.h"
 #include "kernels/product.h"
 
 #include <math.h>
@@ -10,19 +11,6 @@ typedef struct patch_case {
     bool patches_first;
     int64_t m, n, k, length, width, pitch;
 } patch_case;
-
-static double element(int type, const void *p, int64_t i)
-{
-    return type == K_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
-}
-
-static void set_element(int type, void *p, int64_t i, double x)
-{
-    if (type == K_F32)
-        ((float *)p)[i] = (float)x;
-    else
-        ((double *)p)[i] = x;
-}
 
 /* A number between -0.5 and 0.5 that has many digits. */
 static double digits_of(int64_t i)
