@@ -102,40 +102,6 @@ static bool is_near_end(const conv_work *w, int64_t image, int64_t group)
     return behind * r->channels * r->h * r->w * (int64_t)w->size < READ_BEHIND;
 }
 
-/* Writes the layout for the rows of the result from `first` on to `to`, unless the image serves as
- * it is. */
-static const char *lay_out(const conv_work *w, const char *image, bool near_end, int64_t first,
-                           char *to)
-{
-    const reading *r = w->patches;
-    const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
-    const int64_t pitch = r->phases * r->width, plane = r->lines * pitch;
-    const int64_t from = top < 0 ? -top : 0;
-    const int64_t end = r->h - top < r->lines ? r->h - top : r->lines;
-    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
-    if (r->in_place && !near_end) return image;
-    memset(to, 0, (size_t)(r->channels * plane) * w->size);
-    for (int64_t p = 0; p < r->phases; p++) {
-        const int64_t start = r->left + p; /* the column of the image that the phase begins with */
-        const int64_t skipped = start < 0 ? (r->step - 1 - start) / r->step : 0;
-        const int64_t seen = r->w > start ? (r->w - start - 1) / r->step + 1 : 0;
-        const int64_t n = (seen < r->width ? seen : r->width) - skipped;
-        const int64_t x = start + skipped * r->step;
-        for (int64_t c = 0; c < r->channels && n > 0 && from < end; c++)
-            copy(end - from, n,
-                 to + (size_t)(c * plane + from * pitch + p * r->width + skipped) * w->size, pitch,
-                 1, image + (size_t)((c * r->h + top + from) * r->w + x) * w->size, r->w, r->step);
-    }
-    return to;
-}
-
-/* ---- The three products. */
-
-static void multiply_patches(const conv_work *w, const patch_product *p)
-{
-    pick(w->c->tg->level, patch_product, w->c->out->dtype)(p);
-}
-
 /* The elements that a layout takes, and what may be read behind it. */
 static int64_t size_of_layout(const conv_work *w, const reading *r)
 {
@@ -150,14 +116,48 @@ static char *own_scratch(const conv_work *w, int64_t image, bool work)
                         w->own_at + (work ? size_of_layout(w, w->patches) : 0));
 }
 
+/* Writes the layout for the rows of the result from `first` on to the scratch memory, unless the
+ * image serves as it is. `data` is what the group sees of the image with that number. */
+static const char *lay_out(const conv_work *w, const char *data, int64_t image, int64_t group,
+                           int64_t first)
+{
+    const reading *r = w->patches;
+    const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
+    const int64_t pitch = r->phases * r->width, plane = r->lines * pitch;
+    const int64_t from = top < 0 ? -top : 0;
+    const int64_t end = r->h - top < r->lines ? r->h - top : r->lines;
+    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    if (r->in_place && !is_near_end(w, image, group)) return data;
+    char *to = own_scratch(w, image, false);
+    memset(to, 0, (size_t)(r->channels * plane) * w->size);
+    for (int64_t p = 0; p < r->phases; p++) {
+        const int64_t start = r->left + p; /* the column of the image that the phase begins with */
+        const int64_t skipped = start < 0 ? (r->step - 1 - start) / r->step : 0;
+        const int64_t seen = r->w > start ? (r->w - start - 1) / r->step + 1 : 0;
+        const int64_t n = (seen < r->width ? seen : r->width) - skipped;
+        const int64_t x = start + skipped * r->step;
+        for (int64_t c = 0; c < r->channels && n > 0 && from < end; c++)
+            copy(end - from, n,
+                 to + (size_t)(c * plane + from * pitch + p * r->width + skipped) * w->size, pitch,
+                 1, data + (size_t)((c * r->h + top + from) * r->w + x) * w->size, r->w, r->step);
+    }
+    return to;
+}
+
+/* ---- The three products. */
+
+static void multiply_patches(const conv_work *w, const patch_product *p)
+{
+    pick(w->c->tg->level, patch_product, w->c->out->dtype)(p);
+}
+
 static void compute_result(const conv_work *w, int64_t image, int64_t group)
 {
     const geometry *s = &w->s;
     const reading *r = w->patches;
     for (int64_t first = 0; first < s->oh; first += r->rows) {
         const int64_t rows = s->oh - first < r->rows ? s->oh - first : r->rows;
-        const char *x = lay_out(w, conv_x(w, image, group), is_near_end(w, image, group), first,
-                                own_scratch(w, image, false));
+        const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
         multiply_patches(
             w, &(patch_product){
                    .patches = {x, r->offset, s->ow, stride_of(w, 0) * r->phases * r->width},
@@ -190,8 +190,7 @@ static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
         const int64_t first = panel * w->rows;
         const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
         const int64_t length = length_of_panel(w, rows);
-        const char *x = lay_out(w, conv_x(w, image, group), is_near_end(w, image, group), first,
-                                own_scratch(w, image, false));
+        const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
         multiply_patches(w,
                          &(patch_product){.patches_first = true,
                                           .patches = {x, r->offset, s->ow,
@@ -262,8 +261,7 @@ static void compute_image(const conv_work *w, int64_t image, int64_t group)
 {
     const reading *r = w->patches;
     for (int64_t first = 0; first < size_of_phase(w, 0, 0); first += r->rows) {
-        const char *y = lay_out(w, conv_y(w, image, group, 0), is_near_end(w, image, group), first,
-                                own_scratch(w, image, false));
+        const char *y = lay_out(w, conv_y(w, image, group, 0), image, group, first);
         int64_t tap = 0;
         for (int64_t i = 0; i < phases_of(w, 0); i++)
             for (int64_t j = 0; j < phases_of(w, 1); j++) {
