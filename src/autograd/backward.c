@@ -76,7 +76,7 @@ static inline bool is_own(const sweep *s, const tg_tensor *g)
 {
     const tensor_priv *p = priv(g);
     if (s->create_graph) return p->mark & MARK_SUM;
-    return !p->is_view && p->pub.contiguous && p->own.claims == 1 && p->depth == s->tg->depth;
+    return !p->is_view && p->pub.contiguous && p->storage->claims == 1 && p->depth == s->tg->depth;
 }
 
 /* Notes, for is_own, that the sweep has made g and has not yet handed it to anything. */
