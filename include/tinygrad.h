@@ -66,6 +66,7 @@
 #include "tinygrad/autograd.h"
 #include "tinygrad/random.h"
 #include "tinygrad/state.h"
+#include "tinygrad/ranks.h"
 #include "tinygrad/nn.h"
 #include "tinygrad/optim.h"
 #include "tinygrad/data.h"

@@ -20,6 +20,8 @@ nn        autograd linalg random state ops tensor context kernels
 optim     nn autograd state ops tensor context kernels
 data      random state ops tensor context
 export    nn state ops tensor context kernels
+rows      state ops tensor context kernels
+mpi
 '
 
 cd "$1"

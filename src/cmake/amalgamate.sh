@@ -53,7 +53,7 @@ licence()
     echo ' */'
 }
 
-files=$(find include src -name '*.[ch]' -o -name '*.inc' -o -name '*.def' | sort)
+files=$(find include src ! -path 'src/mpi/*' \( -name '*.[ch]' -o -name '*.inc' -o -name '*.def' \) | sort)
 {
     licence
     awk -v roots='^include/tinygrad[.]h$' "$inline" $files

@@ -11,6 +11,8 @@ ptrdiff_t tg__utf8_length(const char *text, bool controls);
 bool tg__state_add(const char *op, tg_state *s, const char *name, tg_tensor *t);
 /* Does what tg_state_part does, with messages that begin with op. */
 tg_state *tg__state_part(const char *op, const tg_state *s, const char *prefix);
+/* Does what tg_state_clone does, with messages that begin with op. */
+tg_state *tg__state_clone(const char *op, const tg_state *s);
 /* The depth of the scope that the list belongs to. */
 int64_t tg__state_depth(const tg_state *s);
 /* The index of the tensor of that name in s->items; -1 if there is none. */

@@ -1,9 +1,9 @@
 /* Copies of lists of named tensors. */
 #include "exchange.h"
 
-tg_state *tg_state_clone(const tg_state *s)
+tg_state *tg__state_clone(const char *op, const tg_state *s)
 {
-    tg_state *copy = s ? tg__state_part("state_clone", s, "") : NULL;
+    tg_state *copy = tg__state_part(op, s, "");
     tg_named *items = copy ? (tg_named *)(uintptr_t)copy->items : NULL;
     for (int64_t i = 0; copy && i < s->n; i++) {
         const tg_tensor *t = s->items[i].tensor;
@@ -11,6 +11,11 @@ tg_state *tg_state_clone(const tg_state *s)
         tg__copy(items[i].tensor, t);
     }
     return copy;
+}
+
+tg_state *tg_state_clone(const tg_state *s)
+{
+    return s ? tg__state_clone("state_clone", s) : NULL;
 }
 
 static void walk_items(exchange *x, void *object)
