@@ -2,21 +2,12 @@
  * on one piece of work at a time and sleep in between. */
 #define _DEFAULT_SOURCE 1 /* declares sigfillset, pthread_sigmask and sysconf */
 #include "memory.h"
+#include "posix_threads.h"
 #include "threads.h"
 
-#if defined(__unix__) || defined(__APPLE__) || defined(__MINGW32__)
-#include <unistd.h>
-#endif
-/* Without atomics or POSIX threads the library runs everything on the caller's thread. */
-#if !defined(__STDC_NO_ATOMICS__) && defined(_POSIX_THREADS) && _POSIX_THREADS > 0
-#define TG_THREADS 1
-#endif
-
 #ifdef TG_THREADS
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -221,21 +212,18 @@ static bool has_processors(int n)
 }
 #endif
 
-/* Starts the helpers with all signals blocked, so that the system delivers signals to the threads
- * of the program. Returns whether all of them started. */
-static bool start_helpers(posix_team *c)
+int tg__start_threads(int n, pthread_t *threads, void *(*f)(void *work), void *work)
 {
+    int started = 0;
     signals before;
     pthread_attr_t how;
-    if (pthread_attr_init(&how)) return false;
+    if (pthread_attr_init(&how)) return 0;
     if (!pthread_attr_setstacksize(&how, STACK) && block_signals(&before)) {
-        while (c->helpers < c->base.threads - 1 &&
-               !pthread_create(&c->threads[c->helpers], &how, help, c))
-            c->helpers++;
+        while (started < n && !pthread_create(&threads[started], &how, f, work)) started++;
         allow_signals(&before);
     }
     pthread_attr_destroy(&how);
-    return c->helpers == c->base.threads - 1;
+    return started;
 }
 
 static team *gather_team(tg_context *tg, int threads)
@@ -250,7 +238,8 @@ static team *gather_team(tg_context *tg, int threads)
         tg__give(tg, c, team_bytes(threads - 1));
         return NULL;
     }
-    if (start_helpers(c)) return &c->base;
+    c->helpers = tg__start_threads(threads - 1, c->threads, help, c);
+    if (c->helpers == threads - 1) return &c->base;
     disband(tg, &c->base);
     return NULL;
 }
