@@ -60,6 +60,7 @@ files=$(find include src ! -path 'src/mpi/*' \( -name '*.[ch]' -o -name '*.inc' 
 } > "$out/tinygrad.h"
 {
     licence
-    echo '#define _DEFAULT_SOURCE 1' # some files need it, before any header
+    echo '#define _DEFAULT_SOURCE 1' # some files need these, before any header
+    echo '#define _FILE_OFFSET_BITS 64'
     awk -v roots='[.]c$' -v public=tinygrad.h "$inline" $files
 } > "$out/tinygrad.c"

@@ -27,11 +27,7 @@ static const char npy_types[FILE_TYPES][3] = {
 typedef struct npy_reader {
     source *from;
     const char *at; /* in the header */
-    uint64_t start; /* where the elements begin */
-    file_type type;
-    bool big_endian, fortran;
-    int ndim;
-    int64_t shape[TG_MAX_DIMS];
+    npy_array *array;
 } npy_reader;
 
 static bool refuse_header(npy_reader *r, const char *problem)
@@ -85,9 +81,9 @@ static bool parse_type(npy_reader *r)
         if (*name == *kinds[i]) return refuse_type(r, descr, kinds[i] + 1);
     for (int type = 0; type < FILE_TYPES; type++) {
         if (!*npy_types[type] || strcmp(npy_types[type], name) != 0) continue;
-        r->type = (file_type)type;
-        r->big_endian = order == '>';
-        if (order == '<' || order == '>' || tg__type_size(r->type) == 1) return true;
+        r->array->type = (file_type)type;
+        r->array->big_endian = order == '>';
+        if (order == '<' || order == '>' || tg__type_size(r->array->type) == 1) return true;
         return refuse_type(r, descr, ", which does not tell its byte order,");
     }
     return refuse_type(r, descr, "");
@@ -96,10 +92,10 @@ static bool parse_type(npy_reader *r)
 static bool parse_order(npy_reader *r)
 {
     skip(r, ' ');
-    r->fortran = !strncmp(r->at, "True", 4);
-    if (!r->fortran && strncmp(r->at, "False", 5) != 0)
+    r->array->fortran = !strncmp(r->at, "True", 4);
+    if (!r->array->fortran && strncmp(r->at, "False", 5) != 0)
         return refuse_header(r, "fortran_order is neither True nor False");
-    r->at += r->fortran ? 4 : 5;
+    r->at += r->array->fortran ? 4 : 5;
     return true;
 }
 
@@ -118,15 +114,16 @@ static bool parse_size(npy_reader *r, int64_t *size)
 static bool parse_shape(npy_reader *r)
 {
     bool comma = true;
-    r->ndim = 0;
+    r->array->ndim = 0;
     if (!skip(r, '(')) return refuse_header(r, "shape is no tuple");
     while (!skip(r, ')')) {
         if (!comma) return refuse_header(r, "shape has something other than decimal sizes");
-        if (r->ndim == TG_MAX_DIMS) return tg__source_fail(r->from, "more than 8 dimensions");
-        if (!parse_size(r, &r->shape[r->ndim++])) return false;
+        if (r->array->ndim == TG_MAX_DIMS)
+            return tg__source_fail(r->from, "more than 8 dimensions");
+        if (!parse_size(r, &r->array->shape[r->array->ndim++])) return false;
         comma = skip(r, ',');
     }
-    return r->ndim != 1 || comma || refuse_header(r, "shape is no tuple");
+    return r->array->ndim != 1 || comma || refuse_header(r, "shape is no tuple");
 }
 
 /* Reads a key and its value. `seen` has a bit for each key. */
@@ -161,11 +158,11 @@ static bool parse_dict(npy_reader *r, const char *end)
     return r->at > end || refuse_header(r, "more follows the dict");
 }
 
-static bool read_npy_header(npy_reader *r)
+bool tg__read_npy_header(source *s, npy_array *a)
 {
     unsigned char head[12];
     char text[NPY_LONGEST + 1];
-    source *s = r->from;
+    npy_reader r = {s, text, a};
     if (s->size < 10) return tg__source_fail(s, "it is too short for an array of NumPy");
     if (!tg__source_read(s, 0, head, 10)) return false;
     if (memcmp(head, "\x93NUMPY", 6) != 0)
@@ -176,46 +173,50 @@ static bool read_npy_header(npy_reader *r)
     const bool wide = head[6] > 1;
     if (wide && !tg__source_read(s, 10, head + 10, 2)) return false;
     const uint64_t n = tg__little(head + 8, wide ? 4 : 2);
-    r->start = (wide ? 12 : 10) + n;
+    a->start = (wide ? 12 : 10) + n;
     if (n > NPY_LONGEST)
         return tg__source_fail(s, "its header has %llu bytes; at most %d are read",
                                (unsigned long long)n, NPY_LONGEST);
-    if (!tg__source_read(s, r->start - n, text, (size_t)n)) return false;
+    if (!tg__source_read(s, a->start - n, text, (size_t)n)) return false;
     text[n] = 0;
-    r->at = text;
-    return parse_dict(r, text + n);
+    return parse_dict(&r, text + n);
 }
 
-/* Checks that the elements are what follows the header. */
-static bool check_rest(const npy_reader *r)
+bool tg__check_npy_size(source *s, const npy_array *a)
 {
-    source *s = r->from;
-    const char *shape = tg__show_sizes(s->tg, r->ndim, r->shape), *type = tg__type_name(r->type);
-    const uint64_t rest = s->size - r->start;
-    if (!tg__sizes_fit(r->ndim, r->shape))
-        return tg__source_fail(s, "%s of %s has more elements than memory can hold", shape, type);
-    const int64_t bytes = tg__numel(r->ndim, r->shape) * (int64_t)tg__type_size(r->type);
+    const int64_t n = tg__numel(a->ndim, a->shape);
+    const int64_t bytes = tg__times(n, (int64_t)tg__type_size(a->type));
+    const uint64_t rest = s->size - a->start;
     return (uint64_t)bytes == rest ||
-           tg__source_fail(s, "%s of %s needs %lld bytes of elements, and there are %llu", shape,
-                           type, (long long)bytes, (unsigned long long)rest);
+           tg__source_fail(s, "%s of %s needs %lld bytes of elements, and there are %llu",
+                           tg__show_sizes(s->tg, a->ndim, a->shape), tg__type_name(a->type),
+                           (long long)bytes, (unsigned long long)rest);
+}
+
+static bool check_in_memory(source *s, const npy_array *a)
+{
+    return tg__sizes_fit(a->ndim, a->shape) ||
+           tg__source_fail(s, "%s of %s has more elements than memory can hold",
+                           tg__show_sizes(s->tg, a->ndim, a->shape), tg__type_name(a->type));
 }
 
 tg_tensor *tg__load_array(source *s, const tg_load_options *o)
 {
-    npy_reader r = {.from = s};
-    tg_shape shape = {0, r.shape};
+    npy_array a;
     int64_t reversed[TG_MAX_DIMS], dims[TG_MAX_DIMS];
-    if (!read_npy_header(&r) || !tg__check_type(s, NULL, r.type, o) || !check_rest(&r)) return NULL;
-    shape.ndim = r.ndim;
-    for (int i = 0; i < r.ndim; i++) {
-        dims[i] = r.ndim - 1 - i;
-        reversed[i] = r.shape[dims[i]];
+    if (!tg__read_npy_header(s, &a) || !tg__check_type(s, NULL, a.type, o) ||
+        !check_in_memory(s, &a) || !tg__check_npy_size(s, &a))
+        return NULL;
+    tg_shape shape = {a.ndim, a.shape};
+    for (int i = 0; i < a.ndim; i++) {
+        dims[i] = a.ndim - 1 - i;
+        reversed[i] = a.shape[dims[i]];
     }
-    if (!r.fortran || r.ndim < 2)
-        return tg__load_elements(s, NULL, r.start, r.type, r.big_endian, shape, o->map);
+    if (!a.fortran || a.ndim < 2)
+        return tg__load_elements(s, NULL, a.start, a.type, a.big_endian, shape, o->map);
     shape.dims = reversed;
-    tg_tensor *t = tg__load_elements(s, NULL, r.start, r.type, r.big_endian, shape, o->map);
-    tg_tensor *view = tg_permute(t, (tg_shape){r.ndim, dims});
+    tg_tensor *t = tg__load_elements(s, NULL, a.start, a.type, a.big_endian, shape, o->map);
+    tg_tensor *view = tg_permute(t, (tg_shape){a.ndim, dims});
     tg_release(t);
     return view;
 }

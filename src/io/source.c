@@ -1,5 +1,6 @@
 /* Reading the bytes of a file. */
-#define _DEFAULT_SOURCE 1 /* declares mmap, fileno and fseeko */
+#define _DEFAULT_SOURCE   1  /* declares mmap, fileno, fseeko and posix_fadvise */
+#define _FILE_OFFSET_BITS 64 /* files of 2 GB and more, also with 32-bit pointers */
 #include "source.h"
 
 #include "system.h"
@@ -164,6 +165,17 @@ void tg__source_memory(source *s, tg_context *tg, const char *op, const char *na
     *s = (source){.tg = tg, .op = op, .path = name, .size = n, .memory = bytes};
 }
 
+const char *tg__source_read_file(source *s, uint64_t offset, void *out, size_t n)
+{
+    errno = 0;
+    if (s->at != offset && !seek(s->file, offset)) return tg__reason();
+    s->at = UINT64_MAX; /* unknown, if the read fails */
+    if (fread(out, 1, n, s->file) != n)
+        return ferror(s->file) ? tg__reason() : "the file became shorter while it was read";
+    s->at = offset + n;
+    return NULL;
+}
+
 bool tg__source_read(source *s, uint64_t offset, void *out, size_t n)
 {
     if (offset > s->size || n > s->size - offset)
@@ -179,14 +191,16 @@ bool tg__source_read(source *s, uint64_t offset, void *out, size_t n)
         memcpy(out, s->memory + offset, n);
         return true;
     }
-    errno = 0;
-    if (s->at != offset && !seek(s->file, offset)) return tg__source_fail(s, "%s", tg__reason());
-    s->at = UINT64_MAX; /* unknown, if the read fails */
-    if (fread(out, 1, n, s->file) != n)
-        return tg__source_fail(
-            s, "%s", ferror(s->file) ? tg__reason() : "the file became shorter while it was read");
-    s->at = offset + n;
-    return true;
+    const char *problem = tg__source_read_file(s, offset, out, n);
+    return !problem || tg__source_fail(s, "%s", problem);
+}
+
+void tg__source_stream(source *s)
+{
+    setvbuf(s->file, NULL, _IONBF, 0);
+#ifdef POSIX_FADV_SEQUENTIAL
+    posix_fadvise(fileno(s->file), 0, 0, POSIX_FADV_SEQUENTIAL);
+#endif
 }
 
 void tg__source_close(source *s)

@@ -32,6 +32,12 @@ void tg__source_memory(source *s, tg_context *tg, const char *op, const char *na
 /* Reads n bytes that begin at offset. Bytes beyond the end are an error, also when the file has
  * become shorter since it was opened. */
 bool tg__source_read(source *s, uint64_t offset, void *out, size_t n);
+/* Reads n bytes of the file, which has no mapping, and returns NULL or the problem. Nothing is
+ * recorded in the context, which may therefore be in use by another thread. */
+const char *tg__source_read_file(source *s, uint64_t offset, void *out, size_t n);
+/* Prepares for reading a file in large pieces from its beginning to its end: stdio keeps no copy of
+ * them, and the system reads far ahead. Nothing may have been read yet. */
+void tg__source_stream(source *s);
 /* Leaves the mapping, if there is one, to the current scope, at whose end it is undone. It is the
  * last step of a reader whose tensors show the mapping. */
 bool tg__source_keep(source *s);
