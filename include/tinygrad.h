@@ -70,6 +70,7 @@
 #include "tinygrad/nn.h"
 #include "tinygrad/optim.h"
 #include "tinygrad/data.h"
+#include "tinygrad/rows.h"
 #include "tinygrad/io.h"
 #include "tinygrad/files.h"
 #include "tinygrad/dlpack.h"

@@ -52,6 +52,8 @@ static void test_the_options_of_layers_batches_and_gradients(void **state)
     assert_true(p->dilation[0] == 1 && p->dilation[1] == 1 && p->count_include_pad);
     const tg_loader_options *l = TG_LOADER(.shuffle = true);
     assert_true(l->batch_size == 1 && l->shuffle && !l->drop_last);
+    const tg_rows_options *r = TG_ROWS(.block_rows = 3);
+    assert_true(r->block_rows == 3 && r->reduction == TG_SUM && !r->module && r->tensors.n == 0);
     const tg_csv_options *v = TG_CSV(.separator = ';', .missing = TG_MISSING_NAN);
     assert_true(v->separator == ';' && !v->decimal && v->missing == TG_MISSING_NAN);
     assert_true(v->max_levels == 0 && !v->columns && !v->file);

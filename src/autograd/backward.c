@@ -362,13 +362,13 @@ static void commit_grads(const sweep *s)
     }
 }
 
-static bool backward(tg_tensor *out, tg_list weights, tg_list inputs)
+static bool backward(tg_list outputs, tg_list weights, tg_list inputs)
 {
-    tg_context *tg = out->context;
+    tg_context *tg = outputs.items[0]->context;
     sweep s = {.tg = tg, .inputs = inputs};
     tg_scope_begin(tg);
     tg_no_grad_begin(tg);
-    bool done = tg__sweep(&s, (tg_list){1, &out}, weights) && prepare_grads(&s);
+    bool done = tg__sweep(&s, outputs, weights) && prepare_grads(&s);
     if (done) commit_grads(&s);
     tg__end_sweep(&s);
     tg_no_grad_end(tg);
@@ -382,14 +382,19 @@ bool tg_backward(tg_tensor *loss)
 {
     return loss && tg__check_output(loss, "backward") &&
            tg__check_single(loss, "backward", "use tg_backward_with, or a sum or mean") &&
-           backward(loss, none, none);
+           backward((tg_list){1, &loss}, none, none);
 }
 
 bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
 {
     return tg__check_inputs("backward", 2, (tg_tensor *[]){output, gradient}) &&
            tg__check_output(output, "backward") && tg__check_weight(output, gradient, "backward") &&
-           backward(output, (tg_list){1, &gradient}, none);
+           backward((tg_list){1, &output}, (tg_list){1, &gradient}, none);
+}
+
+bool tg__backward_all(tg_list outputs, tg_list weights)
+{
+    return backward(outputs, weights, none);
 }
 
 /* Checks the inputs of tg_backward_inputs, and takes the memory for the grad of each. */
@@ -416,5 +421,5 @@ bool tg_backward_inputs(tg_tensor *loss, tg_list inputs)
 {
     return loss && tg__check_output(loss, "backward") &&
            tg__check_single(loss, "backward", "use a sum or mean") &&
-           check_backward_inputs(loss, inputs) && backward(loss, none, inputs);
+           check_backward_inputs(loss, inputs) && backward((tg_list){1, &loss}, none, inputs);
 }

@@ -49,6 +49,10 @@ static inline tg_tensor *tg__gradient_of(const sweep *s, const tensor_priv *p)
     return p->sweep != s->number ? NULL : p->record ? p->captured : p->pending;
 }
 
+/* Does what tg_backward_with does for several outputs at once, without its checks: either all
+ * leaves get their gradients or none. An output may be a leaf itself. */
+bool tg__backward_all(tg_list outputs, tg_list weights);
+
 /* Sets s->path_bit and s->oldest, and sets that bit of on_path for each operand on a path from the
  * outputs to the inputs of s. `newest` is the newest record that made one of the outputs. */
 void tg__mark_paths(sweep *s, tg_list outputs, record *newest);

@@ -21,6 +21,14 @@ void tg__seed(generator *g, uint64_t seed)
     g->normal = 0;
 }
 
+void tg__seed_later(generator *g, uint64_t seed)
+{
+    g->seed = seed;
+    g->next = MT_WORDS + 1;
+    g->has_normal = false;
+    g->normal = 0;
+}
+
 static inline uint32_t mt_mix(uint32_t high, uint32_t low)
 {
     uint32_t word = (high & 0x80000000u) | (low & 0x7fffffffu);
@@ -30,6 +38,7 @@ static inline uint32_t mt_mix(uint32_t high, uint32_t low)
 static void mt_twist(generator *g)
 {
     uint32_t *mt = g->mt, first = MT_WORDS - MT_SHIFT;
+    tg__seed_now(g);
     for (uint32_t i = 0; i < first; i++) mt[i] = mt[i + MT_SHIFT] ^ mt_mix(mt[i], mt[i + 1]);
     for (uint32_t i = first; i < MT_WORDS - 1; i++)
         mt[i] = mt[i - first] ^ mt_mix(mt[i], mt[i + 1]);
@@ -47,7 +56,7 @@ static inline uint32_t mt_temper(uint32_t word)
 
 uint32_t tg__u32(generator *g)
 {
-    if (g->next == MT_WORDS) mt_twist(g);
+    if (g->next >= MT_WORDS) mt_twist(g);
     return mt_temper(g->mt[g->next++]);
 }
 
@@ -60,7 +69,7 @@ uint64_t tg__u64(generator *g)
 void tg__words(generator *g, int n, uint32_t *out)
 {
     for (int run; n > 0; n -= run, out += run) {
-        if (g->next == MT_WORDS) mt_twist(g);
+        if (g->next >= MT_WORDS) mt_twist(g);
         run = n < MT_WORDS - g->next ? n : MT_WORDS - g->next;
         const uint32_t *word = g->mt + g->next;
         for (int i = 0; i < run; i++) out[i] = mt_temper(word[i]);

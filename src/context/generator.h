@@ -12,12 +12,20 @@ enum { TG_MT_WORDS = 624 };
 typedef struct generator {
     uint64_t seed; /* with which it was seeded last */
     uint32_t mt[TG_MT_WORDS];
-    int next;        /* the index of the word to hand out next; 624: mt must be twisted first */
+    int next;        /* the index of the word to hand out next; 624: mt must be twisted first; 625:
+                        it must be seeded before */
     bool has_normal; /* Box-Muller makes two samples, and the second one is still unused */
     double normal;   /* that sample */
 } generator;
 
 void tg__seed(generator *g, uint64_t seed);
+/* Lets the first draw do what tg__seed would do here. */
+void tg__seed_later(generator *g, uint64_t seed);
+/* Seeds a generator that tg__seed_later has left to be seeded. */
+static inline void tg__seed_now(generator *g)
+{
+    if (g->next > TG_MT_WORDS) tg__seed(g, g->seed);
+}
 uint32_t tg__u32(generator *g);
 /* A number of two words; the first word drawn is the high half. */
 uint64_t tg__u64(generator *g);

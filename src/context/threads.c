@@ -26,6 +26,7 @@ typedef struct posix_team {
     int spins;     /* MOST_SPINS; 0 if there are more threads than processors */
     pthread_mutex_t lock;
     pthread_cond_t work_there, helpers_done;
+    pthread_mutex_t portions_lock; /* of tg__lock */
     atomic_uint posted;        /* how often work was posted so far, the order to stop included */
     atomic_int active;         /* how many helpers may be taking blocks */
     atomic_bool open;          /* helpers may take blocks of the work below */
@@ -132,6 +133,15 @@ static void split_between(team *t, int64_t n, int64_t grain, portion *f, void *w
     wait_for_helpers(c);
 }
 
+static void lock_portions(team *t, bool lock)
+{
+    pthread_mutex_t *m = &((posix_team *)t)->portions_lock;
+    if (lock)
+        pthread_mutex_lock(m);
+    else
+        pthread_mutex_unlock(m);
+}
+
 static size_t team_bytes(int helpers)
 {
     return sizeof(posix_team) + (size_t)helpers * sizeof(pthread_t);
@@ -144,12 +154,20 @@ static void stop_helpers(posix_team *c)
     for (int i = 0; i < c->helpers; i++) pthread_join(c->threads[i], NULL);
 }
 
+static bool make_conditions(posix_team *c)
+{
+    if (pthread_cond_init(&c->work_there, NULL)) return false;
+    if (!pthread_cond_init(&c->helpers_done, NULL)) return true;
+    pthread_cond_destroy(&c->work_there);
+    return false;
+}
+
 static bool make_locks(posix_team *c)
 {
     if (pthread_mutex_init(&c->lock, NULL)) return false;
-    if (!pthread_cond_init(&c->work_there, NULL)) {
-        if (!pthread_cond_init(&c->helpers_done, NULL)) return true;
-        pthread_cond_destroy(&c->work_there);
+    if (!pthread_mutex_init(&c->portions_lock, NULL)) {
+        if (make_conditions(c)) return true;
+        pthread_mutex_destroy(&c->portions_lock);
     }
     pthread_mutex_destroy(&c->lock);
     return false;
@@ -159,6 +177,7 @@ static void destroy_locks(posix_team *c)
 {
     pthread_cond_destroy(&c->helpers_done);
     pthread_cond_destroy(&c->work_there);
+    pthread_mutex_destroy(&c->portions_lock);
     pthread_mutex_destroy(&c->lock);
 }
 
@@ -231,7 +250,7 @@ static team *gather_team(tg_context *tg, int threads)
     posix_team *c = tg__take(tg, team_bytes(threads - 1));
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
-    c->base = (team){threads, has_threads, split_between, disband};
+    c->base = (team){threads, has_threads, split_between, lock_portions, disband};
     c->process = getpid();
     c->spins = has_processors(threads) ? MOST_SPINS : 0;
     if (!make_locks(c)) {

@@ -14,6 +14,7 @@ typedef struct team {
     int threads;
     bool (*has_threads)(const struct team *t); /* false in a child of fork, where they do not run */
     void (*split)(struct team *t, int64_t n, int64_t grain, portion *f, void *work);
+    void (*lock)(struct team *t, bool lock); /* false: unlocks */
     void (*disband)(tg_context *tg, struct team *t);
 } team;
 
@@ -36,6 +37,16 @@ static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, por
         tg->team->split(tg->team, n, grain, f, work);
     else if (n > 0)
         f(work, 0, n);
+}
+
+/* Of the threads that run portions, one at a time is between these two. */
+static inline void tg__lock(const tg_context *tg)
+{
+    if (tg->team) tg->team->lock(tg->team, true);
+}
+static inline void tg__unlock(const tg_context *tg)
+{
+    if (tg->team) tg->team->lock(tg->team, false);
 }
 
 #endif

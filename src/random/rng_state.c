@@ -24,6 +24,7 @@ tg_tensor *tg_get_rng_state(tg_context *tg)
     const int64_t words = WORDS;
     tg_tensor *t = tg ? tg__new(tg, TG_I64, 1, &words) : NULL;
     if (!t) return NULL;
+    tg__seed_now(&tg->random);
     const generator *g = &tg->random;
     int64_t *w = memset(t->data, 0, WORDS * sizeof *w);
     const bool is_new = g->next == TG_MT_WORDS && g->mt[0] == (uint32_t)g->seed;

@@ -1,0 +1,318 @@
+/* The calls: they compute all blocks, each in a worker's context, and sum up what comes out. */
+#include "rows.h"
+#include "../autograd/sweep.h"
+#include "../context/threads.h"
+
+#include <string.h>
+
+/* ---- One block, in a thread of the caller's context. */
+
+/* Notes that a block has failed, unless a lower one has. */
+static void note_failure(rows_call *c, int64_t number, tg_status status, const char *message)
+{
+    tg__lock(c->rows->tg);
+    if (number < c->failed) {
+        c->failed = number;
+        c->status = status;
+        snprintf(c->message, sizeof c->message, "%s", message);
+    }
+    tg__unlock(c->rows->tg);
+}
+
+/* Notes the form of a block's value; see rows_call. Where a lower block than all before comes with
+ * another form, the lowest one before it is the first that differs from it. */
+static void note_form(rows_call *c, int64_t number, const value_form *form)
+{
+    tg__lock(c->rows->tg);
+    const bool lower = number < c->lowest;
+    if (c->lowest == INT64_MAX) {
+        c->form = *form;
+    } else if (!tg__same_form(form, &c->form) && (lower || number < c->other)) {
+        c->other = lower ? c->lowest : number;
+        c->other_form = lower ? c->form : *form;
+        if (lower) c->form = *form;
+    }
+    if (lower) c->lowest = number;
+    tg__unlock(c->rows->tg);
+}
+
+/* A block above one that has failed need not be computed. One below it is, as it may be the first
+ * to fail. */
+static bool is_needed(rows_call *c, int64_t number)
+{
+    tg__lock(c->rows->tg);
+    const bool needed = number < c->failed;
+    tg__unlock(c->rows->tg);
+    return needed;
+}
+
+/* Whether the function has returned what its call can use. */
+static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor *value)
+{
+    tg_context *tg = w->tg;
+    if (!tg__ready(tg)) return false;
+    if (!value) return tg__fail(tg, TG_ERR_ARGUMENT, "the function returned NULL");
+    if (value->context != tg)
+        return tg__fail(tg, TG_ERR_CONTEXT,
+                        "the function returned a tensor of another context than the block's; use "
+                        "the module, the tensors and the data of the block");
+    if (priv(value)->released)
+        return tg__fail(tg, TG_ERR_CONTEXT, "the function returned a tensor that was released");
+    if (c->kind == ROWS_BACKWARD && value->numel != 1)
+        return tg__fail(tg, TG_ERR_SHAPE,
+                        "the loss %s has %lld elements, not one; return the sum of its rows",
+                        SHOW(value), (long long)value->numel);
+    if (value->dtype == TG_BOOL)
+        return tg__fail(tg, TG_ERR_DTYPE, "the function returned bool; use tg_cast");
+    if (value->dtype == TG_I64 && c->rows->o.reduction == TG_MEAN)
+        return tg__fail(tg, TG_ERR_DTYPE, "a mean of int64 does not exist; use tg_cast");
+    return true;
+}
+
+static value_form form_of(const rows_call *c, const tg_tensor *value)
+{
+    value_form form = {.dtype = value->dtype, .ndim = c->kind == ROWS_BACKWARD ? 0 : value->ndim};
+    memcpy(form.shape, value->shape, (size_t)form.ndim * sizeof *form.shape);
+    return form;
+}
+
+/* Copies the elements of t, row-major. */
+static void copy_to(void *elements, const tg_tensor *t)
+{
+    stack_tensor s;
+    int64_t strides[TG_MAX_DIMS];
+    tg__strides(t->ndim, t->shape, strides);
+    if (t->numel > 0) tg__copy(tg__array(&s, t, elements, t->ndim, t->shape, strides), t);
+}
+
+/* Copies the gradients of the block and its value to a node. */
+static void fill_node(const rows_call *c, const row_worker *w, tree_node *node, tg_tensor *value)
+{
+    const tg_rows *r = c->rows;
+    for (int i = 0; i < r->shared_n; i++) {
+        const tg_tensor *g = w->shared[i]->grad;
+        node->reached[i] = c->kind == ROWS_BACKWARD && g;
+        if (!node->reached[i]) continue;
+        memcpy(node->elements + r->gradient_at[i], g->data,
+               (size_t)g->numel * tg__dtype_size(g->dtype));
+    }
+    copy_to(node->elements + c->gradient_bytes, value);
+}
+
+static bool deposit(rows_call *c, const row_worker *w, int64_t number, tg_tensor *value)
+{
+    const value_form form = form_of(c, value);
+    const size_t bytes = c->gradient_bytes + tg__value_bytes(&form);
+    tree_node *node = tg__take_node(c, bytes);
+    if (!node) return tg__fail(w->tg, TG_ERR_MEMORY, "out of memory: %zu bytes asked for", bytes);
+    node->level = 0;
+    node->index = number;
+    node->form = form;
+    fill_node(c, w, node, value);
+    note_form(c, number, &form);
+    tg__add_node(c, node);
+    return true;
+}
+
+/* Runs the function, and backward, for the block with this number among all. */
+static bool compute_block(rows_call *c, row_worker *w, int64_t number)
+{
+    const tg_rows *r = c->rows;
+    const int64_t first = number * r->block_rows - r->first_row, left = r->count - first;
+    const tg_block b = {
+        .context = w->tg,
+        .module = w->module,
+        .tensors = {r->o.tensors.n, w->tensors},
+        .data = {r->n, w->data},
+        .first = r->first_row + first,
+        .n = left < r->block_rows ? left : r->block_rows,
+    };
+    if (!tg__read_block(r, w, first, b.n)) return false;
+    tg_tensor *value = c->function(&b, c->user);
+    return check_value(c, w, value) && (c->kind != ROWS_BACKWARD || tg_backward(value)) &&
+           deposit(c, w, number, value);
+}
+
+static void run_block(rows_call *c, row_worker *w, int64_t number)
+{
+    if (!is_needed(c, number)) return;
+    tg_scope_begin(w->tg);
+    w->tg->no_grad = c->kind != ROWS_BACKWARD;
+    if (!compute_block(c, w, number))
+        note_failure(c, number, tg_error_code(w->tg), tg_error(w->tg));
+    tg_clear_error(w->tg);
+    for (int i = 0; i < c->rows->shared_n; i++) tg_clear_grad(w->shared[i]);
+    while (w->tg->depth > 0) tg_scope_end(w->tg);
+}
+
+static row_worker *take_worker(rows_call *c)
+{
+    tg__lock(c->rows->tg);
+    row_worker *w = c->free_workers;
+    c->free_workers = w->next;
+    tg__unlock(c->rows->tg);
+    return w;
+}
+
+static void give_worker(rows_call *c, row_worker *w)
+{
+    tg__lock(c->rows->tg);
+    w->next = c->free_workers;
+    c->free_workers = w;
+    tg__unlock(c->rows->tg);
+}
+
+/* The portion of tg__split. */
+static void run_blocks(void *call_, int64_t from, int64_t to)
+{
+    rows_call *c = call_;
+    row_worker *w = take_worker(c);
+    const int64_t first = tg__first_block(c->rows);
+    for (int64_t i = from; i < to; i++) run_block(c, w, first + i);
+    give_worker(c, w);
+}
+
+/* ---- The whole call, in the caller's thread. */
+
+/* Places the gradients in the elements of a node, and returns where the value begins. */
+static size_t place_gradients(tg_rows *r)
+{
+    size_t at = 0;
+    for (int i = 0; i < r->shared_n; i++) {
+        const tg_tensor *t = r->shared[i];
+        r->gradient_at[i] = at;
+        if (t->requires_grad) at += tg__round_up((size_t)t->numel * tg__dtype_size(t->dtype));
+    }
+    return at;
+}
+
+/* The number of blocks that a thread takes at a time: they are worth as much as a portion of an
+ * elementwise operation is. */
+static int64_t blocks_at_a_time(const tg_rows *r)
+{
+    return r->work < TG_GRAIN ? (TG_GRAIN - 1) / (r->work > 0 ? r->work : 1) + 1 : 1;
+}
+
+static bool check_call(const tg_rows *r, const char *name, tg_block_function function)
+{
+    tg_context *tg = r->tg;
+    if (!tg__ready(tg)) return false;
+    if (!function) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
+    return tg__check_inputs(name, r->n, r->data) &&
+           (r->shared_n == 0 || tg__check_inputs(name, r->shared_n, r->shared));
+}
+
+/* Records the error of the lowest block that has failed. */
+static bool check_blocks(rows_call *c)
+{
+    const tg_rows *r = c->rows;
+    tg_context *tg = r->tg;
+    if (c->other < c->failed) {
+        c->failed = c->other;
+        c->status = c->form.dtype == c->other_form.dtype ? TG_ERR_SHAPE : TG_ERR_DTYPE;
+        snprintf(c->message, sizeof c->message, "the function returned %s %s, and %s %s before",
+                 tg_dtype_name(c->other_form.dtype),
+                 tg__show_sizes(tg, c->other_form.ndim, c->other_form.shape),
+                 tg_dtype_name(c->form.dtype), tg__show_sizes(tg, c->form.ndim, c->form.shape));
+    }
+    if (c->failed == INT64_MAX) return tg__ready(tg);
+    const int64_t first = c->failed * r->block_rows, most = r->first_row + r->count - 1,
+                  last = first + r->block_rows - 1;
+    return tg__fail(tg, c->status, "%s: rows %lld to %lld: %s", c->name, (long long)first,
+                    (long long)(last < most ? last : most), c->message);
+}
+
+/* Computes all blocks of this process. What they leave is in c->waiting. */
+static bool run_call(rows_call *c)
+{
+    tg_rows *r = c->rows;
+    const int64_t blocks = tg__blocks(r), grain = blocks_at_a_time(r),
+                  portions = (blocks + grain - 1) / grain;
+    const int threads = tg_get_num_threads(r->tg);
+    const int needed = portions < threads ? (int)portions : threads;
+    c->gradient_bytes = c->kind == ROWS_BACKWARD ? place_gradients(r) : 0;
+    c->failed = c->lowest = c->other = INT64_MAX;
+    if (!tg__prepare_workers(r, needed)) return false;
+    for (int i = needed - 1; i >= 0; i--) {
+        r->workers[i].next = c->free_workers;
+        c->free_workers = &r->workers[i];
+    }
+    tg__split(r->tg, blocks, grain, run_blocks, c);
+    return check_blocks(c);
+}
+
+/* The value of a node as a tensor in the current scope of the caller's context. */
+static tg_tensor *value_of(const rows_call *c, const tree_node *node)
+{
+    tg_tensor *t = tg__new(c->rows->tg, node->form.dtype, node->form.ndim, node->form.shape);
+    if (t && t->numel > 0)
+        memcpy(t->data, node->elements + c->gradient_bytes, tg__value_bytes(&node->form));
+    return t;
+}
+
+/* Divides n elements by the number of rows. */
+static void divide_by_rows(const tg_rows *r, tg_dtype dtype, int64_t n, void *elements)
+{
+    stack_tensor s;
+    const tg_tensor like = {.context = r->tg, .dtype = dtype};
+    tg_tensor *t = tg__array(&s, &like, elements, 1, &n, (int64_t[]){1});
+    tg__elementwise_number(pick(r->tg->level, div, dtype), t, t, (double)r->count);
+}
+
+/* Adds the gradients of a node to the grads of the leaves. */
+static bool add_gradients(const rows_call *c, const tree_node *node)
+{
+    tg_rows *r = c->rows;
+    tg_context *tg = r->tg;
+    int n = 0;
+    tg_scope_begin(tg);
+    const size_t bytes = tg__bytes(r->shared_n, sizeof(tg_tensor *));
+    tg_tensor **outputs = tg__alloc(tg, bytes), **weights = tg__alloc(tg, bytes);
+    for (int i = 0; outputs && weights && i < r->shared_n; i++) {
+        tg_tensor *t = r->shared[i];
+        if (!node->reached[i]) continue;
+        char *g = node->elements + r->gradient_at[i];
+        if (r->o.reduction == TG_MEAN) divide_by_rows(r, t->dtype, t->numel, g);
+        outputs[n] = t;
+        weights[n++] =
+            tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, NULL, g);
+    }
+    const bool done =
+        tg__ready(tg) && (n == 0 || tg__backward_all((tg_list){n, outputs}, (tg_list){n, weights}));
+    tg_scope_end(tg);
+    return done;
+}
+
+/* What the call returns: the value of the whole, after the gradients have been added. */
+static tg_tensor *finish(rows_call *c, tree_node *whole)
+{
+    const tg_rows *r = c->rows;
+    tg_tensor *value = value_of(c, whole);
+    if (!value) return NULL;
+    if (r->o.reduction == TG_MEAN) divide_by_rows(r, value->dtype, value->numel, value->data);
+    if (c->kind != ROWS_BACKWARD || add_gradients(c, whole)) return value;
+    tg_release(value);
+    return NULL;
+}
+
+static tg_tensor *sum_blocks(tg_rows *r, rows_kind kind, const char *name,
+                             tg_block_function function, void *user)
+{
+    if (!r || !check_call(r, name, function)) return NULL;
+    rows_call c = {.rows = r, .kind = kind, .name = name, .function = function, .user = user};
+    tree_node *whole = run_call(&c) ? tg__fold_nodes(&c) : NULL;
+    tg_tensor *value = whole ? finish(&c, whole) : NULL;
+    if (whole) tg__give_node(r, whole);
+    tg__give_nodes(r, &c.waiting);
+    return value;
+}
+
+tg_tensor *tg_backward_rows(tg_rows *rows, tg_block_function loss, void *user)
+{
+    return sum_blocks(rows, ROWS_BACKWARD, "backward_rows", loss, user);
+}
+
+tg_tensor *tg_sum_rows(tg_rows *rows, tg_block_function function, void *user)
+{
+    return sum_blocks(rows, ROWS_SUM, "sum_rows", function, user);
+}

@@ -1,0 +1,183 @@
+/* Making rows: the data, what their functions share, and the size of a block. */
+#include "rows.h"
+
+#include <string.h>
+
+enum { MOST_WORKERS = 256 }; /* as tg_set_num_threads allows */
+
+tg_rows_options tg_rows_defaults(void)
+{
+    return (tg_rows_options){TG_ROWS_DEFAULTS};
+}
+
+int64_t tg_rows_count(const tg_rows *rows)
+{
+    return rows ? rows->count : 0;
+}
+
+int64_t tg_rows_per_block(const tg_rows *rows)
+{
+    return rows ? rows->block_rows : 0;
+}
+
+/* Whether the tensors have the same number of rows, of which there is one at least, and require no
+ * grad. */
+static bool check_data(tg_list data)
+{
+    if (!tg__check_inputs("rows_new", data.n, data.items)) return false;
+    tg_context *tg = data.items[0]->context;
+    const tg_tensor *first = data.items[0];
+    for (int i = 0; i < data.n; i++) {
+        const tg_tensor *t = data.items[i];
+        if (t->ndim == 0)
+            return tg__fail(tg, TG_ERR_SHAPE, "rows_new: tensor %d is [], which has no rows",
+                            i + 1);
+        if (t->shape[0] != first->shape[0])
+            return tg__fail(tg, TG_ERR_SHAPE,
+                            "rows_new: tensors %s and %s have not the same number of rows",
+                            SHOW(first), SHOW(t));
+        if (t->requires_grad)
+            return tg__fail(tg, TG_ERR_AUTOGRAD,
+                            "rows_new: tensor %d, %s, requires grad, which rows do not get; use "
+                            "tg_detach, or pass it in options.tensors",
+                            i + 1, SHOW(t));
+    }
+    return first->shape[0] > 0 ||
+           tg__fail(tg, TG_ERR_SHAPE, "rows_new: the tensor %s has no rows", SHOW(first));
+}
+
+static bool check_rows_options(tg_context *tg, const tg_rows_options *o)
+{
+    if (o->block_rows < 0)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: block_rows %lld is negative",
+                        (long long)o->block_rows);
+    if (o->reduction != TG_SUM && o->reduction != TG_MEAN)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: there is no reduction %d; use %s",
+                        o->reduction, "TG_SUM or TG_MEAN");
+    if (o->module && o->module->tg != tg)
+        return tg__fail(tg, TG_ERR_CONTEXT, "rows_new: the module is of another context");
+    if (o->tensors.n < 0 || (o->tensors.n > 0 && !o->tensors.items))
+        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: options.tensors is NULL");
+    for (int i = 0; i < o->tensors.n; i++) {
+        tg_tensor *t = o->tensors.items[i];
+        if (!t)
+            return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: options.tensors: tensor %d is NULL",
+                            i + 1);
+        if (t->context != tg)
+            return tg__fail(tg, TG_ERR_CONTEXT,
+                            "rows_new: options.tensors: tensor %d is of another context; "
+                            "tg_borrow makes an alias",
+                            i + 1);
+        if (!tg__check_inputs("rows_new", 1, &t)) return false;
+    }
+    return true;
+}
+
+/* The bytes of a row of all tensors, and how many elements that is. */
+static size_t row_bytes(tg_list data, int64_t *elements)
+{
+    size_t bytes = 0;
+    *elements = 0;
+    for (int i = 0; i < data.n; i++) {
+        const tg_tensor *t = data.items[i];
+        const int64_t each = tg__numel(t->ndim - 1, t->shape + 1);
+        *elements = tg__plus(*elements, each);
+        bytes += (size_t)each * tg__dtype_size(t->dtype);
+    }
+    return bytes;
+}
+
+/* The bytes of the results that a matrix or kernel of that shape has for a row, and of their
+ * gradients: a guess, for a layer whose shape is (out, in, ...). A table of words has many rows, of
+ * which one is read. */
+static size_t result_bytes(const tg_tensor *t)
+{
+    if (t->ndim < 2 || t->numel == 0) return 0;
+    const int64_t out = t->shape[0], in = t->numel / out;
+    return 2 * (size_t)(out < in ? out : in) * tg__dtype_size(t->dtype);
+}
+
+/* Chooses the rows of a block: a power of 2, whose data, results and gradients stay in the cache of
+ * a core. More rows would not save time, and fewer would make the calls and the sums of gradients
+ * matter. */
+static void choose_block(tg_rows *r, tg_list data)
+{
+    enum { CACHE = 1 << 18, LEAST = 32, MOST = 1 << 13 };
+    int64_t elements, parameters = 0, rows = MOST;
+    size_t bytes = row_bytes(data, &elements);
+    for (int i = 0; i < r->shared_n; i++) {
+        bytes += result_bytes(r->shared[i]);
+        parameters = tg__plus(parameters, r->shared[i]->numel);
+    }
+    while (rows > LEAST && (size_t)rows * bytes > CACHE) rows /= 2;
+    r->block_rows = r->o.block_rows > 0 ? r->o.block_rows : rows;
+    r->work = tg__times(r->block_rows, tg__plus(elements, parameters));
+}
+
+/* The place of t among what is shared, to which it is added if it is not there. */
+static int place_of(tg_rows *r, tg_tensor *t)
+{
+    int i = 0;
+    while (i < r->shared_n && r->shared[i] != t) i++;
+    if (i == r->shared_n) r->shared[r->shared_n++] = t;
+    return i;
+}
+
+/* Takes the memory of r, in the current scope, and lists in it what the functions use. */
+static bool set_up_rows(tg_rows *r, tg_list data, const tg_rows_options *o)
+{
+    tg_context *tg = r->tg;
+    const tg_list parameters = tg_parameters(o->module);
+    const int64_t most = (int64_t)parameters.n + o->tensors.n;
+    r->o = *o;
+    r->n = data.n;
+    r->data = tg__alloc(tg, tg__bytes(data.n, sizeof *r->data));
+    r->shared = tg__alloc(tg, tg__bytes(most, sizeof *r->shared));
+    r->gradient_at = tg__alloc(tg, tg__bytes(most, sizeof *r->gradient_at));
+    r->tensor_at = tg__alloc(tg, tg__bytes(o->tensors.n, sizeof *r->tensor_at));
+    r->workers = tg__alloc(tg, MOST_WORKERS * sizeof *r->workers);
+    if (!r->data || !r->shared || !r->gradient_at || !r->tensor_at || !r->workers) return false;
+    for (int i = 0; i < data.n; i++) r->data[i] = data.items[i];
+    for (int i = 0; i < parameters.n; i++) place_of(r, parameters.items[i]);
+    for (int i = 0; i < o->tensors.n; i++) r->tensor_at[i] = place_of(r, o->tensors.items[i]);
+    return tg__ready(tg);
+}
+
+static void free_rows(void *rows)
+{
+    tg__close_workers(rows);
+    tg__free_nodes(rows);
+}
+
+tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
+{
+    const tg_rows_options o = options ? *options : tg_rows_defaults();
+    if (!check_data(data)) return NULL;
+    tg_context *tg = data.items[0]->context;
+    if (!tg__ready(tg) || !check_rows_options(tg, &o)) return NULL;
+    tg_rows *r = tg__alloc(tg, sizeof *r);
+    if (!r) return NULL;
+    *r = (tg_rows){.tg = tg, .count = data.items[0]->shape[0]};
+    if (!set_up_rows(r, data, &o)) return NULL;
+    choose_block(r, data);
+    return tg__at_scope_end(tg, free_rows, r) ? r : NULL;
+}
+
+/* The rows are read-only: a write to them is refused as one to a borrowed tensor. */
+bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n)
+{
+    for (int i = 0; i < r->n; i++) {
+        const tg_tensor *t = r->data[i];
+        int64_t shape[TG_MAX_DIMS];
+        memcpy(shape, t->shape, (size_t)t->ndim * sizeof *shape);
+        shape[0] = n;
+        char *data = t->data;
+        if (t->numel > 0) data += first * t->strides[0] * (int64_t)tg__dtype_size(t->dtype);
+        tg_tensor *rows = tg__new_external(w->tg, w->tg->depth, t->dtype,
+                                           (tg_shape){t->ndim, shape}, t->strides, data);
+        if (!rows) return false;
+        priv(rows)->own.lender = tg__origin(t);
+        w->data[i] = rows;
+    }
+    return true;
+}

@@ -1,0 +1,127 @@
+/* Rows: what the making of rows, their workers, the tree of sums, and the calls share. */
+#ifndef TG_ROWS_H
+#define TG_ROWS_H
+
+#include "../nn/module.h"
+
+/* The dtype and shape of what a block function returns. */
+typedef struct value_form {
+    tg_dtype dtype;
+    int ndim;
+    int64_t shape[TG_MAX_DIMS];
+} value_form;
+
+/* A sum over an aligned run of 2^level blocks, those from index * 2^level on: a node of the tree.
+ * Blocks are the nodes of level 0. The elements are the gradients, at the places that tg_rows
+ * names, and the value behind them. */
+typedef struct tree_node {
+    struct tree_node *next; /* in the list of nodes that wait, or of those that are free */
+    size_t bytes;           /* of the whole struct, for tg__give */
+    int level;
+    int64_t index;
+    value_form form; /* of the value */
+    bool *reached;   /* for each shared tensor, whether a block has given it a gradient */
+    char *elements;
+} tree_node;
+
+/* A context in which blocks are computed, one at a time. What it has borrowed lies in its outermost
+ * scope. */
+typedef struct row_worker {
+    struct row_worker *next; /* in the list of workers that are free */
+    tg_context *tg;          /* NULL: there is none yet */
+    tg_module *module;
+    tg_tensor **shared;  /* the counterparts of rows->shared */
+    tg_tensor **tensors; /* those of options.tensors, which are among them */
+    tg_tensor **data;    /* the rows of the block under way */
+} row_worker;
+
+struct tg_rows {
+    tg_context *tg;
+    tg_rows_options o;
+    int n; /* how many tensors of data there are */
+    tg_tensor **data;
+    int64_t first_row;   /* the number of this process's first row among all rows */
+    int64_t count;       /* how many rows this process has */
+    int64_t block_rows;  /* a multiple of which first_row is */
+    int shared_n;        /* the parameters of the module, and then further tensors; each once */
+    tg_tensor **shared;  /* in the caller's context */
+    int *tensor_at;      /* the place in `shared` of each of options.tensors */
+    size_t *gradient_at; /* where the gradient of each begins in the elements of a node */
+    int64_t work;        /* of a block, in additions or the like: decides what a thread takes */
+    row_worker *workers;
+    int workers_n;         /* how many of them have a context */
+    tree_node *free_nodes; /* the memory of nodes, which calls use again */
+};
+
+/* Which of the public functions is under way. */
+typedef enum rows_kind { ROWS_BACKWARD, ROWS_SUM } rows_kind;
+
+/* A call under way. Threads change what follows `lock` between tg__lock and tg__unlock of
+ * rows->tg, which they use in no other way. */
+typedef struct rows_call {
+    tg_rows *rows;
+    rows_kind kind;
+    const char *name;
+    tg_block_function function;
+    void *user;
+    size_t gradient_bytes; /* where the value begins in the elements of a node */
+    row_worker *free_workers;
+    tree_node *waiting; /* nodes whose sibling is not there yet */
+    int64_t failed;     /* the number of the lowest block that has failed; INT64_MAX: none */
+    tg_status status;   /* of that block */
+    char message[TG_MESSAGE];
+    /* The lowest block whose value is there, the form of its value, and the lowest of the blocks
+     * above it whose value has another form, or INT64_MAX. When all blocks are done, the former is
+     * the first block, and the latter does not depend on the order in which they came. */
+    int64_t lowest, other;
+    value_form form, other_form;
+} rows_call;
+
+/* ---- rows.c */
+
+/* The number of the first block of this process, and how many it has. */
+static inline int64_t tg__first_block(const tg_rows *r)
+{
+    return r->first_row / r->block_rows;
+}
+static inline int64_t tg__blocks(const tg_rows *r)
+{
+    return (r->count + r->block_rows - 1) / r->block_rows;
+}
+/* Makes w->data the n rows from row `first` of this process on, in the current scope of w->tg.
+ * False with the error in w->tg. */
+bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
+
+/* ---- workers.c */
+
+/* Makes as many workers as n, and brings all of them up to date with the originals. Called by the
+ * thread of rows->tg. False with the error in rows->tg. */
+bool tg__prepare_workers(tg_rows *r, int n);
+/* Closes the contexts of all workers. */
+void tg__close_workers(tg_rows *r);
+
+/* ---- tree.c */
+
+/* A node for gradients and a value of that many bytes together. NULL if there is no memory. */
+tree_node *tg__take_node(rows_call *c, size_t bytes);
+/* Gives the memory of a node, or of all nodes in a list, to the next tg__take_node. */
+void tg__give_node(tg_rows *r, tree_node *node);
+void tg__give_nodes(tg_rows *r, tree_node **list);
+/* Adds a node to the tree: joins it with its sibling if that is waiting, the sum of both with its
+ * own sibling, and so on; what has no sibling yet waits. */
+void tg__add_node(rows_call *c, tree_node *node);
+/* Folds the nodes that wait when all blocks are done, from the right to the left, to one. */
+tree_node *tg__fold_nodes(rows_call *c);
+/* Frees the memory of all nodes. */
+void tg__free_nodes(tg_rows *r);
+
+static inline size_t tg__value_bytes(const value_form *form)
+{
+    return (size_t)tg__numel(form->ndim, form->shape) * tg__dtype_size(form->dtype);
+}
+static inline bool tg__same_form(const value_form *a, const value_form *b)
+{
+    return a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
+}
+
+#endif
