@@ -17,6 +17,7 @@
 #define LOG(v)                                       NAME_log(v)
 #define SIGMOID(v)                                   NAME_sigmoid(v)
 #define TANH(v)                                      NAME_tanh(v)
+#define ERF(v)                                       NAME_erf(v)
 #define FMA(a, b, c)                                 NAME_FMA(a, b, c)
 #define WHOLE(function, v)                           function##f(v)
 #define OWN(function, ...)                           (float)NAME_##function##_wide(__VA_ARGS__)
@@ -84,7 +85,6 @@ static const c_form forms[] = {
     {"logsigmoid", "-((a > 0 ? 0 : -a) + " LOG1P_EXP("a") ")", NULL, NULL},
     {"silu", "a * NAME_sigmoid(a)", NULL, NULL},
     {"mish", "a * NAME_tanh((a < 0 ? 0 : a) + " LOG1P_EXP("a") ")", NULL, NULL},
-    {"gelu", "a * (((float)NAME_erf_wide((double)(a * 0x1.6a09e6p-1f)) + 1) * 0.5f)", NULL, NULL},
     {"gelu_tanh", "a * ((NAME_tanh((a + a * a * a * 0x1.6e4e26p-5f) * 0x1.988454p-1f) + 1) * 0.5f)",
      NULL, NULL},
     {"scale_shift", "a * b + c", NULL, NULL},
@@ -114,6 +114,7 @@ static const c_form forms[] = {
 #undef LOG
 #undef SIGMOID
 #undef TANH
+#undef ERF
 #undef FMA
 #undef WHOLE
 #undef OWN

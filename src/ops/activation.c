@@ -175,6 +175,10 @@ static void gelu_gate(const tile *b, void *to, const void *x)
 
 static void gelu_passes(const tile *b)
 {
+    if (b->dtype == TG_F32) {
+        tg__pass1(b, &tg__gelu_kernel, b->out, b->in[0]);
+        return;
+    }
     gelu_gate(b, b->out, b->in[0]);
     tg__pass2(b, &tg__mul_kernel, b->out, b->in[0], b->out);
 }
@@ -182,6 +186,10 @@ static void gelu_passes(const tile *b)
 static void gelu_backward_passes(const tile *b)
 {
     const void *x = b->in[1];
+    if (b->dtype == TG_F32) {
+        tg__pass2(b, &tg__gelu_backward_kernel, b->out, b->in[0], x);
+        return;
+    }
     gelu_gate(b, b->work[0], x);
     tg__pass1(b, &tg__square_kernel, b->out, x);
     tg__scale_pass(b, b->out, b->out, -0.5);
@@ -191,14 +199,45 @@ static void gelu_backward_passes(const tile *b)
     end_gate_gradient(b, b->work[0], b->out);
 }
 
-static tg_tensor *gelu_gradient(tg_tensor *g, tg_tensor *x)
+static tg_tensor *gelu_backward(tg_tensor *g, tg_tensor *x);
+
+/* The second derivative of gelu is (2 - x^2) times the density, exp(-x^2 / 2) / sqrt(2 pi). The
+ * density is multiplied by x twice, as 0 times an x^2 that has overflowed would be NaN. */
+static tg_tensor *gelu_backward_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *density = tg_exp(tg_mul_scalar(tg_square(x), -0.5));
-    tg_tensor *slope = tg_mul(x, tg_mul_scalar(density, ROOT_HALF_BY_PI));
-    tg_tensor *gate = tg_mul_scalar(tg_add_scalar(tg_erf(tg_mul_scalar(x, ROOT_HALF)), 1), 0.5);
-    return tg_mul(g, tg_add(gate, slope));
+    tg_tensor *first = r->in[0].t, *x = r->in[1].t;
+    if (i == 0) return gelu_backward(g, x);
+    tg_tensor *density = tg_mul_scalar(tg_exp(tg_mul_scalar(tg_square(x), -0.5)), ROOT_HALF_BY_PI);
+    tg_tensor *second = tg_sub(tg_mul_scalar(density, 2), tg_mul(x, tg_mul(x, density)));
+    return tg_mul(tg_mul(g, first), second);
 }
-ACTIVATION(gelu, "GeluBackward0", passes, gelu_gradient(g, x))
+
+static const op_row gelu_backward_op = {.name = "gelu_backward",
+                                        .grad_name = "GeluBackwardBackward0",
+                                        .shape = tg__same_shape,
+                                        .forward = tg__passes_forward,
+                                        .grad = gelu_backward_grad,
+                                        .reads = {READS_1, READS_0 | READS_1},
+                                        .kernel = KERNEL_passes(gelu_backward)};
+
+static tg_tensor *gelu_backward(tg_tensor *g, tg_tensor *x)
+{
+    return tg__apply(&gelu_backward_op, 2, (tg_tensor *[]){g, x}, (attr[TG_ATTRS]){{0}});
+}
+
+static tg_tensor *gelu_grad(const record *r, int i, tg_tensor *g)
+{
+    (void)i;
+    return gelu_backward(g, r->in[0].t);
+}
+
+static const op_row gelu_op = {.name = "gelu",
+                               .grad_name = "GeluBackward0",
+                               .shape = passes_shape,
+                               .forward = tg__passes_forward,
+                               .grad = gelu_grad,
+                               .reads = {READS_0},
+                               .kernel = KERNEL_passes(gelu)};
 
 /* Its approximation: gate(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), which is
  * s = sigmoid(2 u). The derivative is s + x s (1 - s) 2 u' with u' = sqrt(2 / pi) (1 + 3 * 0.044715

@@ -461,7 +461,7 @@ static void float_functions(int k)
         {"cos", &tg__cos_kernel, cos, 0.51},       {"tan", &tg__tan_kernel, tan, 0.51},
         {"asin", &tg__asin_kernel, asin, 0.51},    {"acos", &tg__acos_kernel, acos, 0.51},
         {"atan", &tg__atan_kernel, atan, 0.51},    {"sinh", &tg__sinh_kernel, sinh, 0.51},
-        {"cosh", &tg__cosh_kernel, cosh, 0.51},    {"erf", &tg__erf_kernel, erf, 0.51}};
+        {"cosh", &tg__cosh_kernel, cosh, 0.51},    {"erf", &tg__erf_kernel, erf, 1}};
     const bool exhaustive = getenv("TG_TEST_EXHAUSTIVE") != NULL;
     if (exhaustive && k != tg__level(NULL)) return;
     for (size_t f = 0; f < COUNT(functions); f++) {
@@ -492,6 +492,12 @@ static void special_values(int k)
         {"tanh",
          &tg__tanh_kernel,
          {0, -0.0f, 1, -1, NAN, -0x1.85efacp-1f, 0x1p-149f, 0x1.85efacp-1f}},
+        {"erf",
+         &tg__erf_kernel,
+         {0, -0.0f, 1, -1, NAN, -0x1.af767ap-1f, 0x1p-149f, 0x1.af767ap-1f}},
+        {"gelu",
+         &tg__gelu_kernel,
+         {0, -0.0f, INFINITY, NAN, NAN, -0x1.44ed0cp-3f, 0, 0x1.aec4bcp-1f}},
         {"sigmoid",
          &tg__sigmoid_kernel,
          {0.5f, 0.5f, 1, 0, NAN, 0x1.136562p-2f, 0.5f, 0x1.764d5p-1f}},

@@ -2,6 +2,8 @@
  * numbers are those of PyTorch 1.13, unless a comment says otherwise. */
 #include "leaf.h"
 
+#define TWO_PI 6.28318530717958647693
+
 typedef tg_tensor *function(tg_tensor *a);
 
 static tg_tensor *gelu(tg_tensor *a)
@@ -62,6 +64,24 @@ static void test_large_gradients_of_large_values(void **state)
         assert_true(gradient_at(tg, f[k], TG_F64, 1e30, 1e300) == 1e300);
     }
     assert_true(gradient_at(tg, gelu_tanh, TG_F32, 1e10, 1e30) == large);
+}
+
+/* Far below 0, 1 + erf(x / sqrt(2)) has no digits left, but the distribution function, half of
+ * erfc(-x / sqrt(2)), has all of them. Its error counts in units of 2^-24, and so does that of the
+ * gradient, whose terms cancel near -0.75. Values of
+ * erfc far below are multiples of 2^-149, whose error is multiplied by x. */
+static void test_gelu_of_float32_loses_no_digits_below_0(void **state)
+{
+    tg_context *tg = *state;
+    for (double x = -15; x < 2; x += 0.0625) {
+        const double phi = 0.5 * erfc(-x * sqrt(0.5)), slope = x * exp(-0.5 * x * x) / sqrt(TWO_PI);
+        const double value = tg_item(tg_gelu(tg_full(tg, TG_F32, TG_SHAPE(1), x), TG_GELU_NONE));
+        const double gradient = gradient_at(tg, gelu, TG_F32, x, 1);
+        if (fabs(value - x * phi) > 50 * 0x1p-24 * fabs(x * phi) + 0x1p-146)
+            fail_msg("gelu at %g: %a, not %a", x, value, x * phi);
+        if (fabs(gradient - (phi + slope)) > 5 * 0x1p-24 * (phi + fabs(slope)) + 0x1p-146)
+            fail_msg("gradient of gelu at %g: %a, not %a", x, gradient, phi + slope);
+    }
 }
 
 /* The slope is 1 above 0, and 0 below, also where the square of the value overflows; there PyTorch
@@ -179,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients_with_and_without_a_history_have_the_same_bits),
+        cmocka_unit_test(test_gelu_of_float32_loses_no_digits_below_0),
         cmocka_unit_test(test_infinite_gradients_of_gated_activations),
         cmocka_unit_test(test_large_gradients_of_large_values),
         cmocka_unit_test(test_gradient_of_gelu_tanh_far_out),
