@@ -194,24 +194,37 @@ static size_t room_in(const scope *s)
     return (size_t)(s->end - s->top);
 }
 
-/* Makes a scope in the current page of the host, if there is a host that lends and has room, else
- * in a page of its own. */
-static scope *make_scope(tg_context *tg, scope *host)
+enum { SCOPE = (sizeof(scope) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN };
+
+/* Sets all members but top, end, tape and newest. Setting them one by one takes less time than
+ * clearing the whole struct. */
+static inline void init_scope(scope *s, scope *outer, scope *host, int64_t depth)
 {
-    const size_t head = tg__round_up(sizeof(scope));
-    if (TG_SMALL > 0 && host && !host->lends_no_more && room_in(host) >= head) {
-        TG_CHECK(!host->lent);
-        scope *s = (scope *)(void *)host->top;
-        *s = (scope){.host = host, .top = host->top + head, .end = host->end};
-        host->lent = true;
-        return s;
-    }
-    block *page = take_page(tg, head);
-    if (!page) return NULL;
-    scope *s = block_payload(page);
-    *s = (scope){.host = NULL};
-    open_page(s, page, head);
-    return s;
+    s->outer = outer;
+    s->host = host;
+    s->depth = depth;
+    s->blocks = NULL;
+    s->spares = NULL;
+    s->at_end = NULL;
+    s->claims = NULL;
+    s->deferred = NULL;
+    s->calls = NULL;
+    s->lent = s->lends_no_more = false;
+}
+
+scope *tg__scope_in_host(tg_context *tg, int64_t depth)
+{
+    scope *host = tg->scope;
+    if (!TG_SMALL || !host || host->lends_no_more || room_in(host) < SCOPE) return NULL;
+    TG_CHECK(!host->lent && host->depth < depth && depth <= tg->depth);
+    scope *s = (scope *)(void *)host->top;
+    init_scope(s, host, host, depth);
+    s->top = host->top + SCOPE;
+    s->end = host->end;
+    s->tape = tg->tape;
+    s->newest = tg->newest;
+    host->lent = true;
+    return tg->scope = s;
 }
 
 /* The scope of that depth, which is made if it has no memory yet. A new scope between two others
@@ -223,14 +236,16 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     scope *s = *link;
     if (s && s->depth == depth) return s;
     TG_CHECK(depth >= 0 && depth <= tg->depth && (!s || s->depth < depth));
-    s = make_scope(tg, inner ? NULL : tg->scope);
-    if (!s) return NULL;
-    s->outer = *link;
-    s->depth = depth;
+    s = inner ? NULL : tg__scope_in_host(tg, depth);
+    if (s) return s;
+    block *page = take_page(tg, SCOPE);
+    if (!page) return NULL;
+    s = block_payload(page);
+    init_scope(s, *link, NULL, depth);
     s->tape = inner ? inner->tape : tg->tape;
     s->newest = inner ? inner->newest : tg->newest;
-    *link = s;
-    return s;
+    open_page(s, page, SCOPE);
+    return *link = s;
 }
 
 void tg__block_move(tg_context *tg, block *b, int64_t depth)

@@ -72,11 +72,12 @@ typedef struct scope_call {
 
 typedef struct scope {
     struct scope *outer; /* the next scope outwards that has memory */
+    struct scope *host;  /* the scope in whose page this struct lies; NULL: its own page */
     int64_t depth;
-    block *blocks;       /* all blocks of the scope, pages included, the newest first */
     char *top, *end;     /* the free part of the current page */
     struct record *tape; /* the newest record when the scope was made; its end restores it */
     int64_t newest;      /* the number of that record */
+    block *blocks;       /* all blocks of the scope, pages included, the newest first */
     spares *spares;      /* a queue for each size; NULL if nothing was given back */
     /* Gives claims and deferred tensors back when the scope ends. A function of the layer of
      * tensors, which sets it with the first of them; NULL if there are none. */
@@ -84,7 +85,6 @@ typedef struct scope {
     struct claim *claims;         /* see above; struct claim is in tensor.h */
     struct tensor_priv *deferred; /* see above */
     scope_call *calls;            /* to be made when the scope ends, the newest first */
-    struct scope *host;           /* the scope in whose page this struct lies; NULL: its own page */
     bool lent;                    /* an inner scope uses the free part of the current page */
     bool lends_no_more;           /* the scope has needed memory while its page was lent */
 } scope;
@@ -130,16 +130,24 @@ static inline size_t tg__round_up(size_t bytes)
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
 }
 
-/* The short path of tg__alloc_at: cuts memory from the current page of the innermost scope. NULL if
- * that scope has another depth or spares that may serve, or if the page has too little room. */
-static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
+/* Makes the scope of that depth, inside all others, in the page of the innermost one. NULL if that
+ * has no room or lends no more; the scope then needs a page of its own. */
+scope *tg__scope_in_host(tg_context *tg, int64_t depth);
+/* The innermost scope, if it has that depth and no spares that may serve; else NULL. */
+static inline scope *tg__scope_at_hand(const tg_context *tg, int64_t depth)
 {
     scope *s = tg->scope;
-    const size_t size = tg__round_up(bytes);
     TG_CHECK(!s || s->top <= s->end);
-    if (!s || s->depth != depth || s->spares || !tg__is_small(bytes) ||
-        (size_t)(s->end - s->top) < size)
-        return NULL;
+    return s && s->depth == depth && !s->spares ? s : NULL;
+}
+
+/* The short path of tg__alloc_at: cuts memory from the current page of the scope at hand. NULL if
+ * there is no such scope or its page has too little room. */
+static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
+{
+    scope *s = tg__scope_at_hand(tg, depth);
+    const size_t size = tg__round_up(bytes);
+    if (!s || !tg__is_small(bytes) || (size_t)(s->end - s->top) < size) return NULL;
     void *memory = s->top;
     s->top += size;
     return memory;

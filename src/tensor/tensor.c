@@ -98,13 +98,16 @@ bool tg_is_contiguous(const tg_tensor *t)
     return t && t->contiguous;
 }
 
-TG_NOINLINE static void add_intermediate(frame *f, tensor_priv *p)
+/* Makes p an intermediate of the open frame, unless that is of another scope. Returns p. */
+TG_NOINLINE static tg_tensor *add_intermediate(tensor_priv *p)
 {
-    if (f->depth != p->depth) return;
+    frame *f = p->pub.context->frame;
+    if (f->depth != p->depth) return &p->pub;
     TG_CHECK(!p->is_intermediate);
     p->is_intermediate = true;
     p->next_in_list = f->intermediates;
     f->intermediates = p;
+    return &p->pub;
 }
 
 /* Sets all members but data, shape, strides, numel, contiguous and storage. Setting them one by one
@@ -126,15 +129,20 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->is_view = p->detached = p->is_grad = p->is_batch = p->released = false;
     p->is_intermediate = false;
     p->wanted = p->mark = 0;
-    if (tg->frame) add_intermediate(tg->frame, p);
 }
 
-static tg_tensor *set_own_storage(tensor_priv *p, void *data, block *b)
+/* The last step of making a tensor. */
+static inline tg_tensor *finish(tensor_priv *p)
+{
+    return p->pub.context->frame ? add_intermediate(p) : &p->pub;
+}
+
+static inline tg_tensor *finish_with(tensor_priv *p, void *data, block *b)
 {
     p->pub.data = data;
     p->own = (storage){.data = data, .block = b, .depth = p->depth, .claims = 1};
     p->storage = &p->own;
-    return &p->pub;
+    return finish(p);
 }
 
 void tg__lay_out(tg_tensor *t, const int64_t *shape, const int64_t *strides)
@@ -162,7 +170,7 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     if (!strides) tg__strides(shape.ndim, shape.dims, row_major);
     init_tensor(p, tg, depth, dtype, shape.ndim);
     tg__lay_out(&p->pub, shape.dims, strides ? strides : row_major);
-    return set_own_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
+    return finish_with(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
 tg_tensor *tg__sizes_of(const tg_tensor *t)
@@ -172,46 +180,50 @@ tg_tensor *tg__sizes_of(const tg_tensor *t)
     return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
 }
 
-static inline tg_tensor *init_contiguous(tensor_priv *p, void *data, tg_context *tg, int64_t depth,
-                                         tg_dtype dtype, int ndim, const int64_t *shape,
-                                         size_t bytes)
-{
-    int64_t step = 1;
-    init_tensor(p, tg, depth, dtype, ndim);
-    for (int d = ndim - 1; d >= 0; d--) {
-        int64_t n = shape[d];
-        p->pub.shape[d] = n;
-        p->pub.strides[d] = step;
-        step *= n > 1 ? n : 1;
-    }
-    p->pub.numel = bytes ? step : 0;
-    p->pub.contiguous = true;
-    const bool has_block = bytes && !tg__lies_behind(bytes);
-    return set_own_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
-}
-
-/* tg__new_at when the page at hand has no room. */
+/* tg__new_at in general. */
 TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
-                                         const int64_t *shape, size_t bytes)
+                                         const int64_t *shape)
 {
-    const bool behind = tg__lies_behind(bytes);
-    tensor_priv *p = tg__alloc_slowly(tg, depth, behind ? TG_TENSOR + bytes : sizeof *p);
+    int64_t strides[TG_MAX_DIMS];
+    if (tg->scope && tg->scope->depth < depth && tg__scope_in_host(tg, depth))
+        return tg__new_at(tg, depth, dtype, ndim, shape);
+    const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
+    const bool has_block = bytes && !tg__lies_behind(bytes);
+    tensor_priv *p = tg__alloc_at(tg, depth, has_block ? sizeof *p : TG_TENSOR + bytes);
     if (!p) return NULL;
-    void *data = (char *)p + TG_TENSOR;
-    if (!behind && bytes) data = tg__alloc_block(tg, depth, bytes);
-    return data ? init_contiguous(p, data, tg, depth, dtype, ndim, shape, bytes) : NULL;
+    void *data = has_block ? tg__alloc_block(tg, depth, bytes) : (char *)p + TG_TENSOR;
+    if (!data) return NULL;
+    init_tensor(p, tg, depth, dtype, ndim);
+    tg__strides(ndim, shape, strides);
+    tg__lay_out(&p->pub, shape, strides);
+    return finish_with(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
 /* A few elements lie right behind the tensor, in one piece of memory, which is usually carved from
- * the page at hand. */
+ * the page at hand: the sizes are then written there while they are multiplied. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
     TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
-    const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
-    char *p = tg__carve(tg, depth, TG_TENSOR + bytes);
-    if (!p) return new_slowly(tg, depth, dtype, ndim, shape, bytes);
-    return init_contiguous((tensor_priv *)(void *)p, p + TG_TENSOR, tg, depth, dtype, ndim, shape,
-                           bytes);
+    scope *s = tg__scope_at_hand(tg, depth);
+    const size_t room = s ? (size_t)(s->end - s->top) : 0;
+    if (room < TG_TENSOR) return new_slowly(tg, depth, dtype, ndim, shape);
+    tensor_priv *p = (tensor_priv *)(void *)s->top;
+    int64_t numel = 1;
+    for (int d = ndim - 1; d >= 0; d--) {
+        p->pub.shape[d] = shape[d];
+        p->pub.strides[d] = numel;
+        numel = tg__times(numel, shape[d]);
+    }
+    if (!tg__is_small((size_t)numel - 1)) /* too many, or 0, from which 1 leads to SIZE_MAX */
+        return new_slowly(tg, depth, dtype, ndim, shape);
+    const size_t bytes = (size_t)numel * tg__dtype_size(dtype);
+    const size_t size = tg__round_up(TG_TENSOR + bytes);
+    if (!tg__lies_behind(bytes) || room < size) return new_slowly(tg, depth, dtype, ndim, shape);
+    s->top += size;
+    init_tensor(p, tg, depth, dtype, ndim);
+    p->pub.numel = numel;
+    p->pub.contiguous = true;
+    return finish_with(p, (char *)p + TG_TENSOR, NULL);
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -236,7 +248,7 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     p->is_view = true;
     p->detached = priv(base)->detached;
     p->rewrites = s->rewrites;
-    return t;
+    return finish(p);
 }
 
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out)
