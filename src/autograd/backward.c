@@ -32,6 +32,11 @@ static bool begin_sweep(sweep *s)
 {
     s->outer = s->tg->sweep;
     s->number = s->outer ? s->outer->number + 1 : 1;
+    s->path_bit = 0;
+    s->oldest = s->waiting = 0;
+    s->touched = s->whole = NULL;
+    s->written = (part_range){0};
+    s->saved = NULL;
     s->tg->sweep = s;
     for (int i = 0; i < s->inputs.n; i++) {
         tensor_priv *p = priv(s->inputs.items[i]);
@@ -85,16 +90,9 @@ static inline void mark_own(const sweep *s, tg_tensor *g)
     if (s->create_graph && g) priv(g)->mark |= MARK_SUM;
 }
 
-/* Adds g to the pending gradient of t. The sweep owns g from here on and may release it. */
-static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
+/* Adds g to the gradient that t has, as accumulate does. */
+TG_NOINLINE static bool add_to_pending(sweep *s, tensor_priv *p, tg_tensor *g)
 {
-    tensor_priv *p = priv(t);
-    if (!touch(s, p)) return false;
-    if (!p->pending) {
-        p->pending = g;
-        if (p->record) s->waiting++;
-        return true;
-    }
     if (!s->create_graph && !s->tg->watch && is_own(s, p->pending)) {
         loop add = {.binary = pick(s->tg->level, add, g->dtype)};
         tg__elementwise(add, p->pending, 2, (tg_tensor *[]){p->pending, g});
@@ -109,6 +107,17 @@ static bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
     mark_own(s, sum);
     p->pending = sum;
     return sum != NULL;
+}
+
+/* Adds g to the pending gradient of t. The sweep owns g from here on and may release it. */
+static inline bool accumulate(sweep *s, tg_tensor *t, tg_tensor *g)
+{
+    tensor_priv *p = priv(t);
+    if (!touch(s, p)) return false;
+    if (p->pending) return add_to_pending(s, p, g);
+    p->pending = g;
+    if (p->record) s->waiting++;
+    return true;
 }
 
 /* Records the error that t, whose values the gradient of r reads, was changed in place. `what` and
@@ -140,7 +149,7 @@ static inline bool wants_gradient(const sweep *s, const operand *in)
 static inline bool check_versions(const record *r, unsigned reads)
 {
     unsigned bit = READS_0;
-    for (int j = 0; j < r->n; j++) {
+    for (int j = 0; j < r->n && bit <= reads; j++) {
         if (reads & bit && changed(r->in[j].t, r->in[j].version))
             return fail_changed(r, r->in[j].t, "input", j + 1);
         if (bit < READS_3) bit <<= 1;
@@ -189,11 +198,24 @@ static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
     return true;
 }
 
+/* Computes the gradient of operand i of r from g by grad_into, without a history, and adds it to
+ * the pending gradient of the operand. */
+static inline bool propagate_directly(sweep *s, const record *r, int i, tg_tensor *g)
+{
+    tg_tensor *t = r->in[i].t, *own = tg__new(s->tg, t->dtype, t->ndim, t->shape);
+    if (!own) return false;
+    const block *before = s->tg->scope->blocks; /* own is of this scope */
+    if (!r->op->grad_into(r, i, g, own)) return false;
+    if (s->tg->scope->blocks != before) tg__free_elements(s->tg, before, NULL);
+    return accumulate(s, t, own);
+}
+
 /* Computes the gradient of operand i of r from g, that of its result, and adds it to the pending
- * gradient of the operand. w is the watch of the context, or NULL. */
-TG_INLINE bool propagate(sweep *s, const record *r, int i, tg_tensor *g, watch *w)
+ * gradient of the operand. */
+TG_NOINLINE static bool propagate(sweep *s, const record *r, int i, tg_tensor *g)
 {
     tg_tensor *t = r->in[i].t;
+    watch *w = s->tg->watch;
     if (!r->op->grad)
         return tg__fail(s->tg, TG_ERR_AUTOGRAD, "backward: %s has no gradient", r->op->name);
     if (r->op->flags & OP_PART && takes_parts(s, priv(t))) return add_to_part(s, r, g);
@@ -217,7 +239,7 @@ TG_NOINLINE static bool propagate_watched(sweep *s, const record *r, int i, tg_t
 {
     watch *w = s->tg->watch;
     if (!w->begin(s->tg, WORK_BACKWARD, r->op->name)) return false;
-    const bool done = propagate(s, r, i, g, w);
+    const bool done = propagate(s, r, i, g);
     w->end(s->tg, 0);
     return done;
 }
@@ -228,6 +250,7 @@ static bool run_record(sweep *s, const record *r)
     tensor_priv *p = priv(r->out);
     tg_tensor *g = p->pending;
     if (!g || p->sweep != s->number) return true;
+    const bool direct = r->op->grad_into && !s->tg->watch && !s->create_graph;
     if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
     p->pending = NULL;
     priv(g)->mark &= (uint8_t)~MARK_SUM;
@@ -242,7 +265,9 @@ static bool run_record(sweep *s, const record *r)
         const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
         if (reads && !check_versions(r, reads)) return false;
         checked |= reads;
-        if (!(s->tg->watch ? propagate_watched(s, r, i, g) : propagate(s, r, i, g, NULL)))
+        if (!(direct         ? propagate_directly(s, r, i, g)
+              : s->tg->watch ? propagate_watched(s, r, i, g)
+                             : propagate(s, r, i, g)))
             return false;
     }
     if (!keep && !s->create_graph) release_gradient(g);
@@ -331,9 +356,8 @@ bool tg__check_single(tg_tensor *out, const char *op, const char *cure)
  * there is none. */
 static inline tg_tensor *gradient_for(const sweep *s, const tensor_priv *p)
 {
-    tg_tensor *g = p->record ? p->captured : p->pending;
-    if (!g || !p->grad_slot || !p->pub.requires_grad) return NULL;
-    return !s->inputs.n || p->wanted ? g : NULL;
+    if (!p->grad_slot || !p->pub.requires_grad || (s->inputs.n && !p->wanted)) return NULL;
+    return p->record ? p->captured : p->pending;
 }
 
 static bool prepare_grads(const sweep *s)
@@ -365,8 +389,12 @@ static void commit_grads(const sweep *s)
 static bool backward(tg_list outputs, tg_list weights, tg_list inputs)
 {
     tg_context *tg = outputs.items[0]->context;
-    sweep s = {.tg = tg, .inputs = inputs};
+    sweep s;
+    s.tg = tg;
+    s.create_graph = false;
+    s.inputs = inputs;
     tg_scope_begin(tg);
+    tg__scope_in_host(tg, tg->depth); /* or the first gradient makes it, if it needs a page */
     tg_no_grad_begin(tg);
     bool done = tg__sweep(&s, outputs, weights) && prepare_grads(&s);
     if (done) commit_grads(&s);

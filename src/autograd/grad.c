@@ -83,7 +83,10 @@ bool tg_grad(tg_list outputs, tg_list inputs, tg_tensor **grads, const tg_grad_o
     if (!tg) tg = context_of(inputs);
     if (!tg || !check_grad(tg, outputs, inputs, &o)) return false;
     if (!grads) return tg__fail(tg, TG_ERR_ARGUMENT, "grad: grads is NULL");
-    sweep s = {.tg = tg, .create_graph = o.create_graph, .inputs = inputs};
+    sweep s;
+    s.tg = tg;
+    s.create_graph = o.create_graph;
+    s.inputs = inputs;
     int64_t no_grad = tg->no_grad;
     tg->no_grad = !o.create_graph;
     if (!o.create_graph) tg_scope_begin(tg);

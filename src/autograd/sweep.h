@@ -39,7 +39,8 @@ typedef struct sweep {
 /* Computes the gradients of the sum of all outputs, each output multiplied by its weight (PyTorch's
  * grad_outputs) if there are weights. The gradient of a leaf is left in its `pending`, that of
  * another tensor that is wanted in its `captured`. The caller sets tg, create_graph and inputs of s
- * before, and calls tg__end_sweep after that, also if the sweep has failed. */
+ * before, and tg__sweep sets its other members. The caller calls tg__end_sweep after that, also if
+ * the sweep has failed. */
 bool tg__sweep(sweep *s, tg_list outputs, tg_list weights);
 /* Clears the state of this sweep in all tensors, and restores that of an outer sweep. */
 void tg__end_sweep(sweep *s);

@@ -2,6 +2,7 @@
 #include "module.h"
 #include "../context/printer.h"
 #include "../ops/matmul.h"
+#include "../ops/reduce.h"
 
 #include <math.h>
 
@@ -17,7 +18,7 @@ static bool linear_shape(const call *c, spec *s)
             c->tg, TG_ERR_SHAPE,
             "linear: input %s, weight %s: the last size of the input must be in_features, %lld",
             SHOW(x), SHOW(w), (long long)w->shape[1]);
-    tg__same_shape(c, s);
+    tg__copy_shape(s, x);
     s->shape[x->ndim - 1] = w->shape[0];
     return w->shape[0] <= w->shape[1] || /* a result no larger than the input needs no check */
            tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
@@ -52,11 +53,7 @@ static bool weight_grad_shape(const call *c, spec *s)
 static bool weight_grad_forward(const call *c)
 {
     const tg_tensor *g = c->in[0], *x = c->in[1];
-    if (x->numel == 0) tg__fill(c->out, 0); /* sums of nothing */
-    if (x->numel == 0) return true;
-    return tg__product(c->tg, x->dtype, g->shape[1], x->shape[1], x->shape[0], c->out->data,
-                       (matrix){g->data, g->strides[1], g->strides[0]},
-                       (matrix){x->data, x->strides[0], x->strides[1]});
+    return tg__product_into(c->out, x->shape[0], tg__transposed(g), tg__matrix(x));
 }
 
 static tg_tensor *weight_grad_grad(const record *r, int i, tg_tensor *g)
@@ -82,18 +79,55 @@ static tg_tensor *linear_grad(const record *r, int i, tg_tensor *g)
                         : tg__apply(&weight_grad_op, 2, (tg_tensor *[]){g, x}, NULL);
 }
 
+/* out = the sum of g over its rows. */
+static bool sum_rows(tg_tensor *g, tg_tensor *out)
+{
+    static const attr rows[TG_ATTRS] = {[REDUCE_BITS] = {.i = 1}};
+    const call c = {.tg = g->context, .n = 1, .in = &g, .a = rows};
+    return tg__sum_into(&c, out);
+}
+
+static bool linear_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
+{
+    const tg_tensor *x = r->in[0].t, *w = r->in[1].t;
+    return i == 0   ? tg__product_into(out, w->shape[0], tg__matrix(g), tg__matrix(w))
+           : i == 1 ? tg__product_into(out, x->shape[0], tg__transposed(g), tg__matrix(x))
+                    : sum_rows(g, out);
+}
+
 static const op_row linear_op = {
     .name = "linear",
     .grad_name = "MmBackward0",
     .shape = linear_shape,
     .forward = linear_forward,
     .grad = linear_grad,
+    .grad_into = linear_grad_into,
     .reads = {READS_1, READS_0},
     .flags = OP_BROADCAST,
 };
 static const op_row linear_bias_op = {
     .name = "linear",
     .grad_name = "AddmmBackward0",
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .grad = linear_grad,
+    .grad_into = linear_grad_into,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+/* The product of a vector, which PyTorch composes of others. */
+static const op_row linear_vector_op = {
+    .name = "linear",
+    .grad_name = "SqueezeBackward3",
+    .shape = linear_shape,
+    .forward = linear_forward,
+    .grad = linear_grad,
+    .reads = {READS_1, READS_0},
+    .flags = OP_BROADCAST,
+};
+static const op_row linear_vector_bias_op = {
+    .name = "linear",
+    .grad_name = "AddBackward0",
     .shape = linear_shape,
     .forward = linear_forward,
     .grad = linear_grad,
@@ -121,10 +155,11 @@ static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
         return tg__leave(&f,
                          tg__name_grad_fn(y, l->bias ? "ViewBackward0" : "UnsafeViewBackward0"));
     }
-    tg_tensor *y = tg__apply(l->bias ? &linear_bias_op : &linear_op, l->bias ? 3 : 2,
-                             (tg_tensor *[]){x, l->weight, l->bias}, NULL);
-    /* The product of a vector is composed of others in PyTorch. */
-    return x->ndim > 1 ? y : tg__name_grad_fn(y, l->bias ? "AddBackward0" : "SqueezeBackward3");
+    const bool vector = x->ndim < 2;
+    const op_row *o = l->bias  ? vector ? &linear_vector_bias_op : &linear_bias_op
+                      : vector ? &linear_vector_op
+                               : &linear_op;
+    return tg__apply(o, l->bias ? 3 : 2, (tg_tensor *[]){x, l->weight, l->bias}, NULL);
 }
 
 static void describe_linear(const tg_module *m, char text[TG_DESCRIPTION])

@@ -25,6 +25,12 @@ tg_tensor *tg__gradient_of_terms(const record *r, tg_tensor *g);
 /* Applies the operation of a gradient of a loss to that gradient and both sides. Its numbers are
  * those of the loss. */
 tg_tensor *tg__apply_loss_backward(const op_row *o, const record *r, tg_tensor *g);
+/* Whether both sides are of one shape and floating dtype, which most are. */
+static inline bool tg__are_alike(const tg_tensor *input, const tg_tensor *target)
+{
+    return input->dtype == target->dtype && tg__is_float(input->dtype) &&
+           tg__same_sizes(input->ndim, input->shape, target->ndim, target->shape);
+}
 /* The check in tg__loss_sides. If the sides differ in shape and may broadcast, s gets their common
  * shape; if they have the same shape, s is left as it is. */
 bool tg__check_sides(const char *name, tg_tensor *input, tg_tensor *target, int reduction, spec *s);

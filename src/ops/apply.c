@@ -2,11 +2,10 @@
  * it. */
 #include "record.h"
 
-static inline tg_tensor *make_result(const call *c, const spec *s)
+static inline tg_tensor *make_result(tg_context *tg, const op_row *o, const call *c, const spec *s)
 {
-    if (c->op->flags & OP_VIEW)
-        return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
-    return tg__new_at(c->tg, c->tg->depth, s->dtype, s->ndim, s->shape);
+    if (o->flags & OP_VIEW) return tg__new_view(c->in[0], s->ndim, s->shape, s->strides, s->offset);
+    return tg__new_at(tg, tg->depth, s->dtype, s->ndim, s->shape);
 }
 
 /* The operation has failed, and nothing refers to its result yet. */
@@ -30,7 +29,7 @@ tg_tensor *tg__apply(const op_row *o, int n, tg_tensor *const *in, const attr *a
     if (!o->shape(&c, &s)) return NULL;
     const bool differentiable = !tg->no_grad && tg__is_float(s.dtype);
     if (differentiable && !plain && !tg__check_history(o->name, n, in)) return NULL;
-    tg_tensor *out = c.out = make_result(&c, &s);
+    tg_tensor *out = c.out = make_result(tg, o, &c, &s);
     if (!out || (o->forward && !tg__forward_in_own_scope(&c))) return release_result(out);
     if (!differentiable || !needs_grad) return out;
     record *r = tg__make_record(&c);

@@ -202,18 +202,29 @@ static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_
 bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
                  matrix b)
 {
-    const int64_t size = (int64_t)tg__dtype_size(dtype);
-    product_work w = {pick(tg->level, matmul, dtype), m, n, k, size, c, a, b, NULL, 1, 0, NULL};
     if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT &&
-        (m >= 2 * UNIT || n >= 2 * UNIT))
+        (m >= 2 * UNIT || n >= 2 * UNIT)) {
+        const int64_t size = (int64_t)tg__dtype_size(dtype);
+        product_work w = {pick(tg->level, matmul, dtype), m, n, k, size, c, a, b, NULL, 1, 0, NULL};
         return split_large_product(tg, &w, dtype);
-    const size_t bytes = tg__product_scratch(dtype, m, n, k, b.s1);
+    }
     double on_stack[STACK_SCRATCH / sizeof(double)];
+    const int64_t most = (int64_t)(sizeof on_stack / sizeof *on_stack);
+    const bool small = k * (m > n ? m : n) <= most; /* packs no more elements than this */
+    const size_t bytes = small ? 0 : tg__product_scratch(dtype, m, n, k, b.s1);
+    TG_CHECK(!small || tg__product_scratch(dtype, m, n, k, b.s1) <= sizeof on_stack);
     char *scratch = alloc_scratch(tg, bytes, on_stack);
     if (!scratch) return false;
-    run_kernel(&w, scratch, m, n, c, a.data, b.data);
+    pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
     free_scratch(tg, bytes, scratch);
     return true;
+}
+
+bool tg__product_into(tg_tensor *out, int64_t k, matrix a, matrix b)
+{
+    if (k == 0) tg__fill(out, 0); /* all sums are empty, and the inputs have no memory */
+    if (k == 0 || out->numel == 0) return true;
+    return tg__product(out->context, out->dtype, out->shape[0], out->shape[1], k, out->data, a, b);
 }
 
 /* The work is a batch: computes the products [from, to). */
@@ -288,6 +299,13 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_matmul(g, tg__matrix_transpose(b)) : tg_matmul(tg__matrix_transpose(a), g);
 }
 
+static bool mm_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
+{
+    const tg_tensor *a = r->in[0].t, *b = r->in[1].t;
+    return i == 0 ? tg__product_into(out, b->shape[1], tg__matrix(g), tg__transposed(b))
+                  : tg__product_into(out, a->shape[0], tg__transposed(a), tg__matrix(g));
+}
+
 /* One row for each name that PyTorch gives the grad_fn of a product, by the dimensions of the
  * inputs: 1-d and 1-d, 1-d and 2-d, 2-d and 1-d, 2-d and 2-d, batches, which PyTorch reshapes. */
 static const op_row dot_op = {
@@ -323,6 +341,7 @@ static const op_row mm_op = {
     .shape = matmul_shape,
     .forward = matmul_forward,
     .grad = matmul_grad,
+    .grad_into = mm_grad_into,
     .reads = {READS_1, READS_0},
     .flags = OP_BROADCAST,
 };

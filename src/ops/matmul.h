@@ -9,10 +9,20 @@ typedef struct matrix {
     const void *data;
     int64_t s0, s1; /* the strides between rows and between columns, in elements */
 } matrix;
+static inline matrix tg__matrix(const tg_tensor *t)
+{
+    return (matrix){t->data, t->strides[0], t->strides[1]};
+}
+static inline matrix tg__transposed(const tg_tensor *t)
+{
+    return (matrix){t->data, t->strides[1], t->strides[0]};
+}
 /* Computes c = a b, where a is (m, k), b is (k, n), and c is (m, n) and row-major. A large product
  * is split among the threads of the context. False if there is no memory to work in. */
 bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
                  matrix b);
+/* Computes out = a b, where out is 2-d and contiguous, and its elements are sums of k terms. */
+bool tg__product_into(tg_tensor *out, int64_t k, matrix a, matrix b);
 /* The bytes of scratch memory that the kernel of such a product needs at any SIMD level. b1 is the
  * stride between the columns of b. */
 size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int64_t b1);

@@ -93,6 +93,10 @@ struct op_row {
      * library's operations, which makes it differentiable in turn. NULL for an operation without a
      * gradient. */
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
+    /* Computes the elements of the same gradient, with the same bits, in `out`: a contiguous tensor
+     * with the shape and dtype of input i. It is the shorter way where the gradient needs no
+     * history. NULL: there is only `grad`. False: an error is recorded. */
+    bool (*grad_into)(const record *r, int i, tg_tensor *g, tg_tensor *out);
     uint8_t reads[3]; /* READS_* for the gradient of each input; the last is for all inputs from the
                          third on */
     uint8_t flags;
@@ -117,6 +121,16 @@ tg_tensor *tg__name_grad_fn(tg_tensor *t, const char *grad_name);
 bool tg__record(const call *c);
 
 /* ---- Shape rules that several operations share. */
+
+/* The result gets the shape and dtype of t. The sizes are copied one by one. They are soon read one
+ * by one, and a processor forwards a store to a load only if both have the same width; after a
+ * wider copy each load would wait. */
+static inline void tg__copy_shape(spec *s, const tg_tensor *t)
+{
+    s->dtype = t->dtype;
+    s->ndim = t->ndim;
+    for (int d = 0; d < t->ndim; d++) s->shape[d] = t->shape[d];
+}
 
 /* The result has the common shape of the last two inputs, which must have one dtype. */
 bool tg__broadcast_shape(const call *c, spec *s);

@@ -3,24 +3,15 @@
 
 #include <string.h>
 
-/* Copies the sizes one by one. They are soon read one by one, and a processor forwards a store to a
- * load only if both have the same width; after a wider copy each load would wait. */
-static inline void copy_shape(spec *s, const tg_tensor *t)
-{
-    s->dtype = t->dtype;
-    s->ndim = t->ndim;
-    for (int d = 0; d < t->ndim; d++) s->shape[d] = t->shape[d];
-}
-
 bool tg__same_shape(const call *c, spec *s)
 {
-    copy_shape(s, c->in[0]);
+    tg__copy_shape(s, c->in[0]);
     return true;
 }
 
 bool tg__shape_of_second(const call *c, spec *s)
 {
-    copy_shape(s, c->in[1]);
+    tg__copy_shape(s, c->in[1]);
     return true;
 }
 
@@ -42,7 +33,7 @@ static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, cons
 bool tg__broadcast_shape(const call *c, spec *s)
 {
     const tg_tensor *a = c->in[c->n - 2], *b = c->in[c->n - 1];
-    copy_shape(s, a);
+    tg__copy_shape(s, a);
     bool alike = a->dtype == b->dtype && tg__same_sizes(a->ndim, a->shape, b->ndim, b->shape);
     return alike || broadcast_unlike(c, a, b, s);
 }

@@ -467,9 +467,8 @@ tg_tensor *tg__array(stack_tensor *s, const tg_tensor *like, void *data, int ndi
     return t;
 }
 
-tg_tensor *tg__contiguous(tg_tensor *t)
+tg_tensor *tg__contiguous_copy(const tg_tensor *t)
 {
-    if (t->contiguous) return t;
     tg_tensor *copy = tg__new(t->context, t->dtype, t->ndim, t->shape);
     if (copy) tg__copy(copy, t);
     return copy;

@@ -28,7 +28,11 @@ void tg__copy(tg_tensor *out, const tg_tensor *a);
 void tg__fill(tg_tensor *t, double value);
 /* Returns t if it is contiguous, else a contiguous copy without a history. NULL if there is no
  * memory. */
-tg_tensor *tg__contiguous(tg_tensor *t);
+tg_tensor *tg__contiguous_copy(const tg_tensor *t);
+static inline tg_tensor *tg__contiguous(tg_tensor *t)
+{
+    return t->contiguous ? t : tg__contiguous_copy(t);
+}
 
 /* A tensor on the stack, for loops alone. It belongs to no scope and has no private half; functions
  * that call priv() must not get it. Debug builds recognise it by its grad, which is the tensor

@@ -209,8 +209,9 @@ static inline bool tg__are_plain(int n, tg_tensor *const *in, bool *needs_grad)
     bool any = false;
     for (int i = 0; i < n; i++) {
         const tensor_priv *p = priv(in[i]);
-        if (!p || p->pub.context != tg || p->released) return false;
-        if (p->is_view && p->rewrites != p->storage->rewrites) return false;
+        if (!p || p->pub.context != tg) return false;
+        if ((p->is_view || p->released) && (p->released || p->rewrites != p->storage->rewrites))
+            return false;
         any |= p->pub.requires_grad;
     }
     *needs_grad = any;

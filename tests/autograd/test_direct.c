@@ -1,0 +1,176 @@
+/* Gradients that backward computes without a history, by a shorter way, have the bits of those that
+ * are composed of operations: tg_grad with create_graph composes them. */
+#include "bits.h"
+#include "check.h"
+
+enum { MOST_LEAVES = 3 };
+
+/* A function of leaves, whose gradients are compared. */
+typedef struct problem {
+    tg_context *tg;
+    tg_dtype dtype;
+    int leaves;
+    tg_tensor *leaf[MOST_LEAVES];
+} problem;
+
+static tg_tensor *add_leaf(problem *p, tg_shape shape)
+{
+    tg_tensor *t = tg_randn(p->tg, p->dtype, shape);
+    assert_non_null(t);
+    return p->leaf[p->leaves++] = tg_requires_grad_(t, true);
+}
+
+/* A loss with another gradient for each element of y. */
+static tg_tensor *weighted_sum(tg_tensor *y)
+{
+    tg_tensor *weights = tg_randn(y->context, y->dtype, (tg_shape){y->ndim, y->shape});
+    return tg_sum(tg_mul(y, weights));
+}
+
+static void compare_gradients(problem *p, tg_tensor *loss)
+{
+    tg_tensor *composed[MOST_LEAVES];
+    const tg_list leaves = {p->leaves, p->leaf};
+    assert_true(tg_grad((tg_list){1, &loss}, leaves, composed, TG_GRAD(.create_graph = true)));
+    assert_true(tg_backward(loss));
+    for (int i = 0; i < p->leaves; i++) {
+        const tg_tensor *g = p->leaf[i]->grad, *other = tg_contiguous(composed[i]);
+        assert_non_null(g);
+        assert_int_equal(g->numel, other->numel);
+        for (int64_t k = 0; k < g->numel; k++)
+            if (bits_at(g, k) != bits_at(other, k))
+                fail_msg("element %d of the gradient of leaf %d differs", (int)k, i);
+    }
+    check_ok(p->tg);
+}
+
+/* Runs `test` with both dtypes and a few sizes: none, one, a few, and more than a page holds. */
+static void for_sizes(void **state, void (*test)(problem p, int64_t m, int64_t n, int64_t k))
+{
+    static const int64_t sizes[][3] = {{1, 1, 1},      {100, 1, 2}, {5, 3, 4},
+                                       {0, 3, 2},      {2, 0, 3},   {40, 50, 60},
+                                       {1100, 9, 130}, {7, 8, 1},   {3, 1200, 2}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int d = 0; d < 2; d++) {
+            tg_scope_begin(*state);
+            test((problem){.tg = *state, .dtype = d ? TG_F64 : TG_F32}, sizes[i][0], sizes[i][1],
+                 sizes[i][2]);
+            tg_scope_end(*state);
+        }
+}
+
+static void multiply(problem p, int64_t m, int64_t n, int64_t k)
+{
+    tg_tensor *a = add_leaf(&p, TG_SHAPE(m, k)), *b = add_leaf(&p, TG_SHAPE(k, n));
+    compare_gradients(&p, weighted_sum(tg_matmul(a, b)));
+}
+
+static void multiply_transposed(problem p, int64_t m, int64_t n, int64_t k)
+{
+    tg_tensor *a = add_leaf(&p, TG_SHAPE(k, m)), *b = add_leaf(&p, TG_SHAPE(n, k));
+    compare_gradients(&p, weighted_sum(tg_matmul(tg_t(a), tg_t(b))));
+}
+
+/* One tensor is both operands, and the gradient of the result has strides of 0. */
+static void multiply_by_itself(problem p, int64_t m, int64_t n, int64_t k)
+{
+    (void)n;
+    tg_tensor *a = add_leaf(&p, TG_SHAPE(m, k));
+    compare_gradients(&p, tg_sum(tg_matmul(a, tg_t(a))));
+}
+
+static void layer(problem p, int64_t m, int64_t n, int64_t k)
+{
+    if (n == 0) return; /* there is no such layer */
+    assert_true(tg_set_default_dtype(p.tg, p.dtype));
+    for (int bias = 0; bias < 2; bias++) {
+        tg_module *net = tg_linear(p.tg, k, n, bias ? TG_BIAS : TG_NO_BIAS);
+        p.leaves = 0;
+        tg_tensor *x = add_leaf(&p, TG_SHAPE(m, k));
+        p.leaf[p.leaves++] = tg_param(net, "weight");
+        if (bias) p.leaf[p.leaves++] = tg_param(net, "bias");
+        compare_gradients(&p, weighted_sum(tg_forward(net, x)));
+    }
+}
+
+/* The input of the layer is a vector, or has three dimensions. */
+static void layer_of_other_shapes(problem p, int64_t m, int64_t n, int64_t k)
+{
+    if (n == 0) return;
+    assert_true(tg_set_default_dtype(p.tg, p.dtype));
+    for (int ndim = 1; ndim < 4; ndim += 2) {
+        tg_module *net = tg_linear(p.tg, k, n, TG_BIAS);
+        p.leaves = 0;
+        tg_tensor *x = add_leaf(&p, ndim == 1 ? TG_SHAPE(k) : TG_SHAPE(m, 2, k));
+        p.leaf[p.leaves++] = tg_param(net, "weight");
+        p.leaf[p.leaves++] = tg_param(net, "bias");
+        compare_gradients(&p, weighted_sum(tg_forward(net, x)));
+    }
+}
+
+static void squared_error(problem p, int64_t m, int64_t n, int64_t k)
+{
+    static const int reductions[] = {TG_MEAN, TG_SUM, TG_NONE};
+    (void)k;
+    for (int i = 0; i < 3; i++) {
+        p.leaves = 0;
+        tg_tensor *x = add_leaf(&p, TG_SHAPE(m, n)), *y = add_leaf(&p, TG_SHAPE(n, m));
+        tg_tensor *loss = tg_mse_loss(x, tg_t(y), reductions[i]);
+        compare_gradients(&p, tg_mul_scalar(weighted_sum(loss), 0.3));
+    }
+}
+
+/* The target is a row, which is expanded. */
+static void squared_error_of_unlike(problem p, int64_t m, int64_t n, int64_t k)
+{
+    (void)k;
+    tg_tensor *x = add_leaf(&p, TG_SHAPE(m, n)), *y = add_leaf(&p, TG_SHAPE(n));
+    compare_gradients(&p, tg_mse_loss(x, y, TG_SUM | TG_BROADCAST));
+}
+
+static void test_products(void **state)
+{
+    for_sizes(state, multiply);
+    for_sizes(state, multiply_transposed);
+    for_sizes(state, multiply_by_itself);
+}
+
+static void test_linear_layers(void **state)
+{
+    for_sizes(state, layer);
+    for_sizes(state, layer_of_other_shapes);
+}
+
+static void test_mse_loss(void **state)
+{
+    for_sizes(state, squared_error);
+    for_sizes(state, squared_error_of_unlike);
+}
+
+/* The shorter way notices, too, that a value which the gradient reads was changed. */
+static void test_a_changed_value_is_an_error(void **state)
+{
+    problem p = {.tg = *state, .dtype = TG_F32};
+    tg_tensor *a = add_leaf(&p, TG_SHAPE(2, 3)), *b = add_leaf(&p, TG_SHAPE(3, 2));
+    tg_tensor *c = tg_mul_scalar(b, 2), *loss = tg_sum(tg_matmul(a, c));
+    tg_no_grad_begin(*state);
+    tg_add_scalar_(c, 1);
+    tg_no_grad_end(*state);
+    assert_false(tg_backward(loss));
+    check_error(*state, TG_ERR_AUTOGRAD,
+                "backward: the gradient of matmul needs its input 2, a tensor [3, 2], but "
+                "add_scalar_ changed it in place");
+    assert_null(a->grad);
+}
+
+int main(void)
+{
+#define test(name) cmocka_unit_test_setup_teardown(test_##name, open_context, close_context)
+    const struct CMUnitTest tests[] = {
+        test(products),
+        test(linear_layers),
+        test(mse_loss),
+        test(a_changed_value_is_an_error),
+    };
+    return cmocka_run_group_tests_name("direct", tests, NULL, NULL);
+}
