@@ -132,17 +132,17 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
 }
 
 /* The last step of making a tensor. */
-static inline tg_tensor *finish(tensor_priv *p)
+static inline tg_tensor *finish_tensor(tensor_priv *p)
 {
     return p->pub.context->frame ? add_intermediate(p) : &p->pub;
 }
 
-static inline tg_tensor *finish_with(tensor_priv *p, void *data, block *b)
+static inline tg_tensor *finish_storage(tensor_priv *p, void *data, block *b)
 {
     p->pub.data = data;
     p->own = (storage){.data = data, .block = b, .depth = p->depth, .claims = 1};
     p->storage = &p->own;
-    return finish(p);
+    return finish_tensor(p);
 }
 
 void tg__lay_out(tg_tensor *t, const int64_t *shape, const int64_t *strides)
@@ -170,7 +170,7 @@ tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_sh
     if (!strides) tg__strides(shape.ndim, shape.dims, row_major);
     init_tensor(p, tg, depth, dtype, shape.ndim);
     tg__lay_out(&p->pub, shape.dims, strides ? strides : row_major);
-    return finish_with(p, p->pub.numel > 0 ? data : NULL, NULL);
+    return finish_storage(p, p->pub.numel > 0 ? data : NULL, NULL);
 }
 
 tg_tensor *tg__sizes_of(const tg_tensor *t)
@@ -196,7 +196,7 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
     init_tensor(p, tg, depth, dtype, ndim);
     tg__strides(ndim, shape, strides);
     tg__lay_out(&p->pub, shape, strides);
-    return finish_with(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
+    return finish_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
 /* A few elements lie right behind the tensor, in one piece of memory, which is usually carved from
@@ -223,7 +223,7 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
     init_tensor(p, tg, depth, dtype, ndim);
     p->pub.numel = numel;
     p->pub.contiguous = true;
-    return finish_with(p, (char *)p + TG_TENSOR, NULL);
+    return finish_storage(p, (char *)p + TG_TENSOR, NULL);
 }
 
 tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
@@ -248,7 +248,7 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
     p->is_view = true;
     p->detached = priv(base)->detached;
     p->rewrites = s->rewrites;
-    return finish(p);
+    return finish_tensor(p);
 }
 
 bool tg__broadcast(int na, const int64_t *a, int nb, const int64_t *b, int *n, int64_t *out)
