@@ -171,7 +171,9 @@ static void train(void *data, long times)
     for (; times > 0; times--) {
         tg_scope_begin(tg);
         tg_zero_grad(w->sgd);
-        tg_backward(tg_mean(tg_square(tg_forward(w->net, w->x))));
+        tg_tensor *y = tg_forward(w->net, w->x), *squares = tg_square(y), *loss = tg_mean(squares);
+        release(TG_LIST(y, squares));
+        tg_backward(loss);
         tg_step(w->sgd);
         tg_scope_end(tg);
     }
