@@ -34,6 +34,8 @@ struct reading {
     int64_t rows;           /* of the result, or of each phase of x, that one layout is for */
     int64_t lines, phases, width, top, left;
     int64_t step;        /* between the columns of a phase */
+    int64_t pitch;       /* between what neighbours in a column of the result see */
+    bool dense;          /* the layout has a copy for each column of the kernel */
     bool in_place;       /* the image has no padding, and is its own layout */
     int64_t *offset;     /* of the rows of the patches */
     const char *weights; /* CONV_INPUT: the weight as (groups, channels, taps, outputs) */
@@ -116,6 +118,26 @@ static char *own_scratch(const conv_work *w, int64_t image, bool work)
                         w->own_at + (work ? size_of_layout(w, w->patches) : 0));
 }
 
+/* Copies `lines` lines of a channel from line y on, `step` apart, to a part of the layout that has
+ * r->width columns in each of its lines, `pitch` apart. The first of them is column x of the image.
+ * What lies outside of the image is left out. */
+static void copy_columns(const conv_work *w, const char *channel, int64_t y, int64_t lines,
+                         int64_t step, int64_t x, char *to, int64_t pitch)
+{
+    const reading *r = w->patches;
+    const int64_t above = y < 0 ? (step - 1 - y) / step : 0;
+    const int64_t before = x < 0 ? (r->step - 1 - x) / r->step : 0;
+    int64_t end = r->h > y ? (r->h - y - 1) / step + 1 : 0;
+    int64_t last = r->w > x ? (r->w - x - 1) / r->step + 1 : 0;
+    if (end > lines) end = lines;
+    if (last > r->width) last = r->width;
+    if (above >= end || before >= last) return;
+    pick(w->c->tg->level, copy, w->c->out->dtype)(
+        end - above, last - before, to + (size_t)(above * pitch + before) * w->size, pitch, 1,
+        channel + (size_t)((y + above * step) * r->w + x + before * r->step) * w->size, step * r->w,
+        r->step);
+}
+
 /* Writes the layout for the rows of the result from `first` on to the scratch memory, unless the
  * image serves as it is. `data` is what the group sees of the image with that number. */
 static const char *lay_out(const conv_work *w, const char *data, int64_t image, int64_t group,
@@ -123,24 +145,21 @@ static const char *lay_out(const conv_work *w, const char *data, int64_t image, 
 {
     const reading *r = w->patches;
     const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
-    const int64_t pitch = r->phases * r->width, plane = r->lines * pitch;
-    const int64_t from = top < 0 ? -top : 0;
-    const int64_t end = r->h - top < r->lines ? r->h - top : r->lines;
-    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    const int64_t part = r->lines * r->width, plane = r->phases * part;
     if (r->in_place && !is_near_end(w, image, group)) return data;
     char *to = own_scratch(w, image, false);
     memset(to, 0, (size_t)(r->channels * plane) * w->size);
-    for (int64_t p = 0; p < r->phases; p++) {
-        const int64_t start = r->left + p; /* the column of the image that the phase begins with */
-        const int64_t skipped = start < 0 ? (r->step - 1 - start) / r->step : 0;
-        const int64_t seen = r->w > start ? (r->w - start - 1) / r->step + 1 : 0;
-        const int64_t n = (seen < r->width ? seen : r->width) - skipped;
-        const int64_t x = start + skipped * r->step;
-        for (int64_t c = 0; c < r->channels && n > 0 && from < end; c++)
-            copy(end - from, n,
-                 to + (size_t)(c * plane + from * pitch + p * r->width + skipped) * w->size, pitch,
-                 1, data + (size_t)((c * r->h + top + from) * r->w + x) * w->size, r->w, r->step);
-    }
+    for (int64_t c = 0; c < r->channels; c++, data += (size_t)(r->h * r->w) * w->size)
+        for (int64_t p = 0; p < r->phases; p++) {
+            char *at = to + (size_t)(c * plane) * w->size;
+            if (r->dense)
+                copy_columns(w, data, top + p / w->s.kw, r->lines, stride_of(w, 0),
+                             r->left + p % w->s.kw * w->s.a[CONV_DILATION + 1].i,
+                             at + (size_t)(p * part) * w->size, r->width);
+            else
+                copy_columns(w, data, top, r->lines, 1, r->left + p,
+                             at + (size_t)(p * r->width) * w->size, r->phases * r->width);
+        }
     return to;
 }
 
@@ -159,17 +178,16 @@ static void compute_result(const conv_work *w, int64_t image, int64_t group)
         const int64_t rows = s->oh - first < r->rows ? s->oh - first : r->rows;
         const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
         multiply_patches(
-            w, &(patch_product){
-                   .patches = {x, r->offset, s->ow, stride_of(w, 0) * r->phases * r->width},
-                   .m = s->out_channels,
-                   .n = rows * s->ow,
-                   .k = w->k,
-                   .c = conv_y(w, image, group, first),
-                   .c0 = s->oh * s->ow,
-                   .other = w->w + (size_t)(group * conv_weights(w)) * w->size,
-                   .s0 = w->k,
-                   .s1 = 1,
-                   .scratch = own_scratch(w, image, true)});
+            w, &(patch_product){.patches = {x, r->offset, s->ow, r->pitch},
+                                .m = s->out_channels,
+                                .n = rows * s->ow,
+                                .k = w->k,
+                                .c = conv_y(w, image, group, first),
+                                .c0 = s->oh * s->ow,
+                                .other = w->w + (size_t)(group * conv_weights(w)) * w->size,
+                                .s0 = w->k,
+                                .s1 = 1,
+                                .scratch = own_scratch(w, image, true)});
     }
 }
 
@@ -193,8 +211,7 @@ static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
         const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
         multiply_patches(w,
                          &(patch_product){.patches_first = true,
-                                          .patches = {x, r->offset, s->ow,
-                                                      stride_of(w, 0) * r->phases * r->width},
+                                          .patches = {x, r->offset, s->ow, r->pitch},
                                           .m = w->k,
                                           .n = s->out_channels,
                                           .k = rows * s->ow,
@@ -231,7 +248,7 @@ static void compute_phases(const conv_work *w, int64_t image, int64_t group, con
         work += bytes;
     }
     multiply_patches(
-        w, &(patch_product){.patches = {y, r->offset + tap * o, width, r->width},
+        w, &(patch_product){.patches = {y, r->offset + tap * o, width, r->pitch},
                             .m = s->channels,
                             .n = rows * width,
                             .k = taps * o,
@@ -309,13 +326,20 @@ int64_t tg__lay_out_patches(const conv_work *w)
 static void offsets_in_x(const conv_work *w, int64_t *offset)
 {
     const reading *r = w->patches;
-    const int64_t pitch = r->phases * r->width, step = stride_of(w, 1);
+    const int64_t pitch = r->phases * r->width, step = stride_of(w, 1), rows = stride_of(w, 0);
+    const int64_t phases = r->phases / w->s.kw;
     for (int64_t c = 0; c < r->channels; c++)
         for (int64_t i = 0; i < w->s.kh; i++)
             for (int64_t j = 0; j < w->s.kw; j++) {
+                const int64_t line = i * w->s.a[CONV_DILATION].i;
                 const int64_t column = j * w->s.a[CONV_DILATION + 1].i;
-                *offset++ = (c * r->lines + i * w->s.a[CONV_DILATION].i) * pitch +
-                            column % step * r->width + column / step;
+                if (r->dense)
+                    *offset++ =
+                        (((c * phases + line % rows) * w->s.kw + j) * r->lines + line / rows) *
+                        r->width;
+                else
+                    *offset++ =
+                        (c * r->lines + line) * pitch + column % step * r->width + column / step;
             }
 }
 
@@ -395,26 +419,36 @@ static bool is_slow(const conv_work *w)
 static void describe_layout(const conv_work *w, reading *r, int64_t rows)
 {
     const geometry *s = &w->s;
-    r->rows = rows;
-    if (w->part == CONV_INPUT) {
+    const bool is_input = w->part == CONV_INPUT;
+    *r = (reading){.channels = is_input ? s->out_channels : s->channels,
+                   .h = is_input ? s->oh : s->h,
+                   .w = is_input ? s->ow : s->w,
+                   .rows = rows,
+                   .phases = 1,
+                   .step = 1};
+    if (is_input) {
         const tap_range lines = range_of_taps(w, 0), columns = range_of_taps(w, 1);
-        *r = (reading){s->out_channels,      s->oh, s->ow, rows, .top = lines.least,
-                       .left = columns.least};
+        r->top = lines.least;
+        r->left = columns.least;
         r->lines = tg__plus(rows, lines.most - lines.least);
-        r->width = tg__plus(size_of_phase(w, 1, 0), columns.most - columns.least);
-        r->phases = r->step = 1;
+        r->pitch = r->width = tg__plus(size_of_phase(w, 1, 0), columns.most - columns.least);
     } else {
         const int64_t step = stride_of(w, 1), span = kernel_span(w, 1);
-        *r = (reading){s->channels,
-                       s->h,
-                       s->w,
-                       rows,
-                       .top = -s->a[CONV_PADDING].i,
-                       .left = -s->a[CONV_PADDING + 1].i};
-        r->lines = tg__plus(tg__times(rows - 1, stride_of(w, 0)), kernel_span(w, 0));
-        r->width = tg__plus(s->ow, (span - 1) / step);
-        r->phases = step < span ? step : span;
+        const int64_t row_step = stride_of(w, 0), row_span = kernel_span(w, 0);
+        r->top = -s->a[CONV_PADDING].i;
+        r->left = -s->a[CONV_PADDING + 1].i;
         r->step = step;
+        r->dense = w->part == CONV_WEIGHT && s->out_channels == 1;
+        if (r->dense) {
+            r->lines = tg__plus(rows, (row_span - 1) / row_step);
+            r->phases = (row_step < row_span ? row_step : row_span) * s->kw;
+            r->pitch = r->width = s->ow;
+        } else {
+            r->lines = tg__plus(tg__times(rows - 1, row_step), row_span);
+            r->width = tg__plus(s->ow, (span - 1) / step);
+            r->phases = step < span ? step : span;
+            r->pitch = row_step * r->phases * r->width;
+        }
     }
     r->in_place = r->phases == 1 && r->step == 1 && r->top == 0 && r->left == 0 &&
                   r->lines == r->h && r->width == r->w;

@@ -147,7 +147,9 @@ static void products_are_summed_in_order(int level)
         {false, 9, 390, 1200, 300, 20, 22}, {true, 20, 50, 1100, 0, 30, 33},
         {true, 20, 50, 1000, 1000, 30, 33}, {true, 9, 1, 700, 700, 30, 31},
         {true, 11, 1, 700, 0, 30, 31},      {false, 3, 50, 1024, 0, 10, 12},
-        {false, 3, 50, 1025, 0, 10, 12},    {true, 70, 400, 129, 0, 7, 9}};
+        {false, 3, 50, 1025, 0, 10, 12},    {true, 70, 400, 129, 0, 7, 9},
+        {true, 11, 1, 2048, 2048, 30, 30},  {true, 9, 1, 513, 0, 600, 601},
+        {true, 5, 1, 512, 512, 8, 8},       {true, 1, 1, 49, 49, 7, 7}};
     int turn = 0;
     for (int type = K_F32; type <= K_F64; type++) {
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
