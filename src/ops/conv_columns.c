@@ -110,11 +110,6 @@ static void move_patches(const geometry *s, tg_dtype dtype, char *image, int64_t
  * sum moves to a compensated total. */
 enum { CONV_LARGE = 1024, CONV_ADDED = 128 };
 
-/* The elements [from, to) of a dimension of the image. */
-typedef struct range {
-    int64_t from, to;
-} range;
-
 /* The elements of the image, along spatial dimension d, that `count` outputs from number `first` on
  * see through the elements k to `last` of the kernel. */
 static range image_range(const geometry *s, int d, int64_t k, int64_t last, int64_t first,
@@ -213,9 +208,10 @@ static void compute_panel(const conv_work *w, int64_t image, int64_t group, int6
     }
 }
 
-void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group)
+void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group, int64_t groups)
 {
-    for (int64_t panel = 0; panel < w->panels; panel++) compute_panel(w, image, group, panel);
+    for (const int64_t end = group + groups; group < end; group++)
+        for (int64_t panel = 0; panel < w->panels; panel++) compute_panel(w, image, group, panel);
 }
 
 int64_t tg__lay_out_columns(conv_work *w)

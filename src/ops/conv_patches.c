@@ -24,6 +24,7 @@
 
 enum {
     CHUNK_BYTES = 1 << 19,   /* of the image with its padding, as much as is laid out at a time */
+    GROUPS_BYTES = 1 << 13,  /* of small groups that are laid out together */
     MOST_ELEMENTS = 1 << 22, /* of it, in all rows that one row of the result sees */
 };
 
@@ -32,6 +33,7 @@ enum {
 struct reading {
     int64_t channels, h, w; /* of the image, which is y for CONV_INPUT */
     int64_t rows;           /* of the result, or of each phase of x, that one layout is for */
+    int64_t groups;         /* whose channels one layout holds */
     int64_t lines, phases, width, top, left;
     int64_t step;        /* between the columns of a phase */
     int64_t pitch;       /* between what neighbours in a column of the result see */
@@ -104,11 +106,17 @@ static bool is_near_end(const conv_work *w, int64_t image, int64_t group)
     return behind * r->channels * r->h * r->w * (int64_t)w->size < READ_BEHIND;
 }
 
+/* The elements that the layout of a group takes. */
+static int64_t size_of_group(const reading *r)
+{
+    return tg__times(tg__times(r->channels, r->lines), tg__times(r->phases, r->width));
+}
+
 /* The elements that a layout takes, and what may be read behind it. */
 static int64_t size_of_layout(const conv_work *w, const reading *r)
 {
-    const int64_t lines = tg__times(r->channels, r->lines), line = READ_BEHIND / (int64_t)w->size;
-    return conv_lines(w, tg__plus(tg__times(lines, tg__times(r->phases, r->width)), line));
+    return conv_lines(
+        w, tg__plus(tg__times(r->groups, size_of_group(r)), READ_BEHIND / (int64_t)w->size));
 }
 
 /* Where a block lays out the image, and what it works in after that. */
@@ -118,76 +126,87 @@ static char *own_scratch(const conv_work *w, int64_t image, bool work)
                         w->own_at + (work ? size_of_layout(w, w->patches) : 0));
 }
 
-/* Copies `lines` lines of a channel from line y on, `step` apart, to a part of the layout that has
- * r->width columns in each of its lines, `pitch` apart. The first of them is column x of the image.
- * What lies outside of the image is left out. */
-static void copy_columns(const conv_work *w, const char *channel, int64_t y, int64_t lines,
-                         int64_t step, int64_t x, char *to, int64_t pitch)
+/* Which of n elements lie in an image of that size, if the first is number `start` of the image,
+ * and the next ones follow at distance `step`. */
+static range range_inside(int64_t n, int64_t start, int64_t step, int64_t size)
+{
+    const int64_t from = start < 0 ? (step - 1 - start) / step : 0;
+    const int64_t to = size > start ? (size - start - 1) / step + 1 : 0;
+    return from < to && from < n ? (range){from, to < n ? to : n} : (range){0, 0};
+}
+
+/* Copies a part of the layout of so many channels: lines `row_step` apart, the first of which is
+ * line y of the image, and columns, the first of which is column x. The lines of the layout are
+ * `pitch` apart. */
+static void copy_part(const conv_work *w, int64_t channels, const char *image, int64_t y,
+                      int64_t row_step, int64_t x, char *to, int64_t pitch)
 {
     const reading *r = w->patches;
-    const int64_t above = y < 0 ? (step - 1 - y) / step : 0;
-    const int64_t before = x < 0 ? (r->step - 1 - x) / r->step : 0;
-    int64_t end = r->h > y ? (r->h - y - 1) / step + 1 : 0;
-    int64_t last = r->w > x ? (r->w - x - 1) / r->step + 1 : 0;
-    if (end > lines) end = lines;
-    if (last > r->width) last = r->width;
-    if (above >= end || before >= last) return;
-    pick(w->c->tg->level, copy, w->c->out->dtype)(
-        end - above, last - before, to + (size_t)(above * pitch + before) * w->size, pitch, 1,
-        channel + (size_t)((y + above * step) * r->w + x + before * r->step) * w->size, step * r->w,
-        r->step);
+    const range l = range_inside(r->lines, y, row_step, r->h);
+    const range c = range_inside(r->width, x, r->step, r->w);
+    copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    to += (size_t)(l.from * pitch + c.from) * w->size;
+    image += (size_t)((y + l.from * row_step) * r->w + x + c.from * r->step) * w->size;
+    if (l.from == l.to || c.from == c.to) return;
+    for (; channels > 0; channels--, image += (size_t)(r->h * r->w) * w->size,
+                         to += (size_t)(r->lines * r->phases * r->width) * w->size)
+        copy(l.to - l.from, c.to - c.from, to, pitch, 1, image, row_step * r->w, r->step);
 }
 
 /* Writes the layout for the rows of the result from `first` on to the scratch memory, unless the
- * image serves as it is. `data` is what the group sees of the image with that number. */
+ * image serves as it is. `data` is what the groups see of the image with that number. */
 static const char *lay_out(const conv_work *w, const char *data, int64_t image, int64_t group,
-                           int64_t first)
+                           int64_t groups, int64_t first)
 {
     const reading *r = w->patches;
     const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
-    const int64_t part = r->lines * r->width, plane = r->phases * part;
     if (r->in_place && !is_near_end(w, image, group)) return data;
     char *to = own_scratch(w, image, false);
-    memset(to, 0, (size_t)(r->channels * plane) * w->size);
-    for (int64_t c = 0; c < r->channels; c++, data += (size_t)(r->h * r->w) * w->size)
-        for (int64_t p = 0; p < r->phases; p++) {
-            char *at = to + (size_t)(c * plane) * w->size;
-            if (r->dense)
-                copy_columns(w, data, top + p / w->s.kw, r->lines, stride_of(w, 0),
-                             r->left + p % w->s.kw * w->s.a[CONV_DILATION + 1].i,
-                             at + (size_t)(p * part) * w->size, r->width);
-            else
-                copy_columns(w, data, top, r->lines, 1, r->left + p,
-                             at + (size_t)(p * r->width) * w->size, r->phases * r->width);
-        }
+    memset(to, 0, (size_t)(groups * size_of_group(r)) * w->size);
+    for (int64_t p = 0; p < r->phases; p++)
+        if (r->dense)
+            copy_part(w, groups * r->channels, data, top + p / w->s.kw, stride_of(w, 0),
+                      r->left + p % w->s.kw * w->s.a[CONV_DILATION + 1].i,
+                      to + (size_t)(p * r->lines * r->width) * w->size, r->width);
+        else
+            copy_part(w, groups * r->channels, data, top, 1, r->left + p,
+                      to + (size_t)(p * r->width) * w->size, r->phases * r->width);
     return to;
 }
 
 /* ---- The three products. */
+
+/* What group number g of those in a layout sees. */
+static const char *patches_of_group(const conv_work *w, const char *layout, int64_t g)
+{
+    return layout + (size_t)(g * size_of_group(w->patches)) * w->size;
+}
 
 static void multiply_patches(const conv_work *w, const patch_product *p)
 {
     pick(w->c->tg->level, patch_product, w->c->out->dtype)(p);
 }
 
-static void compute_result(const conv_work *w, int64_t image, int64_t group)
+static void compute_result(const conv_work *w, int64_t image, int64_t group, int64_t groups)
 {
     const geometry *s = &w->s;
     const reading *r = w->patches;
     for (int64_t first = 0; first < s->oh; first += r->rows) {
         const int64_t rows = s->oh - first < r->rows ? s->oh - first : r->rows;
-        const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
-        multiply_patches(
-            w, &(patch_product){.patches = {x, r->offset, s->ow, r->pitch},
-                                .m = s->out_channels,
-                                .n = rows * s->ow,
-                                .k = w->k,
-                                .c = conv_y(w, image, group, first),
-                                .c0 = s->oh * s->ow,
-                                .other = w->w + (size_t)(group * conv_weights(w)) * w->size,
-                                .s0 = w->k,
-                                .s1 = 1,
-                                .scratch = own_scratch(w, image, true)});
+        const char *x = lay_out(w, conv_x(w, image, group), image, group, groups, first);
+        for (int64_t g = 0; g < groups; g++)
+            multiply_patches(
+                w,
+                &(patch_product){.patches = {patches_of_group(w, x, g), r->offset, s->ow, r->pitch},
+                                 .m = s->out_channels,
+                                 .n = rows * s->ow,
+                                 .k = w->k,
+                                 .c = conv_y(w, image, group + g, first),
+                                 .c0 = s->oh * s->ow,
+                                 .other = w->w + (size_t)((group + g) * conv_weights(w)) * w->size,
+                                 .s0 = w->k,
+                                 .s1 = 1,
+                                 .scratch = own_scratch(w, image, true)});
     }
 }
 
@@ -198,32 +217,42 @@ static int64_t length_of_panel(const conv_work *w, int64_t rows)
     return rows * w->s.ow <= MATMUL_WHOLE ? rows * w->s.ow : 0;
 }
 
-static void add_to_weight(const conv_work *w, int64_t image, int64_t group)
+/* Adds the product of a panel of rows from row `first` on, with the patches x, to the sum of a
+ * group. */
+static void add_panel(const conv_work *w, int64_t image, int64_t group, int64_t first,
+                      const char *x)
 {
     const geometry *s = &w->s;
     const reading *r = w->patches;
-    const int64_t b = image / w->images_per_block, n = conv_weights(w);
-    char *sum = conv_scratch(w, b, group * n), *product = own_scratch(w, image, true);
+    const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
+    const int64_t length = length_of_panel(w, rows), n = conv_weights(w);
+    char *sum = conv_scratch(w, image / w->images_per_block, group * n);
+    char *product = own_scratch(w, image, true);
+    multiply_patches(w, &(patch_product){.patches_first = true,
+                                         .patches = {x, r->offset, s->ow, r->pitch},
+                                         .m = w->k,
+                                         .n = s->out_channels,
+                                         .k = rows * s->ow,
+                                         .length = length,
+                                         .c = length ? sum : product,
+                                         .c0 = s->out_channels,
+                                         .other = conv_y(w, image, group, first),
+                                         .s0 = 1,
+                                         .s1 = s->oh * s->ow,
+                                         .scratch = product + (size_t)conv_lines(w, n) * w->size});
+    if (!length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
+}
+
+static void add_to_weight(const conv_work *w, int64_t image, int64_t group, int64_t groups)
+{
+    const int64_t b = image / w->images_per_block, number = image % w->images_per_block * w->panels;
     for (int64_t panel = 0; panel < w->panels; panel++) {
         const int64_t first = panel * w->rows;
-        const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
-        const int64_t length = length_of_panel(w, rows);
-        const char *x = lay_out(w, conv_x(w, image, group), image, group, first);
-        multiply_patches(w,
-                         &(patch_product){.patches_first = true,
-                                          .patches = {x, r->offset, s->ow, r->pitch},
-                                          .m = w->k,
-                                          .n = s->out_channels,
-                                          .k = rows * s->ow,
-                                          .length = length,
-                                          .c = length ? sum : product,
-                                          .c0 = s->out_channels,
-                                          .other = conv_y(w, image, group, first),
-                                          .s0 = 1,
-                                          .s1 = s->oh * s->ow,
-                                          .scratch = product + (size_t)conv_lines(w, n) * w->size});
-        if (!length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
-        tg__panel_is_added(w, b, group, image % w->images_per_block * w->panels + panel);
+        const char *x = lay_out(w, conv_x(w, image, group), image, group, groups, first);
+        for (int64_t g = 0; g < groups; g++) {
+            add_panel(w, image, group + g, first, patches_of_group(w, x, g));
+            tg__panel_is_added(w, b, group + g, number + panel);
+        }
     }
 }
 
@@ -274,27 +303,29 @@ static int64_t count_taps(const conv_work *w, int d, int64_t phase)
     return n;
 }
 
-static void compute_image(const conv_work *w, int64_t image, int64_t group)
+static void compute_image(const conv_work *w, int64_t image, int64_t group, int64_t groups)
 {
     const reading *r = w->patches;
     for (int64_t first = 0; first < size_of_phase(w, 0, 0); first += r->rows) {
-        const char *y = lay_out(w, conv_y(w, image, group, 0), image, group, first);
+        const char *y = lay_out(w, conv_y(w, image, group, 0), image, group, groups, first);
         int64_t tap = 0;
         for (int64_t i = 0; i < phases_of(w, 0); i++)
             for (int64_t j = 0; j < phases_of(w, 1); j++) {
                 const int64_t taps = count_taps(w, 0, i) * count_taps(w, 1, j);
-                compute_phases(w, image, group, y, first, i, j, tap, taps);
+                for (int64_t g = 0; g < groups; g++)
+                    compute_phases(w, image, group + g, patches_of_group(w, y, g), first, i, j, tap,
+                                   taps);
                 tap += taps;
             }
     }
 }
 
-void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group)
+void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group, int64_t groups)
 {
     switch (w->part) {
-    case CONV_FORWARD: compute_result(w, image, group); break;
-    case CONV_INPUT: compute_image(w, image, group); break;
-    case CONV_WEIGHT: add_to_weight(w, image, group);
+    case CONV_FORWARD: compute_result(w, image, group, groups); break;
+    case CONV_INPUT: compute_image(w, image, group, groups); break;
+    case CONV_WEIGHT: add_to_weight(w, image, group, groups);
     }
 }
 
@@ -424,6 +455,7 @@ static void describe_layout(const conv_work *w, reading *r, int64_t rows)
                    .h = is_input ? s->oh : s->h,
                    .w = is_input ? s->ow : s->w,
                    .rows = rows,
+                   .groups = 1,
                    .phases = 1,
                    .step = 1};
     if (is_input) {
@@ -475,6 +507,10 @@ bool tg__read_patches(conv_work *w)
         return true;
     choose_rows(w, &layout);
     if (size_of_layout(w, &layout) > MOST_ELEMENTS) return true;
+    if (!layout.in_place) layout.groups = GROUPS_BYTES / (int64_t)w->size / size_of_group(&layout);
+    if (layout.groups < 1) layout.groups = 1;
+    if (layout.groups > w->s.groups) layout.groups = w->s.groups;
+    w->groups = layout.groups;
     for (int64_t i = 0; i < phases_of(w, 0) && w->part == CONV_INPUT; i++)
         for (int64_t j = 0; j < phases_of(w, 1); j++)
             layout.taps += count_taps(w, 0, i) * count_taps(w, 1, j);

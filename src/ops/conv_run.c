@@ -21,8 +21,9 @@ static void compute_blocks(void *work, int64_t from, int64_t to)
         if (w->part == CONV_WEIGHT) memset(conv_scratch(w, b, 0), 0, (size_t)w->own_at * w->size);
         for (int64_t i = b * w->images_per_block;
              i < (b + 1) * w->images_per_block && i < w->s.images; i++)
-            for (int64_t group = 0; group < w->s.groups; group++)
-                (w->patches ? tg__convolve_patches : tg__convolve_columns)(w, i, group);
+            for (int64_t g = 0; g < w->s.groups; g += w->groups)
+                (w->patches ? tg__convolve_patches : tg__convolve_columns)(
+                    w, i, g, w->s.groups - g < w->groups ? w->s.groups - g : w->groups);
     }
 }
 
@@ -111,7 +112,7 @@ static bool compute_in_scratch(conv_work *w)
 bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_tensor *w,
                   const tg_tensor *y)
 {
-    conv_work work = {.c = c, .part = part, .size = tg__dtype_size(c->out->dtype)};
+    conv_work work = {.c = c, .part = part, .groups = 1, .size = tg__dtype_size(c->out->dtype)};
     if (part != CONV_FORWARD) tg__fill(c->out, 0);
     if (!x || !w || !y || x->numel == 0 || y->numel == 0) {
         if (part == CONV_FORWARD) tg__fill(c->out, 0);

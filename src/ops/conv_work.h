@@ -28,6 +28,11 @@ enum {
     CONV_SUMMED = 32
 };
 
+/* The elements [from, to) of a dimension. */
+typedef struct range {
+    int64_t from, to;
+} range;
+
 typedef struct conv_work {
     const call *c;
     geometry s;
@@ -36,6 +41,7 @@ typedef struct conv_work {
     int64_t rows, k;          /* the rows of the result in a panel, and channels * kh * kw */
     int64_t panels;           /* of an image and group */
     int64_t images_per_block; /* the last block may have fewer */
+    int64_t groups;           /* that are computed together; the last ones may be fewer */
     char *x, *w, *y;          /* the elements of the three tensors, one of which is computed */
     reading *patches;         /* NULL: the patches are copied to columns */
     /* Scratch memory, block_elements for each block that is computed at a time. The offsets are in
@@ -99,15 +105,16 @@ bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_te
                   const tg_tensor *y);
 
 /* ---- The two ways. Each returns how many elements of scratch memory a block needs from own_at on,
- * and computes an image and group; CONV_WEIGHT adds to the sums. tg__read_patches makes w->patches,
- * in the scope of the context, if the patches can be read in place, and leaves it NULL else; false
- * if there is no memory. conv_patches.c has the sums of the weight's gradient transposed. */
+ * and computes some groups of an image; CONV_WEIGHT adds to the sums. tg__read_patches makes
+ * w->patches, in the scope of the context, if the patches can be read in place, and leaves it NULL
+ * else; false if there is no memory. conv_patches.c has the sums of the weight's gradient
+ * transposed. */
 
 int64_t tg__lay_out_columns(conv_work *w);
-void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group);
+void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 bool tg__read_patches(conv_work *w);
 int64_t tg__lay_out_patches(const conv_work *w);
-void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group);
+void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 
 /* After panel number `number` of a block and group was added to the sum: moves the sum to the
  * totals where it is time. */
