@@ -149,7 +149,10 @@ static void products_are_summed_in_order(int level)
         {true, 11, 1, 700, 0, 30, 31},      {false, 3, 50, 1024, 0, 10, 12},
         {false, 3, 50, 1025, 0, 10, 12},    {true, 70, 400, 129, 0, 7, 9},
         {true, 11, 1, 2048, 2048, 30, 30},  {true, 9, 1, 513, 0, 600, 601},
-        {true, 5, 1, 512, 512, 8, 8},       {true, 1, 1, 49, 49, 7, 7}};
+        {true, 5, 1, 512, 512, 8, 8},       {true, 1, 1, 49, 49, 7, 7},
+        {false, 16, 100, 150, 0, 10, 14},   {false, 12, 23, 41, 0, 5, 5},
+        {false, 32, 7, 33, 0, 7, 9},        {false, 13, 17, 1024, 0, 3, 4},
+        {false, 25, 9, 30, 0, 4, 7},        {false, 15, 1, 40, 0, 1, 1}};
     int turn = 0;
     for (int type = K_F32; type <= K_F64; type++) {
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
