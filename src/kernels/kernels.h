@@ -206,8 +206,9 @@ typedef struct patches {
  * columns: c[i * c0 + j] is the sum over l < k of patch(i, l) * other(l, j) if patches_first, else
  * of other(i, l) * patch(l, j), for i < m and j < n. The terms are added as in matmul. If length is
  * not 0, the sum of each `length` terms is added to c[i * c0 + j] instead; length divides k, and is
- * k if patches_first. If patches_first and n is 1, sums are dot products in lanes. scratch has as
- * many elements as tg__patch_scratch in product.h says. */
+ * k if patches_first. If patches_first and n is 1, sums are dot products in lanes, and neighbouring
+ * patches must be neighbours in memory: k is at most width, or pitch is width. scratch has as many
+ * elements as tg__patch_scratch in product.h says. */
 typedef struct patch_product {
     bool patches_first;
     patches patches;

@@ -72,10 +72,10 @@ static inline int64_t tg__patch_scratch(size_t size, int64_t m, int64_t n, int64
     const int64_t sums = k <= MATMUL_SUMMED || length ? 0 : m * width;
     const int64_t blocks =
         MATMUL_MOST_ROWS * (rows + line) + line + sums + (rows * n < wide ? rows * n : wide);
-    const int64_t plain = k + (m > n ? m : n) + (n == 1 ? MATMUL_MOST_ROWS * (512 + line) : 0);
-    const int64_t whole = m <= 2 * line ? m * k : 0; /* the other matrix, if it is narrow */
-    const int64_t most_scratch = blocks > plain ? blocks : plain;
-    return whole > most_scratch ? whole : most_scratch;
+    const int64_t plain = k + (m > n ? m : n);
+    const int64_t narrow = m <= 2 * line ? m * k : 0; /* the other matrix, if it is packed whole */
+    const int64_t most_used = blocks > plain ? blocks : plain;
+    return narrow > most_used ? narrow : most_used;
 }
 
 #endif
