@@ -25,7 +25,7 @@ bool tg__runs_avx512(const cpu_features *cpu)
 #define VECTOR_LOAD_F64(n, p)     _mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p)
 #define VECTOR_STORE_F32(n, p, v) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define VECTOR_STORE_F64(n, p, v) _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), v)
-#define NARROW_F64                tg__matmul_f64_avx2
+#define NARROWER_LEVEL(name)      tg__##name##_avx2
 #define TRANSPOSE_F32             tg__transpose_f32
 
 #if defined(__clang__)

@@ -15,7 +15,8 @@
  * all output channels are summed from 0, and these sums are added in the order of the elements of
  * the kernel.
  *
- * The gradient of the weight is the product of the patches of x and y, transposed. */
+ * The gradient of the weight is the product of the patches of x and y, transposed; or, for one
+ * input channel and few output channels, the product of y and the transposed patches. */
 #include "conv_work.h"
 #include "matmul.h"
 #include "../kernels/product.h"
@@ -38,6 +39,7 @@ struct reading {
     int64_t step;        /* between the columns of a phase */
     int64_t pitch;       /* between what neighbours in a column of the result see */
     bool dense;          /* the layout has a copy for each column of the kernel */
+    bool transposed;     /* CONV_WEIGHT: the patches are the second matrix, transposed */
     bool in_place;       /* the image has no padding, and is its own layout */
     int64_t *offset;     /* of the rows of the patches */
     const char *weights; /* CONV_INPUT: the weight as (groups, channels, taps, outputs) */
@@ -225,22 +227,29 @@ static void add_panel(const conv_work *w, int64_t image, int64_t group, int64_t 
     const geometry *s = &w->s;
     const reading *r = w->patches;
     const int64_t rows = s->oh - first < w->rows ? s->oh - first : w->rows;
-    const int64_t length = length_of_panel(w, rows), n = conv_weights(w);
+    const int64_t n = conv_weights(w), plane = s->oh * s->ow;
     char *sum = conv_scratch(w, image / w->images_per_block, group * n);
     char *product = own_scratch(w, image, true);
-    multiply_patches(w, &(patch_product){.patches_first = true,
-                                         .patches = {x, r->offset, s->ow, r->pitch},
-                                         .m = w->k,
-                                         .n = s->out_channels,
-                                         .k = rows * s->ow,
-                                         .length = length,
-                                         .c = length ? sum : product,
-                                         .c0 = s->out_channels,
-                                         .other = conv_y(w, image, group, first),
-                                         .s0 = 1,
-                                         .s1 = s->oh * s->ow,
-                                         .scratch = product + (size_t)conv_lines(w, n) * w->size});
-    if (!length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
+    patch_product p = {.patches_first = !r->transposed,
+                       .patches = {x, r->offset, s->ow, r->pitch},
+                       .m = w->k,
+                       .n = s->out_channels,
+                       .k = rows * s->ow,
+                       .length = length_of_panel(w, rows),
+                       .other = conv_y(w, image, group, first),
+                       .s0 = 1,
+                       .s1 = plane,
+                       .scratch = product + (size_t)conv_lines(w, n) * w->size};
+    if (r->transposed) {
+        p.patches.width = s->kw;
+        p.patches.pitch = s->a[CONV_DILATION].i * r->width;
+        p.m = s->out_channels, p.n = w->k;
+        p.s0 = plane, p.s1 = 1;
+    }
+    p.c = p.length ? sum : product;
+    p.c0 = p.n;
+    multiply_patches(w, &p);
+    if (!p.length) pick(w->c->tg->level, add, w->c->out->dtype)(n, sum, sum, product);
 }
 
 static void add_to_weight(const conv_work *w, int64_t image, int64_t group, int64_t groups)
@@ -338,9 +347,10 @@ int64_t tg__lay_out_patches(const conv_work *w)
     switch (w->part) {
     case CONV_FORWARD: work = tg__patch_scratch(w->size, o, n, w->k, 0); break;
     case CONV_WEIGHT: { /* the last panel may have a length where the others have none */
-        const int64_t sum = tg__patch_scratch(w->size, w->k, o, n, 0);
+        const int64_t m = r->transposed ? o : w->k, columns = r->transposed ? w->k : o;
+        const int64_t sum = tg__patch_scratch(w->size, m, columns, n, 0);
         more = conv_weights(w);
-        work = tg__patch_scratch(w->size, w->k, o, n, n < MATMUL_WHOLE ? n : MATMUL_WHOLE);
+        work = tg__patch_scratch(w->size, m, columns, n, n < MATMUL_WHOLE ? n : MATMUL_WHOLE);
         if (work < sum) work = sum;
         break;
     }
@@ -357,6 +367,9 @@ int64_t tg__lay_out_patches(const conv_work *w)
 static void offsets_in_x(const conv_work *w, int64_t *offset)
 {
     const reading *r = w->patches;
+    for (int64_t i = 0; i < r->rows * w->s.ow && r->transposed; i++)
+        offset[i] = i / w->s.ow * r->pitch + i % w->s.ow;
+    if (r->transposed) return;
     const int64_t pitch = r->phases * r->width, step = stride_of(w, 1), rows = stride_of(w, 0);
     const int64_t phases = r->phases / w->s.kw;
     for (int64_t c = 0; c < r->channels; c++)
@@ -499,6 +512,17 @@ static void choose_rows(const conv_work *w, reading *r)
     }
 }
 
+/* Whether the gradient of the weight is made of transposed patches: the lanes of vectors are then
+ * the elements of the kernel, which must be neighbours in memory, and not the output channels, of
+ * which there are too few. */
+static bool serves_transposed(const conv_work *w, const reading *r)
+{
+    enum { FEW = 8 };
+    const geometry *s = &w->s;
+    return w->part == CONV_WEIGHT && !r->dense && s->channels == 1 && s->out_channels <= FEW &&
+           2 * s->out_channels < w->k && r->step == 1 && s->a[CONV_DILATION + 1].i == 1;
+}
+
 bool tg__read_patches(conv_work *w)
 {
     reading layout;
@@ -514,7 +538,10 @@ bool tg__read_patches(conv_work *w)
     for (int64_t i = 0; i < phases_of(w, 0) && w->part == CONV_INPUT; i++)
         for (int64_t j = 0; j < phases_of(w, 1); j++)
             layout.taps += count_taps(w, 0, i) * count_taps(w, 1, j);
-    const int64_t rows = w->part == CONV_INPUT ? layout.taps * w->s.out_channels : w->k;
+    layout.transposed = serves_transposed(w, &layout);
+    const int64_t rows = w->part == CONV_INPUT ? layout.taps * w->s.out_channels
+                         : layout.transposed   ? layout.rows * w->s.ow
+                                               : w->k;
     const int64_t weights = w->part == CONV_INPUT ? rows * w->s.channels * w->s.groups : 0;
     const size_t offsets = tg__bytes(rows, sizeof *layout.offset);
     char *memory = tg__alloc(w->c->tg, sizeof layout + offsets + tg__bytes(weights, w->size));
@@ -522,6 +549,7 @@ bool tg__read_patches(conv_work *w)
     w->patches = (reading *)memory;
     *w->patches = layout;
     w->patches->offset = (int64_t *)(memory + sizeof layout);
+    w->transposed = w->part == CONV_WEIGHT && !layout.transposed;
     w->patches->weights = memory + sizeof layout + offsets;
     if (w->part == CONV_INPUT)
         sort_taps(w, memory + sizeof layout + offsets);

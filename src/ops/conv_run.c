@@ -54,7 +54,7 @@ static void compute(conv_work *w, char *sum)
     }
 }
 
-/* Writes the sums, which conv_patches.c leaves transposed, to the gradient of the weight. */
+/* Writes the sums, which are transposed, to the gradient of the weight. */
 static void transpose_sums(const conv_work *w, const char *sums)
 {
     const int64_t n = conv_weights(w), o = w->s.out_channels;
@@ -99,13 +99,12 @@ static void lay_out_block(conv_work *w)
 static bool compute_in_scratch(conv_work *w)
 {
     const int64_t blocks = tg__times(w->blocks_at_a_time, w->block_elements);
-    const bool transposed = w->part == CONV_WEIGHT && w->patches;
-    const size_t bytes = tg__bytes(tg__plus(blocks, transposed ? w->c->out->numel : 0), w->size);
+    const size_t bytes = tg__bytes(tg__plus(blocks, w->transposed ? w->c->out->numel : 0), w->size);
     if (!(w->scratch = tg__alloc(w->c->tg, bytes))) return false;
     char *sums = w->scratch + (size_t)blocks * w->size;
-    if (transposed) memset(sums, 0, (size_t)w->c->out->numel * w->size);
-    compute(w, transposed ? sums : w->part == CONV_WEIGHT ? w->w : NULL);
-    if (transposed) transpose_sums(w, sums);
+    if (w->transposed) memset(sums, 0, (size_t)w->c->out->numel * w->size);
+    compute(w, w->transposed ? sums : w->part == CONV_WEIGHT ? w->w : NULL);
+    if (w->transposed) transpose_sums(w, sums);
     return true;
 }
 

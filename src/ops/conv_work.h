@@ -44,6 +44,7 @@ typedef struct conv_work {
     int64_t groups;           /* that are computed together; the last ones may be fewer */
     char *x, *w, *y;          /* the elements of the three tensors, one of which is computed */
     reading *patches;         /* NULL: the patches are copied to columns */
+    bool transposed;          /* the sums of CONV_WEIGHT are those of the transposed gradient */
     /* Scratch memory, block_elements for each block that is computed at a time. The offsets are in
      * elements:
      *

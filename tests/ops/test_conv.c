@@ -158,6 +158,25 @@ static void check_image(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tenso
     free(exact);
 }
 
+/* Checks the gradient of the weight. It is a sum over at most oh panels, each of which is the sum
+ * of some rows of the result: term after term, or in lanes or blocks, which round less. */
+static void check_weight(const conv_case *k, tg_tensor *x, tg_tensor *w, tg_tensor *y, tg_tensor *g)
+{
+    const int64_t area = k->kh * k->kw, oh = y->shape[1], ow = y->shape[2], n = oh * ow;
+    int64_t at;
+    for (int64_t o = 0; o < k->out; o++)
+        for (int64_t i = 0; i < k->channels * area; i++) {
+            exact_sum exact = {0, 0, 0};
+            for (int64_t r = 0; r < oh; r++)
+                for (int64_t c = 0; c < ow; c++)
+                    if (meets(k, r, c, i / k->kw % k->kh, i % k->kw, &at))
+                        add_exactly(&exact, element_of(g, o * n + r * ow + c),
+                                    element_of(x, i / area * k->h * k->w + at));
+            check_sum(element_of(w->grad, o * k->channels * area + i), exact, unit_of(x->dtype),
+                      (n <= 1024 ? (double)n : 1024) + (double)oh);
+        }
+}
+
 static void check_conv(tg_context *tg, const conv_case *k, tg_dtype dtype, bool positive)
 {
     const tg_shape xs = TG_SHAPE(k->channels, k->h, k->w);
@@ -169,6 +188,7 @@ static void check_conv(tg_context *tg, const conv_case *k, tg_dtype dtype, bool 
                                .dilation = {k->dilation, k->dilation},
                                .groups = 1};
     tg_requires_grad_(x, true);
+    tg_requires_grad_(w, true);
     tg_tensor *y = tg_conv2d(x, w, &o);
     check_ok(tg);
     const tg_shape ys = {y->ndim, (int64_t[]){y->shape[0], y->shape[1], y->shape[2]}};
@@ -176,6 +196,7 @@ static void check_conv(tg_context *tg, const conv_case *k, tg_dtype dtype, bool 
     assert_true(tg_backward_with(y, g));
     check_forward(k, x, w, y);
     check_image(k, x, w, y, g);
+    check_weight(k, x, w, y, g);
 }
 
 /* The terms of a kernel of more than 1024 elements are added in parts. These kernels have fewer, as
@@ -189,6 +210,8 @@ static void test_convolutions_of_many_terms(void **state)
         {1, 1, 2000, 2, 1, 1500, 3, 0, 1}, {1, 3, 1400, 1, 3, 600, 1, 1, 2},
         {40, 30, 31, 20, 3, 3, 2, 1, 1},   {24, 26, 24, 9, 3, 3, 1, 1, 2},
         {5, 23, 22, 17, 4, 3, 3, 2, 1},    {4, 40, 9, 4, 1, 1, 1, 0, 1},
+        {1, 14, 14, 6, 5, 5, 1, 0, 1},     {1, 40, 41, 5, 5, 4, 1, 2, 1},
+        {6, 14, 14, 16, 5, 5, 1, 0, 1},    {1, 30, 33, 1, 4, 3, 3, 2, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int kind = 0; kind < 4; kind++)
@@ -287,7 +310,9 @@ static void test_convolutions_have_the_same_bits_at_every_level_on_any_threads(v
     } cases[] = {{{5, 14, 19, 6, 3, 3, 1, 1, 1}, 1},   {{9, 15, 14, 10, 5, 3, 2, 2, 1}, 2},
                  {{1, 16, 33, 1, 3, 3, 1, 1, 1}, 7},   {{1, 17, 18, 1, 3, 3, 2, 1, 2}, 5},
                  {{20, 24, 40, 17, 3, 3, 1, 1, 1}, 1}, {{12, 9, 8, 11, 1, 1, 1, 0, 1}, 1},
-                 {{3, 40, 41, 9, 7, 7, 2, 3, 1}, 1},   {{9, 7, 1, 130, 3, 1, 1, 1, 1}, 1}};
+                 {{3, 40, 41, 9, 7, 7, 2, 3, 1}, 1},   {{9, 7, 1, 130, 3, 1, 1, 1, 1}, 1},
+                 {{1, 40, 41, 6, 5, 5, 1, 2, 1}, 1},   {{6, 14, 14, 16, 5, 5, 1, 0, 1}, 1},
+                 {{1, 3, 4, 1, 2, 3, 1, 1, 1}, 150},   {{1, 5, 6, 2, 3, 3, 1, 0, 1}, 3}};
     for (size_t i = 0; i < 6 * (sizeof cases / sizeof *cases); i++) {
         tg_context *other = open_at(levels[i % 3]);
         const tg_dtype dtype = i / 3 % 2 ? TG_F64 : TG_F32;
