@@ -590,11 +590,12 @@ static bool mix(const stage *s, int which, tg_tensor *theirs, tg_module *module,
     case 27: return tg_rows_new(TG_LIST(x, theirs), NULL);
     case 28: return tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(a, theirs)));
     case 29: return tg_rows_new(TG_LIST(x), TG_ROWS(.module = module));
+    case 30: return tg_rows_set_data(s->blocks, TG_LIST(theirs));
     default: return false;
     }
 }
 
-enum { MIXTURES = 30, BORROW = 26 };
+enum { MIXTURES = 31, BORROW = 26 };
 
 static void test_a_call_writes_to_one_context(void **state)
 {

@@ -41,10 +41,11 @@ typedef enum tg_status {
  * are left out are 0 or NULL, and these are the defaults. */
 typedef struct tg_options {
     /* Takes memory: returns NULL on failure, else memory aligned for any object. It is called from
-     * the thread that uses the context. malloc, if allocate and deallocate are both NULL. */
+     * the thread that uses the context, and with rows (rows.h) from its threads, several at a time,
+     * too. malloc, if allocate and deallocate are both NULL. */
     void *(*allocate)(void *user, size_t bytes);
     /* Gives back what allocate returned, with the size that was asked for. It is called from the
-     * thread that uses the context. free, if allocate and deallocate are both NULL. */
+     * same threads as allocate. free, if allocate and deallocate are both NULL. */
     void (*deallocate)(void *user, void *memory, size_t bytes);
     /* The first argument of allocate, deallocate and on_error. */
     void *user;

@@ -1,12 +1,24 @@
-/* Losses and metrics over any number of rows. Row i of a tensor is its element i along the first
- * dimension. A loss over rows is a sum over blocks of rows: tg_backward_rows computes one block
- * after the other, or several at a time in the threads of the context, and adds up what they give.
+/* Losses, metrics and predictions of any number of rows. Row i of a tensor is its element i along
+ * the first dimension. A loss over rows is a sum over blocks of rows: tg_backward_rows computes one
+ * block after the other, or several at a time in the threads of the context, and adds up what they
+ * give.
  *
- * The bits of a result depend on the data and the functions alone, not on the number of threads:
- * how the rows are cut into blocks follows from their number and from shapes, and the blocks are
- * added in a binary tree whose form follows from the number of blocks. With b blocks the rounding
- * errors of the additions grow as log2(b). Memory is that of a block for each thread, and of
- * log2(b) gradients. */
+ * Bits       They depend on the data and the functions alone, not on the number of threads: how the
+ *            rows are cut into blocks follows from their number and from shapes, and the blocks
+ *            are added in a binary tree whose form follows from the number of blocks.
+ * Rounding   The sums of b blocks have rounding errors that grow as log2(b). They are rounded in
+ *            the dtypes of the loss and of the parameters.
+ * Memory     That of a block for each thread, and of log2(b) gradients. After the first call it
+ *            serves again, and the allocator is not called.
+ * Draws      Each call draws one number from the stream of the context. A block has a stream of its
+ *            own, which is made from this number and the number of the block: what dropout draws
+ *            does not depend on the thread. A call that fails leaves the stream as it was.
+ * BatchNorm  A block has not the mean and variance of all rows. A BatchNorm that would normalize
+ *            over it is TG_ERR_ARGUMENT; with running statistics it may evaluate.
+ * Changes    The functions see the parameters, buffers, tensors and modes (tg_train, tg_eval) as
+ *            they are at the call. A module that gets another part needs new rows.
+ * Looking    tg_detect_anomaly looks at the blocks, too; tg_profile counts a call as one operation.
+ */
 #ifndef TINYGRAD_ROWS_H
 #define TINYGRAD_ROWS_H
 
@@ -34,7 +46,8 @@ typedef struct tg_block {
 /* Computes something of one block, with tensors of block->context alone, and returns it. It may
  * return NULL after an operation in it has failed. If the caller's context has several threads, it
  * runs in several at a time: it must not use the caller's context, nor write to what `user` points
- * to without a lock or an atomic operation. */
+ * to without a lock or an atomic operation. The threads beside the caller's have 256 KB of stack.
+ */
 typedef tg_tensor *(*tg_block_function)(const tg_block *block, void *user);
 
 /* The options of tg_rows_new. */
@@ -66,6 +79,10 @@ TG_API tg_rows_options tg_rows_defaults(void);
  * tg_open, on_error excepted: an allocator must then be one that several threads may call at a
  * time, and max_bytes holds for each of these contexts. */
 TG_API tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options);
+
+/* Gives rows other tensors, such as the next batch of a loader: as many as before, with rows of the
+ * same shapes and dtypes, and any number of rows, one at least. The size of a block stays. */
+TG_API bool tg_rows_set_data(tg_rows *rows, tg_list data);
 
 /* How many rows there are; 0 for NULL. */
 TG_API int64_t tg_rows_count(const tg_rows *rows);
@@ -102,6 +119,12 @@ TG_API tg_tensor *tg_backward_rows(tg_rows *rows, tg_block_function loss, void *
  * floating or int64, for all blocks; nothing is recorded in it. Metrics are sums of this kind, and
  * several of them can be the elements of one tensor (tg_stack). */
 TG_API tg_tensor *tg_sum_rows(tg_rows *rows, tg_block_function function, void *user);
+
+/* What the function returns for all blocks, one after the other: a tensor of all rows, as
+ * predictions are, in the current scope, which requires no grad. For a block of n rows the function
+ * returns a tensor of n rows, whose shapes and dtype, any, are the same in all blocks; nothing is
+ * recorded in it. */
+TG_API tg_tensor *tg_map_rows(tg_rows *rows, tg_block_function function, void *user);
 
 #ifdef __cplusplus
 }

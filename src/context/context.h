@@ -106,6 +106,7 @@ struct tg_context {
     frame *frame;        /* the innermost open frame, or NULL */
     int level;           /* the SIMD level of the kernels */
     tg_dtype default_dtype;
+    bool has_block; /* the context computes blocks of rows (src/rows), and never sees all rows */
     struct watcher
         *watcher;         /* what `watch` points to, also while it is NULL; NULL: there is none */
     module_call *running; /* the innermost module whose forward is running, or NULL */

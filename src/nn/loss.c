@@ -89,6 +89,18 @@ tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction)
     return kind == TG_NONE ? loss : kind == TG_SUM ? tg_sum(loss) : tg_mean(loss);
 }
 
+bool tg__is_mean(const tg_tensor *loss)
+{
+    const record *r = priv(loss)->record;
+    if (!r) return false;
+    const char *name = r->op->name;
+    if (r->op->shape == tg__loss_shape) return r->a[MAP_RESULT].i == MAP_MEAN;
+    if (strcmp(name, "mse_loss") == 0) return r->a[0].i == TG_MEAN;
+    /* cross_entropy and nll_loss divide last, and give the result another grad_fn. */
+    return strcmp(name, "mean") == 0 ||
+           (strncmp(name, "div", 3) == 0 && strcmp(r->grad_name, r->op->grad_name) != 0);
+}
+
 tg_tensor *tg__apply_loss(const op_row *o, tg_tensor *input, tg_tensor *target, double s, double t,
                           int reduction)
 {

@@ -143,9 +143,15 @@ static bool check_batch(const tg_module *m, const norm *n, const tg_tensor *x, b
                     n->name, SHOW(x));
 }
 
-/* Running statistics that are borrowed cannot be moved. */
-static bool check_statistics(const tg_module *m, const norm *n)
+/* A block of rows has not all rows, over which a batch is normalized. Running statistics that are
+ * borrowed cannot be moved. */
+static bool check_statistics(const tg_module *m, const norm *n, bool uses_batch)
 {
+    if (uses_batch && m->tg->has_block)
+        return tg__fail(m->tg, TG_ERR_ARGUMENT,
+                        "%s: the statistics would be those of a block, not of all rows; use "
+                        "tg_eval with running statistics, or tg_layernorm",
+                        n->name);
     return !m->training || !n->running_mean || !priv(n->running_mean)->storage->lender ||
            tg__fail(
                m->tg, TG_ERR_ARGUMENT,
@@ -205,7 +211,7 @@ static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
 {
     norm *n = m->data;
     const bool uses_batch = m->training || !n->running_mean;
-    if (!check_batch(m, n, x, uses_batch) || !check_statistics(m, n)) return NULL;
+    if (!check_statistics(m, n, uses_batch) || !check_batch(m, n, x, uses_batch)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->num_features, 1, 1};
     const tg_shape channels = {x->ndim, shape};
     tg_tensor *mean = NULL, *var = NULL, *centered = NULL, *inverse_std, *y;

@@ -2,6 +2,7 @@
 #include "rows.h"
 #include "../autograd/sweep.h"
 #include "../context/threads.h"
+#include "../nn/loss.h"
 
 #include <string.h>
 
@@ -46,11 +47,21 @@ static bool is_needed(rows_call *c, int64_t number)
     return needed;
 }
 
-/* Whether the function has returned what its call can use. */
-static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor *value)
+/* Whether a function of tg_map_rows has returned n rows. */
+static bool check_mapped(const row_worker *w, const tg_tensor *value, int64_t n)
+{
+    return (value->ndim > 0 && value->shape[0] == n) ||
+           tg__fail(w->tg, TG_ERR_SHAPE, "the function returned %s for %lld rows", SHOW(value),
+                    (long long)n);
+}
+
+/* Whether the function has returned what its call can use for a block of n rows. */
+static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor *value, int64_t n)
 {
     tg_context *tg = w->tg;
     if (!tg__ready(tg)) return false;
+    if (tg->depth < 1)
+        return tg__fail(tg, TG_ERR_CONTEXT, "the function ended a scope that it had not begun");
     if (!value) return tg__fail(tg, TG_ERR_ARGUMENT, "the function returned NULL");
     if (value->context != tg)
         return tg__fail(tg, TG_ERR_CONTEXT,
@@ -62,6 +73,11 @@ static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor
         return tg__fail(tg, TG_ERR_SHAPE,
                         "the loss %s has %lld elements, not one; return the sum of its rows",
                         SHOW(value), (long long)value->numel);
+    if (c->kind == ROWS_BACKWARD && tg__is_mean(value))
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "the loss is a mean, which would be that of a block; return the sum "
+                        "(TG_SUM), and use TG_ROWS(.reduction = TG_MEAN) for the mean of all rows");
+    if (c->kind == ROWS_MAP) return check_mapped(w, value, n);
     if (value->dtype == TG_BOOL)
         return tg__fail(tg, TG_ERR_DTYPE, "the function returned bool; use tg_cast");
     if (value->dtype == TG_I64 && c->rows->o.reduction == TG_MEAN)
@@ -69,10 +85,13 @@ static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor
     return true;
 }
 
+/* The form of what a block contributes: of a loss, that of a scalar, and of rows that of all rows
+ * of this process. */
 static value_form form_of(const rows_call *c, const tg_tensor *value)
 {
     value_form form = {.dtype = value->dtype, .ndim = c->kind == ROWS_BACKWARD ? 0 : value->ndim};
     memcpy(form.shape, value->shape, (size_t)form.ndim * sizeof *form.shape);
+    if (c->kind == ROWS_MAP) form.shape[0] = c->rows->count;
     return form;
 }
 
@@ -97,6 +116,22 @@ static void fill_node(const rows_call *c, const row_worker *w, tree_node *node, 
                (size_t)g->numel * tg__dtype_size(g->dtype));
     }
     copy_to(node->elements + c->gradient_bytes, value);
+}
+
+/* Copies the rows of a block to their place among all. The first block of this process, which its
+ * own thread computes before all others, makes the tensor of all. */
+static bool deposit_rows(rows_call *c, int64_t number, int64_t first, const tg_tensor *value)
+{
+    const value_form form = form_of(c, value);
+    note_form(c, number, &form);
+    if (first == 0) c->out = tg__new(c->rows->tg, form.dtype, form.ndim, form.shape);
+    const tg_tensor *out = c->out;
+    if (!out) return false;
+    const bool fits =
+        out->dtype == value->dtype && tg__same_sizes(out->ndim, out->shape, form.ndim, form.shape);
+    const size_t step = (size_t)out->strides[0] * tg__dtype_size(out->dtype);
+    if (fits && out->numel > 0) copy_to((char *)out->data + (size_t)first * step, value);
+    return true;
 }
 
 static bool deposit(rows_call *c, const row_worker *w, int64_t number, tg_tensor *value)
@@ -129,14 +164,26 @@ static bool compute_block(rows_call *c, row_worker *w, int64_t number)
     };
     if (!tg__read_block(r, w, first, b.n)) return false;
     tg_tensor *value = c->function(&b, c->user);
-    return check_value(c, w, value) && (c->kind != ROWS_BACKWARD || tg_backward(value)) &&
-           deposit(c, w, number, value);
+    if (!check_value(c, w, value, b.n)) return false;
+    if (c->kind == ROWS_MAP) return deposit_rows(c, number, first, value);
+    return (c->kind != ROWS_BACKWARD || tg_backward(value)) && deposit(c, w, number, value);
+}
+
+/* The seed of a block: a bijection of its number (that of MurmurHash3), so that no two of 2^32
+ * blocks have one stream. */
+static uint32_t seed_of(const rows_call *c, int64_t number)
+{
+    uint32_t x = (uint32_t)((uint64_t)number ^ (uint64_t)number >> 32);
+    x = (x ^ x >> 16) * UINT32_C(0x85ebca6b);
+    x = (x ^ x >> 13) * UINT32_C(0xc2b2ae35);
+    return c->seed ^ x ^ x >> 16;
 }
 
 static void run_block(rows_call *c, row_worker *w, int64_t number)
 {
     if (!is_needed(c, number)) return;
     tg_scope_begin(w->tg);
+    tg__seed_later(&w->tg->random, seed_of(c, number));
     w->tg->no_grad = c->kind != ROWS_BACKWARD;
     if (!compute_block(c, w, number))
         note_failure(c, number, tg_error_code(w->tg), tg_error(w->tg));
@@ -163,11 +210,11 @@ static void give_worker(rows_call *c, row_worker *w)
 }
 
 /* The portion of tg__split. */
-static void run_blocks(void *call_, int64_t from, int64_t to)
+static void run_blocks(void *work, int64_t from, int64_t to)
 {
-    rows_call *c = call_;
+    rows_call *c = work;
     row_worker *w = take_worker(c);
-    const int64_t first = tg__first_block(c->rows);
+    const int64_t first = tg__first_block(c->rows) + c->begun;
     for (int64_t i = from; i < to; i++) run_block(c, w, first + i);
     give_worker(c, w);
 }
@@ -198,6 +245,9 @@ static bool check_call(const tg_rows *r, const char *name, tg_block_function fun
     tg_context *tg = r->tg;
     if (!tg__ready(tg)) return false;
     if (!function) return tg__fail(tg, TG_ERR_ARGUMENT, "%s: the function is NULL", name);
+    if (r->o.module && tg__count_parts(r->o.module) != r->parts)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: the module has other parts than before; make the rows again", name);
     return tg__check_inputs(name, r->n, r->data) &&
            (r->shared_n == 0 || tg__check_inputs(name, r->shared_n, r->shared));
 }
@@ -222,22 +272,23 @@ static bool check_blocks(rows_call *c)
                     (long long)(last < most ? last : most), c->message);
 }
 
-/* Computes all blocks of this process. What they leave is in c->waiting. */
+/* Computes all blocks of this process. What they leave is in c->waiting, or in c->out. */
 static bool run_call(rows_call *c)
 {
     tg_rows *r = c->rows;
-    const int64_t blocks = tg__blocks(r), grain = blocks_at_a_time(r),
-                  portions = (blocks + grain - 1) / grain;
+    const int64_t blocks = tg__blocks(r), grain = blocks_at_a_time(r);
+    const int64_t portions = blocks >= 2 * grain ? (blocks - 1) / grain + 1 : 1;
     const int threads = tg_get_num_threads(r->tg);
     const int needed = portions < threads ? (int)portions : threads;
     c->gradient_bytes = c->kind == ROWS_BACKWARD ? place_gradients(r) : 0;
     c->failed = c->lowest = c->other = INT64_MAX;
-    if (!tg__prepare_workers(r, needed)) return false;
-    for (int i = needed - 1; i >= 0; i--) {
-        r->workers[i].next = c->free_workers;
-        c->free_workers = &r->workers[i];
+    if (!tg__prepare_workers(r, c->name, needed)) return false;
+    for (int i = needed - 1; i >= 0; i--) give_worker(c, &r->workers[i]);
+    if (c->kind == ROWS_MAP) {
+        run_blocks(c, 0, 1);
+        c->begun = 1;
     }
-    tg__split(r->tg, blocks, grain, run_blocks, c);
+    tg__split(r->tg, blocks - c->begun, grain, run_blocks, c);
     return check_blocks(c);
 }
 
@@ -295,24 +346,51 @@ static tg_tensor *finish(rows_call *c, tree_node *whole)
     return NULL;
 }
 
-static tg_tensor *sum_blocks(tg_rows *r, rows_kind kind, const char *name,
-                             tg_block_function function, void *user)
+static tg_tensor *sum_blocks(rows_call *c)
+{
+    tree_node *whole = run_call(c) ? tg__fold_nodes(c) : NULL;
+    tg_tensor *value = whole ? finish(c, whole) : NULL;
+    if (whole) tg__give_node(c->rows, whole);
+    tg__give_nodes(c->rows, &c->waiting);
+    return value;
+}
+
+static tg_tensor *map_blocks(rows_call *c)
+{
+    if (run_call(c)) return c->out;
+    tg_release(c->out);
+    return NULL;
+}
+
+/* Runs a call, for which it draws one number. If it fails, the stream is as it was. */
+static tg_tensor *call_rows(tg_rows *r, rows_kind kind, const char *name,
+                            tg_block_function function, void *user)
 {
     if (!r || !check_call(r, name, function)) return NULL;
+    tg_context *tg = r->tg;
+    watch *watching = tg->watch;
+    if (watching && !watching->begin(tg, WORK_OPERATION, name)) return NULL;
+    const generator before = tg->random;
+    tg__before_draw(tg);
     rows_call c = {.rows = r, .kind = kind, .name = name, .function = function, .user = user};
-    tree_node *whole = run_call(&c) ? tg__fold_nodes(&c) : NULL;
-    tg_tensor *value = whole ? finish(&c, whole) : NULL;
-    if (whole) tg__give_node(r, whole);
-    tg__give_nodes(r, &c.waiting);
+    c.seed = tg__u32(&tg->random);
+    tg_tensor *value = kind == ROWS_MAP ? map_blocks(&c) : sum_blocks(&c);
+    if (!value) tg->random = before;
+    if (watching) watching->end(tg, 0);
     return value;
 }
 
 tg_tensor *tg_backward_rows(tg_rows *rows, tg_block_function loss, void *user)
 {
-    return sum_blocks(rows, ROWS_BACKWARD, "backward_rows", loss, user);
+    return call_rows(rows, ROWS_BACKWARD, "backward_rows", loss, user);
 }
 
 tg_tensor *tg_sum_rows(tg_rows *rows, tg_block_function function, void *user)
 {
-    return sum_blocks(rows, ROWS_SUM, "sum_rows", function, user);
+    return call_rows(rows, ROWS_SUM, "sum_rows", function, user);
+}
+
+tg_tensor *tg_map_rows(tg_rows *rows, tg_block_function function, void *user)
+{
+    return call_rows(rows, ROWS_MAP, "map_rows", function, user);
 }

@@ -22,9 +22,9 @@ int64_t tg_rows_per_block(const tg_rows *rows)
 
 /* Whether the tensors have the same number of rows, of which there is one at least, and require no
  * grad. */
-static bool check_data(tg_list data)
+static bool check_data(const char *name, tg_list data)
 {
-    if (!tg__check_inputs("rows_new", data.n, data.items)) return false;
+    if (!tg__check_inputs(name, data.n, data.items)) return false;
     tg_context *tg = data.items[0]->context;
     const tg_tensor *first = data.items[0];
     for (int i = 0; i < data.n; i++) {
@@ -34,16 +34,16 @@ static bool check_data(tg_list data)
                             i + 1);
         if (t->shape[0] != first->shape[0])
             return tg__fail(tg, TG_ERR_SHAPE,
-                            "rows_new: tensors %s and %s have not the same number of rows",
+                            "%s: tensors %s and %s have not the same number of rows", name,
                             SHOW(first), SHOW(t));
         if (t->requires_grad)
             return tg__fail(tg, TG_ERR_AUTOGRAD,
-                            "rows_new: tensor %d, %s, requires grad, which rows do not get; use "
+                            "%s: tensor %d, %s, requires grad, which rows do not get; use "
                             "tg_detach, or pass it in options.tensors",
-                            i + 1, SHOW(t));
+                            name, i + 1, SHOW(t));
     }
     return first->shape[0] > 0 ||
-           tg__fail(tg, TG_ERR_SHAPE, "rows_new: the tensor %s has no rows", SHOW(first));
+           tg__fail(tg, TG_ERR_SHAPE, "%s: the tensor %s has no rows", name, SHOW(first));
 }
 
 static bool check_rows_options(tg_context *tg, const tg_rows_options *o)
@@ -71,6 +71,13 @@ static bool check_rows_options(tg_context *tg, const tg_rows_options *o)
         if (!tg__check_inputs("rows_new", 1, &t)) return false;
     }
     return true;
+}
+
+static value_form form_of_row(const tg_tensor *t)
+{
+    value_form form = {.dtype = t->dtype, .ndim = t->ndim - 1};
+    memcpy(form.shape, t->shape + 1, (size_t)form.ndim * sizeof *form.shape);
+    return form;
 }
 
 /* The bytes of a row of all tensors, and how many elements that is. */
@@ -132,12 +139,18 @@ static bool set_up_rows(tg_rows *r, tg_list data, const tg_rows_options *o)
     r->o = *o;
     r->n = data.n;
     r->data = tg__alloc(tg, tg__bytes(data.n, sizeof *r->data));
+    r->row_forms = tg__alloc(tg, tg__bytes(data.n, sizeof *r->row_forms));
     r->shared = tg__alloc(tg, tg__bytes(most, sizeof *r->shared));
     r->gradient_at = tg__alloc(tg, tg__bytes(most, sizeof *r->gradient_at));
     r->tensor_at = tg__alloc(tg, tg__bytes(o->tensors.n, sizeof *r->tensor_at));
+    r->seen = tg__alloc(tg, tg__seen_bytes(o->module));
     r->workers = tg__alloc(tg, MOST_WORKERS * sizeof *r->workers);
-    if (!r->data || !r->shared || !r->gradient_at || !r->tensor_at || !r->workers) return false;
-    for (int i = 0; i < data.n; i++) r->data[i] = data.items[i];
+    if (!tg__ready(tg)) return false;
+    r->parts = o->module ? tg__count_parts(o->module) : 0;
+    for (int i = 0; i < data.n; i++) {
+        r->data[i] = data.items[i];
+        r->row_forms[i] = form_of_row(data.items[i]);
+    }
     for (int i = 0; i < parameters.n; i++) place_of(r, parameters.items[i]);
     for (int i = 0; i < o->tensors.n; i++) r->tensor_at[i] = place_of(r, o->tensors.items[i]);
     return tg__ready(tg);
@@ -152,7 +165,7 @@ static void free_rows(void *rows)
 tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
 {
     const tg_rows_options o = options ? *options : tg_rows_defaults();
-    if (!check_data(data)) return NULL;
+    if (!check_data("rows_new", data)) return NULL;
     tg_context *tg = data.items[0]->context;
     if (!tg__ready(tg) || !check_rows_options(tg, &o)) return NULL;
     tg_rows *r = tg__alloc(tg, sizeof *r);
@@ -161,6 +174,34 @@ tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
     if (!set_up_rows(r, data, &o)) return NULL;
     choose_block(r, data);
     return tg__at_scope_end(tg, free_rows, r) ? r : NULL;
+}
+
+bool tg_rows_set_data(tg_rows *rows, tg_list data)
+{
+    static const char name[] = "rows_set_data";
+    tg_rows *r = rows;
+    if (!r || !tg__ready(r->tg)) return false;
+    tg_context *tg = r->tg;
+    if (data.n != r->n)
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %d tensors in place of %d", name, data.n, r->n);
+    for (int i = 0; i < r->n; i++)
+        if (!data.items || !data.items[i])
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: tensor %d is NULL", name, i + 1);
+    if (data.items[0]->context != tg)
+        return tg__fail(tg, TG_ERR_CONTEXT,
+                        "%s: a tensor of another context; tg_borrow makes an alias", name);
+    if (!check_data(name, data)) return false;
+    for (int i = 0; i < r->n; i++) {
+        const value_form form = form_of_row(data.items[i]), *known = &r->row_forms[i];
+        if (tg__same_form(&form, known)) continue;
+        return tg__fail(tg, form.dtype == known->dtype ? TG_ERR_SHAPE : TG_ERR_DTYPE,
+                        "%s: tensor %d has rows of %s %s, not %s %s", name, i + 1,
+                        tg_dtype_name(form.dtype), tg__show_sizes(tg, form.ndim, form.shape),
+                        tg_dtype_name(known->dtype), tg__show_sizes(tg, known->ndim, known->shape));
+    }
+    for (int i = 0; i < r->n; i++) r->data[i] = data.items[i];
+    r->count = data.items[0]->shape[0];
+    return true;
 }
 
 /* The rows are read-only: a write to them is refused as one to a borrowed tensor. */

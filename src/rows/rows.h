@@ -40,21 +40,24 @@ struct tg_rows {
     tg_rows_options o;
     int n; /* how many tensors of data there are */
     tg_tensor **data;
-    int64_t first_row;   /* the number of this process's first row among all rows */
-    int64_t count;       /* how many rows this process has */
-    int64_t block_rows;  /* a multiple of which first_row is */
-    int shared_n;        /* the parameters of the module, and then further tensors; each once */
-    tg_tensor **shared;  /* in the caller's context */
-    int *tensor_at;      /* the place in `shared` of each of options.tensors */
-    size_t *gradient_at; /* where the gradient of each begins in the elements of a node */
-    int64_t work;        /* of a block, in additions or the like: decides what a thread takes */
+    value_form *row_forms; /* the form of a row of each */
+    int64_t first_row;     /* the number of this process's first row among all rows */
+    int64_t count;         /* how many rows this process has */
+    int64_t block_rows;    /* a multiple of which first_row is */
+    int shared_n;          /* the parameters of the module, and then further tensors; each once */
+    tg_tensor **shared;    /* in the caller's context */
+    int *tensor_at;        /* the place in `shared` of each of options.tensors */
+    size_t *gradient_at;   /* where the gradient of each begins in the elements of a node */
+    int64_t work;          /* of a block, in additions or the like: decides what a thread takes */
+    int parts;             /* how many parts the module had when the rows were made */
+    char *seen;            /* the data of the modules of the program when workers copied it */
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
 };
 
 /* Which of the public functions is under way. */
-typedef enum rows_kind { ROWS_BACKWARD, ROWS_SUM } rows_kind;
+typedef enum rows_kind { ROWS_BACKWARD, ROWS_SUM, ROWS_MAP } rows_kind;
 
 /* A call under way. Threads change what follows `lock` between tg__lock and tg__unlock of
  * rows->tg, which they use in no other way. */
@@ -64,7 +67,10 @@ typedef struct rows_call {
     const char *name;
     tg_block_function function;
     void *user;
+    uint32_t seed;         /* which the random streams of all blocks are made from */
     size_t gradient_bytes; /* where the value begins in the elements of a node */
+    tg_tensor *out;        /* of ROWS_MAP: the rows, after the first block has told their shape */
+    int64_t begun;         /* how many blocks were computed before the threads began */
     row_worker *free_workers;
     tree_node *waiting; /* nodes whose sibling is not there yet */
     int64_t failed;     /* the number of the lowest block that has failed; INT64_MAX: none */
@@ -94,9 +100,11 @@ bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 
 /* ---- workers.c */
 
-/* Makes as many workers as n, and brings all of them up to date with the originals. Called by the
- * thread of rows->tg. False with the error in rows->tg. */
-bool tg__prepare_workers(tg_rows *r, int n);
+/* Makes as many workers as n, and brings them up to date with the originals. Called by the thread
+ * of rows->tg. False with the error in rows->tg, which begins with the name. */
+bool tg__prepare_workers(tg_rows *r, const char *name, int n);
+/* The size of rows->seen. */
+size_t tg__seen_bytes(const tg_module *module);
 /* Closes the contexts of all workers. */
 void tg__close_workers(tg_rows *r);
 

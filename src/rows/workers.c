@@ -1,5 +1,6 @@
 /* The contexts in which blocks are computed. */
 #include "rows.h"
+#include "../ops/watch.h"
 
 #include <string.h>
 
@@ -34,23 +35,100 @@ static bool borrow_all(const tg_rows *r, row_worker *w)
 
 /* A worker has the settings of the caller's context, but one thread. on_error is called by the
  * caller's context alone, when the call has failed. */
-static bool open_worker(tg_rows *r, row_worker *w)
+static bool open_worker(const tg_rows *r, row_worker *w)
 {
     tg_options o = r->tg->options;
     o.on_error = NULL;
     *w = (row_worker){.tg = tg_open(&o)};
-    if (!w->tg) return tg__fail(r->tg, TG_ERR_MEMORY, "out of memory: no context for a block");
+    if (!w->tg) return false;
+    tg_clear_error(w->tg); /* of a SIMD level, which r->tg has reported */
     w->tg->level = r->tg->level;
-    tg_clear_error(w->tg); /* of a SIMD level that r->tg has reported */
-    if (borrow_all(r, w)) return true;
-    tg__fail(r->tg, tg_error_code(w->tg), "%s", tg_error(w->tg));
-    close_worker(w);
+    w->tg->has_block = true;
+    return true;
+}
+
+/* ---- What may have changed since a worker borrowed it. */
+
+/* Compares the data that the program's own modules have with what r->seen has of them, or copies
+ * the data there. Returns whether all are equal. */
+static bool see_data(tg_rows *r, bool compare)
+{
+    const tg_modules all = tg_all_modules(r->o.module);
+    char *seen = r->seen;
+    for (int i = 0; i < all.n; i++) {
+        const tg_module *m = all.items[i];
+        if (!m->is_foreign || m->data_bytes == 0) continue;
+        if (compare && memcmp(seen, m->data, m->data_bytes) != 0) return false;
+        if (!compare) memcpy(seen, m->data, m->data_bytes);
+        seen += m->data_bytes;
+    }
+    return true;
+}
+
+size_t tg__seen_bytes(const tg_module *module)
+{
+    const tg_modules all = tg_all_modules(module);
+    size_t bytes = 0;
+    for (int i = 0; i < all.n; i++)
+        if (all.items[i]->is_foreign) bytes += all.items[i]->data_bytes;
+    return bytes;
+}
+
+/* Lets the counterpart of t require grad as t does, and show its elements. */
+static bool update_tensor(tg_tensor *alias, const tg_tensor *t)
+{
+    if (!tg__same_sizes(alias->ndim, alias->shape, t->ndim, t->shape) || alias->dtype != t->dtype)
+        return tg__fail(alias->context, TG_ERR_SHAPE,
+                        "a shared tensor was %s %s, and is %s %s; make the rows again",
+                        tg_dtype_name(alias->dtype), SHOW(alias), tg_dtype_name(t->dtype),
+                        tg__show_sizes(alias->context, t->ndim, t->shape));
+    alias->data = priv(alias)->own.data = t->data;
+    priv(alias)->own.lender = tg__origin(t);
+    return alias->requires_grad == t->requires_grad || tg_requires_grad_(alias, t->requires_grad);
+}
+
+static void update_modes(tg_module *borrowed, const tg_module *original)
+{
+    const tg_modules to = tg_all_modules(borrowed), from = tg_all_modules(original);
+    for (int i = 0; i < to.n && i < from.n; i++) to.items[i]->training = from.items[i]->training;
+}
+
+static bool detects_anomalies(const tg_context *tg)
+{
+    return tg->watcher && tg->watcher->detects;
+}
+
+static bool update_worker(const tg_rows *r, row_worker *w)
+{
+    const bool detects = detects_anomalies(r->tg);
+    w->tg->default_dtype = r->tg->default_dtype;
+    if (w->module) update_modes(w->module, r->o.module);
+    for (int i = 0; i < r->shared_n; i++)
+        if (!update_tensor(w->shared[i], r->shared[i])) return false;
+    return detects_anomalies(w->tg) == detects || tg_detect_anomaly(w->tg, detects);
+}
+
+/* Records the error of a worker in the caller's context. */
+static bool fail_like_worker(const tg_rows *r, row_worker *w, const char *name)
+{
+    tg__fail(r->tg, tg_error_code(w->tg), "%s: %s", name, tg_error(w->tg));
+    tg_clear_error(w->tg);
     return false;
 }
 
-bool tg__prepare_workers(tg_rows *r, int n)
+bool tg__prepare_workers(tg_rows *r, const char *name, int n)
 {
-    for (; r->workers_n < n; r->workers_n++)
-        if (!open_worker(r, &r->workers[r->workers_n])) return false;
+    if (r->workers_n > 0 && !see_data(r, true)) tg__close_workers(r);
+    if (r->workers_n == 0) see_data(r, false);
+    for (; r->workers_n < n; r->workers_n++) {
+        row_worker *w = &r->workers[r->workers_n];
+        if (!open_worker(r, w)) return tg__fail(r->tg, TG_ERR_MEMORY, "%s: no memory", name);
+        if (borrow_all(r, w)) continue;
+        fail_like_worker(r, w, name);
+        close_worker(w);
+        return false;
+    }
+    for (int i = 0; i < n; i++)
+        if (!update_worker(r, &r->workers[i])) return fail_like_worker(r, &r->workers[i], name);
     return true;
 }

@@ -1,7 +1,11 @@
 #include "guarded.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The threads of a context allocate at the same time where it computes rows. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* In front of a block lie its size and guard bytes, behind it more guard bytes. The block is
  * aligned as malloc would align it and never more, so that code which relies on more is noticed. */
@@ -14,9 +18,8 @@ static bool intact(const unsigned char *at, size_t n)
     return true;
 }
 
-static void *guarded_allocate(void *user, size_t bytes)
+static void *allocate_locked(guarded *g, size_t bytes)
 {
-    guarded *g = user;
     g->calls++;
     g->asked++;
     bool fails = g->fail_at && (g->asked == g->fail_at || (g->fail_on && g->asked > g->fail_at));
@@ -38,9 +41,8 @@ static void *guarded_allocate(void *user, size_t bytes)
     return raw + FRONT;
 }
 
-static void guarded_deallocate(void *user, void *memory, size_t bytes)
+static void deallocate_locked(guarded *g, void *memory, size_t bytes)
 {
-    guarded *g = user;
     unsigned char *raw = (unsigned char *)memory - FRONT;
     size_t size;
     g->calls++;
@@ -52,6 +54,21 @@ static void guarded_deallocate(void *user, void *memory, size_t bytes)
     g->blocks--;
     g->held -= bytes;
     free(raw);
+}
+
+static void *guarded_allocate(void *user, size_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    void *memory = allocate_locked(user, bytes);
+    pthread_mutex_unlock(&lock);
+    return memory;
+}
+
+static void guarded_deallocate(void *user, void *memory, size_t bytes)
+{
+    pthread_mutex_lock(&lock);
+    deallocate_locked(user, memory, bytes);
+    pthread_mutex_unlock(&lock);
 }
 
 tg_options guarded_options(guarded *g)
