@@ -61,6 +61,29 @@ cc -std=c11 $strict "$program" $flags -o with_pkg_config
 same 'pkg-config' ./with_pkg_config
 cc -std=c11 $strict -static "$program" $(pkg-config --static --cflags --libs tinygrad) -o alone
 same 'pkg-config --static' ./alone
+if command -v mpicc >/dev/null; then
+    cmake -S "$root" -B build -DTINYGRAD_MPI=ON >/dev/null
+    cmake --build build --target tinygrad_mpi >/dev/null
+    cmake --install build --prefix "$work/with_mpi" >/dev/null
+    cmake -S "$root/tests/install" -B found_mpi -DRANKS=ON -DCMAKE_PREFIX_PATH="$work/with_mpi" >/dev/null
+    cmake --build found_mpi >/dev/null
+    expect=ranks
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    same 'find_package, tinygrad::mpi' found_mpi/exchange messages
+    mpicc -std=c11 $strict "$root/tests/mpi/exchange.c" -o exchange \
+        $(PKG_CONFIG_PATH="$work/with_mpi/lib/pkgconfig" pkg-config --cflags --libs tinygrad_mpi) -lm
+    same 'pkg-config, tinygrad_mpi' env LD_LIBRARY_PATH="$work/with_mpi/lib" ./exchange messages
+    expect=expected
+    if cmake -S "$root/tests/install" -B none -DRANKS=ON -DCMAKE_PREFIX_PATH="$prefix" >none.log 2>&1; then
+        echo 'find_package finds a component mpi that is not installed' >&2
+        exit 1
+    fi
+    grep -q 'component mpi is not installed' none.log
+    echo 'ok: find_package says that tinygrad::mpi is not installed'
+else
+    echo 'Not checked: libtinygrad_mpi, as there is no mpicc (Debian: libopenmpi-dev).'
+fi
+
 for compiler in c++ clang++; do
     $compiler -std=c++17 $strict -x c++ "$program" $flags -o in_cpp
     same "C++17, $compiler" ./in_cpp
@@ -115,12 +138,13 @@ for header in tinygrad.h $(cd "$prefix/include" && ls tinygrad/*.h); do
 done
 echo 'ok: each header alone, in C and C++'
 
+sources=$(find "$root/src" -name '*.c' -not -path '*/mpi/*')
 for flags in '-std=c11 -O2' '-std=gnu17 -O2 -march=native'; do
-    cc $flags $strict -I"$root/include" $(find "$root/src" -name '*.c') "$program" -lm -o plain
+    cc $flags $strict -I"$root/include" $sources "$program" -lm -o plain
     same "cc $flags, no build system" ./plain
 done
 
-cc -std=c11 -O2 -D__STDC_NO_ATOMICS__ $strict -I"$root/include" $(find "$root/src" -name '*.c') \
+cc -std=c11 -O2 -D__STDC_NO_ATOMICS__ $strict -I"$root/include" $sources \
     "$program" -lm -o one_thread
 same 'without <stdatomic.h>, on one thread' ./one_thread
 

@@ -1,0 +1,16 @@
+# What find_package(tinygrad) reads. The component "mpi" is tinygrad::mpi, which was installed if the
+# library was configured with -DTINYGRAD_MPI=ON.
+include(${CMAKE_CURRENT_LIST_DIR}/tinygrad-targets.cmake)
+foreach(component IN LISTS tinygrad_FIND_COMPONENTS)
+  set(tinygrad_${component}_FOUND FALSE)
+  if(component STREQUAL mpi AND EXISTS ${CMAKE_CURRENT_LIST_DIR}/tinygrad_mpi-targets.cmake)
+    include(CMakeFindDependencyMacro)
+    find_dependency(MPI 3 COMPONENTS C)
+    include(${CMAKE_CURRENT_LIST_DIR}/tinygrad_mpi-targets.cmake)
+    set(tinygrad_mpi_FOUND TRUE)
+  endif()
+  if(tinygrad_FIND_REQUIRED_${component} AND NOT tinygrad_${component}_FOUND)
+    set(tinygrad_FOUND FALSE)
+    set(tinygrad_NOT_FOUND_MESSAGE "the component ${component} is not installed")
+  endif()
+endforeach()
