@@ -23,6 +23,7 @@
 #define TINYGRAD_ROWS_H
 
 #include "nn.h"
+#include "ranks.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,10 +61,14 @@ typedef struct tg_rows_options {
     /* TG_SUM; TG_MEAN divides the loss and its gradients, or a sum of tg_sum_rows, by the number of
      * all rows at the end. The functions return sums in both cases. */
     int reduction;
+    const tg_exchange *exchange; /* NULL; the other ranks, if the rows are spread over several */
+    bool share; /* false: the data are the rows of this rank, true: those of all ranks, of which
+                   this one takes the share of tg_share_rows */
 } tg_rows_options;
 
 /* Internal: the defaults with which TG_ROWS begins in C; see options.h. */
-#define TG_ROWS_DEFAULTS .module = NULL, .block_rows = 0, .reduction = TG_SUM
+#define TG_ROWS_DEFAULTS                                                                           \
+    .module = NULL, .block_rows = 0, .reduction = TG_SUM, .exchange = NULL, .share = false
 /* A pointer to options of rows, of which these are changed: TG_ROWS(.module = net). */
 #define TG_ROWS(...)                                                                               \
     TG_BEGIN_OPTIONS(tg_rows_options, tg_rows_defaults(), TG_ROWS_DEFAULTS, __VA_ARGS__)
@@ -77,14 +82,21 @@ TG_API tg_rows_options tg_rows_defaults(void);
  *
  * Each thread that computes blocks has a context of its own, which is opened with the options of
  * tg_open, on_error excepted: an allocator must then be one that several threads may call at a
- * time, and max_bytes holds for each of these contexts. */
+ * time, and max_bytes holds for each of these contexts.
+ *
+ * With an exchange, which outlives the rows, the rows of the ranks follow each other. The results
+ * have the bits that one process gets for all rows, and all ranks get them: parameters that were
+ * equal (tg_state_broadcast_) stay equal, and tg_state_agree checks it. All ranks make the same
+ * calls of tg_backward_rows and tg_sum_rows in the same order, with the same options. Each rank but
+ * the last has whole blocks, and a rank may have no rows. What fails on one rank fails on all, and
+ * no grad changes; a rank on which an error is pending tells the others so by its next call. */
 TG_API tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options);
 
 /* Gives rows other tensors, such as the next batch of a loader: as many as before, with rows of the
  * same shapes and dtypes, and any number of rows, one at least. The size of a block stays. */
 TG_API bool tg_rows_set_data(tg_rows *rows, tg_list data);
 
-/* How many rows there are; 0 for NULL. */
+/* How many rows there are in this process; 0 for NULL. */
 TG_API int64_t tg_rows_count(const tg_rows *rows);
 
 /* How many rows a block has, the last one excepted; 0 for NULL. */

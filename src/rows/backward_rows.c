@@ -162,7 +162,7 @@ static bool compute_block(rows_call *c, row_worker *w, int64_t number)
         .first = r->first_row + first,
         .n = left < r->block_rows ? left : r->block_rows,
     };
-    if (!tg__read_block(r, w, first, b.n)) return false;
+    if (!tg__read_block(r, w, r->data_first + first, b.n)) return false;
     tg_tensor *value = c->function(&b, c->user);
     if (!check_value(c, w, value, b.n)) return false;
     if (c->kind == ROWS_MAP) return deposit_rows(c, number, first, value);
@@ -187,6 +187,7 @@ static void run_block(rows_call *c, row_worker *w, int64_t number)
     w->tg->no_grad = c->kind != ROWS_BACKWARD;
     if (!compute_block(c, w, number))
         note_failure(c, number, tg_error_code(w->tg), tg_error(w->tg));
+    w->drew |= w->tg->random.next <= TG_MT_WORDS;
     tg_clear_error(w->tg);
     for (int i = 0; i < c->rows->shared_n; i++) tg_clear_grad(w->shared[i]);
     while (w->tg->depth > 0) tg_scope_end(w->tg);
@@ -283,12 +284,16 @@ static bool run_call(rows_call *c)
     c->gradient_bytes = c->kind == ROWS_BACKWARD ? place_gradients(r) : 0;
     c->failed = c->lowest = c->other = INT64_MAX;
     if (!tg__prepare_workers(r, c->name, needed)) return false;
-    for (int i = needed - 1; i >= 0; i--) give_worker(c, &r->workers[i]);
+    for (int i = needed - 1; i >= 0; i--) {
+        r->workers[i].drew = false;
+        give_worker(c, &r->workers[i]);
+    }
     if (c->kind == ROWS_MAP) {
         run_blocks(c, 0, 1);
         c->begun = 1;
     }
     tg__split(r->tg, blocks - c->begun, grain, run_blocks, c);
+    for (int i = 0; i < needed; i++) c->drew |= r->workers[i].drew;
     return check_blocks(c);
 }
 
@@ -307,7 +312,7 @@ static void divide_by_rows(const tg_rows *r, tg_dtype dtype, int64_t n, void *el
     stack_tensor s;
     const tg_tensor like = {.context = r->tg, .dtype = dtype};
     tg_tensor *t = tg__array(&s, &like, elements, 1, &n, (int64_t[]){1});
-    tg__elementwise_number(pick(r->tg->level, div, dtype), t, t, (double)r->count);
+    tg__elementwise_number(pick(r->tg->level, div, dtype), t, t, (double)r->all_rows);
 }
 
 /* Adds the gradients of a node to the grads of the leaves. */
@@ -348,8 +353,10 @@ static tg_tensor *finish(rows_call *c, tree_node *whole)
 
 static tg_tensor *sum_blocks(rows_call *c)
 {
-    tree_node *whole = run_call(c) ? tg__fold_nodes(c) : NULL;
+    const bool ran = run_call(c);
+    tree_node *whole = c->rows->o.exchange ? tg__exchange_nodes(c) : ran ? tg__fold_nodes(c) : NULL;
     tg_tensor *value = whole ? finish(c, whole) : NULL;
+    if (value) c->rows->calls++;
     if (whole) tg__give_node(c->rows, whole);
     tg__give_nodes(c->rows, &c->waiting);
     return value;
@@ -357,6 +364,8 @@ static tg_tensor *sum_blocks(rows_call *c)
 
 static tg_tensor *map_blocks(rows_call *c)
 {
+    if (c->rows->count == 0)
+        return tg__fail(c->rows->tg, TG_ERR_SHAPE, "%s: this rank has no rows", c->name);
     if (run_call(c)) return c->out;
     tg_release(c->out);
     return NULL;
@@ -366,17 +375,22 @@ static tg_tensor *map_blocks(rows_call *c)
 static tg_tensor *call_rows(tg_rows *r, rows_kind kind, const char *name,
                             tg_block_function function, void *user)
 {
-    if (!r || !check_call(r, name, function)) return NULL;
+    if (!r) return NULL;
     tg_context *tg = r->tg;
     watch *watching = tg->watch;
-    if (watching && !watching->begin(tg, WORK_OPERATION, name)) return NULL;
-    const generator before = tg->random;
-    tg__before_draw(tg);
-    rows_call c = {.rows = r, .kind = kind, .name = name, .function = function, .user = user};
-    c.seed = tg__u32(&tg->random);
-    tg_tensor *value = kind == ROWS_MAP ? map_blocks(&c) : sum_blocks(&c);
-    if (!value) tg->random = before;
-    if (watching) watching->end(tg, 0);
+    const bool right =
+        check_call(r, name, function) && (!watching || watching->begin(tg, WORK_OPERATION, name));
+    const bool meets = r->o.exchange && (kind != ROWS_MAP || !r->placed);
+    tg_tensor *value = NULL;
+    if (meets ? tg__place_rows(r, name) : right) {
+        rows_call c = {.rows = r, .kind = kind, .name = name, .function = function, .user = user};
+        const generator before = tg->random;
+        tg__before_draw(tg);
+        c.seed = tg__u32(&tg->random);
+        value = kind == ROWS_MAP ? map_blocks(&c) : sum_blocks(&c);
+        if (!value) tg->random = before;
+    }
+    if (right && watching) watching->end(tg, 0);
     return value;
 }
 

@@ -31,6 +31,12 @@ bool tg__allgather(tg_context *tg, const char *op, const tg_exchange *x, const v
     return check_exchanged(tg, op, x->allgather(x->user, own, bytes, all));
 }
 
+bool tg__alltoall(tg_context *tg, const char *op, const tg_exchange *x, const void *out,
+                  const size_t *out_bytes, void *in, const size_t *in_bytes)
+{
+    return check_exchanged(tg, op, x->alltoall(x->user, out, out_bytes, in, in_bytes));
+}
+
 /* Records the error of the first rank that has one, or is in another call than rank 0. */
 static bool check_met(tg_context *tg, const char *op, const tg_exchange *x, envelope *all)
 {

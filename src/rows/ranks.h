@@ -31,6 +31,10 @@ bool tg__meet(tg_context *tg, const char *op, const tg_exchange *x, const void *
 bool tg__allgather(tg_context *tg, const char *op, const tg_exchange *x, const void *own,
                    size_t bytes, void *all);
 
+/* Calls alltoall of the exchange, which is not NULL, and records its error. */
+bool tg__alltoall(tg_context *tg, const char *op, const tg_exchange *x, const void *out,
+                  const size_t *out_bytes, void *in, const size_t *in_bytes);
+
 /* Whether the exchange can be used; else records what is wrong with it. */
 bool tg__check_exchange(tg_context *tg, const char *op, const tg_exchange *x);
 

@@ -20,9 +20,9 @@ int64_t tg_rows_per_block(const tg_rows *rows)
     return rows ? rows->block_rows : 0;
 }
 
-/* Whether the tensors have the same number of rows, of which there is one at least, and require no
- * grad. */
-static bool check_data(const char *name, tg_list data)
+/* Whether the tensors have the same number of rows, of which there is one at least unless other
+ * ranks may have some, and require no grad. */
+static bool check_data(const char *name, tg_list data, bool may_be_empty)
 {
     if (!tg__check_inputs(name, data.n, data.items)) return false;
     tg_context *tg = data.items[0]->context;
@@ -42,7 +42,7 @@ static bool check_data(const char *name, tg_list data)
                             "tg_detach, or pass it in options.tensors",
                             name, i + 1, SHOW(t));
     }
-    return first->shape[0] > 0 ||
+    return may_be_empty || first->shape[0] > 0 ||
            tg__fail(tg, TG_ERR_SHAPE, "%s: the tensor %s has no rows", name, SHOW(first));
 }
 
@@ -54,6 +54,7 @@ static bool check_rows_options(tg_context *tg, const tg_rows_options *o)
     if (o->reduction != TG_SUM && o->reduction != TG_MEAN)
         return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: there is no reduction %d; use %s",
                         o->reduction, "TG_SUM or TG_MEAN");
+    if (o->exchange && !tg__check_exchange(tg, "rows_new", o->exchange)) return false;
     if (o->module && o->module->tg != tg)
         return tg__fail(tg, TG_ERR_CONTEXT, "rows_new: the module is of another context");
     if (o->tensors.n < 0 || (o->tensors.n > 0 && !o->tensors.items))
@@ -160,19 +161,21 @@ static void free_rows(void *rows)
 {
     tg__close_workers(rows);
     tg__free_nodes(rows);
+    tg__free_messages(rows);
 }
 
 tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
 {
     const tg_rows_options o = options ? *options : tg_rows_defaults();
-    if (!check_data("rows_new", data)) return NULL;
+    if (!check_data("rows_new", data, o.exchange && !o.share)) return NULL;
     tg_context *tg = data.items[0]->context;
     if (!tg__ready(tg) || !check_rows_options(tg, &o)) return NULL;
     tg_rows *r = tg__alloc(tg, sizeof *r);
     if (!r) return NULL;
-    *r = (tg_rows){.tg = tg, .count = data.items[0]->shape[0]};
-    if (!set_up_rows(r, data, &o)) return NULL;
+    *r = (tg_rows){.tg = tg};
+    if (!set_up_rows(r, data, &o) || (o.exchange && !tg__prepare_exchange(r))) return NULL;
     choose_block(r, data);
+    tg__take_share(r, data.items[0]->shape[0]);
     return tg__at_scope_end(tg, free_rows, r) ? r : NULL;
 }
 
@@ -190,7 +193,7 @@ bool tg_rows_set_data(tg_rows *rows, tg_list data)
     if (data.items[0]->context != tg)
         return tg__fail(tg, TG_ERR_CONTEXT,
                         "%s: a tensor of another context; tg_borrow makes an alias", name);
-    if (!check_data(name, data)) return false;
+    if (!check_data(name, data, r->o.exchange && !r->o.share)) return false;
     for (int i = 0; i < r->n; i++) {
         const value_form form = form_of_row(data.items[i]), *known = &r->row_forms[i];
         if (tg__same_form(&form, known)) continue;
@@ -200,7 +203,7 @@ bool tg_rows_set_data(tg_rows *rows, tg_list data)
                         tg_dtype_name(known->dtype), tg__show_sizes(tg, known->ndim, known->shape));
     }
     for (int i = 0; i < r->n; i++) r->data[i] = data.items[i];
-    r->count = data.items[0]->shape[0];
+    tg__take_share(r, data.items[0]->shape[0]);
     return true;
 }
 

@@ -3,6 +3,7 @@
 #define TG_ROWS_H
 
 #include "../nn/module.h"
+#include "ranks.h"
 
 /* The dtype and shape of what a block function returns. */
 typedef struct value_form {
@@ -29,6 +30,7 @@ typedef struct tree_node {
 typedef struct row_worker {
     struct row_worker *next; /* in the list of workers that are free */
     tg_context *tg;          /* NULL: there is none yet */
+    bool drew;               /* a block of the call under way has drawn random numbers */
     tg_module *module;
     tg_tensor **shared;  /* the counterparts of rows->shared */
     tg_tensor **tensors; /* those of options.tensors, which are among them */
@@ -43,6 +45,9 @@ struct tg_rows {
     value_form *row_forms; /* the form of a row of each */
     int64_t first_row;     /* the number of this process's first row among all rows */
     int64_t count;         /* how many rows this process has */
+    int64_t data_first;    /* the place in the data of the first of them */
+    int64_t all_rows;      /* how many rows all processes have; valid if `placed` */
+    bool placed;           /* first_row is known, too */
     int64_t block_rows;    /* a multiple of which first_row is */
     int shared_n;          /* the parameters of the module, and then further tensors; each once */
     tg_tensor **shared;    /* in the caller's context */
@@ -54,6 +59,12 @@ struct tg_rows {
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
+    /* With an exchange: */
+    int64_t calls;         /* how many have been completed */
+    envelope *met;         /* what the ranks have told in their last meeting */
+    size_t *message_bytes; /* to each rank, and then from each */
+    char *messages;        /* memory of `room` bytes, or NULL */
+    size_t room;
 };
 
 /* Which of the public functions is under way. */
@@ -68,6 +79,7 @@ typedef struct rows_call {
     tg_block_function function;
     void *user;
     uint32_t seed;         /* which the random streams of all blocks are made from */
+    bool drew;             /* blocks of this process have drawn from their streams */
     size_t gradient_bytes; /* where the value begins in the elements of a node */
     tg_tensor *out;        /* of ROWS_MAP: the rows, after the first block has told their shape */
     int64_t begun;         /* how many blocks were computed before the threads began */
@@ -94,7 +106,7 @@ static inline int64_t tg__blocks(const tg_rows *r)
 {
     return (r->count + r->block_rows - 1) / r->block_rows;
 }
-/* Makes w->data the n rows from row `first` of this process on, in the current scope of w->tg.
+/* Makes w->data the n rows from row `first` of the data on, in the current scope of w->tg.
  * False with the error in w->tg. */
 bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 
@@ -122,6 +134,21 @@ void tg__add_node(rows_call *c, tree_node *node);
 tree_node *tg__fold_nodes(rows_call *c);
 /* Frees the memory of all nodes. */
 void tg__free_nodes(tg_rows *r);
+
+/* ---- rank_nodes.c */
+
+/* Sets which rows are this process's, as the data have n. */
+void tg__take_share(tg_rows *r, int64_t n);
+/* Takes the memory that every exchange needs. */
+bool tg__prepare_exchange(tg_rows *r);
+/* Finds out whose rows come first, with the other ranks. If an error is pending on one rank, it is
+ * recorded on all of them. */
+bool tg__place_rows(tg_rows *r, const char *name);
+/* Exchanges the nodes that wait, or the error that is pending, with the other ranks. Returns the
+ * sum of the blocks of all ranks, or NULL on all ranks. */
+tree_node *tg__exchange_nodes(rows_call *c);
+/* Frees the memory of messages. */
+void tg__free_messages(tg_rows *r);
 
 static inline size_t tg__value_bytes(const value_form *form)
 {
