@@ -40,7 +40,7 @@ static told_rows told_by(const envelope *e)
 
 /* ---- Whose rows come first. */
 
-static told_rows tell(const tg_rows *r)
+static told_rows tell_rows(const tg_rows *r)
 {
     told_rows told = {
         .first_row = r->first_row,
@@ -127,7 +127,7 @@ bool tg__prepare_exchange(tg_rows *r)
 bool tg__place_rows(tg_rows *r, const char *name)
 {
     if (r->placed && tg__ready(r->tg)) return true;
-    const told_rows told = tell(r);
+    const told_rows told = tell_rows(r);
     if (!tg__meet(r->tg, name, r->o.exchange, &told, sizeof told, r->met)) return false;
     r->placed = place_after_others(r, name);
     return r->placed;
@@ -188,7 +188,7 @@ typedef struct slice {
     size_t from, to;
 } slice;
 
-static size_t bytes_of(const slice *s)
+static size_t slice_bytes(const slice *s)
 {
     return s->reached + (s->to - s->from);
 }
@@ -213,7 +213,7 @@ static size_t common_bytes(const slice *s, const piece *p, size_t *from)
 static void pack(const slice *s, const tree_node *node, char *to)
 {
     const int values = s->c->rows->shared_n;
-    memset(to, 0, bytes_of(s));
+    memset(to, 0, slice_bytes(s));
     for (piece p = before_pieces; next_piece(s->c, &p);) {
         size_t from;
         const size_t n = common_bytes(s, &p, &from);
@@ -295,20 +295,20 @@ static int level_at(int64_t first, int64_t end)
 }
 
 /* The blocks of a rank that are in no node yet. */
-typedef struct run {
+typedef struct block_run {
     int64_t next, end;
-} run;
+} block_run;
 
-static run run_of(const told_rows *told)
+static block_run run_of(const told_rows *told)
 {
     const int64_t per = told->block_rows;
-    return (run){told->first_row / per, told->count > 0
-                                            ? (told->first_row + told->count + per - 1) / per
-                                            : told->first_row / per};
+    return (block_run){told->first_row / per, told->count > 0
+                                                  ? (told->first_row + told->count + per - 1) / per
+                                                  : told->first_row / per};
 }
 
 /* The level of the next node of a run; -1 behind the last. */
-static int next_level(run *blocks)
+static int next_level(block_run *blocks)
 {
     if (blocks->next >= blocks->end) return -1;
     const int level = level_at(blocks->next, blocks->end);
@@ -316,7 +316,7 @@ static int next_level(run *blocks)
     return level;
 }
 
-static int64_t count_nodes(run blocks)
+static int64_t count_nodes(block_run blocks)
 {
     int64_t n = 0;
     while (next_level(&blocks) >= 0) n++;
@@ -418,7 +418,7 @@ static sizes choose_way(const rows_call *c)
 
 /* Makes room for the messages, as all ranks do if one of them needs it. They meet again, to learn
  * whether all have succeeded. */
-static bool make_room(rows_call *c, const sizes *z)
+static bool make_message_room(rows_call *c, const sizes *z)
 {
     tg_rows *r = c->rows;
     const told_rows mine = told_by(&r->met[r->o.exchange->rank]);
@@ -454,9 +454,9 @@ static char *add_nodes(const slice *s, char *from, size_t step)
     char *at = from;
     for (int q = 0; q < r->o.exchange->size; q++) {
         const told_rows told = told_by(&r->met[q]);
-        run blocks = run_of(&told);
+        block_run blocks = run_of(&told);
         if (step > 0) at = from + (size_t)q * step;
-        for (int level; (level = next_level(&blocks)) >= 0; at += bytes_of(s))
+        for (int level; (level = next_level(&blocks)) >= 0; at += slice_bytes(s))
             pile_up(&p, s, level, at);
     }
     return fold_pile(&p, s);
@@ -469,7 +469,7 @@ static const char *gather_nodes(rows_call *c, const sizes *z)
     const slice whole = {c, z->reached, 0, z->numbers};
     char *out = r->messages, *in = out + z->message, *at = out;
     memset(out, 0, z->message);
-    for (const tree_node *node = c->waiting; node; node = node->next, at += bytes_of(&whole))
+    for (const tree_node *node = c->waiting; node; node = node->next, at += slice_bytes(&whole))
         pack(&whole, node, at);
     return tg__allgather(r->tg, c->name, r->o.exchange, out, z->message, in)
                ? add_nodes(&whole, in, z->message)
@@ -488,10 +488,10 @@ static char *exchange_slices(rows_call *c, const sizes *z, const slice *own)
         const told_rows told = told_by(&r->met[q]);
         const slice s = slice_of(c, z, q);
         char *begin = at;
-        for (const tree_node *node = c->waiting; node; node = node->next, at += bytes_of(&s))
+        for (const tree_node *node = c->waiting; node; node = node->next, at += slice_bytes(&s))
             pack(&s, node, at);
         out_bytes[q] = (size_t)(at - begin);
-        in_bytes[q] = (size_t)count_nodes(run_of(&told)) * bytes_of(own);
+        in_bytes[q] = (size_t)count_nodes(run_of(&told)) * slice_bytes(own);
     }
     return tg__alltoall(r->tg, c->name, x, out, out_bytes, at, in_bytes) ? at : NULL;
 }
@@ -535,17 +535,17 @@ static bool meet_with_nodes(rows_call *c)
 {
     tg_rows *r = c->rows;
     char content[TG_TOLD];
-    told_rows told = tell(r);
+    told_rows told = tell_rows(r);
     size_t bytes = sizeof told;
     order_nodes(c);
     if (tg__ready(r->tg) && c->waiting) {
         const sizes z = sizes_of_node(c);
         const slice whole = {c, z.reached, 0, z.numbers};
         const bool fits =
-            (size_t)count_nodes(run_of(&told)) <= (TG_TOLD - bytes) / bytes_of(&whole);
+            (size_t)count_nodes(run_of(&told)) <= (TG_TOLD - bytes) / slice_bytes(&whole);
         for (const tree_node *node = c->waiting; fits && node; node = node->next) {
             pack(&whole, node, content + bytes);
-            bytes += bytes_of(&whole);
+            bytes += slice_bytes(&whole);
         }
         told.form = c->form;
     }
@@ -567,7 +567,7 @@ tree_node *tg__exchange_nodes(rows_call *c)
     tg_rows *r = c->rows;
     if (!meet_with_nodes(c)) return NULL;
     const sizes z = choose_way(c);
-    if (!z.in_envelopes && !make_room(c, &z)) return NULL;
+    if (!z.in_envelopes && !make_message_room(c, &z)) return NULL;
     const char *packed = z.in_envelopes ? add_from_envelopes(c, &z)
                          : z.sliced     ? reduce_slices(c, &z)
                                         : gather_nodes(c, &z);

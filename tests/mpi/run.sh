@@ -19,9 +19,9 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-for program in exchange; do
+for program in exchange training; do
     "mpicc.$mpi" -std=c11 -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Werror \
-        -I"$root/include" "$root/tests/mpi/$program.c" "$root/src/mpi/mpi.c" "$library" -lm -pthread -o $program
+        -I"$root/include" -I"$root/tests/support" "$root/tests/mpi/$program.c" "$root/src/mpi/mpi.c" "$library" -lm -pthread -o $program
 done
 
 # ranks N [OPTION] COMMAND...: runs the command on N ranks, and prints what it prints. The ranks must end within a
@@ -45,6 +45,10 @@ expect()
 for n in 1 2 3 4 7; do
     ranks $n ./exchange messages >printed 2>&1 || { cat printed >&2; exit 1; }
     printf '%s\n' "messages of $n ranks arrive" "lists of $n ranks agree" | expect "$mpi, $n ranks: messages and lists"
+done
+for n in 1 2 3 4 7; do
+    ranks $n ./training >printed 2>&1 || { cat printed >&2; exit 1; }
+    echo "$n ranks train as one" | expect "$mpi, $n ranks: hashes of training runs"
 done
 ranks 1 ./exchange before >printed 2>&1
 echo 'MPI is not initialised: call MPI_Init first' | expect "$mpi: a call before MPI_Init"

@@ -59,12 +59,14 @@ static uint64_t hash_alone(const training *how)
 static void a_run_has_one_hash_on_any_number_of_ranks(void **state)
 {
     (void)state;
-    static const int64_t widths[] = {3, 40, 3000};
+    static const int64_t widths[] = {3, 40, 600};
+    const size_t step = getenv("TG_TEST_QUICK") ? 3 : 1; /* through the numbers of ranks */
+    if (step > 1) print_message("TG_TEST_QUICK: 1 and 4 ranks of 1 to 7.\n");
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (int k = 0; k < OPTIMISERS; k++) {
             training how = {(optimiser)k, 1, 300, 16, widths[w], true, 3};
             const uint64_t hash = hash_alone(&how);
-            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += step) {
                 how.share = !how.share;
                 how.threads = how.share ? 1 : 2;
                 assert_true(hash_on_ranks((int)i % RUNNERS, sizes[i], &how) == hash);
@@ -82,6 +84,32 @@ static void ranks_without_rows_take_part(void **state)
             for (int kind = 0; kind < RUNNERS; kind++)
                 assert_true(hash_on_ranks(kind, 7, &how) == hash);
         }
+}
+
+/* The allocator calls of later steps. */
+static void count_allocator_calls(job *j, const tg_exchange *x)
+{
+    trained t;
+    begin_training(&t, x, &j->how);
+    uint64_t before = 0;
+    for (int step = 0; step < 4; step++) {
+        if (step == 2) before = tg_get_stats(t.tg).allocator_calls;
+        TG_SCOPE (t.tg) step_training(&t, &j->how);
+    }
+    j->of[x->rank].hash = tg_get_stats(t.tg).allocator_calls - before;
+    tg_close(t.tg);
+}
+
+static void no_allocator_call_after_the_first_step(void **state)
+{
+    (void)state;
+    for (int64_t width = 3; width <= 3000; width *= 10) {
+        job *j = shared_memory(sizeof *j);
+        *j = (job){.how = {BY_ADAM, 1, 300, 16, width, true, 4}, .f = count_allocator_calls};
+        ranks_on_threads(3, run_job, j);
+        for (int r = 0; r < 3; r++) assert_int_equal(j->of[r].hash, 0);
+        free_shared_memory(j, sizeof *j);
+    }
 }
 
 /* ---- Errors. */
@@ -271,6 +299,23 @@ static void values_of_two_forms_are_an_error(void **state)
                  "sum_rows: the function returned float32 [] on rank 0 and float32 [2] on rank 1");
 }
 
+static void seed_rank_1_otherwise(job *j, const tg_exchange *x)
+{
+    trained t;
+    begin_training(&t, x, &j->how);
+    if (x->rank == 1) tg_manual_seed(t.tg, 8);
+    tg_backward_rows(t.rows, loss_of_rows, NULL);
+    end_rank(j, x, &t);
+}
+
+static void draws_from_different_streams_are_an_error(void **state)
+{
+    (void)state;
+    expect_error(3, &plain, seed_rank_1_otherwise, -1, TG_ERR_ARGUMENT,
+                 "backward_rows: blocks draw random numbers, and the streams of the ranks differ; "
+                 "tg_manual_seed or tg_set_rng_state makes them equal");
+}
+
 /* An exchange whose calls from a number on are cut short, or fail. */
 typedef struct faulty {
     const tg_exchange *x;
@@ -416,6 +461,8 @@ int main(void)
         cmocka_unit_test(a_rank_with_a_part_of_a_block_is_an_error),
         cmocka_unit_test(ranks_that_all_have_no_rows_are_an_error),
         cmocka_unit_test(values_of_two_forms_are_an_error),
+        cmocka_unit_test(draws_from_different_streams_are_an_error),
+        cmocka_unit_test(no_allocator_call_after_the_first_step),
         cmocka_unit_test(a_message_cut_short_is_an_error_on_all_ranks),
         cmocka_unit_test(a_rank_that_dies_is_an_error_on_the_others),
         cmocka_unit_test(a_run_goes_on_from_a_checkpoint_on_other_ranks),
