@@ -147,9 +147,9 @@ static void copy_part(const conv_work *w, int64_t channels, const char *image, i
     const range l = range_inside(r->lines, y, row_step, r->h);
     const range c = range_inside(r->width, x, r->step, r->w);
     copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
+    if (l.from == l.to || c.from == c.to) return;
     to += (size_t)(l.from * pitch + c.from) * w->size;
     image += (size_t)((y + l.from * row_step) * r->w + x + c.from * r->step) * w->size;
-    if (l.from == l.to || c.from == c.to) return;
     for (; channels > 0; channels--, image += (size_t)(r->h * r->w) * w->size,
                          to += (size_t)(r->lines * r->phases * r->width) * w->size)
         copy(l.to - l.from, c.to - c.from, to, pitch, 1, image, row_step * r->w, r->step);
