@@ -76,32 +76,21 @@ static bool find_pieces(reduction_layout *f)
     return f->term_stride == 1 || f->output_stride == 1;
 }
 
-/* Fills *f for the input. An input that does not have such a layout is copied to one that has;
- * false if there is no memory for the copy. */
-static bool find_layout(const call *c, reduction_layout *f)
+/* The layout of the input, apart from its piece. */
+static reduction_layout layout_of(const call *c)
 {
     const tg_tensor *t = c->in[0];
-    f->data = t->data;
-    f->dtype = t->dtype;
-    f->ndim = t->ndim;
-    f->kept = 0;
-    f->outputs = f->terms = 1;
+    reduction_layout f = {
+        .data = t->data, .dtype = t->dtype, .ndim = t->ndim, .outputs = 1, .terms = 1};
     for (int pass = 0, at = 0; pass < 2; pass++)
         for (int d = 0; d < t->ndim; d++) {
             if (tg__is_reduced(c->a, d) != (pass == 1)) continue;
-            f->shape[at] = t->shape[d];
-            f->strides[at++] = t->strides[d];
-            f->kept += !pass;
-            *(pass ? &f->terms : &f->outputs) *= t->shape[d];
+            f.shape[at] = t->shape[d];
+            f.strides[at++] = t->strides[d];
+            f.kept += !pass;
+            *(pass ? &f.terms : &f.outputs) *= t->shape[d];
         }
-    if (f->outputs == 0 || f->terms == 0 || find_pieces(f)) return true;
-    tg_tensor *copy = tg__new(c->tg, f->dtype, f->ndim, f->shape);
-    if (!copy) return false;
-    stack_tensor order;
-    tg__copy(copy, tg__array(&order, t, t->data, f->ndim, f->shape, f->strides));
-    f->data = copy->data;
-    tg__strides(f->ndim, f->shape, f->strides);
-    return find_pieces(f);
+    return f;
 }
 
 /* The address of the first term of an output. */
@@ -222,23 +211,56 @@ bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *ou
     return true;
 }
 
+/* Computes all outputs of a layout that has a piece. */
+static bool reduce_layout(const call *c, reduce_work w, const reduction_layout *f)
+{
+    if (w.reduce == reduce_by_kernels && w.what >= 0 && f->outputs == 1 && f->term_stride == 1 &&
+        tg__is_float(f->dtype) && tg__shares_sum(c->tg, f->terms)) {
+        const void *terms = first_term(f, 0);
+        return tg__share_sum(c->tg, f->dtype, w.what, f->terms, w.values, terms, terms);
+    }
+    w.f = f;
+    tg__split(c->tg, f->outputs, outputs_per_block(f), reduce_outputs, &w);
+    return true;
+}
+
+/* Computes all outputs of a layout that no kernel takes: copies it to one that a kernel does. If it
+ * is large, it is copied and reduced in parts, each of one index along the first dimension, as
+ * their memory is small and stays in the cache. Threads share a copy of the whole. */
+static bool reduce_copy(const call *c, reduce_work w, const reduction_layout *f)
+{
+    enum { LARGE = 1 << 14 }; /* elements of a part */
+    const bool whole = c->tg->team || f->kept == 0 || f->outputs / f->shape[0] * f->terms < LARGE;
+    const int64_t parts = whole ? 1 : f->shape[0], size = (int64_t)tg__dtype_size(f->dtype);
+    reduction_layout part = *f;
+    if (!whole) part.shape[0] = 1;
+    part.outputs /= parts;
+    tg_tensor *copy = tg__new(c->tg, f->dtype, f->ndim, part.shape);
+    if (!copy) return false;
+    for (int64_t i = 0; i < parts; i++) {
+        stack_tensor order;
+        tg_tensor *from = tg__array(&order, c->in[0], (void *)(f->data + i * f->strides[0] * size),
+                                    f->ndim, part.shape, f->strides);
+        tg__copy(copy, from);
+        part.data = copy->data;
+        tg__strides(f->ndim, part.shape, part.strides);
+        if (!find_pieces(&part) || !reduce_layout(c, w, &part)) return false;
+        if (w.values) w.values += (size_t)part.outputs * w.size;
+        if (w.indices) w.indices += part.outputs;
+    }
+    tg_release(copy);
+    return true;
+}
+
 /* Fills in the rest of the work and does it. Values of outputs without terms become `none`. */
 static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double none)
 {
-    reduction_layout f;
-    if (!find_layout(c, &f)) return false;
+    reduction_layout f = layout_of(c);
     if (f.terms == 0 && values) tg__fill(values, none);
     if (f.terms == 0 || f.outputs == 0) return true;
-    if (w.reduce == reduce_by_kernels && w.what >= 0 && f.outputs == 1 && f.term_stride == 1 &&
-        tg__is_float(f.dtype) && tg__shares_sum(c->tg, f.terms)) {
-        const void *terms = first_term(&f, 0);
-        return tg__share_sum(c->tg, f.dtype, w.what, f.terms, values->data, terms, terms);
-    }
-    w.f = &f;
     if (values) w.values = values->data;
     if (values) w.size = tg__dtype_size(values->dtype);
-    tg__split(c->tg, f.outputs, outputs_per_block(&f), reduce_outputs, &w);
-    return true;
+    return find_pieces(&f) ? reduce_layout(c, w, &f) : reduce_copy(c, w, &f);
 }
 
 bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns_set *columns,
