@@ -7,6 +7,7 @@
 #include "reduce.h"
 
 #include <math.h>
+#include <string.h>
 
 /* A window along one dimension: it holds the n elements first, first + step, ... of the image.
  * `padded` counts the elements of the padding, too. */
@@ -105,19 +106,6 @@ static inline double mean_share(const pool_work *p, bool f64, window y, window x
     return (double)(((const float *)p->result)[o] / (float)n);
 }
 
-static inline void add_to_window(const pool_work *p, bool f64, int64_t corner, window y, window x,
-                                 double share)
-{
-    for (int64_t i = 0; i < y.n; i++)
-        for (int64_t j = 0; j < x.n; j++) {
-            const int64_t at = corner + i * p->w + j;
-            if (f64)
-                ((double *)p->image)[at] += share;
-            else
-                ((float *)p->image)[at] += (float)share;
-        }
-}
-
 /* Works on a row of windows, which have y in common. `plane` is the offset of the plane in the
  * image, and o the index of the first result. */
 typedef void window_row(const pool_work *p, int64_t plane, window y, int64_t o);
@@ -209,16 +197,61 @@ static void average_windows(void *work, int64_t from, int64_t to)
     for_each_row(work, mean_row, 1, from, to);
 }
 
+/* Adds the shares of n windows, from number c on, to a line of the image. An element gets the
+ * shares of its windows in their order: a later window holds it at an earlier place. */
+static inline void add_shares(const pool_work *p, bool f64, int64_t c, int64_t n, void *line,
+                              const void *shares)
+{
+    const int64_t stride = p->a[POOL_STRIDE + 1].i;
+    for (int64_t j = p->a[POOL_KERNEL + 1].i - 1; j >= 0; j--) {
+        const int64_t x = c * stride - p->a[POOL_PADDING + 1].i + j; /* in the first window */
+        const int64_t from = x < 0 ? (stride - 1 - x) / stride : 0;
+        const int64_t inside = p->w > x ? (p->w - x - 1) / stride + 1 : 0;
+        const int64_t to = inside < n ? inside : n;
+        if (f64)
+            for (int64_t k = from; k < to; k++)
+                ((double *)line)[x + k * stride] += ((const double *)shares)[k];
+        else
+            for (int64_t k = from; k < to; k++)
+                ((float *)line)[x + k * stride] += ((const float *)shares)[k];
+    }
+}
+
+/* Adds the shares of a row of windows to the lines of the image. If rows of windows do not overlap,
+ * the lines of a row are equal, and the first one is copied. */
+static inline void distribute_shares(const pool_work *p, bool f64, int64_t plane, window y,
+                                     int64_t o)
+{
+    enum { AT_ONCE = 64 };
+    const size_t size = f64 ? sizeof(double) : sizeof(float);
+    const bool equal = p->a[POOL_KERNEL].i <= p->a[POOL_STRIDE].i && y.n > 0;
+    char *first = (char *)p->image + (size_t)(plane + y.first * p->w) * size;
+    double doubles[AT_ONCE];
+    float floats[AT_ONCE];
+    for (int64_t c = 0, n; c < p->ow; c += n) {
+        n = p->ow - c < AT_ONCE ? p->ow - c : AT_ONCE;
+        for (int64_t k = 0; k < n; k++) {
+            const window x = window_of(p->a, 1, p->w, c + k, 1);
+            const double share = mean_share(p, f64, y, x, o + c + k);
+            if (f64)
+                doubles[k] = share;
+            else
+                floats[k] = (float)share;
+        }
+        for (int64_t i = 0; i < (equal ? 1 : y.n); i++)
+            add_shares(p, f64, c, n, first + (size_t)(i * p->w) * size,
+                       f64 ? (void *)doubles : floats);
+    }
+    for (int64_t i = 1; i < y.n && equal; i++)
+        memcpy(first + (size_t)(i * p->w) * size, first, (size_t)p->w * size);
+}
+
 static inline void distribute_mean_row(const pool_work *p, int64_t plane, window y, int64_t o)
 {
-    for (int64_t c = 0; c < p->ow; c++, o++) {
-        const window x = window_of(p->a, 1, p->w, c, 1);
-        const int64_t corner = plane + y.first * p->w + x.first;
-        if (p->f64)
-            add_to_window(p, true, corner, y, x, mean_share(p, true, y, x, o));
-        else
-            add_to_window(p, false, corner, y, x, mean_share(p, false, y, x, o));
-    }
+    if (p->f64)
+        distribute_shares(p, true, plane, y, o);
+    else
+        distribute_shares(p, false, plane, y, o);
 }
 
 static void distribute_means(void *work, int64_t from, int64_t to)

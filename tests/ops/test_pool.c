@@ -170,6 +170,33 @@ static void test_gradient_of_means_of_windows_that_overlap(void **state)
         }
 }
 
+/* Small windows, of which a row has many: they touch, overlap, reach into the padding, or leave
+ * some elements out. */
+static void test_gradient_of_means_of_small_windows(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t sizes[][6] = {/* kernel, stride and padding */
+                                       {2, 2, 2, 2, 0, 0},  {2, 2, 2, 2, 1, 1}, {3, 3, 2, 2, 1, 1},
+                                       {3, 3, 1, 1, 1, 1},  {2, 3, 3, 5, 0, 1}, {1, 2, 2, 1, 0, 1},
+                                       {7, 150, 7, 1, 0, 0}};
+    for (int dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            const int64_t *s = sizes[k];
+            const tg_pool_options o = {.kernel = {s[0], s[1]},
+                                       .stride = {s[2], s[3]},
+                                       .padding = {s[4], s[5]},
+                                       .dilation = {1, 1},
+                                       .count_include_pad = true};
+            tg_tensor *x =
+                tg_requires_grad_(tg_zeros(tg, (tg_dtype)dtype, TG_SHAPE(1, 7, 150)), true);
+            tg_tensor *y = tg_avg_pool2d(x, &o);
+            check_ok(tg);
+            tg_tensor *g = tg_randn(tg, (tg_dtype)dtype, TG_SHAPE(1, y->shape[1], y->shape[2]));
+            assert_true(tg_backward_with(y, g));
+            check_image_of_means(&o, x, y, g);
+        }
+}
+
 /* The element in the middle lies in KERNEL^2 windows, whose gradients are equal. Additions of equal
  * terms round in the same direction for long, so that errors add up. Each of the two sums has less
  * than 512 terms, as above. */
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_max_pool2d_of_long_rows),
         cmocka_unit_test(test_means_of_large_windows),
         cmocka_unit_test(test_gradient_of_means_of_windows_that_overlap),
+        cmocka_unit_test(test_gradient_of_means_of_small_windows),
         cmocka_unit_test(test_gradient_of_means_of_many_windows),
         cmocka_unit_test(test_avg_pool2d_of_a_large_window),
     };
