@@ -79,9 +79,9 @@ static inline void release_gradient(tg_tensor *g)
  * gradient of several tensors. */
 static inline bool is_own(const sweep *s, const tg_tensor *g)
 {
-    const tensor_priv *p = priv(g);
-    if (s->create_graph) return p->mark & MARK_SUM;
-    return !p->is_view && p->pub.contiguous && p->storage->claims == 1 && p->depth == s->tg->depth;
+    const storage *memory = priv(g)->storage; /* that of g, or of what g was a view of */
+    if (s->create_graph) return priv(g)->mark & MARK_SUM;
+    return g->contiguous && memory->claims == 1 && memory->depth == s->tg->depth;
 }
 
 /* Notes, for is_own, that the sweep has made g and has not yet handed it to anything. */
@@ -199,10 +199,10 @@ static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
 }
 
 /* Computes the gradient of operand i of r from g by grad_into, without a history, and adds it to
- * the pending gradient of the operand. */
-static inline bool propagate_directly(sweep *s, const record *r, int i, tg_tensor *g)
+ * the pending gradient of the operand. It takes the memory of g if over is true. */
+static inline bool propagate_directly(sweep *s, const record *r, int i, tg_tensor *g, bool over)
 {
-    tg_tensor *t = r->in[i].t, *own = tg__new(s->tg, t->dtype, t->ndim, t->shape);
+    tg_tensor *t = r->in[i].t, *own = over ? g : tg__new(s->tg, t->dtype, t->ndim, t->shape);
     if (!own) return false;
     const block *before = s->tg->scope->blocks; /* own is of this scope */
     if (!r->op->grad_into(r, i, g, own)) return false;
@@ -251,6 +251,7 @@ static bool run_record(sweep *s, const record *r)
     tg_tensor *g = p->pending;
     if (!g || p->sweep != s->number) return true;
     const bool direct = r->op->grad_into && !s->tg->watch && !s->create_graph;
+    bool over = false; /* the gradient of the operand is written over g */
     if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
     p->pending = NULL;
     priv(g)->mark &= (uint8_t)~MARK_SUM;
@@ -265,12 +266,13 @@ static bool run_record(sweep *s, const record *r)
         const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
         if (reads && !check_versions(r, reads)) return false;
         checked |= reads;
-        if (!(direct         ? propagate_directly(s, r, i, g)
+        over = direct && r->op->flags & OP_OVER && !keep && is_own(s, g);
+        if (!(direct         ? propagate_directly(s, r, i, g, over)
               : s->tg->watch ? propagate_watched(s, r, i, g)
                              : propagate(s, r, i, g)))
             return false;
     }
-    if (!keep && !s->create_graph) release_gradient(g);
+    if (!keep && !s->create_graph && !over) release_gradient(g);
     return true;
 }
 

@@ -66,7 +66,8 @@ enum {
     OP_BROADCAST = 2, /* a gradient may have a larger shape, to which its input was broadcast;
                          backward sums it */
     OP_OWN = 4,       /* the gradient function is the user's and may keep the tensors it makes */
-    OP_PART = 8 /* a view of a part of its input, to which backward adds its gradient in place */
+    OP_PART = 8, /* a view of a part of its input, to which backward adds its gradient in place */
+    OP_OVER = 16 /* grad_into may be given g itself as `out` */
 };
 /* The values that the gradient for one input reads: some inputs, or the result. Backward fails
  * if one of them was changed in place after the forward. READS_3 means all inputs from the fourth

@@ -87,9 +87,17 @@ static const op_row log_op = {.name = "log", .grad_name = "LogBackward0",
 tg_tensor *tg_log(tg_tensor *a) { return tg__apply(&log_op, 1, &a, NULL); }
 
 UNARY_GRADIENT(relu_grad, tg__relu_backward(g, y))
+static bool relu_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
+{
+    (void)i;
+    loop f = {.binary = pick(out->context->level, relu_backward, out->dtype)};
+    tg__elementwise(f, out, 2, (tg_tensor *[]){g, r->out});
+    return true;
+}
 static const op_row relu_op = {.name = "relu", .grad_name = "ReluBackward0",
     .shape = unary_shape, .forward = unary_forward, .grad = relu_grad,
-    .reads = {READS_OUT}, .kernel = &tg__relu_kernel};
+    .grad_into = relu_grad_into, .reads = {READS_OUT}, .flags = OP_OVER,
+    .kernel = &tg__relu_kernel};
 tg_tensor *tg_relu(tg_tensor *a) { return tg__apply(&relu_op, 1, &a, NULL); }
 
 UNARY_GRADIENT(sigmoid_grad, tg__sigmoid_backward(g, y))

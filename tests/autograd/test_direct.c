@@ -128,6 +128,30 @@ static void squared_error_of_unlike(problem p, int64_t m, int64_t n, int64_t k)
     compare_gradients(&p, tg_mse_loss(x, y, TG_SUM | TG_BROADCAST));
 }
 
+/* Backward writes the gradient of relu over that of its result, unless something else needs the
+ * latter: another operation, retain_grad, or, as it is a view, what it is a view of. */
+static void rectify(problem p, int64_t m, int64_t n, int64_t k)
+{
+    (void)k;
+    for (int kind = 0; kind < 4; kind++) {
+        p.leaves = 0;
+        tg_tensor *x = add_leaf(&p, TG_SHAPE(m, n)), *other = add_leaf(&p, TG_SHAPE(n, m));
+        tg_tensor *y = tg_relu(kind ? tg_mul(x, tg_t(other)) : tg_t(other));
+        if (kind == 2) y = tg_mul(y, tg_add(y, x));
+        if (kind == 3) tg_retain_grad(y);
+        tg_tensor *sum = kind == 1 ? tg_add(y, x) : tg_add(tg_relu(y), x);
+        tg_tensor *g = kind == 3 ? tg_randn(p.tg, p.dtype, TG_SHAPE(m, n)) : NULL;
+        compare_gradients(&p, g ? tg_sum(tg_mul(sum, g)) : weighted_sum(sum));
+        for (int64_t i = 0; g && i < g->numel; i++)
+            assert_true(element_of(y->grad, i) == (element_of(y, i) > 0 ? element_of(g, i) : 0));
+    }
+}
+
+static void test_relu(void **state)
+{
+    for_sizes(state, rectify);
+}
+
 static void test_products(void **state)
 {
     for_sizes(state, multiply);
@@ -170,6 +194,7 @@ int main(void)
         test(products),
         test(linear_layers),
         test(mse_loss),
+        test(relu),
         test(a_changed_value_is_an_error),
     };
     return cmocka_run_group_tests_name("direct", tests, NULL, NULL);
