@@ -37,11 +37,45 @@ static void test_max_and_min_share_their_gradient_among_equals(void **state)
     check_values(b->grad, 0, 1, 0, 1);
 }
 
+/* No kernel takes such elements as they lie in memory, and they are too many to be copied as a
+ * whole: the element (a, b, c) is 100 * b + (a + c) % 5. */
+static void test_reductions_of_large_tensors_whose_terms_are_far_apart(void **state)
+{
+    tg_context *tg = *state;
+    enum { A = 41, B = 4, C = 430 };
+    for (tg_dtype d = TG_F32; d <= TG_F64; d++) {
+        tg_tensor *x = tg_empty(tg, d, TG_SHAPE(A, B, 2 * C));
+        for (int64_t i = 0; i < x->numel; i++) {
+            const double value =
+                (double)(100 * (i / (2 * C) % B) + (i / (2 * C * B) + i % (2 * C) / 2) % 5);
+            if (d == TG_F32)
+                ((float *)x->data)[i] = (float)value;
+            else
+                ((double *)x->data)[i] = value;
+        }
+        x = tg_slice(x, 2, 0, 2 * C, 2);
+        tg_tensor *sum = tg_sum_dims(x, TG_DIMS(0, 2), false);
+        tg_tensor *by_b = tg_permute(x, TG_DIMS(1, 0, 2)); /* (B, A, C) */
+        tg_tensor *most = tg_max_dim(by_b, 2, false), *at = tg_argmax_dim(by_b, 2, false);
+        for (int64_t b = 0; b < B; b++) {
+            double total = 0;
+            for (int64_t a = 0; a < A; a++) {
+                for (int64_t c = 0; c < C; c++) total += (double)(100 * b + (a + c) % 5);
+                assert_true(element_of(most, b * A + a) == (double)(100 * b + 4));
+                assert_true(element_of(at, b * A + a) == (double)((4 - a % 5 + 5) % 5));
+            }
+            assert_true(element_of(sum, b) == total);
+        }
+        check_ok(tg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_max_dim_and_min_dim_let_go_of_their_input),
         cmocka_unit_test(test_max_and_min_share_their_gradient_among_equals),
+        cmocka_unit_test(test_reductions_of_large_tensors_whose_terms_are_far_apart),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
