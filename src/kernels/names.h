@@ -10,7 +10,6 @@
 enum { DTYPES_F32, DTYPES_F64, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_ALL };
 enum {
     MADE_LOOP,
-    MADE_WIDE,
     MADE_LANES,
     MADE_PRODUCT,
     MADE_DOUBLES,
@@ -33,7 +32,6 @@ enum {
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_WIDE(name, level, others)      FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_PRODUCT(name, level, others)   FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_DOUBLES(name, level, others)   FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_ANGLES(name, level, others)    FUNCTIONS_LANES(name, level, others)
