@@ -30,7 +30,7 @@ static bool borrow_all(const tg_rows *r, row_worker *w)
         if (!(w->shared[i] = i < own.n ? own.items[i] : tg_borrow(w->tg, r->shared[i])))
             return false;
     for (int i = 0; i < r->o.tensors.n; i++) w->tensors[i] = w->shared[r->tensor_at[i]];
-    return true;
+    return tg__ready(w->tg); /* the list of parameters may have found no memory */
 }
 
 /* A worker has the settings of the caller's context, but one thread. on_error is called by the
@@ -105,7 +105,8 @@ static bool update_worker(const tg_rows *r, row_worker *w)
     if (w->module) update_modes(w->module, r->o.module);
     for (int i = 0; i < r->shared_n; i++)
         if (!update_tensor(w->shared[i], r->shared[i])) return false;
-    return detects_anomalies(w->tg) == detects || tg_detect_anomaly(w->tg, detects);
+    return tg__ready(w->tg) &&
+           (detects_anomalies(w->tg) == detects || tg_detect_anomaly(w->tg, detects));
 }
 
 /* Records the error of a worker in the caller's context. */
@@ -130,5 +131,5 @@ bool tg__prepare_workers(tg_rows *r, const char *name, int n)
     }
     for (int i = 0; i < n; i++)
         if (!update_worker(r, &r->workers[i])) return fail_like_worker(r, &r->workers[i], name);
-    return true;
+    return tg__ready(r->tg); /* the lists of modules may have found no memory */
 }

@@ -1,6 +1,7 @@
 /* What rows refuse, with one message for any number of threads, and that a call that fails has
  * changed nothing. tests/support/calls.def has the wrong arguments of each function. */
 #include "leaf.h"
+#include "sanitizer.h"
 
 typedef struct stage {
     tg_context *tg;
@@ -342,9 +343,11 @@ static void test_data_that_does_not_fit(void **state)
     check_error(tg, TG_ERR_CONTEXT, "sum_rows: the tensor [9, 2] was released");
 }
 
-/* A tensor of another shape may have taken the place of one that was released. */
+/* A tensor of another shape may have taken the place of one that was released, which a sanitizer
+ * does not let a program do. */
 static void test_a_shared_tensor_that_has_another_shape(void **state)
 {
+#ifndef UNDER_ASAN
     tg_context *tg = *state;
     tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(9, 2)), *w = tg_zeros(tg, TG_F32, TG_SHAPE(2));
     tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(w)));
@@ -365,7 +368,10 @@ static void test_a_shared_tensor_that_has_another_shape(void **state)
                     "again");
         return;
     }
-    print_message("Not tested: no tensor has taken the place, as in a build with sanitizers.\n");
+    fail_msg("no tensor has taken the place");
+#else
+    (void)state;
+#endif
 }
 
 static void test_a_module_with_another_part(void **state)
