@@ -111,9 +111,9 @@ static void fill_node(const rows_call *c, const row_worker *w, tree_node *node, 
     for (int i = 0; i < r->shared_n; i++) {
         const tg_tensor *g = w->shared[i]->grad;
         node->reached[i] = c->kind == ROWS_BACKWARD && g;
-        if (!node->reached[i]) continue;
-        memcpy(node->elements + r->gradient_at[i], g->data,
-               (size_t)g->numel * tg__dtype_size(g->dtype));
+        if (node->reached[i] && g->numel > 0)
+            memcpy(node->elements + r->gradient_at[i], g->data,
+                   (size_t)g->numel * tg__dtype_size(g->dtype));
     }
     copy_to(node->elements + c->gradient_bytes, value);
 }

@@ -110,7 +110,7 @@ static size_t result_bytes(const tg_tensor *t)
  * matter. */
 static void choose_block(tg_rows *r, tg_list data)
 {
-    enum { CACHE = 1 << 18, LEAST = 32, MOST = 1 << 13 };
+    enum { CACHE = 1 << 19, LEAST = 32, MOST = 1 << 14 };
     int64_t elements, parameters = 0, rows = MOST;
     size_t bytes = row_bytes(data, &elements);
     for (int i = 0; i < r->shared_n; i++) {

@@ -139,6 +139,41 @@ static void test_gradients_of_tensors_and_of_what_they_were_computed_from(void *
     check_ok(tg);
 }
 
+static tg_tensor *data_itself(const tg_block *b, void *user)
+{
+    (void)user;
+    return b->data.items[0];
+}
+
+static tg_tensor *tensor_itself(const tg_block *b, void *user)
+{
+    (void)user;
+    return b->tensors.items[0];
+}
+
+static tg_tensor *sum_of_all(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_add(tg_sum(b->tensors.items[0]), tg_sum(b->data.items[0]));
+}
+
+/* Tensors and rows without elements, and results without elements. */
+static void test_nothing(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *empty = tg_requires_grad_(tg_zeros(tg, TG_F64, TG_SHAPE(0, 3)), true);
+    tg_tensor *x = tg_zeros(tg, TG_F64, TG_SHAPE(10, 0));
+    tg_rows *rows = tg_rows_new(
+        TG_LIST(x), TG_ROWS(.tensors = TG_LIST(empty), .block_rows = 3, .reduction = TG_MEAN));
+    check_values(tg_backward_rows(rows, sum_of_all, NULL), 0);
+    assert_true(empty->grad && empty->grad->numel == 0);
+    const tg_tensor *same = tg_map_rows(rows, data_itself, NULL);
+    assert_true(same && same->numel == 0 && same->shape[0] == 10);
+    const tg_tensor *none = tg_sum_rows(rows, tensor_itself, NULL);
+    assert_true(none && none->numel == 0 && none->ndim == 2);
+    check_ok(tg);
+}
+
 static tg_tensor *both_moments(const tg_block *b, void *user)
 {
     (void)user;
@@ -369,7 +404,7 @@ static void test_block_sizes(void **state)
     const stage s = make_stage(tg, 10);
     tg_tensor *wide = tg_zeros(tg, TG_F32, TG_SHAPE(3, 100000));
     const int64_t narrow = tg_rows_per_block(tg_rows_new(TG_LIST(s.X), NULL));
-    assert_int_equal(narrow, 8192);
+    assert_int_equal(narrow, 16384);
     assert_int_equal(tg_rows_per_block(tg_rows_new(TG_LIST(wide), NULL)), 32);
     tg_set_num_threads(tg, 4);
     tg_tensor *more = tg_zeros(tg, TG_F32, TG_SHAPE(100000, 6));
@@ -423,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks_are_added_in_the_tree),
         IN_CONTEXT(test_gradients_of_tensors_and_of_what_they_were_computed_from),
+        IN_CONTEXT(test_nothing),
         IN_CONTEXT(test_sums),
         IN_CONTEXT(test_rows_of_results),
         IN_CONTEXT(test_batches_of_a_loader),
