@@ -217,6 +217,14 @@ def perceptron(batch, *widths):
     return training(torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss(), x, y, 0.01)
 
 
+def regression(batch, *widths):
+    layers = []
+    for before, after in zip(widths, widths[1:]):
+        layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
+    x, y = torch.randn(batch, widths[0]), torch.randn(batch, widths[-1])
+    return training(torch.nn.Sequential(*layers[:-1]), torch.nn.MSELoss(), x, y, 0.01)
+
+
 def product(m, k, n):
     a, b = torch.rand(m, k), torch.rand(k, n)
     return lambda: torch.mm(a, b)
@@ -421,8 +429,8 @@ def csv(path):
 @functools.lru_cache(1)
 def prepare(kind, *arguments):
     """Returns the function that does the work once."""
-    kinds = (lecture, perceptron, product, least_squares, operation, recorded, optimiser, layer, convolution, network,
-             files, csv)
+    kinds = (lecture, perceptron, regression, product, least_squares, operation, recorded, optimiser, layer, convolution,
+             network, files, csv)
     make = {f.__name__: f for f in kinds}[kind]
     return make(*(int(a) if a.isdigit() else a for a in arguments))
 

@@ -19,7 +19,7 @@ rm -f "$out/bench.rows"
 echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
 printf '%-26s %-16s %12s %6s  %-22s %13s %8s  %-10s %s\n' \
     name size ours peak rival theirs ratio target met
-[ $# != 0 ] || set -- lecture calls mlp gemm ops layers conv networks steady growth memory threads files csv program
+[ $# != 0 ] || set -- lecture calls mlp gemm ops layers conv networks steady growth memory threads rows files csv program
 for family; do
     "$programs/bench_$family" "$out"
 done
