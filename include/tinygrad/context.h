@@ -220,6 +220,7 @@ TG_API const char *tg_simd_level(const tg_context *tg);
  * 256. Large products, elementwise operations, copies, updates, sums, running sums, reductions over
  * rows or columns, sorts of many rows, gathers and normal draws are shared among them, and cut in
  * such a way that no bit of a result depends on the number; small ones stay on the caller's thread.
+ * Blocks of rows (rows.h) are shared among them, too.
  * The number can be changed at any time. False, with the number as it was, for one out of range or
  * when the system gives no more threads.
  *

@@ -105,7 +105,8 @@ TG_API int64_t tg_rows_per_block(const tg_rows *rows);
 /* Adds the gradient of the sum of all blocks' losses to the grad of each leaf among the parameters
  * of options.module and options.tensors, and of the leaves that these were computed from, and
  * returns the loss, a scalar in the current scope. It requires no grad. The function returns the
- * sum of the losses of its rows, one element.
+ * sum of the losses of its rows, one element. A loss whose last operation is a mean is
+ * TG_ERR_ARGUMENT, since it would be the mean of a block.
  *
  *     static tg_tensor *loss(const tg_block *b, void *user)
  *     {
@@ -121,9 +122,10 @@ TG_API int64_t tg_rows_per_block(const tg_rows *rows);
  *         }
  *     }
  *
- * Gradients are recorded whatever tg_no_grad_begin says. If the function fails in a block, no grad
- * changes, and its error, that of the first such block, is that of the call: "backward_rows: rows
- * 2048 to 3071: matmul: ...". */
+ * The closure of tg_step_closure, as LBFGS needs one, may return what this call returns. Gradients
+ * are recorded whatever tg_no_grad_begin says. If the function fails in a block, no grad changes,
+ * and its error, that of the first such block, is that of the call: "backward_rows: rows 2048 to
+ * 3071: matmul: ...". */
 TG_API tg_tensor *tg_backward_rows(tg_rows *rows, tg_block_function loss, void *user);
 
 /* The sum of what the function returns for all blocks: a tensor of its shape and dtype in the
