@@ -85,6 +85,21 @@ static void test_a_product_beyond_the_range_and_one_more_term(void **state)
         }
 }
 
+/* 0.9^10000 is less than 2^-1500. The products up to a term reach the least subnormal number, which
+ * these terms do not reduce further. */
+static void test_a_product_that_underflows_is_0(void **state)
+{
+    tg_context *tg = *state;
+    for (tg_dtype dtype = TG_F32; dtype <= TG_F64; dtype++)
+        for (int negative = 0; negative <= 1; negative++) {
+            tg_tensor *pair = tg_cast(constant(tg, 0.6, 1.5), dtype);
+            tg_tensor *t = tg_flatten(tg_repeat(pair, TG_SHAPE(10 * MANY, 1)), 0, -1);
+            if (negative) tg_fill_(tg_select(t, 0, 15 * MANY), -1.5);
+            const double y = tg_item(tg_prod(t));
+            assert_true(y == 0 && signbit(y) == negative);
+        }
+}
+
 /* The gradient of a term is the product of the others: with one 0 that of the 0 alone, with two
  * none. */
 static void test_gradients_of_products_with_zeros(void **state)
@@ -111,6 +126,7 @@ int main(void)
         cmocka_unit_test(test_a_product_in_the_range_whose_pairs_lose_bits),
         cmocka_unit_test(test_a_product_with_special_terms),
         cmocka_unit_test(test_a_product_beyond_the_range_and_one_more_term),
+        cmocka_unit_test(test_a_product_that_underflows_is_0),
         cmocka_unit_test(test_gradients_of_products_with_zeros),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
