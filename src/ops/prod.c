@@ -37,9 +37,9 @@ typedef struct factors {
         for (int64_t i = 0, j = f->n - 1; j >= 0; i++, j--) {                                      \
             type *left = grad + i * f->step, *right = grad + j * f->step;                          \
             *left = i > j ? *left * (type)before : (type)before;                                   \
-            *right = i >= j ? *right * (type)behind : (type)behind;                                \
+            *right = i >= j ? *right * (type)(0 + behind) : (type)(0 + behind);                    \
             before *= (double)x[i * f->step];                                                      \
-            behind = 0 + behind * (double)x[j * f->step];                                          \
+            behind *= (double)x[j * f->step];                                                      \
         }                                                                                          \
         *grad = 0 + *grad; /* where it underflows to -0 */                                         \
     }
