@@ -18,7 +18,7 @@ for name in yhat loss loop modules three_weights; do
     "$root/build/examples/lecture_$name"
 done
 for name in lbfgs polynomial curve_fit logistic_regression own_op long_file digits digits_conv digits_export \
-    checkpoint looking; do
+    checkpoint looking rows digits_ranks; do
     printf '\n==== examples/%s.c\n' "$name"
     "$root/build/examples/$name"
 done

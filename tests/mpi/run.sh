@@ -50,6 +50,17 @@ for n in 1 2 3 4 7; do
     ranks $n ./training >printed 2>&1 || { cat printed >&2; exit 1; }
     echo "$n ranks train as one" | expect "$mpi, $n ranks: hashes of training runs"
 done
+for program in rows digits_ranks; do
+    mpicc.$mpi -std=c11 -O1 -DEXAMPLES_MPI -DEXAMPLES_DATA="\"$root/examples/data\"" -I"$root/include" \
+        "$root/examples/$program.c" "$root"/examples/common/*.c "$root/src/mpi/mpi.c" "$library" -lm -pthread \
+        -o $program
+done
+for command in './rows 300000' ./digits_ranks; do
+    ranks 1 $command >alone 2>/dev/null
+    ranks 4 $command >printed 2>/dev/null
+    cmp alone printed
+    echo "ok: $mpi: $command prints the same on 1 and on 4 ranks"
+done
 ranks 1 ./exchange before >printed 2>&1
 echo 'MPI is not initialised: call MPI_Init first' | expect "$mpi: a call before MPI_Init"
 for way in late dead; do
