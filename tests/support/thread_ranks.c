@@ -19,6 +19,7 @@ typedef struct place {
     pthread_cond_t changed;
     int size, arrived, ended;
     bool broken; /* a rank has waited in vain; all later calls fail */
+    bool failed; /* a rank has found something wrong */
     unsigned round;
     offer offers[MOST_RANKS];
 } place;
@@ -30,15 +31,6 @@ typedef struct rank {
     void *user;
     char message[80];
 } rank;
-
-static const char *fail(rank *r, const char *message)
-{
-    pthread_mutex_lock(&r->place->lock);
-    r->place->broken = true;
-    pthread_cond_broadcast(&r->place->changed);
-    pthread_mutex_unlock(&r->place->lock);
-    return message;
-}
 
 /* Waits until all ranks are here; false if one does not come. */
 static bool wait_for_all(place *p)
@@ -63,23 +55,38 @@ static bool wait_for_all(place *p)
     return here;
 }
 
-static const char *lost = "a rank has ended or does not answer";
+static const char *const lost = "a rank has ended or does not answer";
+
+/* Ends a call in which the rank `wrong` has sent another number of bytes; -1 if none has. What a
+ * rank has brought must stay until all have read it, so that all wait here, whatever they have
+ * found. */
+static const char *end_call(rank *r, int wrong)
+{
+    place *p = r->place;
+    if (wrong >= 0) {
+        pthread_mutex_lock(&p->lock);
+        p->failed = true;
+        pthread_mutex_unlock(&p->lock);
+    }
+    const bool here = wait_for_all(p);
+    if (here && !p->failed) return NULL;
+    if (wrong < 0) return lost;
+    snprintf(r->message, sizeof r->message, "rank %d sent another number of bytes", wrong);
+    return r->message;
+}
 
 static const char *allgather(void *user, const void *own, size_t bytes, void *all)
 {
     rank *r = user;
     place *p = r->place;
     p->offers[r->exchange.rank] = (offer){own, NULL, bytes};
-    if (!wait_for_all(p)) return lost;
+    if (p->failed || !wait_for_all(p)) return lost;
     for (int q = 0; q < p->size; q++) {
         const offer *o = &p->offers[q];
-        if (o->out_bytes || o->bytes != bytes) {
-            snprintf(r->message, sizeof r->message, "rank %d sent another number of bytes", q);
-            return fail(r, r->message);
-        }
+        if (o->out_bytes || o->bytes != bytes) return end_call(r, q);
         memcpy((char *)all + (size_t)q * bytes, o->out, bytes);
     }
-    return wait_for_all(p) ? NULL : lost;
+    return end_call(r, -1);
 }
 
 static const char *alltoall(void *user, const void *out, const size_t *out_bytes, void *in,
@@ -89,19 +96,16 @@ static const char *alltoall(void *user, const void *out, const size_t *out_bytes
     place *p = r->place;
     char *to = in;
     p->offers[r->exchange.rank] = (offer){out, out_bytes, 0};
-    if (!wait_for_all(p)) return lost;
+    if (p->failed || !wait_for_all(p)) return lost;
     for (int q = 0; q < p->size; q++) {
         const offer *o = &p->offers[q];
         const char *from = o->out;
-        if (!o->out_bytes || o->out_bytes[r->exchange.rank] != in_bytes[q]) {
-            snprintf(r->message, sizeof r->message, "rank %d sent another number of bytes", q);
-            return fail(r, r->message);
-        }
+        if (!o->out_bytes || o->out_bytes[r->exchange.rank] != in_bytes[q]) return end_call(r, q);
         for (int s = 0; s < r->exchange.rank; s++) from += o->out_bytes[s];
         if (in_bytes[q] > 0) memcpy(to, from, in_bytes[q]);
         to += in_bytes[q];
     }
-    return wait_for_all(p) ? NULL : lost;
+    return end_call(r, -1);
 }
 
 static void *run(void *arg)
