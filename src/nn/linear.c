@@ -28,10 +28,10 @@ static bool linear_forward(const call *c)
 {
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (c->out->numel == 0) return true;
-    int64_t rows = x->ndim == 2 ? x->shape[0] : 1, x0 = x->ndim == 2 ? x->strides[0] : 0;
-    if (!tg__product(c->tg, x->dtype, rows, w->shape[0], w->shape[1], c->out->data,
-                     (matrix){x->data, x0, x->strides[x->ndim - 1]},
-                     (matrix){w->data, w->strides[1], w->strides[0]}))
+    const bool vector = x->ndim == 1;
+    const matrix rows = vector ? (matrix){x->data, 0, x->strides[0]} : tg__matrix(x);
+    if (!tg__product(c->tg, x->dtype, vector ? 1 : x->shape[0], w->shape[0], w->shape[1],
+                     c->out->data, rows, tg__transposed(w)))
         return false;
     if (c->n == 3) {
         loop add = {.binary = pick(c->tg->level, add, x->dtype)};

@@ -367,7 +367,7 @@ static const char *name_of_running(const tg_module *m)
     return find_running(m->tg->running, path, sizeof path) == m && *path ? "the module" : m->name;
 }
 
-static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
+TG_INLINE tg_tensor *run_forward(tg_module *module, tg_tensor *x)
 {
     tg_context *tg = module->tg;
     if (!module->forward)
@@ -388,15 +388,20 @@ static tg_tensor *run_forward(tg_module *module, tg_tensor *x)
              : tg__fail(tg, TG_ERR_ARGUMENT, "forward: %s returned NULL", name_of_running(module));
 }
 
-/* Clears the list of changes. If the forward has failed, the changes and the random draws are
- * undone first. */
-static void finish_outermost(tg_context *tg, bool failed)
+/* Clears the list of changes, which are undone first if the forward has failed. */
+static TG_NOINLINE void undo_changes(undo *u, bool failed)
 {
-    undo *u = tg->undo;
     for (state_change *c = u->changes; c; c = c->next) {
         c->listed = false;
         if (failed) c->put_back(c);
     }
+}
+
+/* Ends the outermost forward. If it has failed, its changes and its random draws are undone. */
+static inline void finish_outermost(tg_context *tg, bool failed)
+{
+    undo *u = tg->undo;
+    if (u->changes) undo_changes(u, failed);
     if (failed && u->drew) tg->random = u->random;
     tg->undo = NULL;
 }

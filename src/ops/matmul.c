@@ -299,6 +299,26 @@ static tg_tensor *matmul_grad(const record *r, int i, tg_tensor *g)
     return i == 0 ? tg_matmul(g, tg__matrix_transpose(b)) : tg_matmul(tg__matrix_transpose(a), g);
 }
 
+/* The common case of two matrices. */
+static bool mm_shape(const call *c, spec *s)
+{
+    const tg_tensor *a = c->in[0], *b = c->in[1];
+    if (a->dtype != b->dtype || !tg__is_number(a->dtype) || a->shape[1] != b->shape[0] ||
+        (a->shape[0] > a->shape[1] && b->shape[1] > b->shape[0]))
+        return matmul_shape(c, s);
+    s->dtype = a->dtype;
+    s->ndim = 2;
+    s->shape[0] = a->shape[0];
+    s->shape[1] = b->shape[1];
+    return true;
+}
+
+static bool mm_forward(const call *c)
+{
+    const tg_tensor *a = c->in[0];
+    return tg__product_into(c->out, a->shape[1], tg__matrix(a), tg__matrix(c->in[1]));
+}
+
 static bool mm_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
 {
     const tg_tensor *a = r->in[0].t, *b = r->in[1].t;
@@ -338,8 +358,8 @@ static const op_row mv_op = {
 static const op_row mm_op = {
     .name = "matmul",
     .grad_name = "MmBackward0",
-    .shape = matmul_shape,
-    .forward = matmul_forward,
+    .shape = mm_shape,
+    .forward = mm_forward,
     .grad = matmul_grad,
     .grad_into = mm_grad_into,
     .reads = {READS_1, READS_0},

@@ -226,11 +226,6 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
     return finish_storage(p, (char *)p + TG_TENSOR, NULL);
 }
 
-tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
-{
-    return tg__new_at(tg, tg->depth, dtype, ndim, shape);
-}
-
 tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const int64_t *strides,
                         int64_t offset)
 {

@@ -117,9 +117,12 @@ static inline uint32_t tg__version(const tg_tensor *t)
 
 /* Makes a contiguous tensor in the current scope, or in the scope at `depth`. The caller has
  * checked the shape and fills the elements. NULL if there is no memory. */
-tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape);
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
                       const int64_t *shape);
+static inline tg_tensor *tg__new(tg_context *tg, tg_dtype dtype, int ndim, const int64_t *shape)
+{
+    return tg__new_at(tg, tg->depth, dtype, ndim, shape);
+}
 /* Makes a tensor for elements in memory that it does not own. strides may be NULL, for
  * row-major. */
 tg_tensor *tg__new_external(tg_context *tg, int64_t depth, tg_dtype dtype, tg_shape shape,
