@@ -244,28 +244,29 @@ TG_NOINLINE static bool propagate_watched(sweep *s, const record *r, int i, tg_t
     return done;
 }
 
-/* Computes the gradients of the operands of r from that of its result, and adds them to theirs. */
-static bool run_record(sweep *s, const record *r)
+/* The READS_* bits of the operands of r whose gradients the sweep computes. */
+static inline unsigned reads_of(const sweep *s, const record *r)
 {
-    tensor_priv *p = priv(r->out);
-    tg_tensor *g = p->pending;
-    if (!g || p->sweep != s->number) return true;
+    unsigned reads = 0;
+    if (!s->path_bit) return r->reads;
+    for (int i = 0; i < r->n; i++)
+        if (wants_gradient(s, &r->in[i])) reads |= r->op->reads[i < 2 ? i : 2];
+    return reads;
+}
+
+/* Computes the gradients of the operands of r from g, that of its result, and adds them to
+ * theirs. */
+static inline bool run_record(sweep *s, const record *r, tg_tensor *g)
+{
+    const tensor_priv *p = priv(r->out);
     const bool direct = r->op->grad_into && !s->tg->watch && !s->create_graph;
+    const unsigned reads = reads_of(s, r);
+    const bool keep = p->captured == g;
     bool over = false; /* the gradient of the operand is written over g */
-    if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
-    p->pending = NULL;
+    if (reads && !check_versions(r, reads)) return false;
     priv(g)->mark &= (uint8_t)~MARK_SUM;
-    s->waiting--;
-    /* The wanted gradient is that of the values which the result has now. If a write in place has
-     * replaced the values that r made, the result has another record than r. */
-    bool keep = p->wanted && p->record == r;
-    if (keep) p->captured = g;
-    unsigned checked = 0; /* the READS_* bits whose versions were checked already */
     for (int i = 0; i < r->n; i++) {
         if (!wants_gradient(s, &r->in[i])) continue;
-        const unsigned reads = r->op->reads[i < 2 ? i : 2] & ~checked;
-        if (reads && !check_versions(r, reads)) return false;
-        checked |= reads;
         over = direct && r->op->flags & OP_OVER && !keep && is_own(s, g);
         if (!(direct         ? propagate_directly(s, r, i, g, over)
               : s->tg->watch ? propagate_watched(s, r, i, g)
@@ -274,6 +275,20 @@ static bool run_record(sweep *s, const record *r)
     }
     if (!keep && !s->create_graph && !over) release_gradient(g);
     return true;
+}
+
+/* Takes the gradient that has reached the result of r; NULL if none has. */
+static inline tg_tensor *take_pending(sweep *s, const record *r)
+{
+    tensor_priv *p = priv(r->out);
+    tg_tensor *g = p->pending;
+    if (!g || p->sweep != s->number) return NULL;
+    if (s->whole && (s->whole != priv(r->in[0].t) || !(r->op->flags & OP_PART))) complete_parts(s);
+    p->pending = NULL;
+    /* The wanted gradient is that of the values which the result has now. If a write in place has
+     * replaced the values that r made, the result has another record than r. */
+    if (p->wanted && p->record == r) p->captured = g;
+    return g;
 }
 
 /* The weight 1 for an output of one element. */
@@ -304,19 +319,36 @@ static tg_tensor *first_gradient(const sweep *s, tg_tensor *weight)
     return copies ? tg_clone(weight) : tg_detach(weight);
 }
 
+/* Whether no sweep has state in p, and none of its gradients is wanted. */
+static inline bool is_untouched(const tensor_priv *p)
+{
+    return p->sweep == 0 && p->wanted == 0;
+}
+
 bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
 {
     record *newest = newest_of(outputs);
+    tg_tensor *first = NULL; /* of a single output, which then needs no state of the sweep */
     if (!begin_sweep(s)) return false;
     if (s->inputs.n) tg__mark_paths(s, outputs, newest);
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
         tg_tensor *g = weights.n ? first_gradient(s, weights.items[i]) : one_like(out);
-        if (!g || !accumulate(s, out, g)) return false;
+        if (!g) return false;
+        if (outputs.n == 1 && newest && !s->inputs.n && is_untouched(priv(out))) {
+            first = g;
+            s->waiting = 1;
+        } else if (!accumulate(s, out, g)) {
+            return false;
+        }
     }
     for (const record *r = newest; r && s->waiting > 0 && r->number >= s->oldest; r = r->prev) {
+        tg_tensor *g = first ? first : take_pending(s, r);
         TG_CHECK(!r->prev || r->prev->number < r->number);
-        if (!run_record(s, r)) return false;
+        first = NULL;
+        if (!g) continue;
+        s->waiting--;
+        if (!run_record(s, r, g)) return false;
     }
     complete_parts(s);
     return tg__ready(s->tg); /* the gradient of a user's operation may have recorded an error */

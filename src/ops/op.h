@@ -57,6 +57,7 @@ struct record {
     const char *place;    /* the path of the module that ran it, if anomalies are sought; or NULL */
     uint32_t out_version; /* of out after the operation ran */
     int n;                /* number of inputs */
+    unsigned reads;       /* READS_* for the gradients of all inputs that require one */
     attr a[TG_ATTRS];
     operand in[];
 };

@@ -39,6 +39,7 @@ record *tg__make_record(const call *c)
         if (in->needs_grad) reads |= *its_reads;
         if (its_reads < last) its_reads++;
     }
+    r->reads = reads;
     if (reads) claim_values(tg, r, reads, c->out);
     return r;
 }
