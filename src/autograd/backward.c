@@ -244,6 +244,43 @@ TG_NOINLINE static bool propagate_watched(sweep *s, const record *r, int i, tg_t
     return done;
 }
 
+/* Computes those of the gradients `wanted` that r->op->gradients can compute together. */
+static bool compute_together(sweep *s, const record *r, tg_tensor *g, const bool *wanted,
+                             tg_tensor **grads)
+{
+    watch *w = s->tg->watch;
+    if (w && !w->begin(s->tg, WORK_BACKWARD, r->op->name)) return false;
+    if (w) w->quiet++;
+    bool done = r->op->gradients(r, g, grads);
+    if (w) w->quiet--;
+    for (int i = 0; w && done && i < TG_TOGETHER; i++)
+        done = !wanted[i] || !grads[i] || w->check_gradient(r, i, g, grads[i]);
+    if (w) w->end(s->tg, 0);
+    return done;
+}
+
+/* The gradients of the operands of an operation that computes them together. */
+TG_NOINLINE static bool propagate_together(sweep *s, const record *r, tg_tensor *g)
+{
+    tg_tensor *grads[TG_TOGETHER] = {NULL};
+    bool wanted[TG_TOGETHER] = {false}, any = false;
+    for (int i = 0; i < TG_TOGETHER; i++) {
+        wanted[i] = wants_gradient(s, &r->in[i]);
+        any |= wanted[i];
+    }
+    if (any && !compute_together(s, r, g, wanted, grads)) return false;
+    for (int i = 0; i < TG_TOGETHER; i++) {
+        if (!wanted[i]) {
+            if (grads[i]) release_gradient(grads[i]);
+        } else if (grads[i]       ? !accumulate(s, r->in[i].t, grads[i])
+                   : s->tg->watch ? !propagate_watched(s, r, i, g)
+                                  : !propagate(s, r, i, g)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The READS_* bits of the operands of r whose gradients the sweep computes. */
 static inline unsigned reads_of(const sweep *s, const record *r)
 {
@@ -265,7 +302,9 @@ static inline bool run_record(sweep *s, const record *r, tg_tensor *g)
     bool over = false; /* the gradient of the operand is written over g */
     if (reads && !check_versions(r, reads)) return false;
     priv(g)->mark &= (uint8_t)~MARK_SUM;
-    for (int i = 0; i < r->n; i++) {
+    const bool together = r->op->gradients && !s->create_graph;
+    if (together && !propagate_together(s, r, g)) return false;
+    for (int i = together ? TG_TOGETHER : 0; i < r->n; i++) {
         if (!wants_gradient(s, &r->in[i])) continue;
         over = direct && r->op->flags & OP_OVER && !keep && is_own(s, g);
         if (!(direct         ? propagate_directly(s, r, i, g, over)

@@ -241,7 +241,9 @@ static bool see(capture *k, const call *c)
     if (!depends) return !first || trace(k, c->out, NULL);
     if (gathers_maxima(k, c)) return trace(k, c->out, node_of(k, c->in[1]));
     const bool is_linear = !strcmp(c->op->name, "linear");
-    return write_down(k, c, first, is_linear ? 2 : c->n) &&
+    const bool fills_last =
+        !strcmp(c->op->name, "layer_norm"); /* its last input is a result, too */
+    return write_down(k, c, first, is_linear ? 2 : c->n - fills_last) &&
            (!is_linear || c->n < 3 || add_bias(k, c));
 }
 

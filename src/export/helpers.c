@@ -443,6 +443,18 @@ static const struct helper {
      "\t\t*y++ = (float)(1 / sqrt(sum / n + eps));\n"
      "\t}\n"
      "}\n"},
+    {"layer_norm",
+     "/* Normalizes each row, multiplies it by a row and adds another one. */\n"
+     "static void NAME_layer_norm(int rows, int n, float *y, const float *x, const float *weight, "
+     "const float *bias, double eps)\n"
+     "{\n"
+     "\tfloat inverse;\n"
+     "\tfor (; rows > 0; rows--, x += n, y += n) {\n"
+     "\t\tNAME_center(1, n, y, x);\n"
+     "\t\tNAME_inverse_deviation(1, n, &inverse, y, eps);\n"
+     "\t\tfor (int i = 0; i < n; i++) y[i] = y[i] * inverse * weight[i] + bias[i];\n"
+     "\t}\n"
+     "}\n"},
 };
 
 const char *tg__helper_text(int number)

@@ -96,6 +96,7 @@ void tg__write_avg_pool(program *g, node *n);
 void tg__write_softmax(program *g, node *n);
 void tg__write_sum(program *g, node *n);
 void tg__write_center(program *g, node *n);
+void tg__write_layer_norm(program *g, node *n);
 void tg__write_cat(program *g, node *n);
 const char *tg__refuse_sum(const call *c);
 const char *tg__refuse_center(const call *c);

@@ -275,20 +275,40 @@ const char *tg__refuse_center(const call *c)
                  "form in C";
 }
 
-void tg__write_center(program *g, node *n)
+/* eps as the last argument of a call. */
+static text eps_argument(const node *n)
+{
+    text t = {", "};
+    snprintf(t.s + 2, sizeof t.s - 2, "%.17g", n->a[REDUCE_OWN].f);
+    tg__use_point(t.s + 2);
+    return t;
+}
+
+static int64_t count_terms(const node *n)
 {
     const location *p = &n->in[0];
-    const bool inverse = strcmp(n->op, "center") != 0;
     int64_t terms = 1;
-    text eps = {""};
     for (int d = 0; d < p->ndim; d++)
         if (tg__is_reduced(n->a, d)) terms *= p->shape[d];
-    if (inverse) {
-        strcpy(eps.s, ", ");
-        snprintf(eps.s + 2, sizeof eps.s - 2, "%.17g", n->a[REDUCE_OWN].f);
-        tg__use_point(eps.s + 2);
-    }
-    write_rows(g, n, inverse ? "NAME_inverse_deviation" : "NAME_center", terms, eps.s);
+    return terms;
+}
+
+void tg__write_center(program *g, node *n)
+{
+    if (strcmp(n->op, "center"))
+        write_rows(g, n, "NAME_inverse_deviation", count_terms(n), eps_argument(n).s);
+    else
+        write_rows(g, n, "NAME_center", count_terms(n), "");
+}
+
+void tg__write_layer_norm(program *g, node *n)
+{
+    const ref weight = tg__contiguous_ref(g, &n->in[1]), bias = tg__contiguous_ref(g, &n->in[2]);
+    const loops l = {.ndim = 0};
+    char more[4 * sizeof(text)];
+    sprintf(more, ", %s, %s%s", tg__pointer(&l, &weight, NULL).s, tg__pointer(&l, &bias, NULL).s,
+            eps_argument(n).s);
+    write_rows(g, n, "NAME_layer_norm", count_terms(n), more);
 }
 
 /* ---- Sums. The dimensions are sorted: the kept ones come first, and then those of the terms. */

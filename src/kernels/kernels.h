@@ -123,10 +123,10 @@ KERNEL_SET(reduce_pair_set, reduce_pair_kernel);
 
 /* What a sum adds up: a, a^2 rounded before it is added, a * b, or (a - b)^2. */
 enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
-/* A sum can be cut into parts of SUM_PART elements, of which the last may be smaller, for threads.
- * Each part has SUM_LANES sums, one for each lane. Joining the lanes of all parts gives the bits of
- * a sum that is not cut. */
-enum { SUM_LANES = 16, SUM_PART = 1 << 16 };
+/* A sum can be cut into parts of SUM_PART elements, for threads, or of SUM_LEAST_PART elements; the
+ * last part may be smaller. Each part has SUM_LANES sums, one for each lane. Joining the lanes of
+ * all parts gives the bits of a sum that is not cut. */
+enum { SUM_LANES = 16, SUM_PART = 1 << 16, SUM_LEAST_PART = 512 };
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
 /* The lanes of the sum of the n results that f computes from up to three inputs. */
@@ -150,14 +150,14 @@ KERNEL_SET(difference_set, difference_kernel);
  * added in double, except for MOMENT_SQUARES, where a block of them is added in the dtype of x. */
 enum {
     MOMENT_SUM,        /* x */
-    MOMENT_SQUARES,    /* x^2 */
+    MOMENT_SQUARES,    /* (x - mean)^2 */
     MOMENT_DEVIATIONS, /* x - mean */
     MOMENT_VARIANCE    /* (scale (x - mean))^2 */
 };
 /* Adds the terms of output i to sum[i], and the rounding errors of these additions to rest[i]. a
  * has `rows` rows of n elements. Output i is made of row i, or in the kernel moments_columns of
- * column i. mean[i] is its mean, which only MOMENT_DEVIATIONS and MOMENT_VARIANCE read; scale is
- * for MOMENT_VARIANCE alone. */
+ * column i. mean[i] is its mean, which MOMENT_SUM does not read; scale is for MOMENT_VARIANCE
+ * alone. */
 typedef void moments_kernel(int what, int64_t rows, int64_t n, double *sum, double *rest,
                             const void *a, int64_t stride, const double *mean, double scale);
 KERNEL_SET(moments_set, moments_kernel);
@@ -167,17 +167,37 @@ typedef void deviations_kernel(bool by_row, int64_t rows, int64_t n, void *out, 
                                int64_t stride, const double *mean);
 KERNEL_SET(deviations_set, deviations_kernel);
 
-/* The scaled and shifted values of the elements a of rows without gaps, each operation rounded. The
- * numbers belong to rows or to columns:
- *   NORMALIZE_ROWS     (a - center[row]) scale[row] + shift[row]
- *   NORMALIZE_COLUMNS  (a - center[column]) scale[column] + shift[column]
- *   NORMALIZE_LAYER    a scale[row] weight[column] + shift[column]
- * Nothing is subtracted where center is NULL. */
+/* Normalization of the elements a of a matrix whose rows begin `stride` elements apart. Arrays of
+ * numbers of the dtype, mean to slope, belong to its rows or to its columns, as the form says, and
+ * c = (a - mean) - rest is a centered element: mean + rest is the mean in twice the precision. Each
+ * operation of the formulas rounds.
+ *   NORMALIZE_ROWS     c scale[row] + shift[row]
+ *   NORMALIZE_COLUMNS  c scale[column] + shift[column]
+ *   NORMALIZE_LAYER    c scale[row] weight[column] + shift[column], with the mean of the row */
 enum { NORMALIZE_ROWS, NORMALIZE_COLUMNS, NORMALIZE_LAYER };
-typedef void normalize_kernel(int form, int64_t rows, int64_t n, void *out, const void *a,
-                              const void *center, const void *scale, const void *weight,
-                              const void *shift);
+typedef struct normalize_numbers {
+    const void *mean, *rest, *scale, *weight, *shift, *slope;
+} normalize_numbers;
+typedef void normalize_kernel(int form, int64_t rows, int64_t n, int64_t stride, void *out,
+                              const void *a, const normalize_numbers *numbers);
 KERNEL_SET(normalize_set, normalize_kernel);
+/* For the sums in the gradient of that, where g is the gradient of its result: out becomes the
+ * terms of the sums over rows. The terms of those over columns are added to weight_sums[column] and
+ * to shift_sums[column], row after row.
+ *                      out               weight_sums        shift_sums
+ *   NORMALIZE_ROWS     g c
+ *   NORMALIZE_COLUMNS                    g c                g
+ *   NORMALIZE_LAYER    g weight c        g (c scale)        g */
+typedef void normalize_sums_kernel(int form, int64_t rows, int64_t n, int64_t stride, void *out,
+                                   const void *g, const void *a, const normalize_numbers *numbers,
+                                   void *weight_sums, void *shift_sums);
+KERNEL_SET(normalize_sums_set, normalize_sums_kernel);
+/* The gradient of the centered elements: g scale + c slope, or g weight scale + c slope for
+ * NORMALIZE_LAYER. slope belongs to what scale belongs to. */
+typedef void normalize_backward_kernel(int form, int64_t rows, int64_t n, int64_t stride, void *out,
+                                       const void *g, const void *a,
+                                       const normalize_numbers *numbers);
+KERNEL_SET(normalize_backward_set, normalize_backward_kernel);
 
 /* The greatest or the least value of each row, or in the kernel extreme_columns of each column, and
  * its index there. If values or places is NULL, it is not written. A row or column has at least one

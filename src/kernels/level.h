@@ -24,7 +24,7 @@
 
 /* A sum has LANES lanes. Blocks of LANE_BLOCK elements are summed and then added in a binary tree,
  * as lanes.inc says; TREE_LEVELS levels are enough for every size that a tensor can have. */
-enum { LANES = SUM_LANES, LANE_BLOCK = 512, TREE_LEVELS = 60 };
+enum { LANES = SUM_LANES, LANE_BLOCK = SUM_LEAST_PART, TREE_LEVELS = 60 };
 _Static_assert(SUM_PART % LANE_BLOCK == 0 && !(SUM_PART & (SUM_PART - 1)),
                "the blocks of a part make a complete binary tree");
 

@@ -23,7 +23,7 @@ tg_norm_options tg_norm_defaults(void)
     return (tg_norm_options){TG_NORM_DEFAULTS};
 }
 
-/* Whether the last step of the layer can be one pass: all that takes part has one dtype. */
+/* Whether the layer is one operation: all that takes part has one dtype. */
 static bool has_one_dtype(const norm *n, const tg_tensor *x)
 {
     return n->weight && n->weight->dtype == x->dtype && n->bias->dtype == x->dtype;
@@ -36,23 +36,9 @@ static tg_tensor *scale_and_shift(const norm *n, tg_tensor *centered, tg_tensor 
 {
     if (!n->weight || !centered) return tg_mul(centered, inverse_std);
     tg_tensor *weight = tg_view(n->weight, shape), *bias = tg_view(n->bias, shape);
-    if (shape.ndim < centered->ndim && has_one_dtype(n, centered))
-        return tg__normalize_layer(centered, inverse_std, weight, bias);
     tg_tensor *y = shape.ndim < centered->ndim ? tg_mul(tg_mul(centered, inverse_std), weight)
                                                : tg_mul(centered, tg_mul(inverse_std, weight));
     return tg_add(y, bias);
-}
-
-/* The same for a batch: (x - mean) * (inverse_std * weight) + bias, where nothing is subtracted if
- * mean is NULL. */
-static tg_tensor *normalize_batch(const norm *n, tg_tensor *x, tg_tensor *mean,
-                                  tg_tensor *inverse_std, tg_shape channels)
-{
-    if (!x || !inverse_std) return NULL;
-    if (!has_one_dtype(n, x) || inverse_std->dtype != x->dtype)
-        return scale_and_shift(n, mean ? tg_sub(x, mean) : x, inverse_std, channels);
-    tg_tensor *weight = tg_view(n->weight, channels), *bias = tg_view(n->bias, channels);
-    return tg__normalize_batch(x, mean, tg_mul(inverse_std, weight), bias);
 }
 
 static bool add_weight_and_bias(tg_module *m, norm *n, tg_shape shape)
@@ -94,9 +80,15 @@ static tg_tensor *layernorm_forward(tg_module *m, tg_tensor *x)
     int64_t dims[TG_MAX_DIMS];
     tg__enter(&f, "layernorm", x);
     for (int d = 0; d < k; d++) dims[d] = first + d;
-    tg_tensor *centered = tg__center(x, (tg_shape){k, dims}, NULL);
-    tg_tensor *inverse_std = tg__inverse_deviation(centered, (tg_shape){k, dims}, n->o.eps, NULL);
-    tg_tensor *y = scale_and_shift(n, centered, inverse_std, (tg_shape){k, n->normalized_shape});
+    const tg_shape over = {k, dims};
+    tg_tensor *y;
+    if (has_one_dtype(n, x) && first > 0 && n->weight->numel > 1) {
+        y = tg__layer_norm(x, over, n->weight, n->bias, n->o.eps);
+    } else {
+        tg_tensor *centered = tg__center(x, over, NULL);
+        y = scale_and_shift(n, centered, tg__inverse_deviation(centered, over, n->o.eps, NULL),
+                            (tg_shape){k, n->normalized_shape});
+    }
     return tg__leave(&f, tg__name_grad_fn(y, "NativeLayerNormBackward0"));
 }
 
@@ -207,24 +199,35 @@ static bool update_statistics(norm *n, const tg_tensor *x, tg_tensor *mean, tg_t
     return done;
 }
 
+/* Normalizes by the running statistics; `channels` is the shape in which they broadcast to x. */
+static tg_tensor *normalize_by_running(const norm *n, tg_tensor *x, tg_shape channels)
+{
+    tg_tensor *mean = tg_view(n->running_mean, channels);
+    tg_tensor *inverse = tg_rsqrt(tg_add_scalar(tg_view(n->running_var, channels), n->o.eps));
+    if (!has_one_dtype(n, x) || n->running_mean->dtype != x->dtype)
+        return scale_and_shift(n, tg_sub(x, mean), inverse, channels);
+    return tg__normalize_channels(x, mean, tg_mul(inverse, tg_view(n->weight, channels)),
+                                  tg_view(n->bias, channels));
+}
+
 static tg_tensor *batchnorm_forward(tg_module *m, tg_tensor *x)
 {
     norm *n = m->data;
     const bool uses_batch = m->training || !n->running_mean;
     if (!check_statistics(m, n, uses_batch) || !check_batch(m, n, x, uses_batch)) return NULL;
     int64_t dims[] = {0, 2, 3}, shape[TG_MAX_DIMS] = {1, n->num_features, 1, 1};
-    const tg_shape channels = {x->ndim, shape};
-    tg_tensor *mean = NULL, *var = NULL, *centered = NULL, *inverse_std, *y;
+    const tg_shape channels = {x->ndim, shape}, over = {x->ndim - 1, dims};
+    tg_tensor *mean = NULL, *var = NULL, *y;
     frame f;
     tg__enter(&f, n->name, x);
-    if (uses_batch) {
-        const tg_shape over = {x->ndim - 1, dims};
-        centered = tg__center(x, over, &mean);
-        inverse_std = tg__inverse_deviation(centered, over, n->o.eps, &var);
-        y = normalize_batch(n, centered, NULL, inverse_std, channels);
+    if (!uses_batch) {
+        y = normalize_by_running(n, x, channels);
+    } else if (has_one_dtype(n, x)) {
+        y = tg__batch_norm(x, over, n->weight, n->bias, n->o.eps, &mean, &var);
     } else {
-        inverse_std = tg_rsqrt(tg_add_scalar(tg_view(n->running_var, channels), n->o.eps));
-        y = normalize_batch(n, x, tg_view(n->running_mean, channels), inverse_std, channels);
+        tg_tensor *centered = tg__center(x, over, &mean);
+        y = scale_and_shift(n, centered, tg__inverse_deviation(centered, over, n->o.eps, &var),
+                            channels);
     }
     tg__name_grad_fn(y, "NativeBatchNormBackward0");
     const bool tracks = m->training && n->running_mean && x->numel > 0;

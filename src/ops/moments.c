@@ -1,7 +1,6 @@
 /* The mean and the variance of terms, and what normalization makes of them. Kernels add terms up in
  * float64 without a copy of the input. */
-#include "op.h"
-#include "reduce.h"
+#include "moments.h"
 
 #include <float.h>
 #include <math.h>
@@ -13,33 +12,6 @@
  *
  * The walk computes a few outputs completely before it goes on to the next ones, because the
  * variance takes a second pass over the terms, which are then still in a cache. */
-
-enum { AT_ONCE = 64 }; /* the largest number of outputs that are computed together */
-
-/* The outer groups of one kind, and the number of indices that they have together. */
-typedef struct outer_dims {
-    int groups;
-    int64_t size[TG_MAX_DIMS], step[TG_MAX_DIMS]; /* step: the stride, in elements */
-    int64_t count;
-} outer_dims;
-
-typedef struct moments_walk moments_walk;
-
-/* Computes the n outputs from number `out` on. Element `at` of x is the first term of the first of
- * them. It may be called on any thread. */
-typedef void output_visit(const moments_walk *w, int64_t out, int64_t at, int64_t n);
-
-struct moments_walk {
-    const call *c;
-    const tg_tensor *x; /* contiguous */
-    output_visit *visit;
-    int64_t kept, reduced; /* the sizes of the last two groups */
-    bool rows; /* whether the last group is reduced; the terms of an output are then a row, else a
-                  column */
-    outer_dims outer[2]; /* [0]: the kept ones, [1]: the reduced ones */
-    int64_t at_once;     /* the number of outputs that are computed together */
-    double terms;        /* of each output */
-};
 
 /* Finds the groups of x, whose reduced dimensions have a bit set. Dimensions of size 1 belong to
  * none. */
@@ -69,8 +41,7 @@ static void find_groups(moments_walk *w, uint64_t bits)
     }
 }
 
-/* The offset, in elements, of index number i of the outer groups. */
-static int64_t offset_of(const outer_dims *o, int64_t i)
+int64_t tg__outer_offset(const outer_dims *o, int64_t i)
 {
     int64_t at = 0;
     for (int g = 0; g < o->groups; i /= o->size[g++]) at += i % o->size[g] * o->step[g];
@@ -84,76 +55,106 @@ static void visit_outputs(void *work, int64_t from, int64_t to)
     const int64_t strips = (w->kept + w->at_once - 1) / w->at_once;
     for (int64_t i = from; i < to; i++) {
         const int64_t first = i % strips * w->at_once, left = w->kept - first;
-        const int64_t at = offset_of(&w->outer[0], i / strips);
+        const int64_t at = tg__outer_offset(&w->outer[0], i / strips);
         w->visit(w, i / strips * w->kept + first, at + first * (w->rows ? w->reduced : 1),
                  left < w->at_once ? left : w->at_once);
     }
 }
 
-/* Walks over all outputs of an operation, which need memory only if the input is not contiguous;
- * false if there is none. */
+/* Of a matrix whose rows are reduced, so many outputs are computed together that their terms stay
+ * in the second-level cache, but not so few that a piece of memory is short. Of one whose columns
+ * are reduced it is as many as possible, which lie side by side, unless threads share them. */
+static int64_t outputs_at_once(const moments_walk *w)
+{
+    enum { CACHED = 1 << 15, PIECE = 1 << 8 }; /* elements */
+    if (!w->rows) return w->c->tg->team ? AT_ONCE / 2 : AT_ONCE;
+    const int64_t fit = CACHED / tg__times(w->reduced, w->outer[1].count);
+    const int64_t least = w->outer[1].count > 1 ? PIECE / w->reduced : 1;
+    const int64_t n = fit > least ? fit : least;
+    return n < 1 ? 1 : n < AT_ONCE / 2 ? n : AT_ONCE / 2;
+}
+
+moments_walk tg__moments_walk(const call *c, const tg_tensor *x)
+{
+    moments_walk w = {.c = c, .x = x, .terms = (double)tg__count_terms(x, c->a)};
+    find_groups(&w, (uint64_t)c->a[REDUCE_BITS].i);
+    w.at_once = w.terms > 0 ? outputs_at_once(&w) : AT_ONCE;
+    return w;
+}
+
+void tg__visit_outputs(moments_walk *w, output_visit *visit, const void *with)
+{
+    const int64_t strips = (w->kept + w->at_once - 1) / w->at_once * w->outer[0].count;
+    const int64_t terms = tg__times(w->reduced, w->outer[1].count);
+    w->visit = visit;
+    w->with = with;
+    if (strips > 0)
+        tg__split(w->c->tg, strips, tg__grain_of(tg__times(w->at_once, terms)), visit_outputs, w);
+}
+
+/* Visits all outputs of an operation on its first input, which needs memory only if it is not
+ * contiguous; false if there is none. */
 static bool visit_all(const call *c, output_visit *visit)
 {
-    enum { CACHED = 1 << 15 }; /* elements in the rows of the outputs that are computed together */
-    moments_walk w = {.c = c, .x = tg__contiguous(c->in[0]), .visit = visit, .at_once = AT_ONCE};
-    if (!w.x) return false;
-    w.terms = (double)tg__count_terms(c->in[0], c->a);
-    find_groups(&w, (uint64_t)c->a[REDUCE_BITS].i);
-    if (w.kept == 0 || w.outer[0].count == 0) return true;
-    if (w.rows && w.reduced > CACHED / AT_ONCE)
-        w.at_once = w.reduced < CACHED ? CACHED / w.reduced : 1;
-    const int64_t strips = (w.kept + w.at_once - 1) / w.at_once * w.outer[0].count;
-    const int64_t terms = w.reduced * w.outer[1].count;
-    tg__split(c->tg, strips, tg__grain_of(w.at_once * terms), visit_outputs, &w);
+    const tg_tensor *x = tg__contiguous(c->in[0]);
+    if (!x) return false;
+    moments_walk w = tg__moments_walk(c, x);
+    tg__visit_outputs(&w, visit, NULL);
     return true;
 }
 
-/* The part of a matrix that has the terms of n outputs, as a kernel takes it. */
-typedef struct matrix_view {
-    int64_t rows, columns, stride;
-} matrix_view;
-
-static matrix_view matrix_of(const moments_walk *w, int64_t n)
+matrix_view tg__matrix_of(const moments_walk *w, int64_t n)
 {
     return w->rows ? (matrix_view){n, w->reduced, w->reduced}
                    : (matrix_view){w->reduced, n, w->kept};
 }
 
-static void *moments_element(const moments_walk *w, const void *data, int64_t at)
+void *tg__element_of(const moments_walk *w, const void *data, int64_t at)
 {
     return (char *)(uintptr_t)data + (size_t)at * tg__dtype_size(w->x->dtype);
 }
 
 /* sum[i] becomes the sum of what MOMENT_* `what` makes of the terms of output i, for the n outputs
- * whose first term is element `at`. */
-static void sum_terms(const moments_walk *w, int what, int64_t at, int64_t n, const double *mean,
-                      double scale, double *sum)
+ * whose first term is element `at` of data. */
+static void sum_terms(const moments_walk *w, const void *data, int what, int64_t at, int64_t n,
+                      const double *mean, double scale, double *sum)
 {
     const tg_dtype d = w->x->dtype;
     const int level = w->c->tg->level;
-    const matrix_view v = matrix_of(w, n);
+    const matrix_view v = tg__matrix_of(w, n);
     moments_kernel *f = w->rows ? pick(level, moments, d) : pick(level, moments_columns, d);
-    double rest[AT_ONCE] = {0};
-    for (int64_t i = 0; i < n; i++) sum[i] = 0;
+    double rest[AT_ONCE];
+    for (int64_t i = 0; i < n; i++) sum[i] = rest[i] = 0;
     for (int64_t i = 0; w->x->numel > 0 && i < w->outer[1].count; i++)
         f(what, v.rows, v.columns, sum, rest,
-          moments_element(w, w->x->data, at + offset_of(&w->outer[1], i)), v.stride, mean, scale);
+          tg__element_of(w, data, at + tg__outer_offset(&w->outer[1], i)), v.stride, mean, scale);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(rest[i])) sum[i] += rest[i];
 }
 
-/* Computes the means of n outputs. In float64 the mean is then corrected by the mean of the
- * deviations from it, which is its rounding error. The mean of equal numbers is thereby exactly
- * that number. */
-static void compute_means(const moments_walk *w, int64_t at, int64_t n, double *mean)
+/* In float64 the mean is corrected by the mean of the deviations from it, which is its rounding
+ * error. The mean of equal numbers is thereby exactly that number. */
+void tg__means(const moments_walk *w, const void *data, int64_t at, int64_t n, double *mean)
 {
-    sum_terms(w, MOMENT_SUM, at, n, NULL, 1, mean);
+    sum_terms(w, data, MOMENT_SUM, at, n, NULL, 1, mean);
     for (int64_t i = 0; i < n; i++) mean[i] /= w->terms;
     if (w->x->dtype != TG_F64) return;
     double error[AT_ONCE];
-    sum_terms(w, MOMENT_DEVIATIONS, at, n, mean, 1, error);
+    sum_terms(w, data, MOMENT_DEVIATIONS, at, n, mean, 1, error);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(error[i])) mean[i] += error[i] / w->terms;
+}
+
+void tg__deviations(const moments_walk *w, void *out, const void *data, int64_t at, int64_t n,
+                    const double *mean)
+{
+    const matrix_view v = tg__matrix_of(w, n);
+    deviations_kernel *subtract = pick(w->c->tg->level, deviations, w->x->dtype);
+    for (int64_t i = 0; i < w->outer[1].count; i++) {
+        const int64_t first = at + tg__outer_offset(&w->outer[1], i);
+        subtract(w->rows, v.rows, v.columns, tg__element_of(w, out, first),
+                 tg__element_of(w, data, first), v.stride, mean);
+    }
 }
 
 static void store_outputs(tg_tensor *t, int64_t at, int64_t n, const double *values)
@@ -185,17 +186,10 @@ static tg_tensor *apply_with_second_result(const op_row *o, tg_tensor *x, const 
 
 static void center_outputs(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
-    const call *c = w->c;
-    const matrix_view v = matrix_of(w, n);
     double mean[AT_ONCE];
-    compute_means(w, at, n, mean);
-    if (c->n > 1) store_outputs(c->in[1], out, n, mean);
-    for (int64_t i = 0; i < w->outer[1].count; i++) {
-        const int64_t first = at + offset_of(&w->outer[1], i);
-        pick(c->tg->level, deviations,
-             w->x->dtype)(w->rows, v.rows, v.columns, moments_element(w, c->out->data, first),
-                          moments_element(w, w->x->data, first), v.stride, mean);
-    }
+    tg__means(w, w->x->data, at, n, mean);
+    if (w->c->n > 1) store_outputs(w->c->in[1], out, n, mean);
+    tg__deviations(w, w->c->out->data, w->x->data, at, n, mean);
 }
 
 static bool center_shape(const call *c, spec *s)
@@ -221,7 +215,12 @@ static const op_row center_op = {
 static tg_tensor *center_grad(const record *r, int i, tg_tensor *g)
 {
     (void)i;
-    return tg__apply(&center_op, 1, &g, r->a);
+    return tg__centered(g, r->a);
+}
+
+tg_tensor *tg__centered(tg_tensor *x, const attr *a)
+{
+    return tg__apply(&center_op, 1, &x, a);
 }
 
 tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean)
@@ -241,15 +240,16 @@ static double degrees_of_freedom(const tg_tensor *x, const attr *a)
     return n > 0 ? n : 0;
 }
 
-/* *sum is the sum of (x - mean)^2 for the output whose first term is element `at`. If the sum has
- * overflowed, or has lost digits to underflow, replaces it by the sum of (scale (x - mean))^2 for a
- * scale that avoids this. Returns the scale, which is 1 if *sum was right. */
-static double sum_in_range(const moments_walk *w, int64_t at, const double *mean, double *sum)
+/* *sum is the sum of (x - mean)^2 for the output whose first term is element `at` of data. If it
+ * has overflowed, or has lost digits to underflow, replaces it by the sum of (scale (x - mean))^2
+ * for a scale that avoids this. Returns the scale, which is 1 if *sum was right. */
+static double sum_in_range(const moments_walk *w, const void *data, int64_t at, const double *mean,
+                           double *sum)
 {
     const bool vanishes = *sum < w->terms * DBL_MIN;
     if (!vanishes && !(*sum > DBL_MAX)) return 1;
     const double scale = vanishes ? 0x1p600 : 0x1p-600;
-    sum_terms(w, MOMENT_VARIANCE, at, 1, mean, scale, sum);
+    sum_terms(w, data, MOMENT_VARIANCE, at, 1, mean, scale, sum);
     return scale;
 }
 
@@ -258,11 +258,13 @@ static void var_or_std_outputs(const moments_walk *w, bool root, int64_t out, in
 {
     const double count = degrees_of_freedom(w->c->in[0], w->c->a);
     double mean[AT_ONCE], sum[AT_ONCE];
-    compute_means(w, at, n, mean);
-    sum_terms(w, MOMENT_VARIANCE, at, n, mean, 1, sum);
+    const void *data = w->x->data;
+    tg__means(w, data, at, n, mean);
+    sum_terms(w, data, MOMENT_VARIANCE, at, n, mean, 1, sum);
     for (int64_t i = 0; i < n; i++) {
         const int64_t first = at + i * (w->rows ? w->reduced : 1);
-        const double scale = w->x->dtype == TG_F64 ? sum_in_range(w, first, mean + i, sum + i) : 1;
+        const double scale =
+            w->x->dtype == TG_F64 ? sum_in_range(w, data, first, mean + i, sum + i) : 1;
         sum[i] = root ? sqrt(sum[i] / count) / scale : sum[i] / count / scale / scale;
     }
     store_outputs(w->c->out, out, n, sum);
@@ -288,25 +290,20 @@ static bool std_forward(const call *c)
     return visit_all(c, std_outputs);
 }
 
-static tg_tensor *centered_input(const record *r)
-{
-    tg_tensor *x = r->in[0].t;
-    return tg__apply(&center_op, 1, &x, r->a);
-}
-
 /* dvar/dx = 2 (x - mean) / (n - correction). The mean depends on x, too, but moves no sum of
  * squares to first order, as the deviations add up to 0. */
 static tg_tensor *var_grad(const record *r, int i, tg_tensor *g)
 {
     g = tg_mul_scalar(tg__restore_dims(r, g), 2);
-    return tg_mul(centered_input(r), tg_div_scalar(g, degrees_of_freedom(r->in[i].t, r->a)));
+    return tg_mul(tg__centered(r->in[0].t, r->a),
+                  tg_div_scalar(g, degrees_of_freedom(r->in[i].t, r->a)));
 }
 
 /* dstd/dx = dvar/dx / (2 std) = (x - mean) / ((n - correction) std). */
 static tg_tensor *std_grad(const record *r, int i, tg_tensor *g)
 {
     g = tg_div_scalar(tg__restore_dims(r, g), degrees_of_freedom(r->in[i].t, r->a));
-    return tg__norm_backward(centered_input(r), g, tg__restore_dims(r, r->out));
+    return tg__norm_backward(tg__centered(r->in[0].t, r->a), g, tg__restore_dims(r, r->out));
 }
 
 static const op_row var_op = {
@@ -353,30 +350,39 @@ tg_tensor *tg_std(tg_tensor *a, int64_t correction)
 
 /* Computes one output, and its mean of squares, when the sum of squares has overflowed or has lost
  * digits to underflow in the type in which the kernel added it up. */
-static void inverse_in_range(const moments_walk *w, int64_t at, double eps, double *square,
-                             double *inverse)
+static void inverse_in_range(const moments_walk *w, void *room, int64_t at, const double *mean,
+                             double eps, double *square, double *inverse)
 {
     const double none = 0;
-    sum_terms(w, MOMENT_VARIANCE, at, 1, &none, 1, square);
-    const double scale = sum_in_range(w, at, &none, square), by_scale = *square / w->terms;
+    if (room != w->x->data) tg__deviations(w, room, w->x->data, at, 1, mean);
+    sum_terms(w, room, MOMENT_VARIANCE, at, 1, &none, 1, square);
+    const double scale = sum_in_range(w, room, at, &none, square), by_scale = *square / w->terms;
     *square = by_scale / scale / scale;
     *inverse = isinf(*square) || eps == 0 ? scale / sqrt(by_scale) : 1 / sqrt(*square + eps);
+}
+
+void tg__inverse_deviations(const moments_walk *w, void *room, int64_t at, int64_t n,
+                            const double *mean, double eps, double *square, double *inverse)
+{
+    const dtype_row *type = &tg__dtypes[w->x->dtype];
+    const double least = w->terms * type->least, most = type->most;
+    sum_terms(w, w->x->data, MOMENT_SQUARES, at, n, mean, 1, square);
+    for (int64_t i = 0; i < n; i++) {
+        const double sum = square[i];
+        square[i] = sum / w->terms;
+        inverse[i] = 1 / sqrt(square[i] + eps);
+        if (!(sum >= least && sum <= most))
+            inverse_in_range(w, room, at + i * (w->rows ? w->reduced : 1), mean + i, eps,
+                             square + i, inverse + i);
+    }
 }
 
 static void inverse_outputs(const moments_walk *w, int64_t out, int64_t at, int64_t n)
 {
     const call *c = w->c;
-    const dtype_row *type = &tg__dtypes[w->x->dtype];
-    const double eps = c->a[REDUCE_OWN].f, least = w->terms * type->least, most = type->most;
-    double sum[AT_ONCE], square[AT_ONCE], inverse[AT_ONCE];
-    sum_terms(w, MOMENT_SQUARES, at, n, NULL, 1, sum);
-    for (int64_t i = 0; i < n; i++) {
-        square[i] = sum[i] / w->terms;
-        inverse[i] = 1 / sqrt(square[i] + eps);
-    }
-    for (int64_t i = 0; i < n; i++)
-        if (!(sum[i] >= least && sum[i] <= most))
-            inverse_in_range(w, at + i * (w->rows ? w->reduced : 1), eps, square + i, inverse + i);
+    double none[AT_ONCE], square[AT_ONCE], inverse[AT_ONCE];
+    for (int64_t i = 0; i < n; i++) none[i] = 0;
+    tg__inverse_deviations(w, w->x->data, at, n, none, c->a[REDUCE_OWN].f, square, inverse);
     store_outputs(c->out, out, n, inverse);
     if (c->n > 1) store_outputs(c->in[1], out, n, square);
 }
@@ -406,6 +412,11 @@ static const op_row inverse_op = {
     .reads = {READS_0 | READS_OUT},
     .flags = OP_BROADCAST,
 };
+
+tg_tensor *tg__inverse_of(tg_tensor *x, const attr *a)
+{
+    return tg__apply(&inverse_op, 1, &x, a);
+}
 
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var)
 {

@@ -62,6 +62,7 @@ struct record {
     operand in[];
 };
 
+enum { TG_TOGETHER = 3 }; /* gradients at most that an operation computes together */
 enum {
     OP_VIEW = 1, /* the result shares the storage of its input, and there is no forward to run */
     OP_BROADCAST = 2, /* a gradient may have a larger shape, to which its input was broadcast;
@@ -99,6 +100,10 @@ struct op_row {
      * with the shape and dtype of input i. It is the shorter way where the gradient needs no
      * history. NULL: there is only `grad`. False: an error is recorded. */
     bool (*grad_into)(const record *r, int i, tg_tensor *g, tg_tensor *out);
+    /* Computes the gradients of the inputs that it can, together, where no history of them is
+     * wanted, in tensors of their own. It leaves the others NULL, for which grad is called. NULL,
+     * or false: an error is recorded. */
+    bool (*gradients)(const record *r, tg_tensor *g, tg_tensor **grads);
     uint8_t reads[3]; /* READS_* for the gradient of each input; the last is for all inputs from the
                          third on */
     uint8_t flags;

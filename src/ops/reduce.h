@@ -78,12 +78,20 @@ tg_tensor *tg__sum_to(tg_tensor *g, const tg_tensor *like);
 tg_tensor *tg__center(tg_tensor *x, tg_shape dims, tg_tensor **mean);
 tg_tensor *tg__inverse_deviation(tg_tensor *x, tg_shape dims, double eps, tg_tensor **var);
 
-/* The last step of a normalization, in one pass, in src/ops/normalize.c: (x - center) scale +
- * shift, where center, which may be NULL, scale and shift have an element for each index of
- * dimension 1 of x; and x scale weight + shift, where weight and shift have the last dimensions of
- * x, and scale the others. All are of one floating dtype. Each operation of a formula rounds. */
-tg_tensor *tg__normalize_batch(tg_tensor *x, tg_tensor *center, tg_tensor *scale, tg_tensor *shift);
-tg_tensor *tg__normalize_layer(tg_tensor *x, tg_tensor *scale, tg_tensor *weight, tg_tensor *shift);
+/* Normalizations in one walk, in src/ops/normalize.c, of tensors of one floating dtype.
+ * tg__layer_norm returns c / sqrt(var + eps) weight + bias with c = x - mean, where dims are the
+ * last dimensions of x and the shape of weight and bias; there must be more than one element in
+ * them. tg__batch_norm returns c (weight / sqrt(var + eps)) + bias, where dims are all dimensions
+ * but number 1, for which weight and bias have an element each. *mean and *var become tensors of
+ * the shape of these, without a history. */
+tg_tensor *tg__layer_norm(tg_tensor *x, tg_shape dims, tg_tensor *weight, tg_tensor *bias,
+                          double eps);
+tg_tensor *tg__batch_norm(tg_tensor *x, tg_shape dims, tg_tensor *weight, tg_tensor *bias,
+                          double eps, tg_tensor **mean, tg_tensor **var);
+/* (x - center) scale + shift, where the last three have an element for each index of dimension 1 of
+ * x and broadcast to it. */
+tg_tensor *tg__normalize_channels(tg_tensor *x, tg_tensor *center, tg_tensor *scale,
+                                  tg_tensor *shift);
 
 /* Returns g times the product of the other elements of x along dim, for each element; along dim g
  * has size 1, and x at least that. In src/ops/scan.c. */

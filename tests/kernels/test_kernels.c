@@ -297,20 +297,41 @@ static void same_reductions(int k, int type, int64_t n)
     same_lanes(k, type, n);
 }
 
+/* Runs a kernel of normalization: number 0 is its forward, 1 the terms of sums, 2 its gradient. */
+static void run_normalize(int number, int level, int type, int form, int64_t rows, int64_t columns,
+                          int64_t stride, arrays *to)
+{
+    const void *a = nth(given, 0, type), *g = nth(given, 3, type);
+    void *out = nth(to, 2, type);
+    const normalize_numbers m = {.mean = nth(given, 2, type),
+                                 .rest = nth(given, 3, type),
+                                 .scale = nth(given, 1, type),
+                                 .weight = nth(given, 2, type),
+                                 .shift = nth(given, 3, type),
+                                 .slope = nth(given, 2, type)};
+    if (number == 0) pick(level, normalize, type)(form, rows, columns, stride, out, a, &m);
+    if (number == 1)
+        pick(level, normalize_sums, type)(form, rows, columns, stride, out, g, a, &m,
+                                          nth(to, 0, type), nth(to, 1, type));
+    if (number == 2)
+        pick(level, normalize_backward, type)(form, rows, columns, stride, out, g, a, &m);
+}
+
+/* If n is odd, the rows have gaps between them, which must not change. */
 static void same_normalize(int k, int type, int64_t n)
 {
+    static const char *const names[] = {"normalize", "normalize_sums", "normalize_backward"};
     if (!pick(k, normalize, type)) return;
-    const void *scale = nth(given, 1, type), *shift = nth(given, 3, type);
     for (int form = NORMALIZE_ROWS; form <= NORMALIZE_LAYER; form++)
-        for (int64_t columns = 1; columns <= 40; columns += 13) {
-            const void *center = form != NORMALIZE_LAYER && n % 2 ? nth(given, 2, type) : NULL;
-            const void *a = nth(given, 0, type);
-            pick(LEVEL_portable, normalize, type)(
-                form, n / columns, columns, nth(expected, 2, type), a, center, scale, shift, shift);
-            pick(k, normalize, type)(form, n / columns, columns, nth(found, 2, type), a, center,
-                                     scale, shift, shift);
-            check_same(type, reach, "normalize", k);
-        }
+        for (int64_t stride = 2; stride <= 41; stride += 13)
+            for (int i = 0; i < 3; i++) {
+                run_normalize(i, LEVEL_portable, type, form, n / stride, stride - n % 2, stride,
+                              expected);
+                run_normalize(i, k, type, form, n / stride, stride - n % 2, stride, found);
+                check_same(type, reach, names[i], k);
+                for (int j = 0; j < 2; j++)
+                    assert_true(same(type, reach, nth(expected, j, type), nth(found, j, type)));
+            }
 }
 
 /* The bits of `flags` choose the options. */

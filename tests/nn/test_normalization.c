@@ -1,5 +1,6 @@
 /* BatchNorm and LayerNorm of channels whose mean is much larger than their deviations, whose
- * elements are all equal, or whose squares leave the range; and running statistics. */
+ * elements are all equal, or whose squares leave the range; running statistics; and gradients. */
+#include "each_level.h"
 #include "exact_sum.h"
 #include "leaf.h"
 
@@ -171,6 +172,142 @@ static void test_bias_may_change_before_backward(void **state)
     }
 }
 
+/* ---- Gradients. */
+
+static tg_tensor *normalized(tg_list inputs, void *module)
+{
+    return tg_forward(module, inputs.items[0]);
+}
+
+/* The gradients of x, weight and bias, and the gradients of these, against central differences. */
+static void test_gradients_agree_with_differences(void **state)
+{
+    tg_context *tg = *state;
+    tg_norm_options o = tg_norm_defaults();
+    o.track_running_stats = false; /* a forward must change nothing */
+    tg_set_default_dtype(tg, TG_F64);
+    tg_module *modules[] = {tg_batchnorm1d(tg, 3, &o), tg_batchnorm1d(tg, 33, &o),
+                            tg_batchnorm2d(tg, 2, &o), tg_layernorm(tg, TG_SHAPE(5), &o),
+                            tg_layernorm(tg, TG_SHAPE(3, 11), &o)};
+    const tg_shape shapes[] = {TG_SHAPE(5, 3), TG_SHAPE(3, 33), TG_SHAPE(2, 2, 3, 2),
+                               TG_SHAPE(4, 5), TG_SHAPE(2, 3, 11)};
+    tg_set_default_dtype(tg, TG_F32);
+    for (int i = 0; i < 5; i++) {
+        tg_tensor *x = tg_requires_grad_(tg_randn(tg, TG_F64, shapes[i]), true);
+        tg_tensor *w = tg_param(modules[i], "weight"), *b = tg_param(modules[i], "bias");
+        tg_no_grad_begin(tg);
+        tg_normal_(w, 0, 1);
+        tg_no_grad_end(tg);
+        assert_true(tg_gradcheck(normalized, TG_LIST(x, w, b), modules[i], NULL));
+        if (x->numel > 40) continue;
+        assert_true(tg_gradgradcheck(normalized, TG_LIST(x, w, b), modules[i], NULL));
+    }
+}
+
+/* A layer of `kind` on an input of `shape`, whose elements are normal numbers but for one, `odd`. g
+ * is the gradient of the result, which is multiplied by `size`. */
+typedef struct norm_case {
+    int kind;
+    tg_shape shape;
+    double odd, size;
+} norm_case;
+
+/* The shapes lie around the blocks of 32 rows and of 512 terms in which sums are added up, and
+ * around the 33 columns from which on no two rows are added side by side. A gradient of 1e-42 in
+ * float32 makes slopes subnormal. */
+static const norm_case cases[] = {{2, {2, (int64_t[]){1, 2}}, 0, 1},
+                                  {2, {2, (int64_t[]){33, 5}}, 0, 1},
+                                  {2, {2, (int64_t[]){31, 32}}, 0, 1e-42},
+                                  {2, {2, (int64_t[]){32, 33}}, 0, 1},
+                                  {2, {3, (int64_t[]){5, 13, 64}}, INFINITY, 1},
+                                  {2, {2, (int64_t[]){3, 513}}, 1e30, 1},
+                                  {2, {2, (int64_t[]){2, 2049}}, 0, 0},
+                                  {0, {2, (int64_t[]){2, 3}}, 0, 1},
+                                  {0, {2, (int64_t[]){64, 1}}, 0, 1},
+                                  {0, {2, (int64_t[]){131, 31}}, 0, 1},
+                                  {0, {2, (int64_t[]){64, 32}}, NAN, 1},
+                                  {0, {2, (int64_t[]){33, 33}}, 0, 1e-42},
+                                  {0, {2, (int64_t[]){65, 257}}, 1e30, 1},
+                                  {0, {3, (int64_t[]){4, 3, 7}}, 0, -1},
+                                  {1, {4, (int64_t[]){1, 3, 5, 7}}, 0, 1},
+                                  {1, {4, (int64_t[]){5, 1, 3, 1}}, 0, 1},
+                                  {1, {4, (int64_t[]){7, 2, 8, 64}}, 0, 0},
+                                  {1, {4, (int64_t[]){3, 70, 3, 3}}, INFINITY, 1},
+                                  {1, {4, (int64_t[]){2, 2, 30, 35}}, 0, 1e-42}};
+
+/* Writes the result and the gradients of x, weight and bias to out. With `moved`, x is not
+ * contiguous. With `by_operations` the gradients have a history. */
+static void run_case(tg_context *tg, const norm_case *c, tg_dtype d, bool moved, bool by_operations,
+                     tg_tensor **out)
+{
+    tg_manual_seed(tg, 3);
+    const int64_t *dims = c->shape.dims, last = c->shape.ndim - 1;
+    tg_module *m = of_dtype(tg, d, c->kind, dims[c->kind == 2 ? last : 1]);
+    tg_tensor *x = tg_randn(tg, d, c->shape), *g = tg_randn(tg, d, c->shape);
+    tg_tensor *w = tg_param(m, "weight"), *b = tg_param(m, "bias");
+    tg_no_grad_begin(tg);
+    tg_normal_(w, 0, 1), tg_normal_(b, 0, 1);
+    if (c->odd != 0) tg_fill_(tg_narrow(tg_flatten(x, 0, -1), 0, x->numel / 2, 1), c->odd);
+    g = tg_mul_scalar(g, c->size);
+    if (moved) x = tg_transpose(tg_contiguous(tg_transpose(x, 0, 1)), 0, 1);
+    tg_no_grad_end(tg);
+    tg_tensor *y = out[0] = tg_forward(m, tg_requires_grad_(x, true));
+    assert_true(tg_grad(TG_LIST(y), TG_LIST(x, w, b), out + 1,
+                        TG_GRAD(.grad_outputs = TG_LIST(g), .create_graph = by_operations)));
+}
+
+/* All NaN count as equal. */
+static bool are_same(const tg_tensor *a, const tg_tensor *b)
+{
+    for (int64_t i = 0; i < a->numel; i++) {
+        const double x = element_of(a, i), y = element_of(b, i);
+        if ((x != y || signbit(x) != signbit(y)) && !(isnan(x) && isnan(y))) return false;
+    }
+    return a->numel == b->numel;
+}
+
+static void check_level(int level)
+{
+    tg_context *plain = open_at("portable"), *tg = open_at(tg__level_name(level));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int k = 0; k < 8; k++) {
+            const tg_dtype d = k % 2 ? TG_F64 : TG_F32;
+            tg_tensor *want[4], *have[4];
+            tg_scope_begin(plain), tg_scope_begin(tg);
+            tg_set_num_threads(tg, k < 4 ? 1 : 3);
+            run_case(plain, &cases[i], d, k / 2 % 2, true, want);
+            run_case(tg, &cases[i], d, k / 2 % 2, false, have);
+            for (int n = 0; n < 4; n++)
+                if (!are_same(want[n], have[n]))
+                    fail_msg("case %d of variant %d differs in result %d", (int)i, k, n);
+            tg_scope_end(tg), tg_scope_end(plain);
+        }
+    check_ok(plain);
+    check_ok(tg);
+    tg_close(tg), tg_close(plain);
+}
+
+/* The gradients that are computed in one walk, on any level and number of threads, have the bits of
+ * those that operations compute one by one. */
+static void test_gradients_have_the_bits_of_operations(void **state)
+{
+    (void)state;
+    each_level(check_level);
+}
+
+/* Backward needs the values of the input, which PyTorch refuses to see changed, too. */
+static void test_input_may_not_change_before_backward(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_randn(tg, TG_F32, TG_SHAPE(4, 3));
+    tg_tensor *y = tg_forward(of_dtype(tg, TG_F32, 2, 3), x);
+    tg_zero_(x);
+    assert_false(tg_backward(tg_sum(y)));
+    check_error(tg, TG_ERR_AUTOGRAD,
+                "backward: the gradient of layer_norm needs its input 1, a tensor [4, 3], but "
+                "zero_ changed it in place");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +318,9 @@ int main(void)
         cmocka_unit_test(test_layouts_of_batchnorm_agree),
         cmocka_unit_test(test_running_mean_of_many_batches),
         cmocka_unit_test(test_bias_may_change_before_backward),
+        cmocka_unit_test(test_gradients_agree_with_differences),
+        cmocka_unit_test(test_gradients_have_the_bits_of_operations),
+        cmocka_unit_test(test_input_may_not_change_before_backward),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
