@@ -116,6 +116,13 @@ static bool pow_scalar_forward(const call *c)
     return scalar_forward(c);
 }
 
+static bool mul_scalar_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
+{
+    (void)i;
+    tg__elementwise_number(pick(g->context->level, mul, g->dtype), out, g, r->a[0].f);
+    return true;
+}
+
 static bool modulo_scalar_forward(const call *c)
 {
     return check_divisor(c, c->a[0].f == 0) && scalar_forward(c);
@@ -242,7 +249,7 @@ tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other) { return write_binary(&mul_in
 SCALAR_GRADIENT(mul_scalar_grad, tg_mul_scalar(g, s))
 static const op_row mul_scalar_op = {.name = "mul_scalar", .grad_name = "MulBackward0",
     .shape = scalar_shape, .forward = scalar_forward, .grad = mul_scalar_grad,
-    .kernel = &tg__mul_kernel};
+    .grad_into = mul_scalar_grad_into, .flags = OP_OVER, .kernel = &tg__mul_kernel};
 static const op_row mul_scalar_in_place_op = {.name = "mul_scalar_", .grad_name = "MulBackward0",
     .shape = scalar_shape, .forward = scalar_forward, .grad = mul_scalar_grad,
     .kernel = &tg__mul_kernel};

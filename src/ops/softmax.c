@@ -86,47 +86,70 @@ static tg_tensor *row_sums(tg_tensor *t)
 }
 
 typedef struct backward_work {
-    const call *c;
+    bool logarithm;
+    int level;
+    tg_dtype dtype;
     const char *g, *y;
-    int64_t n;
+    char *out, *rows; /* out may be g; rows: memory for a row of each block of `grain` rows */
+    int64_t n, grain;
 } backward_work;
 
 static void backward_rows(void *work, int64_t from, int64_t to)
 {
     const backward_work *w = work;
-    const tg_dtype d = w->c->out->dtype;
-    const int level = w->c->tg->level;
+    const tg_dtype d = w->dtype;
+    const int level = w->level;
     const size_t row_bytes = (size_t)w->n * tg__dtype_size(d);
+    char *row = w->rows + (size_t)(from / w->grain) * row_bytes;
     binary_kernel *mul = pick(level, mul, d);
     affine_kernel *affine = pick(level, affine, d);
     for (int64_t i = from; i < to; i++) {
         const char *g = w->g + (size_t)i * row_bytes, *y = w->y + (size_t)i * row_bytes;
-        char *out = (char *)w->c->out->data + (size_t)i * row_bytes;
+        char *out = w->out + (size_t)i * row_bytes;
         double sum;
-        if (w->c->a[0].i) {
+        if (w->logarithm) {
             pick(level, sum, d)(1, w->n, &sum, g, w->n);
-            pick(level, exp, d)(w->n, out, y);
-            affine(w->n, out, 0, -tg__load(d, &sum, 0));
-            pick(level, add, d)(w->n, out, out, g);
+            pick(level, exp, d)(w->n, row, y);
+            affine(w->n, row, 0, -tg__load(d, &sum, 0));
+            pick(level, add, d)(w->n, out, row, g);
         } else {
-            mul(w->n, out, g, y);
-            pick(level, sum, d)(1, w->n, &sum, out, w->n);
-            memcpy(out, g, row_bytes);
+            mul(w->n, row, g, y);
+            pick(level, sum, d)(1, w->n, &sum, row, w->n);
+            if (out != g) memcpy(out, g, row_bytes);
             affine(w->n, out, -tg__load(d, &sum, 0), 1);
             mul(w->n, out, out, y);
         }
     }
 }
 
+/* Writes the gradient to out, which is contiguous, and may be g if g is contiguous. */
+static bool softmax_backward_into(bool logarithm, tg_tensor *g_given, tg_tensor *y_given,
+                                  tg_tensor *out)
+{
+    const tg_tensor *g = tg__contiguous(g_given), *y = tg__contiguous(y_given);
+    tg_context *tg = out->context;
+    if (!g || !y) return false;
+    if (y->numel == 0) return true;
+    const int64_t n = y->ndim ? y->shape[y->ndim - 1] : 1, rows = y->numel / n;
+    backward_work w = {.logarithm = logarithm,
+                       .level = tg->level,
+                       .dtype = y->dtype,
+                       .g = g->data,
+                       .y = y->data,
+                       .out = out->data,
+                       .n = n,
+                       .grain = tg->team ? tg__grain_of(n) : rows};
+    const int64_t blocks = (rows + w.grain - 1) / w.grain;
+    tg_tensor *memory = tg__new(tg, y->dtype, 2, (int64_t[]){blocks, n});
+    if (!memory) return false;
+    w.rows = memory->data;
+    tg__split(tg, rows, w.grain, backward_rows, &w);
+    return true;
+}
+
 static bool softmax_backward_forward(const call *c)
 {
-    const tg_tensor *g = tg__contiguous(c->in[0]), *y = g ? tg__contiguous(c->in[1]) : NULL;
-    if (!y) return false;
-    if (y->numel == 0) return true;
-    const int64_t n = y->ndim ? y->shape[y->ndim - 1] : 1;
-    backward_work w = {c, g->data, y->data, n};
-    tg__split(c->tg, y->numel / n, tg__grain_of(n), backward_rows, &w);
-    return true;
+    return softmax_backward_into(c->a[0].i != 0, c->in[0], c->in[1], c->out);
 }
 
 /* outer_g is the first input, the gradient g of the two formulas above; g is here the gradient of
@@ -160,13 +183,21 @@ static tg_tensor *softmax_grad(const record *r, int i, tg_tensor *g)
     return r->a[0].i ? tg__name_grad_fn(grad, "LogSoftmaxBackwardDataBackward0") : grad;
 }
 
+static bool softmax_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
+{
+    (void)i;
+    return softmax_backward_into(r->a[0].i != 0, g, r->out, out);
+}
+
 static const op_row softmax_op = {
     .name = "softmax",
     .grad_name = "SoftmaxBackward0",
     .shape = softmax_shape,
     .forward = softmax_forward,
     .grad = softmax_grad,
+    .grad_into = softmax_grad_into,
     .reads = {READS_OUT},
+    .flags = OP_OVER,
 };
 static const op_row log_softmax_op = {
     .name = "log_softmax",
@@ -174,7 +205,9 @@ static const op_row log_softmax_op = {
     .shape = softmax_shape,
     .forward = softmax_forward,
     .grad = softmax_grad,
+    .grad_into = softmax_grad_into,
     .reads = {READS_OUT},
+    .flags = OP_OVER,
 };
 
 static tg_tensor *apply_over_dim(const op_row *o, tg_tensor *a, int dim)

@@ -152,6 +152,19 @@ static void test_relu(void **state)
     for_sizes(state, rectify);
 }
 
+/* The gradients of softmax and mul_scalar take the place of those of their results. */
+static void soften(problem p, int64_t m, int64_t n, int64_t k)
+{
+    (void)k;
+    for (int i = 0; i < 4; i++) {
+        p.leaves = 0;
+        tg_set_num_threads(p.tg, i % 2 ? 3 : 1);
+        tg_tensor *scaled = tg_mul_scalar(add_leaf(&p, TG_SHAPE(m, n)), -0.7);
+        tg_tensor *y = i < 2 ? tg_softmax(scaled, 1) : tg_log_softmax(scaled, 1);
+        compare_gradients(&p, weighted_sum(tg_mul_scalar(y, 3)));
+    }
+}
+
 static void test_products(void **state)
 {
     for_sizes(state, multiply);
@@ -169,6 +182,52 @@ static void test_mse_loss(void **state)
 {
     for_sizes(state, squared_error);
     for_sizes(state, squared_error_of_unlike);
+}
+
+static void test_softmax(void **state)
+{
+    for_sizes(state, soften);
+}
+
+/* A gradient is not overwritten if it is wanted, or if the program has given it. */
+static void test_wanted_gradients_stay(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_randn(tg, TG_F32, TG_SHAPE(3, 5)), true);
+    tg_tensor *g = tg_randn(tg, TG_F32, TG_SHAPE(3, 5)), *before = tg_clone(g);
+    tg_tensor *twice = tg_retain_grad(tg_mul_scalar(x, 2)), *y = tg_softmax(twice, 1);
+    tg_tensor *z = tg_retain_grad(tg_mul_scalar(tg_mul_scalar(y, 4), 0.25));
+    assert_true(tg_backward_with(z, g));
+    for (int64_t i = 0; i < g->numel; i++) {
+        assert_int_equal(bits_at(g, i), bits_at(before, i));
+        assert_int_equal(bits_at(z->grad, i), bits_at(before, i));
+        assert_true(element_of(x->grad, i) == 2 * element_of(twice->grad, i));
+    }
+    check_ok(tg);
+}
+
+/* Both inputs of a sum have its gradient, which neither may overwrite: with w = 3 (x + 2 x) and a
+ * gradient g of w, that of x is 9 g. */
+static void test_shared_gradients_stay(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_requires_grad_(tg_randn(tg, TG_F32, TG_SHAPE(7)), true);
+    tg_tensor *sum = tg_add(tg_mul_scalar(x, 1), tg_mul_scalar(x, 2));
+    assert_true(tg_backward_with(tg_mul_scalar(sum, 3), tg_arange(tg, TG_F32, 0, 7, 1)));
+    check_values(x->grad, 0, 9, 18, 27, 36, 45, 54);
+}
+
+/* Softmax needs memory for the gradient of its input; the other operations need none. */
+static void test_gradients_take_the_place_of_others(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t n = 1 << 18, bytes = n * (int64_t)sizeof(float);
+    tg_tensor *x = tg_requires_grad_(tg_randn(tg, TG_F32, TG_SHAPE(512, n / 512)), true);
+    tg_tensor *y = tg_softmax(tg_mul_scalar(tg_mul_scalar(x, 2), 3), 1), *g = tg_ones_like(y);
+    const int64_t before = (int64_t)tg_get_stats(tg).peak_bytes;
+    assert_int_equal(before, tg_get_stats(tg).live_bytes);
+    assert_true(tg_backward_with(y, g));
+    assert_true((int64_t)tg_get_stats(tg).peak_bytes - before < bytes * 3 / 2);
 }
 
 /* The shorter way notices, too, that a value which the gradient reads was changed. */
@@ -195,6 +254,10 @@ int main(void)
         test(linear_layers),
         test(mse_loss),
         test(relu),
+        test(softmax),
+        test(wanted_gradients_stay),
+        test(shared_gradients_stay),
+        test(gradients_take_the_place_of_others),
         test(a_changed_value_is_an_error),
     };
     return cmocka_run_group_tests_name("direct", tests, NULL, NULL);
