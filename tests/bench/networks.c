@@ -106,8 +106,22 @@ enum { HEADS = 8 };
  */
 static tg_tensor *split_heads(tg_tensor *t, int64_t batch, int64_t length)
 {
-    t = tg_permute(tg_view(t, TG_SHAPE(batch, length, HEADS, -1)), TG_DIMS(0, 2, 1, 3));
-    return tg_reshape(t, TG_SHAPE(batch * HEADS, length, -1));
+    tg_tensor *apart = tg_view(t, TG_SHAPE(batch, length, HEADS, -1));
+    tg_tensor *moved = tg_permute(apart, TG_DIMS(0, 2, 1, 3));
+    tg_tensor *heads = tg_reshape(moved, TG_SHAPE(batch * HEADS, length, -1));
+    release(TG_LIST(apart, moved));
+    return heads;
+}
+
+/* Makes of the heads the tensor of the given shape, (batch, length, width), again. */
+static tg_tensor *join_heads(tg_tensor *heads, tg_shape shape)
+{
+    const int64_t batch = shape.dims[0], length = shape.dims[1];
+    tg_tensor *apart = tg_view(heads, TG_SHAPE(batch, HEADS, length, -1));
+    tg_tensor *moved = tg_permute(apart, TG_DIMS(0, 2, 1, 3));
+    tg_tensor *t = tg_reshape(moved, shape);
+    release(TG_LIST(apart, moved, heads));
+    return t;
 }
 
 /* Self-attention with HEADS heads. x is (batch, length, width). */
@@ -125,12 +139,10 @@ static tg_tensor *forward_attention(tg_module *self, tg_tensor *x)
     const double scale = 1 / sqrt((double)width / HEADS);
     tg_tensor *products = tg_bmm(q, tg_transpose(k, 1, 2));
     tg_tensor *scores = tg_mul_scalar(products, (float)scale);
+    tg_release(products);
     tg_tensor *weights = tg_softmax(scores, 2);
-    tg_tensor *heads = tg_bmm(weights, v);
-    tg_tensor *y =
-        tg_permute(tg_view(heads, TG_SHAPE(batch, HEADS, length, -1)), TG_DIMS(0, 2, 1, 3));
-    y = tg_reshape(y, TG_SHAPE(batch, length, width));
-    release(TG_LIST(products, scores, heads));
+    tg_release(scores);
+    tg_tensor *y = join_heads(tg_bmm(weights, v), (tg_shape){3, x->shape});
     return tg_forward(tg_submodule(self, "out"), y);
 }
 
