@@ -73,6 +73,7 @@
 #include "tinygrad/rows.h"
 #include "tinygrad/io.h"
 #include "tinygrad/files.h"
+#include "tinygrad/row_sources.h"
 #include "tinygrad/dlpack.h"
 #include "tinygrad/export.h"
 

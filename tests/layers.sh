@@ -17,7 +17,7 @@ io        state ops tensor context kernels
 linalg    ops tensor context kernels
 autograd  ops tensor context kernels
 nn        autograd linalg random state ops tensor context kernels
-rows      nn autograd state ops tensor context kernels
+rows      nn autograd io state ops tensor context kernels
 optim     nn autograd state ops tensor context kernels
 data      random state ops tensor context
 export    nn state ops tensor context kernels

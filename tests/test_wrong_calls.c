@@ -169,6 +169,16 @@ static tg_tensor *sum_of_block(const tg_block *b, void *user)
     return tg_sum(output_of_block(b, user));
 }
 
+static const char *const npy_path = TEST_ROOT "/tests/fuzz/corpus/npy/float32-2x3.npy";
+static const tg_row_type row_of_number = {TG_F32, {0, NULL}};
+
+static const char *read_zeros(void *user, int64_t first, int64_t n, void *const *out)
+{
+    (void)user, (void)first;
+    memset(out[0], 0, (size_t)n * sizeof(float));
+    return NULL;
+}
+
 static stage set_stage(tg_context *tg)
 {
     stage s = {.o = make_operands(tg, TG_F32), .file = tmpfile(), .csv_file = tmpfile()};
@@ -363,9 +373,10 @@ static bool is_called_in(const char *said, const char *text)
     return false;
 }
 
-static const char *const pages[] = {"context.h", "tensor.h", "ops.h",   "linalg.h", "autograd.h",
-                                    "random.h",  "state.h",  "ranks.h", "nn.h",     "optim.h",
-                                    "data.h",    "rows.h",   "io.h",    "files.h",  "dlpack.h"};
+static const char *const pages[] = {"context.h",  "tensor.h", "ops.h",         "linalg.h",
+                                    "autograd.h", "random.h", "state.h",       "ranks.h",
+                                    "nn.h",       "optim.h",  "data.h",        "rows.h",
+                                    "io.h",       "files.h",  "row_sources.h", "dlpack.h"};
 enum { PAGES = sizeof pages / sizeof *pages };
 
 static FILE *open_page(const char *page)

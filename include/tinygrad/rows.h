@@ -93,7 +93,8 @@ TG_API tg_rows_options tg_rows_defaults(void);
 TG_API tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options);
 
 /* Gives rows other tensors, such as the next batch of a loader: as many as before, with rows of the
- * same shapes and dtypes, and any number of rows, one at least. The size of a block stays. */
+ * same shapes and dtypes, and any number of rows, one at least. The size of a block stays. Rows of
+ * a source (row_sources.h) are TG_ERR_ARGUMENT. */
 TG_API bool tg_rows_set_data(tg_rows *rows, tg_list data);
 
 /* How many rows there are in this process; 0 for NULL. */

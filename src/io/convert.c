@@ -221,6 +221,29 @@ void tg__swap_bytes(void *elements, size_t size, int64_t n)
         }
 }
 
+/* Elements are no wider in the file than in memory. Those that are written never reach those that
+ * are still to be read, of which each piece is copied before it is converted. */
+int64_t tg__widen(file_type type, bool big_endian, void *room, int64_t n)
+{
+    const file_type to = (file_type)types[type].dtype;
+    const size_t size = types[type].size, to_size = types[to].size;
+    const bool swap = size > 1 && big_endian != tg__is_big_endian();
+    if (type == to && type != FILE_BOOL) {
+        if (swap) tg__swap_bytes(room, size, n);
+        return n;
+    }
+    const char *in = (char *)room + (size_t)n * (to_size - size);
+    for (int64_t at = 0; at < n; at += CONVERTED) {
+        block_of b;
+        const int64_t most = n - at < CONVERTED ? n - at : CONVERTED;
+        memcpy(&b, in + (size_t)at * size, (size_t)most * size);
+        if (swap) tg__swap_bytes(&b, size, most);
+        const int64_t done = tg__convert(type, &b, to, (char *)room + (size_t)at * to_size, most);
+        if (done < most) return at + done;
+    }
+    return n;
+}
+
 /* The beginning of a message about an element: "tensor 'name': ", or nothing. */
 static const char *tensor_of(const char *name, char *text, size_t room)
 {

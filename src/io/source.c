@@ -21,12 +21,17 @@ const char *tg__shorten(const char *text, size_t n, char *shown, size_t room)
     return shown;
 }
 
-static bool fail_as(tg_context *tg, tg_status code, const char *op, const char *path,
-                    const char *problem)
+const char *tg__path_end(const char *path)
 {
     enum { ROOM = 256 };
     const size_t n = strlen(path);
-    return tg__fail(tg, code, "%s: %s: %s", op, path + (n > ROOM ? n - ROOM : 0), problem);
+    return path + (n > ROOM ? n - ROOM : 0);
+}
+
+static bool fail_as(tg_context *tg, tg_status code, const char *op, const char *path,
+                    const char *problem)
+{
+    return tg__fail(tg, code, "%s: %s: %s", op, tg__path_end(path), problem);
 }
 
 bool tg__file_fail(tg_context *tg, const char *op, const char *path, const char *problem)
@@ -165,7 +170,7 @@ void tg__source_memory(source *s, tg_context *tg, const char *op, const char *na
     *s = (source){.tg = tg, .op = op, .path = name, .size = n, .memory = bytes};
 }
 
-const char *tg__source_read_file(source *s, uint64_t offset, void *out, size_t n)
+static const char *read_file_at(source *s, uint64_t offset, void *out, size_t n)
 {
     errno = 0;
     if (s->at != offset && !seek(s->file, offset)) return tg__reason();
@@ -174,6 +179,55 @@ const char *tg__source_read_file(source *s, uint64_t offset, void *out, size_t n
         return ferror(s->file) ? tg__reason() : "the file became shorter while it was read";
     s->at = offset + n;
     return NULL;
+}
+
+#ifdef TG_POSIX
+bool tg__source_is_shared(void)
+{
+    return true;
+}
+
+const char *tg__source_read_at(source *s, uint64_t offset, void *out, size_t n)
+{
+    const int file = fileno(s->file);
+    for (size_t done = 0; done < n;) {
+        const ssize_t some = pread(file, (char *)out + done, n - done, (off_t)(offset + done));
+        if (some == 0) return "the file became shorter while it was read";
+        if (some > 0)
+            done += (size_t)some;
+        else if (errno != EINTR)
+            return tg__reason();
+    }
+    return NULL;
+}
+#else
+bool tg__source_is_shared(void)
+{
+    return false;
+}
+
+const char *tg__source_read_at(source *s, uint64_t offset, void *out, size_t n)
+{
+    return read_file_at(s, offset, out, n);
+}
+#endif
+
+void tg__source_stream(source *s)
+{
+#ifdef POSIX_FADV_SEQUENTIAL
+    posix_fadvise(fileno(s->file), 0, 0, POSIX_FADV_SEQUENTIAL);
+#else
+    (void)s;
+#endif
+}
+
+void tg__source_ahead(source *s, uint64_t offset, uint64_t n)
+{
+#ifdef POSIX_FADV_WILLNEED
+    posix_fadvise(fileno(s->file), (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
+#else
+    (void)s, (void)offset, (void)n;
+#endif
 }
 
 bool tg__source_read(source *s, uint64_t offset, void *out, size_t n)
@@ -191,16 +245,8 @@ bool tg__source_read(source *s, uint64_t offset, void *out, size_t n)
         memcpy(out, s->memory + offset, n);
         return true;
     }
-    const char *problem = tg__source_read_file(s, offset, out, n);
+    const char *problem = read_file_at(s, offset, out, n);
     return !problem || tg__source_fail(s, "%s", problem);
-}
-
-void tg__source_stream(source *s)
-{
-    setvbuf(s->file, NULL, _IONBF, 0);
-#ifdef POSIX_FADV_SEQUENTIAL
-    posix_fadvise(fileno(s->file), 0, 0, POSIX_FADV_SEQUENTIAL);
-#endif
 }
 
 void tg__source_close(source *s)

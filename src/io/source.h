@@ -33,11 +33,16 @@ void tg__source_memory(source *s, tg_context *tg, const char *op, const char *na
  * become shorter since it was opened. */
 bool tg__source_read(source *s, uint64_t offset, void *out, size_t n);
 /* Reads n bytes of the file, which has no mapping, and returns NULL or the problem. Nothing is
- * recorded in the context, which may therefore be in use by another thread. */
-const char *tg__source_read_file(source *s, uint64_t offset, void *out, size_t n);
-/* Prepares for reading a file in large pieces from its beginning to its end: stdio keeps no copy of
- * them, and the system reads far ahead. Nothing may have been read yet. */
+ * recorded in the context, which may therefore be in use by another thread. Several threads may
+ * read at a time if tg__source_is_shared. */
+const char *tg__source_read_at(source *s, uint64_t offset, void *out, size_t n);
+bool tg__source_is_shared(void);
+/* Tells the system that the file is read from its beginning to its end, for which it reads ahead.
+ */
 void tg__source_stream(source *s);
+/* Tells the system that these bytes of the file are needed soon, so that it reads them meanwhile.
+ */
+void tg__source_ahead(source *s, uint64_t offset, uint64_t n);
 /* Leaves the mapping, if there is one, to the current scope, at whose end it is undone. It is the
  * last step of a reader whose tensors show the mapping. */
 bool tg__source_keep(source *s);
@@ -56,6 +61,8 @@ void tg__source_close(source *s);
 bool tg__source_fail(source *s, const char *format, ...) TG_PRINTF(2, 3);
 bool tg__source_fail_as(source *s, tg_status code, const char *format, ...) TG_PRINTF(3, 4);
 bool tg__file_fail(tg_context *tg, const char *op, const char *path, const char *problem);
+/* The part of a path that messages show: its end, if it is long. */
+const char *tg__path_end(const char *path);
 /* Copies n bytes of text that a file has, such as a name, to `shown` for a message: at most room -
  * 4 bytes, then "...", and "?" for control characters. A letter of several bytes stays whole.
  * Returns shown. */

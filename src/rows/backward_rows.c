@@ -18,6 +18,7 @@ static void note_failure(rows_call *c, int64_t number, tg_status status, const c
         snprintf(c->message, sizeof c->message, "%s", message);
     }
     tg__unlock(c->rows->tg);
+    tg__stop_rows(c->rows);
 }
 
 /* Notes the form of a block's value; see rows_call. Where a lower block than all before comes with
@@ -191,6 +192,7 @@ static void run_block(rows_call *c, row_worker *w, int64_t number)
     tg_clear_error(w->tg);
     for (int i = 0; i < c->rows->shared_n; i++) tg_clear_grad(w->shared[i]);
     while (w->tg->depth > 0) tg_scope_end(w->tg);
+    tg__leave_rows(c->rows, w);
 }
 
 static row_worker *take_worker(rows_call *c)
@@ -288,11 +290,13 @@ static bool run_call(rows_call *c)
         r->workers[i].drew = false;
         give_worker(c, &r->workers[i]);
     }
+    if (!tg__begin_rows(r, needed * grain)) return false;
     if (c->kind == ROWS_MAP) {
         run_blocks(c, 0, 1);
         c->begun = 1;
     }
     tg__split(r->tg, blocks - c->begun, grain, run_blocks, c);
+    tg__end_rows(r);
     for (int i = 0; i < needed; i++) c->drew |= r->workers[i].drew;
     return check_blocks(c);
 }

@@ -46,30 +46,30 @@ static bool check_data(const char *name, tg_list data, bool may_be_empty)
            tg__fail(tg, TG_ERR_SHAPE, "%s: the tensor %s has no rows", name, SHOW(first));
 }
 
-static bool check_rows_options(tg_context *tg, const tg_rows_options *o)
+static bool check_rows_options(tg_context *tg, const char *name, const tg_rows_options *o)
 {
     if (o->block_rows < 0)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: block_rows %lld is negative",
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: block_rows %lld is negative", name,
                         (long long)o->block_rows);
     if (o->reduction != TG_SUM && o->reduction != TG_MEAN)
-        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: there is no reduction %d; use %s",
-                        o->reduction, "TG_SUM or TG_MEAN");
-    if (o->exchange && !tg__check_exchange(tg, "rows_new", o->exchange)) return false;
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: there is no reduction %d; use TG_SUM or TG_MEAN",
+                        name, o->reduction);
+    if (o->exchange && !tg__check_exchange(tg, name, o->exchange)) return false;
     if (o->module && o->module->tg != tg)
-        return tg__fail(tg, TG_ERR_CONTEXT, "rows_new: the module is of another context");
+        return tg__fail(tg, TG_ERR_CONTEXT, "%s: the module is of another context", name);
     if (o->tensors.n < 0 || (o->tensors.n > 0 && !o->tensors.items))
-        return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: options.tensors is NULL");
+        return tg__fail(tg, TG_ERR_ARGUMENT, "%s: options.tensors is NULL", name);
     for (int i = 0; i < o->tensors.n; i++) {
         tg_tensor *t = o->tensors.items[i];
         if (!t)
-            return tg__fail(tg, TG_ERR_ARGUMENT, "rows_new: options.tensors: tensor %d is NULL",
+            return tg__fail(tg, TG_ERR_ARGUMENT, "%s: options.tensors: tensor %d is NULL", name,
                             i + 1);
         if (t->context != tg)
             return tg__fail(tg, TG_ERR_CONTEXT,
-                            "rows_new: options.tensors: tensor %d is of another context; "
+                            "%s: options.tensors: tensor %d is of another context; "
                             "tg_borrow makes an alias",
-                            i + 1);
-        if (!tg__check_inputs("rows_new", 1, &t)) return false;
+                            name, i + 1);
+        if (!tg__check_inputs(name, 1, &t)) return false;
     }
     return true;
 }
@@ -164,19 +164,27 @@ static void free_rows(void *rows)
     tg__free_messages(rows);
 }
 
-tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
+tg_rows *tg__make_rows(const char *name, tg_list data, int64_t count,
+                       const tg_rows_options *options)
 {
     const tg_rows_options o = options ? *options : tg_rows_defaults();
-    if (!check_data("rows_new", data, o.exchange && !o.share)) return NULL;
     tg_context *tg = data.items[0]->context;
-    if (!tg__ready(tg) || !check_rows_options(tg, &o)) return NULL;
+    if (!tg__ready(tg) || !check_rows_options(tg, name, &o)) return NULL;
     tg_rows *r = tg__alloc(tg, sizeof *r);
     if (!r) return NULL;
     *r = (tg_rows){.tg = tg};
     if (!set_up_rows(r, data, &o) || (o.exchange && !tg__prepare_exchange(r))) return NULL;
     choose_block(r, data);
-    tg__take_share(r, data.items[0]->shape[0]);
+    tg__take_share(r, count);
     return tg__at_scope_end(tg, free_rows, r) ? r : NULL;
+}
+
+tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options)
+{
+    static const char name[] = "rows_new";
+    return check_data(name, data, tg__may_be_empty(options))
+               ? tg__make_rows(name, data, data.items[0]->shape[0], options)
+               : NULL;
 }
 
 bool tg_rows_set_data(tg_rows *rows, tg_list data)
@@ -185,6 +193,10 @@ bool tg_rows_set_data(tg_rows *rows, tg_list data)
     tg_rows *r = rows;
     if (!r || !tg__ready(r->tg)) return false;
     tg_context *tg = r->tg;
+    if (r->reader || r->files)
+        return tg__fail(tg, TG_ERR_ARGUMENT,
+                        "%s: the rows come from a source, in whose place no tensors can be put",
+                        name);
     if (data.n != r->n)
         return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %d tensors in place of %d", name, data.n, r->n);
     for (int i = 0; i < r->n; i++)
@@ -210,6 +222,9 @@ bool tg_rows_set_data(tg_rows *rows, tg_list data)
 /* The rows are read-only: a write to them is refused as one to a borrowed tensor. */
 bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n)
 {
+    w->held = -1;
+    if (r->reader) return tg__read_source(r, w, first, n);
+    if (r->files) return tg__read_files(r, w, first, n);
     for (int i = 0; i < r->n; i++) {
         const tg_tensor *t = r->data[i];
         int64_t shape[TG_MAX_DIMS];

@@ -35,7 +35,15 @@ typedef struct row_worker {
     tg_tensor **shared;  /* the counterparts of rows->shared */
     tg_tensor **tensors; /* those of options.tensors, which are among them */
     tg_tensor **data;    /* the rows of the block under way */
+    int64_t held;        /* the block of the reader in which these rows lie; -1: in none */
 } row_worker;
+
+/* The files that rows come from, one for each tensor of a block. */
+typedef struct row_files {
+    int n;
+    struct row_file *items;
+    int64_t ahead; /* how many rows are computed at a time */
+} row_files;
 
 struct tg_rows {
     tg_context *tg;
@@ -43,19 +51,23 @@ struct tg_rows {
     int n; /* how many tensors of data there are */
     tg_tensor **data;
     value_form *row_forms; /* the form of a row of each */
-    int64_t first_row;     /* the number of this process's first row among all rows */
-    int64_t count;         /* how many rows this process has */
-    int64_t data_first;    /* the place in the data of the first of them */
-    int64_t all_rows;      /* how many rows all processes have; valid if `placed` */
-    bool placed;           /* first_row is known, too */
-    int64_t block_rows;    /* a multiple of which first_row is */
-    int shared_n;          /* the parameters of the module, and then further tensors; each once */
-    tg_tensor **shared;    /* in the caller's context */
-    int *tensor_at;        /* the place in `shared` of each of options.tensors */
-    size_t *gradient_at;   /* where the gradient of each begins in the elements of a node */
-    int64_t work;          /* of a block, in additions or the like: decides what a thread takes */
-    int parts;             /* how many parts the module had when the rows were made */
-    char *seen;            /* the data of the modules of the program when workers copied it */
+    /* Where the rows come from; both NULL: they are those of data, which else only tell the form of
+     * a row. */
+    struct reader *reader;
+    row_files *files;
+    int64_t first_row;   /* the number of this process's first row among all rows */
+    int64_t count;       /* how many rows this process has */
+    int64_t data_first;  /* the place in the data of the first of them */
+    int64_t all_rows;    /* how many rows all processes have; valid if `placed` */
+    bool placed;         /* first_row is known, too */
+    int64_t block_rows;  /* a multiple of which first_row is */
+    int shared_n;        /* the parameters of the module, and then further tensors; each once */
+    tg_tensor **shared;  /* in the caller's context */
+    int *tensor_at;      /* the place in `shared` of each of options.tensors */
+    size_t *gradient_at; /* where the gradient of each begins in the elements of a node */
+    int64_t work;        /* of a block, in additions or the like: decides what a thread takes */
+    int parts;           /* how many parts the module had when the rows were made */
+    char *seen;          /* the data of the modules of the program when workers copied it */
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
@@ -106,9 +118,39 @@ static inline int64_t tg__blocks(const tg_rows *r)
 {
     return (r->count + r->block_rows - 1) / r->block_rows;
 }
+/* Whether this rank may have no rows. */
+static inline bool tg__may_be_empty(const tg_rows_options *o)
+{
+    return o && o->exchange && !o->share;
+}
+/* Makes rows of the list, which tells their form, and of which there are `count`. The name is that
+ * of the public function. */
+tg_rows *tg__make_rows(const char *name, tg_list data, int64_t count,
+                       const tg_rows_options *options);
 /* Makes w->data the n rows from row `first` of the data on, in the current scope of w->tg.
  * False with the error in w->tg. */
 bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
+
+/* ---- row_sources.c */
+
+/* Begins to read the rows from the reader, if there is one, for that many blocks at a time. False
+ * with the error in rows->tg. */
+bool tg__begin_rows(tg_rows *r, int64_t at_a_time);
+/* The part of tg__read_block for rows from a reader. */
+bool tg__read_source(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
+/* The worker needs its rows no more. */
+void tg__leave_rows(const tg_rows *r, row_worker *w);
+/* No further block is needed. */
+void tg__stop_rows(const tg_rows *r);
+void tg__end_rows(const tg_rows *r);
+/* Makes rows of these types, which the public function of that name reads. */
+tg_rows *tg__rows_of(tg_context *tg, const char *name, int n, const tg_row_type *types,
+                     int64_t rows, const tg_rows_options *options);
+
+/* ---- file_rows.c */
+
+/* The part of tg__read_block for rows of files. */
+bool tg__read_files(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 
 /* ---- workers.c */
 
