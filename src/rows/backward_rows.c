@@ -105,13 +105,14 @@ static void copy_to(void *elements, const tg_tensor *t)
     if (t->numel > 0) tg__copy(tg__array(&s, t, elements, t->ndim, t->shape, strides), t);
 }
 
-/* Copies the gradients of the block and its value to a node. */
+/* Copies the gradients of the block and its value to a node. One that only the function has asked
+ * for, by tg_requires_grad_ in its context, has no place there. */
 static void fill_node(const rows_call *c, const row_worker *w, tree_node *node, tg_tensor *value)
 {
     const tg_rows *r = c->rows;
     for (int i = 0; i < r->shared_n; i++) {
         const tg_tensor *g = w->shared[i]->grad;
-        node->reached[i] = c->kind == ROWS_BACKWARD && g;
+        node->reached[i] = c->kind == ROWS_BACKWARD && g && r->shared[i]->requires_grad;
         if (node->reached[i] && g->numel > 0)
             memcpy(node->elements + r->gradient_at[i], g->data,
                    (size_t)g->numel * tg__dtype_size(g->dtype));
@@ -269,10 +270,10 @@ static bool check_blocks(rows_call *c)
                  tg_dtype_name(c->form.dtype), tg__show_sizes(tg, c->form.ndim, c->form.shape));
     }
     if (c->failed == INT64_MAX) return tg__ready(tg);
-    const int64_t first = c->failed * r->block_rows, most = r->first_row + r->count - 1,
-                  last = first + r->block_rows - 1;
+    const int64_t first = c->failed * r->block_rows, left = r->first_row + r->count - first;
     return tg__fail(tg, c->status, "%s: rows %lld to %lld: %s", c->name, (long long)first,
-                    (long long)(last < most ? last : most), c->message);
+                    (long long)(first + (left < r->block_rows ? left : r->block_rows) - 1),
+                    c->message);
 }
 
 /* Computes all blocks of this process. What they leave is in c->waiting, or in c->out. */

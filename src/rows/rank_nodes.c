@@ -301,10 +301,8 @@ typedef struct block_run {
 
 static block_run run_of(const told_rows *told)
 {
-    const int64_t per = told->block_rows;
-    return (block_run){told->first_row / per, told->count > 0
-                                                  ? (told->first_row + told->count + per - 1) / per
-                                                  : told->first_row / per};
+    const int64_t first = told->first_row / told->block_rows;
+    return (block_run){first, first + tg__blocks_of(told->count, told->block_rows)};
 }
 
 /* The level of the next node of a run; -1 behind the last. */
@@ -542,7 +540,7 @@ static bool meet_with_nodes(rows_call *c)
         const sizes z = sizes_of_node(c);
         const slice whole = {c, z.reached, 0, z.numbers};
         const bool fits =
-            (size_t)count_nodes(run_of(&told)) <= (TG_TOLD - bytes) / slice_bytes(&whole);
+            (size_t)count_nodes(run_of(&told)) * slice_bytes(&whole) <= TG_TOLD - bytes;
         for (const tree_node *node = c->waiting; fits && node; node = node->next) {
             pack(&whole, node, content + bytes);
             bytes += slice_bytes(&whole);

@@ -109,6 +109,11 @@ typedef struct rows_call {
 
 /* ---- rows.c */
 
+/* How many blocks of that size n rows make. */
+static inline int64_t tg__blocks_of(int64_t n, int64_t block_rows)
+{
+    return n / block_rows + (n % block_rows > 0);
+}
 /* The number of the first block of this process, and how many it has. */
 static inline int64_t tg__first_block(const tg_rows *r)
 {
@@ -116,7 +121,7 @@ static inline int64_t tg__first_block(const tg_rows *r)
 }
 static inline int64_t tg__blocks(const tg_rows *r)
 {
-    return (r->count + r->block_rows - 1) / r->block_rows;
+    return tg__blocks_of(r->count, r->block_rows);
 }
 /* Whether this rank may have no rows. */
 static inline bool tg__may_be_empty(const tg_rows_options *o)

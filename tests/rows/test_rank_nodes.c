@@ -116,6 +116,51 @@ static void no_allocator_call_after_the_first_step(void **state)
     }
 }
 
+static tg_tensor *no_numbers(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_zeros(b->context, TG_F32, TG_SHAPE(0, 3));
+}
+
+static tg_tensor *sum_of_numbers(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_sum(b->data.items[0]);
+}
+
+/* There is nothing to send if the sum has no elements and no tensor is shared. The second sum is of
+ * one block, which could have more rows than there are. */
+static void sum_nothing_and_one_block(job *j, const tg_exchange *x)
+{
+    tg_context *tg = tg_open(NULL);
+    tg_tensor *numbers = tg_arange(tg, TG_F64, 0, 100, 1);
+    tg_rows *rows =
+        tg_rows_new(TG_LIST(numbers), TG_ROWS(.block_rows = 8, .exchange = x, .share = true));
+    const tg_tensor *none = tg_sum_rows(rows, no_numbers, NULL);
+    const bool is_empty = none && none->ndim == 2 && none->shape[0] == 0 && none->shape[1] == 3;
+    rows = tg_rows_new(TG_LIST(numbers),
+                       TG_ROWS(.block_rows = INT64_MAX, .exchange = x, .share = true));
+    const tg_tensor *sum = tg_sum_rows(rows, sum_of_numbers, NULL);
+    j->of[x->rank].hash = is_empty && sum && tg_item(sum) == 4950;
+    snprintf(j->of[x->rank].error, sizeof j->of->error, "%s", tg_error(tg));
+    tg_close(tg);
+}
+
+static void sums_without_elements_and_blocks_larger_than_the_data(void **state)
+{
+    (void)state;
+    for (int size = 1; size <= 3; size++) {
+        job *j = shared_memory(sizeof *j);
+        *j = (job){.f = sum_nothing_and_one_block};
+        ranks_on_threads(size, run_job, j);
+        for (int r = 0; r < size; r++) {
+            assert_string_equal(j->of[r].error, "");
+            assert_int_equal(j->of[r].hash, 1);
+        }
+        free_shared_memory(j, sizeof *j);
+    }
+}
+
 /* ---- Errors. */
 
 /* Runs f on the ranks, of both kinds. All but the rank `except` must have the error, and no rank a
@@ -467,6 +512,7 @@ int main(void)
         cmocka_unit_test(values_of_two_forms_are_an_error),
         cmocka_unit_test(draws_from_different_streams_are_an_error),
         cmocka_unit_test(no_allocator_call_after_the_first_step),
+        cmocka_unit_test(sums_without_elements_and_blocks_larger_than_the_data),
         cmocka_unit_test(a_message_cut_short_is_an_error_on_all_ranks),
         cmocka_unit_test(a_rank_that_dies_is_an_error_on_the_others),
         cmocka_unit_test(a_run_goes_on_from_a_checkpoint_on_other_ranks),

@@ -298,6 +298,28 @@ static void test_modes_and_frozen_parameters(void **state)
     check_ok(tg);
 }
 
+/* A function may ask for a gradient of a tensor that is frozen in the caller's context. It gets one
+ * there, for uses of its own, but the caller's tensor gets none. */
+static tg_tensor *thaw(const tg_block *b, void *user)
+{
+    (void)user;
+    tg_requires_grad_(b->tensors.items[0], true);
+    return tg_add(tg_sum(b->tensors.items[0]), tg_sum(b->tensors.items[1]));
+}
+
+static void test_a_frozen_tensor_that_requires_grad_in_the_function(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *frozen = tg_ones(tg, TG_F64, TG_SHAPE(1000)),
+              *w = tg_requires_grad_(tg_ones(tg, TG_F64, TG_SHAPE(2)), true);
+    tg_rows *rows = tg_rows_new(TG_LIST(tg_zeros(tg, TG_F64, TG_SHAPE(5))),
+                                TG_ROWS(.tensors = TG_LIST(frozen, w), .block_rows = 2));
+    check_values(tg_backward_rows(rows, thaw, NULL), 3 * 1002);
+    check_values(w->grad, 3, 3);
+    assert_null(frozen->grad);
+    check_ok(tg);
+}
+
 static tg_tensor *times_factor(tg_module *m, tg_tensor *x)
 {
     return tg_mul_scalar(x, *(const double *)tg_module_data(m));
@@ -414,6 +436,19 @@ static void test_block_sizes(void **state)
     check_ok(tg);
 }
 
+/* All rows are in one block, however many more it could have. */
+static void test_blocks_larger_than_the_data(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_arange(tg, TG_F64, 0, 101, 1);
+    const int64_t sizes[] = {101, 102, INT64_MAX - 100, INT64_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.block_rows = sizes[i]));
+        check_values(tg_sum_rows(rows, both_moments, NULL), 5050, 338350);
+    }
+    check_ok(tg);
+}
+
 /* Threads may be more than blocks, and change between calls; the rows may end before the context
  * does. */
 static void test_numbers_of_threads(void **state)
@@ -463,11 +498,13 @@ int main(void)
         IN_CONTEXT(test_rows_of_results),
         IN_CONTEXT(test_batches_of_a_loader),
         IN_CONTEXT(test_modes_and_frozen_parameters),
+        IN_CONTEXT(test_a_frozen_tensor_that_requires_grad_in_the_function),
         IN_CONTEXT(test_the_data_of_a_module_of_the_program),
         cmocka_unit_test(test_each_block_has_a_stream_of_its_own),
         IN_CONTEXT(test_the_state_of_a_stream_of_a_block),
         IN_CONTEXT(test_anomalies_and_profiles),
         IN_CONTEXT(test_block_sizes),
+        IN_CONTEXT(test_blocks_larger_than_the_data),
         IN_CONTEXT(test_numbers_of_threads),
         IN_CONTEXT(test_rows_in_a_block),
     };
