@@ -244,7 +244,8 @@ static int64_t blocks_at_a_time(const tg_rows *r)
     return r->work < TG_GRAIN ? (TG_GRAIN - 1) / (r->work > 0 ? r->work : 1) + 1 : 1;
 }
 
-static bool check_call(const tg_rows *r, const char *name, tg_block_function function)
+static bool check_call(const tg_rows *r, rows_kind kind, const char *name,
+                       tg_block_function function)
 {
     tg_context *tg = r->tg;
     if (!tg__ready(tg)) return false;
@@ -253,7 +254,9 @@ static bool check_call(const tg_rows *r, const char *name, tg_block_function fun
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "%s: the module has other parts than before; make the rows again", name);
     return tg__check_inputs(name, r->n, r->data) &&
-           (r->shared_n == 0 || tg__check_inputs(name, r->shared_n, r->shared));
+           (r->shared_n == 0 || tg__check_inputs(name, r->shared_n, r->shared)) &&
+           (kind != ROWS_BACKWARD || (tg__check_history(name, r->n, r->data) &&
+                                      tg__check_history(name, r->shared_n, r->shared)));
 }
 
 /* Records the error of the lowest block that has failed. */
@@ -383,8 +386,8 @@ static tg_tensor *call_rows(tg_rows *r, rows_kind kind, const char *name,
     if (!r) return NULL;
     tg_context *tg = r->tg;
     watch *watching = tg->watch;
-    const bool right =
-        check_call(r, name, function) && (!watching || watching->begin(tg, WORK_OPERATION, name));
+    const bool right = check_call(r, kind, name, function) &&
+                       (!watching || watching->begin(tg, WORK_OPERATION, name));
     const bool meets = r->o.exchange && (kind != ROWS_MAP || !r->placed);
     tg_tensor *value = NULL;
     if (meets ? tg__place_rows(r, name) : right) {

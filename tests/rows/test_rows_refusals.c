@@ -343,6 +343,36 @@ static void test_data_that_does_not_fit(void **state)
     check_error(tg, TG_ERR_CONTEXT, "sum_rows: the tensor [9, 2] was released");
 }
 
+static tg_tensor *times_tensor(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_sum(tg_mul(b->data.items[0], b->tensors.items[0]));
+}
+
+/* The gradient would go through what the view was before the write. Values are right. */
+static void test_a_view_whose_base_was_changed(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *a = leaf(tg, 3), *base = tg_mul_scalar(a, 2), *view = tg_view(base, TG_SHAPE(1));
+    tg_tensor *plain = tg_ones(tg, TG_F64, TG_SHAPE(9)), *x = tg_view(plain, TG_SHAPE(9, 1));
+    tg_rows *of_view = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(view), .block_rows = 4));
+    tg_rows *of_data = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(a), .block_rows = 4));
+    check_values(tg_backward_rows(of_view, times_tensor, NULL), 54);
+    check_values(a->grad, 18);
+    tg_mul_scalar_(base, 10);
+    assert_null(tg_backward_rows(of_view, times_tensor, NULL));
+    check_error(tg, TG_ERR_AUTOGRAD,
+                "backward_rows: the tensor [1] is a view whose base was changed by mul_scalar_ "
+                "since: make the view again");
+    check_values(tg_sum_rows(of_view, times_tensor, NULL), 540);
+    tg_mul_(plain, a);
+    assert_null(tg_backward_rows(of_data, times_tensor, NULL));
+    check_error(tg, TG_ERR_AUTOGRAD,
+                "backward_rows: the tensor [9, 1] is a view whose base was changed by mul_ since: "
+                "make the view again");
+    check_values(a->grad, 18);
+}
+
 /* A tensor of another shape may have taken the place of one that was released, which a sanitizer
  * does not let a program do. */
 static void test_a_shared_tensor_that_has_another_shape(void **state)
@@ -422,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_sums_and_rows_of_other_forms),
         cmocka_unit_test_setup_teardown(test_batchnorm, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_data_that_does_not_fit, open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_a_view_whose_base_was_changed, open_context,
+                                        close_context),
         cmocka_unit_test_setup_teardown(test_a_shared_tensor_that_has_another_shape, open_context,
                                         close_context),
         cmocka_unit_test_setup_teardown(test_a_module_with_another_part, open_context,
