@@ -87,9 +87,10 @@ TG_API tg_rows_options tg_rows_defaults(void);
  * With an exchange, which outlives the rows, the rows of the ranks follow each other. The results
  * have the bits that one process gets for all rows, and all ranks get them: parameters that were
  * equal (tg_state_broadcast_) stay equal, and tg_state_agree checks it. All ranks make the same
- * calls of tg_backward_rows and tg_sum_rows in the same order, with the same options. Each rank but
- * the last has whole blocks, and a rank may have no rows. What fails on one rank fails on all, and
- * no grad changes; a rank on which an error is pending tells the others so by its next call. */
+ * calls of tg_backward_rows, tg_sum_rows and tg_map_rows in the same order, with the same options.
+ * Each rank but the last has whole blocks, and a rank may have no rows. What fails on one rank
+ * fails on all, and no grad changes; a rank on which an error is pending tells the others so by its
+ * next call. */
 TG_API tg_rows *tg_rows_new(tg_list data, const tg_rows_options *options);
 
 /* Gives rows other tensors, such as the next batch of a loader: as many as before, with rows of the
@@ -138,7 +139,8 @@ TG_API tg_tensor *tg_sum_rows(tg_rows *rows, tg_block_function function, void *u
 /* What the function returns for all blocks, one after the other: a tensor of all rows, as
  * predictions are, in the current scope, which requires no grad. For a block of n rows the function
  * returns a tensor of n rows, whose shapes and dtype, any, are the same in all blocks; nothing is
- * recorded in it. */
+ * recorded in it. With an exchange these are the rows of this rank, and on a rank that has none the
+ * call is TG_ERR_SHAPE. */
 TG_API tg_tensor *tg_map_rows(tg_rows *rows, tg_block_function function, void *user);
 
 #ifdef __cplusplus

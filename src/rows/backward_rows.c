@@ -279,6 +279,18 @@ static bool check_blocks(rows_call *c)
                     c->message);
 }
 
+/* Computes the blocks that are left, a stage after the other: a call that has failed skips the rest
+ * of its stage, but need not count through all blocks, of which there may be 2^60. */
+static void run_stages(rows_call *c, int64_t blocks, int64_t grain)
+{
+    enum { STAGE = 1 << 20 };
+    while (c->begun < blocks && c->failed == INT64_MAX) {
+        const int64_t left = blocks - c->begun, n = left < STAGE ? left : STAGE;
+        tg__split(c->rows->tg, n, grain, run_blocks, c);
+        c->begun += n;
+    }
+}
+
 /* Computes all blocks of this process. What they leave is in c->waiting, or in c->out. */
 static bool run_call(rows_call *c)
 {
@@ -299,7 +311,7 @@ static bool run_call(rows_call *c)
         run_blocks(c, 0, 1);
         c->begun = 1;
     }
-    tg__split(r->tg, blocks - c->begun, grain, run_blocks, c);
+    run_stages(c, blocks, grain);
     tg__end_rows(r);
     for (int i = 0; i < needed; i++) c->drew |= r->workers[i].drew;
     return check_blocks(c);

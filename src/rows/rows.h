@@ -94,7 +94,7 @@ typedef struct rows_call {
     bool drew;             /* blocks of this process have drawn from their streams */
     size_t gradient_bytes; /* where the value begins in the elements of a node */
     tg_tensor *out;        /* of ROWS_MAP: the rows, after the first block has told their shape */
-    int64_t begun;         /* how many blocks were computed before the threads began */
+    int64_t begun;         /* how many blocks were computed before those of the stage under way */
     row_worker *free_workers;
     tree_node *waiting; /* nodes whose sibling is not there yet */
     int64_t failed;     /* the number of the lowest block that has failed; INT64_MAX: none */

@@ -298,6 +298,21 @@ static void test_sums_and_rows_of_other_forms(void **state)
     }
 }
 
+/* The blocks above the one that has failed are too many to count through. */
+static void test_very_many_blocks_of_which_one_fails(void **state)
+{
+    tg_context *tg = *state;
+    const int64_t n = INT64_C(1) << 50;
+    asked = 0;
+    tg_tensor *x = tg_expand(tg_zeros(tg, TG_F32, TG_SHAPE(1)), TG_SHAPE(n));
+    tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.block_rows = 1));
+    for (int threads = 1; threads <= 3; threads++) {
+        tg_set_num_threads(tg, threads);
+        assert_null(tg_sum_rows(rows, null, NULL));
+        check_error(tg, TG_ERR_ARGUMENT, "sum_rows: rows 0 to 0: the function returned NULL");
+    }
+}
+
 /* A BatchNorm would normalize over a block. It may evaluate. */
 static void test_batchnorm(void **state)
 {
@@ -450,6 +465,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_means_of_a_block_are_refused_and_sums_are_not,
                                         open_context, close_context),
         cmocka_unit_test(test_sums_and_rows_of_other_forms),
+        cmocka_unit_test_setup_teardown(test_very_many_blocks_of_which_one_fails, open_context,
+                                        close_context),
         cmocka_unit_test_setup_teardown(test_batchnorm, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_data_that_does_not_fit, open_context, close_context),
         cmocka_unit_test_setup_teardown(test_a_view_whose_base_was_changed, open_context,
