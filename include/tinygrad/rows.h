@@ -16,7 +16,8 @@
  * BatchNorm  A block has not the mean and variance of all rows. A BatchNorm that would normalize
  *            over it is TG_ERR_ARGUMENT; with running statistics it may evaluate.
  * Changes    The functions see the parameters, buffers, tensors and modes (tg_train, tg_eval) as
- *            they are at the call. A module that gets another part needs new rows.
+ *            they are at the call. What a function changes of the modes, or by tg_requires_grad_,
+ *            holds for its block. A module that gets another part needs new rows.
  * Looking    tg_detect_anomaly looks at the blocks, too; tg_profile counts a call as one operation.
  */
 #ifndef TINYGRAD_ROWS_H

@@ -164,7 +164,7 @@ static bool compute_block(rows_call *c, row_worker *w, int64_t number)
         .first = r->first_row + first,
         .n = left < r->block_rows ? left : r->block_rows,
     };
-    if (!tg__read_block(r, w, r->data_first + first, b.n)) return false;
+    if (!tg__read_block(r, w, r->data_first + first, b.n) || !tg__update_worker(r, w)) return false;
     tg_tensor *value = c->function(&b, c->user);
     if (!check_value(c, w, value, b.n)) return false;
     if (c->kind == ROWS_MAP) return deposit_rows(c, number, first, value);

@@ -162,6 +162,9 @@ bool tg__read_files(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 /* Makes as many workers as n, and brings them up to date with the originals. Called by the thread
  * of rows->tg. False with the error in rows->tg, which begins with the name. */
 bool tg__prepare_workers(tg_rows *r, const char *name, int n);
+/* Brings a worker up to date with the originals, which it only reads, after a function may have
+ * changed modes, what requires grad, and settings in its context. False with the error in w->tg. */
+bool tg__update_worker(const tg_rows *r, row_worker *w);
 /* The size of rows->seen. */
 size_t tg__seen_bytes(const tg_module *module);
 /* Closes the contexts of all workers. */

@@ -98,7 +98,7 @@ static bool detects_anomalies(const tg_context *tg)
     return tg->watcher && tg->watcher->detects;
 }
 
-static bool update_worker(const tg_rows *r, row_worker *w)
+bool tg__update_worker(const tg_rows *r, row_worker *w)
 {
     const bool detects = detects_anomalies(r->tg);
     w->tg->default_dtype = r->tg->default_dtype;
@@ -130,6 +130,6 @@ bool tg__prepare_workers(tg_rows *r, const char *name, int n)
         return false;
     }
     for (int i = 0; i < n; i++)
-        if (!update_worker(r, &r->workers[i])) return fail_like_worker(r, &r->workers[i], name);
+        if (!tg__update_worker(r, &r->workers[i])) return fail_like_worker(r, &r->workers[i], name);
     return tg__ready(r->tg); /* the lists of modules may have found no memory */
 }

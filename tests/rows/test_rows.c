@@ -320,6 +320,38 @@ static void test_a_frozen_tensor_that_requires_grad_in_the_function(void **state
     check_ok(tg);
 }
 
+/* In the first block, the function lets a module evaluate, freezes a tensor, and makes float64 the
+ * default dtype. No other block sees that, whichever thread computes it. */
+static tg_tensor *changes_settings(const tg_block *b, void *user)
+{
+    (void)user;
+    const bool was = tg_is_training(b->module) && b->tensors.items[0]->requires_grad &&
+                     tg_is_grad_enabled(b->context) &&
+                     tg_param(tg_linear(b->context, 1, 1, TG_BIAS), "weight")->dtype == TG_F32;
+    tg_eval(b->module);
+    tg_requires_grad_(b->tensors.items[0], b->first > 0);
+    tg_set_default_dtype(b->context, TG_F64);
+    tg_no_grad_begin(b->context);
+    tg_tensor *seen = tg_full(b->context, TG_F64, TG_SHAPE(), was);
+    tg_no_grad_end(b->context);
+    return tg_add(seen, tg_mul_scalar(tg_sum(tg_add(b->tensors.items[0], b->tensors.items[1])), 0));
+}
+
+static void test_what_a_function_changes_holds_for_its_block(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(40));
+    tg_module *dropout = tg_dropout_layer(tg, 0.5);
+    tg_tensor *a = leaf(tg, 1), *b = leaf(tg, 1);
+    tg_rows *rows = tg_rows_new(
+        TG_LIST(x), TG_ROWS(.module = dropout, .tensors = TG_LIST(a, b), .block_rows = 4));
+    for (int threads = 1; threads <= 3; threads++) {
+        tg_set_num_threads(tg, threads);
+        check_values(tg_backward_rows(rows, changes_settings, NULL), 10);
+    }
+    check_ok(tg);
+}
+
 static tg_tensor *times_factor(tg_module *m, tg_tensor *x)
 {
     return tg_mul_scalar(x, *(const double *)tg_module_data(m));
@@ -499,6 +531,7 @@ int main(void)
         IN_CONTEXT(test_batches_of_a_loader),
         IN_CONTEXT(test_modes_and_frozen_parameters),
         IN_CONTEXT(test_a_frozen_tensor_that_requires_grad_in_the_function),
+        IN_CONTEXT(test_what_a_function_changes_holds_for_its_block),
         IN_CONTEXT(test_the_data_of_a_module_of_the_program),
         cmocka_unit_test(test_each_block_has_a_stream_of_its_own),
         IN_CONTEXT(test_the_state_of_a_stream_of_a_block),
