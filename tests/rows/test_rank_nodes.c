@@ -87,6 +87,51 @@ static void ranks_without_rows_take_part(void **state)
         }
 }
 
+/* Row i of a source of 3 numbers. */
+static const char *read_numbers(void *user, int64_t first, int64_t n, void *const *out)
+{
+    (void)user;
+    for (int64_t i = 0; i < 3 * n; i++) ((float *)out[0])[i] = 1 / (float)(3 * first + i + 1);
+    return NULL;
+}
+
+static tg_tensor *sum_of_numbers(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_sum(b->data.items[0]);
+}
+
+static void sum_a_source(job *j, const tg_exchange *x)
+{
+    tg_context *tg = tg_open(NULL);
+    const tg_row_type type = {TG_F32, TG_SHAPE(3)};
+    const tg_row_source source = {1000, 1, &type, read_numbers, NULL};
+    tg_rows *rows =
+        tg_rows_from_source(tg, &source, TG_ROWS(.block_rows = 16, .exchange = x, .share = true));
+    const tg_tensor *sum = tg_sum_rows(rows, sum_of_numbers, NULL);
+    const int rank = x ? x->rank : 0;
+    j->of[rank].hash = hash_elements(1, sum);
+    snprintf(j->of[rank].error, sizeof j->of->error, "%s", tg_error(tg));
+    tg_close(tg);
+}
+
+static void ranks_read_their_shares_of_a_source(void **state)
+{
+    (void)state;
+    job *j = shared_memory(sizeof *j);
+    sum_a_source(j, NULL);
+    const uint64_t hash = j->of[0].hash;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        *j = (job){.f = sum_a_source};
+        runners[i % RUNNERS](sizes[i], run_job, j);
+        for (int r = 0; r < sizes[i]; r++) {
+            assert_string_equal(j->of[r].error, "");
+            assert_true(hash != 0 && j->of[r].hash == hash);
+        }
+    }
+    free_shared_memory(j, sizeof *j);
+}
+
 /* The allocator calls of later steps. */
 static void count_allocator_calls(job *j, const tg_exchange *x)
 {
@@ -120,12 +165,6 @@ static tg_tensor *no_numbers(const tg_block *b, void *user)
 {
     (void)user;
     return tg_zeros(b->context, TG_F32, TG_SHAPE(0, 3));
-}
-
-static tg_tensor *sum_of_numbers(const tg_block *b, void *user)
-{
-    (void)user;
-    return tg_sum(b->data.items[0]);
 }
 
 /* There is nothing to send if the sum has no elements and no tensor is shared. The second sum is of
@@ -503,6 +542,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_has_one_hash_on_any_number_of_ranks),
         cmocka_unit_test(ranks_without_rows_take_part),
+        cmocka_unit_test(ranks_read_their_shares_of_a_source),
         cmocka_unit_test(a_function_that_fails_on_one_rank_fails_on_all),
         cmocka_unit_test(ranks_with_other_parameters_are_an_error),
         cmocka_unit_test(an_error_that_is_pending_on_one_rank_is_an_error_on_all),
