@@ -17,7 +17,7 @@ int main(int argc, char **argv)
     const tg_exchange *x = tg_mpi_open(MPI_COMM_WORLD, 60);
     for (int k = 0; k < OPTIMISERS; k++)
         for (int64_t width = 3; width <= 3000; width *= 1000) {
-            const training how = {(optimiser)k, 1 + k % 2, 300, 16, width, k != BY_ADAM, 3};
+            const training how = {(optimiser)k, 1 + k % 2, 300, 16, width, k != BY_ADAM, 3, NULL};
             char error[300];
             uint64_t hashes[MOST_RANKS], alone = 0;
             const uint64_t own = hash_of_training(x, &how, error);

@@ -4,6 +4,8 @@
 #include "sanitizer.h"
 #include "training_runs.h"
 
+#include "kernels/kernels.h"
+
 /* What the ranks do, and what each has found, in memory that all ranks share. */
 typedef struct job {
     training how;
@@ -65,7 +67,7 @@ static void a_run_has_one_hash_on_any_number_of_ranks(void **state)
     if (step > 1) print_message("TG_TEST_QUICK: 1 and 4 ranks of 1 to 7.\n");
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (int k = 0; k < OPTIMISERS; k++) {
-            training how = {(optimiser)k, 1, 300, 16, widths[w], true, 3};
+            training how = {(optimiser)k, 1, 300, 16, widths[w], true, 3, NULL};
             const uint64_t hash = hash_alone(&how);
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += step) {
                 how.share = !how.share;
@@ -75,12 +77,41 @@ static void a_run_has_one_hash_on_any_number_of_ranks(void **state)
         }
 }
 
+/* Each rank has other kernels and another number of threads than its neighbours. */
+static void train_in_a_way_of_its_own(job *j, const tg_exchange *x)
+{
+    static const int threads[] = {1, 2, 3, 7, 16};
+    training how = j->how;
+    how.threads = threads[x->rank % 5];
+    how.simd_level = tg__level_name(x->rank % (tg__level(NULL) + 1));
+    j->of[x->rank].hash = hash_of_training(x, &how, j->of[x->rank].error);
+}
+
+static void ranks_with_different_levels_and_threads_have_one_hash(void **state)
+{
+    (void)state;
+    for (int k = 0; k < OPTIMISERS; k++) {
+        const training how = {(optimiser)k, 1, 300, 4, 40, true, 3, NULL};
+        const uint64_t hash = hash_alone(&how);
+        for (int kind = 0; kind < RUNNERS; kind++) {
+            job *j = shared_memory(sizeof *j);
+            *j = (job){.how = how, .f = train_in_a_way_of_its_own};
+            runners[kind](7, run_job, j);
+            for (int r = 0; r < 7; r++) {
+                assert_string_equal(j->of[r].error, "");
+                assert_true(j->of[r].hash == hash);
+            }
+            free_shared_memory(j, sizeof *j);
+        }
+    }
+}
+
 static void ranks_without_rows_take_part(void **state)
 {
     (void)state;
     for (int share = 0; share < 2; share++)
         for (int64_t rows = 1; rows <= 33; rows += 16) {
-            training how = {BY_ADAM, 1, rows, 16, 600, share, 3};
+            training how = {BY_ADAM, 1, rows, 16, 600, share, 3, NULL};
             const uint64_t hash = hash_alone(&how);
             for (int kind = 0; kind < RUNNERS; kind++)
                 assert_true(hash_on_ranks(kind, 7, &how) == hash);
@@ -154,7 +185,7 @@ static void no_allocator_call_after_the_first_step(void **state)
 #endif
     for (int64_t width = 3; width <= 3000; width *= 10) {
         job *j = shared_memory(sizeof *j);
-        *j = (job){.how = {BY_ADAM, 1, 300, 16, width, true, 4}, .f = count_allocator_calls};
+        *j = (job){.how = {BY_ADAM, 1, 300, 16, width, true, 4, NULL}, .f = count_allocator_calls};
         ranks_on_threads(3, run_job, j);
         for (int r = 0; r < 3; r++) assert_int_equal(j->of[r].hash, 0);
         free_shared_memory(j, sizeof *j);
@@ -230,7 +261,7 @@ static void end_rank(job *j, const tg_exchange *x, trained *t)
     tg_close(t->tg);
 }
 
-static const training plain = {BY_SGD, 1, 300, 16, 600, true, 1};
+static const training plain = {BY_SGD, 1, 300, 16, 600, true, 1, NULL};
 
 static tg_tensor *fail_in_two_blocks(const tg_block *b, void *user)
 {
@@ -515,7 +546,7 @@ static void resume(job *j, const tg_exchange *x)
 static void a_run_goes_on_from_a_checkpoint_on_other_ranks(void **state)
 {
     (void)state;
-    const training how = {BY_ADAM, 1, 300, 16, 40, true, 6};
+    const training how = {BY_ADAM, 1, 300, 16, 40, true, 6, NULL};
     job *j = shared_memory(sizeof *j);
     trained t;
     begin_training(&t, NULL, &how);
@@ -541,6 +572,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_has_one_hash_on_any_number_of_ranks),
+        cmocka_unit_test(ranks_with_different_levels_and_threads_have_one_hash),
         cmocka_unit_test(ranks_without_rows_take_part),
         cmocka_unit_test(ranks_read_their_shares_of_a_source),
         cmocka_unit_test(a_function_that_fails_on_one_rank_fails_on_all),

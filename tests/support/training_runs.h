@@ -15,6 +15,7 @@ typedef struct training {
     int64_t rows, block_rows, width; /* the width of the hidden layer */
     bool share;                      /* the ranks are given all rows, and take their shares */
     int steps;
+    const char *simd_level; /* NULL: the usual one */
 } training;
 
 /* A classifier with one hidden layer. Rows with positive first features also go through a scale
@@ -65,7 +66,9 @@ static inline void make_training_rows(trained *t, const tg_exchange *x, const tr
 
 static inline void begin_training(trained *t, const tg_exchange *x, const training *how)
 {
-    tg_context *tg = t->tg = tg_open(NULL);
+    tg_options options = tg_defaults();
+    options.simd_level = how->simd_level;
+    tg_context *tg = t->tg = tg_open(&options);
     tg_set_num_threads(tg, how->threads);
     tg_manual_seed(tg, 7);
     t->x = tg_randn(tg, TG_F32, TG_SHAPE(how->rows, 5));
