@@ -200,7 +200,8 @@ static int64_t bytes_of_block(const reader *r)
     int64_t bytes = 0;
     for (int i = 0; i < r->source.n; i++) {
         const int64_t rows = tg__times(r->block_rows, (int64_t)r->row_bytes[i]);
-        bytes = tg__plus(bytes, rows < PTRDIFF_MAX ? (int64_t)tg__round_up((size_t)rows) : rows);
+        const bool fits = rows <= PTRDIFF_MAX - TG_ALIGN;
+        bytes = tg__plus(bytes, fits ? (int64_t)tg__round_up((size_t)rows) : INT64_MAX);
     }
     return bytes;
 }

@@ -506,7 +506,11 @@ static void test_memory_does_not_grow(void **state)
         for (int pass = 0; pass < 3; pass++) {
             const uint64_t calls = tg_get_stats(tg).allocator_calls;
             TG_SCOPE (tg) assert_non_null(tg_sum_rows(rows, column_sums, NULL));
+#ifdef UNDER_ASAN /* which gives every tensor memory of its own */
+            (void)calls;
+#else
             assert_true(pass == 0 || tg_get_stats(tg).allocator_calls == calls);
+#endif
         }
         held[i] = tg_get_stats(tg).held_bytes;
         check_ok(tg);
