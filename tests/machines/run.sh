@@ -126,7 +126,7 @@ run_bare_metal()
     rm -rf "$directory"
     mkdir "$directory"
     cd "$directory"
-    find "$root/src" -name '*.c' | xargs -P "$(nproc)" -n 8 "$1" $flags -I"$root/include" -c
+    find "$root/src" -name '*.c' -not -path '*/mpi/*' | xargs -P "$(nproc)" -n 8 "$1" $flags -I"$root/include" -c
     "$1" $flags -I"$root/include" -DSMALL_NET_BYTES=43008 "$root/tests/machines/small_net.c" \
         "$here/start.c" -T "$here/board.ld" --specs=rdimon.specs -Wl,--gc-sections *.o -lm -o net.elf
     cc -O2 -I"$root/include" -DSMALL_NET_BYTES=0 "$root/tests/machines/small_net.c" \
