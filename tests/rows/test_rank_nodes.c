@@ -7,16 +7,18 @@
 #include "kernels/kernels.h"
 
 /* What the ranks do, and what each has found, in memory that all ranks share. */
-typedef struct job {
+typedef struct job job;
+typedef void job_function(job *j, const tg_exchange *x);
+struct job {
     training how;
-    void (*f)(struct job *j, const tg_exchange *x);
+    job_function *f;
     struct {
         uint64_t hash;
         tg_status code;
         char error[300];
         bool has_grad; /* of the first parameter, in the end */
     } of[MOST_RANKS];
-} job;
+};
 
 typedef void runner(int size, rank_function *f, void *user);
 static runner *const runners[] = {ranks_on_threads, ranks_in_processes};
@@ -34,11 +36,11 @@ static void train_whole(job *j, const tg_exchange *x)
     j->of[x->rank].hash = hash_of_training(x, &j->how, j->of[x->rank].error);
 }
 
-/* The hash of a run on `size` ranks of the kind, which all of them must have found. */
-static uint64_t hash_on_ranks(int kind, int size, const training *how)
+/* The hash of f on `size` ranks of the kind, which all of them must have found. */
+static uint64_t hash_on_ranks(int kind, int size, job_function *f, const training *how)
 {
     job *j = shared_memory(sizeof *j);
-    *j = (job){.how = *how, .f = train_whole};
+    *j = (job){.how = *how, .f = f};
     runners[kind](size, run_job, j);
     const uint64_t hash = j->of[0].hash;
     for (int r = 0; r < size; r++) {
@@ -72,7 +74,7 @@ static void a_run_has_one_hash_on_any_number_of_ranks(void **state)
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i += step) {
                 how.share = !how.share;
                 how.threads = how.share ? 1 : 2;
-                assert_true(hash_on_ranks((int)i % RUNNERS, sizes[i], &how) == hash);
+                assert_true(hash_on_ranks((int)i % RUNNERS, sizes[i], train_whole, &how) == hash);
             }
         }
 }
@@ -93,16 +95,8 @@ static void ranks_with_different_levels_and_threads_have_one_hash(void **state)
     for (int k = 0; k < OPTIMISERS; k++) {
         const training how = {(optimiser)k, 1, 300, 4, 40, true, 3, NULL};
         const uint64_t hash = hash_alone(&how);
-        for (int kind = 0; kind < RUNNERS; kind++) {
-            job *j = shared_memory(sizeof *j);
-            *j = (job){.how = how, .f = train_in_a_way_of_its_own};
-            runners[kind](7, run_job, j);
-            for (int r = 0; r < 7; r++) {
-                assert_string_equal(j->of[r].error, "");
-                assert_true(j->of[r].hash == hash);
-            }
-            free_shared_memory(j, sizeof *j);
-        }
+        for (int kind = 0; kind < RUNNERS; kind++)
+            assert_true(hash_on_ranks(kind, 7, train_in_a_way_of_its_own, &how) == hash);
     }
 }
 
@@ -114,7 +108,7 @@ static void ranks_without_rows_take_part(void **state)
             training how = {BY_ADAM, 1, rows, 16, 600, share, 3, NULL};
             const uint64_t hash = hash_alone(&how);
             for (int kind = 0; kind < RUNNERS; kind++)
-                assert_true(hash_on_ranks(kind, 7, &how) == hash);
+                assert_true(hash_on_ranks(kind, 7, train_whole, &how) == hash);
         }
 }
 
@@ -149,18 +143,13 @@ static void sum_a_source(job *j, const tg_exchange *x)
 static void ranks_read_their_shares_of_a_source(void **state)
 {
     (void)state;
-    job *j = shared_memory(sizeof *j);
-    sum_a_source(j, NULL);
-    const uint64_t hash = j->of[0].hash;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        *j = (job){.f = sum_a_source};
-        runners[i % RUNNERS](sizes[i], run_job, j);
-        for (int r = 0; r < sizes[i]; r++) {
-            assert_string_equal(j->of[r].error, "");
-            assert_true(hash != 0 && j->of[r].hash == hash);
-        }
-    }
-    free_shared_memory(j, sizeof *j);
+    job alone = {0};
+    sum_a_source(&alone, NULL);
+    const uint64_t hash = alone.of[0].hash;
+    assert_string_equal(alone.of[0].error, "");
+    assert_true(hash != 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        assert_true(hash_on_ranks((int)i % RUNNERS, sizes[i], sum_a_source, &alone.how) == hash);
 }
 
 /* The allocator calls of later steps. */
