@@ -29,15 +29,7 @@ static int64_t common_rows(const char *name, tg_list tensors)
     if (!tg__check_inputs(name, tensors.n, tensors.items)) return -1;
     tg_context *tg = tensors.items[0]->context;
     for (int i = 0; i < tensors.n; i++) {
-        const tg_tensor *t = tensors.items[i], *first = tensors.items[0];
-        if (!tg__any_dtype(name, t)) return -1;
-        if (t->ndim > 0 && t->shape[0] == first->shape[0]) continue;
-        if (t->ndim == 0)
-            tg__fail(tg, TG_ERR_SHAPE, "%s: tensor %d is [], which has no rows", name, i + 1);
-        else
-            tg__fail(tg, TG_ERR_SHAPE, "%s: tensors %s and %s have not the same number of rows",
-                     name, SHOW(first), SHOW(t));
-        return -1;
+        if (!tg__any_dtype(name, tensors.items[i]) || !tg__check_rows(name, tensors, i)) return -1;
     }
     return tg__ready(tg) ? tensors.items[0]->shape[0] : -1;
 }

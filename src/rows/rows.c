@@ -29,13 +29,7 @@ static bool check_data(const char *name, tg_list data, bool may_be_empty)
     const tg_tensor *first = data.items[0];
     for (int i = 0; i < data.n; i++) {
         const tg_tensor *t = data.items[i];
-        if (t->ndim == 0)
-            return tg__fail(tg, TG_ERR_SHAPE, "rows_new: tensor %d is [], which has no rows",
-                            i + 1);
-        if (t->shape[0] != first->shape[0])
-            return tg__fail(tg, TG_ERR_SHAPE,
-                            "%s: tensors %s and %s have not the same number of rows", name,
-                            SHOW(first), SHOW(t));
+        if (!tg__check_rows(name, data, i)) return false;
         if (t->requires_grad)
             return tg__fail(tg, TG_ERR_AUTOGRAD,
                             "%s: tensor %d, %s, requires grad, which rows do not get; use "

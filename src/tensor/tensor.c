@@ -369,6 +369,18 @@ bool tg__check_inputs(const char *op, int n, tg_tensor *const *in)
     return true;
 }
 
+bool tg__check_rows(const char *op, tg_list tensors, int i)
+{
+    const tg_tensor *t = tensors.items[i], *first = tensors.items[0];
+    if (t->ndim == 0)
+        return tg__fail(t->context, TG_ERR_SHAPE, "%s: tensor %d is [], which has no rows", op,
+                        i + 1);
+    return t->shape[0] == first->shape[0] ||
+           tg__fail(t->context, TG_ERR_SHAPE,
+                    "%s: tensors %s and %s have not the same number of rows", op, SHOW(first),
+                    SHOW(t));
+}
+
 /* A view that was made before a recorded write to its storage has the values after the write but
  * the history before it. */
 bool tg__check_history(const char *op, int n, tg_tensor *const *in)

@@ -223,6 +223,9 @@ static inline bool tg__are_plain(int n, tg_tensor *const *in, bool *needs_grad)
 
 /* The inputs of an operation are not NULL, not released, and of one context. */
 bool tg__check_inputs(const char *op, int n, tg_tensor *const *in);
+/* Whether tensor i of a list, from 0, has rows, as many as the first; else the error is recorded.
+ */
+bool tg__check_rows(const char *op, tg_list tensors, int i);
 /* No input is a view that a recorded write to its base has made stale. */
 bool tg__check_history(const char *op, int n, tg_tensor *const *in);
 

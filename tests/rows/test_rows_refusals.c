@@ -347,6 +347,8 @@ static void test_data_that_does_not_fit(void **state)
     assert_false(tg_rows_set_data(rows, TG_LIST(x, tg_zeros(tg, TG_I64, TG_SHAPE(8)))));
     check_error(tg, TG_ERR_SHAPE,
                 "rows_set_data: tensors [9, 2] and [8] have not the same number of rows");
+    assert_false(tg_rows_set_data(rows, TG_LIST(x, tg_scalar(tg, TG_F32, 1))));
+    check_error(tg, TG_ERR_SHAPE, "rows_set_data: tensor 2 is [], which has no rows");
     assert_false(tg_rows_set_data(rows, TG_LIST(tg_zeros(tg, TG_F32, TG_SHAPE(9, 3)), y)));
     check_error(tg, TG_ERR_SHAPE,
                 "rows_set_data: tensor 1 has rows of float32 [3], not float32 [2]");
