@@ -81,7 +81,7 @@ static void normalize_outputs(const moments_walk *w, int64_t out, int64_t at, in
     normalize_numbers numbers = numbers_of(statistics, in[WEIGHT], out);
     numbers.shift = is_of_layer(statistics) ? bias->data : element(bias, out);
     const matrix_view v = tg__matrix_of(w, n);
-    for (int64_t i = 0; i < w->outer[1].count; i++) {
+    for (int64_t i = 0; w->x->numel > 0 && i < w->outer[1].count; i++) {
         const int64_t first = at + tg__outer_offset(&w->outer[1], i);
         pick(c->tg->level, normalize, bias->dtype)(normalize_form(w, statistics), v.rows, v.columns,
                                                    v.stride, element(c->out, first),
