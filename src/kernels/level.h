@@ -49,6 +49,21 @@ double tg__of_far_angle(double x, int quarter);
 double tg__of_huge_angle(float x, int quarter);
 double tg__signed_power(double x, double y, double z);
 
+/* Products of int64, c = a b, with the arguments of matmul in kernels.h. Sums that wrap around do
+ * not depend on the order of their terms. The first function is plain loops. The second one packs
+ * b, and computes c by tiles of WORD_ROWS rows and at most `columns` columns: `tile` writes the
+ * sums of k products to `sums`, row after row, for rows of a and a panel of b, which has k rows
+ * without gaps.
+ */
+enum { WORD_ROWS = 4, WORD_COLUMNS = 16, WORD_TERMS = 64 }; /* columns and terms of a panel */
+typedef void word_tile(int64_t k, uint64_t *sums, const uint64_t *const *rows, int64_t a1,
+                       const uint64_t *panel);
+void tg__word_product(int64_t m, int64_t n, int64_t k, uint64_t *c, int64_t c0, const uint64_t *a,
+                      int64_t a0, int64_t a1, const uint64_t *b, int64_t b0, int64_t b1);
+void tg__word_tiles(int64_t m, int64_t n, int64_t k, uint64_t *c, int64_t c0, const uint64_t *a,
+                    int64_t a0, int64_t a1, const uint64_t *b, int64_t b0, int64_t b1,
+                    int64_t columns, word_tile *tile);
+
 #if defined(__GNUC__)
 /* A square root is a single instruction if it need not set errno, which this promises. */
 float sqrtf(float) __attribute__((const));

@@ -27,12 +27,14 @@ enum {
 /* FUNCTIONS_made(name, level, others): the functions that make up the kernel at a level, in the
  * order of the dtypes, for the word "made" of its row. "others" is the level whose kernels serve
  * where arithmetic does not bound the time. A function without a level in its name is compiled once
- * for all levels: integers, moves and casts gain too little from wider vectors. */
+ * for all levels: moves, casts and most functions of integers gain too little from wider vectors.
+ */
 #define FUNCTIONS_LOOP(name, level, others)                                                        \
     tg__##name##_f32_##others, tg__##name##_f64_##others, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_LANES(name, level, others)                                                       \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
-#define FUNCTIONS_PRODUCT(name, level, others)   FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_PRODUCT(name, level, others)                                                     \
+    tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64_##level, tg__##name##_bool
 #define FUNCTIONS_DOUBLES(name, level, others)   FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_ANGLES(name, level, others)    FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_OWN_FILE(name, level, others)  FUNCTIONS_LOOP(name, level, others)

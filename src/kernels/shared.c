@@ -1,5 +1,5 @@
 /* The kernels that are compiled once and serve all levels: those of int64 and bool, and those that
- * move or convert elements. */
+ * move or convert elements. Also the loops around the tiles of products of int64. */
 #include "level.h"
 
 #define LEVEL(name) tg__##name
@@ -78,6 +78,68 @@ CASTS(bool, uint8_t, p[i] != 0, x)
 #undef CAST
 #undef CASTS
 #undef TRUNCATED
+
+/* ---- Products of int64. */
+
+void tg__word_product(int64_t m, int64_t n, int64_t k, uint64_t *c, int64_t c0, const uint64_t *a,
+                      int64_t a0, int64_t a1, const uint64_t *b, int64_t b0, int64_t b1)
+{
+    if (n == 1 && m > 1 && c0 == 1) { /* the transpose, b^T a^T, has a single row */
+        tg__word_product(1, m, k, c, m, b, b1, b0, a, a1, a0);
+        return;
+    }
+    for (int64_t i = 0; i < m; i++, a += a0, c += c0) {
+#ifdef TG_X86_KERNELS /* other machines may be small */
+        const bool dots = a1 == 1 && b0 == 1;
+        for (int64_t j = 0; j < n && dots; j++) {
+            uint64_t sum = 0;
+            for (int64_t l = 0; l < k; l++) sum += a[l] * b[l + j * b1];
+            c[j] = sum;
+        }
+        if (dots) continue;
+#endif
+        for (int64_t j = 0; j < n; j++) c[j] = 0;
+        for (int64_t l = 0; l < k; l++) {
+            const uint64_t x = a[l * a1];
+            for (int64_t j = 0; j < n; j++) c[j] += x * b[l * b0 + j * b1];
+        }
+    }
+}
+
+#ifdef TG_X86_KERNELS
+/* Adds the sums of a tile to c, or stores them if they are the first. */
+static void store_sums(bool first, int64_t rows, int64_t columns, uint64_t *c, int64_t c0,
+                       const uint64_t *sums, int64_t step)
+{
+    for (int64_t r = 0; r < rows; r++, c += c0, sums += step) VECTORIZED
+    for (int64_t j = 0; j < columns; j++) c[j] = first ? sums[j] : c[j] + sums[j];
+}
+
+/* Where fewer rows of a are left than a tile has, the last one stands in for the others, and where
+ * columns of b are missing, zeros or columns of another panel do. Their sums are not stored. */
+void tg__word_tiles(int64_t m, int64_t n, int64_t k, uint64_t *c, int64_t c0, const uint64_t *a,
+                    int64_t a0, int64_t a1, const uint64_t *b, int64_t b0, int64_t b1,
+                    int64_t columns, word_tile *tile)
+{
+    uint64_t panel[WORD_TERMS * WORD_COLUMNS] = {0}, sums[WORD_ROWS * WORD_COLUMNS];
+    for (int64_t j = 0; j < n; j += columns)
+        for (int64_t l = 0; l < k; l += WORD_TERMS) {
+            const int64_t width = n - j < columns ? n - j : columns;
+            const int64_t terms = k - l < WORD_TERMS ? k - l : WORD_TERMS;
+            tg__copy_8(terms, width, panel, columns, 1, b + l * b0 + j * b1, b0, b1);
+            for (int64_t i = 0; i < m; i += WORD_ROWS) {
+                const int64_t left = m - i < WORD_ROWS ? m - i : WORD_ROWS;
+                const uint64_t *rows[WORD_ROWS], *row = a + i * a0 + l * a1;
+                for (int r = 0; r < WORD_ROWS; r++) {
+                    rows[r] = row;
+                    if (r + 1 < left) row += a0;
+                }
+                tile(terms, sums, rows, a1, panel);
+                store_sums(l == 0, left, width, c + i * c0 + j, c0, sums, columns);
+            }
+        }
+}
+#endif
 
 #include "end.inc"
 
