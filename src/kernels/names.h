@@ -7,7 +7,7 @@
 
 /* The valid words of the columns "dtypes" and "made". Another word is an undeclared identifier,
  * which the compiler reports at the row that has it. */
-enum { DTYPES_F32, DTYPES_F64, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_ALL };
+enum { DTYPES_F32, DTYPES_F64, DTYPES_FLOATS, DTYPES_NUMBERS, DTYPES_BOOL, DTYPES_ALL };
 enum {
     MADE_LOOP,
     MADE_LANES,
@@ -49,6 +49,7 @@ enum {
 #define OF_F64(f32, f64, i64, bool_)     f64
 #define OF_FLOATS(f32, f64, i64, bool_)  f32, f64
 #define OF_NUMBERS(f32, f64, i64, bool_) f32, f64, i64
+#define OF_BOOL(f32, f64, i64, bool_)    bool_
 #define OF_ALL(f32, f64, i64, bool_)     f32, f64, i64, bool_
 #define OF(dtypes, ...)                  dtypes(__VA_ARGS__)
 #define FUNCTIONS(level, others, name, dtypes, made)                                               \

@@ -8,6 +8,7 @@ enum {
     FIRST_F64 = K_F64,
     FIRST_FLOATS = K_F32,
     FIRST_NUMBERS = K_F32,
+    FIRST_BOOL = K_BOOL,
     FIRST_ALL = K_F32
 };
 #define AT_LEVEL(level, others, name, dtypes, made)                                                \

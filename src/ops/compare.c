@@ -149,9 +149,20 @@ tg_tensor *tg_logical_xor(tg_tensor *a, tg_tensor *b)
     return logical("logical_xor", tg_ne, a, b);
 }
 
+static bool not_forward(const call *c)
+{
+    loop f = {.unary = pick(c->tg->level, logical_not, K_BOOL)};
+    tg__elementwise(f, c->out, 1, c->in);
+    return true;
+}
+
+static const op_row not_op = {
+    .name = "logical_not", .shape = tg__same_shape, .forward = not_forward};
+
 tg_tensor *tg_logical_not(tg_tensor *a)
 {
     frame f;
+    if (a && a->dtype == TG_BOOL) return tg__apply(&not_op, 1, &a, NULL);
     tg__enter(&f, "logical_not", a);
     return tg__leave(&f, tg_eq_scalar(a, 0));
 }
