@@ -459,25 +459,35 @@ static void commit_grads(const sweep *s)
     }
 }
 
-static bool backward(tg_list outputs, tg_list weights, tg_list inputs)
+static const tg_list none = {0, NULL};
+
+static bool begin_backward(sweep *s, tg_list outputs, tg_list weights)
 {
-    tg_context *tg = outputs.items[0]->context;
-    sweep s;
-    s.tg = tg;
-    s.create_graph = false;
-    s.inputs = inputs;
+    tg_context *tg = s->tg;
+    s->create_graph = false;
     tg_scope_begin(tg);
     tg__scope_in_host(tg, tg->depth); /* or the first gradient makes it, if it needs a page */
     tg_no_grad_begin(tg);
-    bool done = tg__sweep(&s, outputs, weights) && prepare_grads(&s);
-    if (done) commit_grads(&s);
-    tg__end_sweep(&s);
-    tg_no_grad_end(tg);
-    tg_scope_end(tg);
-    return done;
+    return tg__sweep(s, outputs, weights) && prepare_grads(s);
 }
 
-static const tg_list none = {0, NULL};
+static void end_backward(sweep *s, bool commit)
+{
+    if (commit) commit_grads(s);
+    tg__end_sweep(s);
+    tg_no_grad_end(s->tg);
+    tg_scope_end(s->tg);
+}
+
+static bool backward(tg_list outputs, tg_list weights, tg_list inputs)
+{
+    sweep s;
+    s.tg = outputs.items[0]->context;
+    s.inputs = inputs;
+    const bool done = begin_backward(&s, outputs, weights);
+    end_backward(&s, done);
+    return done;
+}
 
 bool tg_backward(tg_tensor *loss)
 {
@@ -493,9 +503,16 @@ bool tg_backward_with(tg_tensor *output, tg_tensor *gradient)
            backward((tg_list){1, &output}, (tg_list){1, &gradient}, none);
 }
 
-bool tg__backward_all(tg_list outputs, tg_list weights)
+bool tg__begin_backward(sweep *s, tg_context *tg, tg_list outputs, tg_list weights)
 {
-    return backward(outputs, weights, none);
+    s->tg = tg;
+    s->inputs = none;
+    return begin_backward(s, outputs, weights);
+}
+
+void tg__end_backward(sweep *s, bool commit)
+{
+    end_backward(s, commit);
 }
 
 /* Checks the inputs of tg_backward_inputs, and takes the memory for the grad of each. */

@@ -50,9 +50,13 @@ static inline tg_tensor *tg__gradient_of(const sweep *s, const tensor_priv *p)
     return p->sweep != s->number ? NULL : p->record ? p->captured : p->pending;
 }
 
-/* Does what tg_backward_with does for several outputs at once, without its checks: either all
- * leaves get their gradients or none. An output may be a leaf itself. */
-bool tg__backward_all(tg_list outputs, tg_list weights);
+/* The two halves of tg_backward_with, for several outputs at once and without its checks. An output
+ * may be a leaf itself. The first half computes the gradients and takes all memory. The second,
+ * which must follow even if the first has failed, adds the gradients to the grads of all leaves, or
+ * drops them, and cannot fail. Between the halves the caller must end the scopes that it begins.
+ * The weight of an output that is a leaf is not read before the second half. */
+bool tg__begin_backward(sweep *s, tg_context *tg, tg_list outputs, tg_list weights);
+void tg__end_backward(sweep *s, bool commit);
 
 /* Sets s->path_bit and s->oldest, and sets that bit of on_path for each operand on a path from the
  * outputs to the inputs of s. `newest` is the newest record that made one of the outputs. */

@@ -317,15 +317,6 @@ static bool run_call(rows_call *c)
     return check_blocks(c);
 }
 
-/* The value of a node as a tensor in the current scope of the caller's context. */
-static tg_tensor *value_of(const rows_call *c, const tree_node *node)
-{
-    tg_tensor *t = tg__new(c->rows->tg, node->form.dtype, node->form.ndim, node->form.shape);
-    if (t && t->numel > 0)
-        memcpy(t->data, node->elements + c->gradient_bytes, tg__value_bytes(&node->form));
-    return t;
-}
-
 /* Divides n elements by the number of rows. */
 static void divide_by_rows(const tg_rows *r, tg_dtype dtype, int64_t n, void *elements)
 {
@@ -335,10 +326,33 @@ static void divide_by_rows(const tg_rows *r, tg_dtype dtype, int64_t n, void *el
     tg__elementwise_number(pick(r->tg->level, div, dtype), t, t, (double)r->all_rows);
 }
 
-/* Adds the gradients of a node to the grads of the leaves. */
-static bool add_gradients(const rows_call *c, const tree_node *node)
+/* Makes means of the sums, where means are wanted. */
+static void divide_sums(const rows_call *c)
 {
-    tg_rows *r = c->rows;
+    const tg_rows *r = c->rows;
+    tree_node *node = c->waiting;
+    if (r->o.reduction != TG_MEAN) return;
+    for (int i = 0; i < r->shared_n; i++)
+        if (node->reached[i])
+            divide_by_rows(r, r->shared[i]->dtype, r->shared[i]->numel,
+                           node->elements + r->gradient_at[i]);
+    divide_by_rows(r, node->form.dtype, tg__numel(node->form.ndim, node->form.shape),
+                   node->elements + c->gradient_bytes);
+}
+
+/* What a call gives to its caller: the numbers of the first node that waits, which are the sums
+ * over all blocks in the end. */
+typedef struct outcome {
+    tg_tensor *value; /* in the scope of the caller; gets its elements last */
+    sweep gradients;  /* gives the gradients to the leaves */
+    bool swept;       /* the sweep was begun */
+} outcome;
+
+/* Begins the sweep, in a scope of its own. */
+static bool begin_gradients(const rows_call *c, outcome *o)
+{
+    const tg_rows *r = c->rows;
+    const tree_node *sum = c->waiting;
     tg_context *tg = r->tg;
     int n = 0;
     tg_scope_begin(tg);
@@ -346,38 +360,79 @@ static bool add_gradients(const rows_call *c, const tree_node *node)
     tg_tensor **outputs = tg__alloc(tg, bytes), **weights = tg__alloc(tg, bytes);
     for (int i = 0; outputs && weights && i < r->shared_n; i++) {
         tg_tensor *t = r->shared[i];
-        if (!node->reached[i]) continue;
-        char *g = node->elements + r->gradient_at[i];
-        if (r->o.reduction == TG_MEAN) divide_by_rows(r, t->dtype, t->numel, g);
+        if (!sum->reached[i]) continue;
         outputs[n] = t;
-        weights[n++] =
-            tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, NULL, g);
+        weights[n++] = tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape},
+                                        NULL, sum->elements + r->gradient_at[i]);
     }
-    const bool done =
-        tg__ready(tg) && (n == 0 || tg__backward_all((tg_list){n, outputs}, (tg_list){n, weights}));
-    tg_scope_end(tg);
-    return done;
+    o->swept = tg__ready(tg);
+    if (!o->swept) tg_scope_end(tg);
+    return o->swept &&
+           tg__begin_backward(&o->gradients, tg, (tg_list){n, outputs}, (tg_list){n, weights});
 }
 
-/* What the call returns: the value of the whole, after the gradients have been added. */
-static tg_tensor *finish(rows_call *c, tree_node *whole)
+/* Does all that can fail before the caller gets the outcome. */
+static bool prepare(const rows_call *c, outcome *o)
+{
+    const value_form *form = &c->waiting->form;
+    o->value = tg__new(c->rows->tg, form->dtype, form->ndim, form->shape);
+    return o->value && (c->kind != ROWS_BACKWARD || begin_gradients(c, o));
+}
+
+/* Gives the caller what was prepared, if all ranks have done their part, and returns the value. */
+static tg_tensor *give(const rows_call *c, outcome *o, bool done)
+{
+    const tree_node *sum = c->waiting;
+    tg_tensor *value = o->value;
+    if (o->swept) {
+        tg__end_backward(&o->gradients, done);
+        tg_scope_end(c->rows->tg);
+    }
+    if (done && value->numel > 0)
+        memcpy(value->data, sum->elements + c->gradient_bytes, tg__value_bytes(&sum->form));
+    if (!done && value) tg_release(value);
+    return done ? value : NULL;
+}
+
+/* Whether the first node that waits has all gradients, and each is that of a leaf: the outcome can
+ * then be prepared before the numbers are there. */
+static bool is_foreseen(const rows_call *c)
 {
     const tg_rows *r = c->rows;
-    tg_tensor *value = value_of(c, whole);
-    if (!value) return NULL;
-    if (r->o.reduction == TG_MEAN) divide_by_rows(r, value->dtype, value->numel, value->data);
-    if (c->kind != ROWS_BACKWARD || add_gradients(c, whole)) return value;
-    tg_release(value);
-    return NULL;
+    if (!c->waiting) return false;
+    for (int i = 0; c->kind == ROWS_BACKWARD && i < r->shared_n; i++)
+        if (r->shared[i]->requires_grad && (!c->waiting->reached[i] || priv(r->shared[i])->record))
+            return false;
+    return true;
+}
+
+/* Exchanges the sums. A rank that has found no memory tells the others in the exchange, or, if it
+ * could not know before what it needs, in a meeting that follows: no rank gives its caller what
+ * others do not. */
+static bool exchange_sums(rows_call *c, outcome *o, bool ran)
+{
+    tg__order_nodes(c);
+    c->prepared = ran && is_foreseen(c) && prepare(c, o);
+    if (!tg__exchange_nodes(c)) return false;
+    if (c->waiting) divide_sums(c);
+    if (c->waiting && !c->prepared) prepare(c, o);
+    return c->all_prepared || tg__meet_at_end(c);
+}
+
+static bool fold_sums(rows_call *c, outcome *o)
+{
+    tg__fold_nodes(c);
+    divide_sums(c);
+    return prepare(c, o);
 }
 
 static tg_tensor *sum_blocks(rows_call *c)
 {
+    outcome o = {.value = NULL};
     const bool ran = run_call(c);
-    tree_node *whole = c->rows->o.exchange ? tg__exchange_nodes(c) : ran ? tg__fold_nodes(c) : NULL;
-    tg_tensor *value = whole ? finish(c, whole) : NULL;
+    const bool done = c->rows->o.exchange ? exchange_sums(c, &o, ran) : ran && fold_sums(c, &o);
+    tg_tensor *value = give(c, &o, done);
     if (value) c->rows->calls++;
-    if (whole) tg__give_node(c->rows, whole);
     tg__give_nodes(c->rows, &c->waiting);
     return value;
 }

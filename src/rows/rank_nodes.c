@@ -26,6 +26,7 @@ typedef struct told_rows {
     int64_t reduction;
     int64_t seed, drew; /* of the blocks' random streams, and whether blocks have drawn from them */
     int64_t room;       /* the bytes of the memory for messages */
+    int64_t prepared;   /* nothing that follows the exchange can fail on this rank */
     value_form form;    /* of the value; its ndim is -1 if there are no blocks */
 } told_rows;
 
@@ -128,7 +129,8 @@ bool tg__place_rows(tg_rows *r, const char *name)
 {
     if (r->placed && tg__ready(r->tg)) return true;
     const told_rows told = tell_rows(r);
-    if (!tg__meet(r->tg, name, r->o.exchange, &told, sizeof told, r->met)) return false;
+    const char *step = r->placed ? "" : " with new rows";
+    if (!tg__meet(r->tg, name, step, r->o.exchange, &told, sizeof told, r->met)) return false;
     r->placed = place_after_others(r, name);
     return r->placed;
 }
@@ -335,7 +337,8 @@ static tree_node *take_leftmost(tree_node **list)
 
 /* ---- The exchange. */
 
-/* Checks what the ranks have told, and sets c->form to the form of the value on all of them. */
+/* Checks what the ranks have told, and sets c->form to the form of the value on all of them, and
+ * c->all_prepared. */
 static bool check_told(rows_call *c)
 {
     tg_rows *r = c->rows;
@@ -344,6 +347,7 @@ static bool check_told(rows_call *c)
     int64_t next = 0;
     int with_blocks = -1;
     bool drew = false, same_seed = true;
+    c->all_prepared = true;
     for (int q = 0; q < r->o.exchange->size; q++) {
         const told_rows told = told_by(&r->met[q]);
         if (!check_alike(r, c->name, q, &first, &told)) return false;
@@ -361,6 +365,7 @@ static bool check_told(rows_call *c)
         next += told.count;
         drew |= told.drew;
         same_seed &= told.seed == first.seed;
+        c->all_prepared &= told.prepared;
         if (told.form.ndim < 0) continue;
         if (with_blocks < 0) {
             with_blocks = q;
@@ -433,7 +438,7 @@ static bool make_message_room(rows_call *c, const sizes *z)
             tg__fail(r->tg, TG_ERR_MEMORY, "%s: out of memory: %zu bytes asked for", c->name,
                      z->room);
     }
-    return tg__meet(r->tg, c->name, r->o.exchange, &mine, sizeof mine, r->met);
+    return tg__meet(r->tg, c->name, ", making room", r->o.exchange, &mine, sizeof mine, r->met);
 }
 
 void tg__free_messages(tg_rows *r)
@@ -516,8 +521,7 @@ static const char *reduce_slices(rows_call *c, const sizes *z)
     return reached;
 }
 
-/* Puts the nodes of this rank into the order of their blocks. */
-static void order_nodes(rows_call *c)
+void tg__order_nodes(rows_call *c)
 {
     tree_node *ordered = NULL, **end = &ordered;
     for (tree_node *node; (node = take_leftmost(&c->waiting)); end = &node->next) {
@@ -535,7 +539,6 @@ static bool meet_with_nodes(rows_call *c)
     char content[TG_TOLD];
     told_rows told = tell_rows(r);
     size_t bytes = sizeof told;
-    order_nodes(c);
     if (tg__ready(r->tg) && c->waiting) {
         const sizes z = sizes_of_node(c);
         const slice whole = {c, z.reached, 0, z.numbers};
@@ -549,8 +552,9 @@ static bool meet_with_nodes(rows_call *c)
     }
     told.seed = c->seed;
     told.drew = c->drew;
+    told.prepared = c->prepared;
     memcpy(content, &told, sizeof told);
-    return tg__meet(r->tg, c->name, r->o.exchange, content, bytes, r->met) && check_told(c);
+    return tg__meet(r->tg, c->name, "", r->o.exchange, content, bytes, r->met) && check_told(c);
 }
 
 /* Adds up what has come in envelopes. */
@@ -560,22 +564,28 @@ static const char *add_from_envelopes(rows_call *c, const sizes *z)
     return add_nodes(&whole, c->rows->met[0].content + sizeof(told_rows), sizeof(envelope));
 }
 
-tree_node *tg__exchange_nodes(rows_call *c)
+bool tg__exchange_nodes(rows_call *c)
 {
     tg_rows *r = c->rows;
-    if (!meet_with_nodes(c)) return NULL;
+    if (!meet_with_nodes(c)) return false;
     const sizes z = choose_way(c);
-    if (!z.in_envelopes && !make_message_room(c, &z)) return NULL;
+    if (!z.in_envelopes && !make_message_room(c, &z)) return false;
     const char *packed = z.in_envelopes ? add_from_envelopes(c, &z)
                          : z.sliced     ? reduce_slices(c, &z)
                                         : gather_nodes(c, &z);
-    if (!packed) return NULL;
-    tree_node *sum = c->waiting;
-    if (sum)
-        c->waiting = sum->next;
+    if (!packed) return false;
+    if (!c->waiting &&
+        (c->waiting = tg__take_node(c, c->gradient_bytes + tg__value_bytes(&c->form))))
+        c->waiting->next = NULL;
+    if (c->waiting)
+        unpack(c, packed, packed + z.reached, c->waiting);
     else
-        sum = tg__take_node(c, c->gradient_bytes + tg__value_bytes(&c->form));
-    if (!sum) return tg__fail(r->tg, TG_ERR_MEMORY, "%s: out of memory", c->name);
-    unpack(c, packed, packed + z.reached, sum);
-    return sum;
+        tg__fail(r->tg, TG_ERR_MEMORY, "%s: out of memory", c->name);
+    return true;
+}
+
+bool tg__meet_at_end(rows_call *c)
+{
+    tg_rows *r = c->rows;
+    return tg__meet(r->tg, c->name, ", at its end", r->o.exchange, NULL, 0, r->met);
 }

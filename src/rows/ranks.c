@@ -61,12 +61,12 @@ static bool check_met(tg_context *tg, const char *op, const tg_exchange *x, enve
     return true;
 }
 
-bool tg__meet(tg_context *tg, const char *op, const tg_exchange *x, const void *own, size_t bytes,
-              envelope *all)
+bool tg__meet(tg_context *tg, const char *op, const char *step, const tg_exchange *x,
+              const void *own, size_t bytes, envelope *all)
 {
-    TG_CHECK(bytes <= TG_TOLD && strlen(op) < sizeof all->op);
+    TG_CHECK(bytes <= TG_TOLD && strlen(op) + strlen(step) < sizeof all->op);
     envelope mine = {.format = FORMAT, .status = (int32_t)tg->status, .bytes = (uint32_t)bytes};
-    snprintf(mine.op, sizeof mine.op, "%s", op);
+    snprintf(mine.op, sizeof mine.op, "%s%s", op, step);
     if (tg->status)
         snprintf(mine.content, sizeof mine.content, "%.*s", TG_TOLD, tg->message);
     else if (bytes > 0)
@@ -142,6 +142,14 @@ static uint64_t hash_form(const tg_state *s)
     return hash;
 }
 
+/* Tells the others that this rank has no memory for what they tell. Where they are too many for the
+ * stack, they get an error when their time is over. */
+static TG_NOINLINE void meet_without_memory(const char *op, tg_context *tg, const tg_exchange *x)
+{
+    envelope few[12];
+    if (x->size <= 12) tg__meet(tg, op, "", x, NULL, 0, few);
+}
+
 /* Begins a call on lists: the ranks meet. Returns what they have told, in the current scope. NULL
  * after an error, which it is, too, if a list has other names, dtypes or shapes than that of rank
  * 0. */
@@ -150,7 +158,8 @@ static envelope *meet_on_lists(const char *op, const tg_state *s, const tg_excha
 {
     tg_context *tg = s->context;
     envelope *all = tg__alloc(tg, tg__bytes(x->size, sizeof *all));
-    if (!all || !tg__meet(tg, op, x, &own, sizeof own, all)) return NULL;
+    if (!all) meet_without_memory(op, tg, x);
+    if (!all || !tg__meet(tg, op, "", x, &own, sizeof own, all)) return NULL;
     told_state first, other;
     memcpy(&first, all[0].content, sizeof first);
     if (first.root < 0 || first.root >= x->size)
@@ -170,19 +179,32 @@ static envelope *meet_on_lists(const char *op, const tg_state *s, const tg_excha
     return all;
 }
 
-/* Gives all ranks the elements of t on rank root; t is row-major. */
-static bool broadcast_tensor(const char *op, tg_tensor *t, const tg_exchange *x, int root)
+static size_t bytes_of(const tg_tensor *t)
 {
-    tg_context *tg = t->context;
-    const size_t bytes = (size_t)t->numel * tg__dtype_size(t->dtype);
+    return (size_t)t->numel * tg__dtype_size(t->dtype);
+}
+
+/* The bytes that the largest tensor of the list has on all ranks together, where broadcasting
+ * gathers them; else 0. */
+static size_t gathered_bytes(const tg_state *s, const tg_exchange *x)
+{
+    size_t most = 0;
+    for (int64_t i = 0; !x->broadcast && i < s->n; i++)
+        if (bytes_of(s->items[i].tensor) > most) most = bytes_of(s->items[i].tensor);
+    return tg__bytes(x->size, most);
+}
+
+/* Gives all ranks the elements of t on rank root; t is row-major. `all` has gathered_bytes. */
+static bool broadcast_tensor(const char *op, tg_tensor *t, const tg_exchange *x, int root,
+                             char *all)
+{
+    const size_t bytes = bytes_of(t);
     if (bytes == 0) return true;
-    if (x->broadcast) return check_exchanged(tg, op, x->broadcast(x->user, t->data, bytes, root));
-    tg_scope_begin(tg);
-    char *all = tg__alloc(tg, tg__bytes(x->size, bytes));
-    const bool received = all && tg__allgather(tg, op, x, t->data, bytes, all);
-    if (received) memcpy(t->data, all + (size_t)root * bytes, bytes);
-    tg_scope_end(tg);
-    return received;
+    if (x->broadcast)
+        return check_exchanged(t->context, op, x->broadcast(x->user, t->data, bytes, root));
+    if (!tg__allgather(t->context, op, x, t->data, bytes, all)) return false;
+    memcpy(t->data, all + (size_t)root * bytes, bytes);
+    return true;
 }
 
 /* Whether the tensors of s can be written; else the error is recorded. */
@@ -194,18 +216,25 @@ static bool check_writable(const char *op, const tg_state *s)
 }
 
 /* The elements are received by copies of the tensors. They replace the tensors after a second
- * meeting, in which each rank has learned that all have received them. */
+ * meeting, in which each rank has learned that all have received them. All memory is taken before
+ * the first. */
 static bool broadcast_list(const char *op, tg_state *s, const tg_exchange *x, int root)
 {
     tg_context *tg = s->context;
     tg_state *copies = tg__state_clone(op, s);
+    char *all = copies ? tg__alloc(tg, gathered_bytes(copies, x)) : NULL;
     told_state own = {.root = root};
     envelope *met;
-    if (copies && check_writable(op, s)) own = (told_state){s->n, hash_form(s), 0, root};
+    if (all && check_writable(op, s)) own = (told_state){s->n, hash_form(s), 0, root};
     if (!(met = meet_on_lists(op, s, x, own))) return false;
     for (int64_t i = 0; i < s->n; i++)
-        if (!broadcast_tensor(op, copies->items[i].tensor, x, root)) return false;
-    return tg__meet(tg, op, x, NULL, 0, met) && tg__copy_state(op, s, copies, TAKE_EXACTLY);
+        if (!broadcast_tensor(op, copies->items[i].tensor, x, root, all)) return false;
+    if (!tg__meet(tg, op, ", at its end", x, NULL, 0, met)) return false;
+    for (int64_t i = 0; i < s->n; i++) {
+        tg__copy(s->items[i].tensor, copies->items[i].tensor);
+        tg__written(s->items[i].tensor, op);
+    }
+    return true;
 }
 
 bool tg_state_broadcast_(tg_state *s, const tg_exchange *x, int root)
@@ -222,7 +251,7 @@ bool tg_state_broadcast_(tg_state *s, const tg_exchange *x, int root)
  * no memory. */
 static uint64_t hash_tensor(const tg_tensor *t, int64_t number)
 {
-    const size_t bytes = (size_t)t->numel * tg__dtype_size(t->dtype);
+    const size_t bytes = bytes_of(t);
     const uint64_t begun = tg__hash(1, &number, sizeof number);
     if (t->contiguous) return tg__hash(begun, t->data, bytes);
     tg_scope_begin(t->context);
@@ -247,13 +276,13 @@ static uint64_t *hash_tensors(const char *op, const tg_state *s)
     return tg__ready(s->context) ? hashes : NULL;
 }
 
-/* Records the first tensor whose hash is another one on the rank than on rank 0. */
+/* Records the first tensor whose hash is another one on the rank than on rank 0. `all` has room for
+ * the hashes of all ranks. */
 static bool name_difference(const char *op, const tg_state *s, const tg_exchange *x, int rank,
-                            const uint64_t *hashes)
+                            const uint64_t *hashes, uint64_t *all)
 {
     tg_context *tg = s->context;
-    uint64_t *all = tg__alloc(tg, tg__bytes(x->size, (size_t)s->n * sizeof *all));
-    if (!all || !tg__allgather(tg, op, x, hashes, (size_t)s->n * sizeof *all, all)) return false;
+    if (!tg__allgather(tg, op, x, hashes, (size_t)s->n * sizeof *all, all)) return false;
     int64_t i = 0;
     while (i < s->n - 1 && all[rank * s->n + i] == all[i]) i++;
     return tg__fail(tg, TG_ERR_ARGUMENT, "%s: %s has other bits on rank %d than on rank 0", op,
@@ -263,16 +292,17 @@ static bool name_difference(const char *op, const tg_state *s, const tg_exchange
 static bool compare_lists(const char *op, const tg_state *s, const tg_exchange *x)
 {
     const uint64_t *hashes = hash_tensors(op, s);
+    uint64_t *all = tg__alloc(s->context, tg__bytes(x->size, (size_t)s->n * sizeof *all));
     told_state own = {0}, other;
     envelope *met;
-    if (hashes)
+    if (hashes && all)
         own =
             (told_state){s->n, hash_form(s), tg__hash(0, hashes, (size_t)s->n * sizeof *hashes), 0};
     if (!(met = meet_on_lists(op, s, x, own))) return false;
     memcpy(&own, met[0].content, sizeof own);
     for (int r = 1; r < x->size; r++) {
         memcpy(&other, met[r].content, sizeof other);
-        if (other.elements != own.elements) return name_difference(op, s, x, r, hashes);
+        if (other.elements != own.elements) return name_difference(op, s, x, r, hashes, all);
     }
     return true;
 }

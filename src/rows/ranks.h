@@ -21,11 +21,12 @@ typedef struct envelope {
     char content[TG_TOLD + 8]; /* the bytes; the message of the error, if there is one */
 } envelope;
 
-/* Lets the ranks meet in the call `op`, and tells them at most TG_TOLD bytes. `all` has room for an
- * envelope of each rank. False, on all ranks, if an error is pending on one of them, which is then
- * recorded on the others, or if they are in different calls. */
-bool tg__meet(tg_context *tg, const char *op, const tg_exchange *x, const void *own, size_t bytes,
-              envelope *all);
+/* Lets the ranks meet in the call `op`, and tells them at most TG_TOLD bytes. `step` distinguishes
+ * the meetings of a call, and follows its name in messages. `all` has room for an envelope of each
+ * rank. False, on all ranks, if an error is pending on one of them, which is then recorded on the
+ * others, or if they are in different calls or steps. */
+bool tg__meet(tg_context *tg, const char *op, const char *step, const tg_exchange *x,
+              const void *own, size_t bytes, envelope *all);
 
 /* Calls allgather of the exchange, and records its error. */
 bool tg__allgather(tg_context *tg, const char *op, const tg_exchange *x, const void *own,

@@ -97,8 +97,10 @@ typedef struct rows_call {
     int64_t begun;         /* how many blocks were computed before those of the stage under way */
     row_worker *free_workers;
     tree_node *waiting; /* nodes whose sibling is not there yet */
-    int64_t failed;     /* the number of the lowest block that has failed; INT64_MAX: none */
-    tg_status status;   /* of that block */
+    /* With an exchange: nothing that follows it can fail on this rank, or on any rank. */
+    bool prepared, all_prepared;
+    int64_t failed;   /* the number of the lowest block that has failed; INT64_MAX: none */
+    tg_status status; /* of that block */
     char message[TG_MESSAGE];
     /* The lowest block whose value is there, the form of its value, and the lowest of the blocks
      * above it whose value has another form, or INT64_MAX. When all blocks are done, the former is
@@ -181,7 +183,7 @@ void tg__give_nodes(tg_rows *r, tree_node **list);
  * own sibling, and so on; what has no sibling yet waits. */
 void tg__add_node(rows_call *c, tree_node *node);
 /* Folds the nodes that wait when all blocks are done, from the right to the left, to one. */
-tree_node *tg__fold_nodes(rows_call *c);
+void tg__fold_nodes(rows_call *c);
 /* Frees the memory of all nodes. */
 void tg__free_nodes(tg_rows *r);
 
@@ -194,9 +196,15 @@ bool tg__prepare_exchange(tg_rows *r);
 /* Finds out whose rows come first, with the other ranks. If an error is pending on one rank, it is
  * recorded on all of them. */
 bool tg__place_rows(tg_rows *r, const char *name);
-/* Exchanges the nodes that wait, or the error that is pending, with the other ranks. Returns the
- * sum of the blocks of all ranks, or NULL on all ranks. */
-tree_node *tg__exchange_nodes(rows_call *c);
+/* Puts the nodes that wait into the order of their blocks. */
+void tg__order_nodes(rows_call *c);
+/* Exchanges the nodes that wait, which are in order, or the error that is pending, with the other
+ * ranks. False after an error on all ranks. The first node gets the sum of the blocks of all ranks;
+ * on a rank that had no node and has found no memory for it, there is none, and the error is that
+ * of this rank alone. Sets c->all_prepared. */
+bool tg__exchange_nodes(rows_call *c);
+/* Lets the ranks meet again: false on all if an error is pending on one of them. */
+bool tg__meet_at_end(rows_call *c);
 /* Frees the memory of messages. */
 void tg__free_messages(tg_rows *r);
 

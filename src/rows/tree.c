@@ -145,12 +145,13 @@ static tree_node *take_smallest(tree_node **list)
     return found;
 }
 
-tree_node *tg__fold_nodes(rows_call *c)
+void tg__fold_nodes(rows_call *c)
 {
     tree_node *sum = take_smallest(&c->waiting);
     for (tree_node *left; (left = take_smallest(&c->waiting)); sum = left) {
         add_right(c, left, sum);
         tg__give_node(c->rows, sum);
     }
-    return sum;
+    sum->next = NULL;
+    c->waiting = sum;
 }

@@ -1,5 +1,6 @@
 /* Training on rows that several ranks hold: the bits of one process, and errors on all ranks. */
 #include "check.h"
+#include "guarded.h"
 #include "ranks.h"
 #include "sanitizer.h"
 #include "training_runs.h"
@@ -344,6 +345,27 @@ static void ranks_in_different_calls_are_an_error(void **state)
         "the same calls in the same order");
 }
 
+static void give_rank_1_other_data(job *j, const tg_exchange *x)
+{
+    trained t;
+    begin_training(&t, x, &j->how);
+    tg_sum_rows(t.rows, sum_of_features, NULL);
+    if (x->rank == 1)
+        tg_rows_set_data(t.rows, TG_LIST(tg_narrow(t.x, 0, 0, 96), tg_narrow(t.labels, 0, 0, 96)));
+    tg_backward_rows(t.rows, loss_of_rows, NULL);
+    end_rank(j, x, &t);
+}
+
+static void other_data_on_one_rank_alone_are_an_error(void **state)
+{
+    (void)state;
+    training how = plain;
+    how.share = false;
+    expect_error(3, &how, give_rank_1_other_data, -1, TG_ERR_ARGUMENT,
+                 "backward_rows: rank 1 is in backward_rows with new rows, and rank 0 in "
+                 "backward_rows: all ranks make the same calls in the same order");
+}
+
 static void break_a_block(job *j, const tg_exchange *x)
 {
     trained t;
@@ -487,6 +509,117 @@ static void a_rank_that_dies_is_an_error_on_the_others(void **state)
     expect_error(4, &plain, lose_rank_1, 1, TG_ERR_IO, "backward_rows: exchange:");
 }
 
+/* ---- A rank that finds no memory. */
+
+/* What three ranks do: they call twice with success, and a call that fails is made again. */
+typedef struct tight {
+    int64_t rows, width;
+    int threads;
+    int64_t fill; /* numbers in the first page of memory: decides which call needs the next page */
+    bool late;    /* one parameter has a history, and another one is reached by rank 0 alone */
+    bool sums;    /* the calls are of tg_sum_rows */
+    long fail_at; /* the allocation of the first call that fails on rank 1; 0: none */
+    bool refused; /* this allocation was asked for */
+    struct {
+        bool failed, has_grad; /* of the first call */
+        tg_status code;
+        uint64_t hash;
+    } of[3];
+} tight;
+
+static tg_tensor *loss_of_tight(const tg_block *b, void *user)
+{
+    const tight *t = user;
+    tg_tensor *y = tg_square(tg_forward(b->module, b->data.items[0]));
+    y = tg_mul(y, b->tensors.items[0]);
+    if (!t->late || b->first == 0) y = tg_mul(y, b->tensors.items[1]);
+    return tg_sum(y);
+}
+
+static void call_until_it_succeeds_twice(tight *t, const tg_exchange *x, guarded *g, tg_rows *rows,
+                                         tg_tensor *leaf)
+{
+    tg_context *tg = leaf->context;
+    uint64_t hash = 1;
+    for (int calls = 0, done = 0; done < 2 && calls < 3; calls++) {
+        tg_clear_error(tg);
+        const tg_tensor *result = t->sums ? tg_sum_rows(rows, loss_of_tight, t)
+                                          : tg_backward_rows(rows, loss_of_tight, t);
+        if (result) done++;
+        if (result) hash = hash_elements(hash, result);
+        if (calls > 0) continue;
+        t->of[x->rank].failed = !result;
+        t->of[x->rank].code = tg_error_code(tg);
+        t->of[x->rank].has_grad = leaf->grad != NULL;
+        if (x->rank == 1) t->refused = g->failed > 0;
+        g->fail_at = 0;
+    }
+    t->of[x->rank].hash = t->sums ? hash : hash_elements(hash, leaf->grad);
+}
+
+static void run_tight(const tg_exchange *x, void *user)
+{
+    tight *t = user;
+    guarded g = {0};
+    tg_options options = guarded_options(&g);
+    options.page_bytes = 4096;
+    tg_context *tg = tg_open(&options);
+    tg_set_num_threads(tg, t->threads);
+    tg_manual_seed(tg, 7);
+    tg_tensor *data = tg_randn(tg, TG_F32, TG_SHAPE(t->rows, 5));
+    tg_module *net = tg_linear(tg, 5, t->width, TG_BIAS);
+    tg_tensor *leaf = tg_requires_grad_(tg_scalar(tg, TG_F32, 0.5), true);
+    tg_tensor *factor = tg_requires_grad_(tg_scalar(tg, TG_F32, 1.5), true);
+    tg_tensor *shared = t->late ? tg_exp(leaf) : leaf;
+    tg_rows *rows = tg_rows_new(TG_LIST(data), TG_ROWS(.module = net, .share = true, .exchange = x,
+                                                       .tensors = TG_LIST(shared, factor),
+                                                       .block_rows = 8, .reduction = TG_MEAN));
+    tg_zeros(tg, TG_F32, TG_SHAPE(t->fill));
+    if (x->rank == 1 && t->fail_at) g.fail_at = g.asked + t->fail_at;
+    call_until_it_succeeds_twice(t, x, &g, rows, leaf);
+    tg_close(tg);
+    if (g.damaged || g.blocks) t->of[x->rank].hash = 0;
+}
+
+/* Each allocation of the first call fails in turn on one rank. Few can be done without. */
+static void check_tight(tight t)
+{
+    ranks_on_threads(3, run_tight, &t);
+    const uint64_t hash = t.of[0].hash;
+    int failures = 0;
+    assert_true(hash != 0);
+    do {
+        for (int r = 0; r < 3; r++) {
+            const bool failed = t.of[0].failed;
+            assert_true(t.of[r].hash == hash);
+            assert_true(t.of[r].failed == failed && failed <= t.refused);
+            assert_int_equal(t.of[r].code, failed ? TG_ERR_MEMORY : TG_OK);
+            assert_true(t.of[r].has_grad == (!t.sums && !failed));
+        }
+        failures += t.of[0].failed;
+        t.fail_at++;
+        ranks_on_threads(3, run_tight, &t);
+        assert_true(t.fail_at < 500);
+    } while (t.refused);
+    assert_true(failures > 2);
+}
+
+/* The nodes travel in envelopes, by allgather and by slices; rank 1 has no rows; on two threads. */
+static void a_rank_without_memory_is_an_error_on_all_and_the_next_call_works(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        for (int64_t fill = 0; fill < 1024; fill += 60) {
+            check_tight((tight){.rows = 72, .width = 2, .threads = 1, .fill = fill, .late = late});
+            check_tight((tight){.rows = 8, .width = 2, .threads = 1, .fill = fill, .late = late});
+        }
+        check_tight((tight){.rows = 72, .width = 400, .threads = 1, .late = late});
+        check_tight((tight){.rows = 72, .width = 4000, .threads = 1, .late = late});
+        check_tight((tight){.rows = 8, .width = 2, .threads = 1, .late = late, .sums = true});
+        check_tight((tight){.rows = 72, .width = 2, .threads = 2, .late = late});
+    }
+}
+
 /* ---- Checkpoints. */
 
 static tg_state *state_of(const trained *t)
@@ -568,6 +701,7 @@ int main(void)
         cmocka_unit_test(ranks_with_other_parameters_are_an_error),
         cmocka_unit_test(an_error_that_is_pending_on_one_rank_is_an_error_on_all),
         cmocka_unit_test(ranks_in_different_calls_are_an_error),
+        cmocka_unit_test(other_data_on_one_rank_alone_are_an_error),
         cmocka_unit_test(a_rank_with_a_part_of_a_block_is_an_error),
         cmocka_unit_test(ranks_that_all_have_no_rows_are_an_error),
         cmocka_unit_test(values_of_two_forms_are_an_error),
@@ -576,6 +710,7 @@ int main(void)
         cmocka_unit_test(sums_without_elements_and_blocks_larger_than_the_data),
         cmocka_unit_test(a_message_cut_short_is_an_error_on_all_ranks),
         cmocka_unit_test(a_rank_that_dies_is_an_error_on_the_others),
+        cmocka_unit_test(a_rank_without_memory_is_an_error_on_all_and_the_next_call_works),
         cmocka_unit_test(a_run_goes_on_from_a_checkpoint_on_other_ranks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Ranks that meet: shares of rows, lists of named tensors that are broadcast and compared, and what
  * happens when ranks differ, fail or die. */
 #include "check.h"
+#include "guarded.h"
 #include "ranks.h"
 
 #include <unistd.h>
@@ -325,6 +326,63 @@ static void agree_names_the_tensor_that_differs(void **state)
     on_ranks(3, compare, check_difference);
 }
 
+/* What three ranks do with lists of tensors while an allocation fails on rank 1. */
+typedef struct tight {
+    long fail_at; /* the number of the allocation; 0: none */
+    bool refused; /* it was asked for */
+    struct {
+        tg_status first;  /* of the first call of tg_state_broadcast_ */
+        tg_status second; /* of a call of tg_state_agree with lists that differ */
+        char error[300];
+    } of[3];
+} tight;
+
+static void run_tight_rank(const tg_exchange *x, void *user)
+{
+    tight *t = user;
+    guarded g = {0};
+    tg_options options = guarded_options(&g);
+    options.page_bytes = 4096;
+    tg_context *tg = tg_open(&options);
+    tg_state *s = tg_state_new(tg);
+    tg_state_add(s, "small", tg_full(tg, TG_F32, TG_SHAPE(3), x->rank));
+    tg_state_add(s, "large", tg_t(tg_full(tg, TG_F32, TG_SHAPE(90, 80), x->rank)));
+    if (x->rank == 1 && t->fail_at) g.fail_at = g.asked + t->fail_at;
+    tg_state_broadcast_(s, x, 2);
+    t->of[x->rank].first = tg_error_code(tg);
+    tg_clear_error(tg);
+    tg_fill_(tg_state_get(s, "large"), x->rank);
+    tg_clear_error(tg);
+    tg_state_agree(s, x);
+    t->of[x->rank].second = tg_error_code(tg);
+    tg_clear_error(tg);
+    if (x->rank == 1) t->refused = g.failed > 0;
+    g.fail_at = 0;
+    if (tg_state_broadcast_(s, x, 2)) tg_state_agree(s, x);
+    snprintf(t->of[x->rank].error, sizeof t->of->error, "%s", tg_error(tg));
+    if (tg_get(tg_state_get(s, "large"), TG_SHAPE(79, 89)) != 2 || g.damaged)
+        snprintf(t->of[x->rank].error, sizeof t->of->error, "not the elements of rank 2");
+    tg_close(tg);
+}
+
+static void each_allocation_of_one_rank_fails_in_turn(void **state)
+{
+    (void)state;
+    int failures = 0;
+    for (tight t = {0}; t.refused || t.fail_at < 2; t.fail_at++) {
+        ranks_on_threads(3, run_tight_rank, &t);
+        for (int r = 0; r < 3; r++) {
+            assert_string_equal(t.of[r].error, "");
+            assert_int_equal(t.of[r].first, t.of[0].first);
+            assert_int_equal(t.of[r].second, t.of[0].second);
+            assert_true(t.of[r].first == TG_OK || t.of[r].first == TG_ERR_MEMORY);
+            assert_true(t.of[r].second == TG_ERR_ARGUMENT || t.of[r].second == TG_ERR_MEMORY);
+        }
+        failures += t.of[0].first == TG_ERR_MEMORY || t.of[0].second == TG_ERR_MEMORY;
+    }
+    assert_true(failures > 1);
+}
+
 static void an_exchange_that_makes_no_sense_is_refused(void **state)
 {
     tg_context *tg = *state;
@@ -354,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_rank_that_dies_is_an_error_on_the_others),
         cmocka_unit_test(a_message_cut_short_is_an_error_on_all_ranks),
         cmocka_unit_test(agree_names_the_tensor_that_differs),
+        cmocka_unit_test(each_allocation_of_one_rank_fails_in_turn),
         cmocka_unit_test_setup_teardown(an_exchange_that_makes_no_sense_is_refused, open_context,
                                         close_context),
     };
