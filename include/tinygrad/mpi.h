@@ -24,7 +24,8 @@ extern "C" {
  * The communicator is duplicated, so that other messages of the program do not disturb. A call that
  * has waited for `timeout` seconds for another rank fails, and so do all later calls, as those of
  * the other ranks do when their time is over; the time must be longer than one rank may be behind
- * another. The result is never NULL: if it cannot be made, its functions say why.
+ * another. It is a positive number, and finite. The result is never NULL: if it cannot be made, its
+ * functions say why.
  *
  * MPI returns its errors to the exchange. Whether a job goes on when one of its processes has died
  * is decided by mpirun, which ends the others unless it is told otherwise (--enable-recovery of

@@ -7,6 +7,7 @@
 #define _POSIX_C_SOURCE 200809L /* declares sched_yield and nanosleep */
 #include <tinygrad/mpi.h>
 
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,14 +150,12 @@ static const char *refuse(void *user, const void *own, size_t bytes, void *all)
     return user;
 }
 
-static const tg_exchange no_mpi = {"MPI is not initialised: call MPI_Init first",
-                                   0,
-                                   1,
-                                   refuse,
-                                   NULL,
-                                   NULL},
-                         no_comm = {"the communicator is MPI_COMM_NULL", 0, 1, refuse, NULL, NULL},
-                         no_memory = {"mpi_open: out of memory", 0, 1, refuse, NULL, NULL};
+static const tg_exchange
+    no_mpi = {"MPI is not initialised: call MPI_Init first", 0, 1, refuse, NULL, NULL},
+    no_time =
+        {"the timeout of mpi_open is not a positive number of seconds", 0, 1, refuse, NULL, NULL},
+    no_comm = {"the communicator is MPI_COMM_NULL", 0, 1, refuse, NULL, NULL},
+    no_memory = {"mpi_open: out of memory", 0, 1, refuse, NULL, NULL};
 
 /* Takes the memory of the exchange: nothing is allocated later, when others would wait in vain. */
 static bool take_buffers(mpi *m)
@@ -187,6 +186,7 @@ const tg_exchange *tg_mpi_open(MPI_Comm comm, double timeout)
     MPI_Initialized(&ready);
     if (!ready) return &no_mpi;
     if (comm == MPI_COMM_NULL) return &no_comm;
+    if (!(timeout > 0 && timeout < HUGE_VAL)) return &no_time;
     mpi *m = calloc(1, sizeof *m);
     if (!m) return &no_memory;
     MPI_Comm_rank(comm, &rank);

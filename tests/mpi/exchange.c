@@ -4,8 +4,10 @@
  *     messages   all functions with messages of many sizes; lists of named tensors
  *     late       rank 1 does not come
  *     dead       rank 1 has ended without MPI_Finalize
- *     before     MPI is not initialised */
+ *     before     MPI is not initialised
+ *     times      the timeout is no number of seconds */
 #define _DEFAULT_SOURCE 1 /* declares nanosleep */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,16 @@ static void try_lists(const tg_exchange *x)
     if (x->rank == 0) printf("lists of %d ranks agree\n", x->size);
 }
 
+static void try_times(void)
+{
+    static const double times[] = {NAN, INFINITY, -INFINITY, 0, -1};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        const tg_exchange *x = tg_mpi_open(MPI_COMM_WORLD, times[i]);
+        puts(x->allgather(x->user, "", 1, (char[1]){0}));
+        tg_mpi_close(x);
+    }
+}
+
 /* A rank tells by an empty file that it has seen an error, since messages do not arrive any more.
  */
 static const char *file_of(int rank)
@@ -148,6 +160,10 @@ int main(int argc, char **argv)
         return 0;
     }
     MPI_Init(&argc, &argv);
+    if (strcmp(what, "times") == 0) {
+        try_times();
+        return MPI_Finalize();
+    }
     const bool whole = strcmp(what, "messages") == 0;
     const tg_exchange *x = tg_mpi_open(MPI_COMM_WORLD, whole ? 60 : 2);
     if (whole) {

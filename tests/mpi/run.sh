@@ -63,6 +63,9 @@ for command in './rows 300000' ./digits_ranks; do
 done
 ranks 1 ./exchange before >printed 2>&1
 echo 'MPI is not initialised: call MPI_Init first' | expect "$mpi: a call before MPI_Init"
+ranks 1 ./exchange times >printed 2>&1
+[ "$(grep -cxF 'the timeout of mpi_open is not a positive number of seconds' printed)" -eq 5 ] || { cat printed >&2; exit 1; }
+echo "ok: $mpi: times that are no numbers of seconds"
 for way in late dead; do
     rm -f failed.*
     ranks 4 $survive ./exchange $way >printed 2>&1 || true # mpirun tells of ranks that end without MPI_Finalize
