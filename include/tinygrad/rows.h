@@ -108,8 +108,12 @@ TG_API int64_t tg_rows_per_block(const tg_rows *rows);
 /* Adds the gradient of the sum of all blocks' losses to the grad of each leaf among the parameters
  * of options.module and options.tensors, and of the leaves that these were computed from, and
  * returns the loss, a scalar in the current scope. It requires no grad. The function returns the
- * sum of the losses of its rows, one element. A loss whose last operation is a mean is
- * TG_ERR_ARGUMENT, since it would be the mean of a block.
+ * sum of the losses of its rows, one element. A mean of its rows, by tg_mean or a loss function, is
+ * TG_ERR_ARGUMENT, as it would be the mean of a block, and so is what is computed from the mean by
+ * operations on one element, such as tg_add; multiplied by b->n, or by a half of it, it is a sum.
+ * A mean that the function makes in another way is not recognised, such as tg_mean_dims over the
+ * rows and then tg_sum, or tg_sum divided by b->n. The loss of such a function depends on
+ * block_rows, as a call with another block_rows shows; that of a sum differs by roundings alone.
  *
  *     static tg_tensor *loss(const tg_block *b, void *user)
  *     {

@@ -20,7 +20,8 @@ tg_tensor *tg_kl_div(tg_tensor *input, tg_tensor *target, const tg_loss_options 
         loss = tg_sub(self, tg_mul(target, input));
     }
     loss = tg__reduce_loss(loss, o.reduction);
-    return tg__leave(&f, by_batch ? tg_div_scalar(loss, batch) : loss);
+    if (by_batch) loss = tg__name_grad_fn(tg_div_scalar(loss, batch), tg__mean_of_batch);
+    return tg__leave(&f, loss);
 }
 
 /* var in a shape that broadcasts to the input: the input's own, or one number for each row. */

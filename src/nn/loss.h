@@ -13,9 +13,11 @@ bool tg__loss_sides(const char *name, tg_tensor **input, tg_tensor **target, int
 bool tg__check_reduction(tg_context *tg, const char *name, int reduction);
 /* Returns the mean or the sum of the losses of all elements, or `loss` itself for TG_NONE. */
 tg_tensor *tg__reduce_loss(tg_tensor *loss, int reduction);
-/* Whether the operation that made `loss` is a mean, or a loss that was reduced to its mean, as far
- * as its record tells. */
-bool tg__is_mean(const tg_tensor *loss);
+/* Whether the operation is a mean, or the last one of a loss that is reduced to its mean. */
+bool tg__is_mean(const record *r);
+/* The name of the grad_fn of a loss that divides by the number of rows, by whose address
+ * tg__is_mean knows it. */
+extern const char tg__mean_of_batch[];
 /* Applies o, an operation of src/ops/passes.h with a loss for each element, to both sides, whose
  * shapes are equal. s and t are its numbers. */
 tg_tensor *tg__apply_loss(const op_row *o, tg_tensor *input, tg_tensor *target, double s, double t,

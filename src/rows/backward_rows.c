@@ -2,7 +2,6 @@
 #include "rows.h"
 #include "../autograd/sweep.h"
 #include "../context/threads.h"
-#include "../nn/loss.h"
 
 #include <string.h>
 
@@ -74,7 +73,7 @@ static bool check_value(const rows_call *c, const row_worker *w, const tg_tensor
         return tg__fail(tg, TG_ERR_SHAPE,
                         "the loss %s has %lld elements, not one; return the sum of its rows",
                         SHOW(value), (long long)value->numel);
-    if (c->kind == ROWS_BACKWARD && tg__is_mean(value))
+    if (c->kind == ROWS_BACKWARD && tg__has_mean(value, n))
         return tg__fail(tg, TG_ERR_ARGUMENT,
                         "the loss is a mean, which would be that of a block; return the sum "
                         "(TG_SUM), and use TG_ROWS(.reduction = TG_MEAN) for the mean of all rows");

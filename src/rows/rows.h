@@ -159,6 +159,12 @@ tg_rows *tg__rows_of(tg_context *tg, const char *name, int n, const tg_row_type 
 /* The part of tg__read_block for rows of files. */
 bool tg__read_files(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 
+/* ---- means.c */
+
+/* Whether the loss of a block of that many rows is a mean of its rows, or computed from one by
+ * operations on single elements. One that is multiplied by the number of rows is none. */
+bool tg__has_mean(const tg_tensor *loss, int64_t rows);
+
 /* ---- workers.c */
 
 /* Makes as many workers as n, and brings them up to date with the originals. Called by the thread
