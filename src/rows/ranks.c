@@ -179,7 +179,7 @@ static envelope *meet_on_lists(const char *op, const tg_state *s, const tg_excha
     return all;
 }
 
-static size_t bytes_of(const tg_tensor *t)
+static size_t element_bytes(const tg_tensor *t)
 {
     return (size_t)t->numel * tg__dtype_size(t->dtype);
 }
@@ -190,7 +190,7 @@ static size_t gathered_bytes(const tg_state *s, const tg_exchange *x)
 {
     size_t most = 0;
     for (int64_t i = 0; !x->broadcast && i < s->n; i++)
-        if (bytes_of(s->items[i].tensor) > most) most = bytes_of(s->items[i].tensor);
+        if (element_bytes(s->items[i].tensor) > most) most = element_bytes(s->items[i].tensor);
     return tg__bytes(x->size, most);
 }
 
@@ -198,7 +198,7 @@ static size_t gathered_bytes(const tg_state *s, const tg_exchange *x)
 static bool broadcast_tensor(const char *op, tg_tensor *t, const tg_exchange *x, int root,
                              char *all)
 {
-    const size_t bytes = bytes_of(t);
+    const size_t bytes = element_bytes(t);
     if (bytes == 0) return true;
     if (x->broadcast)
         return check_exchanged(t->context, op, x->broadcast(x->user, t->data, bytes, root));
@@ -251,7 +251,7 @@ bool tg_state_broadcast_(tg_state *s, const tg_exchange *x, int root)
  * no memory. */
 static uint64_t hash_tensor(const tg_tensor *t, int64_t number)
 {
-    const size_t bytes = bytes_of(t);
+    const size_t bytes = element_bytes(t);
     const uint64_t begun = tg__hash(1, &number, sizeof number);
     if (t->contiguous) return tg__hash(begun, t->data, bytes);
     tg_scope_begin(t->context);
