@@ -127,6 +127,12 @@ enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
  * last part may be smaller. Each part has SUM_LANES sums, one for each lane. Joining the lanes of
  * all parts gives the bits of a sum that is not cut. */
 enum { SUM_LANES = 16, SUM_PART = 1 << 16, SUM_LEAST_PART = 512 };
+/* A sum over columns can be cut into parts of rows, SUM_BLOCK_ROWS by a power of two in each but
+ * the last. The sums of parts are added in pairs, those of two parts in pairs, and so on, and the
+ * subtrees that are left at the end, the smallest first. Where rows have no gaps between them,
+ * SUM_WIDE / columns rows are treated as one row, if there are twice as many; the sums of this row,
+ * side by side, and the rows that are left over are then summed as a matrix. */
+enum { SUM_BLOCK_ROWS = 32, SUM_WIDE = 64 };
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
 /* The lanes of the sum of the n results that f computes from up to three inputs. */

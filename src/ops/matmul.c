@@ -2,6 +2,7 @@
  * computes batches of matrix products. */
 #include "op.h"
 #include "matmul.h"
+#include "reduce.h"
 #include "../kernels/product.h"
 
 #include <string.h>
@@ -202,6 +203,8 @@ static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_
 bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
                  matrix b)
 {
+    if (tg__shares_sum(tg, k) && m == 1 && n == 1 && a.s1 == 1 && b.s0 == 1 && tg__is_float(dtype))
+        return tg__share_sum(tg, dtype, LANES_DOT, k, c, a.data, b.data);
     if (tg->team && (double)m * (double)n * (double)k >= LARGE_PRODUCT &&
         (m >= 2 * UNIT || n >= 2 * UNIT)) {
         const int64_t size = (int64_t)tg__dtype_size(dtype);

@@ -172,9 +172,9 @@ static void reduce_outputs(void *work, int64_t from, int64_t to)
  * columns is not cut, as the bits would then depend on the number of threads. */
 static int64_t outputs_per_block(const reduction_layout *f)
 {
-    enum { NARROW = 64, STRIP = 128 };
+    enum { STRIP = 128 };
     const int64_t grain = tg__grain_of(f->terms);
-    const int64_t unit = f->term_stride == 1 ? 1 : f->piece <= NARROW ? f->piece : STRIP;
+    const int64_t unit = f->term_stride == 1 ? 1 : f->piece <= SUM_WIDE ? f->piece : STRIP;
     return (grain + unit - 1) / unit * unit;
 }
 
@@ -211,15 +211,138 @@ bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *ou
     return true;
 }
 
+/* ---- Outputs that are too few for the threads, which share their terms in place of them. */
+
+/* A reduction whose terms are cut into parts. Part i computes as many outputs as the whole has, and
+ * stores them behind those of the parts before it. */
+typedef struct parts_work {
+    reduce_work w;
+    int64_t terms; /* in each part; the last one may have fewer */
+} parts_work;
+
+static int64_t parts_of(const parts_work *p)
+{
+    return (p->w.f->terms - 1) / p->terms + 1;
+}
+
+/* Whether threads share the terms, and then in which parts. The number of terms in a part is a
+ * multiple of SUM_BLOCK_ROWS by a power of two, as sums over columns need it. */
+static bool cut_terms(const tg_context *tg, const reduction_layout *f, int64_t *terms)
+{
+    enum { FEW_COLUMNS = 512 };
+    if (!tg__shares_sum(tg, tg__times(f->terms, f->outputs))) return false;
+    if (f->term_stride == 1 ? f->outputs >= tg->team->threads
+                            : f->outputs > FEW_COLUMNS || f->outputs != f->piece)
+        return false;
+    *terms = SUM_PART;
+    while (*terms * f->outputs > SUM_PART) *terms /= 2;
+    return true;
+}
+
+/* Work that is split: the parts [from, to). */
+static void reduce_parts(void *work, int64_t from, int64_t to)
+{
+    const parts_work *p = work;
+    for (int64_t i = from; i < to; i++) {
+        reduction_layout f = *p->w.f;
+        reduce_work w = p->w;
+        const int64_t before = i * p->terms, outputs = i * f.outputs;
+        f.data += before * f.term_stride * (int64_t)tg__dtype_size(f.dtype);
+        f.terms = f.terms - before < p->terms ? f.terms - before : p->terms;
+        w.f = &f;
+        w.values += (size_t)outputs * w.size;
+        if (w.indices) w.indices += outputs;
+        reduce_outputs(&w, 0, f.outputs);
+    }
+}
+
+/* Computes the extremes of all parts, and then the extremes of these. The first of equal extremes
+ * is in the first part that has one. */
+static bool share_extremes(tg_context *tg, reduce_work w, int64_t terms)
+{
+    const reduction_layout *f = w.f;
+    parts_work p = {w, terms};
+    const int64_t parts = parts_of(&p);
+    const int64_t shape[] = {parts, f->outputs};
+    tg_tensor *values = tg__new(tg, f->dtype, 2, shape), *indices = NULL;
+    if (!values || (w.indices && !(indices = tg__new(tg, TG_I64, 2, shape)))) return false;
+    p.w.values = values->data;
+    p.w.size = tg__dtype_size(f->dtype);
+    p.w.indices = indices ? indices->data : NULL;
+    tg__split(tg, parts, 1, reduce_parts, &p);
+    const reduction_layout all = {.data = values->data,
+                                  .dtype = f->dtype,
+                                  .outputs = f->outputs,
+                                  .terms = parts,
+                                  .piece = f->outputs,
+                                  .output_stride = 1,
+                                  .term_stride = f->outputs};
+    w.f = &all;
+    w.reduce(&w, 0, f->outputs);
+    for (int64_t i = 0; i < f->outputs && indices; i++) {
+        const int64_t part = w.indices[i];
+        w.indices[i] = part * terms + p.w.indices[part * f->outputs + i];
+    }
+    tg_release(indices);
+    tg_release(values);
+    return true;
+}
+
+/* Adds `parts` rows of n sums in the order of a sum over columns, to the first of these rows. */
+static void join_sums(binary_kernel *add, int64_t parts, int64_t n, char *sums, size_t size)
+{
+    const int64_t row = n * (int64_t)size;
+    for (int64_t step = 1; step < parts; step *= 2)
+        for (int64_t i = 0; i + step < parts; i += 2 * step)
+            add(n, sums + i * row, sums + i * row, sums + (i + step) * row);
+}
+
+/* Sums columns in parts. As in the kernel, several rows that are narrow are treated as one; their
+ * sums and the rows that are left over are then summed. */
+static bool share_sum_of_columns(tg_context *tg, const reduce_work *w, int64_t terms)
+{
+    const tg_dtype d = w->f->dtype;
+    const int64_t columns = w->f->outputs;
+    const int64_t most = w->f->term_stride == columns ? SUM_WIDE / columns : 1;
+    const int64_t together = most > 1 ? most : 1, rest = w->f->terms % together;
+    reduction_layout wide = *w->f;
+    parts_work p = {*w, terms};
+    wide.terms /= together;
+    wide.outputs = wide.piece = together * columns;
+    if (together > 1) wide.term_stride = wide.outputs;
+    p.w.f = &wide;
+    while (p.terms * wide.outputs > SUM_PART) p.terms /= 2;
+    const int64_t parts = parts_of(&p);
+    tg_tensor *sums = tg__new(tg, d, 2, (int64_t[]){parts + 1, wide.outputs});
+    if (!sums) return false;
+    p.w.values = sums->data;
+    tg__split(tg, parts, 1, reduce_parts, &p);
+    join_sums(pick(tg->level, add, d), parts, wide.outputs, sums->data, w->size);
+    char *left = (char *)sums->data + (size_t)wide.outputs * w->size;
+    const char *rows = wide.data + wide.terms * wide.outputs * (int64_t)w->size;
+    if (w->what == LANES_SQUARES)
+        pick(tg->level, mul, d)(rest * columns, left, rows, rows);
+    else
+        memcpy(left, rows, (size_t)(rest * columns) * w->size);
+    pick(tg->level, sum_columns, d)(together + rest, columns, w->values, sums->data, columns);
+    tg_release(sums);
+    return true;
+}
+
 /* Computes all outputs of a layout that has a piece. */
 static bool reduce_layout(const call *c, reduce_work w, const reduction_layout *f)
 {
-    if (w.reduce == reduce_by_kernels && w.what >= 0 && f->outputs == 1 && f->term_stride == 1 &&
-        tg__is_float(f->dtype) && tg__shares_sum(c->tg, f->terms)) {
-        const void *terms = first_term(f, 0);
-        return tg__share_sum(c->tg, f->dtype, w.what, f->terms, w.values, terms, terms);
-    }
+    int64_t terms;
     w.f = f;
+    if (cut_terms(c->tg, f, &terms)) {
+        if (w.reduce != reduce_by_kernels) return share_extremes(c->tg, w, terms);
+        if (w.what >= 0 && tg__is_float(f->dtype) && f->term_stride != 1)
+            return share_sum_of_columns(c->tg, &w, terms);
+        if (w.what >= 0 && tg__is_float(f->dtype) && f->outputs == 1) {
+            const void *first = first_term(f, 0);
+            return tg__share_sum(c->tg, f->dtype, w.what, f->terms, w.values, first, first);
+        }
+    }
     tg__split(c->tg, f->outputs, outputs_per_block(f), reduce_outputs, &w);
     return true;
 }
