@@ -141,6 +141,10 @@ typedef void map_lane_sums_kernel(int64_t n, void *lanes, int inputs, const void
 KERNEL_SET(map_lane_sums_set, map_lane_sums_kernel);
 typedef void join_lanes_kernel(int64_t parts, void *out, const void *lanes);
 KERNEL_SET(join_lanes_set, join_lanes_kernel);
+/* *out = the sum of all elements of `runs` rows of n elements, n >= SUM_LANES, with the bits of the
+ * sum of one row that has all of them. */
+typedef void sum_runs_kernel(int64_t runs, int64_t n, void *out, const void *a, int64_t stride);
+KERNEL_SET(sum_runs_set, sum_runs_kernel);
 
 /* sum[i] += part[i], and part[i] becomes the rounding error of that addition: the exact sum is
  * sum[i] + part[i]. */

@@ -44,6 +44,7 @@ typedef struct reduction_layout {
     int64_t outputs, terms;
     int64_t piece; /* number of outputs in a piece */
     int64_t output_stride, term_stride;
+    int64_t run, run_stride; /* where the terms do not lie at one stride; see find_runs */
 } reduction_layout;
 
 bool tg__lie_at_one_stride(const int64_t *shape, const int64_t *strides, int first, int last,
@@ -74,6 +75,23 @@ static bool find_pieces(reduction_layout *f)
            tg__lie_at_one_stride(f->shape, f->strides, f->outer - 1, f->kept, &f->output_stride))
         f->piece *= f->shape[--f->outer];
     return f->term_stride == 1 || f->output_stride == 1;
+}
+
+/* Describes terms that lie in runs of neighbours, which begin at one stride. Returns false if they
+ * do not, or if the runs are short. Each output is then a piece of its own. */
+static bool find_runs(reduction_layout *f)
+{
+    enum { LONG = 256 }; /* bytes of a run that take less time than to copy it */
+    int64_t stride;
+    int first = f->ndim;
+    f->run = 1;
+    while (first > f->kept &&
+           tg__lie_at_one_stride(f->shape, f->strides, first - 1, f->ndim, &stride) && stride == 1)
+        f->run *= f->shape[--first];
+    f->outer = f->kept;
+    f->piece = f->term_stride = 1;
+    return f->run * (int64_t)tg__dtype_size(f->dtype) >= LONG &&
+           tg__lie_at_one_stride(f->shape, f->strides, f->kept, first, &f->run_stride);
 }
 
 /* The layout of the input, apart from its piece. */
@@ -130,6 +148,15 @@ static void reduce_by_kernels(const reduce_work *w, int64_t first, int64_t outpu
         w->rows(outputs, f->terms, values, first_term(f, first), f->output_stride);
     else
         w->columns(f->terms, outputs, values, first_term(f, first), f->term_stride);
+}
+
+static void reduce_runs(const reduce_work *w, int64_t first, int64_t outputs)
+{
+    const reduction_layout *f = w->f;
+    for (int64_t i = first; i < first + outputs; i++)
+        pick(w->level, sum_runs, f->dtype)(f->terms / f->run, f->run,
+                                           w->values + (size_t)i * w->size, first_term(f, i),
+                                           f->run_stride);
 }
 
 static void reduce_extremes(const reduce_work *w, bool greatest, int64_t first, int64_t outputs)
@@ -383,7 +410,14 @@ static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double 
     if (f.terms == 0 || f.outputs == 0) return true;
     if (values) w.values = values->data;
     if (values) w.size = tg__dtype_size(values->dtype);
-    return find_pieces(&f) ? reduce_layout(c, w, &f) : reduce_copy(c, w, &f);
+    if (find_pieces(&f)) return reduce_layout(c, w, &f);
+    const bool alone = f.outputs == 1 && tg__shares_sum(c->tg, f.terms); /* threads share a copy */
+    if (w.what != LANES_SUM || !tg__is_float(f.dtype) || alone || !find_runs(&f))
+        return reduce_copy(c, w, &f);
+    w.f = &f;
+    w.reduce = reduce_runs;
+    tg__split(c->tg, f.outputs, outputs_per_block(&f), reduce_outputs, &w);
+    return true;
 }
 
 bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns_set *columns,
@@ -393,6 +427,7 @@ bool tg__reduce_into(const call *c, const reduce_set *rows, const reduce_columns
     const reduce_work w = {.reduce = reduce_by_kernels,
                            .rows = rows->at[c->tg->level][d],
                            .columns = columns->at[c->tg->level][d],
+                           .level = c->tg->level,
                            .what = rows == &tg__sum_kernel           ? LANES_SUM
                                    : rows == &tg__sum_squares_kernel ? LANES_SQUARES
                                                                      : -1};
@@ -407,6 +442,7 @@ bool tg__sum_into(const call *c, tg_tensor *sum)
 bool tg__extreme_into(const call *c, bool greatest, tg_tensor *values, int64_t *indices)
 {
     const reduce_work w = {.reduce = greatest ? reduce_greatest : reduce_least,
+                           .what = -1,
                            .level = c->tg->level,
                            .indices = indices};
     return reduce_into(c, w, values, 0);

@@ -249,6 +249,23 @@ static void same_lanes(int k, int type, int64_t n)
     }
 }
 
+/* The sum of all elements of a matrix. Without gaps between its rows they are those of one row. */
+static void same_runs(int k, int type, int64_t n, const void *a)
+{
+    if (!pick(k, sum_runs, type)) return;
+    const int64_t gap = n % 3;
+    for (int64_t columns = SUM_LANES; columns <= n; columns += columns < 40 ? 1 : columns / 3) {
+        const int64_t rows = n / columns;
+        if (gap == 0)
+            pick(LEVEL_portable, sum, type)(1, rows * columns, nth(expected, 2, type), a, 0);
+        else
+            pick(LEVEL_portable, sum_runs, type)(rows, columns, nth(expected, 2, type), a,
+                                                 columns + gap);
+        pick(k, sum_runs, type)(rows, columns, nth(found, 2, type), a, columns + gap);
+        check_same(type, 1, "sum_runs", k);
+    }
+}
+
 static int64_t first_extreme(int k, int type, bool greatest, int64_t n, const void *a)
 {
     int64_t place;
@@ -296,6 +313,7 @@ static void same_reductions(int k, int type, int64_t n)
     same_pair(k, type, n, pick(LEVEL_portable, squared_distance, type),
               pick(k, squared_distance, type));
     same_lanes(k, type, n);
+    same_runs(k, type, n, a);
 }
 
 /* Runs a kernel of normalization: number 0 is its forward, 1 the terms of sums, 2 its gradient. */

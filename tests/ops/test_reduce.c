@@ -149,6 +149,36 @@ static void test_sums_of_columns_of_whole_numbers_are_exact(void **state)
     }
 }
 
+/* Sums over the dimensions 0, 2 and 3, whose terms lie in runs. Their number in a run decides how
+ * the runs are cut into groups of 16 and blocks of 512. */
+static void test_sums_of_runs_are_those_of_one_row(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t shapes[][4] = {
+        {5, 3, 8, 8},   {3, 4, 5, 13},  {7, 2, 9, 15},  {2, 3, 23, 23},   {4, 3, 16, 32},
+        {3, 2, 1, 511}, {3, 2, 1, 513}, {9, 5, 33, 31}, {2, 3, 200, 300}, {1000, 2, 3, 21}};
+    for (int i = 0; i < 10 * THREAD_COUNTS; i++) {
+        const tg_dtype dtype = i % 2 ? TG_F32 : TG_F64;
+        const int64_t *shape = shapes[i % 10], plane = shape[2] * shape[3];
+        assert_true(tg_set_num_threads(tg, thread_counts[i / 10]));
+        tg_scope_begin(tg);
+        tg_tensor *x = whole_numbers(tg, dtype, (tg_shape){4, shape}, 11);
+        tg_tensor *sum = tg_sum_dims(x, TG_DIMS(0, 2, 3), false);
+        for (int64_t c = 0; c < shape[1]; c++) {
+            int64_t total = 0;
+            for (int64_t j = 0; j < shape[0] * plane; j++)
+                total += ((j / plane * shape[1] + c) * plane + j % plane) % 11 - 5;
+            assert_true(element_of(sum, c) == (double)total);
+        }
+        x = tg_randn(tg, dtype, (tg_shape){4, shape});
+        tg_tensor *rows = tg_reshape(tg_permute(x, TG_DIMS(1, 0, 2, 3)), TG_SHAPE(shape[1], -1));
+        tg_tensor *expected = tg_sum_dims(rows, TG_DIMS(1), false);
+        sum = tg_sum_dims(x, TG_DIMS(0, 2, 3), false);
+        assert_memory_equal(sum->data, expected->data, (size_t)shape[1] * tg_dtype_size(dtype));
+        tg_scope_end(tg);
+    }
+}
+
 /* ---- The same bits. */
 
 /* Reductions of random numbers, as one list. Columns of a matrix lie next to one another, or are
@@ -214,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_the_first_extreme_of_a_column_counts),
         cmocka_unit_test(test_dot_products_and_sums_of_whole_numbers_are_exact),
         cmocka_unit_test(test_sums_of_columns_of_whole_numbers_are_exact),
+        cmocka_unit_test(test_sums_of_runs_are_those_of_one_row),
         cmocka_unit_test(test_reductions_have_the_same_bits_on_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
