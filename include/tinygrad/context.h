@@ -217,12 +217,12 @@ TG_API bool tg_print_profile(FILE *file, tg_context *tg);
 TG_API const char *tg_simd_level(const tg_context *tg);
 
 /* Sets the number of threads that the operations of this context may use: 1 unless set, at most
- * 256. Large products, elementwise operations, copies, updates, sums, running sums, reductions over
- * rows or columns, sorts of many rows, gathers and normal draws are shared among them, and cut in
- * such a way that no bit of a result depends on the number; small ones stay on the caller's thread.
- * Blocks of rows (rows.h) are shared among them, too.
- * The number can be changed at any time. False, with the number as it was, for one out of range or
- * when the system gives no more threads.
+ * 256. Large products, elementwise operations, copies, updates, sums, dot products, extremes,
+ * running sums, reductions over rows or columns, sorts of many rows, gathers and normal draws are
+ * shared among them, and cut in such a way that no bit of a result depends on the number; small
+ * ones stay on the caller's thread. Blocks of rows (rows.h) are shared among them, too. The number
+ * can be changed at any time. False, with the number as it was, for one out of range or when the
+ * system gives no more threads.
  *
  * A helper thread waits for work for some 200 us, then sleeps; it ends with the context or when the
  * number changes. fork() does not copy threads: in the child a context works on with one thread,
