@@ -200,15 +200,21 @@ static row_worker *take_worker(rows_call *c)
     tg__lock(c->rows->tg);
     row_worker *w = c->free_workers;
     c->free_workers = w->next;
+    w->used = true;
     tg__unlock(c->rows->tg);
     return w;
 }
 
+/* Workers that were not used yet in this call come first: each takes its memory in the first call,
+ * however the threads run. The others follow, the last used one first, whose memory is in a cache.
+ */
 static void give_worker(rows_call *c, row_worker *w)
 {
     tg__lock(c->rows->tg);
-    w->next = c->free_workers;
-    c->free_workers = w;
+    row_worker **link = &c->free_workers;
+    while (*link && !(*link)->used) link = &(*link)->next;
+    w->next = *link;
+    *link = w;
     tg__unlock(c->rows->tg);
 }
 
@@ -290,6 +296,18 @@ static void run_stages(rows_call *c, int64_t blocks, int64_t grain)
     }
 }
 
+/* How many nodes there can be at a time. One waits beside each node above it that the next block is
+ * in, or a block of a portion under way; two can wait beside those of several blocks. Each thread
+ * has two more, which it adds. */
+static int64_t most_nodes(int64_t blocks, int threads, int64_t grain)
+{
+    if (threads == 1) return 0; /* as many as in the call before */
+    const int64_t most = 1 + (grain > 1 ? 2 : 1) * (int64_t)threads;
+    int64_t n = 2 * (int64_t)threads;
+    for (; blocks > 0; blocks /= 2) n += blocks < most ? blocks : most;
+    return n;
+}
+
 /* Computes all blocks of this process. What they leave is in c->waiting, or in c->out. */
 static bool run_call(rows_call *c)
 {
@@ -301,10 +319,13 @@ static bool run_call(rows_call *c)
     c->gradient_bytes = c->kind == ROWS_BACKWARD ? place_gradients(r) : 0;
     c->failed = c->lowest = c->other = INT64_MAX;
     if (!tg__prepare_workers(r, c->name, needed)) return false;
-    for (int i = needed - 1; i >= 0; i--) {
-        r->workers[i].drew = false;
-        give_worker(c, &r->workers[i]);
+    for (int i = 0; i < needed; i++) {
+        row_worker *w = &r->workers[i];
+        w->used = w->drew = false;
+        w->next = i + 1 < needed ? w + 1 : NULL;
     }
+    c->free_workers = r->workers;
+    c->most_nodes = most_nodes(blocks, needed, grain);
     if (!tg__begin_rows(r, needed * grain)) return false;
     if (c->kind == ROWS_MAP) {
         run_blocks(c, 0, 1);
@@ -432,7 +453,9 @@ static tg_tensor *sum_blocks(rows_call *c)
     const bool done = c->rows->o.exchange ? exchange_sums(c, &o, ran) : ran && fold_sums(c, &o);
     tg_tensor *value = give(c, &o, done);
     if (value) c->rows->calls++;
+    const size_t bytes = value ? c->gradient_bytes + tg__value_bytes(&c->form) : 0;
     tg__give_nodes(c->rows, &c->waiting);
+    if (value) tg__stock_nodes(c, bytes);
     return value;
 }
 

@@ -30,7 +30,8 @@ typedef struct tree_node {
 typedef struct row_worker {
     struct row_worker *next; /* in the list of workers that are free */
     tg_context *tg;          /* NULL: there is none yet */
-    bool drew;               /* a block of the call under way has drawn random numbers */
+    bool used;               /* in the call under way */
+    bool drew;               /* a block of this call has drawn random numbers */
     tg_module *module;
     tg_tensor **shared;  /* the counterparts of rows->shared */
     tg_tensor **tensors; /* those of options.tensors, which are among them */
@@ -71,6 +72,8 @@ struct tg_rows {
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
+    int64_t stocked; /* how many there are at least of node_bytes, when no call is under way */
+    size_t node_bytes;
     /* With an exchange: */
     int64_t calls;         /* how many have been completed */
     envelope *met;         /* what the ranks have told in their last meeting */
@@ -95,8 +98,9 @@ typedef struct rows_call {
     size_t gradient_bytes; /* where the value begins in the elements of a node */
     tg_tensor *out;        /* of ROWS_MAP: the rows, after the first block has told their shape */
     int64_t begun;         /* how many blocks were computed before those of the stage under way */
-    row_worker *free_workers;
-    tree_node *waiting; /* nodes whose sibling is not there yet */
+    row_worker *free_workers; /* at first those that were not used in the call */
+    int64_t most_nodes;       /* how many nodes there can be at a time */
+    tree_node *waiting;       /* nodes whose sibling is not there yet */
     /* With an exchange: nothing that follows it can fail on this rank, or on any rank. */
     bool prepared, all_prepared;
     int64_t failed;   /* the number of the lowest block that has failed; INT64_MAX: none */
@@ -185,6 +189,10 @@ tree_node *tg__take_node(rows_call *c, size_t bytes);
 /* Gives the memory of a node, or of all nodes in a list, to the next tg__take_node. */
 void tg__give_node(tg_rows *r, tree_node *node);
 void tg__give_nodes(tg_rows *r, tree_node **list);
+/* Takes memory for as many nodes as a call like this one can need, where threads decide how many it
+ * does need, unless that is much. The nodes of the call have that many bytes, and are free again.
+ */
+void tg__stock_nodes(rows_call *c, size_t bytes);
 /* Adds a node to the tree: joins it with its sibling if that is waiting, the sum of both with its
  * own sibling, and so on; what has no sibling yet waits. */
 void tg__add_node(rows_call *c, tree_node *node);

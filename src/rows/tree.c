@@ -57,6 +57,29 @@ static void free_node(tg_rows *r, tree_node *node)
     r->free_nodes = node;
 }
 
+void tg__stock_nodes(rows_call *c, size_t bytes)
+{
+    enum { MOST = 1 << 24 };
+    tg_rows *r = c->rows;
+    int64_t n = 0;
+    if (bytes < r->node_bytes) bytes = r->node_bytes;
+    const bool enough = r->stocked >= c->most_nodes && r->node_bytes == bytes;
+    if (c->most_nodes == 0 || enough || (int64_t)bytes > MOST / c->most_nodes) return;
+    for (tree_node **link = &r->free_nodes, *node; (node = *link);) {
+        if (has_room(node, bytes)) {
+            link = &node->next;
+            n++;
+        } else {
+            *link = node->next;
+            tg__give(r->tg, node, node->bytes);
+        }
+    }
+    for (tree_node *node; n < c->most_nodes && (node = make_node(r, bytes)); n++)
+        free_node(r, node);
+    r->stocked = n;
+    r->node_bytes = bytes;
+}
+
 void tg__give_node(tg_rows *r, tree_node *node)
 {
     tg__lock(r->tg);

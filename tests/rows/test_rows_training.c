@@ -1,8 +1,12 @@
 /* Training on rows: whole runs of optimisers end with the same bits for any number of threads and
  * at any SIMD level, a run takes no memory after its first step, and any allocation may fail. */
+#define _DEFAULT_SOURCE 1 /* declares sched_yield */
 #include "each_level.h"
 #include "guarded.h"
 #include "sanitizer.h"
+
+#include <sched.h>
+#include <stdatomic.h>
 
 static const int thread_counts[] = {1, 2, 3, 7, 16};
 enum { COUNTS = sizeof thread_counts / sizeof *thread_counts, ROWS = 300, IN = 5 };
@@ -159,6 +163,56 @@ static void test_the_allocator_rests_after_the_first_step(void **state)
     assert_true(g.blocks == 0 && !g.damaged);
 }
 
+/* A block that waits until all others are done, which leaves the most nodes of the tree. */
+typedef struct late_block {
+    int64_t first; /* of its rows; -1: none waits */
+    int64_t others;
+    atomic_llong done;
+} late_block;
+
+static tg_tensor *wait_for_others(const tg_block *b, void *user)
+{
+    late_block *late = user;
+    while (b->first == late->first && atomic_load(&late->done) < late->others) sched_yield();
+    atomic_fetch_add(&late->done, 1);
+    return tg_sum(tg_mul(b->data.items[0], b->tensors.items[0]));
+}
+
+/* However the threads run: which of them computes a block, and which block is late. Rows are wide,
+ * as threads would else take several at a time, and one would wait for those that it has itself. */
+static void check_allocator(int threads)
+{
+    enum { BLOCKS = 45, WIDE = 1 << 16 };
+    guarded g = {0};
+    const tg_options options = guarded_options(&g);
+    tg_context *tg = tg_open(&options);
+    assert_true(tg_set_num_threads(tg, threads));
+    tg_tensor *x = tg_expand(tg_ones(tg, TG_F32, TG_SHAPE(1, WIDE)), TG_SHAPE(BLOCKS, WIDE));
+    tg_tensor *w = tg_requires_grad_(tg_ones(tg, TG_F32, TG_SHAPE(1)), true);
+    tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(w), .block_rows = 1));
+    long calls = 0;
+    for (int step = 0; step < 2 + BLOCKS; step++) {
+        if (step == 2) calls = g.calls;
+        late_block late = {.first = step - 2, .others = BLOCKS - 1};
+        TG_SCOPE (tg) tg_backward_rows(rows, wait_for_others, &late);
+    }
+    assert_int_equal(g.calls, calls);
+    check_values(w->grad, (double)(2 + BLOCKS) * BLOCKS * WIDE);
+    tg_close(tg);
+    assert_true(g.blocks == 0 && !g.damaged);
+}
+
+static void test_the_allocator_rests_for_several_threads(void **state)
+{
+    (void)state;
+#ifdef UNDER_ASAN
+    skip(); /* where all memory is freed at the end of its scope */
+#endif
+    check_allocator(2);
+    check_allocator(3);
+    check_allocator(7);
+}
+
 /* Each allocation fails in turn, in the contexts of the threads, too. The calls go on from there
  * and give the bits of a run without failures. */
 static void check_each_allocation(int threads)
@@ -208,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_have_the_same_bits),
         cmocka_unit_test(test_the_allocator_rests_after_the_first_step),
+        cmocka_unit_test(test_the_allocator_rests_for_several_threads),
         cmocka_unit_test(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
