@@ -1,9 +1,10 @@
 #!/bin/sh
-# Usage: hosts.sh openmpi|mpich LIBRARY. Trains on ranks of two hosts: network namespaces of this machine, which only a
+# Usage: hosts.sh LIBRARY. Trains on ranks of two hosts: network namespaces of this machine, which only a
 # virtual cable connects. The ranks must find the bits that one process finds. Needs root.
+# Open MPI runs them. MPICH does not: its transport, UCX, often finds no way between two namespaces of one machine.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-mpi=$1 library=$2 prefix=tinygrad$$- first=10.77.0.1 second=10.77.0.2
+library=$1 prefix=tinygrad$$- first=10.77.0.1 second=10.77.0.2
 
 skip()
 {
@@ -11,8 +12,8 @@ skip()
     exit 77
 }
 
-for tool in "mpicc.$mpi" "mpirun.$mpi" ip unshare; do
-    command -v "$tool" >/dev/null || skip "there is no $tool (Debian: $mpi, lib$mpi-dev, iproute2, util-linux)"
+for tool in mpicc.openmpi mpirun.openmpi ip unshare; do
+    command -v "$tool" >/dev/null || skip "there is no $tool (Debian: openmpi-bin, libopenmpi-dev, iproute2, util-linux)"
 done
 work=$(mktemp -d)
 trap 'for host in $first $second; do ip netns delete "$prefix$host" 2>/dev/null || true; done; rm -rf "$work"' EXIT
@@ -38,22 +39,14 @@ END
 chmod +x "$work/on"
 
 # Memory that ranks of one machine share would bypass the cable.
-case $mpi in
-openmpi)
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    network=10.77.0.0/24
-    start="mpirun.openmpi --mca plm_rsh_agent $work/on --mca oob_tcp_if_include $network --mca btl tcp,self \
-        --mca btl_tcp_if_include $network --host $first:2,$second:2"
-    ;;
-mpich)
-    start="mpirun.mpich -launcher ssh -launcher-exec $work/on -genv UCX_TLS tcp,self -genv FI_PROVIDER tcp \
-        -hosts $first,$second -ppn 2"
-    ;;
-esac
-"mpicc.$mpi" -std=c11 -O1 -I"$root/include" -I"$root/tests/support" "$root/tests/mpi/training.c" \
+network=10.77.0.0/24
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+start="mpirun.openmpi --mca plm_rsh_agent $work/on --mca oob_tcp_if_include $network --mca btl tcp,self \
+    --mca btl_tcp_if_include $network --host $first:2,$second:2"
+mpicc.openmpi -std=c11 -O1 -I"$root/include" -I"$root/tests/support" "$root/tests/mpi/training.c" \
     "$root/src/mpi/mpi.c" "$library" -lm -pthread -o "$work/training"
 timeout 100 "$work/on" $first "$start -np 4 $work/training" >"$work/printed" 2>&1 || { cat "$work/printed" >&2; exit 1; }
 grep -qxF '4 ranks train as one' "$work/printed" || { cat "$work/printed" >&2; exit 1; }
 bytes=$("$work/on" $second cat /sys/class/net/cable2/statistics/rx_bytes)
 [ "$bytes" -gt 1000000 ] || { echo "only $bytes bytes have gone through the cable" >&2; exit 1; }
-echo "ok: $mpi: 4 ranks on two hosts train as one, and $bytes bytes go through the cable"
+echo "ok: 4 ranks on two hosts train as one, and $bytes bytes go through the cable"
