@@ -27,6 +27,8 @@ bool tg__runs_avx2(const cpu_features *cpu)
 #define VECTOR_STORE_F32(n, p, v) _mm256_maskstore_ps(p, FIRST_F32(n), v)
 #define VECTOR_STORE_F64(n, p, v) _mm256_maskstore_pd(p, FIRST_F64(n), v)
 #define TRANSPOSE_F32             tg__transpose_f32
+#define LOAD_COLUMNS_F32          tg__load_columns_f32
+#define LOAD_COLUMNS_F64          tg__load_columns_f64
 
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF

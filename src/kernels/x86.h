@@ -54,4 +54,32 @@ static inline __attribute__((target("avx2"))) void tg__transpose_f32(float *out,
 #undef COLUMNS
 }
 
+/* Element k of each of 4 rows becomes column[k], in float64, for 4 elements. */
+static inline __attribute__((always_inline, target("avx2"))) void
+tg__load_columns_f32(__m256d *column, const float *p, int64_t stride)
+{
+    const __m128 a = _mm_loadu_ps(p), b = _mm_loadu_ps(p + stride);
+    const __m128 c = _mm_loadu_ps(p + 2 * stride), d = _mm_loadu_ps(p + 3 * stride);
+    const __m128 low = _mm_unpacklo_ps(a, b), low2 = _mm_unpacklo_ps(c, d);
+    const __m128 high = _mm_unpackhi_ps(a, b), high2 = _mm_unpackhi_ps(c, d);
+    column[0] = _mm256_cvtps_pd(_mm_movelh_ps(low, low2));
+    column[1] = _mm256_cvtps_pd(_mm_movehl_ps(low2, low));
+    column[2] = _mm256_cvtps_pd(_mm_movelh_ps(high, high2));
+    column[3] = _mm256_cvtps_pd(_mm_movehl_ps(high2, high));
+}
+
+static inline __attribute__((always_inline, target("avx2"))) void
+tg__load_columns_f64(__m256d *column, const double *p, int64_t stride)
+{
+#define ROWS(r, k)                                                                                 \
+    _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p + (r)*stride + (k))),               \
+                         _mm_loadu_pd(p + ((r) + 2) * stride + (k)), 1)
+    for (int k = 0; k < 4; k += 2) {
+        const __m256d even = ROWS(0, k), odd = ROWS(1, k);
+        column[k] = _mm256_unpacklo_pd(even, odd);
+        column[k + 1] = _mm256_unpackhi_pd(even, odd);
+    }
+#undef ROWS
+}
+
 #endif

@@ -100,6 +100,63 @@ static void test_a_product_that_underflows_is_0(void **state)
         }
 }
 
+/* Kinds of factors: near 1; of products that leave the range of float32, of double, or of neither
+ * but only in between; and special ones. */
+static double factor(int kind, int64_t i)
+{
+    static const double special[] = {0, -0.0, INFINITY, -INFINITY, NAN, 0x1p-149, 0x1p127, -1};
+    const double fraction = 1 + (double)(i * 37 % 101 - 50) / 128;
+    if (kind == 1) return ldexp(fraction, (int)(i * 53 % 41) - 20);
+    if (kind == 2) return ldexp(fraction, (int)(i * 53 % 241) - 120);
+    if (kind == 3) return ldexp(fraction, i / 40 % 2 ? 60 : -60);
+    if (kind == 4 && i * 7 % 1013 < 8) return special[i * 7 % 1013];
+    return i % 3 ? fraction : -fraction;
+}
+
+/* Rows that are multiplied together have the bits of rows that are multiplied alone. */
+static void test_products_of_many_rows_are_those_of_each_row(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t terms[] = {1, 3, 4, 5, 6, 7, 8, 100, 127, 128, 131, 316, 511, 512};
+    enum { ROWS = 53, SIZES = sizeof terms / sizeof *terms };
+    for (int i = 0; i < 2 * 5 * SIZES; i++) {
+        const tg_dtype dtype = i % 2 ? TG_F64 : TG_F32;
+        const int64_t n = terms[i / 10];
+        tg_scope_begin(tg);
+        tg_tensor *t = tg_empty(tg, TG_F64, TG_SHAPE(ROWS, n + 1));
+        for (int64_t j = 0; j < t->numel; j++) ((double *)t->data)[j] = factor(i / 2 % 5, j);
+        t = tg_narrow(tg_cast(t, dtype), 1, 0, n);
+        tg_tensor *products = tg_prod_dim(t, 1, false);
+        for (int64_t r = 0; r < ROWS; r++) {
+            const double y = element_of(products, r), alone = tg_item(tg_prod(tg_select(t, 0, r)));
+            assert_true(isnan(alone) ? isnan(y) : y == alone && signbit(y) == signbit(alone));
+        }
+        tg_scope_end(tg);
+    }
+}
+
+/* Row r has the fractions (r + 1)/(r + 2), (r + 2)/(r + 3) ... up to r + n, whose product is
+ * (r + 1)/(r + n + 1). The bound is that of one product of many terms. */
+static void test_products_of_many_rows_of_fractions(void **state)
+{
+    tg_context *tg = *state;
+    static const int64_t terms[] = {24, 30, 100, 200, 316};
+    enum { ROWS = 40 };
+    for (int i = 0; i < 10; i++) {
+        const tg_dtype dtype = i % 2 ? TG_F64 : TG_F32;
+        const int64_t n = terms[i / 2];
+        tg_tensor *t = tg_empty(tg, TG_F64, TG_SHAPE(ROWS, n));
+        for (int64_t j = 0; j < t->numel; j++)
+            ((double *)t->data)[j] = (double)(j / n + j % n + 1) / (double)(j / n + j % n + 2);
+        tg_tensor *products = tg_prod_dim(tg_cast(t, dtype), 1, false);
+        for (int64_t r = 0; r < ROWS; r++) {
+            const double exact = (double)(r + 1) / (double)(r + n + 1);
+            const double bound = exact * (double)(n + 1) * (dtype == TG_F32 ? 0x1p-24 : 0x1p-52);
+            assert_true(fabs(element_of(products, r) - exact) <= bound);
+        }
+    }
+}
+
 /* The gradient of a term is the product of the others: with one 0 that of the 0 alone, with two
  * none. */
 static void test_gradients_of_products_with_zeros(void **state)
@@ -127,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_a_product_with_special_terms),
         cmocka_unit_test(test_a_product_beyond_the_range_and_one_more_term),
         cmocka_unit_test(test_a_product_that_underflows_is_0),
+        cmocka_unit_test(test_products_of_many_rows_are_those_of_each_row),
+        cmocka_unit_test(test_products_of_many_rows_of_fractions),
         cmocka_unit_test(test_gradients_of_products_with_zeros),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
