@@ -198,16 +198,17 @@ static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
     return true;
 }
 
-/* Computes the gradient of operand i of r from g by grad_into, without a history, and adds it to
- * the pending gradient of the operand. It takes the memory of g if over is true. */
-static inline bool propagate_directly(sweep *s, const record *r, int i, tg_tensor *g, bool over)
+/* The memory of the grad that t will have, if its gradient can be computed there: t is a leaf that
+ * has no grad and no pending gradient, the memory is there and nobody else has a claim on it, and
+ * no record is left that may call backward itself. Else NULL. */
+static inline tg_tensor *empty_grad(const sweep *s, const tg_tensor *t)
 {
-    tg_tensor *t = r->in[i].t, *own = over ? g : tg__new(s->tg, t->dtype, t->ndim, t->shape);
-    if (!own) return false;
-    const block *before = s->tg->scope->blocks; /* own is of this scope */
-    if (!r->op->grad_into(r, i, g, own)) return false;
-    if (s->tg->scope->blocks != before) tg__free_elements(s->tg, before, NULL);
-    return accumulate(s, t, own);
+    const tensor_priv *p = priv(t);
+    if (!p->grad_slot || p->record || p->pending || p->pub.grad || !p->pub.requires_grad ||
+        s->waiting || s->outer || s->inputs.n)
+        return NULL;
+    const tensor_priv *slot = priv(p->grad_slot);
+    return slot->released || slot->own.claims != 1 ? NULL : p->grad_slot;
 }
 
 /* Computes the gradient of operand i of r from g, that of its result, and adds it to the pending
@@ -291,29 +292,54 @@ static inline unsigned reads_of(const sweep *s, const record *r)
     return reads;
 }
 
-/* Computes the gradients of the operands of r from g, that of its result, and adds them to
- * theirs. */
+/* Computes the gradients of the operands of r from g by grad_into, without a history, and adds them
+ * to theirs. An operation with OP_OVER, which has one operand, may write its gradient over g unless
+ * g is kept. */
+static inline bool run_directly(sweep *s, const record *r, tg_tensor *g, bool keep)
+{
+    const bool over = r->op->flags & OP_OVER && !keep && is_own(s, g);
+    for (int i = 0; i < r->n; i++) {
+        if (!wants_gradient(s, &r->in[i])) continue;
+        tg_tensor *t = r->in[i].t, *own = over ? g : empty_grad(s, t);
+        if (!own) own = tg__new(s->tg, t->dtype, t->ndim, t->shape);
+        if (!own) return false;
+        const block *before = s->tg->scope->blocks;
+        if (!r->op->grad_into(r, i, g, own)) return false;
+        if (s->tg->scope->blocks != before) tg__free_elements(s->tg, before, NULL);
+        if (!accumulate(s, t, own)) return false;
+    }
+    if (!keep && !over) release_gradient(g);
+    return true;
+}
+
+/* The same by the other functions of the operation. */
+static bool run_by_operations(sweep *s, const record *r, tg_tensor *g, bool keep)
+{
+    const bool together = r->op->gradients && !s->create_graph;
+    priv(g)->mark &= (uint8_t)~MARK_SUM;
+    if (together && !propagate_together(s, r, g)) return false;
+    for (int i = together ? TG_TOGETHER : 0; i < r->n; i++)
+        if (wants_gradient(s, &r->in[i]) &&
+            !(s->tg->watch ? propagate_watched : propagate)(s, r, i, g))
+            return false;
+    if (!keep && !s->create_graph) release_gradient(g);
+    return true;
+}
+
+/* Whether the sweep computes the gradients of the operands of r by grad_into. */
+static inline bool is_direct(const sweep *s, const record *r)
+{
+    return r->op->grad_into && !s->tg->watch && !s->create_graph;
+}
+
+/* Computes the gradients of the operands of r from g, that of its result, and adds them to theirs.
+ * Then g is released, unless it is wanted or is the stack_tensor of tg__sweep. */
 static inline bool run_record(sweep *s, const record *r, tg_tensor *g)
 {
-    const tensor_priv *p = priv(r->out);
-    const bool direct = r->op->grad_into && !s->tg->watch && !s->create_graph;
     const unsigned reads = reads_of(s, r);
-    const bool keep = p->captured == g;
-    bool over = false; /* the gradient of the operand is written over g */
+    const bool keep = priv(r->out)->captured == g || g->grad == g;
     if (reads && !check_versions(r, reads)) return false;
-    priv(g)->mark &= (uint8_t)~MARK_SUM;
-    const bool together = r->op->gradients && !s->create_graph;
-    if (together && !propagate_together(s, r, g)) return false;
-    for (int i = together ? TG_TOGETHER : 0; i < r->n; i++) {
-        if (!wants_gradient(s, &r->in[i])) continue;
-        over = direct && r->op->flags & OP_OVER && !keep && is_own(s, g);
-        if (!(direct         ? propagate_directly(s, r, i, g, over)
-              : s->tg->watch ? propagate_watched(s, r, i, g)
-                             : propagate(s, r, i, g)))
-            return false;
-    }
-    if (!keep && !s->create_graph && !over) release_gradient(g);
-    return true;
+    return is_direct(s, r) ? run_directly(s, r, g, keep) : run_by_operations(s, r, g, keep);
 }
 
 /* Takes the gradient that has reached the result of r; NULL if none has. */
@@ -368,13 +394,17 @@ bool tg__sweep(sweep *s, tg_list outputs, tg_list weights)
 {
     record *newest = newest_of(outputs);
     tg_tensor *first = NULL; /* of a single output, which then needs no state of the sweep */
+    stack_tensor one;
     if (!begin_sweep(s)) return false;
     if (s->inputs.n) tg__mark_paths(s, outputs, newest);
     for (int i = 0; i < outputs.n; i++) {
         tg_tensor *out = outputs.items[i];
-        tg_tensor *g = weights.n ? first_gradient(s, weights.items[i]) : one_like(out);
+        const bool alone = outputs.n == 1 && newest && !s->inputs.n && is_untouched(priv(out));
+        tg_tensor *g = weights.n ? first_gradient(s, weights.items[i])
+                       : alone && out->ndim == 0 && is_direct(s, newest) ? tg__scalar(&one, out, 1)
+                                                                         : one_like(out);
         if (!g) return false;
-        if (outputs.n == 1 && newest && !s->inputs.n && is_untouched(priv(out))) {
+        if (alone) {
             first = g;
             s->waiting = 1;
         } else if (!accumulate(s, out, g)) {
@@ -466,7 +496,6 @@ static bool begin_backward(sweep *s, tg_list outputs, tg_list weights)
     tg_context *tg = s->tg;
     s->create_graph = false;
     tg_scope_begin(tg);
-    tg__scope_in_host(tg, tg->depth); /* or the first gradient makes it, if it needs a page */
     tg_no_grad_begin(tg);
     return tg__sweep(s, outputs, weights) && prepare_grads(s);
 }

@@ -98,7 +98,7 @@ struct op_row {
     tg_tensor *(*grad)(const record *r, int i, tg_tensor *g);
     /* Computes the elements of the same gradient, with the same bits, in `out`: a contiguous tensor
      * with the shape and dtype of input i. It is the shorter way where the gradient needs no
-     * history. NULL: there is only `grad`. False: an error is recorded. */
+     * history. g may be a stack_tensor. NULL: there is only `grad`. False: an error is recorded. */
     bool (*grad_into)(const record *r, int i, tg_tensor *g, tg_tensor *out);
     /* Computes the gradients of the inputs that it can, together, where no history of them is
      * wanted, in tensors of their own. It leaves the others NULL, for which grad is called. NULL,

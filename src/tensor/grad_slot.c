@@ -68,6 +68,7 @@ void tg__set_grad(tensor_priv *p, tg_tensor *g)
     p->pub.grad = slot;
     slot->requires_grad = false; /* the history of the last gradient is gone, too */
     priv(slot)->record = NULL;
+    if (g == slot) return;
     if (to->claims == 1 && owns_whole_block(g)) {
         if (to->block) tg__block_free(slot->context, to->block);
         tg__block_move(slot->context, from->block, p->depth);

@@ -52,7 +52,7 @@ void tg__clear_grad(tg_tensor *t);
  * memory. */
 bool tg__prepare_grad(const tensor_priv *p, tg_tensor *g);
 /* Makes g the gradient of p, which had none. If g has a block that nobody else uses, the gradient
- * takes over the block; else the elements are copied. */
+ * takes over the block; else the elements are copied, unless g is the grad_slot itself. */
 void tg__set_grad(tensor_priv *p, tg_tensor *g);
 
 #endif

@@ -147,6 +147,54 @@ static void rectify(problem p, int64_t m, int64_t n, int64_t k)
     }
 }
 
+/* The loss is the result of an operation whose operands are leaves. */
+static void end_with_a_leaf(problem p, int64_t m, int64_t n, int64_t k)
+{
+    for (int i = 0; i < 5; i++) {
+        p.leaves = 0;
+        tg_tensor *x = add_leaf(&p, i < 3 ? TG_SHAPE() : TG_SHAPE(m, n)), *y = NULL;
+        if (i != 1 && i != 2) y = add_leaf(&p, (tg_shape){x->ndim, x->shape});
+        compare_gradients(&p, i == 0   ? tg_mse_loss(x, y, TG_MEAN)
+                              : i == 1 ? tg_mul_scalar(x, 0.3)
+                              : i == 2 ? tg_relu(tg_mul_scalar(x, -2))
+                              : i == 3
+                                  ? tg_mse_loss(x, y, TG_SUM)
+                                  : tg_mse_loss(tg_matmul(x, tg_t(y)),
+                                                tg_zeros(p.tg, p.dtype, TG_SHAPE(m, m)), TG_SUM));
+    }
+    p.leaves = 0;
+    tg_tensor *square = add_leaf(&p, TG_SHAPE(k, k));
+    tg_tensor *product = tg_matmul(square, square);
+    compare_gradients(&p, tg_mse_loss(product, tg_zeros_like(product), TG_SUM));
+}
+
+static void test_losses_of_leaves(void **state)
+{
+    for_sizes(state, end_with_a_leaf);
+}
+
+/* A gradient that was cleared but that a recorded operation reads is not overwritten unnoticed, and
+ * neither is one to which backward adds. The gradient of sum((a w)^2) for w is 2 a^2 w. */
+static void test_gradients_in_use_stay(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *w = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(1, 1), 3), true);
+    tg_tensor *a = tg_full(tg, TG_F32, TG_SHAPE(1, 1), 2), *zero = tg_zeros_like(a);
+    tg_tensor *loss = tg_mse_loss(tg_matmul(a, w), zero, TG_SUM);
+    assert_true(tg_backward(loss));
+    check_values(w->grad, 24);
+    tg_tensor *reads = tg_mul(w, w->grad);
+    assert_true(tg_backward(loss) && tg_backward(loss));
+    check_values(w->grad, 72);
+    assert_true(tg_clear_grad(w) && tg_backward(loss));
+    check_values(w->grad, 24);
+    assert_false(tg_backward(reads));
+    check_error(tg, TG_ERR_AUTOGRAD,
+                "backward: the gradient of mul needs its input 2, a tensor [1, 1], but backward "
+                "changed it in place");
+    check_values(w->grad, 24);
+}
+
 static void test_relu(void **state)
 {
     for_sizes(state, rectify);
@@ -255,6 +303,8 @@ int main(void)
         test(mse_loss),
         test(relu),
         test(softmax),
+        test(losses_of_leaves),
+        test(gradients_in_use_stay),
         test(wanted_gradients_stay),
         test(shared_gradients_stay),
         test(gradients_take_the_place_of_others),
