@@ -188,45 +188,6 @@ void tg__free_elements(tg_context *tg, const block *newest_then, const block *ke
     }
 }
 
-static size_t room_in(const scope *s)
-{
-    TG_CHECK(s->top <= s->end);
-    return (size_t)(s->end - s->top);
-}
-
-enum { SCOPE = (sizeof(scope) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN };
-
-/* Sets all members but top, end, tape and newest. Setting them one by one takes less time than
- * clearing the whole struct. */
-static inline void init_scope(scope *s, scope *outer, scope *host, int64_t depth)
-{
-    s->outer = outer;
-    s->host = host;
-    s->depth = depth;
-    s->blocks = NULL;
-    s->spares = NULL;
-    s->at_end = NULL;
-    s->claims = NULL;
-    s->deferred = NULL;
-    s->calls = NULL;
-    s->lent = s->lends_no_more = false;
-}
-
-scope *tg__scope_in_host(tg_context *tg, int64_t depth)
-{
-    scope *host = tg->scope;
-    if (!TG_SMALL || !host || host->lends_no_more || room_in(host) < SCOPE) return NULL;
-    TG_CHECK(!host->lent && host->depth < depth && depth <= tg->depth);
-    scope *s = (scope *)(void *)host->top;
-    init_scope(s, host, host, depth);
-    s->top = host->top + SCOPE;
-    s->end = host->end;
-    s->tape = tg->tape;
-    s->newest = tg->newest;
-    host->lent = true;
-    return tg->scope = s;
-}
-
 /* The scope of that depth, which is made if it has no memory yet. A new scope between two others
  * gets its own page, because the free part of the outer one's page may be lent already. */
 static scope *scope_at(tg_context *tg, int64_t depth)
@@ -238,13 +199,13 @@ static scope *scope_at(tg_context *tg, int64_t depth)
     TG_CHECK(depth >= 0 && depth <= tg->depth && (!s || s->depth < depth));
     s = inner ? NULL : tg__scope_in_host(tg, depth);
     if (s) return s;
-    block *page = take_page(tg, SCOPE);
+    block *page = take_page(tg, TG_SCOPE);
     if (!page) return NULL;
     s = block_payload(page);
-    init_scope(s, *link, NULL, depth);
+    tg__init_scope(s, *link, NULL, depth);
     s->tape = inner ? inner->tape : tg->tape;
     s->newest = inner ? inner->newest : tg->newest;
-    open_page(s, page, SCOPE);
+    open_page(s, page, TG_SCOPE);
     return *link = s;
 }
 
@@ -265,7 +226,7 @@ static void *block_in(tg_context *tg, scope *s, size_t bytes)
 /* Cuts a small piece from the current page of s, or from a new page if that one is lent or full. */
 static void *piece_in(tg_context *tg, scope *s, size_t bytes)
 {
-    if (s->lent || room_in(s) < tg__round_up(bytes)) {
+    if (s->lent || tg__room_in(s) < tg__round_up(bytes)) {
         block *page = take_page(tg, bytes);
         if (!page) return NULL;
         open_page(s, page, 0);
@@ -438,7 +399,7 @@ static void end_scope(tg_context *tg, scope *s)
     if (!host) return;
     host->lent = false;
 #ifdef TG_DEBUG
-    if (!host->lends_no_more) memset(host->top, 0xdd, room_in(host));
+    if (!host->lends_no_more) memset(host->top, 0xdd, tg__room_in(host));
 #endif
 }
 

@@ -130,14 +130,52 @@ static inline size_t tg__round_up(size_t bytes)
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);
 }
 
+/* The bytes that a scope struct takes in a page, and those that are free in the current page of s.
+ */
+enum { TG_SCOPE = (sizeof(scope) + TG_ALIGN - 1) / TG_ALIGN * TG_ALIGN };
+static inline size_t tg__room_in(const scope *s)
+{
+    TG_CHECK(s->top <= s->end);
+    return (size_t)(s->end - s->top);
+}
+
+/* Sets all members but top, end, tape and newest. Setting them one by one takes less time than
+ * clearing the whole struct. */
+static inline void tg__init_scope(scope *s, scope *outer, scope *host, int64_t depth)
+{
+    s->outer = outer;
+    s->host = host;
+    s->depth = depth;
+    s->blocks = NULL;
+    s->spares = NULL;
+    s->at_end = NULL;
+    s->claims = NULL;
+    s->deferred = NULL;
+    s->calls = NULL;
+    s->lent = s->lends_no_more = false;
+}
+
 /* Makes the scope of that depth, inside all others, in the page of the innermost one. NULL if that
  * has no room or lends no more; the scope then needs a page of its own. */
-scope *tg__scope_in_host(tg_context *tg, int64_t depth);
+static inline scope *tg__scope_in_host(tg_context *tg, int64_t depth)
+{
+    scope *host = tg->scope;
+    if (!TG_SMALL || !host || host->lends_no_more || tg__room_in(host) < TG_SCOPE) return NULL;
+    TG_CHECK(!host->lent && host->depth < depth && depth <= tg->depth);
+    scope *s = (scope *)(void *)host->top;
+    tg__init_scope(s, host, host, depth);
+    s->top = host->top + TG_SCOPE;
+    s->end = host->end;
+    s->tape = tg->tape;
+    s->newest = tg->newest;
+    host->lent = true;
+    return tg->scope = s;
+}
+
 /* The innermost scope, if it has that depth and no spares that may serve; else NULL. */
 static inline scope *tg__scope_at_hand(const tg_context *tg, int64_t depth)
 {
     scope *s = tg->scope;
-    TG_CHECK(!s || s->top <= s->end);
     return s && s->depth == depth && !s->spares ? s : NULL;
 }
 
@@ -147,7 +185,7 @@ static inline void *tg__carve(tg_context *tg, int64_t depth, size_t bytes)
 {
     scope *s = tg__scope_at_hand(tg, depth);
     const size_t size = tg__round_up(bytes);
-    if (!s || !tg__is_small(bytes) || (size_t)(s->end - s->top) < size) return NULL;
+    if (!s || !tg__is_small(bytes) || tg__room_in(s) < size) return NULL;
     void *memory = s->top;
     s->top += size;
     return memory;

@@ -185,8 +185,6 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
                                          const int64_t *shape)
 {
     int64_t strides[TG_MAX_DIMS];
-    if (tg->scope && tg->scope->depth < depth && tg__scope_in_host(tg, depth))
-        return tg__new_at(tg, depth, dtype, ndim, shape);
     const size_t bytes = tg__bytes(tg__numel(ndim, shape), tg__dtype_size(dtype));
     const bool has_block = bytes && !tg__lies_behind(bytes);
     tensor_priv *p = tg__alloc_at(tg, depth, has_block ? sizeof *p : TG_TENSOR + bytes);
@@ -204,8 +202,10 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
     TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
-    scope *s = tg__scope_at_hand(tg, depth);
-    const size_t room = s ? (size_t)(s->end - s->top) : 0;
+    scope *s = tg->scope;
+    if (s && s->depth < depth) s = tg__scope_in_host(tg, depth);
+    if (!s || s->depth != depth || s->spares) return new_slowly(tg, depth, dtype, ndim, shape);
+    const size_t room = tg__room_in(s);
     if (room < TG_TENSOR) return new_slowly(tg, depth, dtype, ndim, shape);
     tensor_priv *p = (tensor_priv *)(void *)s->top;
     int64_t numel = 1;
