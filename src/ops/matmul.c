@@ -200,8 +200,8 @@ static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_
     return split_product(tg, w, units, grain, wide ? product_of_columns : product_of_rows);
 }
 
-bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
-                 matrix b)
+static TG_NOINLINE bool product_of_any_size(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n,
+                                            int64_t k, void *c, matrix a, matrix b)
 {
     if (tg__shares_sum(tg, k) && m == 1 && n == 1 && a.s1 == 1 && b.s0 == 1 && tg__is_float(dtype))
         return tg__share_sum(tg, dtype, LANES_DOT, k, c, a.data, b.data);
@@ -212,14 +212,23 @@ bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k
         return split_large_product(tg, &w, dtype);
     }
     double on_stack[STACK_SCRATCH / sizeof(double)];
-    const int64_t most = (int64_t)(sizeof on_stack / sizeof *on_stack);
-    const bool small = k * (m > n ? m : n) <= most; /* packs no more elements than this */
-    const size_t bytes = small ? 0 : tg__product_scratch(dtype, m, n, k, b.s1);
-    TG_CHECK(!small || tg__product_scratch(dtype, m, n, k, b.s1) <= sizeof on_stack);
+    const size_t bytes = tg__product_scratch(dtype, m, n, k, b.s1);
     char *scratch = alloc_scratch(tg, bytes, on_stack);
     if (!scratch) return false;
     pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
     free_scratch(tg, bytes, scratch);
+    return true;
+}
+
+/* In a small product the kernel packs at most SMALL elements, and there is no work for threads. */
+bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
+                 matrix b)
+{
+    enum { SMALL = 512 };
+    double scratch[SMALL];
+    if (k * (m > n ? m : n) > SMALL) return product_of_any_size(tg, dtype, m, n, k, c, a, b);
+    TG_CHECK(tg__product_scratch(dtype, m, n, k, b.s1) <= sizeof scratch);
+    pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
     return true;
 }
 
