@@ -102,13 +102,9 @@ static void give_claims_back(tg_context *tg, scope *s)
     }
 }
 
-void tg__claim(tg_context *tg, claim *c, storage *on)
+void tg__list_claim(scope *s, claim *c, storage *on)
 {
-    TG_CHECK(on->claims > 0 && on->depth <= tg->depth);
-    on->claims++;
-    if (on->depth == tg->depth) return;
-    scope *s = tg->scope;
-    TG_CHECK(s->depth == tg->depth);
+    TG_CHECK(s->depth > on->depth);
     *c = (claim){.next = s->claims, .link = &s->claims, .on = on};
     if (c->next) c->next->link = &c->next;
     s->claims = c;

@@ -5,10 +5,17 @@
 
 #include "tensor.h"
 
+/* Lists a claim in the scope whose end gives it back. */
+void tg__list_claim(scope *s, claim *c, storage *on);
 /* Makes a claim on a storage, whose data then stays until the claim is given back. c is a member of
  * the view or record that needs the data and was just made in the current scope; the end of that
  * scope gives the claim back. */
-void tg__claim(tg_context *tg, claim *c, storage *on);
+static inline void tg__claim(tg_context *tg, claim *c, storage *on)
+{
+    TG_CHECK(on->claims > 0 && on->depth <= tg->depth);
+    on->claims++;
+    if (on->depth != tg->depth) tg__list_claim(tg->scope, c, on);
+}
 /* Gives back a claim that was made in the scope of that depth, before that scope ends. */
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
 
