@@ -18,10 +18,18 @@ static bool linear_shape(const call *c, spec *s)
             c->tg, TG_ERR_SHAPE,
             "linear: input %s, weight %s: the last size of the input must be in_features, %lld",
             SHOW(x), SHOW(w), (long long)w->shape[1]);
-    tg__copy_shape(s, x);
+    s->dtype = x->dtype;
+    s->ndim = x->ndim;
+    for (int d = 0; d < x->ndim - 1; d++) s->shape[d] = x->shape[d];
     s->shape[x->ndim - 1] = w->shape[0];
     return w->shape[0] <= w->shape[1] || /* a result no larger than the input needs no check */
            tg__check_shape(c->tg, "linear", (tg_shape){s->ndim, s->shape});
+}
+
+static TG_NOINLINE void add_linear_bias(const call *c)
+{
+    loop add = {.binary = pick(c->tg->level, add, c->out->dtype)};
+    tg__elementwise(add, c->out, 2, (tg_tensor *[]){c->out, c->in[2]});
 }
 
 static bool linear_forward(const call *c)
@@ -29,14 +37,11 @@ static bool linear_forward(const call *c)
     const tg_tensor *x = c->in[0], *w = c->in[1];
     if (c->out->numel == 0) return true;
     const bool vector = x->ndim == 1;
-    const matrix rows = vector ? (matrix){x->data, 0, x->strides[0]} : tg__matrix(x);
+    const matrix row = {x->data, 0, x->strides[0]};
     if (!tg__product(c->tg, x->dtype, vector ? 1 : x->shape[0], w->shape[0], w->shape[1],
-                     c->out->data, rows, tg__transposed(w)))
+                     c->out->data, vector ? row : tg__matrix(x), tg__transposed(w)))
         return false;
-    if (c->n == 3) {
-        loop add = {.binary = pick(c->tg->level, add, x->dtype)};
-        tg__elementwise(add, c->out, 2, (tg_tensor *[]){c->out, c->in[2]});
-    }
+    if (c->n == 3) add_linear_bias(c);
     return true;
 }
 

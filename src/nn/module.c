@@ -398,7 +398,7 @@ static TG_NOINLINE void undo_changes(undo *u, bool failed)
 }
 
 /* Ends the outermost forward. If it has failed, its changes and its random draws are undone. */
-static inline void finish_outermost(tg_context *tg, bool failed)
+TG_INLINE void finish_outermost(tg_context *tg, bool failed)
 {
     undo *u = tg->undo;
     if (u->changes) undo_changes(u, failed);
