@@ -23,6 +23,29 @@ static bool binary_forward(const call *c)
     return true;
 }
 
+static bool binary_linear_forward(const call *c, linear_form form)
+{
+    const tg_dtype d = c->out->dtype;
+    tg__elementwise_linear(form, binary_loop(c, d).binary, pick(c->tg->level, scale, d), c->out,
+                           c->in);
+    return true;
+}
+
+static bool binary_sum_forward(const call *c)
+{
+    return binary_linear_forward(c, LINEAR_SUM);
+}
+
+static bool binary_difference_forward(const call *c)
+{
+    return binary_linear_forward(c, LINEAR_DIFFERENCE);
+}
+
+static bool binary_product_forward(const call *c)
+{
+    return binary_linear_forward(c, LINEAR_PRODUCT);
+}
+
 /* Checks that no int64 is divided by zero, for which there is no value; a floating remainder is NaN
  * then. */
 static bool check_divisor(const call *c, bool has_zero)
@@ -192,10 +215,10 @@ static inline tg_tensor *write_scalar(const op_row *o, tg_tensor *t, double s)
 
 BINARY_GRADIENTS(add_grad, g, g)
 static const op_row add_op = {.name = "add", .grad_name = "AddBackward0",
-    .shape = binary_shape, .forward = binary_forward, .grad = add_grad,
+    .shape = binary_shape, .forward = binary_sum_forward, .grad = add_grad,
     .flags = OP_BROADCAST, .kernel = &tg__add_kernel};
 static const op_row add_in_place_op = {.name = "add_", .grad_name = "AddBackward0",
-    .shape = binary_write_shape, .forward = binary_forward, .grad = add_grad,
+    .shape = binary_write_shape, .forward = binary_sum_forward, .grad = add_grad,
     .flags = OP_BROADCAST, .kernel = &tg__add_kernel};
 tg_tensor *tg_add(tg_tensor *a, tg_tensor *b) { return apply_binary(&add_op, a, b); }
 tg_tensor *tg_add_(tg_tensor *t, tg_tensor *other) { return write_binary(&add_in_place_op, t, other); }
@@ -212,10 +235,10 @@ tg_tensor *tg_add_scalar_(tg_tensor *t, double s) { return write_scalar(&add_sca
 
 BINARY_GRADIENTS(sub_grad, g, tg_neg(g))
 static const op_row sub_op = {.name = "sub", .grad_name = "SubBackward0",
-    .shape = binary_shape, .forward = binary_forward, .grad = sub_grad,
+    .shape = binary_shape, .forward = binary_difference_forward, .grad = sub_grad,
     .flags = OP_BROADCAST, .kernel = &tg__sub_kernel};
 static const op_row sub_in_place_op = {.name = "sub_", .grad_name = "SubBackward0",
-    .shape = binary_write_shape, .forward = binary_forward, .grad = sub_grad,
+    .shape = binary_write_shape, .forward = binary_difference_forward, .grad = sub_grad,
     .flags = OP_BROADCAST, .kernel = &tg__sub_kernel};
 tg_tensor *tg_sub(tg_tensor *a, tg_tensor *b) { return apply_binary(&sub_op, a, b); }
 tg_tensor *tg_sub_(tg_tensor *t, tg_tensor *other) { return write_binary(&sub_in_place_op, t, other); }
@@ -238,10 +261,10 @@ tg_tensor *tg_rsub_scalar(tg_tensor *a, double s) { return apply_scalar(&rsub_sc
 
 BINARY_GRADIENTS(mul_grad, tg_mul(g, b), tg_mul(g, a))
 static const op_row mul_op = {.name = "mul", .grad_name = "MulBackward0",
-    .shape = binary_shape, .forward = binary_forward, .grad = mul_grad,
+    .shape = binary_shape, .forward = binary_product_forward, .grad = mul_grad,
     .reads = {READS_1, READS_0}, .flags = OP_BROADCAST, .kernel = &tg__mul_kernel};
 static const op_row mul_in_place_op = {.name = "mul_", .grad_name = "MulBackward0",
-    .shape = binary_write_shape, .forward = binary_forward, .grad = mul_grad,
+    .shape = binary_write_shape, .forward = binary_product_forward, .grad = mul_grad,
     .reads = {READS_1, READS_0}, .flags = OP_BROADCAST, .kernel = &tg__mul_kernel};
 tg_tensor *tg_mul(tg_tensor *a, tg_tensor *b) { return apply_binary(&mul_op, a, b); }
 tg_tensor *tg_mul_(tg_tensor *t, tg_tensor *other) { return write_binary(&mul_in_place_op, t, other); }

@@ -20,6 +20,12 @@ typedef struct loop {
 /* out = f(in[0], ...), element by element, with a kernel that is not NULL. The inputs broadcast to
  * the shape of out, and all strides are allowed. An input may be out itself. */
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
+/* The same for a sum, a difference or a product of two inputs. Where one input has a single value
+ * for many elements x of the other, it is computed as x s + t by the kernel `scale`, which reads
+ * one array and gives the same bits. There is no such kernel for int64. */
+typedef enum linear_form { LINEAR_SUM, LINEAR_DIFFERENCE, LINEAR_PRODUCT } linear_form;
+void tg__elementwise_linear(linear_form form, binary_kernel *f, map_kernel *scale, tg_tensor *out,
+                            tg_tensor *const *in);
 /* out = f(a, value), element by element. The value is rounded to the dtype of out. */
 void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value);
 /* out = a, broadcast to the shape of out. Both have one dtype and no memory in common. */
