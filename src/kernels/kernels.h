@@ -252,6 +252,34 @@ typedef struct patch_product {
 typedef void patch_product_kernel(const patch_product *p);
 KERNEL_SET(patch_product_set, patch_product_kernel);
 
+/* Products for convolutions whose groups have one channel, a plane, each. Position i of a plane
+ * sees, through tap t, the element image[tap[t].offset + i] of the plane, or 0 where mask[t *
+ * mask_step + i], which is as wide as an element, has no bit set; elsewhere all its bits are set.
+ * `seen` below is what the position sees. Elements that the mask hides are read, too, and so are
+ * those behind the n positions, whose mask is 0, up to a multiple of PLANE_STEP in product.h. Each
+ * plane of the image has a plane of `other` and of c. What lies between the planes of c may be
+ * overwritten.
+ *
+ *   PLANE_CHAIN  c[i] is the sum of other[tap[t].weight] * seen over all taps: fma after fma
+ *   PLANE_SUMS   the same, but each product is rounded before it is added
+ *   PLANE_DOTS   c[t] += the sum of other[i] * seen over all positions, in lanes as dot adds it */
+typedef enum plane_kind { PLANE_CHAIN, PLANE_SUMS, PLANE_DOTS } plane_kind;
+typedef struct plane_tap {
+    int64_t offset, weight;
+} plane_tap;
+typedef struct plane_product {
+    plane_kind kind;
+    int64_t planes, n, taps; /* n positions; for PLANE_DOTS, at most PLANE_MOST */
+    const plane_tap *tap;
+    const void *mask;
+    int64_t mask_step;
+    const void *image, *other;
+    void *c;
+    int64_t image_step, other_step, c_step; /* between planes */
+} plane_product;
+typedef void plane_product_kernel(const plane_product *p);
+KERNEL_SET(plane_product_set, plane_product_kernel);
+
 /* y[i] += a * x[i], rounded after each operation. a is a number of the dtype. */
 typedef void add_multiple_kernel(int64_t n, void *y, double a, const void *x);
 KERNEL_SET(add_multiple_set, add_multiple_kernel);

@@ -47,6 +47,10 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
  * bytes, or PATCH_TILE columns if these take more. Dot products have at most PATCH_DOTS terms. */
 enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_DOTS = 1 << 18 };
 
+/* The positions of a plane that plane_product takes, if it sums in lanes; and the positions whose
+ * multiple it reads and masks. */
+enum { PLANE_MOST = 1 << 13, PLANE_STEP = 64 };
+
 /* The terms that are packed together. */
 static inline int64_t tg__patch_rows(int64_t k, int64_t length)
 {

@@ -46,20 +46,10 @@ struct reading {
     int64_t taps;        /* the elements of the kernel in it */
 };
 
-static int64_t stride_of(const conv_work *w, int d)
-{
-    return w->s.a[CONV_STRIDE + d].i;
-}
-
 /* How many elements the kernel spans along dimension d. */
 static int64_t kernel_span(const conv_work *w, int d)
 {
     return tg__dilated_size(d ? w->s.kw : w->s.kh, w->s.a[CONV_DILATION + d].i);
-}
-
-static int64_t floor_of_quotient(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
 /* CONV_INPUT: element number i of a phase sees, through an element of the kernel, element i + d of
@@ -70,29 +60,20 @@ typedef struct tap_range {
 
 static tap_range range_of_taps(const conv_work *w, int d)
 {
-    const int64_t step = stride_of(w, d), padding = w->s.a[CONV_PADDING + d].i;
-    return (tap_range){floor_of_quotient(padding - kernel_span(w, d) + 1, step),
-                       floor_of_quotient(padding + step - 1, step)};
-}
-
-/* Whether elements of that phase see element k of the kernel; *seen is the element of y that the
- * first of them sees through it. */
-static bool sees(const conv_work *w, int d, int64_t phase, int64_t k, int64_t *seen)
-{
-    const int64_t at = phase + w->s.a[CONV_PADDING + d].i - k * w->s.a[CONV_DILATION + d].i;
-    *seen = floor_of_quotient(at, stride_of(w, d));
-    return *seen * stride_of(w, d) == at;
+    const int64_t step = conv_stride(w, d), padding = w->s.a[CONV_PADDING + d].i;
+    return (tap_range){conv_floor(padding - kernel_span(w, d) + 1, step),
+                       conv_floor(padding + step - 1, step)};
 }
 
 /* The phases that the image has along dimension d, and the elements of one of them. */
 static int64_t phases_of(const conv_work *w, int d)
 {
-    const int64_t size = d ? w->s.w : w->s.h, step = stride_of(w, d);
+    const int64_t size = d ? w->s.w : w->s.h, step = conv_stride(w, d);
     return size < step ? size : step;
 }
 static int64_t size_of_phase(const conv_work *w, int d, int64_t phase)
 {
-    return ((d ? w->s.w : w->s.h) - phase - 1) / stride_of(w, d) + 1;
+    return ((d ? w->s.w : w->s.h) - phase - 1) / conv_stride(w, d) + 1;
 }
 
 /* ---- The layout. */
@@ -128,15 +109,6 @@ static char *own_scratch(const conv_work *w, int64_t image, bool work)
                         w->own_at + (work ? size_of_layout(w, w->patches) : 0));
 }
 
-/* Which of n elements lie in an image of that size, if the first is number `start` of the image,
- * and the next ones follow at distance `step`. */
-static range range_inside(int64_t n, int64_t start, int64_t step, int64_t size)
-{
-    const int64_t from = start < 0 ? (step - 1 - start) / step : 0;
-    const int64_t to = size > start ? (size - start - 1) / step + 1 : 0;
-    return from < to && from < n ? (range){from, to < n ? to : n} : (range){0, 0};
-}
-
 /* Copies a part of the layout of so many channels: lines `row_step` apart, the first of which is
  * line y of the image, and columns, the first of which is column x. The lines of the layout are
  * `pitch` apart. */
@@ -144,8 +116,8 @@ static void copy_part(const conv_work *w, int64_t channels, const char *image, i
                       int64_t row_step, int64_t x, char *to, int64_t pitch)
 {
     const reading *r = w->patches;
-    const range l = range_inside(r->lines, y, row_step, r->h);
-    const range c = range_inside(r->width, x, r->step, r->w);
+    const range l = conv_range(r->lines, y, row_step, r->h);
+    const range c = conv_range(r->width, x, r->step, r->w);
     copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
     if (l.from == l.to || c.from == c.to) return;
     to += (size_t)(l.from * pitch + c.from) * w->size;
@@ -161,13 +133,13 @@ static const char *lay_out(const conv_work *w, const char *data, int64_t image, 
                            int64_t groups, int64_t first)
 {
     const reading *r = w->patches;
-    const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : stride_of(w, 0));
+    const int64_t top = r->top + first * (w->part == CONV_INPUT ? 1 : conv_stride(w, 0));
     if (r->in_place && !is_near_end(w, image, group)) return data;
     char *to = own_scratch(w, image, false);
     memset(to, 0, (size_t)(groups * size_of_group(r)) * w->size);
     for (int64_t p = 0; p < r->phases; p++)
         if (r->dense)
-            copy_part(w, groups * r->channels, data, top + p / w->s.kw, stride_of(w, 0),
+            copy_part(w, groups * r->channels, data, top + p / w->s.kw, conv_stride(w, 0),
                       r->left + p % w->s.kw * w->s.a[CONV_DILATION + 1].i,
                       to + (size_t)(p * r->lines * r->width) * w->size, r->width);
         else
@@ -275,9 +247,9 @@ static void compute_phases(const conv_work *w, int64_t image, int64_t group, con
     const reading *r = w->patches;
     const int64_t left = size_of_phase(w, 0, y_phase) - first, o = s->out_channels;
     const int64_t rows = left < r->rows ? left : r->rows, width = size_of_phase(w, 1, x_phase);
-    const bool whole = stride_of(w, 0) == 1 && stride_of(w, 1) == 1;
+    const bool whole = conv_stride(w, 0) == 1 && conv_stride(w, 1) == 1;
     char *x = conv_x(w, image, group) +
-              (size_t)((first * stride_of(w, 0) + y_phase) * s->w + x_phase) * w->size;
+              (size_t)((first * conv_stride(w, 0) + y_phase) * s->w + x_phase) * w->size;
     char *sums = own_scratch(w, image, true), *work = sums;
     if (rows <= 0 || taps == 0) return;
     if (!whole) {
@@ -300,15 +272,15 @@ static void compute_phases(const conv_work *w, int64_t image, int64_t group, con
                             .scratch = work});
     copy_kernel *copy = pick(w->c->tg->level, copy, w->c->out->dtype);
     for (int64_t c = 0; c < s->channels && !whole; c++)
-        copy(rows, width, x + (size_t)(c * s->h * s->w) * w->size, stride_of(w, 0) * s->w,
-             stride_of(w, 1), sums + (size_t)(c * rows * width) * w->size, width, 1);
+        copy(rows, width, x + (size_t)(c * s->h * s->w) * w->size, conv_stride(w, 0) * s->w,
+             conv_stride(w, 1), sums + (size_t)(c * rows * width) * w->size, width, 1);
 }
 
 /* How many elements of the kernel the elements of a phase see along dimension d. */
 static int64_t count_taps(const conv_work *w, int d, int64_t phase)
 {
     int64_t n = 0, seen;
-    for (int64_t k = 0; k < (d ? w->s.kw : w->s.kh); k++) n += sees(w, d, phase, k, &seen);
+    for (int64_t k = 0; k < (d ? w->s.kw : w->s.kh); k++) n += conv_sees(w, d, phase, k, &seen);
     return n;
 }
 
@@ -370,7 +342,7 @@ static void offsets_in_x(const conv_work *w, int64_t *offset)
     for (int64_t i = 0; i < r->rows * w->s.ow && r->transposed; i++)
         offset[i] = i / w->s.ow * r->pitch + i % w->s.ow;
     if (r->transposed) return;
-    const int64_t pitch = r->phases * r->width, step = stride_of(w, 1), rows = stride_of(w, 0);
+    const int64_t pitch = r->phases * r->width, step = conv_stride(w, 1), rows = conv_stride(w, 0);
     const int64_t phases = r->phases / w->s.kw;
     for (int64_t c = 0; c < r->channels; c++)
         for (int64_t i = 0; i < w->s.kh; i++)
@@ -412,7 +384,7 @@ static void sort_taps(const conv_work *w, char *weights)
         for (int64_t x = 0; x < phases_of(w, 1); x++)
             for (int64_t i = 0; i < w->s.kh; i++)
                 for (int64_t j = 0; j < w->s.kw; j++)
-                    if (sees(w, 0, y, i, &line) && sees(w, 1, x, j, &column))
+                    if (conv_sees(w, 0, y, i, &line) && conv_sees(w, 1, x, j, &column))
                         add_tap(w, tap++, i, j, line - lines.least, column - columns.least,
                                 weights);
 }
@@ -455,7 +427,7 @@ static bool has_same_image(const conv_work *w)
 static bool is_slow(const conv_work *w)
 {
     const geometry *s = &w->s;
-    const double products = (double)(s->h * s->w) / (double)(stride_of(w, 0) * stride_of(w, 1));
+    const double products = (double)(s->h * s->w) / (double)(conv_stride(w, 0) * conv_stride(w, 1));
     return (s->channels < 4 && s->out_channels > 1) || 2 * products > 3 * (double)(s->oh * s->ow);
 }
 
@@ -478,8 +450,8 @@ static void describe_layout(const conv_work *w, reading *r, int64_t rows)
         r->lines = tg__plus(rows, lines.most - lines.least);
         r->pitch = r->width = tg__plus(size_of_phase(w, 1, 0), columns.most - columns.least);
     } else {
-        const int64_t step = stride_of(w, 1), span = kernel_span(w, 1);
-        const int64_t row_step = stride_of(w, 0), row_span = kernel_span(w, 0);
+        const int64_t step = conv_stride(w, 1), span = kernel_span(w, 1);
+        const int64_t row_step = conv_stride(w, 0), row_span = kernel_span(w, 0);
         r->top = -s->a[CONV_PADDING].i;
         r->left = -s->a[CONV_PADDING + 1].i;
         r->step = step;
@@ -531,6 +503,7 @@ bool tg__read_patches(conv_work *w)
         return true;
     choose_rows(w, &layout);
     if (size_of_layout(w, &layout) > MOST_ELEMENTS) return true;
+    if (tg__serves_planes(w)) return tg__read_planes(w);
     if (!layout.in_place) layout.groups = GROUPS_BYTES / (int64_t)w->size / size_of_group(&layout);
     if (layout.groups < 1) layout.groups = 1;
     if (layout.groups > w->s.groups) layout.groups = w->s.groups;

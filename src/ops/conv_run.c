@@ -22,7 +22,9 @@ static void compute_blocks(void *work, int64_t from, int64_t to)
         for (int64_t i = b * w->images_per_block;
              i < (b + 1) * w->images_per_block && i < w->s.images; i++)
             for (int64_t g = 0; g < w->s.groups; g += w->groups)
-                (w->patches ? tg__convolve_patches : tg__convolve_columns)(
+                (w->planes    ? tg__convolve_planes
+                 : w->patches ? tg__convolve_patches
+                              : tg__convolve_columns)(
                     w, i, g, w->s.groups - g < w->groups ? w->s.groups - g : w->groups);
     }
 }
@@ -91,8 +93,9 @@ static void lay_out_block(conv_work *w)
             w->own_at = tg__times(w->own_at, 2);
         }
     }
-    w->block_elements = conv_lines(
-        w, tg__plus(w->own_at, w->patches ? tg__lay_out_patches(w) : tg__lay_out_columns(w)));
+    w->block_elements = conv_lines(w, tg__plus(w->own_at, w->planes    ? tg__lay_out_planes(w)
+                                                          : w->patches ? tg__lay_out_patches(w)
+                                                                       : tg__lay_out_columns(w)));
     w->blocks_at_a_time = w->c->tg->team ? CONV_BLOCKS : 1;
 }
 
@@ -112,9 +115,8 @@ bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_te
                   const tg_tensor *y)
 {
     conv_work work = {.c = c, .part = part, .groups = 1, .size = tg__dtype_size(c->out->dtype)};
-    if (part != CONV_FORWARD) tg__fill(c->out, 0);
     if (!x || !w || !y || x->numel == 0 || y->numel == 0) {
-        if (part == CONV_FORWARD) tg__fill(c->out, 0);
+        tg__fill(c->out, 0);
         return x && w && y;
     }
     const geometry s = work.s = geometry_of(x, w, y, c->a);
@@ -126,6 +128,7 @@ bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_te
     work.panels = (s.oh + work.rows - 1) / work.rows;
     work.images_per_block = (s.images + CONV_BLOCKS - 1) / CONV_BLOCKS;
     if (!tg__read_patches(&work)) return false;
+    if (part == CONV_WEIGHT || (part == CONV_INPUT && !work.planes)) tg__fill(c->out, 0);
     lay_out_block(&work);
     return compute_in_scratch(&work);
 }

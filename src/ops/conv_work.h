@@ -1,5 +1,5 @@
-/* How a convolution is run: conv_run.c divides the work, conv_patches.c and conv_columns.c do it.
- */
+/* How a convolution is run: conv_run.c divides the work, conv_patches.c,
+ * conv_planes.c and conv_columns.c do it. */
 #ifndef TG_CONV_WORK_H
 #define TG_CONV_WORK_H
 
@@ -15,8 +15,10 @@ typedef struct geometry {
     const attr *a;
 } geometry;
 
-/* How the patches of an image are read in place; conv_patches.c has the members. */
+/* How the patches of an image, or the planes of an image with one channel in each group, are read
+ * in place; conv_patches.c and conv_planes.c have the members. */
 typedef struct reading reading;
+typedef struct plane_reading plane_reading;
 
 /* The images are divided into blocks, each with scratch memory of its own while it is computed. The
  * gradient of the weight is a sum over images, whose rounding depends on the order of additions;
@@ -43,7 +45,8 @@ typedef struct conv_work {
     int64_t images_per_block; /* the last block may have fewer */
     int64_t groups;           /* that are computed together; the last ones may be fewer */
     char *x, *w, *y;          /* the elements of the three tensors, one of which is computed */
-    reading *patches;         /* NULL: the patches are copied to columns */
+    reading *patches;         /* or NULL */
+    plane_reading *planes;    /* or NULL; if both are, the patches are copied to columns */
     bool transposed;          /* the sums of CONV_WEIGHT are those of the transposed gradient */
     /* Scratch memory, block_elements for each block that is computed at a time. The offsets are in
      * elements:
@@ -51,7 +54,7 @@ typedef struct conv_work {
      *   0            CONV_WEIGHT: for each group, the sum of the products of panels
      *   totals_at    CONV_WEIGHT: for each group, the compensated totals of such sums; 0 if there
      *                are at most CONV_SUMMED panels
-     *   own_at       what conv_patches.c or conv_columns.c works in */
+     *   own_at       what the file that computes the convolution works in */
     char *scratch;
     int64_t blocks_at_a_time, block_elements, totals_at, own_at;
     /* conv_columns.c, offsets from own_at on: the columns are at 0. */
@@ -100,22 +103,54 @@ static inline int64_t tg__dilated_size(int64_t kernel, int64_t dilation)
     return tg__plus(tg__times(dilation, kernel - 1), 1);
 }
 
+static inline int64_t conv_stride(const conv_work *w, int d)
+{
+    return w->s.a[CONV_STRIDE + d].i;
+}
+
+static inline int64_t conv_floor(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
+/* CONV_INPUT: whether elements of that phase see element k of the kernel; *seen is the element of y
+ * that the first of them sees through it. */
+static inline bool conv_sees(const conv_work *w, int d, int64_t phase, int64_t k, int64_t *seen)
+{
+    const int64_t at = phase + w->s.a[CONV_PADDING + d].i - k * w->s.a[CONV_DILATION + d].i;
+    *seen = conv_floor(at, conv_stride(w, d));
+    return *seen * conv_stride(w, d) == at;
+}
+
+/* Which of n elements lie in an image of that size, if the first is number `start` of the image,
+ * and the next ones follow at distance `step`. */
+static inline range conv_range(int64_t n, int64_t start, int64_t step, int64_t size)
+{
+    const int64_t from = start < 0 ? (step - 1 - start) / step : 0;
+    const int64_t to = size > start ? (size - start - 1) / step + 1 : 0;
+    return from < to && from < n ? (range){from, to < n ? to : n} : (range){0, 0};
+}
+
 /* Computes one of the three tensors, c->out, from the other two. A NULL tensor means that there was
  * no memory for it. */
 bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_tensor *w,
                   const tg_tensor *y);
 
-/* ---- The two ways. Each returns how many elements of scratch memory a block needs from own_at on,
- * and computes some groups of an image; CONV_WEIGHT adds to the sums. tg__read_patches makes
- * w->patches, in the scope of the context, if the patches can be read in place, and leaves it NULL
- * else; false if there is no memory. conv_patches.c has the sums of the weight's gradient
- * transposed. */
+/* ---- The three ways. Each returns how many elements of scratch memory a block needs from own_at
+ * on, and computes some groups of an image; CONV_WEIGHT adds to the sums. tg__read_patches makes
+ * w->patches or w->planes, in the scope of the context, if the image can be read in place, and
+ * leaves both NULL else; false if there is no memory. conv_patches.c has the sums of the weight's
+ * gradient transposed. conv_planes.c serves some convolutions with one channel in each group. */
 
 int64_t tg__lay_out_columns(conv_work *w);
 void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 bool tg__read_patches(conv_work *w);
 int64_t tg__lay_out_patches(const conv_work *w);
 void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group, int64_t groups);
+bool tg__serves_planes(const conv_work *w);
+bool tg__read_planes(conv_work *w);
+int64_t tg__lay_out_planes(const conv_work *w);
+void tg__convolve_planes(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 
 /* After panel number `number` of a block and group was added to the sum: moves the sum to the
  * totals where it is time. */

@@ -1,6 +1,6 @@
-/* The kernel for products of the patches of an image, at each level: its elements are compared with
- * sums in the order that kernels.h promises, bit for bit. Image and scratch memory have not one
- * byte more than the kernel may use, which a sanitizer checks. */
+/* The kernels for products of the patches and of the planes of an image, at each level: their
+ * elements are compared with sums in the order that kernels.h promises, bit for bit. Image and
+ * scratch memory have not one byte more than the kernel may use, which a sanitizer checks. */
 #include "each_level.h"
 #include "elements.h"
 #include "kernels/product.h"
@@ -179,10 +179,101 @@ static void test_products_of_patches_are_summed_in_order(void **state)
     each_level(products_are_summed_in_order);
 }
 
+/* ---- Products of planes. */
+
+enum { PLANES = 3, MOST_OFFSET = 30, MOST_TAPS = 33 };
+
+/* Any pattern. Hidden positions lie alone and in runs. */
+static bool is_seen(int64_t tap, int64_t position)
+{
+    return (position * 7 + tap * 5) % 11 < 8;
+}
+
+/* Sets element `at` of c to what it must become: the sum of a tap for PLANE_DOTS, else that of a
+ * position. `image` and `other` begin with the plane. */
+static void expect_sum(int type, const plane_product *p, int64_t at, const char *image,
+                       const char *other, char *c)
+{
+    static double x[2048], y[2048];
+    const bool dots = p->kind == PLANE_DOTS;
+    const int64_t terms = dots ? p->n : p->taps;
+    double sum = dots ? element(type, c, at) : 0;
+    for (int64_t l = 0; l < terms; l++) {
+        const int64_t t = dots ? at : l, i = dots ? l : at;
+        x[l] = is_seen(t, i) ? element(type, image, p->tap[t].offset + i) : 0;
+        y[l] = element(type, other, dots ? i : p->tap[t].weight);
+    }
+    if (dots)
+        sum = sum_of(type, sum, dot(type, x, y, terms));
+    else if (p->kind == PLANE_CHAIN)
+        sum = chain(type, x, y, terms);
+    else
+        for (int64_t l = 0; l < terms; l++) sum = sum_of(type, sum, chain(type, x + l, y + l, 1));
+    set_element(type, c, at, sum);
+}
+
+static void check_planes(int level, int type, plane_kind kind, int64_t n, int64_t taps)
+{
+    static plane_tap tap[MOST_TAPS];
+    const size_t size = type == K_F32 ? sizeof(float) : sizeof(double);
+    const bool dots = kind == PLANE_DOTS;
+    const int64_t read = (n + PLANE_STEP - 1) / PLANE_STEP * PLANE_STEP, count = dots ? taps : n;
+    const int64_t image_step = n + MOST_OFFSET, other_step = dots ? n : taps, c_step = count + 2;
+    char *image = numbers(type, (PLANES - 1) * image_step + MOST_OFFSET + read, 5);
+    char *other = numbers(type, PLANES * other_step, 11);
+    const int64_t used = (PLANES - 1) * c_step + count;
+    char *c = numbers(type, used, 17), *want = numbers(type, used, 17);
+    char *mask = calloc((size_t)(taps * read), size);
+    assert_non_null(mask);
+    for (int64_t i = PLANES * image_step; i < (PLANES - 1) * image_step + MOST_OFFSET + read; i++)
+        set_element(type, image, i, NAN);
+    for (int64_t t = 0; t < taps; t++) {
+        tap[t] = (plane_tap){t * 17 % (MOST_OFFSET + 1), taps - 1 - t};
+        for (int64_t i = 0; i < n; i++)
+            memset(mask + (size_t)(t * read + i) * size, is_seen(t, i) ? -1 : 0, size);
+    }
+    const plane_product p = {kind,  PLANES, n, taps,       tap,        mask,  read,
+                             image, other,  c, image_step, other_step, c_step};
+    for (size_t q = 0; q < PLANES; q++)
+        for (int64_t i = 0; i < count; i++)
+            expect_sum(type, &p, i, image + q * (size_t)image_step * size,
+                       other + q * (size_t)other_step * size, want + q * (size_t)c_step * size);
+    pick(level, plane_product, type)(&p);
+    for (int64_t i = 0; i < used; i++)
+        if (i % c_step < count && element(type, c, i) != element(type, want, i))
+            fail_msg("%s: kind %d, n %d, taps %d, type %d differs at %d", tg__level_name(level),
+                     kind, (int)n, (int)taps, type, (int)i);
+    free(image - size);
+    free(other - size);
+    free(c - size);
+    free(want - size);
+    free(mask);
+}
+
+/* Sizes around those of vectors, tiles, and blocks of lanes of any level. */
+static void planes_are_summed_in_order(int level)
+{
+    static const int64_t sizes[] = {1,  2,  7,  15,  16,  17,  31,  32,   33,   49,  63,
+                                    64, 65, 97, 196, 511, 512, 513, 1024, 1025, 1700},
+                         taps[] = {1, 2, 9, 16, 17, 33};
+    for (int type = K_F32; type <= K_F64; type++)
+        for (int kind = PLANE_CHAIN; kind <= PLANE_DOTS; kind++)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+                for (size_t t = 0; t < sizeof taps / sizeof *taps; t++)
+                    check_planes(level, type, (plane_kind)kind, sizes[i], taps[t]);
+}
+
+static void test_products_of_planes_are_summed_in_order(void **state)
+{
+    (void)state;
+    each_level(planes_are_summed_in_order);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products_of_patches_are_summed_in_order),
+        cmocka_unit_test(test_products_of_planes_are_summed_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
