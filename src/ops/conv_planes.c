@@ -14,8 +14,6 @@
 enum {
     MOST_STRIDE = 2,
     MOST_PHASES = MOST_STRIDE * MOST_STRIDE,
-    MOST_MASKS = 1 << 18,  /* bytes */
-    FEW_MASKS = 1 << 14,   /* beyond these, the patches of CONV_FORWARD are faster to compute */
     PHASES_BYTES = 1 << 13 /* of the phases of small planes that are copied together */
 };
 
@@ -210,11 +208,16 @@ static void add_taps_in_y(plane_reading *r, const conv_work *w)
         }
 }
 
-/* The bytes of the masks. */
-static int64_t size_of_masks(const conv_work *w)
+/* Whether the masks take few enough bytes. For CONV_FORWARD, patches are faster beyond that, and
+ * sooner if phases would have to be copied. */
+static bool has_small_masks(const conv_work *w)
 {
+    enum { MOST = 1 << 18, FORWARD = 1 << 14, OF_PHASES = 1 << 12 };
     const int64_t rows = w->part == CONV_INPUT ? phase_size(w, 0, 0) : w->s.oh;
-    return tg__times(tg__times(rows, w->s.ow), w->k * (int64_t)w->size);
+    const int64_t most = w->part != CONV_FORWARD                      ? MOST
+                         : conv_stride(w, 0) * conv_stride(w, 1) == 1 ? FORWARD
+                                                                      : OF_PHASES;
+    return tg__times(tg__times(rows, w->s.ow), w->k * (int64_t)w->size) <= most;
 }
 
 bool tg__serves_planes(const conv_work *w)
@@ -223,8 +226,7 @@ bool tg__serves_planes(const conv_work *w)
     return s->channels == 1 && s->out_channels == 1 && w->k <= MATMUL_WHOLE &&
            (w->part != CONV_WEIGHT || (w->panels == 1 && s->oh * s->ow <= PLANE_MOST)) &&
            conv_stride(w, 0) <= MOST_STRIDE && conv_stride(w, 1) <= MOST_STRIDE &&
-           phase_size(w, 1, 0) == s->ow &&
-           size_of_masks(w) <= (w->part == CONV_FORWARD ? FEW_MASKS : MOST_MASKS);
+           phase_size(w, 1, 0) == s->ow && has_small_masks(w);
 }
 
 bool tg__read_planes(conv_work *w)
