@@ -494,6 +494,9 @@ typedef struct tg_curve_fit_result {
  * far the minimum is, is less than the tolerance, or than what rounding in f can make of it. A
  * minimum need not be the least one: begin at several p0 where in doubt.
  *
+ * The Jacobian of all rows is in memory. README.md says under "Any number of rows" how to fit a
+ * curve to more rows than that.
+ *
  * The covariance is the inverse of J^T J of the weighted residuals, times their variance unless
  * absolute_sigma; it takes no account of bounds. SciPy: scipy.optimize.curve_fit. */
 TG_API tg_curve_fit_result tg_curve_fit(tg_function f, tg_tensor *x, tg_tensor *y, tg_tensor *p0,

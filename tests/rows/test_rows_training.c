@@ -131,6 +131,59 @@ static void test_runs_have_the_same_bits(void **state)
     each_level(check_level);
 }
 
+/* ---- A curve, by the steps of Gauss and Newton, of which each needs sums over all rows alone. */
+
+static tg_tensor *saturation(tg_list in, void *user)
+{
+    tg_tensor *x = in.items[0], *p = in.items[1];
+    (void)user;
+    return tg_mul(tg_select(p, 0, 0), tg_neg(tg_expm1(tg_neg(tg_mul(tg_select(p, 0, 1), x)))));
+}
+
+static tg_tensor *saturation_of_p(tg_list in, void *x)
+{
+    return saturation(TG_LIST(x, in.items[0]), NULL);
+}
+
+/* J^T [J r] for the Jacobian J and the residuals r. */
+static tg_tensor *normal_equations(const tg_block *b, void *user)
+{
+    tg_tensor *x = b->data.items[0], *p = b->tensors.items[0], *J = NULL;
+    tg_jacobian(saturation_of_p, TG_LIST(p), x, &J);
+    tg_tensor *r = tg_sub(saturation(TG_LIST(x, p), user), b->data.items[1]);
+    return tg_matmul(tg_t(J), tg_cat(TG_LIST(J, tg_unsqueeze(r, 1)), 1));
+}
+
+static void test_a_curve_is_fitted_by_sums_over_rows(void **state)
+{
+    enum { N = 1000 };
+    (void)state;
+    tg_context *tg = tg_open(NULL);
+    tg_set_num_threads(tg, 2);
+    tg_tensor *x = tg_rand(tg, TG_F64, TG_SHAPE(N)),
+              *p = tg_from_f64(tg, TG_SHAPE(2), (double[]){2, 3});
+    tg_tensor *noise = tg_mul_scalar(tg_randn(tg, TG_F64, TG_SHAPE(N)), 0.1);
+    tg_tensor *y = tg_add(saturation(TG_LIST(x, p), NULL), noise), *p0 = tg_clone(p), *sums = NULL;
+    tg_rows *rows = tg_rows_new(TG_LIST(x, y), TG_ROWS(.tensors = TG_LIST(p), .block_rows = 64));
+    for (int step = 0; step < 10; step++) {
+        sums = tg_sum_rows(rows, normal_equations, NULL);
+        tg_tensor *d = tg_solve(tg_narrow(sums, 1, 0, 2), tg_narrow(sums, 1, 2, 1));
+        tg_sub_(p, tg_flatten(d, 0, -1));
+    }
+    const tg_curve_fit_result fit = tg_curve_fit(saturation, x, y, p0, NULL, NULL);
+    tg_tensor *covariance =
+        tg_mul_scalar(tg_inv(tg_narrow(sums, 1, 0, 2)), pow(fit.residual_std, 2));
+    check_ok(tg);
+    assert_true(fit.converged);
+    for (int64_t i = 0; i < 2; i++) {
+        const double off = element_of(p, i) - element_of(fit.parameters, i);
+        const double error = element_of(fit.std_errors, i);
+        assert_true(fabs(off) < 1e-6 * error);
+        assert_true(fabs(sqrt(tg_get(covariance, TG_SHAPE(i, i))) - error) < 1e-6 * error);
+    }
+    tg_close(tg);
+}
+
 /* ---- Memory. */
 
 /* On one thread, since with several the system decides when each has its first block. */
@@ -261,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs_have_the_same_bits),
+        cmocka_unit_test(test_a_curve_is_fitted_by_sums_over_rows),
         cmocka_unit_test(test_the_allocator_rests_after_the_first_step),
         cmocka_unit_test(test_the_allocator_rests_for_several_threads),
         cmocka_unit_test(test_each_allocation_may_fail),
