@@ -17,6 +17,7 @@ for tool in mpicc.openmpi mpirun.openmpi ip unshare; do
 done
 work=$(mktemp -d)
 trap 'for host in $first $second; do ip netns delete "$prefix$host" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 for host in $first $second; do
     ip netns add "$prefix$host" 2>/dev/null || skip 'network namespaces cannot be made here; root can on most machines'
 done
@@ -26,6 +27,11 @@ for n in 1 2; do
     ip -n "${prefix}10.77.0.$n" address add "10.77.0.$n/24" dev cable$n
     ip -n "${prefix}10.77.0.$n" link set cable$n up
     ip -n "${prefix}10.77.0.$n" link set lo up
+done
+
+# The system connects the ends of a cable some time after both are up.
+for n in 1 2; do
+    until ip -n "${prefix}10.77.0.$n" link show cable$n | grep -q 'state UP'; do :; done
 done
 
 # on [OPTION...] HOST COMMAND: runs the command on a host. mpirun starts its daemons by it, with options of ssh.
