@@ -198,15 +198,18 @@ static bool add_to_part(sweep *s, const record *r, tg_tensor *g)
     return true;
 }
 
-/* The memory of the grad that t will have, if its gradient can be computed there: t is a leaf that
- * has no grad and no pending gradient, the memory is there and nobody else has a claim on it, and
- * no record is left that may call backward itself. Else NULL. */
-static inline tg_tensor *empty_grad(const sweep *s, const tg_tensor *t)
+/* The memory of the grad that operand i of r will have, if its gradient can be computed there: the
+ * operand is a leaf that has no grad and no pending gradient, the memory is there and nobody else
+ * has a claim on it, and no record is left, or waits for the gradient of a later operand, that may
+ * call backward itself. Else NULL. */
+static inline tg_tensor *empty_grad(const sweep *s, const record *r, int i)
 {
-    const tensor_priv *p = priv(t);
+    const tensor_priv *p = priv(r->in[i].t);
     if (!p->grad_slot || p->record || p->pending || p->pub.grad || !p->pub.requires_grad ||
         s->waiting || s->outer || s->inputs.n)
         return NULL;
+    for (int k = i + 1; k < r->n; k++)
+        if (priv(r->in[k].t)->record) return NULL;
     const tensor_priv *slot = priv(p->grad_slot);
     return slot->released || slot->own.claims != 1 ? NULL : p->grad_slot;
 }
@@ -300,7 +303,7 @@ static inline bool run_directly(sweep *s, const record *r, tg_tensor *g, bool ke
     const bool over = r->op->flags & OP_OVER && !keep && is_own(s, g);
     for (int i = 0; i < r->n; i++) {
         if (!wants_gradient(s, &r->in[i])) continue;
-        tg_tensor *t = r->in[i].t, *own = over ? g : empty_grad(s, t);
+        tg_tensor *t = r->in[i].t, *own = over ? g : empty_grad(s, r, i);
         if (!own) own = tg__new(s->tg, t->dtype, t->ndim, t->shape);
         if (!own) return false;
         const block *before = s->tg->scope->blocks;

@@ -195,6 +195,34 @@ static void test_gradients_in_use_stay(void **state)
     check_values(w->grad, 24);
 }
 
+static tg_tensor *double_forward(tg_list in, const void *loss)
+{
+    (void)loss;
+    return tg_mul_scalar(in.items[0], 2);
+}
+
+static tg_tensor *double_backward(tg_list in, tg_tensor *out, tg_tensor *g, int i, const void *loss)
+{
+    (void)in, (void)out, (void)i;
+    return tg_backward(*(tg_tensor *const *)loss) ? tg_mul_scalar(g, 2) : NULL;
+}
+
+/* The gradient of an operation of the program runs backward itself, which adds to the grad of a
+ * leaf whose gradient the outer backward has computed. That of a (2 b) for a is 2 b, and that of 3
+ * a is 3. */
+static void test_gradients_stay_in_a_nested_backward(void **state)
+{
+    static const tg_autograd_function f = {"double", double_forward, double_backward};
+    tg_context *tg = *state;
+    tg_tensor *a = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(1, 1), 7), true);
+    tg_tensor *b = tg_requires_grad_(tg_full(tg, TG_F32, TG_SHAPE(1, 1), 5), true);
+    tg_tensor *inner = tg_sum(tg_mul_scalar(a, 3));
+    assert_true(tg_backward(tg_sum(tg_matmul(a, tg_apply(&f, TG_LIST(b), &inner, sizeof inner)))));
+    check_values(a->grad, 13);
+    check_values(b->grad, 14);
+    check_ok(tg);
+}
+
 static void test_relu(void **state)
 {
     for_sizes(state, rectify);
@@ -305,6 +333,7 @@ int main(void)
         test(softmax),
         test(losses_of_leaves),
         test(gradients_in_use_stay),
+        test(gradients_stay_in_a_nested_backward),
         test(wanted_gradients_stay),
         test(shared_gradients_stay),
         test(gradients_take_the_place_of_others),
