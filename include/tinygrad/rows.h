@@ -112,6 +112,8 @@ TG_API int64_t tg_rows_per_block(const tg_rows *rows);
  * sum of the losses of its rows, one element. A mean of its rows, by tg_mean or a loss function, is
  * TG_ERR_ARGUMENT, as it would be the mean of a block, and so is what is computed from the mean by
  * operations on one element, such as tg_add; multiplied by b->n, or by a half of it, it is a sum.
+ * A tensor that the function makes, such as zeros, counts as rows in this: a penalty that is the
+ * mse_loss of a parameter to zeros has these among options.tensors.
  * A mean that the function makes in another way is not recognised, such as tg_mean_dims over the
  * rows and then tg_sum, or tg_sum divided by b->n. The loss of such a function depends on
  * block_rows, as a call with another block_rows shows; that of a sum differs by roundings alone.

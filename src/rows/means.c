@@ -46,11 +46,18 @@ static bool multiplies_by_rows(const record *r, double rows)
     return false;
 }
 
+/* Whether the operation is a mean of rows. That of a single row which keeps a dimension is none: in
+ * other blocks it has an element for each row, and the loss is a sum of them. */
+static bool is_mean_of_rows(const record *r, double rows)
+{
+    int steps = MOST_STEPS;
+    return tg__is_mean(r) && !(rows == 1 && r->out->ndim > 0) && reads_rows(r, &steps);
+}
+
 static bool finds_mean(const record *r, double rows, int *steps)
 {
-    int more = MOST_STEPS;
     if (--*steps < 0 || multiplies_by_rows(r, rows)) return false;
-    if (tg__is_mean(r)) return reads_rows(r, &more);
+    if (tg__is_mean(r)) return is_mean_of_rows(r, rows);
     for (int i = 0; i < r->n; i++) {
         const record *m = r->in[i].t->numel == 1 ? maker_of(r->in[i].t, r) : NULL;
         if (m && finds_mean(m, rows, steps)) return true;

@@ -253,6 +253,26 @@ static void test_means_of_a_block_are_refused_and_sums_are_not(void **state)
     }
 }
 
+/* The sum of means of features, which have lost their dimension or kept it. */
+static tg_tensor *means_of_features(const tg_block *b, void *user)
+{
+    tg_tensor *scores = tg_mul(b->data.items[0], b->tensors.items[0]);
+    return tg_sum(tg_mean_dims(scores, TG_DIMS(1), *(const bool *)user));
+}
+
+/* Of nine rows, the last block has one, whose mean is a single number. */
+static void test_means_of_features_of_a_single_row_are_no_means_of_rows(void **state)
+{
+    tg_context *tg = *state;
+    tg_tensor *x = tg_ones(tg, TG_F64, TG_SHAPE(9, 2)), *w = leaf(tg, 2, 3);
+    tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(w), .block_rows = 4));
+    for (int keeps = 0; keeps < 2; keeps++) {
+        check_values(tg_backward_rows(rows, means_of_features, &(bool){keeps}), 22.5);
+        check_values(w->grad, 4.5, 4.5);
+        tg_clear_grad(w);
+    }
+}
+
 /* ---- Other functions, and other calls. */
 
 static tg_tensor *growing(const tg_block *b, void *user)
@@ -481,6 +501,8 @@ int main(void)
         cmocka_unit_test(test_what_a_loss_must_not_be),
         cmocka_unit_test(test_a_tensor_of_the_callers_context),
         cmocka_unit_test_setup_teardown(test_means_of_a_block_are_refused_and_sums_are_not,
+                                        open_context, close_context),
+        cmocka_unit_test_setup_teardown(test_means_of_features_of_a_single_row_are_no_means_of_rows,
                                         open_context, close_context),
         cmocka_unit_test(test_sums_and_rows_of_other_forms),
         cmocka_unit_test_setup_teardown(test_very_many_blocks_of_which_one_fails, open_context,
