@@ -8,9 +8,10 @@
  *            are added in a binary tree whose form follows from the number of blocks.
  * Rounding   The sums of b blocks have rounding errors that grow as log2(b). They are rounded in
  *            the dtypes of the loss and of the parameters.
- * Memory     That of a block for each thread, and of log2(b) gradients; t threads need up to t + 1
- *            times as many. After the first call it serves again, and the allocator is not called,
- *            unless gradients for all threads are more than 16 MB: these are made when needed.
+ * Memory     That of a block for each thread, and of log2(b) gradients; t threads keep at most
+ *            2 t + 1 times as many. After the first call it serves again, and the allocator is not
+ *            called, unless gradients for all threads are more than 16 MB, or more than the
+ *            allocator gives: these are made when needed.
  * Draws      Each call draws one number from the stream of the context. A block has a stream of its
  *            own, which is made from this number and the number of the block: what dropout draws
  *            does not depend on the thread. A call that fails leaves the stream as it was.

@@ -72,7 +72,7 @@ struct tg_rows {
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
-    int64_t stocked; /* how many there are at least of node_bytes, when no call is under way */
+    int64_t stocked;       /* for how many of node_bytes memory was asked for, behind a call */
     size_t node_bytes;
     /* With an exchange: */
     int64_t calls;         /* how many have been completed */
@@ -190,8 +190,8 @@ tree_node *tg__take_node(rows_call *c, size_t bytes);
 void tg__give_node(tg_rows *r, tree_node *node);
 void tg__give_nodes(tg_rows *r, tree_node **list);
 /* Takes memory for as many nodes as a call like this one can need, where threads decide how many it
- * does need, unless that is much. The nodes of the call have that many bytes, and are free again.
- */
+ * does need, unless that is much, or memory for some is not there. The nodes of the call have that
+ * many bytes, and are free again. */
 void tg__stock_nodes(rows_call *c, size_t bytes);
 /* Adds a node to the tree: joins it with its sibling if that is waiting, the sum of both with its
  * own sibling, and so on; what has no sibling yet waits. */

@@ -74,9 +74,16 @@ void tg__stock_nodes(rows_call *c, size_t bytes)
             tg__give(r->tg, node, node->bytes);
         }
     }
-    for (tree_node *node; n < c->most_nodes && (node = make_node(r, bytes)); n++)
+    int64_t made = 0;
+    for (tree_node *node; n + made < c->most_nodes && (node = make_node(r, bytes)); made++)
         free_node(r, node);
-    r->stocked = n;
+    /* Where there is no memory for all of them, the program may need what there is. */
+    for (; n + made < c->most_nodes && made > 0; made--) {
+        tree_node *node = r->free_nodes;
+        r->free_nodes = node->next;
+        tg__give(r->tg, node, node->bytes);
+    }
+    r->stocked = c->most_nodes;
     r->node_bytes = bytes;
 }
 

@@ -310,6 +310,43 @@ static void test_each_allocation_may_fail(void **state)
     check_each_allocation(3);
 }
 
+/* ---- Memory for nodes that a call may need, but did not. */
+
+static tg_tensor *sum_of_many(const tg_block *b, void *user)
+{
+    (void)user;
+    return tg_mul_scalar(tg_sum(b->tensors.items[0]), (double)b->n);
+}
+
+/* Calls once on two threads. Returns the memory of the context, and whether it has as much again as
+ * the gradient takes. */
+static size_t held_behind_a_call(size_t cap, bool *has_more)
+{
+    enum { MANY = 1 << 18 };
+    tg_options o = tg_defaults();
+    o.max_bytes = cap;
+    tg_context *tg = tg_open(&o);
+    tg_set_num_threads(tg, 2);
+    tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(4)), *w = tg_zeros(tg, TG_F32, TG_SHAPE(MANY));
+    tg_requires_grad_(w, true);
+    tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.tensors = TG_LIST(w), .block_rows = 1));
+    assert_non_null(tg_backward_rows(rows, sum_of_many, NULL));
+    const size_t held = tg_get_stats(tg).held_bytes;
+    *has_more = tg_zeros(tg, TG_F32, TG_SHAPE(MANY)) != NULL;
+    tg_close(tg);
+    return held;
+}
+
+static void test_a_call_leaves_memory_that_it_does_not_need(void **state)
+{
+    (void)state;
+    bool has_more;
+    const size_t held = held_behind_a_call(0, &has_more);
+    assert_true(has_more);
+    held_behind_a_call(held - (3 << 20), &has_more);
+    assert_true(has_more);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_a_curve_is_fitted_by_sums_over_rows),
         cmocka_unit_test(test_the_allocator_rests_after_the_first_step),
         cmocka_unit_test(test_the_allocator_rests_for_several_threads),
+        cmocka_unit_test(test_a_call_leaves_memory_that_it_does_not_need),
         cmocka_unit_test(test_each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
