@@ -133,6 +133,12 @@ enum { SUM_LANES = 16, SUM_PART = 1 << 16, SUM_LEAST_PART = 512 };
  * SUM_WIDE / columns rows are treated as one row, if there are twice as many; the sums of this row,
  * side by side, and the rows that are left over are then summed as a matrix. */
 enum { SUM_BLOCK_ROWS = 32, SUM_WIDE = 64 };
+/* How many rows of a matrix without gaps are treated as one. */
+static inline int64_t tg__rows_together(int64_t rows, int64_t columns)
+{
+    const int64_t together = SUM_WIDE / columns;
+    return together > 1 && rows >= 2 * together ? together : 1;
+}
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
 /* The lanes of the sum of the n results that f computes from up to three inputs. */

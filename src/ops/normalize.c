@@ -153,36 +153,18 @@ static double slope_of(tg_dtype d, double i, double di, double terms)
     return normal || (slope == 0 && g == 0) ? slope : NAN;
 }
 
-static void add_numbers(const norm_backward *b, int64_t n, void *to, const void *from)
-{
-    pick(b->walk.c->tg->level, add, b->g->dtype)(n, to, to, from);
-}
-
-/* ---- Sums over columns. They are added as the kernel sum_columns does, whose tree of blocks has
- * each level of additions as one loop here. */
-
-enum { NORM_BLOCK = 32 };
+/* ---- Sums over columns. They are added as the kernel sum_columns does: the rows of a block in
+ * order, and then the sums of the blocks by tg__join_sums. */
 
 static int64_t norm_blocks(int64_t rows)
 {
-    return (rows + NORM_BLOCK - 1) / NORM_BLOCK;
-}
-
-/* How many rows the kernel treats as one, if all columns lie side by side. */
-static int64_t rows_together(int64_t rows, int64_t columns)
-{
-    enum { WIDE = 64 };
-    const int64_t together = WIDE / columns;
-    return together > 1 && rows >= 2 * together ? together : 1;
+    return (rows + SUM_BLOCK_ROWS - 1) / SUM_BLOCK_ROWS;
 }
 
 /* Makes the first of the sums of all blocks the sum of them. */
 static void join_blocks(const norm_backward *b)
 {
-    const int64_t count = b->sums->shape[0], n = 2 * b->width;
-    for (int64_t step = 1; step < count; step *= 2)
-        for (int64_t i = 0; i + step < count; i += 2 * step)
-            add_numbers(b, n, element(b->sums, i * n), element(b->sums, (i + step) * n));
+    tg__join_sums(b->walk.c->tg, b->g->dtype, b->sums->shape[0], 2 * b->width, b->sums->data);
 }
 
 /* ---- LayerNorm. */
@@ -190,7 +172,7 @@ static void join_blocks(const norm_backward *b)
 /* Computes the gradient of x for some rows, and adds to the sums of their block. */
 static void layer_rows(const norm_backward *b, int64_t row, int64_t rows, char *sums)
 {
-    enum { TOGETHER = NORM_BLOCK };
+    enum { TOGETHER = SUM_BLOCK_ROWS };
     const moments_walk *w = &b->walk;
     const tg_dtype d = b->g->dtype;
     const int level = w->c->tg->level;
@@ -218,8 +200,8 @@ static void layer_blocks(void *work, int64_t from, int64_t to)
     const int64_t most = b->width < CACHED ? CACHED / b->width : 1;
     const int64_t bytes = 2 * b->width * (int64_t)tg__dtype_size(b->g->dtype);
     for (int64_t k = from; k < to; k++) {
-        const int64_t first = k * NORM_BLOCK, left = b->walk.kept - first;
-        const int64_t rows = left < NORM_BLOCK ? left : NORM_BLOCK;
+        const int64_t first = k * SUM_BLOCK_ROWS, left = b->walk.kept - first;
+        const int64_t rows = left < SUM_BLOCK_ROWS ? left : SUM_BLOCK_ROWS;
         char *sums = (char *)b->sums->data + k * bytes;
         memset(sums, 0, (size_t)bytes);
         for (int64_t i = 0; i < rows; i += most)
@@ -233,9 +215,9 @@ static bool layer_backward(norm_backward *b)
     const int64_t blocks = norm_blocks(w->kept);
     b->sums = tg__new(w->c->tg, b->g->dtype, 2, (int64_t[]){blocks, 2 * b->width});
     if (!b->sums) return false;
-    tg__split(w->c->tg, blocks, tg__grain_of(NORM_BLOCK * b->width), layer_blocks, b);
+    tg__split(w->c->tg, blocks, tg__grain_of(SUM_BLOCK_ROWS * b->width), layer_blocks, b);
     join_blocks(b);
-    if (rows_together(w->kept, b->width) == 1) b->totals = b->sums;
+    if (tg__rows_together(w->kept, b->width) == 1) b->totals = b->sums;
     return true;
 }
 
@@ -333,13 +315,13 @@ static void column_blocks(void *work, int64_t from, int64_t to)
     const column_work *c = work;
     const norm_backward *b = c->b;
     for (int64_t k = from; k < to; k++) {
-        const int64_t first = k * NORM_BLOCK, left = c->rows - first;
+        const int64_t first = k * SUM_BLOCK_ROWS, left = c->rows - first;
         char *sums = element(b->sums, 2 * k * b->width);
         memset(sums, 0, 2 * (size_t)b->width * tg__dtype_size(b->g->dtype));
         pick(b->walk.c->tg->level, normalize_sums, b->g->dtype)(
-            NORMALIZE_COLUMNS, left < NORM_BLOCK ? left : NORM_BLOCK, b->width, b->width, NULL,
-            element(b->g, first * b->width), element(b->walk.x, first * b->width), &c->numbers,
-            sums, element(b->sums, (2 * k + 1) * b->width));
+            NORMALIZE_COLUMNS, left < SUM_BLOCK_ROWS ? left : SUM_BLOCK_ROWS, b->width, b->width,
+            NULL, element(b->g, first * b->width), element(b->walk.x, first * b->width),
+            &c->numbers, sums, element(b->sums, (2 * k + 1) * b->width));
     }
 }
 
@@ -383,7 +365,7 @@ static bool sum_rows_together(const norm_backward *b, int64_t together, int64_t 
 static bool sum_columns(norm_backward *b)
 {
     const moments_walk *w = &b->walk;
-    const int64_t together = rows_together(w->reduced, w->kept);
+    const int64_t together = tg__rows_together(w->reduced, w->kept);
     column_work c = {b, numbers_of(b->statistics, b->weight, 0), w->reduced / together};
     b->width = together * w->kept;
     b->sums = tg__new(w->c->tg, b->g->dtype, 2, (int64_t[]){norm_blocks(c.rows), 2 * b->width});
@@ -391,7 +373,7 @@ static bool sum_columns(norm_backward *b)
     if (!b->sums || (together > 1 && !means)) return false;
     if (means) c.numbers.mean = means->data;
     if (means) c.numbers.rest = element(means, b->width);
-    tg__split(w->c->tg, norm_blocks(c.rows), tg__grain_of(NORM_BLOCK * b->width), column_blocks,
+    tg__split(w->c->tg, norm_blocks(c.rows), tg__grain_of(SUM_BLOCK_ROWS * b->width), column_blocks,
               &c);
     join_blocks(b);
     if (together > 1) return sum_rows_together(b, together, w->reduced % together);

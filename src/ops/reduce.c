@@ -315,10 +315,10 @@ static bool share_extremes(tg_context *tg, reduce_work w, int64_t terms)
     return true;
 }
 
-/* Adds `parts` rows of n sums in the order of a sum over columns, to the first of these rows. */
-static void join_sums(binary_kernel *add, int64_t parts, int64_t n, char *sums, size_t size)
+void tg__join_sums(const tg_context *tg, tg_dtype dtype, int64_t parts, int64_t n, char *sums)
 {
-    const int64_t row = n * (int64_t)size;
+    binary_kernel *add = pick(tg->level, add, dtype);
+    const int64_t row = n * (int64_t)tg__dtype_size(dtype);
     for (int64_t step = 1; step < parts; step *= 2)
         for (int64_t i = 0; i + step < parts; i += 2 * step)
             add(n, sums + i * row, sums + i * row, sums + (i + step) * row);
@@ -330,8 +330,9 @@ static bool share_sum_of_columns(tg_context *tg, const reduce_work *w, int64_t t
 {
     const tg_dtype d = w->f->dtype;
     const int64_t columns = w->f->outputs;
-    const int64_t most = w->f->term_stride == columns ? SUM_WIDE / columns : 1;
-    const int64_t together = most > 1 ? most : 1, rest = w->f->terms % together;
+    const bool gaps = w->f->term_stride != columns;
+    const int64_t together = gaps ? 1 : tg__rows_together(w->f->terms, columns);
+    const int64_t rest = w->f->terms % together;
     reduction_layout wide = *w->f;
     parts_work p = {*w, terms};
     wide.terms /= together;
@@ -344,7 +345,7 @@ static bool share_sum_of_columns(tg_context *tg, const reduce_work *w, int64_t t
     if (!sums) return false;
     p.w.values = sums->data;
     tg__split(tg, parts, 1, reduce_parts, &p);
-    join_sums(pick(tg->level, add, d), parts, wide.outputs, sums->data, w->size);
+    tg__join_sums(tg, d, parts, wide.outputs, sums->data);
     char *left = (char *)sums->data + (size_t)wide.outputs * w->size;
     const char *rows = wide.data + wide.terms * wide.outputs * (int64_t)w->size;
     if (w->what == LANES_SQUARES)
@@ -363,9 +364,9 @@ static bool reduce_layout(const call *c, reduce_work w, const reduction_layout *
     w.f = f;
     if (cut_terms(c->tg, f, &terms)) {
         if (w.reduce != reduce_by_kernels) return share_extremes(c->tg, w, terms);
-        if (w.what >= 0 && tg__is_float(f->dtype) && f->term_stride != 1)
-            return share_sum_of_columns(c->tg, &w, terms);
-        if (w.what >= 0 && tg__is_float(f->dtype) && f->outputs == 1) {
+        const bool sums = w.what >= 0 && tg__is_float(f->dtype);
+        if (sums && f->term_stride != 1) return share_sum_of_columns(c->tg, &w, terms);
+        if (sums && f->outputs == 1) {
             const void *first = first_term(f, 0);
             return tg__share_sum(c->tg, f->dtype, w.what, f->terms, w.values, first, first);
         }

@@ -50,6 +50,9 @@ static inline bool tg__shares_sum(const tg_context *tg, int64_t n)
  * of the kernels sum, dot and squared_distance. False if there is no memory. */
 bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *out, const void *a,
                    const void *b);
+/* Adds rows of n sums, those of the parts of a sum over columns, to the first of them, in the order
+ * in which the kernel sum_columns adds its blocks. */
+void tg__join_sums(const tg_context *tg, tg_dtype dtype, int64_t parts, int64_t n, char *sums);
 /* Finds the greatest or the least term of each output, and which of the terms it is, counted from
  * 0; either array may be NULL. Values of outputs without terms become 0. False if there is no
  * memory. */
