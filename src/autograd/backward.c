@@ -503,7 +503,7 @@ static bool begin_backward(sweep *s, tg_list outputs, tg_list weights)
     return tg__sweep(s, outputs, weights) && prepare_grads(s);
 }
 
-static void end_backward(sweep *s, bool commit)
+void tg__end_backward(sweep *s, bool commit)
 {
     if (commit) commit_grads(s);
     tg__end_sweep(s);
@@ -517,7 +517,7 @@ static bool backward(tg_list outputs, tg_list weights, tg_list inputs)
     s.tg = outputs.items[0]->context;
     s.inputs = inputs;
     const bool done = begin_backward(&s, outputs, weights);
-    end_backward(&s, done);
+    tg__end_backward(&s, done);
     return done;
 }
 
@@ -540,11 +540,6 @@ bool tg__begin_backward(sweep *s, tg_context *tg, tg_list outputs, tg_list weigh
     s->tg = tg;
     s->inputs = none;
     return begin_backward(s, outputs, weights);
-}
-
-void tg__end_backward(sweep *s, bool commit)
-{
-    end_backward(s, commit);
 }
 
 /* Checks the inputs of tg_backward_inputs, and takes the memory for the grad of each. */
