@@ -26,8 +26,8 @@ static bool binary_forward(const call *c)
 static bool binary_linear_forward(const call *c, linear_form form)
 {
     const tg_dtype d = c->out->dtype;
-    tg__elementwise_linear(form, binary_loop(c, d).binary, pick(c->tg->level, scale, d), c->out,
-                           c->in);
+    const linear_map l = {pick(c->tg->level, scale, d), form};
+    tg__elementwise_linear(l, binary_loop(c, d).binary, c->out, c->in);
     return true;
 }
 

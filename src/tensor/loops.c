@@ -28,8 +28,7 @@ typedef union chunk {
  * because gcc 12 at -O2 wrongly takes pointers that walk_next moves for constants. */
 typedef struct walk {
     int operands, ndim;
-    map_kernel *scale; /* as in arrays */
-    linear_form form;
+    linear_map linear; /* as in arrays */
     int64_t n[TG_MAX_DIMS];
     int64_t stride[OPERANDS][TG_MAX_DIMS];
     char *data[OPERANDS];
@@ -142,8 +141,7 @@ typedef struct arrays {
     bool single[OPERANDS - 1]; /* this input is one value for all elements */
     bool row; /* whether this is one of several rows; the next one has other single values */
     int64_t size[OPERANDS]; /* of an element, the result first, in bytes */
-    map_kernel *scale;      /* for a function of this form with a single value; NULL: none */
-    linear_form form;
+    linear_map linear;      /* how the function is computed with a single value */
 } arrays;
 
 /* Makes the first n elements of an array, and up to three more, equal to the one at p. Four are
@@ -198,17 +196,17 @@ static void run_scaled(int64_t n, const arrays *r)
     const void *p = r->in[number], *x = r->in[1 - number];
     const double v = r->size[0] == sizeof(float) ? (double)*(const float *)p : *(const double *)p;
     double s = 1, t = v;
-    if (r->form == LINEAR_PRODUCT) s = v, t = -0.0;
-    if (r->form == LINEAR_DIFFERENCE && number == 0) s = -1;
-    if (r->form == LINEAR_DIFFERENCE && number == 1) t = -v;
-    r->scale(n, r->out, &x, (const double[]){s, t});
+    if (r->linear.form == LINEAR_PRODUCT) s = v, t = -0.0;
+    if (r->linear.form == LINEAR_DIFFERENCE && number == 0) s = -1;
+    if (r->linear.form == LINEAR_DIFFERENCE && number == 1) t = -v;
+    r->linear.scale(n, r->out, &x, (const double[]){s, t});
 }
 
 static void run_loop(loop f, int64_t n, const arrays *r)
 {
     bool pieces = false;
     for (int i = 0; i < r->inputs; i++) pieces |= r->single[i];
-    if (r->scale && r->single[0] != r->single[1])
+    if (r->linear.scale && r->single[0] != r->single[1])
         run_scaled(n, r);
     else if (pieces)
         run_pieces(f, n, r);
@@ -225,14 +223,14 @@ static bool rows_suit_kernel(const walk *w)
         int64_t s = w->stride[o][w->ndim - 1];
         bool one_value = s == 0 && o > 0;
         if (columns > 1 && s != 1 && !one_value) return false;
-        if (one_value && !w->scale) wide = CHUNK / 2;
+        if (one_value && !w->linear.scale) wide = CHUNK / 2;
     }
     return columns >= wide || w->n[w->ndim - 2] == 1;
 }
 
 static arrays arrays_of(const walk *w)
 {
-    arrays r = {.inputs = w->operands - 1, .scale = w->scale, .form = w->form};
+    arrays r = {.inputs = w->operands - 1, .linear = w->linear};
     memcpy(r.size, w->size, sizeof r.size);
     return r;
 }
@@ -373,10 +371,10 @@ static TG_NOINLINE bool run_few(loop f, tg_tensor *out, int inputs, tg_tensor *c
 }
 
 /* The same on several threads, or with single values among the inputs. */
-static TG_NOINLINE bool run_contiguous(loop f, map_kernel *scale, linear_form form, tg_tensor *out,
-                                       int inputs, tg_tensor *const *in)
+static TG_NOINLINE bool run_contiguous(loop f, linear_map l, tg_tensor *out, int inputs,
+                                       tg_tensor *const *in)
 {
-    arrays r = {.inputs = inputs, .out = out->data, .scale = scale, .form = form};
+    arrays r = {.inputs = inputs, .out = out->data, .linear = l};
     if (!out->contiguous) return false;
     r.size[0] = (int64_t)tg__dtype_size(out->dtype);
     for (int i = 0; i < inputs; i++) {
@@ -391,41 +389,40 @@ static TG_NOINLINE bool run_contiguous(loop f, map_kernel *scale, linear_form fo
 }
 
 /* The general case. */
-static TG_NOINLINE void run_walk(loop f, map_kernel *scale, linear_form form, tg_tensor *out,
-                                 int inputs, tg_tensor *const *in)
+static TG_NOINLINE void run_walk(loop f, linear_map l, tg_tensor *out, int inputs,
+                                 tg_tensor *const *in)
 {
     const tg_tensor *t[OPERANDS] = {out};
     for (int i = 0; i < inputs; i++) t[i + 1] = in[i];
     walk w;
     walk_begin(&w, inputs + 1, t);
-    w.scale = scale;
-    w.form = form;
+    w.linear = l;
     int64_t at[TG_MAX_DIMS] = {0}, rows = w.n[w.ndim - 2], columns = w.n[w.ndim - 1];
     plane_work work = {&w, f, out->context->level};
     do tg__split(out->context, rows, tg__grain_of(columns), rows_of_plane, &work);
     while (walk_next(&w, at));
 }
 
-static TG_NOINLINE void run_other(loop f, map_kernel *scale, linear_form form, tg_tensor *out,
-                                  int inputs, tg_tensor *const *in)
+static TG_NOINLINE void run_other(loop f, linear_map l, tg_tensor *out, int inputs,
+                                  tg_tensor *const *in)
 {
     if (out->numel <= CHUNK && run_few(f, out, inputs, in)) return;
-    if (!run_contiguous(f, scale, form, out, inputs, in)) run_walk(f, scale, form, out, inputs, in);
+    if (!run_contiguous(f, l, out, inputs, in)) run_walk(f, l, out, inputs, in);
 }
 
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     TG_CHECK(f.unary != NULL);
     if (out->numel == 0 || run_same_shape(f, out, inputs, in)) return;
-    run_other(f, NULL, LINEAR_SUM, out, inputs, in);
+    run_other(f, (linear_map){0}, out, inputs, in);
 }
 
-void tg__elementwise_linear(linear_form form, binary_kernel *kernel, map_kernel *scale,
-                            tg_tensor *out, tg_tensor *const *in)
+void tg__elementwise_linear(linear_map l, binary_kernel *kernel, tg_tensor *out,
+                            tg_tensor *const *in)
 {
     const loop f = {.binary = kernel};
     if (out->numel == 0 || run_same_shape(f, out, 2, in)) return;
-    run_other(f, scale, form, out, 2, in);
+    run_other(f, l, out, 2, in);
 }
 
 static void copy_rows_of_plane(void *work, int64_t from, int64_t to)

@@ -22,10 +22,13 @@ typedef struct loop {
 void tg__elementwise(loop f, tg_tensor *out, int inputs, tg_tensor *const *in);
 /* The same for a sum, a difference or a product of two inputs. Where one input has a single value
  * for many elements x of the other, it is computed as x s + t by the kernel `scale`, which reads
- * one array and gives the same bits. There is no such kernel for int64. */
+ * one array and gives the same bits. `scale` is NULL for int64, which has no such kernel. */
 typedef enum linear_form { LINEAR_SUM, LINEAR_DIFFERENCE, LINEAR_PRODUCT } linear_form;
-void tg__elementwise_linear(linear_form form, binary_kernel *f, map_kernel *scale, tg_tensor *out,
-                            tg_tensor *const *in);
+typedef struct linear_map {
+    map_kernel *scale;
+    linear_form form;
+} linear_map;
+void tg__elementwise_linear(linear_map l, binary_kernel *f, tg_tensor *out, tg_tensor *const *in);
 /* out = f(a, value), element by element. The value is rounded to the dtype of out. */
 void tg__elementwise_number(binary_kernel *f, tg_tensor *out, tg_tensor *a, double value);
 /* out = a, broadcast to the shape of out. Both have one dtype and no memory in common. */
