@@ -215,9 +215,7 @@ static bool take_copy(program *p, const tg_state *s)
 static bool take_with_failure(take *t, int kind, long after)
 {
     guarded g = {0};
-    tg_options o = guarded_options(&g);
-    o.page_bytes = 4096;
-    program p = make_program(tg_open(&o), kind);
+    program p = make_program(open_on_guarded(&g), kind);
     tg_tensor *frozen = tg_param(p.net, "0.weight");
     train(&p, 3);
     const tg_state *s = tg_state_clone(checkpoint(&p));

@@ -97,9 +97,7 @@ static void check_failure(const supported_row *row, const outcome *want, const o
                           long at, bool makes_modules)
 {
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     const operands o = make_operands(tg, as->dtype);
     outcome got;
     generator before, after;
@@ -135,9 +133,7 @@ static void check_failure(const supported_row *row, const outcome *want, const o
 static long fail_each(const supported_row *row, bool makes_modules)
 {
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     const operands o = make_operands(tg, strcmp(row->name, "one_hot") ? TG_F64 : TG_I64);
     outcome want;
     g.asked = 0;

@@ -237,9 +237,7 @@ static void take(const program *p, state_of *s)
  * with enough memory. */
 static void run(guarded *g, state_of *last)
 {
-    tg_options options = guarded_options(g);
-    options.page_bytes = 4096;
-    program p = {.tg = tg_open(&options)};
+    program p = {.tg = open_on_guarded(g)};
     stage *stages[STAGES];
     const int n = plan(stages);
     assert_non_null(p.tg);

@@ -353,9 +353,7 @@ static bool derive_jvp(tg_context *tg, tg_tensor **results)
 static long derive_failing(derivation *derive, long at, double *values)
 {
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     tg_tensor *results[4] = {NULL};
     tg_scope_begin(tg);
     g.asked = 0;

@@ -809,9 +809,7 @@ static void any_allocation_may_fail(void **state)
     (void)state;
     for (long at = 1;; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         tg_module *conv = tg_conv2d_layer(tg, 1, 2, TG_SHAPE(3, 3), TG_BIAS, NULL);
         tg_module *net = tg_sequential(TG_MODULES(conv, tg_batchnorm2d(tg, 2, NULL),
                                                   apply(tg, tg_relu), tg_flatten_layer(tg, 1, -1)));

@@ -594,9 +594,7 @@ static void test_failing_allocations(void **state)
     FILE *file = many_rows(3000, "\n");
     for (long at = 2;; at++) {
         guarded g = {0};
-        tg_options o = guarded_options(&g);
-        o.page_bytes = 4096;
-        tg_context *tg = tg_open(&o);
+        tg_context *tg = open_on_guarded(&g);
         g.fail_at = at;
         rewind(file);
         tg_csv *csv = open_file(tg, file, TG_CSV(.missing = TG_MISSING_NAN));

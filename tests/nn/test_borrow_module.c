@@ -213,9 +213,7 @@ static void test_each_allocation(void **state)
     tg_module *net = tg_eval(image_net(*state, &factor));
     for (long at = 1, failed = 1; failed; at++) {
         guarded g = {.fail_at = at + 1};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         tg_module *b = tg_borrow_module(tg, net);
         failed = g.failed;
         g.fail_at = 0;

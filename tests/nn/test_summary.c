@@ -132,9 +132,7 @@ static void test_each_allocation(void **state)
     (void)state;
     for (long at = 1, failed = 1; failed; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         tg_module *net = digits_net(tg);
         tg_tensor *x = tg_zeros(tg, TG_F32, TG_SHAPE(1, 1, 28, 28));
         FILE *file = tmpfile();

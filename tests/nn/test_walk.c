@@ -221,9 +221,7 @@ static void test_each_allocation_of_a_list(void **state)
     (void)state;
     for (long at = 1, failed = 1; failed; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         tg_module *modules[40];
         for (int i = 0; i < 40; i++) modules[i] = tg_lambda(tg, tg_relu);
         tg_module *net = list_of(40, modules);

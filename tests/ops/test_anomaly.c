@@ -351,9 +351,7 @@ static void test_each_allocation(void **state)
     (void)state;
     for (long at = 0, failed = 1; failed; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         tg_module *net = overflowing_net(tg);
         tg_optim *adam = tg_adam(net, NULL);
         g.asked = 0;

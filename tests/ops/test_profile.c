@@ -197,9 +197,7 @@ static void test_each_allocation(void **state)
     (void)state;
     for (long at = 1, failed = 1; failed; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        tg_context *tg = tg_open(&options);
+        tg_context *tg = open_on_guarded(&g);
         assert_true(tg_profile(tg, true));
         for (int i = 0; i < 40; i++) tg_exp(tg_scalar(tg, TG_F32, i));
         FILE *file = tmpfile();

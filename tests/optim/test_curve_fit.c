@@ -481,9 +481,7 @@ static void test_memory_goes_back_and_inputs_stay(void **state)
 static long fit_failing(long at, double *values)
 {
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     tg_scope_begin(tg);
     g.asked = 0;
     g.fail_at = at;

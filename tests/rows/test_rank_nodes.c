@@ -561,9 +561,7 @@ static void run_tight(const tg_exchange *x, void *user)
 {
     tight *t = user;
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     tg_set_num_threads(tg, t->threads);
     tg_manual_seed(tg, 7);
     tg_tensor *data = tg_randn(tg, TG_F32, TG_SHAPE(t->rows, 5));

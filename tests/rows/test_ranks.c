@@ -341,9 +341,7 @@ static void run_tight_rank(const tg_exchange *x, void *user)
 {
     tight *t = user;
     guarded g = {0};
-    tg_options options = guarded_options(&g);
-    options.page_bytes = 4096;
-    tg_context *tg = tg_open(&options);
+    tg_context *tg = open_on_guarded(&g);
     tg_state *s = tg_state_new(tg);
     tg_state_add(s, "small", tg_full(tg, TG_F32, TG_SHAPE(3), x->rank));
     tg_state_add(s, "large", tg_t(tg_full(tg, TG_F32, TG_SHAPE(90, 80), x->rank)));

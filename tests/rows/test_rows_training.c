@@ -273,9 +273,7 @@ static void check_each_allocation(int threads)
     uint64_t want = 0;
     for (long at = 0, failed = 1; failed; at++) {
         guarded g = {0};
-        tg_options options = guarded_options(&g);
-        options.page_bytes = 4096;
-        stage s = {.tg = tg_open(&options)};
+        stage s = {.tg = open_on_guarded(&g)};
         assert_true(tg_set_num_threads(s.tg, threads));
         g.fail_at = at > 0 ? g.asked + at : 0;
         for (bool done = false; !done; done = s.rows || set_stage(&s, 16)) tg_clear_error(s.tg);

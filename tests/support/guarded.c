@@ -75,3 +75,10 @@ tg_options guarded_options(guarded *g)
 {
     return (tg_options){.allocate = guarded_allocate, .deallocate = guarded_deallocate, .user = g};
 }
+
+tg_context *open_on_guarded(guarded *g)
+{
+    tg_options options = guarded_options(g);
+    options.page_bytes = 4096;
+    return tg_open(&options);
+}

@@ -19,5 +19,7 @@ typedef struct guarded {
 
 /* Options for tg_open whose allocator is g. All members of g must be 0 at first. */
 tg_options guarded_options(guarded *g);
+/* A context with these options and pages of 4 KB, so that it asks for memory often. */
+tg_context *open_on_guarded(guarded *g);
 
 #endif
