@@ -197,14 +197,30 @@ TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype
     return finish_storage(p, bytes ? data : NULL, has_block ? tg__block_of(data) : NULL);
 }
 
-/* A few elements lie right behind the tensor, in one piece of memory, which is usually carved from
- * the page at hand: the sizes are then written there while they are multiplied. */
+/* Completes tg__new_at where the elements need a block: the tensor is carved from the page of s, at
+ * whose top its sizes have been written. */
+TG_NOINLINE static tg_tensor *new_with_block(tg_context *tg, scope *s, tg_dtype dtype, int ndim,
+                                             int64_t numel)
+{
+    tensor_priv *p = (tensor_priv *)(void *)s->top;
+    s->top += TG_TENSOR;
+    void *data = tg__alloc_block(tg, s->depth, tg__bytes(numel, tg__dtype_size(dtype)));
+    if (!data) return NULL;
+    init_tensor(p, tg, s->depth, dtype, ndim);
+    p->pub.numel = numel;
+    p->pub.contiguous = true;
+    return finish_storage(p, data, tg__block_of(data));
+}
+
+/* The tensor, with its elements behind it if they are few, is usually carved from the page at hand:
+ * the sizes are then written there while they are multiplied. */
 tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, const int64_t *shape)
 {
     TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
     scope *s = tg->scope;
     if (s && s->depth < depth) s = tg__scope_in_host(tg, depth);
-    if (!s || s->depth != depth || s->spares) return new_slowly(tg, depth, dtype, ndim, shape);
+    if (!TG_SMALL || !s || s->depth != depth || s->spares)
+        return new_slowly(tg, depth, dtype, ndim, shape);
     const size_t room = tg__room_in(s);
     if (room < TG_TENSOR) return new_slowly(tg, depth, dtype, ndim, shape);
     tensor_priv *p = (tensor_priv *)(void *)s->top;
@@ -214,11 +230,12 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
         p->pub.strides[d] = numel;
         numel = tg__times(numel, shape[d]);
     }
-    if (!tg__is_small((size_t)numel - 1)) /* too many, or 0, from which 1 leads to SIZE_MAX */
-        return new_slowly(tg, depth, dtype, ndim, shape);
+    if (numel == 0) return new_slowly(tg, depth, dtype, ndim, shape);
     const size_t bytes = (size_t)numel * tg__dtype_size(dtype);
+    if (numel > TG_SMALL || !tg__lies_behind(bytes))
+        return new_with_block(tg, s, dtype, ndim, numel);
     const size_t size = tg__round_up(TG_TENSOR + bytes);
-    if (!tg__lies_behind(bytes) || room < size) return new_slowly(tg, depth, dtype, ndim, shape);
+    if (room < size) return new_slowly(tg, depth, dtype, ndim, shape);
     s->top += size;
     init_tensor(p, tg, depth, dtype, ndim);
     p->pub.numel = numel;
