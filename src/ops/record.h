@@ -1,9 +1,11 @@
-/* Running the forward of an operation and putting its record on the tape. tg__apply and
- * tg__apply_in_place share these steps. */
+/* Running the forward of an operation, making its record, and putting that on the tape. tg__apply
+ * and tg__apply_in_place share these steps. */
 #ifndef TG_RECORD_H
 #define TG_RECORD_H
 
 #include "op.h"
+
+#include <string.h>
 
 static inline bool tg__needs_grad(int n, tg_tensor *const *in)
 {
@@ -12,9 +14,48 @@ static inline bool tg__needs_grad(int n, tg_tensor *const *in)
     return false;
 }
 
+/* Claims the memory of the values that gradients will read (`reads` has READS_* bits), so that
+ * tg_release does not give it back to the pool before backward has run. */
+static inline void tg__claim_values(tg_context *tg, record *r, unsigned reads, const tg_tensor *out)
+{
+    unsigned bit = READS_0;
+    for (operand *in = r->in, *end = in + r->n; in < end && bit <= reads; in++) {
+        if (reads & bit) tg__claim(tg, &in->claim, priv(in->t)->storage);
+        if (bit < READS_3) bit <<= 1;
+    }
+    /* out and the record are of one scope and end together; no scope need list this claim. */
+    if (reads & READS_OUT) priv(out)->storage->claims++;
+}
+
 /* Makes the record of a call, with the present versions of its inputs. The record is not on the
  * tape yet. NULL if there is no memory. */
-record *tg__make_record(const call *c);
+static inline record *tg__make_record(const call *c)
+{
+    tg_context *tg = c->tg;
+    const op_row *o = c->op;
+    const int n = c->n;
+    record *r = tg__alloc(tg, sizeof *r + tg__bytes(n, sizeof r->in[0]));
+    if (!r) return NULL;
+    r->op = o;
+    r->grad_name = o->grad_name;
+    r->place = tg->watch ? tg->watch->place(tg) : NULL;
+    r->n = n;
+    if (c->a) memcpy(r->a, c->a, sizeof r->a);
+    tg_tensor *const *t = c->in;
+    const uint8_t *its_reads = o->reads, *last = its_reads + 2;
+    unsigned reads = 0;
+    for (operand *in = r->in, *end = in + n; in < end; in++, t++) {
+        in->t = *t;
+        in->version = tg__version(*t);
+        in->needs_grad = (*t)->requires_grad;
+        in->on_path = 0;
+        if (in->needs_grad) reads |= *its_reads;
+        if (its_reads < last) its_reads++;
+    }
+    r->reads = reads;
+    if (reads) tg__claim_values(tg, r, reads, c->out);
+    return r;
+}
 
 /* Makes r the newest record of the tape and the history of `out`. The forward has run. */
 static inline void tg__put_on_tape(record *r, tg_tensor *out)
