@@ -494,12 +494,11 @@ static void commit_grads(const sweep *s)
 
 static const tg_list none = {0, NULL};
 
-static bool begin_backward(sweep *s, tg_list outputs, tg_list weights)
+TG_INLINE bool begin_backward(sweep *s, tg_list outputs, tg_list weights)
 {
-    tg_context *tg = s->tg;
     s->create_graph = false;
-    tg_scope_begin(tg);
-    tg_no_grad_begin(tg);
+    s->tg->depth++; /* begins a scope */
+    s->tg->no_grad++;
     return tg__sweep(s, outputs, weights) && prepare_grads(s);
 }
 
@@ -507,7 +506,7 @@ void tg__end_backward(sweep *s, bool commit)
 {
     if (commit) commit_grads(s);
     tg__end_sweep(s);
-    tg_no_grad_end(s->tg);
+    s->tg->no_grad--;
     tg_scope_end(s->tg);
 }
 
