@@ -18,8 +18,8 @@
 #endif
 #endif
 
-/* For a function that loops call for each element: it is inlined even where the compiler optimises
- * for size. */
+/* For a function whose call takes as long as its work, as loops call it for each element, or it
+ * passes many arguments on: it is inlined even where the compiler optimises for size. */
 #if defined(__GNUC__)
 #define TG_INLINE static inline __attribute__((always_inline))
 #else

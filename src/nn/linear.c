@@ -95,9 +95,10 @@ static bool sum_rows(tg_tensor *g, tg_tensor *out)
 static bool linear_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
 {
     const tg_tensor *x = r->in[0].t, *w = r->in[1].t;
-    return i == 0   ? tg__product_into(out, w->shape[0], tg__matrix(g), tg__matrix(w))
-           : i == 1 ? tg__product_into(out, x->shape[0], tg__transposed(g), tg__matrix(x))
-                    : sum_rows(g, out);
+    if (i == 2) return sum_rows(g, out);
+    const matrix left = i == 0 ? tg__matrix(g) : tg__transposed(g);
+    return tg__product_into(out, i == 0 ? w->shape[0] : x->shape[0], left,
+                            tg__matrix(i == 0 ? w : x));
 }
 
 static const op_row linear_op = {
@@ -147,9 +148,8 @@ typedef struct linear {
 static tg_tensor *linear_layer_forward(tg_module *m, tg_tensor *x)
 {
     const linear *l = m->data;
-    bool fits =
-        x->ndim > 0 && x->dtype == l->weight->dtype && x->shape[x->ndim - 1] == l->weight->shape[1];
-    if (fits && x->ndim > 2) {
+    if (x->ndim > 2 && x->dtype == l->weight->dtype &&
+        x->shape[x->ndim - 1] == l->weight->shape[1]) {
         frame f;
         int64_t shape[TG_MAX_DIMS];
         tg__enter(&f, "linear", x);

@@ -200,8 +200,8 @@ static TG_NOINLINE bool split_large_product(tg_context *tg, product_work *w, tg_
     return split_product(tg, w, units, grain, wide ? product_of_columns : product_of_rows);
 }
 
-static TG_NOINLINE bool product_of_any_size(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n,
-                                            int64_t k, void *c, matrix a, matrix b)
+bool tg__product_of_any_size(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k,
+                             void *c, matrix a, matrix b)
 {
     if (tg__shares_sum(tg, k) && m == 1 && n == 1 && a.s1 == 1 && b.s0 == 1 && tg__is_float(dtype))
         return tg__share_sum(tg, dtype, LANES_DOT, k, c, a.data, b.data);
@@ -218,25 +218,6 @@ static TG_NOINLINE bool product_of_any_size(tg_context *tg, tg_dtype dtype, int6
     pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
     free_scratch(tg, bytes, scratch);
     return true;
-}
-
-/* In a small product the kernel packs at most SMALL elements, and there is no work for threads. */
-bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c, matrix a,
-                 matrix b)
-{
-    enum { SMALL = 512 };
-    double scratch[SMALL];
-    if (k * (m > n ? m : n) > SMALL) return product_of_any_size(tg, dtype, m, n, k, c, a, b);
-    TG_CHECK(tg__product_scratch(dtype, m, n, k, b.s1) <= sizeof scratch);
-    pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
-    return true;
-}
-
-bool tg__product_into(tg_tensor *out, int64_t k, matrix a, matrix b)
-{
-    if (k == 0) tg__fill(out, 0); /* all sums are empty, and the inputs have no memory */
-    if (k == 0 || out->numel == 0) return true;
-    return tg__product(out->context, out->dtype, out->shape[0], out->shape[1], k, out->data, a, b);
 }
 
 /* The work is a batch: computes the products [from, to). */
@@ -334,8 +315,9 @@ static bool mm_forward(const call *c)
 static bool mm_grad_into(const record *r, int i, tg_tensor *g, tg_tensor *out)
 {
     const tg_tensor *a = r->in[0].t, *b = r->in[1].t;
-    return i == 0 ? tg__product_into(out, b->shape[1], tg__matrix(g), tg__transposed(b))
-                  : tg__product_into(out, a->shape[0], tg__transposed(a), tg__matrix(g));
+    const matrix left = i == 0 ? tg__matrix(g) : tg__transposed(a);
+    const matrix right = i == 0 ? tg__transposed(b) : tg__matrix(g);
+    return tg__product_into(out, i == 0 ? b->shape[1] : a->shape[0], left, right);
 }
 
 /* One row for each name that PyTorch gives the grad_fn of a product, by the dimensions of the

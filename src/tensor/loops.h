@@ -38,7 +38,7 @@ void tg__fill(tg_tensor *t, double value);
 /* Returns t if it is contiguous, else a contiguous copy without a history. NULL if there is no
  * memory. */
 tg_tensor *tg__contiguous_copy(const tg_tensor *t);
-static inline tg_tensor *tg__contiguous(tg_tensor *t)
+TG_INLINE tg_tensor *tg__contiguous(tg_tensor *t)
 {
     return t->contiguous ? t : tg__contiguous_copy(t);
 }
