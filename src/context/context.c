@@ -166,8 +166,8 @@ const char *tg_simd_level(const tg_context *tg)
     return tg ? tg__level_name(tg->level) : NULL;
 }
 
-/* Stands here and not in threads.c, so that a static program that never sets the number of threads
- * does not link the code of threads. */
+/* This function stands here and not in threads.c, so that a static program that never sets the
+ * number of threads does not link the code of threads. */
 int tg_get_num_threads(const tg_context *tg)
 {
     if (!tg) return 0;

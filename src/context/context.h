@@ -22,7 +22,8 @@ typedef struct frame {
     struct tensor_priv *intermediates; /* the tensors made in the frame, the newest first */
 } frame;
 
-/* What is counted as one thing in a profile, whatever runs in it. */
+/* The kinds of rows in a profile: an operation, the backward of an operation, and a step of an
+ * optimiser. Operations that run inside such work are counted as a part of it. */
 typedef enum work_kind { WORK_OPERATION, WORK_BACKWARD, WORK_STEP } work_kind;
 
 struct call;
@@ -31,24 +32,27 @@ struct record;
  * values that are not finite (tg_detect_anomaly). src/ops/watch.c has the functions; programs that
  * call neither do without their code. */
 typedef struct watch {
-    int64_t quiet; /* results are not checked, as long as this is greater than 0 */
+    int64_t quiet; /* results are not checked while this is greater than 0 */
     /* Runs the forward of an operation, which is done where there is no watch by
      * tg__run_forward. */
     bool (*run)(const struct call *c);
     /* A frame closes with this result, which may be NULL. An error may be recorded. */
     void (*leave)(const frame *f, const tg_tensor *result);
-    /* Work of this kind and name begins; false if there is no memory for its row. At its end come
-     * the bytes that it has read and written, beside those of the operations in it. */
+    /* `begin` is called when work of this kind and name begins, and returns false if there is no
+     * memory for its row. `end` is called at the end of the work, with the bytes that the work has
+     * read and written besides those of the operations in it. */
     bool (*begin)(tg_context *tg, work_kind kind, const char *name);
     void (*end)(tg_context *tg, int64_t bytes);
-    /* Whether an operation has made no value that is not finite from finite inputs; else the error
-     * is recorded. The first is the result of a call, the second the gradient of input i of r for
-     * the gradient g of its result. */
+    /* Both return false, after recording the error, if an operation has made a value that is not
+     * finite from finite ones. check_result looks at the result of a call, and check_gradient at
+     * `own`, the gradient of input i of r, which was computed from the gradient g of the result of
+     * r. */
     bool (*check_result)(const struct call *c);
     bool (*check_gradient)(const struct record *r, int i, const tg_tensor *g, const tg_tensor *own);
-    /* Before an update: whether it is to be checked, since anomalies are sought, and the parameter
-     * and its gradient are finite. After it: whether the parameter still is; else the error is
-     * recorded. */
+    /* is_finite is called before an optimiser changes a parameter. It returns true if anomalies are
+     * sought and the parameter and its gradient are finite. check_update is then called after the
+     * change, and returns false, after recording the error, if the parameter is not finite any
+     * more. */
     bool (*is_finite)(const tg_tensor *parameter);
     bool (*check_update)(const tg_tensor *parameter, const char *optimiser);
     /* The path of the module that is running, with ": " behind it; NULL if none is running. */
@@ -107,9 +111,9 @@ struct tg_context {
     int level;           /* the SIMD level of the kernels */
     tg_dtype default_dtype;
     bool has_block; /* the context computes blocks of rows (src/rows), and never sees all rows */
-    struct watcher
-        *watcher;         /* what `watch` points to, also while it is NULL; NULL: there is none */
-    module_call *running; /* the innermost module whose forward is running, or NULL */
+    struct watcher *watcher;  /* holds what `watch` points to, and stays when `watch` becomes NULL;
+                                 NULL: none was made yet */
+    module_call *running;     /* the innermost module whose forward is running, or NULL */
     struct summary *summary;  /* of the tg_summary whose forward is running, or NULL */
     int64_t foreign_forwards; /* how many forwards that the program wrote have run so far */
     undo *undo;               /* of the outermost forward under way, or NULL */

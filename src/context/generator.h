@@ -19,7 +19,8 @@ typedef struct generator {
 } generator;
 
 void tg__seed(generator *g, uint64_t seed);
-/* Lets the first draw do what tg__seed would do here. */
+/* Seeds the generator when it is first drawn from. A generator that draws nothing thus saves the
+ * time of filling its words. */
 void tg__seed_later(generator *g, uint64_t seed);
 /* Seeds a generator that tg__seed_later has left to be seeded. */
 static inline void tg__seed_now(generator *g)

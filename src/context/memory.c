@@ -348,9 +348,9 @@ static block *block_around(const scope *s, const void *memory)
     return b;
 }
 
-/* Lets the loans of a scope that ends keep the blocks with their memory. Memory in the page of the
- * host passes to the host, whose end then concerns the loan, and the host does not take that part
- * of the page back. */
+/* Lets the loans of a scope that ends keep the blocks that contain their memory. If the memory lies
+ * in the page of the host, no block of the scope contains it: the loan then passes to the host,
+ * whose end concerns it from then on, and the host does not take that part of the page back. */
 static TG_NOINLINE void outlive(tg_context *tg, scope *s)
 {
     for (loan *l = tg->loans, *next; l; l = next) {

@@ -124,7 +124,7 @@ static inline bool tg__is_small(size_t bytes)
 {
     return bytes <= TG_SMALL;
 }
-/* The size that it takes there. */
+/* The bytes that such a thing takes in the page, which leave what follows aligned. */
 static inline size_t tg__round_up(size_t bytes)
 {
     return (bytes + TG_ALIGN - 1) & ~(size_t)(TG_ALIGN - 1);

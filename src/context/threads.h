@@ -39,7 +39,8 @@ static inline void tg__split(const tg_context *tg, int64_t n, int64_t grain, por
         f(work, 0, n);
 }
 
-/* Of the threads that run portions, one at a time is between these two. */
+/* Of the threads that run portions, only one at a time is between tg__lock and tg__unlock. What the
+ * portions share is changed there. */
 static inline void tg__lock(const tg_context *tg)
 {
     if (tg->team) tg->team->lock(tg->team, true);

@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Stands in front of a loop whose body is so short that counting would take as much time. */
+/* TG_UNROLLED_BY_4 stands in front of a loop whose body is so short that counting its rounds would
+ * take as much time. */
 #if defined(__clang__)
 #define TG_UNROLLED_BY_4 _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
@@ -33,7 +34,8 @@
 enum { TG_LEVELS(ROW, unused) LEVELS };
 #undef ROW
 
-/* What a level asks for. On x86-64, x86.h fills it; elsewhere all is 0. */
+/* The features of a CPU, by which tg__runs_LEVEL decides. On x86-64 they are read by x86.h; on
+ * other CPUs, where no level asks for them, all are 0. */
 typedef struct cpu_features {
     unsigned instructions;
     unsigned registers; /* those that the operating system saves when it switches threads */
@@ -78,7 +80,7 @@ typedef void unary_kernel(int64_t n, void *out, const void *a);
 KERNEL_SET(unary_set, unary_kernel);
 typedef void binary_kernel(int64_t n, void *out, const void *a, const void *b);
 KERNEL_SET(binary_set, binary_kernel);
-/* out[i] = whether a[i] and b[i] compare so. out is of bool. */
+/* out[i] = whether the comparison holds, such as a[i] < b[i]. out is of bool. */
 typedef binary_kernel compare_kernel;
 KERNEL_SET(compare_set, compare_kernel);
 /* out[i] = f(in[0][i], in[1][i], ...; s, t) with one, two or three inputs, where s and t are two
@@ -123,15 +125,18 @@ KERNEL_SET(reduce_pair_set, reduce_pair_kernel);
 
 /* What a sum adds up: a, a^2 rounded before it is added, a * b, or (a - b)^2. */
 enum { LANES_SUM, LANES_SQUARES, LANES_DOT, LANES_DISTANCE };
-/* A sum can be cut into parts of SUM_PART elements, for threads, or of SUM_LEAST_PART elements; the
- * last part may be smaller. Each part has SUM_LANES sums, one for each lane. Joining the lanes of
- * all parts gives the bits of a sum that is not cut. */
+/* A sum can be cut into parts, which are computed apart: of SUM_PART elements, so that a part is
+ * worth a thread, or of SUM_LEAST_PART elements, the fewest possible. The last part may be smaller.
+ * The kernel lane_sums gives SUM_LANES sums for each part, one for each lane, and join_lanes adds
+ * up those of all parts. The result has the bits of a sum that is not cut. */
 enum { SUM_LANES = 16, SUM_PART = 1 << 16, SUM_LEAST_PART = 512 };
-/* A sum over columns can be cut into parts of rows, SUM_BLOCK_ROWS by a power of two in each but
- * the last. The sums of parts are added in pairs, those of two parts in pairs, and so on, and the
- * subtrees that are left at the end, the smallest first. Where rows have no gaps between them,
- * SUM_WIDE / columns rows are treated as one row, if there are twice as many; the sums of this row,
- * side by side, and the rows that are left over are then summed as a matrix. */
+/* A sum over columns can be cut into parts of rows: all but the last have the same number of rows,
+ * SUM_BLOCK_ROWS times a power of two. The sums of the parts are added in pairs, the sums of pairs
+ * in pairs, and so on, as in a binary tree; the subtrees that are left at the end are added from
+ * the smallest to the largest. Where rows have no gaps between them, SUM_WIDE / columns rows are
+ * treated as one row, if there are at least twice as many, so that narrow rows fill vectors. The
+ * sums of this row are then cut into rows again, and summed together with the rows that were left
+ * over. */
 enum { SUM_BLOCK_ROWS = 32, SUM_WIDE = 64 };
 /* How many rows of a matrix without gaps are treated as one. */
 static inline int64_t tg__rows_together(int64_t rows, int64_t columns)
@@ -139,12 +144,17 @@ static inline int64_t tg__rows_together(int64_t rows, int64_t columns)
     const int64_t together = SUM_WIDE / columns;
     return together > 1 && rows >= 2 * together ? together : 1;
 }
+/* Computes the lanes of the sum that `what` says, such as LANES_DOT, over n elements of a and b. b
+ * is not read for LANES_SUM and LANES_SQUARES. */
 typedef void lane_sums_kernel(int what, int64_t n, void *lanes, const void *a, const void *b);
 KERNEL_SET(lane_sums_set, lane_sums_kernel);
-/* The lanes of the sum of the n results that f computes from up to three inputs. */
+/* Computes the lanes of the sum of the n results that f computes from the arrays in[0] to in[inputs
+ * - 1]. `with` is the last argument of f. */
 typedef void map_lane_sums_kernel(int64_t n, void *lanes, int inputs, const void *const *in,
                                   map_kernel *f, const void *with);
 KERNEL_SET(map_lane_sums_set, map_lane_sums_kernel);
+/* *out = the sum whose parts have these lanes, SUM_LANES for each part, one part after the other.
+ */
 typedef void join_lanes_kernel(int64_t parts, void *out, const void *lanes);
 KERNEL_SET(join_lanes_set, join_lanes_kernel);
 /* *out = the sum of all elements of `runs` rows of n elements, n >= SUM_LANES, with the bits of the
@@ -197,9 +207,10 @@ typedef struct normalize_numbers {
 typedef void normalize_kernel(int form, int64_t rows, int64_t n, int64_t stride, void *out,
                               const void *a, const normalize_numbers *numbers);
 KERNEL_SET(normalize_set, normalize_kernel);
-/* For the sums in the gradient of that, where g is the gradient of its result: out becomes the
- * terms of the sums over rows. The terms of those over columns are added to weight_sums[column] and
- * to shift_sums[column], row after row.
+/* Computes terms of the sums that the gradient of a normalization needs, where g is the gradient of
+ * its result. The terms of sums over rows are stored in out. Those of sums over columns are added
+ * to weight_sums[column] and shift_sums[column], row after row.
+ *
  *                      out               weight_sums        shift_sums
  *   NORMALIZE_ROWS     g c
  *   NORMALIZE_COLUMNS                    g c                g
@@ -340,12 +351,14 @@ KERNEL_SET(sequence_set, sequence_kernel);
 typedef void reflect_kernel(int64_t rows, int64_t columns, const double *v, double first,
                             double scale, double *top, double *y, int64_t stride);
 KERNEL_SET(reflect_set, reflect_kernel);
-/* Subtracts a x from the vector high + low, whose unevaluated sums have twice the precision. */
+/* Subtracts a x from the vector high + low, of which each element is kept as an unevaluated sum of
+ * two numbers and has twice the precision. a is a block of `columns` columns, and x has a number
+ * for each of them. */
 typedef void subtract_product_kernel(int64_t rows, int64_t columns, double *high, double *low,
                                      const double *a, int64_t stride, const double *x);
 KERNEL_SET(subtract_product_set, subtract_product_kernel);
-/* Adds the product of column j of a and the vector high + low to sums[2 * j] + sums[2 * j + 1],
- * which is such an unevaluated sum, too. */
+/* Adds the inner product of column j of a and the vector high + low to sums[2 * j] + sums[2 * j +
+ * 1], an unevaluated sum of two numbers, for each of the columns. */
 typedef void add_products_kernel(int64_t rows, int64_t columns, double *sums, const double *a,
                                  int64_t stride, const double *high, const double *low);
 KERNEL_SET(add_products_set, add_products_kernel);

@@ -41,10 +41,11 @@ enum { QUARTER_tan = -1, QUARTER_sin, QUARTER_cos, QUARTER_none };
  * Returns r and sets *n to the number of quarter turns modulo 4, where x = n pi/2 + r + *low. */
 double tg__reduce_far_angle(double x, double *low, uint64_t *n);
 
-/* For elements that are rare. The portable level has these functions, and all levels call them. The
- * first two compute the sine, cosine or tangent, as `quarter` says, of an angle that is NaN or
- * large: |x| >= 2^23, or 2^50 in float32. The last makes of z, which the formulas give, what C99
- * says of pow(x, y). */
+/* Functions for elements that the vectorised formulas do not serve. As these elements are rare, the
+ * functions are compiled once, in portable.c, and all levels call them. The first two compute the
+ * sine, cosine or tangent, as `quarter` says, of an angle that is NaN or large: |x| >= 2^23, or
+ * 2^50 in float32. tg__signed_power returns pow(x, y) with the sign and the special values that C99
+ * asks for, where z is what the formulas give for pow(|x|, y). */
 double tg__of_far_angle(double x, int quarter);
 double tg__of_huge_angle(float x, int quarter);
 double tg__signed_power(double x, double y, double z);

@@ -1,5 +1,5 @@
-/* The kernels for every CPU of the target: with its vectors where all of them have some, as those
- * of AArch64 have NEON, else in plain C. */
+/* The kernels that every CPU of the target runs. They use vectors where all these CPUs have them,
+ * as those of AArch64 have NEON; elsewhere they are plain C. */
 #include "level.h"
 
 bool tg__runs_portable(const cpu_features *cpu)
@@ -18,8 +18,8 @@ bool tg__runs_portable(const cpu_features *cpu)
 #endif
 
 #define LEVEL(name)    tg__##name##_portable
-#define RARE_FUNCTIONS /* are compiled here, for all levels */
-#ifdef TG_X86_KERNELS  /* only CPUs from before AVX2 run this level: small is better than fast */
+#define RARE_FUNCTIONS /* what level.h calls rare is compiled here, for all levels */
+#ifdef TG_X86_KERNELS  /* only CPUs from before AVX2 run this level: size counts more than speed */
 #define SMALL_CODE
 #endif
 #if defined(__clang__)

@@ -14,9 +14,11 @@ enum {
     MATMUL_WHOLE = 1024,
     MATMUL_BLOCK = 128,
     MATMUL_SUMMED = 2048,
-    MATMUL_ROWS = 2 * MATMUL_BLOCK, /* in a packed block of b; or half as many, twice as long */
-    MATMUL_ROW_BYTES = 1536,        /* in a row of a packed block of b */
-    MATMUL_SUMS = 1 << 20           /* elements of c at a time, where k is cut into blocks */
+    /* The most rows of a packed block of b, and the bytes in each; or half as many rows have twice
+     * the length. */
+    MATMUL_ROWS = 2 * MATMUL_BLOCK,
+    MATMUL_ROW_BYTES = 1536,
+    MATMUL_SUMS = 1 << 20 /* elements of c at a time, where k is cut into blocks */
 };
 
 /* The fewest and the most rows that a tile has at any level. */
@@ -47,17 +49,18 @@ static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, in
  * bytes, or PATCH_TILE columns if these take more. Dot products have at most PATCH_DOTS terms. */
 enum { PATCH_BLOCK = 3 << 17, PATCH_TILE = 48, PATCH_DOTS = 1 << 18 };
 
-/* The positions of a plane that plane_product takes, if it sums in lanes; and the positions whose
- * multiple it reads and masks. */
+/* PLANE_MOST is the most positions of a plane that plane_product takes for PLANE_DOTS. The kernel
+ * reads and masks the positions of a plane up to a multiple of PLANE_STEP. */
 enum { PLANE_MOST = 1 << 13, PLANE_STEP = 64 };
 
-/* The terms that are packed together. */
+/* How many of the k terms of an element are packed together: the rows of a packed block. */
 static inline int64_t tg__patch_rows(int64_t k, int64_t length)
 {
     return length ? length : k > MATMUL_WHOLE ? MATMUL_BLOCK : k < MATMUL_ROWS ? k : MATMUL_ROWS;
 }
 
-/* The columns of a block of so many rows, a multiple of those of every tile. */
+/* The columns of a packed block of so many rows. They are a multiple of the columns of every tile.
+ */
 static inline int64_t tg__patch_columns(size_t size, int64_t rows)
 {
     const int64_t tiles = PATCH_BLOCK / (int64_t)size / rows / PATCH_TILE;

@@ -89,7 +89,7 @@ void tg__word_product(int64_t m, int64_t n, int64_t k, uint64_t *c, int64_t c0, 
         return;
     }
     for (int64_t i = 0; i < m; i++, a += a0, c += c0) {
-#ifdef TG_X86_KERNELS /* other machines may be small */
+#ifdef TG_X86_KERNELS /* on other machines, small code counts more than speed */
         const bool dots = a1 == 1 && b0 == 1;
         for (int64_t j = 0; j < n && dots; j++) {
             uint64_t sum = 0;

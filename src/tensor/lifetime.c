@@ -62,9 +62,10 @@ static inline void reclaim(tensor_priv *p)
 
 static void give_claims_back(tg_context *tg, scope *s);
 
-/* Frees a released tensor on which there are no claims: at once if no record can refer to it, else
- * when the scope of such records ends, at which it is looked at again. A tensor of the same scope
- * as the records needs nothing, as the scope ends with it. */
+/* Frees a released tensor on which there are no claims. If a record may still refer to it, and
+ * belongs to an inner scope, the tensor is put off until that scope ends, which calls this function
+ * again. If the scope of such records is that of the tensor, its end frees the tensor in any case.
+ */
 static void retire(tensor_priv *p)
 {
     scope *s = p->pub.context->scope;

@@ -28,7 +28,7 @@ typedef union chunk {
  * because gcc 12 at -O2 wrongly takes pointers that walk_next moves for constants. */
 typedef struct walk {
     int operands, ndim;
-    linear_map linear; /* as in arrays */
+    linear_map linear; /* how the function is computed with a single value; see arrays */
     int64_t n[TG_MAX_DIMS];
     int64_t stride[OPERANDS][TG_MAX_DIMS];
     char *data[OPERANDS];
@@ -336,7 +336,8 @@ static void part_of_arrays(void *work, int64_t from, int64_t to)
     run_loop(d->f, to - from, &r);
 }
 
-/* Whether all elements of t are one, as in a scalar and what it was expanded to. */
+/* Whether all elements of t are one element in memory, as those of a scalar and of an expanded
+ * scalar are. */
 static inline bool is_single(const tg_tensor *t)
 {
     bool single = true;
@@ -344,8 +345,9 @@ static inline bool is_single(const tg_tensor *t)
     return single;
 }
 
-/* The same for a few elements. Single values and matrices of any strides, such as a row or a column
- * that is broadcast, are copied to small arrays first. */
+/* Computes a few elements of a contiguous result. Inputs that are single values, or matrices of any
+ * strides, such as a row or a column that is broadcast, are copied to small arrays first. False if
+ * an operand does not suit this. */
 static TG_NOINLINE bool run_few(loop f, tg_tensor *out, int inputs, tg_tensor *const *in)
 {
     chunk filled[OPERANDS - 1];
@@ -370,7 +372,8 @@ static TG_NOINLINE bool run_few(loop f, tg_tensor *out, int inputs, tg_tensor *c
     return true;
 }
 
-/* The same on several threads, or with single values among the inputs. */
+/* Computes a contiguous result from inputs that are contiguous or single values, on several threads
+ * if it is large. False if an operand does not suit this. */
 static TG_NOINLINE bool run_contiguous(loop f, linear_map l, tg_tensor *out, int inputs,
                                        tg_tensor *const *in)
 {
@@ -388,7 +391,7 @@ static TG_NOINLINE bool run_contiguous(loop f, linear_map l, tg_tensor *out, int
     return true;
 }
 
-/* The general case. */
+/* Computes operands of any shapes and strides, plane by plane. */
 static TG_NOINLINE void run_walk(loop f, linear_map l, tg_tensor *out, int inputs,
                                  tg_tensor *const *in)
 {

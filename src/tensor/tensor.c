@@ -131,7 +131,7 @@ static inline void init_tensor(tensor_priv *p, tg_context *tg, int64_t depth, tg
     p->wanted = p->mark = 0;
 }
 
-/* The last step of making a tensor. */
+/* The last step of making a tensor: adds it to the open frame. */
 static inline tg_tensor *finish_tensor(tensor_priv *p)
 {
     return p->pub.context->frame ? add_intermediate(p) : &p->pub;
@@ -180,7 +180,7 @@ tg_tensor *tg__sizes_of(const tg_tensor *t)
     return tg__new_external(tg, tg->depth, t->dtype, (tg_shape){t->ndim, t->shape}, strides, NULL);
 }
 
-/* tg__new_at in general. */
+/* Does what tg__new_at does, for any size and any scope. */
 TG_NOINLINE static tg_tensor *new_slowly(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim,
                                          const int64_t *shape)
 {

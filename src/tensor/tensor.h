@@ -144,9 +144,9 @@ tg_tensor *tg__new_view(tg_tensor *base, int ndim, const int64_t *shape, const i
 /* Records the error that op does not take the dtype of t. Returns NULL, which also serves as
  * false. */
 void *tg__refuse_dtype(const char *op, const tg_tensor *t);
-/* Asked by each operation that takes every dtype there is, because it only moves elements or reads
- * them one by one. It is one place to refuse, by tg__refuse_dtype, a dtype that is for storage
- * alone. Views and plain copies, which such a dtype needs, do not ask. */
+/* Each operation that takes every dtype, because it only moves elements or reads them one by one,
+ * asks this function. A dtype that is for storage alone can thus be refused, by tg__refuse_dtype,
+ * in one place. Views and plain copies, which such a dtype needs, do not ask. */
 static inline bool tg__any_dtype(const char *op, const tg_tensor *t)
 {
     (void)op, (void)t;
