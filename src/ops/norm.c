@@ -155,8 +155,9 @@ static tg_tensor *norm_grad(const record *r, int i, tg_tensor *g)
     if (p == 2) return tg__norm_backward(x, g, y);
     tg_tensor *share = tg__norm_backward(x, tg_scalar(g->context, g->dtype, 1), y);
     tg_tensor *size = tg_masked_fill(tg_abs(share), tg_eq_scalar(x, 0), 1);
-    tg_tensor *slope = tg_mul(tg_sign(x), tg_pow_scalar(size, p - 1));
-    return tg_mul(slope, tg_masked_fill(g, tg_eq_scalar(y, 0), 0));
+    tg_tensor *is_zero = tg_eq_scalar(y, 0); /* with p < 0 where any x is 0 */
+    tg_tensor *slope = tg_mul(tg_sign(x), tg_pow_scalar(tg_masked_fill(size, is_zero, 1), p - 1));
+    return tg_mul(slope, tg_masked_fill(g, is_zero, 0));
 }
 
 static bool norm_shape(const call *c, spec *s)

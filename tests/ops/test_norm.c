@@ -64,6 +64,22 @@ static void test_gradients_of_norms_at_the_ends_of_the_range(void **state)
     check_values(zero->grad, 0, 0);
 }
 
+/* With p < 0 a single 0 among the elements makes the norm 0, and the gradients with it. */
+static void test_gradients_of_norms_of_negative_order_are_0_at_0(void **state)
+{
+    tg_context *tg = *state;
+    const double orders[] = {-1, -2, -0.5};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *x = leaf(tg, 2, 0), *y = tg_norm(x, orders[i]), *first, *second;
+        assert_true(tg_item(y) == 0);
+        assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &first, TG_GRAD(.create_graph = true)));
+        check_values(first, 0, 0);
+        y = tg_sum(first);
+        assert_true(tg_grad(TG_LIST(y), TG_LIST(x), &second, NULL));
+        check_values(second, 0, 0);
+    }
+}
+
 /* With u = (0.6, 0.8): of the sum of u the gradient is (sum of u) of 1 - u u^T, over the norm. */
 static void test_second_gradients_of_norms_at_the_ends_of_the_range(void **state)
 {
@@ -93,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_norms_whose_squares_leave_the_range),
         cmocka_unit_test(test_gradients_of_norms_at_the_ends_of_the_range),
         cmocka_unit_test(test_second_gradients_of_norms_at_the_ends_of_the_range),
+        cmocka_unit_test(test_gradients_of_norms_of_negative_order_are_0_at_0),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
