@@ -31,8 +31,8 @@ static int fill_upper_triangle(const problem *p)
     return power;
 }
 
-/* Rotates rows and columns i and j of a until [i, j] is 0, and rows i and j of v with them. False
- * if it was so small that it counts as 0. */
+/* Rotates rows and columns i and j of a until the entry [i, j] is 0, and rows i and j of v by the
+ * same angle. False if the entry was so small that it counts as 0. */
 static bool make_entry_zero(const problem *p, int64_t i, int64_t j, double *v)
 {
     const int64_t n = p->n;

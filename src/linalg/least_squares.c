@@ -57,7 +57,7 @@ static bool check_fit(tg_tensor *x, tg_tensor *y, const tg_least_squares_options
                             TG_DEPENDENT_ERROR, TG_DEPENDENT_SHORTEST, NULL);
 }
 
-/* The elements of a vector are finite, and with `positive` not below 0. */
+/* Checks that the elements of a vector are finite and, with `positive`, not below 0. */
 static bool check_elements(const tg_tensor *t, const char *name, bool positive)
 {
     const double *values = t->data;
@@ -141,7 +141,7 @@ static tg_tensor *triangle_of(tg_tensor *a, int64_t n)
     return r ? tg_qr_add_rows_(r, a) : NULL;
 }
 
-/* Leaves column j out of those that are kept, and of the triangle. */
+/* Leaves column j out of the columns that are kept, and out of the triangle. */
 static bool drop_column(linear_fit *f, int64_t j)
 {
     f->kept--;

@@ -21,8 +21,8 @@ typedef struct problem {
 enum { SOLVE_FLAGS, GIVEN_NDIM, GIVEN_ONES /* a bit for each dimension of size 1 */ };
 enum { MATRIX_NAME = 32 + TG_SIZES };
 
-/* Writes the name of the matrix a to text, which has room for MATRIX_NAME characters, and returns
- * text: "matrix 2 of [4, 3, 3]". */
+/* Writes the name of the matrix a to text, such as "matrix 2 of [4, 3, 3]", and returns text, which
+ * has room for MATRIX_NAME characters. */
 const char *tg__name_matrix(const problem *p, char *text);
 /* The power of two that numbers are to be multiplied by, of which `most` is the largest: 0 unless
  * squares of them might leave the range of a double. 0 also if most is not finite. */
@@ -33,8 +33,9 @@ bool tg__fail_matrix(const problem *p, const char *what);
  * rounding to float32, if that is the dtype, or the error that elimination in float64 is equivalent
  * to, which grows with the number of terms in its sums; the larger of the two. */
 double tg__precision(tg_dtype dtype, int64_t terms);
-/* The share of the largest singular value of an (m, n) matrix up to which others count as 0, where
- * the caller gives none: epsilon of the dtype times the larger size, as in PyTorch. */
+/* The share of the largest singular value of an (m, n) matrix up to which other singular values
+ * count as 0, where the caller gives none: epsilon of the dtype times the larger size, as in
+ * PyTorch. */
 double tg__rcond(tg_dtype dtype, int64_t m, int64_t n);
 /* Checks that rcond, which the caller gives for a, is less than 1. */
 bool tg__check_rcond(const char *name, const tg_tensor *a, double rcond);

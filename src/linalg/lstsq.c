@@ -29,7 +29,7 @@ typedef struct lstsq_system {
     bool by_svd;
     double *x;    /* the solutions one after the other, each of p.n numbers */
     double *norm; /* the norms of the tall matrix's columns */
-    double *work; /* the tall matrix's columns times two */
+    double *work; /* scratch memory: two numbers for each column of the tall matrix */
     double *low;  /* two blocks of rows, for the rounding errors of residuals */
 } lstsq_system;
 
@@ -59,7 +59,8 @@ static double bound_squared_condition(const lstsq_system *s)
     return (double)n * sum;
 }
 
-/* Reads a once: corrections[l] becomes a^T (b - a x) for each right-hand side l. */
+/* Reads a once. `sums` becomes a^T (b - a x) for each right-hand side l, n numbers, each of them an
+ * unevaluated sum of two. */
 static void compute_gradients(const lstsq_system *s, double *sums)
 {
     const tall_qr *w = &s->w;
@@ -78,8 +79,9 @@ static void compute_gradients(const lstsq_system *s, double *sums)
     }
 }
 
-/* Whether an error of that norm, in the scale of the columns, is beyond the last digit of all x. A
- * number in x that is 2^-40 of the others is not looked at so closely. */
+/* Whether an error in x of that norm, where each x is multiplied by the norm of its column, is too
+ * small to change the last digit of any x. An x that is less than 2^-40 of their norm counts as
+ * being that large. */
 static bool is_beyond_digits(const lstsq_system *s, const double *x, double error)
 {
     const double least = norm_of_products(s->w.n, x, s->norm) * 0x1p-40;
@@ -260,7 +262,8 @@ static bool fail_dependent(const problem *p, const char *what, int64_t number)
                     number == 0 ? "is zero" : "is a combination of those before it");
 }
 
-/* Finds out whether a has full rank; if not, the SVD serves, or an error is recorded. */
+/* Finds out whether a has full rank. If it has not, the SVD takes the place of R for
+ * tg_lstsq_rcond, and an error is recorded for tg_lstsq. */
 static bool find_rank(lstsq_system *s)
 {
     tall_qr *w = &s->w;

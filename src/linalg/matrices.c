@@ -85,8 +85,8 @@ bool tg__check_finite(const problem *p, bool lower)
     return true;
 }
 
-/* Converts matrix number index of t to double. Returns where the next matrix can go, behind this
- * one. */
+/* Converts matrix number index of t to double. Returns the address behind it, where the next matrix
+ * can go. */
 static double *load_matrix(const tg_tensor *t, int64_t index, int64_t numel, double *to)
 {
     if (numel == 0) return to;
@@ -138,7 +138,7 @@ bool tg__for_each_index(const call *c, bool (*f)(const problem *p))
     return done;
 }
 
-/* A long inner product is a compensated sum of blocks. */
+/* The inner product of a block; a long one is a compensated sum of such blocks. */
 static double inner_in_order(int64_t n, const double *a, const double *b)
 {
     double sum = 0;

@@ -6,14 +6,16 @@
 #include <string.h>
 
 enum {
-    ROWS_UNIT = 16,       /* what the rows of a block are a multiple of */
-    BLOCK_DOUBLES = 4096, /* of a block, as many as the first-level cache holds, but not */
-    FEWEST_ROWS = 128,    /* fewer rows than these, as each block costs some work of its own, */
-    MOST_ROWS = 1024      /* nor more */
+    ROWS_UNIT = 16, /* what the rows of a block are a multiple of */
+    /* A block has so many doubles, which the first-level cache holds; but at least FEWEST_ROWS
+     * rows, as each block costs some work of its own, and at most MOST_ROWS. */
+    BLOCK_DOUBLES = 4096,
+    FEWEST_ROWS = 128,
+    MOST_ROWS = 1024
 };
 
-/* A sum of squares that has lost digits at the end of the range. What it stands for is no more than
- * rounding errors: the column itself is at least 2^-400, or is scaled to be so. */
+/* A sum of squares below this has lost digits to underflow, and counts as 0. It stands for no more
+ * than rounding errors, as the column itself is at least 2^-400 or was scaled to be. */
 #define NO_SQUARES 0x1p-960
 
 qr_source tg__qr_source(const tg_tensor *t, int64_t index)
@@ -31,8 +33,8 @@ qr_source tg__qr_transposed(qr_source s)
     return (qr_source){s.dtype, s.data, s.s1, s.s0};
 }
 
-/* The memory that the reflections of a block take: w without `first`, then `first` and the scale of
- * each. */
+/* The doubles that the reflections of a block take: the vectors w without `first`, then `first` and
+ * the scale of each. */
 static int64_t kept_block(const tall_qr *w)
 {
     return w->n * w->rows + 2 * w->n;
@@ -181,7 +183,7 @@ static void fold_all(const tall_qr *w)
     }
 }
 
-/* The greatest size of an entry in column j of R, NaN if there is one. */
+/* The greatest |entry| in column j of R, or NaN if an entry is. */
 static double size_of_column(const tall_qr *w, int64_t j)
 {
     double most = 0;

@@ -55,9 +55,9 @@ bool tg__qr_begin(tall_qr *w, bool keep);
 /* Copies the rows from row i on to w->block. Returns how many there are, with rows of zeros to make
  * them a multiple of 16. */
 int64_t tg__qr_load(const tall_qr *w, int64_t i);
-/* Factorizes a. Columns of a and b whose squares would leave the range of a double are multiplied
- * by powers of two, which powers then tells. If a has an entry that is not finite, returns false
- * and tells its place; also false, with *row < 0, if there is no memory. */
+/* Factorizes a. If the squares of a column of a or b would leave the range of a double, it is
+ * multiplied by a power of two, which w->powers then tells. Returns false if a has an entry that is
+ * not finite, and tells its place; also false, with *row < 0, if there is no memory. */
 bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
 /* The same for a matrix of the problem p, of which `tall` says whether it is the transpose that is
  * factorized; an entry that is not finite is an error. */
@@ -67,13 +67,15 @@ bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall);
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance);
 /* norms[j] becomes the norm of column j of a, which is that of R. */
 void tg__qr_norms(const tall_qr *w, double *norms);
-/* With top = 0, [top; y] becomes Q^T y, of which top has the first n elements, and y the others
- * after n zeros; with `back`, such a vector becomes y again, and top 0. y has as many elements as
- * the rows of all blocks. R began as zeros. */
+/* Multiplies a vector y, which has an element for each row of all blocks, by Q^T or, with `back`,
+ * by Q. Q^T y is kept in two parts: top has its first n elements, and y has n zeros and the others.
+ * top must be 0 before Q^T is applied, and is 0 again when Q has been. R must have begun as zeros.
+ */
 void tg__qr_apply(const tall_qr *w, bool back, double *top, double *y);
-/* Makes w->block, by columns, the rows from row i on of Q S, where Q has n columns. i begins a
- * block, and the blocks are asked for from the last one to the first, with the same `top`: at first
- * the (n, n) matrix S, row-major, which these calls change. */
+/* Makes w->block, by columns, the rows of Q S from row i on, where Q has n columns, and i is the
+ * first row of a block. S (n, n) is what `top` has, row-major, before the first call. The blocks
+ * must be asked for one after the other, from the last one to the first, with the same `top`, which
+ * these calls change. */
 void tg__qr_rows_of_q(const tall_qr *w, int64_t i, double *top);
 /* The entry [i, j] of the R of a as it was, with signs that make the diagonal positive. */
 double tg__qr_entry(const tall_qr *w, int64_t i, int64_t j);

@@ -12,8 +12,8 @@ static double inner_of_rows(const tall_svd *s, int level, int64_t i, int64_t j)
     return sum;
 }
 
-/* Turns two rows of us, of which s->values has the squared norms, until they are orthogonal, and
- * those of v with them. False if they were. */
+/* Rotates rows i and j of us, whose squared norms s->values has, until they are orthogonal, and
+ * rows i and j of v by the same angle. False if they were orthogonal before. */
 static bool turn_pair(const tall_svd *s, int level, int64_t i, int64_t j)
 {
     const int64_t n = s->n;
@@ -59,7 +59,8 @@ static bool begin_svd(tall_svd *s, const tall_qr *w)
     return true;
 }
 
-/* Computes the values, and sorts them and the rows by them. */
+/* Computes the singular values, and sorts them and the rows of us and v from the largest value to
+ * the smallest. */
 static void sort_values(tall_svd *s, int level)
 {
     const int64_t n = s->n;

@@ -239,9 +239,10 @@ static const op_row gelu_op = {.name = "gelu",
                                .reads = {READS_0},
                                .kernel = KERNEL_passes(gelu)};
 
-/* Its approximation: gate(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), which is
- * s = sigmoid(2 u). The derivative is s + x s (1 - s) 2 u' with u' = sqrt(2 / pi) (1 + 3 * 0.044715
- * x^2). s (1 - s) is 0 from |x| = 22 on. x is clamped, as an infinite u' times 0 would be NaN. */
+/* The approximation of gelu by tanh: gate(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x +
+ * 0.044715 x^3), which is s = sigmoid(2 u). The derivative is s + x s (1 - s) 2 u' with u' = sqrt(2
+ * / pi) (1 + 3 * 0.044715 x^2). s (1 - s) is 0 from |x| = 22 on. x is clamped, as an infinite u'
+ * times 0 would be NaN. */
 static void gelu_tanh_gate(const tile *b, void *to, const void *x)
 {
     tg__pass1(b, &tg__square_kernel, to, x);

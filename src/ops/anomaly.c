@@ -85,8 +85,8 @@ static const char *value_text(double x)
 
 /* ---- Results. */
 
-/* Input i as the operation has read it. One in place may have overwritten input 0, and input 1 with
- * it if both are the same elements. */
+/* Input i as the operation has read it. An operation in place may have written over input 0, and
+ * with it over input 1, if both are the same elements; `before` then has their old values. */
 static const tg_tensor *old_input(const call *c, int i, const tg_tensor *before)
 {
     return before && (i == 0 || c->in[i]->data == c->out->data) ? before : c->in[i];

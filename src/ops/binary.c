@@ -410,7 +410,7 @@ static const op_row sub_alpha_op = {.name = "sub_alpha",
                                     .flags = OP_BROADCAST,
                                     .kernel = &tg__add_alpha_kernel};
 
-/* Integers take two operations. */
+/* The kernel serves floating dtypes. Integers take two operations. */
 tg_tensor *tg_add_alpha(tg_tensor *a, tg_tensor *b, double alpha)
 {
     frame f;

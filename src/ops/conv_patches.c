@@ -24,9 +24,9 @@
 #include <string.h>
 
 enum {
-    CHUNK_BYTES = 1 << 19,   /* of the image with its padding, as much as is laid out at a time */
-    GROUPS_BYTES = 1 << 13,  /* of small groups that are laid out together */
-    MOST_ELEMENTS = 1 << 22, /* of it, in all rows that one row of the result sees */
+    CHUNK_BYTES = 1 << 19,   /* bytes of a layout, unless a single row of the result needs more */
+    GROUPS_BYTES = 1 << 13,  /* bytes of the layouts of small groups that are made together */
+    MOST_ELEMENTS = 1 << 22, /* elements of the largest layout that is made */
 };
 
 /* The image with its padding is (channels, lines, phases * width). It begins at line `top` and
@@ -78,10 +78,11 @@ static int64_t size_of_phase(const conv_work *w, int d, int64_t phase)
 
 /* ---- The layout. */
 
-/* The bytes that the kernel may read behind the end of an image, with its last vector. */
+/* The bytes that the kernel may read, with its last vector, behind the end of an image. */
 enum { READ_BEHIND = 64 };
 
-/* Whether fewer bytes than these follow in memory behind the part of an image that a group sees. */
+/* Whether fewer than READ_BEHIND bytes follow in memory behind the part of an image that a group
+ * sees. */
 static bool is_near_end(const conv_work *w, int64_t image, int64_t group)
 {
     const reading *r = w->patches;
@@ -150,7 +151,7 @@ static const char *lay_out(const conv_work *w, const char *data, int64_t image, 
 
 /* ---- The three products. */
 
-/* What group number g of those in a layout sees. */
+/* The part of a layout that group number g of those in it sees. */
 static const char *patches_of_group(const conv_work *w, const char *layout, int64_t g)
 {
     return layout + (size_t)(g * size_of_group(w->patches)) * w->size;

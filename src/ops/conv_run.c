@@ -39,8 +39,8 @@ static void add_block(const conv_work *w, int64_t b, char *sum)
     add(n, sum, sum, own);
 }
 
-/* Computes all blocks, the blocks of CONV_WEIGHT `blocks_at_a_time` together. `sum` is where their
- * sums are added. */
+/* Computes all blocks, `blocks_at_a_time` of them together. `sum` is where the sums of CONV_WEIGHT
+ * are added, and NULL for the other parts. */
 static void compute(conv_work *w, char *sum)
 {
     const bool small =

@@ -16,7 +16,7 @@ typedef struct geometry {
 } geometry;
 
 /* How the patches of an image, or the planes of an image with one channel in each group, are read
- * in place; conv_patches.c and conv_planes.c have the members. */
+ * in place; conv_patches.c and conv_planes.c define the members. */
 typedef struct reading reading;
 typedef struct plane_reading plane_reading;
 
@@ -89,8 +89,8 @@ static inline int64_t conv_weights(const conv_work *w)
     return w->s.out_channels * w->k;
 }
 
-/* The elements of whole cache lines that hold n elements. The parts of the scratch memory begin at
- * lines, so that vectors do not cross them. */
+/* n elements, rounded up to whole cache lines. The parts of the scratch memory begin at lines, so
+ * that vectors do not cross them. */
 static inline int64_t conv_lines(const conv_work *w, int64_t n)
 {
     const int64_t line = 64 / (int64_t)w->size;
@@ -113,8 +113,8 @@ static inline int64_t conv_floor(int64_t a, int64_t b)
     return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-/* CONV_INPUT: whether elements of that phase see element k of the kernel; *seen is the element of y
- * that the first of them sees through it. */
+/* For CONV_INPUT: whether the elements of x in that phase of dimension d see element k of the
+ * kernel. If so, *seen becomes the element of y that the first of them sees through it. */
 static inline bool conv_sees(const conv_work *w, int d, int64_t phase, int64_t k, int64_t *seen)
 {
     const int64_t at = phase + w->s.a[CONV_PADDING + d].i - k * w->s.a[CONV_DILATION + d].i;
@@ -136,24 +136,29 @@ static inline range conv_range(int64_t n, int64_t start, int64_t step, int64_t s
 bool tg__run_conv(const call *c, conv_part part, const tg_tensor *x, const tg_tensor *w,
                   const tg_tensor *y);
 
-/* ---- The three ways. Each returns how many elements of scratch memory a block needs from own_at
- * on, and computes some groups of an image; CONV_WEIGHT adds to the sums. tg__read_patches makes
- * w->patches or w->planes, in the scope of the context, if the image can be read in place, and
- * leaves both NULL else; false if there is no memory. conv_patches.c has the sums of the weight's
- * gradient transposed. conv_planes.c serves some convolutions with one channel in each group. */
+/* ---- The three ways to compute a convolution: by columns, by patches, and by planes. */
 
-int64_t tg__lay_out_columns(conv_work *w);
-void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group, int64_t groups);
+/* Chooses the way. If the image can be read in place, makes w->patches or w->planes, in the current
+ * scope; else leaves both NULL, for columns. False if there is no memory. */
 bool tg__read_patches(conv_work *w);
-int64_t tg__lay_out_patches(const conv_work *w);
-void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group, int64_t groups);
+/* Whether the way by planes serves, which takes one channel in each group. tg__read_planes then
+ * makes w->planes; false if there is no memory. */
 bool tg__serves_planes(const conv_work *w);
 bool tg__read_planes(conv_work *w);
+
+/* Each returns how many elements of scratch memory a block needs from own_at on. */
+int64_t tg__lay_out_columns(conv_work *w);
+int64_t tg__lay_out_patches(const conv_work *w);
 int64_t tg__lay_out_planes(const conv_work *w);
+
+/* Each computes some groups of an image. For CONV_WEIGHT it adds to the sums, which w->transposed
+ * describes. */
+void tg__convolve_columns(const conv_work *w, int64_t image, int64_t group, int64_t groups);
+void tg__convolve_patches(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 void tg__convolve_planes(const conv_work *w, int64_t image, int64_t group, int64_t groups);
 
-/* After panel number `number` of a block and group was added to the sum: moves the sum to the
- * totals where it is time. */
+/* Is called when panel number `number` of a block and group has been added to the sum. After every
+ * CONV_SUMMED panels it moves the sum to the totals. */
 void tg__panel_is_added(const conv_work *w, int64_t image_block, int64_t group, int64_t number);
 
 #endif

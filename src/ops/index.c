@@ -121,8 +121,8 @@ static void walk_lines(void *work, int64_t from, int64_t to)
     }
 }
 
-/* Goes over all lines, on several threads if no two lines write to one place. False: an index is
- * out of range; the message names the first one. */
+/* Goes over all lines, on several threads if `apart` says that no two lines write to one place.
+ * False: an index is out of range; the message names the first one. */
 static bool walk_all(index_walk *w, const tg_tensor *a, int dim, bool apart)
 {
     tg_context *tg = w->c->tg;
@@ -372,7 +372,8 @@ static const op_row scatter_add_op = {
     .reads = {0, 0, READS_1},
 };
 
-/* The same for a result that begins with zeros and needs only the sizes of its first input. */
+/* Does what scatter_add_forward does, for a result that begins with zeros. Its first input tells
+ * only the sizes of the result. */
 static bool gather_backward_forward(const call *c)
 {
     tg__fill(c->out, 0);

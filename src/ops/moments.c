@@ -61,9 +61,10 @@ static void visit_outputs(void *work, int64_t from, int64_t to)
     }
 }
 
-/* Of a matrix whose rows are reduced, so many outputs are computed together that their terms stay
- * in the second-level cache, but not so few that a piece of memory is short. Of one whose columns
- * are reduced it is as many as possible, which lie side by side, unless threads share them. */
+/* How many outputs are computed together. If they are made of rows, these rows fit in the
+ * second-level cache, but they are not so few that a contiguous piece of their elements is short.
+ * If they are made of columns, which lie side by side, they are as many as possible; half as many
+ * if threads share the work. */
 static int64_t outputs_at_once(const moments_walk *w)
 {
     enum { CACHED = 1 << 15, PIECE = 1 << 8 }; /* elements */

@@ -24,7 +24,7 @@ struct moments_walk {
     const call *c;
     const tg_tensor *x; /* contiguous */
     output_visit *visit;
-    const void *with;      /* of the visit */
+    const void *with;      /* what the visit needs besides the walk */
     int64_t kept, reduced; /* the sizes of the last two groups */
     bool rows; /* whether the last group is reduced; the terms of an output are then a row, else a
                   column */

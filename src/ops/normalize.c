@@ -133,13 +133,15 @@ static tg_tensor *batch_norm_grad(const record *r, int input, tg_tensor *g)
 
 /* ---- The gradients in one walk, with the bits of those above. */
 
-/* The gradients that are being computed of an operation. */
+/* The work of computing the gradients of one operation. */
 typedef struct norm_backward {
     moments_walk walk;
     const tg_tensor *statistics, *weight, *g; /* contiguous, as all tensors here */
     tg_tensor *out, *slopes;                  /* the gradient of x; a slope for each mean */
-    tg_tensor *sums, *totals; /* of a block each, and of all: that for the weight, and of g */
-    int64_t width;            /* the numbers in one of these sums */
+    /* The sums of the terms of the gradient of the weight, and behind them those of g: of each
+     * block, and of all blocks. */
+    tg_tensor *sums, *totals;
+    int64_t width; /* how many numbers one of the two has in a block */
 } norm_backward;
 
 /* The slope where the gradient of i is di. Returns NaN if tg__norm_backward would compute the
@@ -161,7 +163,7 @@ static int64_t norm_blocks(int64_t rows)
     return (rows + SUM_BLOCK_ROWS - 1) / SUM_BLOCK_ROWS;
 }
 
-/* Makes the first of the sums of all blocks the sum of them. */
+/* Adds the sums of all blocks to those of the first block. */
 static void join_blocks(const norm_backward *b)
 {
     tg__join_sums(b->walk.c->tg, b->g->dtype, b->sums->shape[0], 2 * b->width, b->sums->data);
@@ -223,7 +225,8 @@ static bool layer_backward(norm_backward *b)
 
 /* ---- BatchNorm. */
 
-/* From the sum of g c for each channel: the slopes, and the gradient of the weight in its place. */
+/* Computes the slopes of n channels from their sums of g c, and replaces these sums by the gradient
+ * of the weight. */
 static void slopes_of_channels(const norm_backward *b, int64_t channel, int64_t n)
 {
     const tg_dtype d = b->g->dtype;
@@ -236,7 +239,7 @@ static void slopes_of_channels(const norm_backward *b, int64_t channel, int64_t 
     }
 }
 
-/* The gradient of x for n channels whose slopes are known. */
+/* Computes the gradient of x for n channels, whose slopes are known. */
 static void channel_gradients(const moments_walk *w, int64_t channel, int64_t at, int64_t n)
 {
     const norm_backward *b = w->with;
@@ -302,8 +305,9 @@ static void row_channels(const moments_walk *w, int64_t channel, int64_t at, int
     channel_gradients(w, channel, at, n);
 }
 
-/* Where the terms of channels are columns, as many rows count as one as the kernel sum_columns
- * treats so. `numbers` has the means of all columns of such a row. */
+/* The work of summing where the terms of a channel are a column. If the rows are narrow,
+ * tg__rows_together of them are treated as one wide row, as by the kernel sum_columns; `numbers`
+ * then has the means of all columns of such a row, and `rows` counts wide rows. */
 typedef struct column_work {
     const norm_backward *b;
     normalize_numbers numbers;
@@ -325,7 +329,8 @@ static void column_blocks(void *work, int64_t from, int64_t to)
     }
 }
 
-/* The numbers of each mean and its rounding error, so many times. */
+/* Returns two rows: the means, repeated so many times, and their rounding errors, repeated as
+ * often. */
 static tg_tensor *repeated_means(const norm_backward *b, int64_t times)
 {
     const int64_t n = b->walk.kept;
@@ -336,8 +341,8 @@ static tg_tensor *repeated_means(const norm_backward *b, int64_t times)
     return t;
 }
 
-/* The sums of rows that were treated as one: adds up their parts, and the rows that were left over.
- */
+/* Computes the totals where `together` rows were treated as one: adds up the parts of the sums of
+ * these wide rows, and the rows that were left over. */
 static bool sum_rows_together(const norm_backward *b, int64_t together, int64_t rest)
 {
     const tg_dtype d = b->g->dtype;
@@ -399,7 +404,7 @@ static bool batch_backward(norm_backward *b)
     return b->sums != NULL;
 }
 
-/* ---- Both. */
+/* ---- Both kinds of normalization. */
 
 static bool are_all_normal(const tg_tensor *slopes)
 {

@@ -30,7 +30,7 @@ typedef struct call {
     const op_row *op;
     tg_context *tg;
     int n;         /* number of inputs */
-    bool in_place; /* out is a tensor that there was before, whose values are overwritten */
+    bool in_place; /* the operation writes over out, which is its first input */
     tg_tensor *const *in;
     const attr *a;  /* TG_ATTRS of them, or NULL */
     tg_tensor *out; /* NULL while the shape rule runs, unless the operation works in place */
@@ -62,7 +62,7 @@ struct record {
     operand in[];
 };
 
-enum { TG_TOGETHER = 3 }; /* gradients at most that an operation computes together */
+enum { TG_TOGETHER = 3 }; /* the most inputs whose gradients `gradients` computes */
 enum {
     OP_VIEW = 1, /* the result shares the storage of its input, and there is no forward to run */
     OP_BROADCAST = 2, /* a gradient may have a larger shape, to which its input was broadcast;
@@ -100,9 +100,10 @@ struct op_row {
      * with the shape and dtype of input i. It is the shorter way where the gradient needs no
      * history. g may be a stack_tensor. NULL: there is only `grad`. False: an error is recorded. */
     bool (*grad_into)(const record *r, int i, tg_tensor *g, tg_tensor *out);
-    /* Computes the gradients of the inputs that it can, together, where no history of them is
-     * wanted, in tensors of their own. It leaves the others NULL, for which grad is called. NULL,
-     * or false: an error is recorded. */
+    /* Computes together, in tensors of their own, the gradients of those of the first TG_TOGETHER
+     * inputs for which it can. It serves where no history of these gradients is wanted. grads[i]
+     * stays NULL for the others, for which backward calls `grad`. NULL: there is only `grad`.
+     * False: an error is recorded. */
     bool (*gradients)(const record *r, tg_tensor *g, tg_tensor **grads);
     uint8_t reads[3]; /* READS_* for the gradient of each input; the last is for all inputs from the
                          third on */
@@ -165,13 +166,14 @@ tg_tensor *tg__matrix_transpose(tg_tensor *t);
 /* ---- The gradient of a view of a part of a tensor. In these, r has recorded such a view, g is its
  * gradient, and `whole` is the gradient of the tensor. */
 
-/* The elements from `from` to before `to` of dimension dim, with all indices of the others. */
+/* The elements whose index along dimension dim is in [from, to). */
 typedef struct part_range {
     int dim;
     int64_t from, to;
 } part_range;
 
-/* The range that is the part; dim is -1 if the part is none, as a diagonal. */
+/* The range that the view shows; its dim is -1 if no range has the same elements, as for a
+ * diagonal. */
 part_range tg__part_range(const record *r);
 /* Adds to *range the elements of `more`, if these lie right before or behind it; else returns
  * false. */

@@ -89,7 +89,7 @@ bool tg__map_forward(const call *c)
     return run(c, f);
 }
 
-/* What run_tiles needs. */
+/* The last argument of run_tiles. */
 typedef struct tiles {
     void (*run)(const tile *b);
     int inputs;

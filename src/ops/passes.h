@@ -34,7 +34,7 @@ typedef struct passes_set {
 /* Operations whose `kernel` is a passes_set. The inputs broadcast to the shape of the result. */
 bool tg__passes_forward(const call *c);
 
-/* One pass over a tile each; `to` may be an operand. */
+/* Each of these makes one pass over a tile; `to` may be an operand. */
 static inline void tg__pass1(const tile *b, const unary_set *f, void *to, const void *x)
 {
     kernel_at(f, b->level, b->dtype)(b->n, to, x);
@@ -44,7 +44,7 @@ static inline void tg__pass2(const tile *b, const binary_set *f, void *to, const
 {
     kernel_at(f, b->level, b->dtype)(b->n, to, x, y);
 }
-/* One, two or three operands and two numbers. */
+/* A pass of a map kernel, with the numbers s and t and one, two or three operands. */
 #define tg__map_pass(b, f, to, s, t, ...)                                                          \
     kernel_at(f, (b)->level, (b)->dtype)((b)->n, to, (const void *[]){__VA_ARGS__},                \
                                          (const double[]){s, t})

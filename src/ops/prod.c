@@ -15,8 +15,8 @@ static bool prod_forward(const call *c)
 }
 
 /* ---- The gradient of a term is g times the product of the other terms. It is made of two running
- * products, one of the terms before it and one of g and the terms behind it: no term is divided
- * by, as it may be 0. */
+ * products, one of the terms before it and one of g and the terms behind it. This needs no division
+ * by the term, which may be 0. */
 
 /* The n terms of one product, `step` elements apart, and the gradient of each. */
 typedef struct factors {

@@ -133,7 +133,7 @@ struct reduce_work {
     reduction *reduce;
     reduce_kernel *rows; /* the kernels of reduce_by_kernels, for the dtype */
     reduce_columns_kernel *columns;
-    int what; /* which sum they are, LANES_SUM or the like; -1: none */
+    int what; /* the sum that these kernels compute, such as LANES_SUM; -1 if it is no sum */
     int level;
     char *values;     /* NULL if the values are not asked for */
     int64_t *indices; /* NULL if the indices are not asked for */
@@ -252,8 +252,8 @@ static int64_t parts_of(const parts_work *p)
     return (p->w.f->terms - 1) / p->terms + 1;
 }
 
-/* Whether threads share the terms, and then in which parts. The number of terms in a part is a
- * multiple of SUM_BLOCK_ROWS by a power of two, as sums over columns need it. */
+/* Whether threads share the terms; if so, *terms becomes the number of terms in a part. It is
+ * SUM_BLOCK_ROWS times a power of two, as sums over columns need it. */
 static bool cut_terms(const tg_context *tg, const reduction_layout *f, int64_t *terms)
 {
     enum { FEW_COLUMNS = 512 };
@@ -403,7 +403,8 @@ static bool reduce_copy(const call *c, reduce_work w, const reduction_layout *f)
     return true;
 }
 
-/* Fills in the rest of the work and does it. Values of outputs without terms become `none`. */
+/* Reduces as w says, to `values` and the indices of w, of which either may be NULL. Values of
+ * outputs without terms become `none`. */
 static bool reduce_into(const call *c, reduce_work w, tg_tensor *values, double none)
 {
     reduction_layout f = layout_of(c);

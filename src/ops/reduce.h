@@ -10,7 +10,7 @@
  * a size of 1, and a number that the operation itself defines. */
 enum { REDUCE_BITS, REDUCE_KEEPDIM, REDUCE_OWN };
 
-/* ---- Calling one. */
+/* ---- Calling a reduction. */
 
 /* Applies o over all dimensions of a, or over dims; an empty list of dims means all. `own` is the
  * attribute that the operation defines. */
@@ -46,8 +46,8 @@ static inline bool tg__shares_sum(const tg_context *tg, int64_t n)
 {
     return tg->team && n >= 2 * SUM_PART;
 }
-/* *out = the sum of n elements that `what` says, which is LANES_SUM or the like. The bits are those
- * of the kernels sum, dot and squared_distance. False if there is no memory. */
+/* *out = the sum over n elements that `what` says, such as LANES_DOT, which threads share. The bits
+ * are those of the kernels sum, dot and squared_distance. False if there is no memory. */
 bool tg__share_sum(tg_context *tg, tg_dtype dtype, int what, int64_t n, void *out, const void *a,
                    const void *b);
 /* Adds rows of n sums, those of the parts of a sum over columns, to the first of them, in the order

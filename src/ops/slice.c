@@ -225,8 +225,8 @@ static const op_row part_add_ops[PARTS] = {
                   .grad = part_add_grad},
 };
 
-/* dim as an index from 0, or -1 with the error, also for a 0-d tensor: no part can be taken of
- * it. */
+/* Returns dim as an index from 0, or -1 after an error. A 0-d tensor, of which no part can be
+ * taken, is an error, too. */
 static int part_dim(const tg_tensor *t, const char *name, int dim)
 {
     if (t->ndim > 0) return tg__dim(t, name, dim, t->ndim);

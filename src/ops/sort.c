@@ -75,8 +75,8 @@ static pair *partition(pair *first, pair *last)
     }
 }
 
-/* Puts value into a heap of n pairs with a hole: moves the larger child into the hole until the
- * hole is at a leaf, then moves parents down until value fits. */
+/* Puts value into a heap of n pairs that has a hole. The larger child is moved into the hole until
+ * the hole is at a leaf; parents are then moved down until value fits. */
 static void sift(pair *heap, int64_t hole, int64_t n, pair value)
 {
     int64_t top = hole;

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { DRAWS = 256 }; /* how many numbers of a distribution are made from drawn ones together */
+enum { DRAWS = 256 }; /* how many numbers of a distribution are made at a time */
 
 /* A function that draws n contiguous elements; a and b are the parameters of the distribution. */
 typedef void draw(tg_context *tg, tg_dtype dtype, int64_t n, void *out, double a, double b);
@@ -136,9 +136,10 @@ tg_tensor *tg_randn(tg_context *tg, tg_dtype dtype, tg_shape shape)
     return t ? draw_into(t, "randn", tg__normals, 0, 1) : NULL;
 }
 
-/* word % range, for a range below 2^32, by multiplications: the fraction of word / range is that of
- * word * inverse / 2^64, where inverse is 2^64 / range, rounded up; and times the range it is the
- * remainder (Lemire, Kaser and Kurz, Softw. Pract. Exp. 49, 2019, section 3). */
+/* word % range, for a range below 2^32, by multiplications instead of a division. Let inverse be
+ * 2^64 / range, rounded up. The fractional part of word / range is that of word * inverse / 2^64,
+ * and this part times the range is the remainder (Lemire, Kaser and Kurz, Softw. Pract. Exp. 49,
+ * 2019, section 3). */
 static uint64_t remainder_of(uint32_t word, uint64_t range, uint64_t inverse)
 {
     const uint64_t fraction = inverse * word;
@@ -147,7 +148,8 @@ static uint64_t remainder_of(uint32_t word, uint64_t range, uint64_t inverse)
 
 static void draw_integers(generator *g, int64_t n, int64_t *out, int64_t low, uint64_t range)
 {
-    const uint64_t inverse = UINT64_MAX / range + 1; /* 0 for 1, which gives 0 */
+    /* For a range of 1 this wraps around to 0, which gives the remainder 0. */
+    const uint64_t inverse = UINT64_MAX / range + 1;
     uint32_t word[DRAWS];
     for (int64_t i = 0; range > UINT32_MAX && i < n; i++)
         out[i] = (int64_t)(tg__u64(g) % range + (uint64_t)low);
