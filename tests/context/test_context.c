@@ -107,7 +107,7 @@ static void test_first_error_stays(void **state)
     tg_close(tg);
 }
 
-/* What changes something does nothing; the rest works. */
+/* While an error is pending, calls that would change something do nothing, and all others work. */
 static void test_pending_error(void **state)
 {
     (void)state;
@@ -201,7 +201,8 @@ static void check_books(const tg_context *tg, const guarded *g)
     assert_true(stats.peak_bytes <= g->peak);
 }
 
-/* The statistics against the allocator's own books, through scopes, early release and failure. */
+/* The statistics agree with what the allocator has counted, through scopes, early release and
+ * failure. */
 static void test_statistics(void **state)
 {
     (void)state;
@@ -329,7 +330,7 @@ static void test_two_contexts(void **state)
     tg_close(two);
 }
 
-/* "0,5" in a message would follow the locale. */
+/* In these locales, printf writes another decimal point, as in "0,5". */
 static void test_messages_do_not_follow_the_locale(void **state)
 {
     (void)state;
@@ -423,7 +424,8 @@ typedef struct reader {
     char text[100];
 } reader;
 
-/* What on_error may do: read and print; what fails in it is not told again. */
+/* on_error may read and print tensors. If it makes a call that fails, it is not called again for
+ * that. */
 static void read_only(void *user, tg_status code, const char *message)
 {
     reader *r = user;

@@ -408,7 +408,8 @@ static void test_released_memory_of_each_small_size_serves_again(void **state)
     tg_scope_end(tg);
 }
 
-/* Nor does what a scope inside releases of those around it. */
+/* A loop that releases, in an inner scope, a tensor of the outer one takes no more memory than its
+ * first rounds. */
 static void test_released_from_within(void **state)
 {
     tg_context *tg = *state;
@@ -931,7 +932,8 @@ static void test_small_pages_take_little_memory(void **state)
 #endif
 }
 
-/* The same with batches, of which the last is smaller: no call after the first epoch. */
+/* A loop over batches, of which the last is smaller, calls the allocator in its first epoch only.
+ */
 static void test_steady_batches(void **state)
 {
     (void)state;

@@ -325,7 +325,7 @@ static bool is_right(const tg_context *tg, const tg_tensor *t, const expected *e
     const exact bytes = times(product_of(e, true), number(each));
     if (compare(product_of(e, false), number(PTRDIFF_MAX / 8)) > 0)
         return !t && tg_error_code(tg) == TG_ERR_SHAPE;
-    if (!t) /* what the function needs for itself counts as well */
+    if (!t) /* the function may also need memory to work in */
         return tg_error_code(tg) == TG_ERR_MEMORY && compare(bytes, number(MOST_BYTES / 32)) > 0;
     return tg_ok(tg) && same_shape(t, e) && compare(bytes, number(MOST_BYTES)) <= 0;
 }
@@ -517,7 +517,8 @@ static void test_a_table_of_two_sizes_that_fit(void **state)
     tg_clear_error(tg);
 }
 
-/* ---- What had 2^61 elements in 13 KB. */
+/* ---- 1519111591 * 1517889155 elements of 8 bytes take 2^64 bytes and a few more, which would wrap
+ * around to a small size. */
 
 static void test_a_product_of_two_sizes_below_2_to_the_31(void **state)
 {
@@ -543,7 +544,7 @@ static void test_a_sum_of_two_views_whose_shape_does_not_fit(void **state)
 #endif
 }
 
-/* ---- */
+/* ---- The context of the tests, whose memory is guarded and limited. */
 
 static guarded memory;
 

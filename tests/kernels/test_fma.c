@@ -52,7 +52,7 @@ static void test_the_fma_of_the_kernels_rounds_once(void **state)
     check_cases(used);
 }
 
-/* By IEEE 754. */
+/* The results are those that IEEE 754 asks for. */
 static void test_our_fma_of_zeros_infinities_and_nan(void **state)
 {
     (void)state;

@@ -490,7 +490,8 @@ static void float_functions(int k)
         const char *name;
         const unary_set *kernel;
         double (*exact)(double);
-        double most; /* those worked out in float64 are rounded once, and hardly ever wrong */
+        double most; /* functions that are computed in float64 are hardly ever more than half an ulp
+                        off */
     } functions[] = {
         {"exp", &tg__exp_kernel, exp, 1},          {"log", &tg__log_kernel, log, 1},
         {"tanh", &tg__tanh_kernel, tanh, 1},       {"sigmoid", &tg__sigmoid_kernel, sigmoid, 1},
@@ -654,8 +655,8 @@ static void ones_are_counted(int k)
     free(ones);
 }
 
-/* Every element passes at most 32 + 4 additions in its block and 6 from block to block here: the
- * error is below 42 u times the sum of magnitudes, and a bound of pairwise summation in blocks. */
+/* Every element passes through at most 32 + 4 additions in its block, and through 6 that add blocks
+ * to one another. The error is therefore below 42 u times the sum of the absolute terms. */
 static void sums_are_close(int k)
 {
     enum { N = 20000 };
@@ -677,7 +678,8 @@ static void sums_are_close(int k)
         pick(k, sum, K_F32)(1, sizes[s], &got[0], x, 0);
         pick(k, dot, K_F32)(sizes[s], &got[1], x, y);
         pick(k, squared_distance, K_F32)(sizes[s], &got[2], x, y);
-        /* The differences of the last are rounded, and squared: two more. */
+        /* Each difference of the squared distance is rounded before it is squared, which counts
+         * twice. */
         for (int t = 0; t < 3; t++)
             assert_true(fabsl(got[t] - exact[t]) <= 44 * 0x1p-24L * scale[t]);
     }
@@ -685,8 +687,9 @@ static void sums_are_close(int k)
     free(y);
 }
 
-/* What an element of a column may pass: 32 additions in its block, then one a doubling of blocks;
- * and that once more where narrow rows were first added side by side. */
+/* An element of a column passes through at most 32 additions in its block, and then through one for
+ * each doubling of the number of blocks. Where narrow rows are first added side by side, it passes
+ * through as many once more. */
 static void columns_are_close(int k)
 {
     enum { ROWS = 700, COLUMNS = 137, STRIDE = 140 };

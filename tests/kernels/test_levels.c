@@ -37,7 +37,7 @@ static void check_refused(tg_context *tg, const char *name)
     assert_non_null(strstr(tg_error(tg), name));
     assert_non_null(strstr(tg_error(tg), tg_simd_level(tg)));
     assert_null(tg_linear(tg, 2, 1, TG_BIAS));
-    tg_clear_error(tg); /* and go on with the best */
+    tg_clear_error(tg); /* the context goes on with the best level */
     assert_non_null(tg_linear(tg, 2, 1, TG_BIAS));
     tg_close(tg);
 }
@@ -255,7 +255,8 @@ static void run_all(tg_context *tg, uint64_t hashes[ALL])
     hashes[SPLIT + 1] = evaluate(tg, TG_F64);
 }
 
-/* Skips the test in valgrind, where it would take minutes, and whose vfnmadd gives another zero. */
+/* Skips the test in valgrind, where it would take minutes, and where vfnmadd gives -0 for an exact
+ * 0. */
 static void skip_if_quick(void)
 {
     if (!getenv("TG_TEST_QUICK")) return;

@@ -98,8 +98,9 @@ static void test_as_r_fits(void **state)
     fclose(file);
 }
 
-/* Columns (1, 0), (0, 1) and (1, 1), each twice. The shortest coefficients for the means 2 and 5
- * are (-1, 8, 1 + ...) / 3: x + z = 2, y + z = 5, z = x + y. */
+/* The columns x, y and z = x + y have the rows (1, 0, 1) and (0, 1, 1), each twice, for which the
+ * values of the fit are the means 2 and 5. Of all coefficients with x + z = 2 and y + z = 5, (-1,
+ * 8, 7) / 3 are the shortest. */
 static void test_shortest_coefficients(void **state)
 {
     tg_context *tg = *state;
@@ -109,7 +110,8 @@ static void test_shortest_coefficients(void **state)
     const double want[] = {-1.0 / 3, 8.0 / 3, 7.0 / 3};
     for (int i = 0; i < 3; i++)
         assert_true(fabs(element_of(fit.coefficients, i) - want[i]) < 1e-14);
-    /* Of the pseudo-inverse of x^T x, the diagonal is 5 / 18, 5 / 18 and 1 / 9; variance 2. */
+    /* The squares of the errors are the variance 2 times the diagonal of the pseudo-inverse of x^T
+     * x, which is 5 / 18, 5 / 18 and 1 / 9. */
     const double errors[] = {5.0 / 9, 5.0 / 9, 2.0 / 9};
     for (int i = 0; i < 3; i++) {
         const double error = element_of(fit.std_errors, i);
@@ -137,9 +139,9 @@ static void test_without_degrees_of_freedom(void **state)
     assert_int_equal(none.rank, 0);
 }
 
-/* float32 columns that are dependent but for their rounding; and the dtype of the results. */
-/* y = 2 x + 3 with errors 1, -1, -1, 1, whose line and standard errors are those of 1 and 1..4
- * times powers of 2, for which products of x and y leave the range of double. */
+/* y = 2 x + 3 with the errors 1, -1, -1, 1, where the columns are 1 and x = 1 to 4. The columns and
+ * y are multiplied by powers of two, so that products of them leave the range of double; the
+ * coefficients and their standard errors must follow. */
 static void test_far_from_1(void **state)
 {
     (void)state;
@@ -176,6 +178,8 @@ static void test_far_from_1(void **state)
     tg_close(tg);
 }
 
+/* Of three float32 columns, the third is a combination of the others but for rounding. The results
+ * have the dtype of x. */
 static void test_float32(void **state)
 {
     tg_context *tg = *state;

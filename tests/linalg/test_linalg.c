@@ -81,8 +81,9 @@ static void test_singular_determinants_have_gradients(void **state)
     for (int i = 1; i < 4; i++) assert_true(fabs(element_of(half->grad, i)) < 1e-50);
 }
 
-/* Of x . cofactors of a: for 2 x 2 [[x11, -x10], [-x01, x00]]; for rank 1 of 3 x 3, and for [[1 ..
- * 9]], by the formula that sums over permutations, d2 det / da[i][j] da[k][l] = +- a[m][n]. */
+/* The gradient for a of the sum of x times the cofactors of a. By the formula that sums over
+ * permutations, the second derivative of det for a[i][j] and a[r][c] is plus or minus the one
+ * element that lies in no row or column of these two. */
 static void test_second_gradients_of_singular_determinants(void **state)
 {
     tg_context *tg = *state;
@@ -206,7 +207,8 @@ static void test_singular_integer_matrices_are_noticed(void **state)
     assert_true(singular > 900 && regular > 900);
 }
 
-/* The condition that is told is the work of rounding. */
+/* Checks the beginning of the message. The condition at its end depends on how the factors were
+ * rounded. */
 static void check_singular(tg_context *tg, const char *message)
 {
     if (strncmp(tg_error(tg), message, strlen(message)) != 0)
@@ -317,7 +319,7 @@ static void check_polynomial(tg_context *tg, int64_t rows, double from, int degr
     tg_tensor *a = tg_t(tg_vstack((tg_list){degree + 1, columns}));
     tg_tensor *numbers = tg_arange(tg, TG_F64, 1, 2 * degree + 3, 1);
     tg_tensor *x = tg_reshape(numbers, TG_SHAPE(-1, 2)), *b = tg_matmul(a, x);
-    if (tg_item(tg_max(b)) > 0x1p53) return; /* it is rounded */
+    if (tg_item(tg_max(b)) > 0x1p53) return; /* b is rounded beyond 2^53 */
     tg_tensor *off = tg_div(tg_abs(tg_sub(tg_lstsq(a, b), x)), x);
     assert_true(tg_item(tg_max(off)) < 3e-16);
     tg_tensor *second = tg_select(x, 1, 1), *alone = tg_lstsq(tg_contiguous(a), tg_select(b, 1, 1));
@@ -353,8 +355,8 @@ static void test_large_residuals(void **state)
     check_near(x, 3, 5);
 }
 
-/* Of the solutions: of one that the normal equations refine, of an ill-conditioned one, and of a
- * wide system. */
+/* The solutions have the same bits at each level: of a system that the normal equations refine, of
+ * an ill-conditioned one, and of a wide one. */
 static void check_bits_at(int level)
 {
     tg_context *tg = open_at(tg__level_name(level)), *portable = open_at("portable");

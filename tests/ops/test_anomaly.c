@@ -57,7 +57,8 @@ static void test_large_values_are_finite(void **state)
     assert_non_null(tg_mul_scalar(tg_zeros(tg, TG_F32, TG_SHAPE(0, 3)), 2));
 }
 
-/* What comes from outside, as a value or as a number in the call, is no error where it goes on. */
+/* An operation that passes on a value that was not finite before, or a number of the caller that is
+ * not, is no error. */
 static void test_what_was_not_finite_before_passes(void **state)
 {
     tg_context *tg = *state;
@@ -77,8 +78,9 @@ static void test_what_was_not_finite_before_passes(void **state)
                 "log: the result [1] is -inf at [0], for the finite inputs [1] (0 there)");
 }
 
-/* An infinity that a composed operation makes on the way to a finite result is none of the
- * caller's. Where the result is not finite, either, the message names the part that made it. */
+/* An infinity that a composed operation makes on the way to a finite result is no error, since the
+ * caller does not see it. Where the result is not finite, either, the message names the part that
+ * made the infinity. */
 static void test_composed_operations_count_as_one(void **state)
 {
     tg_context *tg = *state;
@@ -209,7 +211,7 @@ static void test_sums_of_gradients(void **state)
                 "(1.5e+308 there), [1] (1e+308 there)");
 }
 
-/* The gradient is infinite because a value is that was so before. */
+/* A gradient that is infinite because of a value that was infinite before is no error. */
 static void test_gradients_of_what_was_not_finite_pass(void **state)
 {
     tg_context *tg = *state;

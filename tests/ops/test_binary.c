@@ -48,8 +48,8 @@ static tg_tensor *call(int what, tg_tensor *x, tg_tensor *y)
                        : tg_mul(x, y);
 }
 
-/* Compares every element of t with the result for an element of x and one of a column: that of the
- * same row or, where `one` is not negative, this one. */
+/* Compares every element of t with the result for the same element of x and an element of the
+ * column: the one in the same row, or, if `one` is not negative, number `one`. */
 static void check_results(const tg_tensor *t, int what, const tg_tensor *x, const tg_tensor *column,
                           int one)
 {

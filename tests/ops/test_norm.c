@@ -41,7 +41,7 @@ static void test_norms_whose_squares_leave_the_range(void **state)
         tg_norm_dims(tg_zeros(tg, TG_F32, TG_SHAPE(0, 2)), 2, TG_DIMS(1), false)->numel, 0);
 }
 
-/* x / norm, whatever the size of x; and times a gradient that is not 1. */
+/* The gradient is x / norm, whatever the size of x, times the gradient of the norm. */
 static void test_gradients_of_norms_at_the_ends_of_the_range(void **state)
 {
     tg_context *tg = *state;
@@ -80,7 +80,8 @@ static void test_gradients_of_norms_of_negative_order_are_0_at_0(void **state)
     }
 }
 
-/* With u = (0.6, 0.8): of the sum of u the gradient is (sum of u) of 1 - u u^T, over the norm. */
+/* The gradient of the norm y of x is u = x / y, here (0.6, 0.8). The gradient of the sum of u is (1
+ * - u (0.6 + 0.8)) / y. */
 static void test_second_gradients_of_norms_at_the_ends_of_the_range(void **state)
 {
     tg_context *tg = *state;
