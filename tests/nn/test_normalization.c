@@ -308,6 +308,22 @@ static void test_input_may_not_change_before_backward(void **state)
                 "zero_ changed it in place");
 }
 
+/* The gradients of weight and bias are sums over no rows. */
+static void test_an_empty_batch_gives_parameters_gradients_of_0(void **state)
+{
+    tg_context *tg = *state;
+    tg_module *layers[] = {tg_batchnorm1d(tg, 2, NULL), tg_batchnorm2d(tg, 2, NULL),
+                           tg_batchnorm1d(tg, 2, TG_NORM(.track_running_stats = false))};
+    const tg_shape shapes[] = {TG_SHAPE(0, 2), TG_SHAPE(3, 2, 0, 4), TG_SHAPE(3, 2, 0)};
+    for (int i = 0; i < 3; i++) {
+        tg_tensor *x = tg_requires_grad_(tg_zeros(tg, TG_F32, shapes[i]), true);
+        assert_true(tg_backward(tg_sum(tg_forward(layers[i], x))));
+        check_values(tg_param(layers[i], "weight")->grad, 0, 0);
+        check_values(tg_param(layers[i], "bias")->grad, 0, 0);
+        assert_int_equal(x->grad->numel, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_gradients_agree_with_differences),
         cmocka_unit_test(test_gradients_have_the_bits_of_operations),
         cmocka_unit_test(test_input_may_not_change_before_backward),
+        cmocka_unit_test(test_an_empty_batch_gives_parameters_gradients_of_0),
     };
     return cmocka_run_group_tests(tests, open_context, close_context);
 }
