@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum {
-    BUFFER = 1 << 24,      /* the bytes of a buffer, but for the bounds of a piece */
+    BUFFER = 1 << 24,      /* the bytes of a buffer, within the bounds of a piece */
     LEAST_PIECE = 1 << 12, /* of what a rank sends to another one at a time */
     MOST_PIECE = 1 << 20
 };

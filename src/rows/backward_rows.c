@@ -1,4 +1,5 @@
-/* The calls: they compute all blocks, each in a worker's context, and sum up what comes out. */
+/* tg_backward_rows, tg_sum_rows and tg_map_rows, which compute all blocks, each in the context of a
+ * worker, and add up or join what the blocks give. */
 #include "rows.h"
 #include "../autograd/sweep.h"
 #include "../context/threads.h"
@@ -20,8 +21,9 @@ static void note_failure(rows_call *c, int64_t number, tg_status status, const c
     tg__stop_rows(c->rows);
 }
 
-/* Notes the form of a block's value; see rows_call. Where a lower block than all before comes with
- * another form, the lowest one before it is the first that differs from it. */
+/* Notes the form of a block's value in the call; see rows_call. Blocks come in any order. If this
+ * one is lower than all that came before and has another form, the block that was the lowest until
+ * now is the lowest one that differs from it. */
 static void note_form(rows_call *c, int64_t number, const value_form *form)
 {
     tg__lock(c->rows->tg);
@@ -104,8 +106,9 @@ static void copy_to(void *elements, const tg_tensor *t)
     if (t->numel > 0) tg__copy(tg__array(&s, t, elements, t->ndim, t->shape, strides), t);
 }
 
-/* Copies the gradients of the block and its value to a node. One that only the function has asked
- * for, by tg_requires_grad_ in its context, has no place there. */
+/* Copies the gradients of the block and its value to a node. A gradient that is there only because
+ * the function has called tg_requires_grad_ on an alias has no place in the node, and is left out.
+ */
 static void fill_node(const rows_call *c, const row_worker *w, tree_node *node, tg_tensor *value)
 {
     const tg_rows *r = c->rows;
@@ -170,8 +173,8 @@ static bool compute_block(rows_call *c, row_worker *w, int64_t number)
     return (c->kind != ROWS_BACKWARD || tg_backward(value)) && deposit(c, w, number, value);
 }
 
-/* The seed of a block: a bijection of its number (that of MurmurHash3), so that no two of 2^32
- * blocks have one stream. */
+/* The seed of a block. Its number goes through the finalizer of MurmurHash3, which is a bijection
+ * of 32 bits: no two of 2^32 blocks have the same stream. */
 static uint32_t seed_of(const rows_call *c, int64_t number)
 {
     uint32_t x = (uint32_t)((uint64_t)number ^ (uint64_t)number >> 32);
@@ -242,8 +245,8 @@ static size_t place_gradients(tg_rows *r)
     return at;
 }
 
-/* The number of blocks that a thread takes at a time: they are worth as much as a portion of an
- * elementwise operation is. */
+/* The number of blocks that a thread takes at a time: so many that their work is at least that of
+ * the portion which a thread takes of an elementwise operation. */
 static int64_t blocks_at_a_time(const tg_rows *r)
 {
     return r->work < TG_GRAIN ? (TG_GRAIN - 1) / (r->work > 0 ? r->work : 1) + 1 : 1;
@@ -284,8 +287,9 @@ static bool check_blocks(rows_call *c)
                     c->message);
 }
 
-/* Computes the blocks that are left, a stage after the other: a call that has failed skips the rest
- * of its stage, but need not count through all blocks, of which there may be 2^60. */
+/* Computes the blocks that are left, in stages. After a failure the other blocks of the stage are
+ * passed over one by one, and later stages do not begin: there may be 2^60 blocks, too many even to
+ * pass over. */
 static void run_stages(rows_call *c, int64_t blocks, int64_t grain)
 {
     enum { STAGE = 1 << 20 };
@@ -296,9 +300,11 @@ static void run_stages(rows_call *c, int64_t blocks, int64_t grain)
     }
 }
 
-/* How many nodes there can be at a time. One waits beside each node above it that the next block is
- * in, or a block of a portion under way; two can wait beside those of several blocks. Each thread
- * has two more, which it adds. */
+/* How many nodes there can be at a time, at most. On each level, a node waits as long as its
+ * sibling is not complete, which has the next block that no thread has taken, or blocks that a
+ * thread has taken. A thread computes its blocks in order, so that those it has left are a run, and
+ * a complete node can wait at each end of it; for a single block, only one of the two ends has a
+ * sibling. Each thread has two more nodes, which it is adding. */
 static int64_t most_nodes(int64_t blocks, int threads, int64_t grain)
 {
     if (threads == 1) return 0; /* as many as in the call before */
@@ -414,8 +420,8 @@ static tg_tensor *give(const rows_call *c, outcome *o, bool done)
     return done ? value : NULL;
 }
 
-/* Whether the first node that waits has all gradients, and each is that of a leaf: the outcome can
- * then be prepared before the numbers are there. */
+/* Whether the outcome can be prepared before the sums of all ranks are known: each shared tensor
+ * that requires a gradient must have one in the first node that waits, and must be a leaf. */
 static bool is_foreseen(const rows_call *c)
 {
     const tg_rows *r = c->rows;
@@ -426,9 +432,9 @@ static bool is_foreseen(const rows_call *c)
     return true;
 }
 
-/* Exchanges the sums. A rank that has found no memory tells the others in the exchange, or, if it
- * could not know before what it needs, in a meeting that follows: no rank gives its caller what
- * others do not. */
+/* Exchanges the sums. All ranks must succeed, or all must fail. A rank that has found no memory
+ * tells the others in the exchange; if it learns only there how much it needs, it tells them in a
+ * meeting that follows. */
 static bool exchange_sums(rows_call *c, outcome *o, bool ran)
 {
     tg__order_nodes(c);
@@ -468,7 +474,8 @@ static tg_tensor *map_blocks(rows_call *c)
     return NULL;
 }
 
-/* Runs a call, for which it draws one number. If it fails, the stream is as it was. */
+/* Runs a call. It draws one number from the stream of the context, of which the seeds of all blocks
+ * are made; a call that fails leaves the stream as it was. */
 static tg_tensor *call_rows(tg_rows *r, rows_kind kind, const char *name,
                             tg_block_function function, void *user)
 {

@@ -20,8 +20,9 @@ typedef struct row_file {
 /* ---- Reading, in the threads that compute the blocks, so that the rows are in the cache of the
  * thread that needs them. The system reads ahead. */
 
-/* Reads n rows of a file to t. The bytes are read to the end of its memory, from where they are
- * converted to its dtype. */
+/* Reads n rows of a file to t. The bytes are first read to the end of the memory of t. From there
+ * they are converted to its dtype, from its first element on: an element of the file is never
+ * larger than one of t. */
 static bool read_row_file(row_file *f, int64_t first, tg_tensor *t)
 {
     const size_t size = tg__type_size(f->type);
@@ -37,9 +38,9 @@ static bool read_row_file(row_file *f, int64_t first, tg_tensor *t)
                     (long long)(before + done), tg__type_name(f->type), tg_dtype_name(t->dtype));
 }
 
-/* Asks for the rows that follow those which are computed meanwhile. Systems read small blocks ahead
- * without being asked, which would cost a fifth of the time that a block in the page cache takes.
- */
+/* Asks the system to read the rows that follow those which are computed meanwhile. For small blocks
+ * it does not ask: systems read these ahead on their own, and asking would add a fifth to the time
+ * that a block in the page cache takes. */
 static void ask_ahead(const row_files *all, row_file *f, int64_t first, int64_t n)
 {
     enum { SMALL_BLOCK = 1 << 18 };
@@ -48,7 +49,8 @@ static void ask_ahead(const row_files *all, row_file *f, int64_t first, int64_t 
     if ((uint64_t)n * row > SMALL_BLOCK) tg__source_ahead(&f->from, offset, (uint64_t)n * row);
 }
 
-/* Where threads may not read a file at a time, they do one after the other. */
+/* Where two threads may not read one file at the same time, a lock lets them read one after the
+ * other. */
 bool tg__read_files(const tg_rows *r, row_worker *w, int64_t first, int64_t n)
 {
     bool done = true;

@@ -1,5 +1,5 @@
-/* Losses that are means of the rows of a block. Their sum over blocks would be no mean of all rows.
- */
+/* Recognises losses that are means of the rows of a block, which are refused: the sum of these
+ * means over the blocks would not be the mean of all rows. */
 #include "../nn/loss.h"
 #include "rows.h"
 
@@ -31,8 +31,8 @@ static bool reads_rows(const record *r, int *steps)
     return false;
 }
 
-/* Whether the operation multiplies by a constant that is the number of rows, a half of it, or a
- * multiple of the half. */
+/* Whether the operation multiplies by a constant that is the number of rows, half of it, or a
+ * multiple of the half. Such a product makes a sum of a mean, or half a sum. */
 static bool multiplies_by_rows(const record *r, double rows)
 {
     const char *name = r->op->name;
@@ -46,8 +46,9 @@ static bool multiplies_by_rows(const record *r, double rows)
     return false;
 }
 
-/* Whether the operation is a mean of rows. That of a single row which keeps a dimension is none: in
- * other blocks it has an element for each row, and the loss is a sum of them. */
+/* Whether the operation is a mean of rows. In a block of a single row, a mean that keeps a
+ * dimension is not one: it is taken over the features of the row, gives an element for each row in
+ * other blocks, and the loss is the sum of these elements. */
 static bool is_mean_of_rows(const record *r, double rows)
 {
     int steps = MOST_STEPS;

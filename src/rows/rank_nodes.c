@@ -153,7 +153,7 @@ static size_t round_up_8(size_t bytes)
     return (bytes + 7) & ~(size_t)7;
 }
 
-/* Goes on to the next part; false behind the last. */
+/* Goes on to the next piece; false behind the last. */
 static bool next_piece(const rows_call *c, piece *p)
 {
     const tg_rows *r = c->rows;
@@ -203,7 +203,7 @@ static slice slice_of(const rows_call *c, const sizes *z, int q)
                    (words / size * (k + 1) + words % size * (k + 1) / size) * 8};
 }
 
-/* The numbers of a part that are in the slice: where they begin, and how many bytes they are. */
+/* The numbers of a piece that are in the slice: where they begin, and how many bytes they are. */
 static size_t common_bytes(const slice *s, const piece *p, size_t *from)
 {
     const size_t end = p->at + p->bytes < s->to ? p->at + p->bytes : s->to;
@@ -237,8 +237,8 @@ static void unpack(const rows_call *c, const char *reached, const char *numbers,
     }
 }
 
-/* Adds the slice of the right node to that of the left. What the left node has not reached begins
- * with the right one. */
+/* Adds the slice of the right node to that of the left. A gradient that no block of the left node
+ * has reached becomes that of the right node. */
 static void add_slices(const slice *s, char *left, const char *right)
 {
     const int values = s->c->rows->shared_n, level = s->c->rows->tg->level;
@@ -531,8 +531,8 @@ void tg__order_nodes(rows_call *c)
     c->waiting = ordered;
 }
 
-/* The ranks meet. What they have told is in r->met, and behind it the nodes of those whose nodes
- * have room there. */
+/* Lets the ranks meet. Afterwards r->met has what each rank has told, followed by the nodes of each
+ * rank whose nodes fit into its envelope. */
 static bool meet_with_nodes(rows_call *c)
 {
     tg_rows *r = c->rows;

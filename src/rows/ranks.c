@@ -150,9 +150,9 @@ static TG_NOINLINE void meet_without_memory(const char *op, tg_context *tg, cons
     if (x->size <= 12) tg__meet(tg, op, "", x, NULL, 0, few);
 }
 
-/* Begins a call on lists: the ranks meet. Returns what they have told, in the current scope. NULL
- * after an error, which it is, too, if a list has other names, dtypes or shapes than that of rank
- * 0. */
+/* Begins a call on lists: the ranks meet. Returns what they have told, in the current scope, or
+ * NULL after an error. It is an error, too, if a list has other names, dtypes or shapes than that
+ * of rank 0. */
 static envelope *meet_on_lists(const char *op, const tg_state *s, const tg_exchange *x,
                                told_state own)
 {
@@ -262,7 +262,7 @@ static uint64_t hash_tensor(const tg_tensor *t, int64_t number)
     return hash;
 }
 
-/* Hashes of the tensors, each, in the current scope; NULL after an error. */
+/* An array of the hashes of all tensors, in the current scope; NULL after an error. */
 static uint64_t *hash_tensors(const char *op, const tg_state *s)
 {
     uint64_t *hashes = tg__alloc(s->context, tg__bytes(s->n + 1, sizeof *hashes));

@@ -6,9 +6,9 @@
  *
  *     | blocks 12, 13, 14, 15 | blocks 16, 17 ... being read | blocks 8 to 11 being computed |
  *
- * A part is read again when all of its blocks are done. Threads must take blocks in their order: of
- * those below the one that a thread waits for, all are then read and on their way to be done, which
- * makes room for it. */
+ * A part is overwritten when all of its blocks are done. Threads must take blocks in their order.
+ * All blocks below the one that a thread waits for are then read and being computed, and once they
+ * are done there is room for it. */
 #ifndef TG_READER_H
 #define TG_READER_H
 

@@ -89,9 +89,9 @@ static size_t row_bytes(tg_list data, int64_t *elements)
     return bytes;
 }
 
-/* The bytes of the results that a matrix or kernel of that shape has for a row, and of their
- * gradients: a guess, for a layer whose shape is (out, in, ...). A table of words has many rows, of
- * which one is read. */
+/* The bytes of the results that a layer computes for a row with a weight of that shape, (out, in,
+ * ...), and of their gradients. It is a guess, by the lesser of out and in: the weight of an
+ * embedding has many rows, of which one is read for each row of data. */
 static size_t result_bytes(const tg_tensor *t)
 {
     if (t->ndim < 2 || t->numel == 0) return 0;
@@ -99,9 +99,9 @@ static size_t result_bytes(const tg_tensor *t)
     return 2 * (size_t)(out < in ? out : in) * tg__dtype_size(t->dtype);
 }
 
-/* Chooses the rows of a block: a power of 2, whose data, results and gradients stay in the cache of
- * a core. More rows would not save time, and fewer would make the calls and the sums of gradients
- * matter. */
+/* Chooses the number of rows of a block: a power of 2, such that their data, results and gradients
+ * stay in the cache of a core. More rows would not save time, and with fewer the time of the calls
+ * and of adding gradients would matter. */
 static void choose_block(tg_rows *r, tg_list data)
 {
     enum { CACHE = 1 << 19, LEAST = 32, MOST = 1 << 14 };

@@ -66,13 +66,13 @@ struct tg_rows {
     tg_tensor **shared;  /* in the caller's context */
     int *tensor_at;      /* the place in `shared` of each of options.tensors */
     size_t *gradient_at; /* where the gradient of each begins in the elements of a node */
-    int64_t work;        /* of a block, in additions or the like: decides what a thread takes */
-    int parts;           /* how many parts the module had when the rows were made */
-    char *seen;          /* the data of the modules of the program when workers copied it */
+    int64_t work; /* of a block, in additions or the like: by it, threads take more or fewer */
+    int parts;    /* how many parts the module had when the rows were made */
+    char *seen;   /* the data of the modules of the program when workers copied it */
     row_worker *workers;
     int workers_n;         /* how many of them have a context */
     tree_node *free_nodes; /* the memory of nodes, which calls use again */
-    int64_t stocked;       /* for how many of node_bytes memory was asked for, behind a call */
+    int64_t stocked;       /* how many nodes of node_bytes tg__stock_nodes was to have ready */
     size_t node_bytes;
     /* With an exchange: */
     int64_t calls;         /* how many have been completed */
@@ -85,8 +85,8 @@ struct tg_rows {
 /* Which of the public functions is under way. */
 typedef enum rows_kind { ROWS_BACKWARD, ROWS_SUM, ROWS_MAP } rows_kind;
 
-/* A call under way. Threads change what follows `lock` between tg__lock and tg__unlock of
- * rows->tg, which they use in no other way. */
+/* A call under way. Threads change free_workers, waiting and the members from `failed` on between
+ * tg__lock and tg__unlock of rows->tg, which they use in no other way. */
 typedef struct rows_call {
     tg_rows *rows;
     rows_kind kind;
@@ -149,7 +149,7 @@ bool tg__read_block(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
 bool tg__begin_rows(tg_rows *r, int64_t at_a_time);
 /* The part of tg__read_block for rows from a reader. */
 bool tg__read_source(const tg_rows *r, row_worker *w, int64_t first, int64_t n);
-/* The worker needs its rows no more. */
+/* The worker no longer needs the rows of its block. */
 void tg__leave_rows(const tg_rows *r, row_worker *w);
 /* No further block is needed. */
 void tg__stop_rows(const tg_rows *r);
@@ -189,9 +189,10 @@ tree_node *tg__take_node(rows_call *c, size_t bytes);
 /* Gives the memory of a node, or of all nodes in a list, to the next tg__take_node. */
 void tg__give_node(tg_rows *r, tree_node *node);
 void tg__give_nodes(tg_rows *r, tree_node **list);
-/* Takes memory for as many nodes as a call like this one can need, where threads decide how many it
- * does need, unless that is much, or memory for some is not there. The nodes of the call have that
- * many bytes, and are free again. */
+/* Takes memory after a call, so that a call like it asks for none: for as many nodes as it can
+ * need, since threads decide how many it does need. Takes none if that is more than 16 MB, or if
+ * there is not enough for all nodes. The nodes of the call have that many bytes, and are free
+ * again. */
 void tg__stock_nodes(rows_call *c, size_t bytes);
 /* Adds a node to the tree: joins it with its sibling if that is waiting, the sum of both with its
  * own sibling, and so on; what has no sibling yet waits. */

@@ -126,7 +126,7 @@ static void add_right(const rows_call *c, tree_node *left, const tree_node *righ
             memcpy(to, from, (size_t)t->numel * tg__dtype_size(t->dtype));
         left->reached[i] = true;
     }
-    if (!tg__same_form(&left->form, &right->form)) return; /* tg__note_form has seen it */
+    if (!tg__same_form(&left->form, &right->form)) return; /* note_form tells it */
     const int64_t n = tg__numel(left->form.ndim, left->form.shape);
     char *value = left->elements + c->gradient_bytes;
     pick(level, add, left->form.dtype)(n, value, value, right->elements + c->gradient_bytes);
