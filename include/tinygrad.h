@@ -13,8 +13,8 @@
  * Pending    While an error is pending, what exists does not change: backward, zero_grad, steps,
  *            in-place writes and random draws do nothing and fail; no module, optimiser,
  *            scheduler, loader, batch, rows or list of named tensors is made or changed, and no
- * file is read or written. Operations on tensors (tg_apply included), new tensors, reading of
- *            values, printing, scopes and settings work as ever.
+ *            file is read or written. Operations on tensors (tg_apply included), new tensors,
+ *            reading of values, printing, scopes and settings work as ever.
  * NULL       A call that is given NULL for a tensor, module, optimiser, scheduler or loader does
  *            nothing and fails, with TG_ERR_ARGUMENT if no error is pending. A chain of calls is
  *            therefore checked once, at its end. A call that is given NULL alone, or an empty

@@ -170,9 +170,9 @@ TG_API tg_stats tg_get_stats(const tg_context *tg);
 /* While on, the operation that makes the first NaN or infinity from finite inputs is an error,
  * TG_ERR_ARGUMENT: "2 (Linear): linear: the result [4, 3] is inf at [1, 2], for the finite inputs
  * ...". A gradient that backward computes is one, too: "2 (Linear): backward of linear: ...", where
- * the path is that of the module whose forward has run since this was turned on. Both change
- * nothing. A step that makes a parameter other than finite has been made when it fails, and the
- * parameter can be looked at.
+ * the path is that of the module whose forward has run since this was turned on. A call that fails
+ * in one of these ways changes nothing. A step that makes a parameter other than finite has been
+ * made when it fails, and the parameter can be looked at.
  *
  * An operation that is composed of others fails only if its result is not finite, and a value that
  * comes from outside, as in a file or as the infinity of a mask, is no error. Each result is read
@@ -208,8 +208,9 @@ typedef struct tg_profile_rows {
 TG_API tg_profile_rows tg_get_profile(tg_context *tg);
 
 /* Writes the rows to file as a table, with their sum and the time that has passed while they were
- * counted. What was counted of no operation is in that time alone: the program, making and freeing
- * tensors, walking the graph. A file that is NULL is TG_ERR_ARGUMENT, a failed write TG_ERR_IO. */
+ * counted. The difference of the two is the time of what belongs to no operation: the program
+ * itself, making and freeing tensors, and walking the graph. A file that is NULL is
+ * TG_ERR_ARGUMENT, a failed write TG_ERR_IO. */
 TG_API bool tg_print_profile(FILE *file, tg_context *tg);
 
 /* The instruction set that the kernels of this context use: "avx512", "avx2", "portable". All give

@@ -64,7 +64,7 @@ TG_API tg_state *tg_loader_state_dict(const tg_loader *loader);
  * or nothing, and one message names all that is wrong. */
 TG_API bool tg_loader_load_state_dict(tg_loader *loader, const tg_state *state);
 
-/* Parts the rows of the tensors in random order: parts[i * tensors.n + j] is a copy of lengths[i]
+/* Splits the rows of the tensors in random order: parts[i * tensors.n + j] is a copy of lengths[i]
  * rows of tensor j, in the current scope. The lengths must add up to the number of rows. On failure
  * the parts are NULL. An empty list of tensors fails without a further message, as in
  * tg_data_loader. PyTorch: torch.utils.data.random_split. */

@@ -1,15 +1,15 @@
 /* Files of tensors. Numbers are stored with the least significant byte first on every machine.
  *
  * Saving writes a temporary file "tinygrad-*.tmp" beside the target, flushes it to the disk and
- * renames it. If the call fails, if the process is killed or the machine stops, the older file or
- * the whole of the other one has the name; only a process that is killed can leave the temporary
- * file behind. A symbolic link stays, and the file that it names is replaced; the permissions of an
- * older file stay, too. A pipe or a device is written to directly, and so is standard output, for
- * the paths "-" and "/dev/stdout".
+ * renames it. If the call fails, if the process is killed or the machine stops, the path names
+ * either the older file or the whole of the one that is saved; only if the process is killed or the
+ * machine stops can the temporary file stay behind. A symbolic link stays, and the file that it
+ * names is replaced; the permissions of an older file stay, too. A pipe or a device is written to
+ * directly, and so is standard output, for the paths "-" and "/dev/stdout".
  *
- * Loading takes nothing in a file on trust: what it contradicts or leaves out is TG_ERR_IO, with
- * one line that names the file, the tensor and the problem. Time and memory are bounded by the size
- * of the file. A pipe or a device cannot be loaded from.
+ * Loading takes nothing in a file on trust: a file that contradicts itself or is not complete is
+ * TG_ERR_IO, with one line that names the file, the tensor and the problem. Time and memory are
+ * bounded by the size of the file. A pipe or a device cannot be loaded from.
  *
  * While a file is loaded, another program may replace it by renaming, as saving does, but must not
  * write to it. */
@@ -41,8 +41,8 @@ typedef struct tg_load_options {
  * on a network, must not map it.
  *
  * convert: float16 and bfloat16 become float32, and int8, uint8, int16, uint16, int32, uint32 and
- * uint64 become int64, which an element of 2^63 and more does not fit: TG_ERR_IO. Without convert
- * these types are TG_ERR_DTYPE. */
+ * uint64 become int64. An element of uint64 that int64 cannot hold, 2^63 or more, is TG_ERR_IO.
+ * Without convert these types are TG_ERR_DTYPE. */
 
 /* Internal: the defaults with which TG_LOAD begins in C; see options.h. */
 #define TG_LOAD_DEFAULTS .map = false, .convert = false
@@ -97,7 +97,7 @@ TG_API bool tg_save_safetensors(const tg_state *s, const char *path,
 /* Loads a file: its tensors, in the order of their elements in the file, and its texts, as a list
  * in the current scope. What the official package refuses is refused, and so are names that are
  * there twice, empty, or have control characters, and members of a tensor that the format does not
- * know. The header may have 100,000,000 bytes. */
+ * know. The header has at most 100,000,000 bytes. */
 TG_API tg_state *tg_load_safetensors(tg_context *tg, const char *path,
                                      const tg_load_options *options);
 
@@ -122,9 +122,10 @@ TG_API tg_state *tg_read_safetensors(tg_context *tg, const void *bytes, size_t n
  * Anything else, such as a network that was saved itself, is refused by its name. Besides the first
  * 4096 values, there may be one for each 8 bytes of the file; a longer list should be a tensor. */
 
-/* Loads a file, in whose order the tensors are, as a list in the current scope. float16, bfloat16,
- * int8, uint8, int16 and int32 are read by options->convert. The checksums of a file that is mapped
- * are not checked, but for that of data.pkl. PyTorch: torch.load. */
+/* Loads a file as a list in the current scope, with the tensors in the order in which the file
+ * names them. float16, bfloat16, int8, uint8, int16 and int32 are converted if options->convert is
+ * true, and are refused if it is not. The checksums of a file that is mapped are not checked, but
+ * for that of data.pkl. PyTorch: torch.load. */
 TG_API tg_state *tg_load_pt(tg_context *tg, const char *path, const tg_load_options *options);
 
 /* Reads a file that the program has in memory, by the rules of tg_load_pt. With options->map,
@@ -134,8 +135,8 @@ TG_API tg_state *tg_read_pt(tg_context *tg, const void *bytes, size_t n,
 
 /* ---- Files of NumPy. */
 
-/* Saves a tensor as a .npy file. The bytes are those of numpy.save (1.24) for a row-major array. As
- * bfloat16, which NumPy has not, nothing can be saved: TG_ERR_ARGUMENT. */
+/* Saves a tensor as a .npy file. The bytes are those of numpy.save (1.24) for a row-major array.
+ * Storing as bfloat16 is TG_ERR_ARGUMENT, as NumPy has no such type. */
 TG_API bool tg_save_npy(tg_tensor *t, const char *path, const tg_save_options *options);
 
 /* Loads a .npy file of version 1.0, 2.0 or 3.0: bools, integers and floating numbers of either byte

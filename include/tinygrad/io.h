@@ -104,7 +104,7 @@ TG_API int64_t tg_csv_find(tg_csv *csv, const char *name);
 /* How tg_csv_read reads a column. */
 typedef enum tg_csv_kind {
     TG_CSV_NUMBER = 0, /* as numbers */
-    TG_CSV_TEXT        /* as text, of which it gives the number in tg_csv_levels */
+    TG_CSV_TEXT        /* as text: the number that is read is its place in tg_csv_levels */
 } tg_csv_kind;
 
 /* Makes the column the next one of those that tg_csv_read reads. It must not be chosen already, and

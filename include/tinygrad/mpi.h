@@ -33,8 +33,8 @@ extern "C" {
  * program saves what it needs, and calls MPI_Abort. */
 TG_API const tg_exchange *tg_mpi_open(MPI_Comm comm, double timeout);
 
-/* Frees the exchange, before MPI_Finalize; all ranks call it. After a failure it leaves to MPI what
- * a message that has not come may still be written to. NULL is ignored. */
+/* Frees the exchange, before MPI_Finalize; all ranks call it. After a failure it frees nothing, as
+ * a message that comes late may still be written to the memory of the exchange. NULL is ignored. */
 TG_API void tg_mpi_close(const tg_exchange *exchange);
 
 #ifdef __cplusplus

@@ -162,8 +162,8 @@ TG_API tg_module *tg_batchnorm2d(tg_context *tg, int64_t num_features,
 
 /* nn.LayerNorm: y = (x - mean) / sqrt(var + eps) weight + bias, with mean and var over the last
  * dimensions of x, which have the shape normalized_shape; weight and bias have it, too, and y has
- * the shape of x. It is the same while training and evaluating. Of the options eps and affine
- * count. */
+ * the shape of x. It is the same while training and evaluating. Reads only eps and affine of the
+ * options. */
 TG_API tg_module *tg_layernorm(tg_context *tg, tg_shape normalized_shape,
                                const tg_norm_options *options);
 

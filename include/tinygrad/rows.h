@@ -9,9 +9,10 @@
  * Rounding   The sums of b blocks have rounding errors that grow as log2(b). They are rounded in
  *            the dtypes of the loss and of the parameters.
  * Memory     That of a block for each thread, and of log2(b) gradients; t threads keep at most
- *            2 t + 1 times as many. After the first call it serves again, and the allocator is not
- *            called, unless gradients for all threads are more than 16 MB, or more than the
- *            allocator gives: these are made when needed.
+ *            2 t + 1 times as many. Later calls use this memory again, and do not call the
+ *            allocator. If there are several threads, and the gradients that they may keep would
+ *            take more than 16 MB, or more than the allocator gives, a later call may still take
+ *            memory for some of them.
  * Draws      Each call draws one number from the stream of the context. A block has a stream of its
  *            own, which is made from this number and the number of the block: what dropout draws
  *            does not depend on the thread. A call that fails leaves the stream as it was.
@@ -19,7 +20,8 @@
  *            over it is TG_ERR_ARGUMENT; with running statistics it may evaluate.
  * Changes    The functions see the parameters, buffers, tensors and modes (tg_train, tg_eval) as
  *            they are at the call. What a function changes of the modes, or by tg_requires_grad_,
- *            holds for its block. A module that gets another part needs new rows.
+ *            holds for its block. If a parameter, buffer or child is registered in the module,
+ *            new rows must be made; calls with these are then TG_ERR_ARGUMENT.
  * Looking    tg_detect_anomaly looks at the blocks, too; tg_profile counts a call as one operation.
  */
 #ifndef TINYGRAD_ROWS_H
@@ -113,8 +115,9 @@ TG_API int64_t tg_rows_per_block(const tg_rows *rows);
  * sum of the losses of its rows, one element. A mean of its rows, by tg_mean or a loss function, is
  * TG_ERR_ARGUMENT, as it would be the mean of a block, and so is what is computed from the mean by
  * operations on one element, such as tg_add; multiplied by b->n, or by a half of it, it is a sum.
- * A tensor that the function makes, such as zeros, counts as rows in this: a penalty that is the
- * mse_loss of a parameter to zeros has these among options.tensors.
+ * A mean over parameters and options.tensors alone, such as a penalty, is no mean of rows. But a
+ * tensor that the function itself makes counts as rows: the zeros in a penalty that is the mse_loss
+ * of a parameter and zeros must be among options.tensors.
  * A mean that the function makes in another way is not recognised, such as tg_mean_dims over the
  * rows and then tg_sum, or tg_sum divided by b->n. The loss of such a function depends on
  * block_rows, as a call with another block_rows shows; that of a sum differs by roundings alone.

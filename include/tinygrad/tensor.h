@@ -295,20 +295,20 @@ TG_API tg_tensor *tg_broadcast_to(tg_tensor *t, tg_shape shape);
  * order. */
 TG_API tg_tensor *tg_movedim(tg_tensor *t, tg_shape source, tg_shape destination);
 
-/* Views of t that part it along dim in pieces of split_size; the last has what is left. The list
+/* Views of t that split it along dim into pieces of split_size; the last has what is left. The list
  * lives in the current scope: its memory, a pointer for each piece, goes back when that ends. */
 TG_API tg_list tg_split(tg_tensor *t, int64_t split_size, int dim);
 
-/* Views of t that part it along dim in pieces of these sizes, which must add up to the size of dim,
- * else TG_ERR_SHAPE. The list lives in the current scope. PyTorch: torch.split(t, sizes). */
+/* Views of t that split it along dim into pieces of these sizes, which must add up to the size of
+ * dim, else TG_ERR_SHAPE. The list lives in the current scope. PyTorch: torch.split(t, sizes). */
 TG_API tg_list tg_split_sizes(tg_tensor *t, tg_shape sizes, int dim);
 
-/* Views of t that part it along dim in pieces of ceil(size / chunks); the last has what is left.
+/* Views of t that split it along dim into pieces of ceil(size / chunks); the last has what is left.
  * There can be fewer than chunks of them. The list lives in the current scope. */
 TG_API tg_list tg_chunk(tg_tensor *t, int64_t chunks, int dim);
 
-/* A view of t at one index of dim, which the result has not: Python's t[index] for dim 0. A
- * negative index counts from the end; one out of range is TG_ERR_INDEX. */
+/* A view of t at one index of dim, without this dimension: Python's t[index] for dim 0. A negative
+ * index counts from the end; one out of range is TG_ERR_INDEX. */
 TG_API tg_tensor *tg_select(tg_tensor *t, int dim, int64_t index);
 
 /* A view of t with the elements start to start + length - 1 of dim. A negative start counts from
@@ -323,8 +323,8 @@ TG_API tg_tensor *tg_narrow(tg_tensor *t, int dim, int64_t start, int64_t length
  * is out of range is clipped. The step must be positive. */
 TG_API tg_tensor *tg_slice(tg_tensor *t, int dim, int64_t start, int64_t end, int64_t step);
 
-/* A view of t with its elements [i, i + offset] of dimensions dim1 and dim2, which the result has
- * not, along a new last dimension. A negative offset is below the main diagonal. */
+/* A view of t with its elements [i, i + offset] of dimensions dim1 and dim2 along a new last
+ * dimension, which takes the place of these two. A negative offset is below the main diagonal. */
 TG_API tg_tensor *tg_diagonal(tg_tensor *t, int offset, int dim1, int dim2);
 
 /* ---- Copies. */

@@ -202,8 +202,8 @@ bool tg_next_batch(tg_loader *loader, tg_tensor **batch)
 
 /* ---- State. */
 
-/* Whether the order in a list that was given has each row once, and in their own order if the
- * loader does not shuffle. */
+/* Notes an error if the order in a list that was given does not have each row once, or if the
+ * loader does not shuffle and the order is not that of the rows. */
 static void check_order(exchange *x, const tg_loader *l, const char *name)
 {
     const tg_tensor *t = tg_state_find(x->state, name);

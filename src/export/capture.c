@@ -27,8 +27,9 @@ typedef struct capture {
 
 /* ---- Places. */
 
-/* The node whose result the memory of t holds; NULL if t does not depend on the input. Tensors that
- * do have a mark, by which new tensors differ from dead ones in whose memory they lie. */
+/* The node whose result the memory of t holds; NULL if t does not depend on the input. The owners
+ * of memory that depends on it have a mark, since a new tensor, which has none, may lie where a
+ * dead one in the list was. */
 static node *node_of(const capture *k, const tg_tensor *t)
 {
     storage *s = priv(t)->storage;
@@ -38,6 +39,8 @@ static node *node_of(const capture *k, const tg_tensor *t)
     return r ? r->node : NULL;
 }
 
+/* Notes that the memory of t now holds the result of n, or, if n is NULL, what does not depend on
+ * the input. False if there is no memory. */
 static bool trace(capture *k, const tg_tensor *t, node *n)
 {
     traced *r = tg__alloc_at(k->tg, k->depth, sizeof *r);
@@ -60,10 +63,10 @@ static int64_t span_of(const location *p)
     return span;
 }
 
-/* The elements of a constant, which has a memory of its own here unless it lives longer than the
- * forward or has no elements, as one that only tells sizes. The copy has the same strides, since
- * they decide in which order a product is added up, and zeros in the gaps. A dimension that is
- * repeated, with stride 0, is copied once. False if there is no memory. */
+/* Sets p->data to the elements of a constant. They are copied if the constant dies with the
+ * forward, unless it has none in memory, as a tensor that only tells sizes. The copy has the same
+ * strides, since they decide in which order a product is added up, and zeros in the gaps; a
+ * dimension that is repeated, with stride 0, is copied once. False if there is no memory. */
 static bool hold_constant(const capture *k, tg_tensor *t, location *p)
 {
     p->data = t->data;
@@ -101,7 +104,8 @@ static const char *called_name(const capture *k, const call *c)
     return f ? f->name : c->op->name;
 }
 
-/* A write to a tensor that the forward has not made would last. Records the error. */
+/* Records the error of a write to a tensor that the forward has not made. The write would outlast
+ * the capture, which must change nothing. */
 static bool refuse_write(const capture *k, const call *c)
 {
     const char *name = called_name(k, c);
@@ -214,8 +218,9 @@ static bool add_bias(capture *k, const call *c)
            trace(k, c->out, m);
 }
 
-/* max_pool2d finds indices, of which the node makes the values instead; gather then takes these.
- * Nothing else has such indices. */
+/* Whether the call is the gather behind a max_pool2d. The library's max_pool2d finds the indices of
+ * the maxima, and gather takes their values. In the program the node of max_pool2d makes the values
+ * at once, so that the gather adds nothing. Nothing else reads such indices. */
 static bool gathers_maxima(const capture *k, const call *c)
 {
     const node *pool = c->n == 2 ? node_of(k, c->in[1]) : NULL;
@@ -231,7 +236,8 @@ static bool replaces_all(const call *c)
     return false;
 }
 
-/* Sees a call: one in place before it runs, another one after it. */
+/* Writes a call down if its result depends on the input. It is called before an operation in place
+ * runs, and after any other one. */
 static bool see(capture *k, const call *c)
 {
     const int first = replaces_all(c);
@@ -247,7 +253,9 @@ static bool see(capture *k, const call *c)
            (!is_linear || c->n < 3 || add_bias(k, c));
 }
 
-/* ---- The hooks, while a forward runs that is captured. Nothing else looks at it. */
+/* ---- The hooks of the context while a forward is captured. Only `run` does something: it writes
+ * down the calls of the program, but not those that an operation makes itself. The others neither
+ * count nor check. */
 
 static bool run_seen(const call *c)
 {

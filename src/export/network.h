@@ -72,9 +72,9 @@ bool tg__same_network(const network *a, const network *b);
 
 /* The form of the operation of that name, or NULL. */
 const c_form *tg__c_form(const char *op);
-/* The text of the function $_name that programs may use, in which $ stands for the name of the
- * program; NULL if there is none. number, from 0 on, becomes its place in the order of definition.
- */
+/* The text of the function NAME_`name` that programs may use, in which NAME stands for the name of
+ * the program; NULL if there is none. *number, from 0 on, becomes its place in the order of
+ * definition. */
 const char *tg__helper(const char *name, size_t length, int *number);
 /* The text of a helper by its number, or NULL beyond the last. */
 const char *tg__helper_text(int number);

@@ -319,8 +319,9 @@ void tg__broadcast_strides(const loops *l, const ref *r, int64_t *strides)
     }
 }
 
-/* Goes from loop to loop: the dimension whose stride is that of the loop after dimension d, and the
- * number of its elements. d is -1 before the first loop, and ndim after the last. */
+/* The loop behind the one that ends at dimension d: returns its last dimension, whose stride is
+ * that of the loop, and sets *size to the number of its iterations. d is -1 before the first loop,
+ * and ndim is returned behind the last. */
 static int next_loop(const loops *l, int d, int64_t *size)
 {
     *size = 1;
@@ -425,15 +426,16 @@ static bool is_elementwise(const node *n)
     return n->form && n->form->text;
 }
 
-/* Whether p is the very element of the loop over results like that of n. */
+/* Whether operand p is, in each iteration of a loop over the elements of n's result, the element
+ * with the same index. */
 static bool is_same_element(const location *p, const node *n)
 {
     return p->offset == 0 && tg__same_sizes(p->ndim, p->shape, n->ndim, n->shape) &&
            is_contiguous_place(p->ndim, p->shape, p->strides);
 }
 
-/* Whether n can join the loop that begins with first. It reads of a value that the loop makes, or
- * whose memory the loop takes over, only the element of the same turn. */
+/* Whether n can join the loop that begins with first: it is elementwise, its result has the same
+ * shape, and of each value that the loop makes it reads only the element of the same iteration. */
 static bool joins(const node *first, const node *n)
 {
     if (!is_elementwise(n) || !tg__same_sizes(first->ndim, first->shape, n->ndim, n->shape))
@@ -452,8 +454,9 @@ static node *last_in_loop(node *first)
     return last;
 }
 
-/* The buffer of an operand that is read for the last time in the loop from first to last, and only
- * at the element of the turn: it can take the result. NULL if there is none. */
+/* The buffer of an operand that is read for the last time in the loop from first to last, and in
+ * each iteration only at the element of this iteration: the result can be written over it. NULL if
+ * there is none. */
 static buffer *buffer_to_take_over(const node *first, const node *last)
 {
     for (const node *n = first; n != last->next; n = n->next)
@@ -529,7 +532,7 @@ static void put_expression(program *g, const node *n, const text *operands)
     char line[1024];
     size_t length = 0;
     for (const char *c = form; *c; c++) {
-        const bool alone = (c == form || !is_word(c[-1])) && !is_word(c[1]);
+        const bool alone = is_alone(form, c);
         const text number = number_text(n->a[*c == 't'].f);
         const char *put = !alone                   ? NULL
                           : strchr("st", *c)       ? number.s

@@ -254,7 +254,8 @@ void tg__write_softmax(program *g, node *n)
     write_rows(g, n, strcmp(n->op, "softmax") ? "NAME_log_softmax" : "NAME_softmax", terms, "");
 }
 
-static bool is_one_of_last(const attr *a, int ndim, const int64_t *shape)
+/* Whether no dimension that stays comes behind one that is reduced, dimensions of size 1 aside. */
+static bool reduces_last_dims(const attr *a, int ndim, const int64_t *shape)
 {
     bool seen = false;
     for (int d = 0; d < ndim; d++) {
@@ -268,7 +269,7 @@ static bool is_one_of_last(const attr *a, int ndim, const int64_t *shape)
 const char *tg__refuse_center(const call *c)
 {
     const tg_tensor *x = c->in[0];
-    return c->n == 1 && is_one_of_last(c->a, x->ndim, x->shape)
+    return c->n == 1 && reduces_last_dims(c->a, x->ndim, x->shape)
                ? NULL
                : "normalizes over the batch, as BatchNorm without running statistics does; that "
                  "has no "
@@ -331,8 +332,8 @@ static sorted_dims sort_dims(const attr *a, int ndim, const int64_t *shape, cons
     return s;
 }
 
-/* The kernel adds columns in another order than rows, where the terms lie at one stride which is
- * not 1 and the outputs side by side (find_pieces in src/ops/reduce.c). */
+/* Refuses sums of columns, whose terms lie at one stride which is not 1, and whose outputs lie side
+ * by side: the kernel adds these in another order than rows (find_pieces in src/ops/reduce.c). */
 const char *tg__refuse_sum(const call *c)
 {
     const tg_tensor *x = c->in[0];

@@ -46,7 +46,7 @@ tg_dtype tg__type_dtype(file_type type)
 
 typedef struct half_format {
     int fraction;    /* how many bits the fraction has */
-    int bias;        /* of the exponent, less than that of double */
+    int bias;        /* how much less the exponent's bias is than that of double */
     float scale;     /* 2^n, if the bias is n less than that of float */
     double smallest; /* the distance of the subnormal numbers */
 } half_format;
@@ -57,8 +57,8 @@ static const half_format *format_of(file_type type)
     return type == FILE_F16 ? &f16 : &bf16;
 }
 
-/* The bits are moved to where a float has them. This gives a float whose exponent is too small, and
- * subnormal numbers become subnormal ones. */
+/* The bits are moved to where a float has them. This gives a float whose exponent is too small,
+ * which `scale` makes right; subnormal numbers become subnormal ones first. */
 static inline float from_half(uint16_t half, const half_format *f)
 {
     const uint32_t infinity = 0x7f800000, special = 0x8000u - (1u << f->fraction);

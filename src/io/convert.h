@@ -42,9 +42,9 @@ static inline bool tg__type_is_dtype(file_type type)
  * double cannot hold. (A byte of a bool in a file counts as 1 unless it is 0.) Returns the number
  * of elements before the first that cannot be converted, else n. */
 int64_t tg__convert(file_type from, const void *in, file_type to, void *out, int64_t n);
-/* Brings n elements as a file has them, which lie at the end of the room that n elements of the
- * type's own dtype need, to this dtype and to the beginning of the room. The room is aligned as any
- * of these elements must be. Returns what tg__convert does. */
+/* Converts n elements of a file to the dtype of their type, in place. `room` has room for n
+ * elements of this dtype and is aligned for both types. The elements of the file lie at its end,
+ * and those of the dtype are written from its beginning on. Returns what tg__convert does. */
 int64_t tg__widen(file_type type, bool big_endian, void *room, int64_t n);
 /* Reverses the bytes of each of n elements. */
 void tg__swap_bytes(void *elements, size_t size, int64_t n);

@@ -175,8 +175,9 @@ static census take_census(csv_reader *r, const char *at, char separator)
     return c;
 }
 
-/* Whether the first column has no name. Where this might be a number with a decimal comma, or with
- * a space in it, the column must have text. */
+/* Whether the first column has no name: each row has one cell more than there are names. If the
+ * separator is a comma, the cell may also come from a decimal comma, and if there is a single name,
+ * from a space or the like in a number; the first column must then have text. */
 static bool lacks_a_name(const csv_reader *r, const census *c)
 {
     const bool plain = c->names > 1 && r->pub.separator != ',';
@@ -405,7 +406,7 @@ static void skip_blank_lines(csv_reader *r)
     if (!*p && r->ended) r->at = r->end;
 }
 
-/* Goes behind what may stand before the names; false if the file is none of text. */
+/* Goes behind what may stand before the names; false if the file is not text. */
 static bool read_preamble(csv_reader *r)
 {
     if (!read_sample(r)) return tg__csv_fail(r);

@@ -1,5 +1,5 @@
-/* The structs of DLPack, laid out as in its dlpack.h, version 1. The public page only names the two
- * outer ones, which a program that looks into them includes dlpack.h for. */
+/* The structs of DLPack, laid out as in its dlpack.h, version 1. The public page only declares the
+ * two outer ones; a program that reads their members includes dlpack.h. */
 #ifndef TG_DLPACK_H
 #define TG_DLPACK_H
 

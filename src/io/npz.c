@@ -131,7 +131,8 @@ static void add_to_crc(void *user, const void *bytes, size_t n)
     w->entry->size += n;
 }
 
-/* Writes an entry of the archive: first to nowhere, as its header has the CRC of what follows. */
+/* Writes an entry of the archive. The array is written twice, first to nowhere: this gives its CRC
+ * and size, which stand in the header before it. */
 static bool write_array(npz_writer *w, const tg_named *named, file_type type)
 {
     npz_entry *e = w->entry;
@@ -179,7 +180,7 @@ static bool write_entry(npz_writer *w, const npz_entry *e, const char *name)
     return write_record(w, &head) && write_name(w, name) && write_record(w, &extra);
 }
 
-static uint64_t most(uint64_t number, uint64_t limit)
+static uint64_t npz_limited(uint64_t number, uint64_t limit)
 {
     return number < limit ? number : limit;
 }
@@ -207,10 +208,10 @@ static bool write_end(npz_writer *w, uint64_t at)
     }
     npz_put(&r, 0x06054b50, 4);
     npz_put(&r, 0, 4);
-    npz_put(&r, most(n, UINT16_MAX), 2);
-    npz_put(&r, most(n, UINT16_MAX), 2);
-    npz_put(&r, most(bytes, UINT32_MAX), 4);
-    npz_put(&r, most(at, UINT32_MAX), 4);
+    npz_put(&r, npz_limited(n, UINT16_MAX), 2);
+    npz_put(&r, npz_limited(n, UINT16_MAX), 2);
+    npz_put(&r, npz_limited(bytes, UINT32_MAX), 4);
+    npz_put(&r, npz_limited(at, UINT32_MAX), 4);
     npz_put(&r, 0, 2);
     return write_record(w, &r);
 }

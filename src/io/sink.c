@@ -48,9 +48,10 @@ static bool follow_links(sink *s)
     }
 }
 
-/* Finds out whether the target is written to directly. The link of a process to its pipe has a text
- * that is no path, therefore links are followed for other files only. The temporary file cannot
- * notice that the target must not be written to, therefore this function asks. */
+/* Finds out whether the target is written to directly, as a pipe or a device is. Links are followed
+ * for other files only, because the text of the link by which a process names its pipe is no path.
+ * A file is replaced by renaming, which succeeds even if the file must not be written to: this
+ * function therefore asks whether it may. */
 static bool look_at_target(sink *s, bool *direct)
 {
     struct stat is;

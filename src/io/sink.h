@@ -8,7 +8,7 @@
 
 /* The bytes go to a temporary file in the folder of the target. Committing flushes this file to the
  * disk and renames it to the target, which replaces an older file in one step: whenever the process
- * is killed or the machine stops, the older file or the whole of the other one has the name. (A
+ * is killed or the machine stops, the path names either the older file or the whole of this one. (A
  * system that cannot replace a file by renaming has, for a moment, none of that name.)
  *
  * A symbolic link is followed, and the file that it names is replaced; the permissions of an older

@@ -171,8 +171,9 @@ static bool find_directory(zip *z, directory *d)
 
 /* ---- The entries. */
 
-/* Reads the numbers of ZIP64, which lie at `at`. Such of the fields as are all ones have one there,
- * or else all n of them have one, which must then be the same. */
+/* Reads the numbers of ZIP64, which lie at `at`. Either only those of the fields have a number
+ * there that are all ones, or all n fields have one; a field that is not all ones must then be
+ * equal to its number. */
 static bool read_numbers_64(zip *z, const zip_entry *e, uint64_t at, uint64_t bytes,
                             uint64_t *const *fields, int n)
 {

@@ -16,7 +16,8 @@ static tg_tensor *weigh_and_reduce(tg_tensor *loss, const tg_loss_options *o)
     return tg__reduce_loss(loss, o->reduction);
 }
 
-/* Applies a loss, which the weights follow, if there are some. */
+/* Applies the loss. If there is a weight, the loss of each element is multiplied by it before all
+ * are reduced. */
 static tg_tensor *apply_weighed(const op_row *op, tg_tensor *input, tg_tensor *target,
                                 const tg_loss_options *o)
 {

@@ -90,8 +90,8 @@ static tg_tensor *huber_gradient(tg_tensor *g, tg_tensor *d, double s, double t)
     tg_tensor *for_d = tg_mul(g, tg_div_scalar(near, t));
     tg_tensor *rest = tg_sub(d, tg_mul_scalar(near, 0.5));
     tg_tensor *for_near = tg_sub(tg_div_scalar(tg_mul(g, rest), t), tg_mul_scalar(for_d, 0.5));
-    tg_tensor *inside = tg_logical_or(tg_le_scalar(d, -s), tg_ge_scalar(d, s));
-    return tg_add(for_d, tg_where(inside, zero, for_near));
+    tg_tensor *limited = tg_logical_or(tg_le_scalar(d, -s), tg_ge_scalar(d, s));
+    return tg_add(for_d, tg_where(limited, zero, for_near));
 }
 
 static tg_tensor *huber_grad(const record *r, int i, tg_tensor *g)

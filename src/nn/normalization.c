@@ -135,8 +135,9 @@ static bool check_batch(const tg_module *m, const norm *n, const tg_tensor *x, b
                     n->name, SHOW(x));
 }
 
-/* A block of rows has not all rows, over which a batch is normalized. Running statistics that are
- * borrowed cannot be moved. */
+/* Refuses statistics that would be wrong or could not be kept: in a block of rows (rows.h) those of
+ * the batch would be those of the block, not of all rows, and running statistics that are borrowed
+ * are read-only. */
 static bool check_statistics(const tg_module *m, const norm *n, bool uses_batch)
 {
     if (uses_batch && m->tg->has_block)

@@ -44,7 +44,9 @@ tg_state *tg_state_dict(const tg_module *module)
     return module ? tell("state_dict", module) : NULL;
 }
 
-/* The paths need memory, which taking must not ask for: the module's own list has them. */
+/* Copies the state to the tensors of the list that tg_state_dict makes of the module, and not by a
+ * walk over the module: the walk takes memory for paths, and a walk that sets an object must take
+ * none (exchange.h). */
 bool tg_load_state_dict(tg_module *module, const tg_state *state, tg_strictness strictness)
 {
     static const char op[] = "load_state_dict";

@@ -22,8 +22,8 @@ static void adapt_some(void *work, int64_t from, int64_t to)
     w->kernel(to - from, w->p + at, w->g + at, state[0], state[1], state[2], w->c);
 }
 
-/* Makes the step of a parameter with these states. One that it has besides is the average of a
- * momentum which a schedule has made 0 for a while, and stays as it is. */
+/* Makes the step of a parameter with these states. Another state that it may have is the buffer of
+ * a momentum that a schedule has made 0 for a while. This one stays as it is. */
 static void adapt(const tg_context *tg, slot *s, unsigned states, const adapt_constants *c)
 {
     tg_tensor *p = s->contiguous ? s->contiguous : s->param;

@@ -14,13 +14,14 @@
 #include <math.h>
 #include <string.h>
 
-/* The columns of J that are free, each divided by its size, as a triangle R. */
+/* The QR factorization of the columns of J that belong to parameters which are not held at a bound,
+ * each divided by its norm. Its R is a triangle. */
 typedef struct r_factor {
     int64_t m, n, rank; /* of J; rank is the number of independent columns */
     int64_t *order;     /* column k of R is that of parameter order[k] */
-    double *a;          /* columns of length m: R, and below it what elimination has left */
+    double *a;          /* columns of length m: R, and below it what nobody reads */
     double *b;          /* Q^T r, of length m */
-    double *size;       /* the size of each column, by k; 1 for a column of zeros */
+    double *size;       /* the norm of each column, by k; 1 for a column of zeros */
 } r_factor;
 
 typedef struct fit {
@@ -111,7 +112,7 @@ static void exchange_columns(r_factor *t, int64_t a, int64_t b)
     t->size[b] = size;
 }
 
-/* The column from j on of which the most is left below row j. */
+/* The column, among those from column j on, whose part from row j on has the greatest norm. */
 static int64_t find_pivot(const r_factor *t, int64_t j)
 {
     int64_t best = j;
@@ -123,9 +124,9 @@ static int64_t find_pivot(const r_factor *t, int64_t j)
     return best;
 }
 
-/* Makes a the triangle R of a = Q R, and b Q^T b, by Householder's reflections; with an order, the
- * columns are exchanged such that what is left of them gets smaller and smaller. The rank is the
- * number of columns before the first one of which no more than the tolerance is left. */
+/* Replaces a by the triangle R of a = Q R, and b by Q^T b, by Householder's reflections. With an
+ * order, columns are exchanged such that the norms of what is left of them decrease. The rank is
+ * the number of columns before the first one of which no more than the tolerance is left. */
 static void triangularize(r_factor *t, double tolerance)
 {
     t->rank = t->n;
@@ -180,7 +181,8 @@ static tg_tensor *make_parameters(const fit *w, const double *p)
     return t;
 }
 
-/* Computes the residuals (f - y) / sigma at p; their squares have that sum. */
+/* Computes the residuals (f - y) / sigma at p, the sum of their squares, and the norm of f / sigma.
+ */
 static bool evaluate_residuals(fit *w, const double *p, double *r, double *sum, double *size_of_f)
 {
     tg_scope_begin(w->tg);
@@ -206,7 +208,8 @@ static tg_tensor *flat_f(tg_list inputs, void *user)
     return tg_reshape(call_f(user, inputs.items[0]), TG_SHAPE(-1));
 }
 
-/* Computes the Jacobian of the residuals at p. *finite: whether it has numbers only. */
+/* Computes the Jacobian of the residuals at p in w->trial_j. *finite becomes whether all its
+ * elements are finite. */
 static bool evaluate_jacobian(fit *w, const double *p, bool *finite)
 {
     tg_scope_begin(w->tg);
@@ -233,7 +236,7 @@ static bool is_held(const fit *w, int64_t k)
            (w->upper && w->p[k] >= w->upper[k] && w->gradient[k] < 0);
 }
 
-/* Makes the triangle of the columns of J that are free, or of all. */
+/* Factorizes the columns of J: those of the parameters that are not held at a bound, or all. */
 static void factorize_jacobian(fit *w, bool all)
 {
     r_factor *t = &w->t;
@@ -251,7 +254,8 @@ static void factorize_jacobian(fit *w, bool all)
     triangularize(t, w->eps > DBL_EPSILON ? w->eps : (double)w->m * DBL_EPSILON);
 }
 
-/* z becomes the step to the least |b + R z|; a column that depends on others moves nothing. */
+/* z becomes the step to the least |b + R z|, in which a column that depends on those before it has
+ * the step 0. */
 static void gauss_newton(const r_factor *t, double *z)
 {
     for (int64_t k = 0; k < t->n; k++) z[k] = k < t->rank ? -t->b[k] : 0;
@@ -274,7 +278,8 @@ static r_factor damp(fit *w, double lambda)
     return s;
 }
 
-/* What Newton's method adds to lambda, for the triangle of that lambda and the length |D z|. */
+/* What Newton's method adds to lambda, where s is the triangle that belongs to lambda, and `length`
+ * is the length |D z| of its step. */
 static double newton_correction(fit *w, const r_factor *s, double length)
 {
     for (int64_t k = 0; k < s->n; k++) w->w[k] = w->d[k] * w->d[k] * w->z[k] / length;
@@ -348,8 +353,8 @@ static bool make_trial(fit *w)
 
 /* ---- How near the optimum is. */
 
-/* The norms of the rows of R^-1, which times the size of the residuals are the standard errors of
- * the variables of the triangle. Fills w->inverse, and w->w with the norms. */
+/* Computes R^-1 in w->inverse, and the norms of its rows in w->w. The norms, multiplied by the
+ * standard deviation of the residuals, are the standard errors of the variables of the triangle. */
 static void invert(fit *w)
 {
     const r_factor *t = &w->t;
@@ -375,10 +380,11 @@ static double variance_of(const fit *w)
 
 enum { ROUNDINGS = 2 }; /* that an element of f may have, in units of eps |f| */
 
-/* Sets w->off and w->distance by the step w->z, which is that to the minimum of a model. To be
- * tolerated it must be below the tolerance in units of the standard error, or no longer than what
- * rounding in f makes of it: a change of r by eps |f| changes parameter k by up to its row of J's
- * pseudo-inverse times that. w->w has the norms of these rows. */
+/* Sets w->distance and w->off by the step w->z, which leads to the minimum of a model. w->distance
+ * is its length in standard errors. w->off is its length in units of the longest step that counts
+ * as converged: the tolerance times the standard error, plus what rounding in f makes of the step.
+ * A change of r by eps |f| changes parameter k by at most eps |f| times the norm of row k of J's
+ * pseudo-inverse, and w->w has the norms of these rows. */
 static void measure_step(fit *w)
 {
     const r_factor *t = &w->t;
@@ -393,7 +399,7 @@ static void measure_step(fit *w)
     }
 }
 
-/* The same by the Gauss-Newton step. */
+/* Measures the Gauss-Newton step in this way. It is infinitely far off if columns are dependent. */
 static void measure_distance(fit *w)
 {
     w->off = w->distance = INFINITY;
@@ -403,7 +409,8 @@ static void measure_distance(fit *w)
     measure_step(w);
 }
 
-/* Everything that follows from p, r and J. */
+/* Computes all that follows from p, r and J: the gradient, the triangle, the scales, and how far
+ * the minimum is. */
 static void look_around(fit *w)
 {
     for (int64_t k = 0; k < w->n; k++) w->gradient[k] = product_of(w->m, w->j + k * w->m, w->r);
@@ -519,9 +526,9 @@ static void accept_trial(fit *w, double sum, double size_of_f)
     w->iterations++;
 }
 
-/* Evaluates the trial, which is s away, and accepts it if the sum of squares becomes less by a part
- * of what the model says; or if both changes are so small that rounding decides, in which case the
- * gradient, and with it the step, is known better than the sum. */
+/* Evaluates the trial at p + s. Accepts it if the sum of squares decreases by at least 1e-4 of what
+ * the model foretells, or if what it foretells and what happens are both too small for the rounding
+ * of the sum: the step follows from the gradient, which is known better than the sum. */
 static bool evaluate_trial_point(fit *w, bool *accepted)
 {
     double sum, size_of_f, ratio = 0;
@@ -548,7 +555,8 @@ static bool evaluate_trial_point(fit *w, bool *accepted)
     return true;
 }
 
-/* Tries steps until one is accepted: TG_FIT_CONVERGED, which the caller still has to check. */
+/* Tries steps until one is accepted, and then returns TG_FIT_CONVERGED, which the caller still has
+ * to check. Any other value is the reason why the search ends. */
 static tg_fit_reason find_better_point(fit *w)
 {
     for (bool accepted = false; !accepted;) {
@@ -574,7 +582,9 @@ static bool report(const fit *w)
     return goes_on;
 }
 
-enum { IDLE = 8 }; /* steps that rounding hides, and none of which comes nearer to the optimum */
+/* After so many steps in a row that change the sum by less than its rounding, none of which comes
+ * nearer to the minimum, the search ends. */
+enum { IDLE = 8 };
 
 static tg_fit_reason search(fit *w)
 {
@@ -632,7 +642,7 @@ static bool check_sigma(const fit *w)
     return true;
 }
 
-/* The start lies within the bounds. */
+/* Checks that p0 lies within the bounds. */
 static bool check_bounds(const fit *w)
 {
     for (int64_t k = 0; k < w->n; k++) {
@@ -725,8 +735,8 @@ static bool begin_fit(fit *w, tg_tensor *p0)
                     "begin elsewhere, or look for NaN in x and y");
 }
 
-/* The covariance in columns of length n, which is symmetric: infinite where the data do not tell.
- */
+/* Computes the covariance, an n by n matrix. All its elements are infinite if the data do not
+ * determine the parameters. */
 static void compute_covariance(fit *w, double *covariance)
 {
     const int64_t n = w->n;

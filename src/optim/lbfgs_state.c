@@ -17,7 +17,8 @@ static int64_t count_pairs(exchange *x, int64_t history)
     return n;
 }
 
-/* Pair k, which lies in that row. PyTorch calls a change of the gradient a direction. */
+/* Exchanges pair k, which lies in that row. PyTorch calls the changes y of the gradient old_dirs.
+ */
 static void exchange_pair(exchange *x, const lbfgs *l, int64_t k, int64_t row)
 {
     const long long number = k;
@@ -53,7 +54,8 @@ static void exchange_history(exchange *x, lbfgs *l, curvature *c)
     pick(l->level, add_multiple, TG_F64)(l->n, l->point, t, l->d);
 }
 
-/* The optimiser has memory for a certain number of pairs. */
+/* Notes an error if the options of the state need another history, or more pairs, than the
+ * optimiser has memory for. */
 static void check_memory(exchange *x, const lbfgs *l, const tg_lbfgs_options *o)
 {
     if (o->history_size != l->history || tg__count_rows(o) > l->rows)

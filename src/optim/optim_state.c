@@ -28,8 +28,8 @@ static bool has_slot(exchange *x, const optim_kind *kind, int number)
     return has;
 }
 
-/* The states that are exchanged: those that the options ask for, and the average of a momentum that
- * a schedule has made 0 for a while, as PyTorch keeps it. */
+/* The states that are exchanged: those that the options ask for, and the buffer of a momentum that
+ * a schedule has made 0 for a while, which PyTorch keeps, too. */
 static unsigned states_of(exchange *x, const optim_kind *kind, const any_options *o, const slot *s,
                           int number)
 {
@@ -44,8 +44,9 @@ static unsigned states_of(exchange *x, const optim_kind *kind, const any_options
     return states;
 }
 
-/* The number of updates is a float64, to which PyTorch can add. Where PyTorch does not count them,
- * it is enough to know that there was one. */
+/* Exchanges the number of updates, as a floating scalar, to which PyTorch's optimisers can add 1.
+ * PyTorch's SGD does not count updates: a state of it only tells that there was one, and 1 is
+ * returned. */
 static int64_t exchange_steps(exchange *x, const optim_kind *kind, const slot *s, int number)
 {
     double steps = (double)s->steps;
@@ -86,8 +87,9 @@ static void ignore_options(exchange *x, int number)
         tg__exchange_ignores(x, group_name(x, number, names[i]));
 }
 
-/* PyTorch stores what max_eval stands for. Its line_search_fn is a text, or None, which says
- * nothing here. */
+/* As PyTorch does, stores the number that a max_eval of 0 stands for. PyTorch's line_search_fn is
+ * the text strong_wolfe or None; as None is left out of a file, a list without the text leaves the
+ * option as it is. */
 static void exchange_lbfgs_options(exchange *x, tg_lbfgs_options *o, int number)
 {
     const char *name = group_name(x, number, "line_search_fn");
@@ -128,8 +130,8 @@ static void exchange_options(exchange *x, const optim_kind *kind, any_options *o
     if (kind->minimize) exchange_lbfgs_options(x, &o->lbfgs, number);
 }
 
-/* The numbers of the parameters, from `first` on, as PyTorch wants them, and their names. A list
- * that was given may lack either; names that differ tell that parameters would be mixed up. */
+/* The numbers of the parameters, from `first` on, which PyTorch needs, and their names. A list that
+ * was given may lack either. Names that differ are an error, since parameters would be mixed up. */
 static void exchange_parameters(exchange *x, const group *g, int number, int first)
 {
     const char *name = group_name(x, number, "params");

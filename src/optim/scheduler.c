@@ -318,7 +318,7 @@ bool tg_scheduler_step(tg_scheduler *s)
 
 /* ---- State, under the names of PyTorch. */
 
-/* What only PyTorch's schedules remember. */
+/* Ignores what PyTorch's schedules remember and those of the library do not need. */
 static void ignore_bookkeeping(exchange *x, int groups)
 {
     static const char *const names[] = {"verbose",

@@ -7,7 +7,8 @@
 
 /* ---- What is wrong. */
 
-/* Where there is no room for one more, the findings are counted; the first one is cut. */
+/* Appends a finding to those of its kind. One that has no room is only counted, but the first is
+ * cut to the room. */
 void tg__exchange_note(exchange *x, int kind, const char *format, ...)
 {
     findings *f = &x->found[kind];

@@ -68,7 +68,8 @@ void tg__exchange_vector(exchange *x, const char *name, tg_dtype dtype, int64_t 
  * both included, and not NaN. */
 void tg__exchange_number(exchange *x, const char *name, tg_dtype dtype, void *v, double least,
                          double most);
-/* A text that the list has, unless it is NULL. One that was given and differs is wrong. */
+/* A text under this key; NULL: none. A list that was given may lack it, but another text is wrong.
+ */
 void tg__exchange_text(exchange *x, const char *key, const char *value);
 
 #endif
