@@ -34,13 +34,15 @@ static inline bool tg__matmul_is_dots(int64_t m, int64_t n, int64_t k)
 
 /* Whether tiles of tile_rows rows read the whole b in place, as it lies in memory: the second-level
  * cache holds it. Else it is taken in blocks, which are packed. An element has `size` bytes, and b1
- * is the stride between the columns of b. */
+ * is the stride between the columns of b. A row of b in a tile of the fewest rows does not end with
+ * a cache line, whose other half is fetched, too, and the cache holds only half as large a b. */
 static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
                                        int64_t b1)
 {
-    enum { SMALL = 1 << 20 };
+    enum { HALF = 1 << 19 };
+    const int64_t small = tile_rows == MATMUL_FEWEST_ROWS ? HALF : 2 * HALF;
     return k == 0 || (b1 == 1 && (m <= 2 * tile_rows ||
-                                  (n <= SMALL && k <= SMALL && n * k <= SMALL / (int64_t)size)));
+                                  (n <= small && k <= small && n * k <= small / (int64_t)size)));
 }
 
 /* ---- Products of patches: see patch_product in kernels.h. */
