@@ -56,11 +56,6 @@ static tg_tensor *activate(const op_row *o, tg_tensor *a, double s, double t)
     return tg__apply(o, 1, &a, (attr[TG_ATTRS]){{.f = s}, {.f = t}});
 }
 
-static tg_tensor *zero_for(const tg_tensor *t)
-{
-    return tg_scalar(t->context, t->dtype, 0);
-}
-
 /* ---- Activations of the form x gate(x). The gradient multiplies g by gate(x) + x gate'(x), which
  * is finite for a finite x; the gradients of a product x * gate(x) would give 0 * infinity = NaN
  * for an infinite g at x = 0. */
@@ -150,7 +145,7 @@ tg_tensor *tg_mish(tg_tensor *a)
 static tg_tensor *hardswish_gradient(tg_tensor *g, tg_tensor *x)
 {
     tg_tensor *inside = tg_mul(g, tg_add_scalar(tg_div_scalar(x, 3), 0.5));
-    return tg_where(tg_lt_scalar(x, -3), zero_for(g), tg_where(tg_gt_scalar(x, 3), g, inside));
+    return tg_where(tg_lt_scalar(x, -3), tg__zero(g), tg_where(tg_gt_scalar(x, 3), g, inside));
 }
 ACTIVATION(hardswish, "HardswishBackward0", map, hardswish_gradient(g, x))
 
@@ -341,7 +336,7 @@ tg_tensor *tg_selu(tg_tensor *a)
 /* leaky_relu: x for x > 0, else s x. */
 static tg_tensor *leaky_relu_gradient(tg_tensor *g, tg_tensor *x, double s)
 {
-    tg_tensor *above = tg_gt_scalar(x, 0), *zero = zero_for(g);
+    tg_tensor *above = tg_gt_scalar(x, 0), *zero = tg__zero(g);
     return tg_add(tg_where(above, g, zero), tg_mul_scalar(tg_where(above, zero, g), s));
 }
 ACTIVATION(leaky_relu, "LeakyReluBackward0", map, leaky_relu_gradient(g, x, s))
@@ -370,7 +365,7 @@ static tg_tensor *softplus_gradient(tg_tensor *g, tg_tensor *x, double s, double
 {
     tg_tensor *y = s == 1 ? x : tg_mul_scalar(x, s), *linear = NULL;
     if (t < INFINITY) {
-        tg_tensor *is_linear = tg_gt_scalar(y, t), *zero = zero_for(g);
+        tg_tensor *is_linear = tg_gt_scalar(y, t), *zero = tg__zero(g);
         linear = tg_where(is_linear, g, zero);
         g = tg_where(is_linear, zero, g);
     }
@@ -414,7 +409,7 @@ static tg_tensor *hardsigmoid_gradient(tg_tensor *g, tg_tensor *x)
 {
     tg_tensor *y = tg_add_scalar(x, 3);
     tg_tensor *inside = tg_logical_and(tg_gt_scalar(y, 0), tg_lt_scalar(y, 6));
-    return tg_where(inside, tg_div_scalar(g, 6), zero_for(g));
+    return tg_where(inside, tg_div_scalar(g, 6), tg__zero(g));
 }
 ACTIVATION(hardsigmoid, "HardsigmoidBackward0", map, hardsigmoid_gradient(g, x))
 

@@ -66,18 +66,13 @@ static bool modulo_forward(const call *c)
     return check_divisor(c, has_zero) && binary_forward(c);
 }
 
-static tg_tensor *zero_like(const tg_tensor *t)
-{
-    return tg_scalar(t->context, t->dtype, 0);
-}
-
 /* The gradient of maximum or minimum for x: g where x was chosen, half of g where both are equal,
  * and 0 where the other tensor was chosen. */
 static tg_tensor *grad_of_chosen(tg_tensor *g, tg_tensor *x, tg_tensor *other_chosen,
                                  tg_tensor *other)
 {
     g = tg_where(tg_eq(x, other), tg_mul_scalar(g, 0.5), g);
-    return tg_where(other_chosen, zero_like(x), g);
+    return tg_where(other_chosen, tg__zero(x), g);
 }
 
 /* d a^b/da = b a^(b - 1). At b = 0 the gradient is 0 whatever the base, as in PyTorch; the formula
@@ -85,7 +80,7 @@ static tg_tensor *grad_of_chosen(tg_tensor *g, tg_tensor *x, tg_tensor *other_ch
 static tg_tensor *pow_grad_base(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 {
     tg_tensor *slope = tg_mul(b, tg_pow(a, tg_sub_scalar(b, 1)));
-    return tg_where(tg_eq_scalar(b, 0), zero_like(b), tg_mul(g, slope));
+    return tg_where(tg_eq_scalar(b, 0), tg__zero(b), tg_mul(g, slope));
 }
 
 /* d a^b/db = a^b log(a). At a = 0, where the logarithm is infinite, the gradient is 0 if b is not
@@ -93,7 +88,7 @@ static tg_tensor *pow_grad_base(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 static tg_tensor *pow_grad_exponent(tg_tensor *g, tg_tensor *a, tg_tensor *b)
 {
     tg_tensor *slope = tg_mul(tg_pow(a, b), tg_log(a));
-    tg_tensor *at_zero = tg_where(tg_ge_scalar(b, 0), zero_like(b), slope);
+    tg_tensor *at_zero = tg_where(tg_ge_scalar(b, 0), tg__zero(b), slope);
     return tg_mul(g, tg_where(tg_eq_scalar(a, 0), at_zero, slope));
 }
 

@@ -43,7 +43,7 @@ static tg_tensor *clamp_grad(const record *r, int i, tg_tensor *g)
     tg_tensor *x = r->in[i].t;
     const double low = r->a[CLAMP_MIN].f, high = r->a[CLAMP_MAX].f;
     if (x->context->no_grad) return tg__apply(&clamp_backward_op, 2, (tg_tensor *[]){g, x}, r->a);
-    tg_tensor *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *zero = tg__zero(g);
     return tg_where(tg_ge_scalar(x, low), tg_where(tg_le_scalar(x, high), g, zero), zero);
 }
 
@@ -53,7 +53,7 @@ static tg_tensor *hardtanh_grad(const record *r, int i, tg_tensor *g)
     const double low = r->a[CLAMP_MIN].f, high = r->a[CLAMP_MAX].f;
     if (x->context->no_grad)
         return tg__apply(&hardtanh_backward_op, 2, (tg_tensor *[]){g, x}, r->a);
-    tg_tensor *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *zero = tg__zero(g);
     return tg_where(tg_le_scalar(x, low), zero, tg_where(tg_ge_scalar(x, high), zero, g));
 }
 
@@ -143,7 +143,7 @@ static tg_tensor *clamp_tensors_grad(const record *r, int i, tg_tensor *g)
         passes = tg_logical_and(tg_lt(x, min), tg_le(min, max));
     else
         passes = tg_logical_or(tg_gt(x, max), tg_lt(max, min));
-    return tg_where(passes, g, tg_scalar(g->context, g->dtype, 0));
+    return tg_where(passes, g, tg__zero(g));
 }
 
 static const op_row clamp_tensors_op = {

@@ -49,7 +49,7 @@ static bool distribute_forward(const call *c)
  * for each of the n chosen elements. */
 static tg_tensor *distribute_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *x = r->in[1].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *x = r->in[1].t, *zero = tg__zero(g);
     (void)i;
     tg_tensor *chosen = tg_logical_or(tg_eq(x, r->in[2].t), tg_isnan(x));
     return tg_div(tg_sum(tg_where(chosen, g, zero)), tg_cast(tg_sum(chosen), g->dtype));

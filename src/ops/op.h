@@ -162,6 +162,9 @@ static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool suppo
 
 /* A view of t with its last two dimensions exchanged, as t.mT in PyTorch. */
 tg_tensor *tg__matrix_transpose(tg_tensor *t);
+/* A 0-d tensor of the dtype of `like` whose element is 0, which tg_where takes for the elements
+ * that get no gradient. NULL if there is no memory. */
+tg_tensor *tg__zero(const tg_tensor *like);
 
 /* ---- The gradient of a view of a part of a tensor. In these, r has recorded such a view, g is its
  * gradient, and `whole` is the gradient of the tensor. */

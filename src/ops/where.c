@@ -23,10 +23,15 @@ static bool where_forward(const call *c)
     return true;
 }
 
+tg_tensor *tg__zero(const tg_tensor *like)
+{
+    return tg_scalar(like->context, like->dtype, 0);
+}
+
 /* The gradient of each element goes to the tensor that the element was taken from. */
 static tg_tensor *where_grad(const record *r, int i, tg_tensor *g)
 {
-    tg_tensor *condition = r->in[0].t, *zero = tg_scalar(g->context, g->dtype, 0);
+    tg_tensor *condition = r->in[0].t, *zero = tg__zero(g);
     return i == 1 ? tg_where(condition, g, zero) : tg_where(condition, zero, g);
 }
 
