@@ -27,7 +27,8 @@ typedef struct factors {
 
 /* The running products begin at both ends. Until they meet, each stores its value in the gradient;
  * from then on each is multiplied by what the other one has stored. They are products of doubles,
- * rounded to the dtype where they are used. */
+ * rounded to the dtype where they are used. The additions of 0 turn -0 into 0, as those of the
+ * recurrence do by which tg__times_others makes the gradient that has a history. */
 #define BACKWARD(name, type)                                                                       \
     static void name(const factors *f, double g)                                                   \
     {                                                                                              \
@@ -120,12 +121,11 @@ static const op_row prod_dim_op = {
     .reads = {READS_0},
 };
 
-/* The product of bool is int64, as in PyTorch. */
 tg_tensor *tg_prod_dim(tg_tensor *a, int dim, bool keepdim)
 {
     frame f;
     tg__enter(&f, "prod", a);
-    if (a && a->dtype == TG_BOOL) a = tg_cast(a, TG_I64);
+    a = tg__bool_to_int64(a);
     return tg__leave(&f, tg__reduce_dims(&prod_dim_op, a, TG_DIMS(dim), keepdim));
 }
 
@@ -133,6 +133,6 @@ tg_tensor *tg_prod(tg_tensor *a)
 {
     frame f;
     tg__enter(&f, "prod", a);
-    if (a && a->dtype == TG_BOOL) a = tg_cast(a, TG_I64);
+    a = tg__bool_to_int64(a);
     return tg__leave(&f, tg__reduce_all(&prod_op, a));
 }

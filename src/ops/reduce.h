@@ -19,6 +19,13 @@ tg_tensor *tg__reduce_dims(const op_row *o, tg_tensor *a, tg_shape dims, bool ke
 tg_tensor *tg__reduce_dims_with(const op_row *o, tg_tensor *a, tg_shape dims, bool keepdim,
                                 attr own);
 
+/* Returns a or, if it is of bool, an int64 copy: products and running sums of bool are int64, as in
+ * PyTorch. a may be NULL. */
+static inline tg_tensor *tg__bool_to_int64(tg_tensor *a)
+{
+    return a && a->dtype == TG_BOOL ? tg_cast(a, TG_I64) : a;
+}
+
 /* ---- Shape rule and forward. */
 
 static inline bool tg__is_reduced(const attr *a, int dim)

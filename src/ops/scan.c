@@ -288,17 +288,11 @@ static const op_row cumprod_op = {
     .reads = {READS_0 | READS_OUT},
 };
 
-/* Sums and products of bool are int64, as in PyTorch. */
-static tg_tensor *bool_to_int64(tg_tensor *a)
-{
-    return a && a->dtype == TG_BOOL ? tg_cast(a, TG_I64) : a;
-}
-
 static tg_tensor *running(const op_row *o, tg_tensor *a, int dim)
 {
     frame f;
     tg__enter(&f, o->name, a);
-    a = bool_to_int64(a);
+    a = tg__bool_to_int64(a);
     const int d = a ? tg__dim(a, o->name, dim, a->ndim) : -1;
     return tg__leave(&f, d >= 0 ? apply_scan(o, a, NULL, d, false) : NULL);
 }
