@@ -3,14 +3,19 @@
 #include "index.h"
 #include "op.h"
 
+static bool check_mask(const char *name, const tg_tensor *mask)
+{
+    return mask->dtype == TG_BOOL ||
+           tg__fail(mask->context, TG_ERR_DTYPE, "%s: the mask is %s, not bool", name,
+                    tg_dtype_name(mask->dtype));
+}
+
 tg_tensor *tg_masked_fill(tg_tensor *a, tg_tensor *mask, double value)
 {
     if (!tg__check_inputs("masked_fill", 2, (tg_tensor *[]){a, mask}) ||
-        !tg__check_value(a->context, "masked_fill", a->dtype, value))
+        !tg__check_value(a->context, "masked_fill", a->dtype, value) ||
+        !check_mask("masked_fill", mask))
         return NULL;
-    if (mask->dtype != TG_BOOL)
-        return tg__fail(a->context, TG_ERR_DTYPE, "masked_fill: the mask is %s, not bool",
-                        tg_dtype_name(mask->dtype));
     frame f;
     tg__enter(&f, "masked_fill", a);
     tg_tensor *filled = tg_where(mask, tg_scalar(a->context, a->dtype, value), a);
@@ -78,10 +83,9 @@ tg_tensor *tg_nonzero(tg_tensor *a)
 
 tg_tensor *tg_masked_select(tg_tensor *a, tg_tensor *mask)
 {
-    if (!tg__check_inputs("masked_select", 2, (tg_tensor *[]){a, mask})) return NULL;
-    if (mask->dtype != TG_BOOL)
-        return tg__fail(a->context, TG_ERR_DTYPE, "masked_select: the mask is %s, not bool",
-                        tg_dtype_name(mask->dtype));
+    if (!tg__check_inputs("masked_select", 2, (tg_tensor *[]){a, mask}) ||
+        !check_mask("masked_select", mask))
+        return NULL;
     frame f;
     tg__enter(&f, "masked_select", a);
     tg_tensor *whole = tg_flatten(tg__expand_except("masked_select", a, mask, -1), 0, -1);
