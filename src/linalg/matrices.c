@@ -227,9 +227,7 @@ bool tg__check_system(const char *name, const tg_tensor *a, const tg_tensor *b,
     int64_t shape[TG_MAX_DIMS];
     int n;
     if (!tg__check_matrices(name, "a", a) || !tg__check_matrices(name, "b", b)) return false;
-    if (a->dtype != b->dtype)
-        return tg__fail(tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast", name,
-                        tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(given));
+    if (a->dtype != b->dtype) return tg__fail_dtypes(name, a, given);
     const int64_t of_a = a->shape[a->ndim - 2], of_b = b->shape[b->ndim - (right ? 1 : 2)];
     if (of_a != of_b)
         return tg__fail(tg, TG_ERR_SHAPE,

@@ -116,9 +116,7 @@ static tg_tensor *logical(const char *name, tg_tensor *(*of_bools)(tg_tensor *, 
 {
     frame f;
     if (!tg__check_inputs(name, 2, (tg_tensor *[]){a, b})) return NULL;
-    if (a->dtype != b->dtype)
-        return tg__fail(a->context, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
-                        name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
+    if (a->dtype != b->dtype) return tg__fail_dtypes(name, a, b);
     tg__enter(&f, name, a);
     return tg__leave(&f, of_bools(as_bool(a), as_bool(b)));
 }

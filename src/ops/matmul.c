@@ -460,9 +460,7 @@ tg_tensor *tg_addmm(tg_tensor *input, tg_tensor *a, tg_tensor *b, double beta, d
     frame f;
     if (!tg__check_inputs("addmm", 3, (tg_tensor *[]){input, a, b})) return NULL;
     if (input->dtype != a->dtype) /* an error even if beta is 0 and input is not used */
-        return tg__fail(a->context, TG_ERR_DTYPE,
-                        "addmm: %s %s and %s %s: dtypes differ; use tg_cast",
-                        tg_dtype_name(input->dtype), SHOW(input), tg_dtype_name(a->dtype), SHOW(a));
+        return tg__fail_dtypes("addmm", input, a);
     tg__enter(&f, "addmm", input);
     tg_tensor *ab = product_of_ndims("addmm", a, 2, b, 2);
     tg_tensor *added = ab ? tg_expand(input, (tg_shape){2, ab->shape}) : NULL;

@@ -158,6 +158,10 @@ static inline bool tg__check_dtype(const call *c, const tg_tensor *t, bool suppo
     return supported || tg__refuse_dtype(c->op->name, t);
 }
 
+/* Records the error that a and b, two inputs of op, have different dtypes. Returns NULL, which also
+ * serves as false. */
+void *tg__fail_dtypes(const char *op, const tg_tensor *a, const tg_tensor *b);
+
 /* ---- Functions that gradients share. */
 
 /* A view of t with its last two dimensions exchanged, as t.mT in PyTorch. */

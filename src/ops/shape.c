@@ -15,15 +15,18 @@ bool tg__shape_of_second(const call *c, spec *s)
     return true;
 }
 
+void *tg__fail_dtypes(const char *op, const tg_tensor *a, const tg_tensor *b)
+{
+    return tg__fail(a->context, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast", op,
+                    tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype), SHOW(b));
+}
+
 /* The general case of tg__broadcast_shape, and its errors. It is not inlined, because most calls
  * have two inputs of one shape. */
 static TG_NOINLINE bool broadcast_unlike(const call *c, const tg_tensor *a, const tg_tensor *b,
                                          spec *s)
 {
-    if (a->dtype != b->dtype)
-        return tg__fail(c->tg, TG_ERR_DTYPE, "%s: %s %s and %s %s: dtypes differ; use tg_cast",
-                        c->op->name, tg_dtype_name(a->dtype), SHOW(a), tg_dtype_name(b->dtype),
-                        SHOW(b));
+    if (a->dtype != b->dtype) return tg__fail_dtypes(c->op->name, a, b);
     if (!tg__broadcast(a->ndim, a->shape, b->ndim, b->shape, &s->ndim, s->shape))
         return tg__fail(c->tg, TG_ERR_SHAPE, "%s: shapes %s and %s do not broadcast", c->op->name,
                         SHOW(a), SHOW(b));
