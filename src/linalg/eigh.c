@@ -24,7 +24,7 @@ static int fill_upper_triangle(const problem *p)
     double most = 0;
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j <= i; j++) most = fmax(most, fabs(p->a[i * n + j]));
-    const int power = tg__power(most);
+    const int power = tg__power(most, TG_SQUARES_FIT);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j <= i; j++)
             p->a[i * n + j] = p->a[j * n + i] = ldexp(p->a[i * n + j], power);

@@ -75,14 +75,6 @@ static tg_tensor *as_doubles(tg_tensor *t)
     return tg_contiguous(tg_cast(tg_detach(t), TG_F64));
 }
 
-/* The power of 2 that brings numbers near 1, of which `most` is the largest, if products of four
- * of them might leave the range of double. */
-static int64_t power_of(double most)
-{
-    return most == 0 || !(most <= DBL_MAX) || (most < 0x1p150 && most > 0x1p-150) ? 0
-                                                                                  : -ilogb(most);
-}
-
 /* Multiplies column j of t (m, n) by 2^powers[j], which rounds nothing. Returns t if all are 0. */
 static tg_tensor *shift(tg_tensor *t, int64_t m, int64_t n, const int64_t *powers)
 {
@@ -101,6 +93,7 @@ static tg_tensor *shift(tg_tensor *t, int64_t m, int64_t n, const int64_t *power
  * shortest coefficients are looked for. */
 static bool shift_range(linear_fit *f)
 {
+    const double limit = 0x1p150; /* products of four numbers are taken */
     tg_tensor *sizes = tg_zeros(f->tg, TG_F64, TG_SHAPE(f->n)),
               *powers = tg_zeros(f->tg, TG_I64, TG_SHAPE(f->n));
     if (!sizes || !powers) return false;
@@ -113,8 +106,8 @@ static bool shift_range(linear_fit *f)
     for (int64_t j = 0; j < f->n; j++) all = fmax(all, most[j]);
     f->powers = powers->data;
     for (int64_t j = 0; j < f->n; j++)
-        f->powers[j] = power_of(f->dependent == TG_DEPENDENT_SHORTEST ? all : most[j]);
-    f->power = power_of(most_y);
+        f->powers[j] = tg__power(f->dependent == TG_DEPENDENT_SHORTEST ? all : most[j], limit);
+    f->power = tg__power(most_y, limit);
     f->x = shift(f->x, f->m, f->n, f->powers);
     f->y = shift(f->y, f->m, 1, &f->power);
     return f->x && f->y;

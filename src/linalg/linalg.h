@@ -24,9 +24,12 @@ enum { MATRIX_NAME = 32 + TG_SIZES };
 /* Writes the name of the matrix a to text, such as "matrix 2 of [4, 3, 3]", and returns text, which
  * has room for MATRIX_NAME characters. */
 const char *tg__name_matrix(const problem *p, char *text);
-/* The power of two that numbers are to be multiplied by, of which `most` is the largest: 0 unless
- * squares of them might leave the range of a double. 0 also if most is not finite. */
-int tg__power(double most);
+/* The exponent of the power of two by which numbers are to be multiplied, of which `most` is the
+ * largest, to bring them near 1. It is 0 if most lies between 1 / limit and limit, where products
+ * of the numbers stay in the range of a double, and if most is 0 or not finite. */
+int tg__power(double most, double limit);
+/* The limit for numbers of which only squares are taken. */
+#define TG_SQUARES_FIT 0x1p400
 /* Records the error that the matrix a is `what`, and returns false. */
 bool tg__fail_matrix(const problem *p, const char *what);
 /* The relative error that the entries of a matrix of that dtype must be assumed to have: the

@@ -28,9 +28,9 @@ const char *tg__name_matrix(const problem *p, char *text)
     return text;
 }
 
-int tg__power(double most)
+int tg__power(double most, double limit)
 {
-    const bool fits = most < 0x1p400 && most > 0x1p-400;
+    const bool fits = most < limit && most > 1 / limit;
     return fits || most == 0 || !(most <= DBL_MAX) ? 0 : -ilogb(most);
 }
 

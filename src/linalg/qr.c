@@ -233,7 +233,7 @@ static bool find_powers(tall_qr *w, int64_t *row, int64_t *column, bool *scaled)
             }
     }
     for (int64_t j = 0; j < columns; j++) {
-        powers[j] = tg__power(most[j]);
+        powers[j] = tg__power(most[j], TG_SQUARES_FIT);
         *scaled = *scaled || powers[j];
     }
     w->powers = powers;
