@@ -19,11 +19,8 @@ static output_span span_of_kernel_column(const geometry *s, int64_t k1)
 {
     const int64_t step = s->a[CONV_STRIDE + 1].i;
     const int64_t start = k1 * s->a[CONV_DILATION + 1].i - s->a[CONV_PADDING + 1].i;
-    int64_t from = start < 0 ? (step - 1 - start) / step : 0;
-    int64_t to = s->w > start ? (s->w - start - 1) / step + 1 : 0;
-    if (to > s->ow) to = s->ow;
-    if (from > to) from = to;
-    return (output_span){from, to, from < to ? start + from * step : 0, step};
+    const range r = conv_range(s->ow, start, step, s->w);
+    return (output_span){r.from, r.to, r.from < r.to ? start + r.from * step : 0, step};
 }
 
 static void copy_strided(size_t size, int64_t n, char *to, const char *from, int64_t step)
