@@ -287,8 +287,7 @@ static bool solve_system(lstsq_system *s)
                      .m = s->tall ? m : n,
                      .n = s->tall ? n : m,
                      .k = s->tall ? k : 0};
-    if (!tg__qr_begin(&s->w, !s->tall) || !tg__qr_factorize_matrix(&s->w, &s->p, s->tall) ||
-        !find_rank(s))
+    if (!tg__qr_begin(&s->w, !s->tall) || !tg__qr_factorize_matrix(&s->w, &s->p) || !find_rank(s))
         return false;
     const int64_t of_x = tg__times(n, k);
     s->x = tg__alloc(s->w.tg, tg__bytes(tg__plus(of_x, 3 * s->w.n + 2 * s->w.rows), sizeof *s->x));

@@ -250,8 +250,9 @@ bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column)
     return true;
 }
 
-bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall)
+bool tg__qr_factorize_matrix(tall_qr *w, const problem *p)
 {
+    const bool tall = p->m >= p->n;
     int64_t row, column;
     if (tg__qr_factorize(w, &row, &column)) return true;
     if (row < 0) return false;

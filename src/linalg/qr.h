@@ -59,9 +59,9 @@ int64_t tg__qr_load(const tall_qr *w, int64_t i);
  * multiplied by a power of two, which w->powers then tells. Returns false if a has an entry that is
  * not finite, and tells its place; also false, with *row < 0, if there is no memory. */
 bool tg__qr_factorize(tall_qr *w, int64_t *row, int64_t *column);
-/* The same for a matrix of the problem p, of which `tall` says whether it is the transpose that is
- * factorized; an entry that is not finite is an error. */
-bool tg__qr_factorize_matrix(tall_qr *w, const problem *p, bool tall);
+/* The same for a matrix of the problem p, of which a is the matrix or, if it is wide, its
+ * transpose. An entry that is not finite is an error. */
+bool tg__qr_factorize_matrix(tall_qr *w, const problem *p);
 /* The first column j of R that depends on those before it: |R[j][j]| is at most tolerance times the
  * norm of the column. n if there is none. */
 int64_t tg__qr_dependent(const tall_qr *w, double tolerance);

@@ -38,7 +38,7 @@ static bool factorize_one(const problem *p)
     tg_tensor *out = p->c->out;
     tall_qr w = tg__tall_matrix(p);
     const int64_t at = p->index * (w.m + w.n) * w.n;
-    if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, p, true) || !store_q(&w, out, at))
+    if (!tg__qr_begin(&w, true) || !tg__qr_factorize_matrix(&w, p) || !store_q(&w, out, at))
         return false;
     for (int64_t i = 0; i < w.n; i++)
         for (int64_t j = 0; j < w.n; j++)

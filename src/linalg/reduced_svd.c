@@ -88,7 +88,7 @@ static bool decompose(const problem *p)
     const bool tall = p->m >= p->n;
     tall_qr w = tg__tall_matrix(p);
     tall_svd s;
-    return tg__qr_begin(&w, true) && tg__qr_factorize_matrix(&w, p, tall) && tg__svd(&s, &w) &&
+    return tg__qr_begin(&w, true) && tg__qr_factorize_matrix(&w, p) && tg__svd(&s, &w) &&
            store_factors(p, &w, &s, tall);
 }
 

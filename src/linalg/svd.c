@@ -102,8 +102,7 @@ static bool compute_cond(const problem *p)
 {
     tall_qr w = tg__tall_matrix(p);
     tall_svd s;
-    if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p, p->m >= p->n) ||
-        !tg__svd(&s, &w))
+    if (!tg__qr_begin(&w, false) || !tg__qr_factorize_matrix(&w, p) || !tg__svd(&s, &w))
         return false;
     const double most = s.n > 0 ? s.values[0] : 0, least = s.n > 0 ? s.values[s.n - 1] : 1;
     tg__store(p->c->out->dtype, p->c->out->data, p->index, least > 0 ? most / least : INFINITY);
