@@ -199,7 +199,8 @@ static bool solve_fit(linear_fit *f)
     return f->solution && f->basis && f->root;
 }
 
-static bool look_at_rows(linear_fit *f)
+/* Computes what the result tells of each row, and the sum of squares. */
+static bool describe_rows(linear_fit *f)
 {
     tg_tensor *r = f->residuals =
         f->solution ? tg_sub(f->y, tg_mv(f->x, f->solution)) : tg_clone(f->y);
@@ -238,7 +239,7 @@ static bool fill_result(const linear_fit *f, double variance, tg_least_squares_r
 static bool compute_fit(linear_fit *f, tg_least_squares_result *out)
 {
     if (!f->x || !f->y || !check_elements(f->y, "y", false) || !shift_range(f) || !weigh(f) ||
-        !find_columns(f) || !solve_fit(f) || !look_at_rows(f))
+        !find_columns(f) || !solve_fit(f) || !describe_rows(f))
         return false;
     const int64_t freedom = f->rows - f->rank;
     const double variance = freedom > 0 ? f->sum / (double)freedom : INFINITY;
