@@ -6,7 +6,11 @@
 #pragma GCC optimize("tree-vectorize", "vect-cost-model=dynamic")
 #endif
 
-enum { MT_WORDS = TG_MT_WORDS, MT_SHIFT = 397, SAMPLES = 256 /* made at once */ };
+enum {
+    MT_WORDS = TG_MT_WORDS,
+    MT_SHIFT = 397,
+    SAMPLES = 256 /* samples that are made at a time */
+};
 
 void tg__seed(generator *g, uint64_t seed)
 {

@@ -14,14 +14,15 @@
 enum {
     MOST_STRIDE = 2,
     MOST_PHASES = MOST_STRIDE * MOST_STRIDE,
-    PHASES_BYTES = 1 << 13 /* of the phases of small planes that are copied together */
+    PHASES_BYTES = 1 << 13 /* bytes of the phases of small planes that are copied together */
 };
 
 struct plane_reading {
     int64_t rows, n;    /* the lines of a phase, and its positions */
     int64_t mask_step;  /* from the mask of a tap to that of the next one */
     bool whole;         /* the stride is 1, and the image is its only phase */
-    int64_t least, end; /* the kernel reads these elements from the start of a plane on */
+    int64_t least, end; /* the kernel reads the elements from `least`, which may be negative, to
+                           before `end` of a plane */
     int64_t results, first[MOST_PHASES + 1]; /* the phases of the result, and their taps */
     plane_tap *tap;
     char *mask;

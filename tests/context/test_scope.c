@@ -498,7 +498,7 @@ static void test_release_before_backward(void **state)
     tg_zeros(tg, TG_F32, TG_SHAPE(LARGE));
     assert_true(tg_backward(loss));
     tg_scope_end(tg);
-    assert_true(element_of(x->grad, 0) == 7); /* of (x + 1) x */
+    assert_true(element_of(x->grad, 0) == 7); /* the gradient of (x + 1) x is 2 x + 1 */
     assert_true(element_of(x->grad, LARGE - 1) == 7);
     check_ok(tg);
 }

@@ -42,7 +42,8 @@ static void test_certified_regressions(void **state)
         assert_int_equal(fscanf(file, " exact"), 0);
         read_row(file, exact, columns);
         assert_int_equal(fscanf(file, " certified"), 0);
-        read_row(file, row, columns); /* which tests/bench/nist compares with, as with the errors */
+        read_row(file, row,
+                 columns); /* only tests/bench/nist compares with this row and with the errors */
         assert_int_equal(fscanf(file, " errors"), 0);
         read_row(file, row, columns);
         tg_scope_begin(tg);
@@ -232,8 +233,8 @@ static void test_one_to_nine_is_singular(void **state)
     check_singular(tg, "inv: matrix 0 of [2, 2] is singular in float32: its condition is ");
 }
 
-/* (-1)^(i + j) (i + j + 1) C(n + i, n - j - 1) C(n + j, n - i - 1) C(i + j, i)^2, of whole
- * numbers. */
+/* The element of the inverse of a Hilbert matrix, (-1)^(i + j) (i + j + 1) C(n + i, n - j - 1) C(n
+ * + j, n - i - 1) C(i + j, i)^2 with binomial coefficients C, which is a whole number. */
 static double inverse_of_hilbert(int n, int i, int j)
 {
     double c[3] = {1, 1, 1};
@@ -296,7 +297,7 @@ static void test_float32_columns_that_rounding_alone_keeps_apart(void **state)
     }
 }
 
-/* Columns whose squares are not in float64's range, and rows. */
+/* Columns, and then rows, whose squares are out of the range of float64. */
 static void test_lstsq_at_the_ends_of_the_range(void **state)
 {
     tg_context *tg = *state;

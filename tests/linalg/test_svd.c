@@ -207,7 +207,8 @@ static void test_the_same_bits_at_each_level(void **state)
     each_level(test_the_same_bits_at);
 }
 
-/* Something of each factor of a and of its square, so that all of their gradients are computed. */
+/* A scalar that depends on each factor of a and of its square, so that all of their gradients are
+ * computed. */
 static tg_tensor *depend_on_all(tg_tensor *a)
 {
     const tg_svd_factors f = tg_svd(a);
