@@ -309,7 +309,7 @@ void *tg__alloc_slowly(tg_context *tg, int64_t depth, size_t bytes)
 
 void *tg__alloc_block(tg_context *tg, int64_t depth, size_t bytes)
 {
-    scope *s = scope_at(tg, depth);
+    scope *s = tg->scope && tg->scope->depth == depth ? tg->scope : scope_at(tg, depth);
     void *memory = s ? block_in(tg, s, bytes) : NULL;
     if (!memory) return fail_to_take(tg, bytes);
     tg__block_of(memory)->is_elements = true;

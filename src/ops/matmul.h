@@ -3,6 +3,7 @@
 #ifndef TG_MATMUL_H
 #define TG_MATMUL_H
 
+#include "../kernels/product.h"
 #include "op.h"
 
 typedef struct matrix {
@@ -25,14 +26,16 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
  * is split among the threads of the context. False if there is no memory to work in. */
 bool tg__product_of_any_size(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k,
                              void *c, matrix a, matrix b);
-/* The same, with a short way for a small product, in which the kernel packs at most SMALL elements
- * and for which threads have no work. The many arguments are then passed once. */
+/* The same, with a short way for a product that needs little scratch memory and no threads: one
+ * that is small, or whose kernel packs nothing or two terms of each element. The many arguments are
+ * then passed once. */
 TG_INLINE bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
                            matrix a, matrix b)
 {
-    enum { SMALL = 512 };
+    enum { SMALL = 512, FEW = SMALL * (int)sizeof(double) / MATMUL_ROW_BYTES };
     double scratch[SMALL];
-    if (k * (m > n ? m : n) > SMALL) return tg__product_of_any_size(tg, dtype, m, n, k, c, a, b);
+    if (k * (m > n ? m : n) > SMALL && (tg->team || (k > FEW && !tg__matmul_is_dots(m, n, k))))
+        return tg__product_of_any_size(tg, dtype, m, n, k, c, a, b);
     TG_CHECK(tg__product_scratch(dtype, m, n, k, b.s1) <= sizeof scratch);
     pick(tg->level, matmul, dtype)(m, n, k, c, n, a.data, a.s0, a.s1, b.data, b.s0, b.s1, scratch);
     return true;
