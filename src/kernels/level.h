@@ -23,8 +23,9 @@
 #endif
 
 /* A sum has LANES lanes. Blocks of LANE_BLOCK elements are summed and then added in a binary tree,
- * as lanes.inc says; TREE_LEVELS levels are enough for every size that a tensor can have. */
-enum { LANES = SUM_LANES, LANE_BLOCK = SUM_LEAST_PART, TREE_LEVELS = 60 };
+ * as lanes.inc says; TREE_LEVELS levels are enough for every size that a tensor can have. Up to
+ * CACHED elements come from the first caches, and the time is that of the additions. */
+enum { LANES = SUM_LANES, LANE_BLOCK = SUM_LEAST_PART, TREE_LEVELS = 60, CACHED = 1 << 14 };
 _Static_assert(SUM_PART % LANE_BLOCK == 0 && !(SUM_PART & (SUM_PART - 1)),
                "the blocks of a part make a complete binary tree");
 
