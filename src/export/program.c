@@ -627,7 +627,8 @@ static void put_shape(program *g, int ndim, const int64_t *shape)
     for (int d = 0; d < ndim; d++) tg__emit(g, d ? ", %lld" : "%lld", (long long)shape[d]);
 }
 
-static void put_head(program *g, int64_t work, int64_t weights)
+/* Writes the comment of the program and its declarations. */
+static void put_declarations(program *g, int64_t work, int64_t weights)
 {
     const node *input = g->net->first;
     const location *output = &g->net->output;
@@ -655,8 +656,14 @@ static void put_head(program *g, int64_t work, int64_t weights)
                 "extern \"C\"\n"
                 "#endif\n"
                 "void NAME_predict(const float *in, float *out);\n"
-                "#endif\n\n"
-                "#ifndef NAME_DECLARE\n"
+                "#endif\n\n");
+}
+
+/* Writes what stands before the functions of the program: headers, the refusal of options under
+ * which the bits would differ, and the macros of fused multiply-add. */
+static void put_preamble(program *g)
+{
+    tg__emit(g, "#ifndef NAME_DECLARE\n"
                 "#define NAME_DECLARE\n\n"
                 "#include <float.h>\n"
                 "#include <math.h>\n"
@@ -699,7 +706,8 @@ static void write_program(program *g, int64_t work)
 {
     int64_t weights = 0;
     for (const array *a = g->arrays; a; a = a->next) weights += a->numel;
-    put_head(g, work, weights);
+    put_declarations(g, work, weights);
+    put_preamble(g);
     for (int i = 0; tg__helper_text(i); i++) {
         if (!(g->helpers >> i & 1)) continue;
         fputc('\n', g->file);
