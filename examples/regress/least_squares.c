@@ -208,9 +208,9 @@ static bool analyse(least_squares *fit, tg_tensor *r)
     return tg_ok(r->context);
 }
 
-/* For each column, its value next to its mean, or 0 where a difference from that value is rounded:
- * those of data that are far from 0 and vary little are not (Sterbenz), and those of others gain
- * nothing. */
+/* For each column, the value in it that is nearest to its mean; 0 if the difference of some value
+ * from this one would be rounded. In data that are far from 0 and vary little no difference is
+ * rounded (Sterbenz), and other data would gain nothing from a center. */
 static tg_tensor *exact_centers(tg_tensor *x)
 {
     tg_tensor *centers = tg_contiguous(near_means(x)), *all = tg_contiguous(x);

@@ -8,7 +8,7 @@
 /* The most steps of Newton's method; it needs about 10, or 30 to see that there is no minimum. */
 #define STEPS 100
 
-/* Where the loss of a row is so small that rounding begins to hide its slope. */
+/* The size of eta from which on the loss of a row may be so small that rounding hides its slope. */
 #define CERTAIN 30
 
 /* The state of Newton's method at the coefficients b (p, 1) of the columns of a. */

@@ -159,8 +159,9 @@ double size_of(tg_tensor *range, int64_t column)
     return fmax(fabs(tg_get(range, TG_INDEX(0, column))), fabs(tg_get(range, TG_INDEX(1, column))));
 }
 
-/* Whether a column of the rows to train on can be computed with. One that is constant says nothing
- * beside an intercept, and cannot, unless a fit can do with it. */
+/* Whether a column of the rows to train on can be computed with: its values must not be too large,
+ * and they must differ, unless a constant column is allowed. Beside an intercept a constant column
+ * says nothing; without an intercept it only must not be zero. */
 static bool column_is_good(const job *j, const char *name, tg_tensor *range, int64_t column,
                            bool may_be_constant)
 {

@@ -217,7 +217,7 @@ static bool check_load(const settings *set, const option *options, int n)
     return true;
 }
 
-/* Makes "-" the path of standard input. Counts the files that are. */
+/* Replaces "-" by the path of standard input. Returns 1 if the file is standard input, else 0. */
 static int take_stdin(const char **path)
 {
     const bool is = *path && (!strcmp(*path, "-") || !strcmp(*path, "/dev/stdin"));

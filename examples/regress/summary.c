@@ -155,7 +155,7 @@ static void report_deviance(const job *j, const statistics *s)
     fputs("\n\n", j->report);
 }
 
-/* Prints how many rows count by their distance alone. */
+/* Prints how many rows are so far from the fit that their loss is linear in the distance. */
 static void report_far(const job *j)
 {
     tg_tensor *d = tg_abs(tg_sub(j->train.y, line_predict(&j->fit.line, j->train.x)));

@@ -363,8 +363,10 @@ TG_API tg_one_cycle_options tg_one_cycle_defaults(double max_lr, int64_t total_s
 /* OneCycleLR: the rate goes from max_lr / div_factor up to max_lr, then down to max_lr / div_factor
  * / final_div_factor. The momentum (Adam's beta1) goes from max_momentum down to base_momentum and
  * up again; an optimiser without momentum is TG_ERR_ARGUMENT unless cycle_momentum is false. The
- * first rate and momentum are set here. More than total_steps steps are TG_ERR_ARGUMENT, and so are
- * options that are NULL, as max_lr and total_steps have no default. */
+ * first rate and momentum are set here. A way up of less than one step, where pct_start *
+ * total_steps is less than 1, is skipped, as in PyTorch: the rate is then on its way down from the
+ * beginning. More than total_steps steps are TG_ERR_ARGUMENT, and so are options that are NULL, as
+ * max_lr and total_steps have no default. */
 TG_API tg_scheduler *tg_one_cycle_lr(tg_optim *optim, const tg_one_cycle_options *options);
 
 /* The options of tg_reduce_lr_on_plateau. */

@@ -16,13 +16,13 @@
  * Draws      Each call draws one number from the stream of the context. A block has a stream of its
  *            own, which is made from this number and the number of the block: what dropout draws
  *            does not depend on the thread. A call that fails leaves the stream as it was.
- * BatchNorm  A block has not the mean and variance of all rows. A BatchNorm that would normalize
- *            over it is TG_ERR_ARGUMENT; with running statistics it may evaluate.
- * Changes    The functions see the parameters, buffers, tensors and modes (tg_train, tg_eval) as
- *            they are at the call. What a function changes of the modes, or by tg_requires_grad_,
- *            holds for its block. If a parameter, buffer or child is registered in the module,
- *            new rows must be made; calls with these are then TG_ERR_ARGUMENT.
- * Looking    tg_detect_anomaly looks at the blocks, too; tg_profile counts a call as one operation.
+ * BatchNorm  A block does not have the mean and variance of all rows. A BatchNorm that would
+ * normalize over it is TG_ERR_ARGUMENT; with running statistics it may evaluate. Changes    The
+ * functions see the parameters, buffers, tensors and modes (tg_train, tg_eval) as they are at the
+ * call. What a function changes of the modes, or by tg_requires_grad_, holds for its block. If a
+ * parameter, buffer or child is registered in the module, new rows must be made; a call with the
+ * older ones is then TG_ERR_ARGUMENT. Looking    tg_detect_anomaly looks at the blocks, too;
+ * tg_profile counts a call as one operation.
  */
 #ifndef TINYGRAD_ROWS_H
 #define TINYGRAD_ROWS_H

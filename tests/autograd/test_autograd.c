@@ -184,8 +184,8 @@ static void test_long_chain(void **state)
     check_values((tg_tensor *)grad, 1);
 }
 
-/* A walk that came as far as this record, made to look as if a gradient waited there, would run
- * it. */
+/* The gradient function of a record that is made to look as if a gradient waited at its result. A
+ * walk that came as far as this record would call the function. */
 static tg_tensor *never_called(const record *r, int i, tg_tensor *g)
 {
     (void)i, (void)g;

@@ -49,7 +49,8 @@ static void test_grad_leaves_other_branches_alone(void **state)
     assert_int_equal(count, 4);
 }
 
-/* From the middle of one branch on, and of a result that has another beside it. */
+/* The gradient of an input in the middle of one branch: what lies before this input, and the
+ * branches beside it, are not visited. */
 static void test_grad_stops_at_the_inputs(void **state)
 {
     int before = 0, beside = 0, after = 0;
@@ -314,7 +315,7 @@ static void test_stack_and_vstack_of_100000(void **state)
     free(x);
 }
 
-/* Empty ones stand anywhere, and are nothing. */
+/* Empty tensors may stand anywhere among those that are joined, and have no effect. */
 static void test_cat_gradient_with_empty_ones(void **state)
 {
     tg_tensor *none = leaf_of(*state, TG_SHAPE(0), NULL), *x = leaf(*state, 1, 2);
@@ -350,7 +351,8 @@ static void test_rows_of_a_matrix_cost_what_they_have(void **state)
     for (int i = 0; i < ROWS; i++) assert_true(tg_get(x->grad, TG_INDEX(i, i % COLUMNS)) == i % 5);
 }
 
-/* Through every kind of part, overlapping, beside other uses of the whole, and again. */
+/* The gradient of a tensor of which parts of every kind are used: they overlap, backward runs
+ * twice, and in the end the whole tensor is used, too. */
 static void test_parts_that_overlap(void **state)
 {
     tg_tensor *x = leaf_of(*state, TG_SHAPE(3, 3), (double[]){1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -369,7 +371,8 @@ static void test_parts_that_overlap(void **state)
     check_values(gradient(loss, h), 2, 1, 2, 2, 21, 111, 1, 1, 201);
 }
 
-/* The whole has collected what a composed operation made, which has the memory of a step. */
+/* The gradient of x has first collected that of a reshape that copies, whose memory belongs to the
+ * sweep, when that of the part is added. */
 static void test_a_part_beside_a_reshape_that_copies(void **state)
 {
     tg_tensor *x = leaf_of(*state, TG_SHAPE(3, 2), (double[]){1, 2, 3, 4, 5, 6});
@@ -395,7 +398,8 @@ static void test_parts_against_differences(void **state)
     assert_true(tg_gradgradcheck(parts, TG_LIST(a), NULL, NULL));
 }
 
-/* Its list of inputs was made for each of them: 80 GB. */
+/* If the list of inputs were made again for the gradient of each of them, the lists would take 80
+ * GB. */
 static void test_own_operation_with_100000_inputs(void **state)
 {
     tg_tensor **x = many_leaves(*state, MANY);
@@ -439,8 +443,8 @@ static void test_results_of_grad_can_be_released_one_by_one(void **state)
     check_values(g[2], 1, 1);
 }
 
-/* Operations of which each runs a sweep of its own in its backward: what the outer sweep has
- * collected is not saved for each. */
+/* A backward function that runs a sweep of its own. If each of these saved what the outer sweep has
+ * collected, a long chain would take quadratic time. */
 static tg_tensor *sweeping_backward(tg_list in, tg_tensor *out, tg_tensor *grad, int i,
                                     const void *attributes)
 {

@@ -1,7 +1,7 @@
 /* Layers, compared with PyTorch and with central differences. */
 #include "golden.h"
 
-/* m with the inputs from the second on as its parameters, which so have a history. */
+/* Gives m the inputs from the second on as its parameters, which so have a history. Returns m. */
 static tg_module *adopt(trial *c, tg_module *m)
 {
     const tg_list parameters = tg_parameters(m);
@@ -33,7 +33,7 @@ static tg_module *batchnorm(trial *c, int dims)
     return adopt(c, m);
 }
 
-/* The same after some batches that differ. */
+/* A BatchNorm that was trained on some batches, no two of which are alike. */
 static tg_module *trained(trial *c, int dims)
 {
     tg_module *m = batchnorm(c, dims);

@@ -31,7 +31,8 @@ static void test_clipping_an_empty_list_gives_0(void **state)
     check_ok(*state);
 }
 
-/* The gradients stay as they are; unasked, they become 0 or NaN, as in PyTorch. */
+/* With error_if_nonfinite the gradients stay as they are. Without it they become 0 or NaN, as in
+ * PyTorch. */
 static void test_clip_grad_norm_error_if_nonfinite(void **state)
 {
     tg_context *tg = *state;

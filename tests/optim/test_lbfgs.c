@@ -306,7 +306,8 @@ static bool descend(tg_context *tg, const tg_lbfgs_options *o, int fails, double
     return q.calls >= fails;
 }
 
-/* 0 became 1.42: what the iterations before the one that failed had done stayed. */
+/* If the iterations before the one that failed were not undone, a parameter would be 1.42 and not
+ * 0. */
 static void test_lbfgs_step_whose_closure_fails_changes_nothing(void **state)
 {
     const int64_t histories[] = {1, 2, 3, 100}, iterations[] = {1, 2, 3, 7};

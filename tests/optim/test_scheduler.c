@@ -81,7 +81,8 @@ static void test_a_group_added_under_a_schedule(void **state)
     assert_true(isfinite(tg_group_lr(sgd, 1)));
 }
 
-/* A schedule starts from the rate before the first one. PyTorch's values. */
+/* A schedule takes the rate before the first schedule as its base. The values are those of PyTorch.
+ */
 static void test_a_schedule_after_another(void **state)
 {
     const double rates[] = {0.0005, 0, 0.5, 1, 0.5, 0};

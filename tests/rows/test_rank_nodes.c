@@ -153,7 +153,7 @@ static void ranks_read_their_shares_of_a_source(void **state)
         assert_true(hash_on_ranks((int)i % RUNNERS, sizes[i], sum_a_source, &alone.how) == hash);
 }
 
-/* The allocator calls of later steps. */
+/* Finds how many allocator calls the third and fourth step make. */
 static void count_allocator_calls(job *j, const tg_exchange *x)
 {
     trained t;
@@ -579,7 +579,8 @@ static void run_tight(const tg_exchange *x, void *user)
     if (g.damaged || g.blocks) t->of[x->rank].hash = 0;
 }
 
-/* Each allocation of the first call fails in turn on one rank. Few can be done without. */
+/* Each allocation of the first call fails in turn on one rank. For most of them the call fails; a
+ * few are of memory that it can do without. */
 static void check_tight(tight t)
 {
     ranks_on_threads(3, run_tight, &t);
@@ -602,7 +603,8 @@ static void check_tight(tight t)
     assert_true(failures > 2);
 }
 
-/* The nodes travel in envelopes, by allgather and by slices; rank 1 has no rows; on two threads. */
+/* The sizes are such that the nodes travel in envelopes, by allgather, and by slices, and such that
+ * rank 1 has no rows. The last case has two threads. */
 static void a_rank_without_memory_is_an_error_on_all_and_the_next_call_works(void **state)
 {
     (void)state;

@@ -146,7 +146,7 @@ static void test_sources_give_the_bits_of_tensors(void **state)
         for (size_t j = 0; j < sizeof block_rows / sizeof *block_rows; j++)
             for (int threads = 1; threads <= 3; threads++) {
                 if (rows[i] > 1000 && block_rows[j] == 1) continue;
-                if (!tg_set_num_threads(tg, threads)) tg_clear_error(tg); /* there are none */
+                if (!tg_set_num_threads(tg, threads)) tg_clear_error(tg); /* the system has none */
                 TG_SCOPE (tg)
                     check_same_bits(&s, TG_ROWS(.module = s.net, .block_rows = block_rows[j]));
             }

@@ -481,8 +481,8 @@ static void test_blocks_larger_than_the_data(void **state)
     check_ok(tg);
 }
 
-/* Threads may be more than blocks, and change between calls; the rows may end before the context
- * does. */
+/* There may be more threads than blocks, their number may change between calls, and the rows may
+ * end before the context does. */
 static void test_numbers_of_threads(void **state)
 {
     tg_context *tg = *state;
@@ -491,7 +491,7 @@ static void test_numbers_of_threads(void **state)
     tg_rows *rows = tg_rows_new(TG_LIST(x), TG_ROWS(.block_rows = 20));
     const int counts[] = {1, 256, 2, 9, 1, 3};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (!tg_set_num_threads(tg, counts[i])) tg_clear_error(tg); /* no so many in a container */
+        if (!tg_set_num_threads(tg, counts[i])) tg_clear_error(tg); /* a container may give fewer */
         check_values(tg_sum_rows(rows, both_moments, NULL), 5050, 338350);
     }
     assert_false(tg_set_num_threads(tg, 1000000));

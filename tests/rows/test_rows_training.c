@@ -231,8 +231,9 @@ static tg_tensor *wait_for_others(const tg_block *b, void *user)
     return tg_sum(tg_mul(b->data.items[0], b->tensors.items[0]));
 }
 
-/* However the threads run: which of them computes a block, and which block is late. Rows are wide,
- * as threads would else take several at a time, and one would wait for those that it has itself. */
+/* The allocator must not be called, whichever thread computes a block, and whichever block is late.
+ * Rows are wide because a thread takes several blocks of narrow ones at a time: it might then wait
+ * for blocks that it has taken itself. */
 static void check_allocator(int threads)
 {
     enum { BLOCKS = 45, WIDE = 1 << 16 };
