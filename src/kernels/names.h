@@ -14,6 +14,8 @@ enum {
     MADE_PRODUCT,
     MADE_DOUBLES,
     MADE_ANGLES,
+    MADE_STAGES,
+    MADE_WIDE_STAGES,
     MADE_OWN_FILE,
     MADE_OWN_LANES,
     MADE_SIZES,
@@ -35,10 +37,12 @@ enum {
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64, tg__##name##_bool
 #define FUNCTIONS_PRODUCT(name, level, others)                                                     \
     tg__##name##_f32_##level, tg__##name##_f64_##level, tg__##name##_i64_##level, tg__##name##_bool
-#define FUNCTIONS_DOUBLES(name, level, others)   FUNCTIONS_LANES(name, level, others)
-#define FUNCTIONS_ANGLES(name, level, others)    FUNCTIONS_LANES(name, level, others)
-#define FUNCTIONS_OWN_FILE(name, level, others)  FUNCTIONS_LOOP(name, level, others)
-#define FUNCTIONS_OWN_LANES(name, level, others) FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_DOUBLES(name, level, others)     FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_ANGLES(name, level, others)      FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_STAGES(name, level, others)      FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_WIDE_STAGES(name, level, others) FUNCTIONS_LANES(name, level, others)
+#define FUNCTIONS_OWN_FILE(name, level, others)    FUNCTIONS_LOOP(name, level, others)
+#define FUNCTIONS_OWN_LANES(name, level, others)   FUNCTIONS_LANES(name, level, others)
 #define FUNCTIONS_SIZES(name, level, others)                                                       \
     tg__##name##_4, tg__##name##_8, tg__##name##_8, tg__##name##_1
 #define FUNCTIONS_CASTS(name, level, others)                                                       \
