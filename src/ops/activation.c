@@ -292,20 +292,17 @@ tg_tensor *tg_gelu(tg_tensor *a, int approximate)
 }
 
 /* ---- elu: x for x > 0, else s (exp(x) - 1); then times t, which is 1 but for selu. The derivative
- * is 1 for x > 0, else s exp(x). x is clamped first, since exp(x) could overflow where it is not
- * used. */
+ * is 1 for x > 0, else s exp(x). Where x > 0, exp(x) is computed, too, but not used. */
 static void elu_passes(const tile *b)
 {
-    tg__map_pass(b, &tg__clamp_kernel, b->out, -INFINITY, 0, b->in[0]);
-    tg__pass1(b, &tg__expm1_kernel, b->out, b->out);
+    tg__pass1(b, &tg__expm1_kernel, b->out, b->in[0]);
     tg__map_pass(b, &tg__elu_end_kernel, b->out, b->s, b->t, b->in[0], b->out);
 }
 
 static void elu_backward_passes(const tile *b)
 {
     const void *x = b->in[1];
-    tg__map_pass(b, &tg__clamp_kernel, b->out, -INFINITY, 0, x);
-    tg__pass1(b, &tg__exp_kernel, b->out, b->out);
+    tg__pass1(b, &tg__exp_kernel, b->out, x);
     tg__map_pass(b, &tg__elu_backward_end_kernel, b->out, b->s, b->t, b->in[0], x, b->out);
 }
 
