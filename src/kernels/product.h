@@ -34,8 +34,9 @@ static inline bool tg__matmul_is_dots(int64_t m, int64_t n, int64_t k)
 
 /* Whether tiles of tile_rows rows read the whole b in place, as it lies in memory: the second-level
  * cache holds it. Else it is taken in blocks, which are packed. An element has `size` bytes, and b1
- * is the stride between the columns of b. A row of b in a tile of the fewest rows does not end with
- * a cache line, whose other half is fetched, too, and the cache holds only half as large a b. */
+ * is the stride between the columns of b. Where tiles have the fewest rows, a row of b in a tile
+ * ends in the middle of a cache line. The other half of the line is fetched, too, so that the cache
+ * holds only a b of half the size. */
 static inline bool tg__matmul_in_place(size_t size, int tile_rows, int64_t m, int64_t n, int64_t k,
                                        int64_t b1)
 {

@@ -27,8 +27,8 @@ size_t tg__product_scratch(tg_dtype dtype, int64_t m, int64_t n, int64_t k, int6
 bool tg__product_of_any_size(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k,
                              void *c, matrix a, matrix b);
 /* The same, with a short way for a product that needs little scratch memory and no threads: one
- * that is small, or whose kernel packs nothing or two terms of each element. The many arguments are
- * then passed once. */
+ * that is small, or whose kernel packs nothing or two terms of each element. There the many
+ * arguments are passed on only once, which in a small layer took longer than the sums. */
 TG_INLINE bool tg__product(tg_context *tg, tg_dtype dtype, int64_t m, int64_t n, int64_t k, void *c,
                            matrix a, matrix b)
 {

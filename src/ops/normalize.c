@@ -126,7 +126,7 @@ static tg_tensor *batch_norm_grad(const record *r, int input, tg_tensor *g)
     if (input == BIAS) return tg_reshape(tg__sum_same_dims(r, g), channels);
     tg_tensor *c = tg__centered(r->in[INPUT].t, r->a), *i = tg__inverse_of(c, r->a);
     tg_tensor *sum = tg__sum_same_dims(r, tg_mul(g, c));
-    if (input == WEIGHT) /* an empty batch has no deviation */
+    if (input == WEIGHT) /* the inverse deviation i of an empty batch is NaN, but the sum is 0 */
         return tg_reshape(r->in[INPUT].t->numel > 0 ? tg_mul(sum, i) : sum, channels);
     tg_tensor *weight = tg__restore_dims(r, r->in[WEIGHT].t);
     return input_grad(r, c, i, tg_mul(g, tg_mul(i, weight)), tg_mul(sum, weight));

@@ -42,8 +42,8 @@ static void test_certified_regressions(void **state)
         assert_int_equal(fscanf(file, " exact"), 0);
         read_row(file, exact, columns);
         assert_int_equal(fscanf(file, " certified"), 0);
-        read_row(file, row,
-                 columns); /* only tests/bench/nist compares with this row and with the errors */
+        /* Only tests/bench/nist compares with the certified numbers and with their errors. */
+        read_row(file, row, columns);
         assert_int_equal(fscanf(file, " errors"), 0);
         read_row(file, row, columns);
         tg_scope_begin(tg);
