@@ -25,7 +25,9 @@ static void print_cure(const char *advice, bool may_drop)
 {
     const char *decimal = strstr(advice, ".decimal = '");
     if (strstr(advice, ".missing ="))
-        fputs(may_drop ? "; --missing drop leaves such rows out" : "", stderr);
+        fputs(may_drop ? "; --missing drop leaves such rows out"
+                       : "; the row cannot be predicted: leave it out",
+              stderr);
     else if (strstr(advice, "there is "))
         fputs(advice, stderr);
     else if (decimal)

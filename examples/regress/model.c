@@ -29,8 +29,10 @@ int report_dependent(const job *j)
         sign = " + ";
     }
     if (fabs(constant) > least) fprintf(stderr, "%s%.6g", sign, constant);
-    fprintf(stderr, "%s; leave one of these features out, or take --dependent drop\n",
-            j->held.x ? " in the rows to train on" : "");
+    fprintf(stderr, "%s; %s\n", j->held.x ? " in the rows to train on" : "",
+            j->set.drop_dependent || j->set.minimum_norm
+                ? "no other feature is left"
+                : "leave one of these features out, or take --dependent drop");
     return FAILED;
 }
 

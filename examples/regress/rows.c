@@ -161,9 +161,10 @@ double size_of(tg_tensor *range, int64_t column)
 
 /* Whether a column of the rows to train on can be computed with: its values must not be too large,
  * and they must differ, unless a constant column is allowed. Beside an intercept a constant column
- * says nothing; without an intercept it only must not be zero. */
+ * says nothing; without an intercept it only must not be zero. The message about such a column ends
+ * with the cure. */
 static bool column_is_good(const job *j, const char *name, tg_tensor *range, int64_t column,
-                           bool may_be_constant)
+                           bool may_be_constant, const char *cure)
 {
     double least = tg_get(range, TG_INDEX(0, column)), size = size_of(range, column);
     double spread = tg_get(range, TG_INDEX(1, column)) - least;
@@ -171,11 +172,12 @@ static bool column_is_good(const job *j, const char *name, tg_tensor *range, int
     bool constant_is_good = may_be_constant && spread == 0;
     if (((contrast > 1e-100 || constant_is_good) && size < TOO_LARGE) || !tg_ok(j->tg)) return true;
     char shown[SHOWN];
-    fprintf(stderr, "%s:1: column '%s' %s%s\n", j->set.data, utf8_show(name, shown, SHOWN),
-            contrast > 0 || constant_is_good ? "has values too large or too close to compute with"
-            : j->set.no_intercept            ? "is zero"
-                                             : "is constant",
-            j->held.x ? " in the rows to train on" : "");
+    const bool varies = contrast > 0 || constant_is_good;
+    fprintf(stderr, "%s:1: column '%s' %s%s%s\n", j->set.data, utf8_show(name, shown, SHOWN),
+            varies                ? "has values too large or too close to compute with"
+            : j->set.no_intercept ? "is zero"
+                                  : "is constant",
+            j->held.x ? " in the rows to train on" : "", varies ? "" : cure);
     return false;
 }
 
@@ -196,12 +198,14 @@ int check_columns(const job *j)
 {
     for (size_t i = 0; tg_ok(j->tg) && i < j->terms.n_features; i++)
         if (!column_is_good(j, j->terms.features[i].name, j->range.x, (int64_t)i,
-                            j->set.drop_dependent || j->set.minimum_norm))
+                            j->set.drop_dependent || j->set.minimum_norm,
+                            j->terms.n_features > 1 ? "; leave it out, or take --dependent drop"
+                                                    : ""))
             return FAILED;
     const loss_kind kind = j->set.loss.kind;
     const bool flat = kind == LOSS_HUBER || kind == LOSS_QUANTILE ||
                       (kind == LOSS_POISSON && size_of(j->range.y, 0) > 0);
-    const bool good = column_is_good(j, j->set.target, j->range.y, 0, flat) && delta_is_good(j);
+    const bool good = column_is_good(j, j->set.target, j->range.y, 0, flat, "") && delta_is_good(j);
     return good ? DONE : FAILED;
 }
 

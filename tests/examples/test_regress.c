@@ -607,6 +607,8 @@ static void test_bad_files(void **state)
         {"\x1f\x8b\x08",
          " a file compressed by gzip: unpack it (gunzip), or read what gunzip -c writes"},
         {"x,y\n1,2\n1,3\n1,4\n", "1: column 'x' is constant"},
+        {"x,z,y\n1,2,2\n1,3,3\n1,5,4\n",
+         "1: column 'x' is constant; leave it out, or take --dependent drop"},
         {"x,y\n1,2\n2,2\n3,2\n", "1: column 'y' is constant"},
         {"x,y\n1e300,2\n2,3\n3,4\n",
          "1: column 'x' has values too large or too close to compute with"},

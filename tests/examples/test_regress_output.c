@@ -401,7 +401,8 @@ static void test_new_rows_must_have_the_columns(void **state)
     assert_string_equal(text, "new.csv:2: column 'x': 'b' is not a number\n");
     write_text("new.csv", "g,x\na,1\nb,NA\n");
     expect_status("regress line.csv --target y --missing drop --predict new.csv 2>&1", 1);
-    assert_string_equal(text, "new.csv:3: column 'x': 'NA' is a missing value\n");
+    assert_string_equal(text, "new.csv:3: column 'x': 'NA' is a missing value; the row cannot be "
+                              "predicted: leave it out\n");
 }
 
 /* Where a fit cannot be saved, nothing is left of it, and no prediction is written. */
