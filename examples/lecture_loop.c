@@ -115,7 +115,7 @@ static bool draw(const char *directory, const lecture *d, const history *h)
     snprintf(fit, sizeof fit, "%.1000s/lecture_fit.svg", directory);
     snprintf(loss, sizeof loss, "%.1000s/lecture_loss.svg", directory);
     if (draw_fit(fit, d, h) && draw_loss(loss, h)) {
-        printf("\nplots: %s %s\n", fit, loss);
+        printf("\nDrawn in %s and %s\n", fit, loss);
         return true;
     }
     fprintf(stderr, "lecture_loop: %s: %s\n", directory, strerror(errno));

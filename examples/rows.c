@@ -75,15 +75,14 @@ int main(int argc, char **argv)
         tg_zero_grad(sgd);
         const tg_tensor *loss = tg_backward_rows(rows, squared_error, NULL);
         tg_step(sgd);
-        if (prints && tg_ok(tg)) {
+        if (prints && tg_ok(tg))
             printf("epoch %2d  loss %.9g  weight [%.9g, %.9g]\n", epoch, tg_item(loss),
                    tg_get(weight, TG_INDEX(0, 0)), tg_get(weight, TG_INDEX(0, 1)));
-            fprintf(stderr, "\r%.0f million rows a second  ",
-                    1e-6 * (double)all * (epoch + 1) / (seconds() - start));
-        }
         tg_scope_end(tg);
     }
-    if (prints) fputc('\n', stderr);
+    if (prints && tg_ok(tg))
+        fprintf(stderr, "%.0f million rows a second\n",
+                1e-6 * EPOCHS * (double)all / (seconds() - start));
     if (ranks) tg_state_agree(tg_state_dict(net), ranks);
     return ranks_end(ranks, lecture_close(tg));
 }
