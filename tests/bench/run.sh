@@ -17,6 +17,8 @@ unset MAKEFLAGS MAKELEVEL # the build that is timed must not join the make that 
 
 rm -f "$out/bench.rows"
 echo "$(date +%Y-%m-%d), $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores"
+echo "ours and theirs: the time of a run, where less is better, or GFLOP/s, where more is better"
+echo "peak: which share of a core's arithmetic peak ours is; ratio: ours to theirs; target: what the ratio or ours is to be"
 printf '%-26s %-16s %12s %6s  %-22s %13s %8s  %-10s %s\n' \
     name size ours peak rival theirs ratio target met
 [ $# != 0 ] || set -- lecture calls mlp gemm ops layers conv networks steady growth memory threads rows files csv program
