@@ -53,7 +53,7 @@ typedef struct difference_work {
     const void *g;
 } difference_work;
 
-TG_INLINE void scale_differences(void *work, int64_t from, int64_t to)
+static void scale_differences(void *work, int64_t from, int64_t to)
 {
     const difference_work *w = work;
     const size_t at = (size_t)from * w->size;
