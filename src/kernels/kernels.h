@@ -270,11 +270,11 @@ typedef void patch_product_kernel(const patch_product *p);
 KERNEL_SET(patch_product_set, patch_product_kernel);
 
 /* Products for convolutions whose groups have one channel, a plane, each. Position i of a plane
- * sees, through tap t, the element image[tap[t].offset + i] of the plane, or 0 where mask[t *
- * mask_step + i], which is as wide as an element, has no bit set; elsewhere all its bits are set.
- * `seen` below is what the position sees. Elements that the mask hides are read, too, and so are
- * those behind the n positions, whose mask is 0, up to a multiple of PLANE_STEP in product.h. Each
- * plane of the image has a plane of `other` and of c. What lies between the planes of c may be
+ * sees, through tap t, the element image[tap[t].offset + i] of the plane, or 0 where
+ * mask[tap[t].mask + i], which is as wide as an element, has no bit set; elsewhere all its bits are
+ * set. `seen` below is what the position sees. Elements that the mask hides are read, too, and so
+ * are those behind the n positions, and their masks, up to a multiple of PLANE_STEP in product.h.
+ * Each plane of the image has a plane of `other` and of c. What lies between the planes of c may be
  * overwritten.
  *
  *   PLANE_CHAIN  c[i] is the sum of other[tap[t].weight] * seen over all taps: fma after fma
@@ -282,14 +282,14 @@ KERNEL_SET(patch_product_set, patch_product_kernel);
  *   PLANE_DOTS   c[t] += the sum of other[i] * seen over all positions, in lanes as dot adds it */
 typedef enum plane_kind { PLANE_CHAIN, PLANE_SUMS, PLANE_DOTS } plane_kind;
 typedef struct plane_tap {
-    int64_t offset, weight;
+    int64_t offset, weight, mask;
 } plane_tap;
 typedef struct plane_product {
     plane_kind kind;
     int64_t planes, n, taps; /* n positions; for PLANE_DOTS, at most PLANE_MOST */
     const plane_tap *tap;
     const void *mask;
-    int64_t mask_step;
+    int64_t mask_step; /* for PLANE_DOTS: between the masks of taps */
     const void *image, *other;
     void *c;
     int64_t image_step, other_step, c_step; /* between planes */

@@ -18,9 +18,10 @@ enum {
 };
 
 struct plane_reading {
-    int64_t rows, n;    /* the lines of a phase, and its positions */
-    int64_t mask_step;  /* from the mask of a tap to that of the next one */
-    bool whole;         /* the stride is 1, and the image is its only phase */
+    int64_t rows, n;                      /* the lines of a phase, and its positions */
+    int64_t read;                         /* the positions that the kernel reads */
+    int64_t least_line, mask_step, masks; /* the drawing at "Preparing" explains these three */
+    bool whole;                           /* the stride is 1, and the image is its only phase */
     int64_t least, end; /* the kernel reads the elements from `least`, which may be negative, to
                            before `end` of a plane */
     int64_t results, first[MOST_PHASES + 1]; /* the phases of the result, and their taps */
@@ -114,13 +115,13 @@ static plane_product planes_product(const conv_work *w, int64_t image, int64_t g
 {
     const int64_t n = w->planes->n, plane = w->s.oh * w->s.ow;
     const char *y = conv_y(w, image, group, 0);
-    plane_product p = {
-        .kind = PLANE_CHAIN, .planes = groups, .n = plane, .mask_step = w->planes->mask_step};
+    plane_product p = {.kind = PLANE_CHAIN, .planes = groups, .n = plane, .mask = w->planes->mask};
     p.image = phases, p.image_step = n;
     p.other = w->w + (size_t)(group * w->k) * w->size, p.other_step = w->k;
     p.c_step = plane;
     if (w->part == CONV_WEIGHT)
-        p.kind = PLANE_DOTS, p.other = y, p.other_step = plane, p.c_step = w->k;
+        p.kind = PLANE_DOTS, p.mask_step = w->planes->mask_step, p.other = y, p.other_step = plane,
+        p.c_step = w->k;
     if (w->part == CONV_INPUT)
         p.kind = PLANE_SUMS, p.n = p.c_step = n, p.image = y, p.image_step = plane;
     return p;
@@ -141,7 +142,6 @@ void tg__convolve_planes(const conv_work *w, int64_t image, int64_t group, int64
               : w->part == CONV_WEIGHT ? conv_scratch(w, image_block, group * w->k)
                                        : phase_of_plane(w, phases, i, 0);
         p.tap = r->tap + r->first[i], p.taps = r->first[i + 1] - r->first[i];
-        p.mask = r->mask + (size_t)(r->first[i] * r->mask_step) * w->size;
         if (r->whole || w->part == CONV_INPUT)
             multiply_in_place(w, p, image * w->s.groups + group, scratch);
         else
@@ -159,24 +159,74 @@ int64_t tg__lay_out_planes(const conv_work *w)
     return with_margins(w, plane_size(w)) + (w->planes->whole ? 0 : with_margins(w, phases));
 }
 
-/* ---- Preparing. */
+/* ---- Preparing.
+ *
+ * The masks of taps in one column of the kernel differ only by whole lines. They are therefore
+ * parts of one array, in which the taps of other lines of the kernel begin some lines earlier or
+ * later:
+ *
+ *     line -1 of the phase    | 0 0 0 0 |  <- the mask of a tap that sees line -1 first
+ *     line 0                  | 0 1 1 1 |
+ *     line 1                  | 0 1 1 1 |  <- the mask of a tap that sees line 1 first
+ *     :
+ *
+ * There are `masks` such arrays, which are mask_step elements long and begin with line least_line,
+ * and after them the mask of the taps that see nothing. For CONV_WEIGHT each tap has an array of
+ * its own, since its mask must hide what lies behind the last position. */
 
-/* Adds tap number t. Its position (0, 0) sees the element (line, column) of a plane, or of a phase,
- * which has `lines` lines and `columns` columns and begins at `start`. */
+/* The lines of x or y from which on the taps see it are within this range, as far as they see
+ * anything. It is [from, to]. */
+static range lines_of_taps(const conv_work *w)
+{
+    const int64_t s0 = conv_stride(w, 0), padding = w->s.a[CONV_PADDING].i;
+    const int64_t span = tg__dilated_size(w->s.kh, w->s.a[CONV_DILATION].i) - 1;
+    const bool input = w->part == CONV_INPUT;
+    const int64_t rows = input ? phase_size(w, 0, 0) : w->s.oh;
+    const int64_t lines = input ? w->s.oh : phase_size(w, 0, 0);
+    const int64_t from = conv_floor(input ? padding - span : -padding, s0);
+    const int64_t to = conv_floor(input ? padding + s0 - 1 : span - padding, s0);
+    const range r = {from > -rows ? from : -rows, to < lines ? to : lines};
+    return w->part != CONV_WEIGHT && r.from <= r.to ? r : (range){0, 0};
+}
+
+/* The lengths of an array of masks and of the mask that it ends with. */
+static int64_t read_positions(const conv_work *w)
+{
+    const int64_t rows = w->part == CONV_INPUT ? phase_size(w, 0, 0) : w->s.oh;
+    return (rows * w->s.ow + PLANE_STEP - 1) / PLANE_STEP * PLANE_STEP;
+}
+
+static int64_t mask_array(const conv_work *w)
+{
+    const range lines = lines_of_taps(w);
+    return conv_lines(w, (lines.to - lines.from) * w->s.ow + read_positions(w));
+}
+
+/* How many arrays there are. */
+static int64_t mask_arrays(const conv_work *w)
+{
+    if (w->part == CONV_WEIGHT) return w->k;
+    return w->s.kw * (w->part == CONV_INPUT ? 1 : conv_stride(w, 0));
+}
+
+/* Adds tap number t, whose masks are in that array. Its position (0, 0) sees the element (line,
+ * column) of a plane, or of a phase, which has `lines` lines and `columns` columns and begins at
+ * `start`. */
 static void add_plane_tap(plane_reading *r, const conv_work *w, int64_t t, int64_t weight,
-                          int64_t start, int64_t line, int64_t column, int64_t lines,
+                          int64_t array, int64_t start, int64_t line, int64_t column, int64_t lines,
                           int64_t columns)
 {
-    const int64_t ow = w->s.ow;
+    const int64_t ow = w->s.ow, at = line * ow + column;
     const range rows = conv_range(r->rows, line, 1, lines), c = conv_range(ow, column, 1, columns);
-    r->tap[t] = (plane_tap){start, weight};
+    const bool shared = w->part != CONV_WEIGHT;
+    r->tap[t] = (plane_tap){start, weight, (shared ? r->masks : t) * r->mask_step};
     if (rows.from == rows.to || c.from == c.to) return;
-    const int64_t at = line * ow + column;
     r->tap[t].offset += at;
+    if (shared) r->tap[t].mask = array * r->mask_step + (line - r->least_line) * ow;
     if (at < r->least) r->least = at;
-    if (at + r->mask_step > r->end) r->end = at + r->mask_step;
+    if (at + r->read > r->end) r->end = at + r->read;
     for (int64_t y = rows.from; y < rows.to; y++)
-        memset(r->mask + (size_t)(t * r->mask_step + y * ow + c.from) * w->size, -1,
+        memset(r->mask + (size_t)(r->tap[t].mask + y * ow + c.from) * w->size, -1,
                (size_t)(c.to - c.from) * w->size);
 }
 
@@ -190,8 +240,8 @@ static void add_taps_in_x(plane_reading *r, const conv_work *w)
         const int64_t x = t % w->s.kw * w->s.a[CONV_DILATION + 1].i - w->s.a[CONV_PADDING + 1].i;
         const int64_t line = conv_floor(y, s0), column = conv_floor(x, s1);
         const int64_t i = y - line * s0, j = x - column * s1;
-        add_plane_tap(r, w, t, t, (i * s1 + j) * w->groups * r->n, line, column,
-                      phase_size(w, 0, i), phase_size(w, 1, j));
+        add_plane_tap(r, w, t, t, i * w->s.kw + t % w->s.kw, (i * s1 + j) * w->groups * r->n, line,
+                      column, phase_size(w, 0, i), phase_size(w, 1, j));
     }
 }
 
@@ -204,21 +254,18 @@ static void add_taps_in_y(plane_reading *r, const conv_work *w)
             for (int64_t t = 0; t < w->k; t++)
                 if (conv_sees(w, 0, i, t / w->s.kw, &line) &&
                     conv_sees(w, 1, j, t % w->s.kw, &column))
-                    add_plane_tap(r, w, taps++, t, 0, line, column, w->s.oh, w->s.ow);
+                    add_plane_tap(r, w, taps++, t, t % w->s.kw, 0, line, column, w->s.oh, w->s.ow);
             r->first[++r->results] = taps;
         }
 }
 
-/* Whether the masks take few enough bytes. For CONV_FORWARD, patches are faster beyond that, and
- * sooner if phases would have to be copied. */
+/* Whether the masks take few enough bytes. For CONV_FORWARD with a large kernel, patches are faster
+ * unless the planes are small. */
 static bool has_small_masks(const conv_work *w)
 {
-    enum { MOST = 1 << 18, FORWARD = 1 << 14, OF_PHASES = 1 << 12 };
-    const int64_t rows = w->part == CONV_INPUT ? phase_size(w, 0, 0) : w->s.oh;
-    const int64_t most = w->part != CONV_FORWARD                      ? MOST
-                         : conv_stride(w, 0) * conv_stride(w, 1) == 1 ? FORWARD
-                                                                      : OF_PHASES;
-    return tg__times(tg__times(rows, w->s.ow), w->k * (int64_t)w->size) <= most;
+    enum { MOST = 1 << 18, FEW_TAPS = 25, SMALL = 1 << 12 };
+    const int64_t most = w->part == CONV_FORWARD && w->k > FEW_TAPS ? SMALL : MOST;
+    return tg__times(mask_array(w), mask_arrays(w) * (int64_t)w->size) <= most;
 }
 
 bool tg__serves_planes(const conv_work *w)
@@ -233,19 +280,19 @@ bool tg__serves_planes(const conv_work *w)
 bool tg__read_planes(conv_work *w)
 {
     const int64_t phases = conv_stride(w, 0) * conv_stride(w, 1), lines = phase_size(w, 0, 0);
-    const int64_t rows = w->part == CONV_INPUT ? lines : w->s.oh;
-    const int64_t mask_step = (rows * w->s.ow + PLANE_STEP - 1) / PLANE_STEP * PLANE_STEP;
-    const size_t taps = (size_t)w->k * sizeof(plane_tap);
-    const size_t masks = (size_t)(w->k * mask_step) * w->size;
-    plane_reading *r = w->planes = tg__alloc(w->c->tg, sizeof *r + taps + masks);
+    const int64_t read = read_positions(w), masks = mask_arrays(w), mask_step = mask_array(w);
+    const size_t head = tg__round_up(sizeof(plane_reading) + (size_t)w->k * sizeof(plane_tap));
+    const size_t bytes = head + (size_t)(masks * mask_step + read) * w->size;
+    plane_reading *r = w->planes = tg__alloc(w->c->tg, bytes);
     if (!r) return false;
-    memset(r, 0, sizeof *r + taps + masks);
-    r->rows = rows;
+    memset(r, 0, bytes);
+    r->rows = w->part == CONV_INPUT ? lines : w->s.oh;
     r->n = lines * w->s.ow;
-    r->mask_step = r->end = mask_step;
+    r->read = r->end = read;
+    r->masks = masks, r->mask_step = mask_step, r->least_line = lines_of_taps(w).from;
     r->whole = phases == 1;
     r->tap = (plane_tap *)(r + 1);
-    r->mask = (char *)(r->tap + w->k);
+    r->mask = (char *)r + head;
     w->groups = r->whole ? w->s.groups : PHASES_BYTES / (phases * r->n * (int64_t)w->size);
     if (w->groups < 1) w->groups = 1;
     if (w->groups > w->s.groups) w->groups = w->s.groups;

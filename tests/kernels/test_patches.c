@@ -228,9 +228,10 @@ static void check_planes(int level, int type, plane_kind kind, int64_t n, int64_
     for (int64_t i = PLANES * image_step; i < (PLANES - 1) * image_step + MOST_OFFSET + read; i++)
         set_element(type, image, i, NAN);
     for (int64_t t = 0; t < taps; t++) {
-        tap[t] = (plane_tap){t * 17 % (MOST_OFFSET + 1), taps - 1 - t};
+        const int64_t place = (dots ? t : taps - 1 - t) * read;
+        tap[t] = (plane_tap){t * 17 % (MOST_OFFSET + 1), taps - 1 - t, place};
         for (int64_t i = 0; i < n; i++)
-            memset(mask + (size_t)(t * read + i) * size, is_seen(t, i) ? -1 : 0, size);
+            memset(mask + (size_t)(place + i) * size, is_seen(t, i) ? -1 : 0, size);
     }
     const plane_product p = {kind,  PLANES, n, taps,       tap,        mask,  read,
                              image, other,  c, image_step, other_step, c_step};
