@@ -66,17 +66,12 @@ void tg__end_sweep(sweep *s)
 }
 
 /* Releases a gradient early, so that its memory serves for the next ones while it is in the cache.
- * Small ones wait for the end of the sweep's scope, which is cheaper, and so does the tensor of a
- * gradient that alone has a block. */
+ * Small ones wait for the end of the sweep's scope, which is cheaper. */
 static inline void release_gradient(tg_tensor *g)
 {
     enum { SMALL = 512 };
-    tensor_priv *p = priv(g), *owner = tg__owner(p->storage);
-    if ((size_t)owner->pub.numel * tg__dtype_size(owner->pub.dtype) < SMALL) return;
-    if (owner == p && p->own.block && p->own.claims == 1 && !p->released && !p->is_grad)
-        tg__release_block(p);
-    else
-        tg_release(g);
+    const tg_tensor *owner = &tg__owner(priv(g)->storage)->pub;
+    if ((size_t)owner->numel * tg__dtype_size(owner->dtype) >= SMALL) tg_release(g);
 }
 
 /* Whether the sweep may add to the gradient g in place, because nothing else refers to g. With

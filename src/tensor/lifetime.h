@@ -19,18 +19,6 @@ static inline void tg__claim(tg_context *tg, claim *c, storage *on)
 /* Gives back a claim that was made in the scope of that depth, before that scope ends. */
 void tg__unclaim(tg_context *tg, int64_t depth, claim *c, storage *on);
 
-/* Releases a tensor that alone has a claim on its block of elements: the block is freed, and the
- * memory of the tensor itself stays until its scope ends. */
-static inline void tg__release_block(tensor_priv *p)
-{
-    TG_CHECK(p->storage == &p->own && p->own.block && p->own.claims == 1);
-    tg__block_free(p->pub.context, p->own.block);
-    p->released = true;
-    p->own.claims = 0;
-    p->own.block = NULL;
-    p->own.data = NULL;
-}
-
 /* Lends the elements of t, which tg__owns_elements, until tg__end_loan. The loan has a claim on
  * them, and their memory stays even if the scope of t ends or the context is closed. */
 void tg__lend(tg_tensor *t, loan *l);

@@ -219,10 +219,9 @@ tg_tensor *tg__new_at(tg_context *tg, int64_t depth, tg_dtype dtype, int ndim, c
     TG_CHECK(tg__is_dtype(dtype) && ndim >= 0 && ndim <= TG_MAX_DIMS && depth <= tg->depth);
     scope *s = tg->scope;
     if (s && s->depth < depth) s = tg__scope_in_host(tg, depth);
-    if (!TG_SMALL || !s || s->depth != depth || s->spares)
-        return new_slowly(tg, depth, dtype, ndim, shape);
+    if (!s || s->depth != depth || s->spares) return new_slowly(tg, depth, dtype, ndim, shape);
     const size_t room = tg__room_in(s);
-    if (room < TG_TENSOR) return new_slowly(tg, depth, dtype, ndim, shape);
+    if (!TG_SMALL || room < TG_TENSOR) return new_slowly(tg, depth, dtype, ndim, shape);
     tensor_priv *p = (tensor_priv *)(void *)s->top;
     int64_t numel = 1;
     for (int d = ndim - 1; d >= 0; d--) {
